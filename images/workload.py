@@ -1,0 +1,57 @@
+"""The workload's images from source: nginx, and the client with curl and dig."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixtures.progress import Progress
+from images import rootfs
+from images.docker import Docker, context
+from images.pins import FOLDER
+from images.store import Store, key
+
+SHELL = ("dash", "coreutils", "libc-bin", "curl")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One image: its name, its Debian packages, and what is done to its root file system ("$1") on the host."""
+
+    name: str
+    packages: tuple[str, ...]
+    command: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its Dockerfile is."""
+        return FOLDER / self.name
+
+    @property
+    def tag(self) -> str:
+        """The name of the image, which tells what it is made from."""
+        inputs = key(self.folder, rootfs.SUITE, self.command, *self.packages)
+        return f"kubechain/{self.name}:{inputs}"
+
+
+# /tmp must be there for any user to write to; unpacked without set-up, nginx has no folders of its own.
+NGINX = Workload(
+    "nginx",
+    (*SHELL, "nginx"),
+    'mkdir -p "$1/tmp" "$1/run" "$1/var/log/nginx" "$1/var/lib/nginx" && chmod 1777 "$1/tmp" "$1/var/log/nginx" '
+    '&& ln -sf /dev/stderr "$1/var/log/nginx/error.log" && rm -rf "$1/etc/nginx/modules-enabled"',
+)
+CLIENT = Workload(
+    "client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
+)
+
+
+def build(workload: Workload, docker: Docker, store: Store, progress: Progress) -> None:
+    """Build the image of a workload under its tag."""
+    packages = [*workload.packages]
+    tar = rootfs.tarball(workload.name, packages, store, progress, commands=[workload.command])
+    with (
+        progress.step(f"image {workload.tag}"),
+        context(store.root, rootfs__tar=tar, overlay=workload.folder / "overlay") as files,
+    ):
+        docker.build(workload.tag, workload.folder / "Dockerfile", files)
