@@ -26,10 +26,8 @@ BASE_PACKAGES = tuple(
 )
 NETWORK_PACKAGES = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "dash", "coreutils", "libc-bin")
 # Unpacked without Debian's alternatives, iptables has no names.
-NAMES = (
-    'mkdir -p "$1/usr/sbin"; for n in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do \
-ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done'
-)
+TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+LINKS = f'mkdir -p "$1/usr/sbin"; for n in {" ".join(TABLES)}; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done'
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ROUTES = "docker.io/kubechain/routes:pinned"
 IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --all-platforms --no-unpack \
@@ -47,7 +45,7 @@ def tag(pinned: Kubernetes, pinning: Pins) -> str:
         pins.module("containerd", pinning.containerd) / "go.sum",
         pins.module("kind", pinning.kind) / "go.sum",
     ]
-    recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, rootfs.SUITE]
+    recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, Path(rootfs.__file__)]
     return f"kubechain/node:{pinned.version}-{key(*recipe, *modules)}"
 
 
@@ -102,7 +100,7 @@ def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: St
     etcd = golang.tools("etcd", pinned.etcd, store, progress)
     coredns = golang.tools("coredns", pinned.coredns, store, progress)
     pause = kubernetes.pause(pinned, store, progress)
-    network = rootfs.tarball("network", NETWORK_PACKAGES, store, progress, commands=[NAMES])
+    network = rootfs.tarball("network", NETWORK_PACKAGES, store, progress, commands=[LINKS])
     simple = {
         **{program: programs / program for program in PROGRAMS},
         "etcd": etcd / "server",

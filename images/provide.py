@@ -51,7 +51,7 @@ def provide(client: Path, settings: Settings, node_image: str, progress: Progres
     docker = Docker(client)
     chosen = _mode(settings, pinned, docker, progress)
     if chosen == "pulled":
-        names = _pull(settings, pinning, pinned, node_image, docker, progress)
+        names = _pull(settings, pinned, node_image, docker, progress)
     else:
         names = _build(settings, pinning, pinned, node_image, docker, progress)
     ids = {name: docker.image_id(name) or "" for name in names}
@@ -89,32 +89,21 @@ def public_nginx(settings: Settings) -> str:
     return settings.nginx_image or _mirrored(settings, pins.load().public["nginx"])
 
 
+def public_client(settings: Settings) -> str:
+    """Return the public image with curl and dig, or the one that was named."""
+    return settings.client_image or _mirrored(settings, pins.load().public["client"])
+
+
 def _mirrored(settings: Settings, image: str) -> str:
     return f"{settings.registry_mirror.rstrip('/')}/{image}" if settings.registry_mirror else image
 
 
 def _pull(
-    settings: Settings, pinning: Pins, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress
+    settings: Settings, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress
 ) -> tuple[str, str, str]:
     node_name = node_image or _mirrored(settings, pinned.node)
     _fetch(node_name, docker, progress)
-    client = settings.client_image
-    if not client:
-        # kubeadm knows the registry of the Kubernetes project, which agnhost is in.
-        words = [
-            "run",
-            "--rm",
-            "--entrypoint",
-            "kubeadm",
-            node_name,
-            "config",
-            "images",
-            "list",
-            "--kubernetes-version",
-        ]
-        listed = docker.call(*words, f"v{pinned.version}")
-        client = _mirrored(settings, f"{listed.split('/', 1)[0]}/{pinning.public['client']}")
-    nginx = public_nginx(settings)
+    nginx, client = public_nginx(settings), public_client(settings)
     for image in (nginx, client):
         _fetch(image, docker, progress)
     return node_name, nginx, client

@@ -30,7 +30,7 @@ class Workload:
     @property
     def tag(self) -> str:
         """The name of the image, which tells what it is made from."""
-        inputs = key(self.folder, rootfs.SUITE, self.command, *self.packages)
+        inputs = key(self.folder, Path(rootfs.__file__), self.command, *self.packages)
         return f"kubechain/{self.name}:{inputs}"
 
 
