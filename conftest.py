@@ -1,3 +1,3 @@
 """The fixture plugins of the project."""
 
-pytest_plugins = ["fixtures.judge", "fixtures.cluster.plugin", "fixtures.given"]
+pytest_plugins = ["fixtures.judge", "fixtures.cluster.plugin", "fixtures.given", "reports.plugin"]

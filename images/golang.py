@@ -10,8 +10,8 @@ from pathlib import Path
 from fixtures.command import check, run
 from fixtures.errors import ExitCode
 from fixtures.progress import Progress
+from fixtures.store import Store, key
 from images import pins
-from images.store import Store, key
 
 BUILD_SECONDS = 3600.0
 # The Go toolchain as a package of PyPI, for machines that have none or too old a one.

@@ -7,9 +7,9 @@ from pathlib import Path
 from fixtures.command import check
 from fixtures.errors import ExitCode
 from fixtures.progress import Progress
+from fixtures.store import Store, key
 from images import golang
 from images.pins import Kubernetes
-from images.store import Store, key
 
 # Given instead of the commit and the time of the build, which a module does not carry; equal inputs, equal programs.
 COMMIT = "0" * 40

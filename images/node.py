@@ -13,10 +13,10 @@ from pathlib import Path
 from fixtures.command import check
 from fixtures.errors import ExitCode
 from fixtures.progress import Progress
+from fixtures.store import Store, key
 from images import golang, kubernetes, pins, rootfs
 from images.docker import Docker, context, copy
 from images.pins import FOLDER, Kubernetes, Pins
-from images.store import Store, key
 
 HERE = FOLDER / "node"
 KIND_MODULE = "sigs.k8s.io/kind"

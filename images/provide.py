@@ -11,10 +11,10 @@ from fixtures.command import run
 from fixtures.errors import ExitCode, SetupError
 from fixtures.progress import Progress
 from fixtures.settings import Settings
+from fixtures.store import Store
 from images import node, pins, workload
 from images.docker import Docker
 from images.pins import Kubernetes, Pins
-from images.store import Store
 
 ASK_SECONDS = 5.0
 PULL_SECONDS = 900.0

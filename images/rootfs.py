@@ -11,7 +11,7 @@ from typing import Literal
 from fixtures.command import check
 from fixtures.errors import ExitCode, SetupError
 from fixtures.progress import Progress
-from images.store import Store, key
+from fixtures.store import Store, key
 
 SUITE = "bookworm"  # its systemd still runs on cgroup v1; its successor's does not
 HOST_PACKAGES = {"mmdebstrap": "mmdebstrap", "gcc": "gcc libc6-dev"}

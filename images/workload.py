@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixtures.progress import Progress
+from fixtures.store import Store, key
 from images import rootfs
 from images.docker import Docker, context
 from images.pins import FOLDER
-from images.store import Store, key
 
 SHELL = ("dash", "coreutils", "libc-bin", "curl")
 

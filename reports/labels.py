@@ -1,0 +1,43 @@
+"""How claims appear in Allure: labels and links from their metadata, nothing that changes from run to run."""
+
+# pyright: reportUnknownMemberType=false  # the allure package has no types
+
+from __future__ import annotations
+
+import allure
+
+from fixtures.claims import Claim, Link
+from fixtures.settings import PROJECT
+
+# What breaks here takes everything behind it along.
+BLOCKERS = {Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS}
+
+
+def severity(link: Link) -> allure.severity_level:
+    """Return how grave it is that a link is broken."""
+    return allure.severity_level.BLOCKER if link in BLOCKERS else allure.severity_level.CRITICAL
+
+
+def feature(link: Link) -> str:
+    """Return the name of a link that sorts in the order of the chain."""
+    return f"{link.order + 1:02d} {link.value}"
+
+
+def title(name: str, claim: Claim) -> str:
+    """Return what Allure lists a claim as: its id and the name of its test in words."""
+    return f"{claim.id} {name.removeprefix('test_').replace('_', ' ')}"
+
+
+def label(name: str, claim: Claim) -> None:
+    """Tell Allure about the claim whose test, of that name, is running."""
+    allure.dynamic.title(title(name, claim))
+    allure.dynamic.description(claim.must)
+    allure.dynamic.epic(PROJECT)
+    allure.dynamic.feature(feature(claim.link))
+    allure.dynamic.story(claim.id)
+    allure.dynamic.severity(severity(claim.link))
+    allure.dynamic.tag(claim.level, *claim.needs)
+    allure.dynamic.label("claim", claim.id)
+    allure.dynamic.link(claim.spec_url, name="specification")
+    if claim.upstream:
+        allure.dynamic.label("upstream", claim.upstream)

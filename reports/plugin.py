@@ -1,0 +1,184 @@
+"""The pytest plugin that turns a run of claims into results, and ends it with one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import allure
+import pytest
+from rich.console import Console
+
+from fixtures import claims, judge
+from fixtures.cluster.plugin import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, worker_input
+from fixtures.cluster.target import FILE
+from fixtures.diagnostics import redact
+from fixtures.diagnostics.collect import evidence
+from fixtures.errors import ExitCode, HarnessError
+from fixtures.given import CHAIN_KEY, MEASURED
+from fixtures.observe.clock import RealClock
+from fixtures.settings import ROOT
+from fixtures.store import Store
+from reports import html, labels, publish, runjson, summary, verdict
+from reports.verdict import Record, Verdict
+
+COLLECTED = "collected.json"
+BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.BROKEN)
+RECORDER_KEY = pytest.StashKey["Recorder"]()
+
+
+@dataclass
+class Recorder:
+    """A plugin of its own that keeps what the claims of this run report; times are of the machine's clock."""
+
+    records: list[Record] = field(default_factory=list[Record])
+    measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    began: float | None = None
+
+    def pytest_runtest_logstart(self) -> None:
+        """Note when the first claim began."""
+        self.began = self.began or RealClock().now()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record of each claim."""
+        record = judge.recorded(report)
+        if record:
+            self.records.append(record)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker measured."""
+        found = getattr(node, "workeroutput", {}).get("measured")
+        if found:
+            self.measured.append(found)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """List the claims that were blocked or could not be told; pytest itself lists the failed ones."""
+        for outcome in (claims.Outcome.BLOCKED, claims.Outcome.BROKEN):
+            chosen = [record for record in self.records if record["outcome"] == outcome]
+            if chosen:
+                terminalreporter.section(outcome.value)
+            for record in chosen:
+                terminalreporter.line(f"{record['id']}: {redact.text(record['message'])}")
+
+    def seconds(self, now: float) -> float:
+        """Return the seconds from the first claim's beginning to `now`; 0 if none began."""
+        return now - self.began if self.began else 0.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Send the results of claims, and only of claims, to the run's folder."""
+    if not _asks_for_claims(config):
+        return
+    folder = config.stash[RUN_KEY].folder
+    config.option.allure_report_dir = str(folder / "allure-results")
+    config.option.xmlpath = str(folder / "junit.xml")
+    config.stash[RECORDER_KEY] = Recorder()
+    config.pluginmanager.register(config.stash[RECORDER_KEY])
+
+
+def _asks_for_claims(config: pytest.Config) -> bool:
+    suites = ROOT / "suites"
+    paths = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return not config.option.collectonly and any(path == suites or suites in path.parents for path in paths)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which claims there are, so that none can get lost."""
+    if RECORDER_KEY in session.config.stash and session.items:
+        found = ((item.nodeid, claims.of(item)) for item in session.items)
+        listed = [{**claim.as_json(), "nodeid": nodeid} for nodeid, claim in found if claim]
+        folder = session.config.stash[RUN_KEY].folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # All workers collect the same; the controller reads what is there at the end.
+        (folder / COLLECTED).write_text(json.dumps(listed))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tell Allure what the claim is."""
+    found = claims.of(item)
+    if found:
+        labels.label(item.name.partition("[")[0], found)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Collect the evidence for a claim that did not pass, while its chain still stands."""
+    report = yield
+    record = judge.recorded(report)
+    chain = item.stash.get(CHAIN_KEY, None)
+    if record and record["outcome"] in BAD and chain and RECORDER_KEY in item.config.stash:
+        folder = item.config.stash[RUN_KEY].folder / "evidence"
+        folder.mkdir(parents=True, exist_ok=True)
+        sections = evidence(chain)
+        for section in sections:
+            allure.attach(section.text, section.title, allure.attachment_type.TEXT)
+        text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
+        (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    """When all else has ended, write the results, publish them, and say the verdict."""
+    ended = RealClock().now()
+    done = yield
+    config = session.config
+    if worker_input(config) is not None:
+        config.workeroutput["measured"] = config.stash.get(MEASURED, None)  # pyright: ignore[reportAttributeAccessIssue]  # xdist's
+    elif RECORDER_KEY in config.stash:
+        session.exitstatus = _finish(config, exitstatus, ended)
+    return done
+
+
+def _finish(config: pytest.Config, exitstatus: int, ended: float) -> int:
+    """Write, publish and say what the run found; return its exit code."""
+    if exitstatus == ExitCode.USAGE:
+        return exitstatus
+    run, recorder, trouble = config.stash[RUN_KEY], config.stash[RECORDER_KEY], config.stash.get(TROUBLE_KEY, None)
+    listed = run.folder / COLLECTED
+    collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
+    records = redact.tree(verdict.complete(collected, recorder.records))
+    seconds = recorder.seconds(ended)
+    why = redact.text(str(trouble)) if trouble else None
+    found = verdict.judge(records, seconds, trouble=why, interrupted=exitstatus == ExitCode.INTERRUPTED)
+    if trouble:
+        found = replace(found, exit_code=trouble.code)
+    if run.folder.exists():
+        _write(config, found, records, seconds)
+        publish.publish(run.folder, config.stash[SETTINGS_KEY].out)
+    style = "bold green" if found.holds else "bold red"
+    Console(highlight=False).print(found.line, style=style, soft_wrap=True, markup=False)
+    return int(found.exit_code)
+
+
+def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds: float) -> None:
+    """Write the results into the run's folder."""
+    run, progress, settings = config.stash[RUN_KEY], config.stash[PROGRESS_KEY], config.stash[SETTINGS_KEY]
+    report = None
+    if records:
+        try:
+            with progress.step("HTML report") as step:
+                html.generate(run.folder / "allure-results", run.folder / "report", Store(settings.cache / "builds"))
+                report = "report/index.html"
+                step.note(str(settings.out / report))
+        except HarnessError as error:
+            progress.console.print(f"  no HTML report: {error}")
+    target = run.folder / FILE
+    measured = config.stash[RECORDER_KEY].measured or list(filter(None, [config.stash.get(MEASURED, None)]))
+    content = runjson.document(
+        found,
+        records,
+        run=run,
+        steps=progress.steps,
+        claims_seconds=seconds,
+        cluster=json.loads(target.read_text()) if target.exists() else {},
+        measured=measured,
+        report=report,
+    )
+    (run.folder / "run.json").write_text(json.dumps(content, indent=2))
+    (run.folder / "summary.md").write_text(summary.markdown(content))
