@@ -1,6 +1,7 @@
 """How claims appear in Allure: labels and links from their metadata, nothing that changes from run to run."""
 
-# pyright: reportUnknownMemberType=false  # the allure package has no types
+# The allure package has no types.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 

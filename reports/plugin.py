@@ -129,7 +129,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     done = yield
     config = session.config
     if worker_input(config) is not None:
-        config.workeroutput["measured"] = config.stash.get(MEASURED, None)  # pyright: ignore[reportAttributeAccessIssue]  # xdist's
+        output: dict[str, Any] = vars(config)["workeroutput"]
+        output["measured"] = config.stash.get(MEASURED, None)
     elif RECORDER_KEY in config.stash:
         session.exitstatus = _finish(config, exitstatus, ended)
     return done

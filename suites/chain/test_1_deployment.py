@@ -56,7 +56,7 @@ def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
 
 @claim("CHAIN-DEPLOYMENT-050", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#writing-a-deployment-spec")
 def test_defaults(chain: Chain, eventually: Eventually) -> None:
-    """A Deployment that says nothing of it MUST roll by 25% surge, 25% unavailable, keep 10 revisions and wait 600 s."""
+    """A bare Deployment MUST roll by 25% surge and 25% unavailable, keep 10 revisions and wait 600 s."""
     wanted = {
         "spec.strategy.type": "RollingUpdate",
         "spec.strategy.rollingUpdate.maxSurge": "25%",
