@@ -1,7 +1,7 @@
 """A kind node image from source: Debian, containerd, Kubernetes, and the control plane's images inside.
 
-Made as kind makes its own (sigs.k8s.io/kind, pkg/build/nodeimage), but for the Pod network: containerd's CNI template
-gives each node its range, and a DaemonSet keeps the routes between them.
+Made as kind makes its own (sigs.k8s.io/kind, pkg/build/nodeimage), but for the Pod network: a DaemonSet writes each
+node's CNI configuration and keeps the routes between them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,6 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: S
                     store.root,
                     rootfs__tar=base,
                     kind=kind / "kind",
-                    overlay=HERE / "overlay",
                     setup__sh=HERE / "setup.sh",
                     **{program: programs / program for program in ("kubelet", "kubeadm", "kubectl")},
                 )

@@ -18,15 +18,10 @@ ctr oci spec \
   | jq '.hooks.createContainer[.hooks.createContainer | length] |= . + {"path": "/kind/bin/mount-product-files.sh"}' \
   | jq 'del(.process.rlimits)' > /etc/containerd/cri-base.json
 
-# Machines whose capabilities are bounded refuse a lower OOM score; the pod network comes from the template.
+# Machines whose capabilities are bounded refuse a lower OOM score.
 sed -i \
   -e 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' \
   -e "s|sandbox_image = .*|sandbox_image = \"$(kubeadm config images list --kubernetes-version "$(cat /kind/version)" \
     | grep /pause:)\"|" \
   /etc/containerd/config.toml
-cat >> /etc/containerd/config.toml <<'TOML'
-
-[plugins."io.containerd.grpc.v1.cri".cni]
-  conf_template = "/etc/containerd/cni.conf.template"
-TOML
 rm /tmp/setup.sh
