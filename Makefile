@@ -19,6 +19,12 @@ OUT ?=
 KEEP ?=
 N ?=
 CLAIMS ?=
+FORMAT ?=
+PORT ?=
+IMAGES_TOO ?=
+CACHE ?=
+ENGINE ?=
+KEPT ?=
 
 export E2E_K8S := $(K8S)
 export E2E_IMAGES := $(IMAGES)
@@ -31,10 +37,17 @@ export E2E_LEVEL := $(LEVEL)
 export E2E_DISRUPTIVE := $(DISRUPTIVE)
 export E2E_OUT := $(OUT)
 
+# What is set, unless to 0.
+on = $(filter-out 0,$($(1)))
+
 # A kubeconfig is only ever used together with a context that was named.
-OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(filter-out 0,$(KEEP)),--keep-cluster) \
+OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(call on,KEEP),--keep-cluster) \
   $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N)) \
   $(if $(CLAIMS),-k "$(CLAIMS)")
+
+SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh)
+WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
+ACTIONLINT := images/go/actionlint/1.7.12
 
 .PHONY: help e2e test lint list report clean env dev catalogue
 
@@ -48,8 +61,17 @@ help: ## explain the targets and the variables
 	  '  NGINX_IMAGE= CLIENT_IMAGE= PULL_SECRET=config.json REGISTRY_MIRROR=host/path   images elsewhere' \
 	  '  N=4                   processes that run claims side by side' \
 	  '  CLAIMS="dns or env"   only the claims whose names match' \
+	  '  LEVEL=full            every claim, also those that take long (default: quick)' \
+	  '  DISRUPTIVE=1          with CONTEXT: allow claims that disturb nodes' \
 	  '  OUT=reports/out       where results are published' \
-	  'Variables of make clean: IMAGES_TOO=1 CACHE=1 ENGINE=1 KEPT=1 CONTEXT=name' \
+	  'Variables of make list, report and clean:' \
+	  '  FORMAT=text           of the list: text, json or markdown' \
+	  '  PORT=8000             of the report, else a free one; OUT as above' \
+	  '  IMAGES_TOO=1          clean: also the images that were built' \
+	  '  CACHE=1               clean: also the cache of builds' \
+	  '  KEPT=1                clean: also kept clusters; with CONTEXT, unexpired namespaces too' \
+	  '  ENGINE=1              clean: also stop the container engine, if a run started it' \
+	  '  CONTEXT=name          clean: also namespaces that runs left on that cluster' \
 	  'Exit codes: see docs/REFERENCE.md (make itself exits with 2 and prints the code as "Error N").'
 
 env:
@@ -59,30 +81,33 @@ dev:
 	@sh fixtures/venv.sh requirements-dev.lock
 
 e2e: env ## a cluster, nginx, every claim, one verdict and a report
-	@$(PYTHON) -m pytest suites/chain $(OPTIONS)
+	@$(PYTHON) -m pytest suites/chain suites/lifecycle $(OPTIONS)
 
 test: dev ## the harness's own tests: no cluster, seconds
 	@$(PYTHON) -m pytest tests
 
-lint: dev ## format, lint, types, layers, shell, workflows
+lint: dev ## format, lint, types, layers, security, shell, workflows, generated documents
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m pyright
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON) -m bandit -q -c pyproject.toml -r fixtures reports images
-	@.venv/bin/zizmor --offline --quiet .github/workflows
+	@.venv/bin/shellcheck $(SCRIPTS)
+	@$(if $(WORKFLOWS),.venv/bin/zizmor --offline --quiet $(WORKFLOWS),:)
+	@$(if $(WORKFLOWS),$(if $(shell command -v go),cd $(ACTIONLINT) && go tool actionlint -shellcheck $(CURDIR)/.venv/bin/shellcheck \
+	  $(addprefix $(CURDIR)/,$(WORKFLOWS)),echo "  .. no Go here: actionlint is left out"),:)
 	@$(PYTHON) -m reports.catalogue --check
 
-list: env ## the catalogue of claims (FORMAT=json for programs)
+list: env ## the catalogue of claims (FORMAT=json for programs, markdown)
 	@$(PYTHON) -m reports.catalogue --format $(or $(FORMAT),text)
 
-catalogue: env ## write docs/CATALOGUE.md anew
+catalogue: env ## write docs/CATALOGUE.md anew from the claims
 	@$(PYTHON) -m reports.catalogue --write
 
-report: env ## serve the last report on loopback
-	@$(PYTHON) -m reports.serve
+report: env ## serve the last report on loopback (PORT=8000 for a certain port)
+	@$(PYTHON) -m reports.serve $(if $(PORT),--port=$(PORT))
 
 clean: env ## remove what runs left behind; with IMAGES_TOO, CACHE, ENGINE, KEPT also what they need
-	@$(PYTHON) -m fixtures.cluster.clean $(if $(IMAGES_TOO),--images) $(if $(CACHE),--cache) \
-	  $(if $(ENGINE),--engine) $(if $(KEPT),--kept) $(if $(CONTEXT),--context=$(CONTEXT)) \
+	@$(PYTHON) -m fixtures.cluster.clean $(if $(call on,IMAGES_TOO),--images) $(if $(call on,CACHE),--cache) \
+	  $(if $(call on,ENGINE),--engine) $(if $(call on,KEPT),--kept) $(if $(CONTEXT),--context=$(CONTEXT)) \
 	  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG)))

@@ -1,3 +1,13 @@
-"""The fixture plugins of the project."""
+"""The fixture plugins of the project, each before those that use it."""
 
-pytest_plugins = ["fixtures.judge", "fixtures.cluster.plugin", "fixtures.given", "reports.plugin"]
+pytest_plugins = [
+    "fixtures.cluster.plugin",
+    "fixtures.judge",
+    "fixtures.quiet",
+    "fixtures.given",
+    "fixtures.scenarios.crowd",
+    "fixtures.scenarios.deletion",
+    "fixtures.scenarios.outage",
+    "fixtures.scenarios.rollout",
+    "reports.plugin",
+]

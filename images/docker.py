@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures.command import check, run
+from fixtures.command import check, identity, run
 from fixtures.errors import ExitCode
+from fixtures.store import Store
 
 LABEL = "kubechain=1"
+# Whose a container is, so that it can be told when it is nobody's any more.
+OWNER_LABEL = "kubechain.owner"
 BUILD_SECONDS = 900.0
 QUERY_SECONDS = 60.0
 
@@ -42,7 +45,7 @@ class Docker:
     @contextmanager
     def container(self, image: str, *words: str) -> Generator[str]:
         """Run a privileged container in the background for the time of the body; yield its id."""
-        options = ["run", "--detach", "--privileged", "--network=none", "--label", LABEL, *words]
+        options = ["run", "--detach", "--privileged", "--network=none", *container_labels(), *words]
         identity = self.call(*options, image, "infinity", doing=f"starting {image}").strip()
         try:
             yield identity
@@ -50,14 +53,29 @@ class Docker:
             run([self.client, "rm", "--force", "--volumes", identity], timeout=QUERY_SECONDS)
 
 
+def place() -> str:
+    """Return where a process id means something: the machine and the PID namespace; "" where there is no /proc."""
+    try:
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def container_labels() -> list[str]:
+    """Return the options that mark a container as ours, and as this process's."""
+    return ["--label", LABEL, "--label", f"{OWNER_LABEL}={place()} {identity()}"]
+
+
+def is_orphaned(owner: str) -> bool:
+    """Whether the process in a container's owner label is known to live no more; that of another machine never is."""
+    where, _, process = owner.rpartition(" ")
+    return bool(where) and where == place() and identity(process.partition("-")[0]) != process
+
+
 @contextmanager
 def context(store: Path, **entries: Path) -> Generator[Path]:
-    """Yield a folder with hard links (or copies) of files and folders under the given names, "__" standing for a dot.
-
-    It lies in the store, because a docker client may not be able to read /tmp.
-    """
-    with tempfile.TemporaryDirectory(dir=store, prefix=".context-") as name:
-        folder = Path(name)
+    """Yield a folder with links to (or copies of) files and folders under the given names, "__" standing for a dot."""
+    with Store(store).scratch() as folder:
         for entry, source in entries.items():
             target = folder / entry.replace("__", ".")
             if source.is_dir():

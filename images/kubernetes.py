@@ -28,9 +28,7 @@ def linker_flags(version: str) -> str:
         "buildDate": DATE,
     }
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return "-s -w " + " ".join(
-        f"-X {package}.{field}={value}" for package in packages for field, value in fields.items()
-    )
+    return "-s -w " + " ".join(f"-X {package}.{field}={value}" for package in packages for field, value in fields.items())
 
 
 def programs(pinned: Kubernetes, store: Store, progress: Progress) -> Path:

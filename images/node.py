@@ -55,15 +55,14 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: S
     containerd = golang.tools("containerd", pinning.containerd, store, progress)
     kind_files = golang.source("kind", pinning.kind, KIND_MODULE, store, progress) / "images" / "base" / "files"
     base = rootfs.tarball("node", BASE_PACKAGES, store, progress, variant="minbase")
-    base_tag, version = f"{name}-base", store.root / f".version-{pinned.version}"
-    version.write_text(f"v{pinned.version}")
+    base_tag = f"{name}-base"
     with ExitStack() as stack:
         archive = _control_plane(pinned, programs, docker, store, progress)
         with progress.step(f"node image {name}"):
             # Read-only in the module cache, and without the version that the set-up needs.
             kind = stack.enter_context(context(store.root, kind=kind_files))
             check(["chmod", "-R", "u+w", kind], timeout=60, code=ExitCode.IMAGES)
-            copy(version, kind / "kind" / "kind" / "version")
+            (kind / "kind" / "kind" / "version").write_text(f"v{pinned.version}")
             shutil.copytree(HERE / "manifests", kind / "kind" / "kind" / "manifests")
             files = stack.enter_context(
                 context(

@@ -46,7 +46,7 @@ class Pins:
             SetupError: it is not pinned (exit code USAGE); the message lists what is.
 
         """
-        version = wanted.removeprefix("v") or self.default
+        version = wanted.removeprefix("v") if wanted else self.default
         for pinned in self.kubernetes.values():
             if version in (pinned.version, pinned.version.rpartition(".")[0]):
                 return pinned

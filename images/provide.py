@@ -98,9 +98,7 @@ def _mirrored(settings: Settings, image: str) -> str:
     return f"{settings.registry_mirror.rstrip('/')}/{image}" if settings.registry_mirror else image
 
 
-def _pull(
-    settings: Settings, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress
-) -> tuple[str, str, str]:
+def _pull(settings: Settings, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress) -> tuple[str, str, str]:
     node_name = node_image or _mirrored(settings, pinned.node)
     _fetch(node_name, docker, progress)
     nginx, client = public_nginx(settings), public_client(settings)

@@ -41,9 +41,7 @@ NGINX = Workload(
     'mkdir -p "$1/tmp" "$1/run" "$1/var/log/nginx" "$1/var/lib/nginx" && chmod 1777 "$1/tmp" "$1/var/log/nginx" '
     '&& ln -sf /dev/stderr "$1/var/log/nginx/error.log" && rm -rf "$1/etc/nginx/modules-enabled"',
 )
-CLIENT = Workload(
-    "client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
-)
+CLIENT = Workload("client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"')
 
 
 def build(workload: Workload, docker: Docker, store: Store, progress: Progress) -> None:

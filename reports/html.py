@@ -23,7 +23,11 @@ INSTALL_SECONDS = 300.0
 GENERATE_SECONDS = 120.0
 ANALYTICS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*\bgtag\((?:(?!</script>).)*</script>|"
                        r"<script\b[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.DOTALL)  # fmt: skip
-REMOTE = re.compile(r"""(?:src|href)\s*=\s*["']?https?://(?!www\.w3\.org/)[^"'\s>]+|googletagmanager""", re.IGNORECASE)
+REMOTE = re.compile(
+    r"""(?:\b(?:src|href)\s*=\s*["']?|\burl\(\s*["']?|@import\s*["'])(?:https?:)?//(?!www\.w3\.org/)[^"'\s>)]+"""
+    r"""|googletagmanager""",
+    re.IGNORECASE,
+)
 
 
 def generate(results: Path, folder: Path, store: Store) -> Path:
@@ -60,11 +64,8 @@ def configuration(folder: Path) -> dict[str, Any]:
     def category(name: str, **matcher: object) -> dict[str, Any]:
         return {"name": name, "matchers": [matcher]}
 
-    failed = [
-        category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"})
-        for link in Link
-    ]
-    blocked = category("Blocked by an earlier link", statuses=["broken"], message="^blocked by .*")
+    failed = [category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"}) for link in Link]
+    blocked = category("Blocked by an earlier link", statuses=["broken"], message=r".*\bBlocked: blocked by .*")
     broken = category("Broken: trouble of the machine or the harness", statuses=["broken"])
     options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"], "reportName": PROJECT}
     return {

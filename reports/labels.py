@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
 import allure
 
 from fixtures.claims import Claim, Link
 from fixtures.settings import PROJECT
+from reports.verdict import Record
 
 # What breaks here takes everything behind it along.
 BLOCKERS = {Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS}
@@ -27,6 +33,25 @@ def feature(link: Link) -> str:
 def title(name: str, claim: Claim) -> str:
     """Return what Allure lists a claim as: its id and the name of its test in words."""
     return f"{claim.id} {name.removeprefix('test_').replace('_', ' ')}"
+
+
+def write_lost(records: Iterable[Record], results: Path) -> None:
+    """Write an Allure result for each claim that has none, because its worker died before it was told."""
+    known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text())["labels"]}
+    for record in records:
+        if record["id"] in known:
+            continue
+        link = Link(record["link"])
+        named = {"epic": PROJECT, "feature": feature(link), "story": record["id"], "severity": severity(link).value}
+        result = {
+            "uuid": str(uuid.uuid4()),
+            "name": f"{record['id']} {record['must']}",
+            "fullName": record["nodeid"],
+            "status": "broken",
+            "statusDetails": {"message": record["message"]},
+            "labels": [{"name": name, "value": value} for name, value in named.items()],
+        }
+        (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
 
 
 def label(name: str, claim: Claim) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import allure
@@ -13,14 +12,13 @@ import pytest
 from rich.console import Console
 
 from fixtures import claims, judge
-from fixtures.cluster.plugin import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, worker_input
+from fixtures.cluster.plugin import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, asks_for_claims, worker_input
 from fixtures.cluster.target import FILE
 from fixtures.diagnostics import redact
 from fixtures.diagnostics.collect import evidence
 from fixtures.errors import ExitCode, HarnessError
 from fixtures.given import CHAIN_KEY, MEASURED
 from fixtures.observe.clock import RealClock
-from fixtures.settings import ROOT
 from fixtures.store import Store
 from reports import html, labels, publish, runjson, summary, verdict
 from reports.verdict import Record, Verdict
@@ -71,19 +69,13 @@ class Recorder:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Send the results of claims, and only of claims, to the run's folder."""
-    if not _asks_for_claims(config):
+    if not asks_for_claims(config):
         return
     folder = config.stash[RUN_KEY].folder
     config.option.allure_report_dir = str(folder / "allure-results")
     config.option.xmlpath = str(folder / "junit.xml")
     config.stash[RECORDER_KEY] = Recorder()
     config.pluginmanager.register(config.stash[RECORDER_KEY])
-
-
-def _asks_for_claims(config: pytest.Config) -> bool:
-    suites = ROOT / "suites"
-    paths = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
-    return not config.option.collectonly and any(path == suites or suites in path.parents for path in paths)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -102,7 +94,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tell Allure what the claim is."""
     found = claims.of(item)
     if found:
-        labels.label(item.name.partition("[")[0], found)
+        name = item.name.partition("[")[0]
+        # allure.dynamic.title is not enough: the plugin names the result anew when the setup has ended.
+        function: Any = getattr(item, "obj", None)
+        function.__allure_display_name__ = labels.title(name, found)
+        labels.label(name, found)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -164,6 +160,7 @@ def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds
     if records:
         try:
             with progress.step("HTML report") as step:
+                labels.write_lost(records, run.folder / "allure-results")
                 html.generate(run.folder / "allure-results", run.folder / "report", Store(settings.cache / "builds"))
                 report = "report/index.html"
                 step.note(str(settings.out / report))

@@ -21,6 +21,10 @@ def markdown(run: dict[str, Any]) -> str:
     if run["timeline"]:
         rows = "\n".join(f"| {m['what']} | {m['seconds']:.3f} |" for m in run["timeline"])
         parts.append("### Hand-overs\n\n| | seconds after the Deployment |\n|---|---|\n" + rows)
+    figures = [(c["id"], name, value) for c in run["claims"] for name, value in c["measured"].items()]
+    if figures:
+        rows = "\n".join(f"| {claim} | {name} | {value:g} |" for claim, name, value in figures)
+        parts.append("### Measured\n\n| claim | | |\n|---|---|---|\n" + rows)
     waits = sorted(((w["seconds"], c["id"], w) for c in run["claims"] for w in c["waits"]), key=lambda e: -e[0])
     if waits:
         rows = "\n".join(f"| {s:.2f} | {name} | {w['condition']} |" for s, name, w in waits[:SLOWEST])

@@ -26,20 +26,22 @@ class Verdict:
 
 def complete(collected: Iterable[Record], reported: Iterable[Record]) -> list[Record]:
     """Return one record for each collected claim: the last that was reported, broken for one that never was."""
-    last = {record["nodeid"]: record for record in reported}
+    last: dict[str, Record] = {}
+    for record in reported:
+        # A teardown that goes wrong does not take back that the claim was disproved.
+        if last.get(record["nodeid"], {}).get("outcome") != Outcome.FAILED:
+            last[record["nodeid"]] = record
     return [last.get(claim["nodeid"]) or lost(claim) for claim in collected]
 
 
 def lost(claim: Record) -> Record:
     """Return the record of a claim that never reported, because its worker died or the run was ended."""
     message = "never reported: its worker died, or the run ended before it"
-    rest: Record = {"waitsFor": None, "seconds": 0.0, "worker": "", "waits": []}
+    rest: Record = {"waitsFor": None, "seconds": 0.0, "worker": "", "measured": {}, "waits": []}
     return {**claim, **rest, "outcome": Outcome.BROKEN.value, "message": message}
 
 
-def judge(
-    records: Sequence[Record], seconds: float, *, trouble: str | None = None, interrupted: bool = False
-) -> Verdict:
+def judge(records: Sequence[Record], seconds: float, *, trouble: str | None = None, interrupted: bool = False) -> Verdict:
     """Return the verdict on a run that took `seconds` for its claims; `trouble` is why it could not begin or go on."""
     counts = {outcome.value: 0 for outcome in Outcome} | Counter(record["outcome"] for record in records)
     first = first_broken(records)
@@ -55,6 +57,10 @@ def judge(
         line, code = f"no verdict: interrupted after {done} of {len(records)} claims", ExitCode.INTERRUPTED
     elif broken:
         line = f"no verdict: {len(broken)} claims could not be told: {broken[0]['id']}: {broken[0]['message']}"
+        code = ExitCode.HARNESS
+    elif counts[Outcome.BLOCKED]:
+        found = next(record for record in records if record["outcome"] == Outcome.BLOCKED)
+        line = f"no verdict: {counts[Outcome.BLOCKED]} claims were not tried: {found['id']}: {found['message']}"
         code = ExitCode.HARNESS
     elif not counts[Outcome.PASSED]:
         line, code = "no verdict: no claim was run", ExitCode.NOTHING_SELECTED

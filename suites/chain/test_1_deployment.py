@@ -2,8 +2,10 @@
 
 from fixtures.claims import Link, claim
 from fixtures.conditions import deployments
+from fixtures.conditions.objects import has, table_row
 from fixtures.given import Eventually
 from fixtures.observe import deadlines
+from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import REPLICAS, WEB
 
@@ -37,7 +39,7 @@ def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> No
 )
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are available MUST have condition Available=True, MinimumReplicasAvailable."""
-    condition = deployments.reports(WEB, "Available", "MinimumReplicasAvailable")
+    condition = deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable")
     eventually(chain.objects, condition, within=deadlines.CONTROLLER)
 
 
@@ -50,7 +52,7 @@ def test_condition_available(chain: Chain, eventually: Eventually) -> None:
 )
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose rollout is complete MUST have condition Progressing=True, NewReplicaSetAvailable."""
-    condition = deployments.reports(WEB, "Progressing", "NewReplicaSetAvailable")
+    condition = deployments.says(WEB, "Progressing", "True", "NewReplicaSetAvailable")
     eventually(chain.objects, condition, within=deadlines.CONTROLLER)
 
 
@@ -71,3 +73,50 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
 def test_first_revision(chain: Chain, eventually: Eventually) -> None:
     """A new Deployment MUST carry the annotation deployment.kubernetes.io/revision with the value 1."""
     eventually(chain.objects, deployments.at_revision(WEB, 1), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-DEPLOYMENT-070", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#selector")
+def test_selector_must_match_the_template(chain: Chain) -> None:
+    """A Deployment whose selector does not match its own Pod template MUST be refused as invalid."""
+    manifest = manifests.deployment(chain.image, name="astray")
+    manifest["spec"]["selector"] = {"matchLabels": {"app": "another"}}
+    refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "selector" in refused.detail
+
+
+@claim("CHAIN-DEPLOYMENT-080", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#label-selector-updates")
+def test_selector_is_immutable(chain: Chain) -> None:
+    """A change of a Deployment's selector MUST be refused as invalid."""
+    another = {
+        "selector": {"matchLabels": {"tier": "another"}},
+        "template": {"metadata": {"labels": {"tier": "another"}}},
+    }
+    refused = change.refusal(lambda: change.deployment(chain, another))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "immutable" in refused.detail
+
+
+@claim(
+    "CHAIN-DEPLOYMENT-090",
+    link=Link.DEPLOYMENT,
+    spec="reference/using-api/api-concepts/#receiving-resources-as-tables",
+    upstream="Server-Side Printing",
+    after=[Link.PODS],
+)
+def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
+    """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
+    eventually(chain.objects, deployments.counts(WEB, REPLICAS), within=deadlines.CONTROLLER)
+    row = table_row(chain.api.table("Deployment", chain.namespace), WEB)
+    seen = row["Ready"], row["Up-to-date"], row["Available"]
+    assert seen == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
+
+
+@claim("CHAIN-DEPLOYMENT-100", link=Link.DEPLOYMENT, spec=DEPLOYMENT, after=[Link.PODS], level="full")
+def test_observed_generation_follows(own_chain: Chain, eventually: Eventually) -> None:
+    """After a change of its spec a Deployment MUST have a higher generation, and its controller MUST observe it."""
+    before = own_chain.deployment.at("metadata.generation")
+    after = change.deployment(own_chain, {"minReadySeconds": 1}).at("metadata.generation")
+    assert after > before
+    wanted = {"metadata.generation": after, "status.observedGeneration": after}
+    eventually(own_chain.objects, has("Deployment", WEB, wanted), within=deadlines.CONTROLLER)

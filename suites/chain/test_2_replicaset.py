@@ -1,11 +1,15 @@
 """The ReplicaSet that the Deployment makes, and how the two are tied together."""
 
 from fixtures.claims import Link, claim
-from fixtures.conditions import deployments
-from fixtures.given import Eventually
+from fixtures.conditions import deployments, pods
+from fixtures.conditions.deployments import HASH
+from fixtures.conditions.objects import controlled_by
+from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
+from fixtures.observe.history import seen_in_history
+from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import REPLICAS, WEB
+from fixtures.workload.manifests import LABELS, REPLICAS, WEB
 
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 REPLICASET = "concepts/workloads/controllers/replicaset/"
@@ -52,3 +56,74 @@ def test_annotations(chain: Chain, eventually: Eventually) -> None:
 def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet whose Pods are ready MUST count all of them as fully labelled, ready and available."""
     eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-REPLICASET-060",
+    link=Link.REPLICASET,
+    spec=REPLICASET + "#non-template-pod-acquisitions",
+    upstream="Replica Set, adopt matching pods and release non matching pods",
+    after=[Link.PODS],
+    level="full",
+)
+def test_orphan_is_adopted(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A ReplicaSet MUST take a Pod that matches its selector and has no controller as one of its own."""
+    labels = own_chain.replica_set.at("spec.selector.matchLabels")
+    orphan = make(own_chain, manifests.client_pod("orphan", own_chain.client_image, labels))
+    # Adopted, it is one too many, and may be deleted at once: the history remembers its controller.
+    adopted = seen_in_history(own_chain.objects, controlled_by("Pod", orphan.name, own_chain.replica_set.uid))
+    eventually(own_chain.objects, adopted, within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.DELETION)
+
+
+@claim(
+    "CHAIN-REPLICASET-070",
+    link=Link.REPLICASET,
+    spec=REPLICASET + "#isolating-pods-from-a-replicaset",
+    upstream="Replica Set, adopt matching pods and release non matching pods",
+    after=[Link.PODS],
+    level="full",
+)
+def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: Eventually) -> None:
+    """A ReplicaSet MUST release a Pod that no longer matches its selector, let it run, and make another in its place."""
+    released = own_chain.pods[0]
+    change.label(own_chain, released, {"app": "released"})
+    eventually(own_chain.objects, controlled_by("Pod", released.name, None), within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.PODS_READY)
+    eventually(own_chain.objects, pods.same_and_ready(released), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-REPLICASET-080",
+    link=Link.REPLICASET,
+    spec=REPLICASET + "#non-template-pod-acquisitions",
+    after=[Link.PODS],
+    level="full",
+)
+def test_controlled_pod_is_never_taken(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A ReplicaSet MUST NOT take a Pod that matches its selector but has another controller."""
+    owner = own_chain.api.get("ConfigMap", own_chain.namespace, "nginx")
+    assert owner is not None
+    labels = own_chain.replica_set.at("spec.selector.matchLabels")
+    taken = manifests.client_pod("taken", own_chain.client_image, labels)
+    pod = make(own_chain, manifests.controlled(taken, owner))
+    # The controller has looked at all Pods again when it has made one more, and it made one more because it counted
+    # only its own.
+    change.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1), within=deadlines.PODS_READY)
+    eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-REPLICASET-090",
+    link=Link.REPLICASET,
+    spec=DEPLOYMENT + "#pod-template-hash-label",
+    after=[Link.PODS],
+    level="full",
+)
+def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: Eventually) -> None:
+    """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""
+    old = own_chain.replica_set
+    assert old.labels[HASH] == chain.replica_set.labels[HASH]
+    change.template(own_chain, "another")
+    eventually(own_chain.objects, deployments.other_hash(WEB, 2, old), within=deadlines.CONTROLLER)

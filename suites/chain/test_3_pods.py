@@ -1,13 +1,20 @@
 """The Pods that the ReplicaSet makes: whose they are, where they run, and in which state."""
 
 from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, pods
-from fixtures.given import Eventually
+from fixtures.cluster.kind import Cluster
+from fixtures.conditions import deployments, pods, starting
+from fixtures.conditions.answers import forbidden_to
+from fixtures.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
+from fixtures.given import Consistently, Eventually, Make
 from fixtures.observe import deadlines
+from fixtures.observe.history import seen_in_history
+from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import LABELS, REPLICAS, WEB
+from fixtures.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS, WEB
 
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
+IMAGES = "concepts/containers/images/"
+LOST_NODE = {"not-ready": 300, "unreachable": 300}
 REPLICASET = "concepts/workloads/controllers/replicaset/"
 
 
@@ -75,3 +82,116 @@ def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually
 def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the very image that was put on the Nodes, told by the digest of its configuration."""
     eventually(chain.objects, pods.run_image_of(LABELS, chain.image_ids), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-PODS-080", link=Link.PODS, spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
+def test_quality_of_service_is_best_effort(chain: Chain, eventually: Eventually) -> None:
+    """A Pod whose containers ask for no resources MUST be of QoS class BestEffort."""
+    eventually(chain.objects, pods.with_values(LABELS, {"status.qosClass": "BestEffort"}), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-PODS-090", link=Link.PODS, spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
+def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
+    """Each Pod MUST tolerate the NoExecute taints not-ready and unreachable for 300 s where it says nothing of them."""
+    eventually(chain.objects, pods.tolerating(LOST_NODE, LABELS), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-PODS-100",
+    link=Link.PODS,
+    spec="concepts/storage/projected-volumes/#serviceaccounttoken",
+    upstream="Service account tokens auto mount optionally",
+)
+def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventually) -> None:
+    """Each Pod MUST have a projected volume with a token that expires, the API server's CA and the namespace."""
+    eventually(chain.objects, pods.with_projected_token(LABELS), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-PODS-110",
+    link=Link.PODS,
+    spec="reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume",
+    upstream="Service account tokens, mounting",
+    after=[Link.PODS],
+)
+def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
+    """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
+    backend = chain.inside(chain.pods[0])
+    who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
+    # Without any right, the refusal names whom the server has recognized.
+    asked = chain.api_pages(backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
+    eventually(asked, forbidden_to(who), within=deadlines.DATA_PLANE)
+
+
+@claim("CHAIN-PODS-120", link=Link.PODS, spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS])
+def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
+    """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
+    told = happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started")
+    eventually(chain.objects, told, within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-PODS-130",
+    link=Link.PODS,
+    spec="concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
+    after=[Link.PODS],
+    level="full",
+)
+def test_unschedulable_pod_says_why_and_runs_later(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Pod that fits nowhere MUST stay Pending with PodScheduled=False and a reason, and MUST run once it fits."""
+    lonely = make(chain, manifests.beside(manifests.client_pod("lonely", chain.client_image), {"app": "awaited"}))
+    eventually(chain.objects, starting.unschedulable(lonely.name), within=deadlines.CONTROLLER)
+    make(chain, manifests.client_pod("awaited", chain.client_image, {"app": "awaited"}))
+    eventually(chain.objects, pods.ready(lonely.name), within=deadlines.PODS_READY)
+
+
+@claim("CHAIN-PODS-140", link=Link.PODS, spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full")
+def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
+    """A Pod whose readiness probe fails MUST turn unready and MUST NOT be restarted or replaced for it."""
+    pod = own_chain.pods[0]
+    change.unready(own_chain, pod)
+    eventually(own_chain.objects, starting.runs_unready(pod.name, pod.uid), within=deadlines.CONTROLLER)
+    consistently(own_chain.objects, starting.runs_unready(pod.name, pod.uid), during=deadlines.STEADY)
+    eventually(own_chain.objects, pods.count(LABELS, REPLICAS), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-PODS-150", link=Link.PODS, spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
+def test_crashes_are_counted(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A container that keeps failing MUST be started again, each restart counted, with CrashLoopBackOff in between."""
+    crashing = make(chain, manifests.running(manifests.client_pod("crashing", chain.client_image), "exit 1"))
+    eventually(chain.objects, starting.counts_crashes(crashing.name, 1), within=deadlines.CRASH_LOOP)
+
+
+@claim(
+    "CHAIN-PODS-160",
+    link=Link.PODS,
+    spec="concepts/security/service-accounts/#default-service-accounts",
+    upstream="ServiceAccount, update a ServiceAccount",
+)
+def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
+    """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
+    eventually(chain.one("ServiceAccount", "default"), exists(), within=deadlines.CONTROLLER)
+    eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-IMAGE-030", link=Link.IMAGE, spec="concepts/containers/images/", needs=["kind"])
+def test_image_is_on_every_node(chain: Chain, kind_cluster: Cluster) -> None:
+    """The image that was loaded MUST be in the image store of every Node."""
+    missing = [node for node in kind_cluster.nodes() if not kind_cluster.holds(node, chain.image)]
+    assert missing == []
+
+
+@claim("CHAIN-IMAGE-040", link=Link.IMAGE, spec=IMAGES + "#image-pull-policy", after=[Link.PODS], needs=["kind"])
+def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> None:
+    """An image that is on the Node MUST NOT be pulled again under the pull policy IfNotPresent."""
+    eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-IMAGE-050", link=Link.IMAGE, spec=IMAGES + "#imagepullbackoff", level="full")
+def test_missing_image_is_named(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
+    absent = make(chain, manifests.client_pod("absent", ABSENT_IMAGE))
+    refused = seen_in_history(chain.objects, starting.waits_because(absent.name, "ErrImagePull"))
+    eventually(chain.objects, refused, within=deadlines.CONTROLLER)
+    eventually(chain.objects, starting.waits_because(absent.name, "ImagePullBackOff"), within=deadlines.CRASH_LOOP)
+    eventually(chain.objects, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE), within=deadlines.CONTROLLER)

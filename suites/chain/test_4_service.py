@@ -1,12 +1,17 @@
 """The Service as the API server completes it."""
 
+import json
+
 from fixtures.claims import Link, claim
 from fixtures.conditions import endpoints
-from fixtures.given import Eventually
+from fixtures.conditions.answers import all_welcome, only_from
+from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
-from fixtures.workload.chain import Chain
+from fixtures.probes.kubectl import Kubectl
+from fixtures.workload import change, manifests
+from fixtures.workload.chain import ROUND, Chain, url
 from fixtures.workload.gates import SERVICE_UP
-from fixtures.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB
+from fixtures.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 
 SERVICE = "concepts/services-networking/service/"
 
@@ -47,3 +52,108 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.ipFamilyPolicy": "SingleStack",
     }
     eventually(chain.objects, endpoints.service_has(WEB, wanted), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-SERVICE-050", link=Link.SERVICE, spec="reference/kubectl/generated/kubectl_expose/", needs=["kubectl"])
+def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, make: Make) -> None:
+    """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
+    words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", "NodePort", "--dry-run=client", "-o", "json"]
+    ports = ["--port", str(SERVICE_PORT), "--target-port", str(CONTAINER_PORT)]
+    exposed = make(chain, json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports)))
+    assert exposed.labels == chain.service.labels
+    assert exposed.at("spec.selector") == chain.service.at("spec.selector")
+    assert endpoints.ports_of(exposed) == endpoints.ports_of(chain.service)
+
+
+@claim("CHAIN-SERVICE-060", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
+def test_node_port_in_use_is_refused(chain: Chain) -> None:
+    """A Service that asks for a nodePort which another Service has MUST be refused as invalid."""
+    manifest = manifests.service_at(node_port=chain.node_port)
+    refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "already allocated" in refused.detail
+
+
+@claim("CHAIN-SERVICE-070", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port", needs=["kind"])
+def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
+    """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
+    refused = change.refusal(lambda: chain.api.create(manifests.service_at(node_port=80), chain.namespace))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "valid ports" in refused.detail
+
+
+@claim("CHAIN-SERVICE-080", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
+def test_released_node_port_can_be_had_again(chain: Chain, make: Make) -> None:
+    """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
+    first = make(chain, manifests.service(name="first"))
+    released = endpoints.node_port(first)
+    change.delete(chain, first)
+    second = make(chain, manifests.service_at(node_port=released, name="second"))
+    assert endpoints.node_port(second) == released
+
+
+@claim("CHAIN-SERVICE-090", link=Link.SERVICE, spec=SERVICE + "#type-clusterip")
+def test_cluster_ip_is_immutable(chain: Chain) -> None:
+    """A change of a Service's clusterIP MUST be refused as invalid."""
+    refused = change.refusal(lambda: change.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "clusterIP" in refused.detail
+
+
+@claim("CHAIN-SERVICE-100", link=Link.SERVICE, spec=SERVICE + "#choosing-your-own-ip-address")
+def test_cluster_ip_is_unique(chain: Chain) -> None:
+    """A Service that asks for a clusterIP which another Service has MUST be refused as invalid."""
+    manifest = manifests.service_at(cluster_ip=chain.cluster_ip)
+    refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
+    assert (refused.status, refused.reason) == (422, "Invalid")
+    assert "already allocated" in refused.detail
+
+
+@claim(
+    "CHAIN-SERVICE-110",
+    link=Link.SERVICE,
+    spec=SERVICE + "#publishing-services-service-types",
+    upstream="Service, change type, ExternalName to ClusterIP",
+)
+def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
+    name = make(chain, manifests.service(name="changing", kind="ClusterIP")).name
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=deadlines.CONTROLLER)
+    change.service(chain, {"type": "NodePort"}, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
+    change.service(chain, manifests.EXTERNAL, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=deadlines.CONTROLLER)
+    change.service(chain, {"type": "NodePort", "externalName": None}, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "CHAIN-SERVICE-120",
+    link=Link.SERVICE,
+    spec=SERVICE + "#multi-port-services",
+    upstream="Service, endpoints with multiple ports",
+    after=[Link.ENDPOINTS],
+)
+def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
+    name = make(chain, manifests.two_port_service("multi")).name
+    urls = [url(chain.address(name), port) for port in manifests.TWO_PORTS.values()]
+    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+
+
+@claim(
+    "CHAIN-SERVICE-130",
+    link=Link.SERVICE,
+    spec=SERVICE + "#services-without-selectors",
+    upstream="EndpointSlice, single and multiple endpoints",
+    after=[Link.ENDPOINTS],
+)
+def test_service_without_selector_serves_given_endpoints(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""
+    pod = chain.pods[0]
+    service = make(chain, manifests.without_selector("handmade"))
+    make(chain, manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
+    at = url(chain.address(service.name))
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    pages = chain.pages_inside(chain.client, *[at] * ROUND)
+    eventually(pages, only_from(pod.name), within=deadlines.DATA_PLANE)

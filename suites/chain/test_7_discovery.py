@@ -1,9 +1,13 @@
 """Finding the Service from inside a Pod: by environment variables and by DNS."""
 
 from fixtures.claims import Link, claim
-from fixtures.conditions.answers import all_welcome, no_such_name, resolves_to, service_variables, variables_are
-from fixtures.given import Eventually
+from fixtures.conditions import endpoints
+from fixtures.conditions.answers import all_welcome
+from fixtures.conditions.names import no_address, no_such_name, resolves_to, reverse_name, searches, serves
+from fixtures.conditions.variables import has_variables, multi_port_variables, service_variables, variables_are
+from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
+from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain, url
 from fixtures.workload.manifests import SERVICE_PORT, WEB, WELCOME
 
@@ -19,11 +23,12 @@ def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> 
 
 
 @claim("CHAIN-ENV-020", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS])
-def test_earlier_pod_has_no_variable(chain: Chain, eventually: Eventually, late_service: str) -> None:
+def test_earlier_pod_has_no_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod started before a Service MUST have no variable of it, also once the Service is known to the cluster."""
     client = chain.client
-    eventually(chain.answers(client, late_service), resolves_to(chain.address(late_service)), within=deadlines.DNS)
-    eventually(chain.environment(client), variables_are(late_service, {}), within=deadlines.CONTROLLER)
+    late = make(chain, manifests.service(name="late")).name
+    eventually(chain.answers(client, late), resolves_to(chain.address(late)), within=deadlines.DNS)
+    eventually(chain.environment(client), variables_are(late, {}), within=deadlines.CONTROLLER)
 
 
 @claim("CHAIN-DNS-010", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
@@ -74,3 +79,175 @@ def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> No
     client = chain.client
     eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=deadlines.DNS)
     eventually(chain.answers(client, chain.full_name("absent", client)), no_such_name(), within=deadlines.DNS)
+
+
+@claim("CHAIN-ENV-030", link=Link.ENV, spec=ENVIRONMENT)
+def test_services_of_other_namespaces_are_not_told(chain: Chain, neighbour: str, make: Make, eventually: Eventually) -> None:
+    """A Pod MUST have no variable of a Service in another namespace, though that Service was there first."""
+    assert chain.api.get("Service", neighbour, "neighbour") is not None
+    place = chain.ready_inside(make(chain, manifests.client_pod("later", chain.client_image)).name)
+    eventually(chain.environment(place), variables_are("neighbour", {}), within=deadlines.CONTROLLER)
+    web = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
+    eventually(chain.environment(place), variables_are(WEB, web), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-ENV-040", link=Link.ENV, spec="tutorials/services/connect-applications-service/#environment-variables")
+def test_service_links_can_be_switched_off(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Pod with enableServiceLinks false MUST have the variables of the API server's Service and of no other."""
+    place = chain.ready_inside(make(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
+    eventually(chain.environment(place), variables_are(WEB, {}), within=deadlines.CONTROLLER)
+    eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT)
+def test_each_named_port_has_its_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Service with several ports MUST be told with one variable for each port by name."""
+    service = make(chain, manifests.two_port_service("multi-env"))
+    place = chain.ready_inside(make(chain, manifests.client_pod("reader", chain.client_image)).name)
+    variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), manifests.TWO_PORTS)
+    eventually(chain.environment(place), variables_are(service.name, variables), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS])
+def test_variables_grow_stale_while_names_do_not(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
+    service = make(chain, manifests.service(name="moved", kind="ClusterIP"))
+    old = str(service.at("spec.clusterIP"))
+    place = chain.ready_inside(make(chain, manifests.client_pod("witness", chain.client_image)).name)
+    eventually(chain.answers(place, service.name), resolves_to(old), within=deadlines.DNS)
+    change.delete(chain, service)
+    # Another Service holds the old address, so that the new one cannot get it again.
+    make(chain, manifests.service_at(name="squatter", cluster_ip=old))
+    new = str(make(chain, manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
+    assert new != old
+    eventually(chain.answers(place, service.name), resolves_to(new), within=deadlines.DNS)
+    stale = service_variables(service.name, old, SERVICE_PORT)
+    eventually(chain.environment(place), variables_are(service.name, stale), within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-DNS-070", link=Link.DNS, spec=DNS + "#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
+def test_search_list(chain: Chain, eventually: Eventually) -> None:
+    """A Pod's resolver MUST search its namespace, the Services and the domain, in this order, with ndots 5."""
+    wanted = searches(chain.namespace, chain.client.domain())
+    eventually(chain.resolver(chain.client), wanted, within=deadlines.CONTROLLER)
+
+
+@claim("CHAIN-DNS-080", link=Link.DNS, spec=DNS + "#srv-records", upstream="DNS, services")
+def test_srv_record_of_a_named_port(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A named port of a Service MUST have an SRV record with its number and the Service's name."""
+    service, client = make(chain, manifests.two_port_service("srv")), chain.client
+    full = chain.full_name(service.name, client)
+    for port_name, port in manifests.TWO_PORTS.items():
+        answers = chain.answers(client, f"_{port_name}._tcp.{full}", record="SRV")
+        eventually(answers, serves(port, full), within=deadlines.DNS)
+
+
+@claim("CHAIN-DNS-090", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
+def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) -> None:
+    """The clusterIP of a Service MUST have a PTR record with the Service's full name."""
+    client = chain.client
+    answers = chain.answers(client, reverse_name(chain.cluster_ip), record="PTR")
+    eventually(answers, resolves_to(chain.full_name(WEB, client)), within=deadlines.DNS)
+
+
+@claim(
+    "CHAIN-DNS-100",
+    link=Link.DNS,
+    spec=DNS + "#services",
+    upstream="DNS, services",
+    after=[Link.ENDPOINTS],
+)
+def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
+    name = make(chain, manifests.headless("headless")).name
+    addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
+    eventually(chain.answers(chain.client, name), resolves_to(*addresses), within=deadlines.DNS)
+
+
+@claim(
+    "CHAIN-DNS-110",
+    link=Link.DNS,
+    spec=DNS + "#pod-s-hostname-and-subdomain-fields",
+    upstream="DNS, hostname",
+)
+def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A Pod with a hostname and the subdomain of a headless Service MUST resolve by hostname.subdomain to its address."""
+    make(chain, manifests.headless("sub", app="named"))
+    make(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
+    place = chain.ready_inside("named")
+    address = str(chain.present("Pod", "named").at("status.podIP"))
+    eventually(chain.answers(chain.client, "named.sub"), resolves_to(address), within=deadlines.DNS)
+    assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
+
+
+@claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/")
+def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """With publishNotReadyAddresses a headless name MUST resolve to a Pod that is not ready, and without it to none."""
+    make(chain, manifests.headless("named-early", app="waiting", early=True))
+    make(chain, manifests.headless("named-late", app="waiting"))
+    pod = make(chain, manifests.unready_pod("waiting", chain.client_image))
+    eventually(chain.objects, endpoints.lists("named-early", pod), within=deadlines.PODS_READY)
+    address = str(chain.present("Pod", pod.name).at("status.podIP"))
+    eventually(chain.answers(chain.client, "named-early"), resolves_to(address), within=deadlines.DNS)
+    eventually(chain.objects, endpoints.listed_unready("named-late", pod.uid), within=deadlines.ENDPOINTS)
+    late = chain.full_name("named-late", chain.client)
+    eventually(chain.answers(chain.client, late), no_address(), within=deadlines.DNS)
+
+
+@claim(
+    "CHAIN-DNS-130",
+    link=Link.DNS,
+    spec="concepts/services-networking/service/#externalname",
+    upstream="DNS, ExternalName",
+)
+def test_external_name_is_an_alias(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """The name of a Service of type ExternalName MUST be an alias (CNAME) for its external name."""
+    name = make(chain, manifests.external("outside")).name
+    full = chain.full_name(name, chain.client)
+    alias = resolves_to(manifests.EXTERNAL["externalName"] + ".")
+    eventually(chain.answers(chain.client, full, record="CNAME"), alias, within=deadlines.DNS)
+
+
+@claim("CHAIN-DNS-140", link=Link.DNS, spec=DNS + "#namespaces-of-services", upstream="DNS, services")
+def test_other_namespace_must_be_named(chain: Chain, neighbour: str, eventually: Eventually) -> None:
+    """A Service of another namespace MUST resolve by name and namespace, and MUST NOT by its name alone."""
+    service = chain.api.get("Service", neighbour, "neighbour")
+    assert service is not None
+    address = str(service.at("spec.clusterIP"))
+    eventually(chain.answers(chain.client, f"neighbour.{neighbour}"), resolves_to(address), within=deadlines.DNS)
+    searched = chain.searched("neighbour", chain.client)
+    eventually(chain.answers(chain.client, *searched), no_such_name(), within=deadlines.DNS)
+
+
+@claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records")
+def test_name_follows_its_service(chain: Chain, make: Make, eventually: Eventually) -> None:
+    """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
+    service, client = make(chain, manifests.service(name="renewed", kind="ClusterIP")), chain.client
+    old = str(service.at("spec.clusterIP"))
+    eventually(chain.answers(client, service.name), resolves_to(old), within=deadlines.DNS)
+    ttl = client.time_to_live(chain.full_name(service.name, client))
+    change.delete(chain, service)
+    make(chain, manifests.service_at(name="holder", cluster_ip=old))
+    new = str(make(chain, manifests.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
+    eventually(chain.answers(client, service.name), resolves_to(new), within=deadlines.renewal(ttl))
+
+
+@claim("CHAIN-DNS-160", link=Link.DNS, spec=DNS, upstream="DNS, cluster")
+def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
+    """A name MUST resolve to the same address by UDP and by TCP."""
+    client = chain.client
+    full = chain.full_name(WEB, client)
+    eventually(chain.answers(client, full), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.answers(client, full, tcp=True), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+
+
+@claim("CHAIN-DNS-170", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
+def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
+    """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
+    client, servers = chain.client, chain.dns_servers()
+    assert servers
+    for server in servers:
+        known = chain.answers(client, chain.full_name(WEB, client), server=server)
+        eventually(known, resolves_to(chain.cluster_ip), within=deadlines.DNS)
+        unknown = chain.answers(client, chain.full_name("absent", client), server=server)
+        eventually(unknown, no_such_name(), within=deadlines.DNS)

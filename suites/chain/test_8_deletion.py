@@ -2,9 +2,11 @@
 
 from fixtures.claims import Link, claim
 from fixtures.conditions import endpoints, pods
-from fixtures.conditions.answers import all_refused, no_such_name
-from fixtures.given import Deleted, Eventually
+from fixtures.conditions.answers import all_refused
+from fixtures.conditions.names import no_such_name
+from fixtures.given import Eventually
 from fixtures.observe import deadlines
+from fixtures.scenarios.deletion import Deleted
 from fixtures.workload.manifests import WEB
 
 CASCADE = "concepts/architecture/garbage-collection/#cascading-deletion"

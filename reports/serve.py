@@ -1,0 +1,82 @@
+"""`make report`: shows the last published report to a browser on this machine, and to nobody else."""
+
+from __future__ import annotations
+
+import json
+import signal
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fixtures import entry, settings
+from fixtures.errors import ExitCode, SetupError
+
+LOOPBACK = "127.0.0.1"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the files of one folder, without a line for each request."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
+        """Say nothing."""
+
+
+def bind(out: Path, port: int) -> ThreadingHTTPServer:
+    """Return a server for the report published in `out`, bound to a port of loopback (0: a free one).
+
+    Raises:
+        SetupError: there is no report (exit code NO_REPORT), or the port cannot be had.
+
+    """
+    report = out / "report"
+    if not (report / "index.html").is_file():
+        results = out / "summary.md"
+        also = f"; the last run's results are in {results}" if results.exists() else ""
+        raise SetupError(f"no report in {report}: `make e2e` makes one{also}", ExitCode.NO_REPORT)
+    try:
+        return ThreadingHTTPServer((LOOPBACK, port), partial(Handler, directory=str(report)))
+    except OSError as error:
+        raise SetupError(f"cannot serve on {LOOPBACK}:{port}: {error.strerror}", ExitCode.HARNESS) from error
+
+
+def verdict(out: Path) -> tuple[str, bool]:
+    """Return the verdict of the published run with the time of the run, and whether the chain holds."""
+    try:
+        found: dict[str, Any] = json.loads((out / "run.json").read_text())
+        return f"{found['verdict']} (run of {found['started']})", bool(found["holds"])
+    except (OSError, ValueError, KeyError) as error:
+        return f"no verdict: {out / 'run.json'}: {type(error).__name__}", False
+
+
+def port_number(text: str) -> int:
+    """Return the number of a port; SetupError (exit code USAGE) if it is none."""
+    if not text.isdecimal() or int(text) >= 1 << 16:
+        raise SetupError(f"PORT={text}: not a port number", ExitCode.USAGE)
+    return int(text)
+
+
+def main() -> int:
+    """Serve until Ctrl-C."""
+    parser = entry.Parser(prog="python -m reports.serve", description="Serves the last report on loopback.")
+    parser.add_argument("--port", default="0", help="default: one that is free")
+    options = parser.parse_args()
+    out = settings.load().out
+    # SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with bind(out, port_number(options.port)) as server:
+        line, holds = verdict(out)
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(line, style="bold green" if holds else "bold red", markup=False)
+        console.print(f"http://{LOOPBACK}:{server.server_port}/ (Ctrl-C ends it)", markup=False)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.print()
+    return ExitCode.HOLDS
+
+
+if __name__ == "__main__":
+    entry.main(main)

@@ -1,0 +1,78 @@
+"""Scaling: the Pods, and with them the endpoints, follow the number that is asked for."""
+
+from fixtures.claims import Link, claim
+from fixtures.conditions import deployments, endpoints, pods
+from fixtures.given import Eventually
+from fixtures.observe import deadlines
+from fixtures.observe.wait import require
+from fixtures.probes.continuous import asked, none_lost
+from fixtures.scenarios.load import LEAST, load
+from fixtures.workload import change
+from fixtures.workload.chain import Chain
+from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+
+SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
+
+
+@claim(
+    "LIFE-SCALE-010",
+    link=Link.SCALE,
+    spec=SCALE,
+    upstream="Deployment, proportional scaling",
+    level="full",
+)
+def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
+    """A Deployment scaled up through its scale subresource MUST get that many ready Pods, all of them listed."""
+    change.scale(own_chain, REPLICAS + 2)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS + 2)
+    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+
+
+@claim("LIFE-SCALE-020", link=Link.SCALE, spec=SCALE, level="full")
+def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
+    """A Deployment scaled down by its own replicas field MUST keep that many Pods, and no other be listed."""
+    change.deployment(own_chain, {"replicas": 1})
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, 1), within=deadlines.DELETION)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 1)
+    eventually(own_chain.objects, listed, within=deadlines.ENDPOINTS)
+
+
+@claim("LIFE-SCALE-030", link=Link.SCALE, spec=SCALE, level="full")
+def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> None:
+    """A Deployment scaled to zero MUST lose all Pods and keep its Service and ReplicaSet, and MUST serve when scaled up."""
+    replica_set = own_chain.replica_set.uid
+    change.scale(own_chain, 0)
+    eventually(own_chain.objects, pods.count(LABELS, 0), within=deadlines.DELETION)
+    eventually(own_chain.objects, endpoints.no_address(WEB), within=deadlines.ENDPOINTS)
+    change.scale(own_chain, REPLICAS)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+    assert own_chain.replica_set.uid == replica_set
+
+
+@claim(
+    "LIFE-SCALE-040",
+    link=Link.SCALE,
+    spec=SCALE,
+    upstream="Replica Set, completes the scaling of a ReplicaSet",
+    level="full",
+)
+def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
+    """The scale subresource MUST say what the Deployment asks for, and its status follow."""
+    asked_for = change.scale(own_chain, REPLICAS + 1)
+    assert asked_for.at("spec.replicas") == REPLICAS + 1
+    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=deadlines.PODS_READY)
+    assert change.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
+
+
+@claim(
+    "LIFE-SCALE-050", link=Link.SCALE, spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
+    needs=["host", "kubernetes>=1.30"], level="full",
+)  # fmt: skip
+def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:
+    """Scaling down Pods that end gracefully MUST NOT lose a request through the NodePort."""
+    with load(serving_four, list(serving_four.node_urls().values())) as stream:
+        change.scale(serving_four, 1)
+        eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=deadlines.DELETION)
+        eventually(stream.requests, asked(LEAST), within=deadlines.LOAD)
+    require(stream.tally(), none_lost(LEAST))

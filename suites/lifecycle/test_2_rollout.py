@@ -1,0 +1,146 @@
+"""Rolling a Deployment to another Pod template, and back."""
+
+from fixtures.claims import Link, claim
+from fixtures.conditions import deployments, pods
+from fixtures.conditions.answers import every_backend
+from fixtures.given import Consistently, Eventually
+from fixtures.observe import deadlines
+from fixtures.observe.history import at_every_moment
+from fixtures.observe.wait import require
+from fixtures.probes.continuous import none_lost
+from fixtures.scenarios.load import LEAST
+from fixtures.scenarios.rollout import REPLICAS as FOUR
+from fixtures.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
+from fixtures.workload import change
+from fixtures.workload.chain import Chain
+from fixtures.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
+
+DEPLOYMENT = "concepts/workloads/controllers/deployment/"
+
+
+@claim(
+    "LIFE-ROLLOUT-010",
+    link=Link.ROLLOUT,
+    spec=DEPLOYMENT + "#updating-a-deployment",
+    upstream="Deployment, RollingUpdate",
+    needs=["host", "kubernetes>=1.30"],
+    level="full",
+)
+def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> None:
+    """A changed Pod template MUST make a new ReplicaSet with all Pods, and keep the old one at 0 with its revision."""
+    wanted = deployments.replica_sets(WEB, {1: 0, 2: FOUR})
+    eventually(rolled.chain.objects, wanted, within=deadlines.CONTROLLER)
+    kept = rolled.chain.present("ReplicaSet", rolled.old.name)
+    assert (kept.uid, deployments.revision(kept)) == (rolled.old.uid, 1)
+
+
+@claim("LIFE-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#max-surge", needs=["host", "kubernetes>=1.30"], level="full")
+def test_surge_and_availability_hold_at_every_moment(rolled: Rolled) -> None:
+    """During a roll there MUST NOT be more Pods than replicas plus maxSurge, nor fewer ready than less maxUnavailable."""
+    bounds = deployments.within_bounds(WEB, LABELS, FOUR + SURGE, FOUR - UNAVAILABLE)
+    require(rolled.chain.objects, at_every_moment(bounds, after=rolled.from_sequence))
+
+
+@claim(
+    "LIFE-ROLLOUT-030",
+    link=Link.ROLLOUT,
+    spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
+    needs=["host", "kubernetes>=1.30"],
+    level="full",
+)
+def test_roll_loses_no_request(rolled: Rolled) -> None:
+    """Rolling Pods that have a readiness probe and end gracefully MUST NOT lose a request through the NodePort."""
+    require(rolled.requests, none_lost(LEAST))
+
+
+@claim(
+    "LIFE-ROLLOUT-040",
+    link=Link.ROLLOUT,
+    spec=DEPLOYMENT + "#rolling-back-a-deployment",
+    upstream="Deployment, deployment should support rollover",
+    level="full",
+)
+def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventually) -> None:
+    """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
+    old = own_chain.replica_set
+    change.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=deadlines.ROLLOUT)
+    change.roll_back(own_chain, old)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=deadlines.ROLLOUT)
+    eventually(own_chain.objects, deployments.same_again(WEB, 3, old), within=deadlines.CONTROLLER)
+
+
+@claim(
+    "LIFE-ROLLOUT-050",
+    link=Link.ROLLOUT,
+    spec=DEPLOYMENT + "#rollover-aka-multiple-updates-in-flight",
+    upstream="Deployment, deployment should support rollover",
+    level="full",
+)
+def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
+    """A template that changes during a roll MUST be rolled out at once, and the one in between be scaled to 0."""
+    change.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.at_revision(WEB, 2), within=deadlines.CONTROLLER)
+    change.template(own_chain, "3")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=deadlines.ROLLOUT)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=deadlines.DELETION)
+
+
+@claim(
+    "LIFE-ROLLOUT-060",
+    link=Link.ROLLOUT,
+    spec=DEPLOYMENT + "#recreate-deployment",
+    upstream="Deployment, Recreate",
+    level="full",
+)
+def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> None:
+    """With the strategy Recreate no Pod of the new template MUST exist before the last of the old one has ended."""
+    change.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
+    before = own_chain.objects.sequence()
+    change.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=deadlines.ROLLOUT)
+    require(own_chain.objects, at_every_moment(deployments.never_both(LABELS), after=before))
+
+
+@claim("LIFE-ROLLOUT-070", link=Link.ROLLOUT, spec=DEPLOYMENT + "#pausing-and-resuming-a-deployment", level="full")
+def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
+    """A paused Deployment MUST NOT roll when its template changes, and MUST when it is resumed."""
+    change.deployment(own_chain, {"paused": True})
+    eventually(
+        own_chain.objects,
+        deployments.says(WEB, "Progressing", "Unknown", "DeploymentPaused"),
+        within=deadlines.CONTROLLER,
+    )
+    change.template(own_chain, "2")
+    # Scaling goes on while paused: when it has been done, the controller has seen the new template too.
+    change.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=deadlines.PODS_READY)
+    consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=deadlines.STEADY)
+    change.deployment(own_chain, {"paused": False})
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=deadlines.ROLLOUT)
+
+
+@claim("LIFE-ROLLOUT-080", link=Link.ROLLOUT, spec=DEPLOYMENT + "#clean-up-policy", level="full")
+def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
+    """No more old ReplicaSets MUST be kept than revisionHistoryLimit allows, the oldest going first."""
+    change.deployment(own_chain, {"revisionHistoryLimit": 1})
+    for number in (2, 3):
+        change.template(own_chain, str(number))
+        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}), within=deadlines.DELETION)
+
+
+@claim(
+    "LIFE-ROLLOUT-090", link=Link.ROLLOUT, spec=DEPLOYMENT + "#failed-deployment",
+    upstream="Deployment, should validate Deployment Status endpoints", level="full",
+)  # fmt: skip
+def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
+    """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""
+    serving = own_chain.pods
+    change.deployment(own_chain, {"progressDeadlineSeconds": 5})
+    change.image(own_chain, ABSENT_IMAGE)
+    stalled = deployments.says(WEB, "Progressing", "False", "ProgressDeadlineExceeded")
+    eventually(own_chain.objects, stalled, within=deadlines.STALLED)
+    eventually(own_chain.objects, pods.same_and_ready(*serving), within=deadlines.CONTROLLER)
+    backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)
+    eventually(own_chain.backends_at_nodes(), backends, within=deadlines.DATA_PLANE)

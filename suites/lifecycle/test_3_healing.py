@@ -1,0 +1,64 @@
+"""Self-healing: what is lost comes back, and what is guarded is not taken."""
+
+from http import HTTPStatus
+
+from fixtures.claims import Link, claim
+from fixtures.conditions import disruption, endpoints, pods, starting
+from fixtures.conditions.answers import every_backend
+from fixtures.given import Eventually, Make
+from fixtures.observe import deadlines
+from fixtures.workload import change, manifests
+from fixtures.workload.chain import Chain
+from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
+
+LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
+
+
+@claim("LIFE-HEALING-010", link=Link.HEALING, spec=LIFECYCLE + "#restart-policy", level="full")
+def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
+    """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
+    pod = own_chain.pods[0]
+    change.end_container(own_chain, pod)
+    eventually(own_chain.objects, starting.restarted(pod.name, pod.uid, 1), within=deadlines.CONTROLLER)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+    backends = every_backend(own_chain.pod_names, WELCOME)
+    eventually(own_chain.backends_at_nodes(), backends, within=deadlines.DATA_PLANE)
+
+
+@claim(
+    "LIFE-HEALING-020",
+    link=Link.HEALING,
+    spec="concepts/workloads/controllers/replicaset/#how-a-replicaset-works",
+    upstream="Replica Set, run basic image",
+    level="full",
+)
+def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> None:
+    """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
+    deleted = own_chain.pods[0]
+    change.delete(own_chain, deleted)
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])), within=deadlines.DELETION)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.PODS_READY)
+    count = pods.controlled_count(own_chain.replica_set.uid, REPLICAS)
+    eventually(own_chain.objects, count, within=deadlines.CONTROLLER)
+
+
+@claim(
+    "LIFE-HEALING-030",
+    link=Link.HEALING,
+    spec="tasks/run-application/configure-pdb/",
+    upstream="DisruptionController, evict with PDB",
+    level="full",
+)
+def test_eviction_respects_the_budget(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+    """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""
+    evicted = own_chain.pods[0]
+    make(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
+    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS), within=deadlines.CONTROLLER)
+    assert own_chain.evict(evicted) == HTTPStatus.TOO_MANY_REQUESTS
+    eventually(own_chain.objects, pods.same_and_ready(evicted), within=deadlines.CONTROLLER)
+    change.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.budget(WEB), disruption.allows(1, of=REPLICAS + 1), within=deadlines.PODS_READY)
+    assert own_chain.evict(evicted) == HTTPStatus.CREATED
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])), within=deadlines.DELETION)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=deadlines.PODS_READY)

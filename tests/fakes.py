@@ -1,0 +1,270 @@
+"""What the harness's own tests are made of: a clock that only moves when waited on, feeds, and hand-made objects."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fixtures.api import Api, Listing
+from fixtures.claims import Claim, Link
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.errors import HarnessError
+from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+
+HASH = "5d4f"
+RS_NAME = f"{WEB}-{HASH}"
+POD_LABELS = {**LABELS, "pod-template-hash": HASH}
+STARTED = {"PodScheduled": "True", "Initialized": "True"}
+MOST_READINGS = 20_000
+_versions = itertools.count(1)
+
+
+class FakeClock:
+    """Time that passes only while something waits; actions happen at their time and wake the wait."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.readings = 0
+        self._due: list[tuple[float, Callable[[], object]]] = []
+
+    def at(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let `action` happen in `seconds` from now."""
+        self._due.append((self.time + seconds, action))
+        self._due.sort(key=lambda entry: entry[0])
+
+    def now(self) -> float:
+        """Return the fake time."""
+        self.readings += 1
+        assert self.readings < MOST_READINGS, "a wait spins without waiting"
+        return self.time
+
+    def wall(self) -> float:
+        """Return fake Unix seconds."""
+        return 1_700_000_000.0 + self.time
+
+    def wait(self, changed: threading.Condition, seconds: float) -> None:  # noqa: ARG002
+        """Let time pass up to the next action, or all of it."""
+        end = self.time + seconds
+        if self._due and self._due[0][0] <= end:
+            self.time, action = self._due.pop(0)
+            action()
+        else:
+            self.time = end
+
+
+class FakeFeed:
+    """An API for a follower: each list and each watch takes the next entry of its script; an exception is raised."""
+
+    def __init__(self, lists: Sequence[Listing | Exception], watches: Sequence[Sequence[Any] | Exception] = ()) -> None:
+        self.lists, self.watches = list(lists), list(watches)
+        self.asked: list[str] = []
+
+    def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:  # noqa: ARG002
+        """Return the next list of the script."""
+        self.asked.append("list")
+        found = self.lists.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def watch(self, kind: str, namespace: str, version: str, seconds: float) -> Iterator[tuple[str, Json]]:  # noqa: ARG002
+        """Return the next watch of the script; without one, a watch that ends at once."""
+        self.asked.append(f"watch {version}")
+        script = self.watches.pop(0) if self.watches else ()
+        if isinstance(script, Exception):
+            raise script
+        return self._events(script)
+
+    @staticmethod
+    def _events(script: Sequence[Any]) -> Iterator[tuple[str, Json]]:
+        for event in script:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+class FakeApi(Api):
+    """An API without a connection: `answer` gets (method, path, body) and returns text or raises."""
+
+    def __init__(self, answer: Callable[[str, str, Any], str], server: str = "https://127.0.0.1:6443") -> None:
+        self.kubeconfig, self.context = Path("none"), "fake"
+        self.answer, self.address = answer, server
+
+    @property
+    def server(self) -> str:
+        """The address that was given."""
+        return self.address
+
+    def call(self, method: str, path: str, query: Any = None, body: object = None, **_: Any) -> str:  # noqa: ARG002
+        """Answer."""
+        return self.answer(method, path, body)
+
+
+def thing(kind: str, name: str, *, uid: str = "", version: str = "", **rest: Any) -> Resource:
+    """Return an object; `rest` are metadata fields, `spec`, `status` and other top-level fields by name."""
+    metadata: Json = {
+        "name": name,
+        "uid": uid or f"uid-{kind}-{name}",
+        "resourceVersion": version or str(next(_versions)),
+    }
+    fields = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "generation", "managedFields")
+    metadata |= {key: rest.pop(key) for key in fields if key in rest}
+    return Resource({"kind": kind, "metadata": metadata, **rest})
+
+
+def changed(resource: Resource, path: str, value: Any) -> Resource:
+    """Return the object with another value at a dotted path; numbers in the path are places in lists."""
+    return Resource(_put(resource.body, path.split("."), value))
+
+
+def _put(node: Any, keys: list[str], value: Any) -> Any:
+    if not keys:
+        return value
+    first, *rest = keys
+    if isinstance(node, list):
+        copy: list[Any] = [*node]  # pyright: ignore[reportUnknownVariableType]  # JSON
+        copy[int(first)] = _put(copy[int(first)], rest, value)
+        return copy
+    return {**node, first: _put(node.get(first, {}), rest, value)}
+
+
+def without(resource: Resource, *path: str) -> Resource:
+    """Return the object without the field at a path of keys."""
+
+    def drop(node: Json, keys: tuple[str, ...]) -> Json:
+        if len(keys) == 1:
+            return {key: each for key, each in node.items() if key != keys[0]}
+        return {**node, keys[0]: drop(node[keys[0]], keys[1:])}
+
+    return Resource(drop(resource.body, path))
+
+
+def owned_by(owner: Resource, api: str = "apps/v1") -> list[Json]:
+    """Return owner references that make `owner` the controller."""
+    return [{"apiVersion": api, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}]
+
+
+def conditions(**states: str) -> list[Json]:
+    """Return status.conditions: type -> status."""
+    return [{"type": kind, "status": state} for kind, state in states.items()]
+
+
+def deployment(**over: Any) -> Resource:
+    """Return a complete Deployment of two replicas."""
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 2)
+    state = [{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}]
+    given: Json = {
+        "generation": 1,
+        "labels": LABELS,
+        "annotations": {"deployment.kubernetes.io/revision": "1"},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 1, **counts, "conditions": state},
+    }
+    return thing("Deployment", WEB, **{**given, **over})
+
+
+def replica_set(owner: Resource | None = None, **over: Any) -> Resource:
+    """Return the Deployment's ReplicaSet with two Pods."""
+    counts = dict.fromkeys(("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"), 2)
+    template = {"metadata": {"labels": POD_LABELS}}
+    given: Json = {
+        "labels": POD_LABELS,
+        "annotations": {"deployment.kubernetes.io/revision": "1"},
+        "ownerReferences": owned_by(owner or deployment()),
+        "spec": {"replicas": 2, "selector": {"matchLabels": POD_LABELS}, "template": template},
+        "status": counts,
+    }
+    return thing("ReplicaSet", over.pop("name", RS_NAME), **{**given, **over})
+
+
+def pod(number: int = 0, **over: Any) -> Resource:
+    """Return a ready Pod of the ReplicaSet; Pod n has the address 10.244.n.5 on node n."""
+    ready = conditions(**STARTED, ContainersReady="True", Ready="True")
+    container: Json = {"restartCount": 0, "imageID": "docker.io/nginx@sha256:aa", "state": {"running": {}}}
+    given: Json = {
+        "labels": POD_LABELS,
+        "ownerReferences": owned_by(replica_set()),
+        "spec": {"nodeName": f"node-{number}", "containers": [{"name": "nginx", "image": "nginx:1"}]},
+        "status": {
+            "phase": "Running",
+            "podIP": f"10.244.{number}.5",
+            "hostIP": f"172.18.0.{number}",
+            "conditions": ready,
+            "containerStatuses": [container],
+        },
+    }
+    return thing("Pod", over.pop("name", f"{RS_NAME}-{number}"), **{**given, **over})
+
+
+def not_ready(resource: Resource) -> Resource:
+    """Return the Pod with its Ready condition False."""
+    return changed(resource, "status.conditions", conditions(**STARTED, ContainersReady="False", Ready="False"))
+
+
+def service(**over: Any) -> Resource:
+    """Return the NodePort Service."""
+    port = {"port": 80, "targetPort": CONTAINER_PORT, "protocol": "TCP", "nodePort": 30080}
+    spec = {"type": "NodePort", "clusterIP": "10.96.0.9", "selector": LABELS, "ports": [port], "ipFamilies": ["IPv4"]}
+    given: Json = {"spec": spec}
+    return thing("Service", WEB, **{**given, **over})
+
+
+def entry(target: Resource, *, ready: bool | None = True, ip: str = "") -> Json:
+    """Return an endpoint of a slice for a Pod; `ready` None leaves the condition out."""
+    state = {} if ready is None else {"ready": ready}
+    reference = {"kind": "Pod", "name": target.name, "uid": target.uid}
+    return {"addresses": [ip or target.at("status.podIP")], "conditions": state, "targetRef": reference}
+
+
+def endpoint_slice(*entries: Json, name: str = "web-x1", port: int = CONTAINER_PORT, **over: Any) -> Resource:
+    """Return an EndpointSlice of the Service."""
+    labels = {
+        "kubernetes.io/service-name": WEB,
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
+    given: Json = {
+        "labels": labels,
+        "ownerReferences": owned_by(service(), "v1"),
+        "addressType": "IPv4",
+        "endpoints": list(entries),
+        "ports": [{"port": port, "protocol": "TCP"}],
+    }
+    return thing("EndpointSlice", name, **{**given, **over})
+
+
+def endpoints(*targets: Resource, port: int = CONTAINER_PORT) -> Resource:
+    """Return the Endpoints object of the Service."""
+    addresses = [{"ip": t.at("status.podIP"), "targetRef": {"kind": "Pod", "uid": t.uid}} for t in targets]
+    return thing("Endpoints", WEB, subsets=[{"addresses": addresses, "ports": [{"port": port}]}] if targets else [])
+
+
+def state(*objects: Resource) -> Snapshot:
+    """Return a snapshot of these objects."""
+    return Snapshot(objects)
+
+
+def healthy() -> list[Resource]:
+    """Return all objects of a chain that is up, with two Pods."""
+    two = [pod(0), pod(1)]
+    return [deployment(), replica_set(), *two, service(), endpoint_slice(*map(entry, two)), endpoints(*two)]
+
+
+def claim_of(link: Link, **over: Any) -> Claim:
+    """Return a claim on a link."""
+    given: dict[str, Any] = {"must": "It MUST hold.", "spec": "x/", "upstream": "", "level": "quick", "needs": ()}
+    return Claim(over.pop("id", f"CHAIN-{link}-010"), link, **{**given, **over})
+
+
+def record(link: Link, outcome: str, **over: Any) -> dict[str, Any]:
+    """Return the record of a claim as it stands in run.json."""
+    metadata = claim_of(link, **{key: over.pop(key) for key in ("id", "must") if key in over}).as_json()
+    rest: Json = {"waitsFor": None, "message": None, "seconds": 0.1, "worker": "main", "measured": {}, "waits": []}
+    return {**metadata, "nodeid": f"suites/test_x.py::test_{metadata['id']}", **rest, "outcome": outcome, **over}
+
+
+def no_answer(*_: object) -> str:
+    """Be an API that nobody may ask."""
+    raise HarnessError("this test asks no API")

@@ -1,0 +1,54 @@
+"""The catalogue: every claim once, in the order of the chain, and documents that tell when they are stale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures.claims import Claim, Link
+from fixtures.settings import ROOT
+from reports import catalogue
+from reports.catalogue import Entry
+
+
+def entry(name: str, link: Link = Link.DNS, must: str = "It MUST.") -> Entry:
+    return Entry(Claim(name, link, must, "concepts/", "Upstream, test", "quick", ("kind",)), f"suites/x.py::{name}")
+
+
+def test_every_claim_is_there_once_in_the_order_of_the_chain() -> None:
+    entries = catalogue.collect()
+    ids = [each.claim.id for each in entries]
+    assert len(ids) == len(set(ids)) > 40
+    orders = [each.claim.link.order for each in entries]
+    assert orders == sorted(orders)
+    assert all((ROOT / each.nodeid.partition("::")[0]).is_file() for each in entries)
+
+
+def test_json_is_for_programs() -> None:
+    words = [sys.executable, "-m", "reports.catalogue", "--format", "json"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    first = json.loads(done.stdout)[0]
+    assert first["specUrl"].startswith("https://kubernetes.io/docs/")
+    assert {"id", "link", "must", "level", "needs", "upstream", "nodeid"} <= set(first)
+
+
+def test_markdown_has_a_row_for_each_claim_and_escapes_bars() -> None:
+    text = catalogue.markdown([entry("A-DNS-010", must="It MUST a|b.")])
+    assert "## DNS" in text
+    assert "| A-DNS-010 | It MUST a\\|b. ([docs](https://kubernetes.io/docs/concepts/)) | quick | `kind` |" in text
+    assert "1 claims on 1 links: 1 quick, 0 full" in text
+
+
+def test_a_document_is_stale_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "docs" / "CATALOGUE.md"
+    monkeypatch.setattr(catalogue, "DOCUMENTS", {path: catalogue.markdown})
+    entries = [entry("A-DNS-010")]
+    assert catalogue.stale(entries) == [path]
+    catalogue.write(entries)
+    assert catalogue.stale(entries) == []
+    assert catalogue.stale([*entries, entry("A-DNS-020")]) == [path]

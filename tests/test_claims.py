@@ -1,0 +1,73 @@
+from collections.abc import Callable
+
+import pytest
+
+from fixtures.claims import DOCS, Claim, Link, claim, problems
+from tests.fakes import claim_of
+
+
+def make(identity: str, text: str | None, **more: object) -> Callable[..., None]:
+    def body() -> None: ...
+
+    body.__doc__ = text
+    return claim(identity, link=Link.PODS, spec="a/b/", **more)(body)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("bad", ["", "CHAIN-PODS-1", "chain-pods-010", "CHAIN-010", "CHAIN-PODS-010x", "CHAIN PODS 010"])
+def test_id_of_another_form_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match="not of the form"):
+        make(bad, "A Pod MUST run.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "A Pod runs.", "A Pod must run.", "A Pod MUST run", "A Pod MUST run. It MUST stay."],
+    ids=["none", "empty", "no MUST", "small must", "no full stop", "two sentences"],
+)
+def test_docstring_that_is_not_one_must_sentence_is_refused(text: str | None) -> None:
+    with pytest.raises(ValueError, match="MUST sentence"):
+        make("CHAIN-PODS-010", text)
+
+
+def test_docstring_over_two_lines_is_one_sentence() -> None:
+    made = make("CHAIN-PODS-010", "A Pod MUST\n        run.\n        ")
+    found: Claim = made.pytestmark[0].args[0]  # pyright: ignore[reportFunctionMemberAccess]
+    assert found.must == "A Pod MUST run."
+
+
+def test_metadata_is_kept_and_can_be_written_as_json() -> None:
+    made = make("CHAIN-PODS-010", "A Pod MUST run.", needs=["kind"], after=[Link.DNS], level="full", upstream="Pods")
+    found: Claim = made.pytestmark[0].args[0]  # pyright: ignore[reportFunctionMemberAccess]
+    assert found.spec_url == DOCS + "a/b/"
+    plain = found.as_json()
+    assert (plain["link"], plain["needs"], plain["after"], plain["level"]) == ("PODS", ["kind"], ["DNS"], "full")
+    assert type(plain["link"]) is str
+    assert type(plain["after"][0]) is str
+
+
+def test_links_have_the_order_of_the_chain() -> None:
+    chain = ["DEPLOYMENT", "REPLICASET", "PODS", "SERVICE", "ENDPOINTS", "CLUSTERIP", "DNS", "DELETION"]
+    assert sorted(chain, key=lambda name: Link(name).order) == chain
+    assert [link.order for link in Link] == list(range(len(Link)))
+
+
+def test_test_without_a_claim_is_a_problem() -> None:
+    (found,) = problems([("suites/chain/test_1.py::test_x", None)])
+    assert found.startswith("suites/chain/test_1.py::test_x")
+
+
+def test_id_of_two_tests_is_a_problem() -> None:
+    twice = claim_of(Link.PODS)
+    found = problems([("suites/a.py::test_a", twice), ("suites/b.py::test_b", twice)])
+    assert found == ["CHAIN-PODS-010: claimed by 2 tests"]
+
+
+def test_one_claim_made_for_several_parameters_is_no_problem() -> None:
+    one = claim_of(Link.PODS)
+    assert problems([("suites/a.py::test_a[1.36]", one), ("suites/a.py::test_a[1.37]", one)]) == []
+
+
+def test_all_problems_are_told_at_once() -> None:
+    twice = claim_of(Link.PODS)
+    found = problems([("suites/a.py::a", twice), ("suites/a.py::b", twice), ("suites/a.py::c", None)])
+    assert len(found) == 2

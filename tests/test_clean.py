@@ -1,0 +1,213 @@
+"""What `make clean` removes, and what it must leave alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.cluster import alive, leftovers, namespaces, orphans
+from fixtures.command import identity, run
+from fixtures.conditions.resource import Resource
+from fixtures.progress import Progress
+from fixtures.run import EXPIRES_LABEL, RUN_LABEL
+from fixtures.settings import ROOT
+from fixtures.store import Store
+from images.docker import Docker, is_orphaned, place
+
+HOUR = 3600.0
+# An engine that is a file: containers by id (cluster, owner), and a network.
+ENGINE = """#!{python} -S
+import json, sys
+path = "{state}"
+state = json.load(open(path))
+words = sys.argv[1:]
+label = next((w.rpartition("=")[2] for w in words if w.startswith("label=io.x-k8s.kind.cluster=")), None)
+if words[0] == "version":
+    print("27.0.0")
+elif words[0] == "ps":
+    for identity, found in state["containers"].items():
+        if "label=kubechain=1" in words:
+            if "owner" in found:
+                print(identity + "\\t" + found["owner"])
+        elif label is None and "{{{{.Names}}}}" not in words:
+            if "cluster" in found:
+                print(found["cluster"])
+        elif label is None or found.get("cluster") == label:
+            print(identity)
+elif words[0] == "rm":
+    for identity in words[3:]:
+        del state["containers"][identity]
+elif words[:2] == ["network", "ls"]:
+    print("bridge\\n" + "\\n".join(state["networks"]))
+elif words[:2] == ["network", "inspect"]:
+    print(len(state["containers"]))
+elif words[:2] == ["network", "rm"]:
+    state["networks"].remove(words[2])
+json.dump(state, open(path, "w"))
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """The state of an engine without anything on it."""
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"containers": {}, "networks": ["kind"]}))
+    docker = tmp_path / "docker"
+    docker.write_text(ENGINE.format(python=sys.base_prefix + "/bin/python3", state=state))
+    docker.chmod(0o755)
+    return state
+
+
+def put(engine: Path, **containers: dict[str, str]) -> None:
+    engine.write_text(json.dumps({"containers": containers, "networks": ["kind"]}))
+
+
+def left(engine: Path) -> dict[str, Any]:
+    return json.loads(engine.read_text())["containers"]
+
+
+def client(engine: Path) -> Path:
+    return engine.with_name("docker")
+
+
+@pytest.fixture
+def dead() -> str:
+    """The identity of a process that is gone."""
+    process = subprocess.Popen(["true"])
+    found = identity(process.pid)
+    process.wait()
+    return found or "1-1"
+
+
+def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) -> None:
+    put(engine, a={"cluster": "kubechain-dead"}, b={"cluster": "kubechain-live"}, c={"cluster": "kept"},
+        d={"cluster": "kubechain-elsewhere"}, e={"cluster": "theirs"}, f={"cluster": "again"})  # fmt: skip
+    for name, node in (("kubechain-dead", ""), ("kubechain-live", "b"), ("kept", "c"), ("again", "older")):
+        alive.made(tmp_path, name, node)
+    alive.keep(tmp_path, "kept")
+    alive.keep(tmp_path, "theirs")
+    sign = alive.show(tmp_path, "kubechain-live")
+    assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-dead"]
+    assert set(left(engine)) == {"b", "c", "d", "e", "f"}
+    assert leftovers.strange_clusters(tmp_path, Docker(client(engine))) == ["kubechain-elsewhere"]
+    assert leftovers.remove_dead(tmp_path, client(engine), Progress(), kept_too=True) == ["kept"]
+    sign.withdraw()
+    assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-live"]
+    assert set(left(engine)) == {"d", "e", "f"}
+
+
+def test_only_containers_of_dead_processes_are_removed(engine: Path, dead: str) -> None:
+    put(engine, mine={"owner": f"{place()} {identity()}"}, gone={"owner": f"{place()} {dead}"},
+        far={"owner": f"elsewhere pid:[1] {dead}"}, unknown={"owner": ""})  # fmt: skip
+    leftovers.remove_containers(Docker(client(engine)), Progress())
+    assert set(left(engine)) == {"mine", "far", "unknown"}
+    assert not is_orphaned(" ")
+
+
+def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
+    put(engine, a={"cluster": "theirs"})
+    leftovers.remove_network(Docker(client(engine)), Progress())
+    assert json.loads(engine.read_text())["networks"] == ["kind"]
+    put(engine)
+    leftovers.remove_network(Docker(client(engine)), Progress())
+    assert json.loads(engine.read_text())["networks"] == []
+
+
+def namespace(name: str, run: str, expires: str) -> Resource:
+    labels = {RUN_LABEL: run, EXPIRES_LABEL: expires}
+    return Resource({"kind": "Namespace", "metadata": {"name": name, "uid": name, "labels": labels}})
+
+
+def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
+    sign = alive.show(tmp_path, "kubechain-live")
+    alive.hold(alive.folder(tmp_path) / "kubechain-died").file.close()
+    expired, live, died, away, odd = (
+        namespace("kubechain-old-main-0", "old", "1000"),
+        namespace("kubechain-live-main-0", "live", "1000"),
+        namespace("kubechain-died-main-0", "died", "999999"),
+        namespace("kubechain-away-main-0", "away", "999999"),
+        namespace("kubechain-odd-main-0", "odd", "tomorrow"),
+    )
+    found = [expired, live, died, away, odd]
+    assert namespaces.unneeded(found, tmp_path, now=HOUR) == [expired, died]
+    assert namespaces.unneeded(found, tmp_path, now=HOUR, kept_too=True) == [expired, died, away, odd]
+    sign.withdraw()
+
+
+@pytest.mark.parametrize(("name", "run"), [("kube-system", "a"), ("kubechain-a", "a"), ("kubechain-ab-main-0", "a")])
+def test_a_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
+    assert not namespaces.is_ours(namespace(name, run, "1"))
+
+
+VICTIM = """
+import sys
+from pathlib import Path
+from fixtures.cluster import alive
+from fixtures.command import run
+from fixtures.store import Store
+cache, out = Path(sys.argv[1]), Path(sys.argv[2])
+lock = alive.hold(out / ".runs" / "dead.lock")
+(out / ".runs" / "dead").mkdir()
+def make(folder):
+    with Store(cache / "builds").scratch() as scratch:
+        (scratch / "file").touch()
+        run(["sh", "-c", "echo ready > $0; sleep 600 & sleep 600", out / "ready"], timeout=600)
+Store(cache / "builds").artifact("thing", "key", make, needs_gib=0)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a run that was killed in the midst of a build."""
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "E2E_CACHE": str(tmp_path / "cache"), "E2E_OUT": str(tmp_path / "out"), "PATH": path}
+    script = [sys.executable, "-c", VICTIM, tmp_path / "cache", tmp_path / "out"]
+    with subprocess.Popen(script, cwd=ROOT) as process:
+        run(["sh", "-c", "until [ -e $0 ]; do sleep 0.05; done", tmp_path / "out" / "ready"], timeout=20)
+        process.send_signal(signal.SIGKILL)
+    yield environment
+    orphans.end(Progress())
+
+
+def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "fixtures.cluster.clean", *options]
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.skipif(not identity(), reason="needs /proc")
+def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, str]) -> None:
+    assert [orphan.program for orphan in orphans.find()].count("sleep") >= 2
+    done = clean(killed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not orphans.find()
+    assert not list((tmp_path / "cache" / "builds").glob(".half-*"))
+    assert not list((tmp_path / "cache" / "builds").glob(".scratch-*"))
+    assert not (tmp_path / "out" / ".runs").exists()
+    assert "no container engine answers" in done.stdout
+    assert "nothing to clean" in clean(killed).stdout
+
+
+def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    swept: list[list[Path]] = []
+    with store.scratch() as folder:
+        store.artifact("thing", "key", lambda _: swept.append(store.sweep()), needs_gib=0)
+        assert folder.is_dir()
+    assert swept == [[]]
+    assert not store.busy()
+
+
+def test_bad_options_are_one_line(killed: dict[str, str]) -> None:
+    done = clean(killed, "--everything")
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    clean(killed)

@@ -1,0 +1,131 @@
+from typing import Any
+
+import yaml
+
+from fixtures.conditions.resource import Resource
+from fixtures.diagnostics.collect import events, graph, latest, manifests, summary
+from fixtures.observe.history import Change, History, Seen
+from fixtures.observe.timeline import milestones
+from tests.fakes import (
+    HASH,
+    RS_NAME,
+    FakeClock,
+    changed,
+    deployment,
+    endpoint_slice,
+    endpoints,
+    entry,
+    healthy,
+    not_ready,
+    pod,
+    replica_set,
+    service,
+    state,
+    thing,
+)
+
+
+def logged(*changes: tuple[Change, Resource]) -> list[Seen]:
+    clock = FakeClock()
+    history = History("ns", clock)
+    for change, resource in changes:
+        history.record(change, resource)
+        clock.time += 1
+    return history.log()
+
+
+def test_latest_is_the_last_version_of_what_is_still_there() -> None:
+    newer = changed(pod(0), "metadata.resourceVersion", "999")
+    log = logged(("ADDED", pod(0)), ("ADDED", pod(1)), ("MODIFIED", newer), ("DELETED", pod(1)))
+    assert latest(log) == [newer]
+
+
+def test_owner_graph_shows_each_object_once_below_its_controller() -> None:
+    lines = graph(state(*healthy()))
+    assert lines[:4] == [
+        "Deployment/web (2/2 ready)",
+        f"  ReplicaSet/{RS_NAME} (2/2 ready)",
+        f"    Pod/{RS_NAME}-0 ({RS_NAME}-0: ready, on node-0)",
+        f"    Pod/{RS_NAME}-1 ({RS_NAME}-1: ready, on node-1)",
+    ]
+    assert "Service/web (NodePort 10.96.0.9)" in lines
+    assert "  EndpointSlice/web-x1 (2 entries)" in lines
+    assert "Endpoints/web (1 entries)" in lines
+    assert len(lines) == len(healthy())
+
+
+def test_object_whose_owner_is_gone_is_a_root_of_its_own() -> None:
+    lines = graph(state(pod(0), replica_set()))
+    assert lines == [f"ReplicaSet/{RS_NAME} (2/2 ready)", f"  Pod/{RS_NAME}-0 ({RS_NAME}-0: ready, on node-0)"]
+    assert graph(state(pod(0)))[0].startswith("Pod/")
+
+
+def test_summary_says_how_a_sick_object_is() -> None:
+    assert summary(changed(replica_set(), "status", {})) == "(0/2 ready)"
+    assert "ContainersReady is False" in summary(not_ready(pod(0)))
+    assert "on no node" in summary(changed(pod(0), "spec", {}))
+    assert summary(endpoints()) == "(0 entries)"
+    assert summary(endpoint_slice(endpoints=None)) == "(0 entries)"
+    assert summary(changed(service(), "spec", {"type": "ClusterIP", "clusterIP": "None"})) == "(ClusterIP None)"
+
+
+def event(name: str, **fields: Any) -> Resource:
+    about = {"kind": "Pod", "name": "web-0"}
+    return thing("Event", name, involvedObject=about, type="Warning", reason="BackOff", message="again", **fields)
+
+
+def test_events_are_in_the_order_of_time_wherever_they_keep_it() -> None:
+    lines = events(
+        state(
+            event("c", lastTimestamp="2026-01-01T00:00:03Z"),
+            event("a", lastTimestamp=None, eventTime="2026-01-01T00:00:01.5Z"),
+            event("b", lastTimestamp="2026-01-01T00:00:02Z"),
+        )
+    )
+    assert [line[:19] for line in lines] == ["2026-01-01T00:00:01", "2026-01-01T00:00:02", "2026-01-01T00:00:03"]
+    assert lines[1] == "2026-01-01T00:00:02Z Warning Pod/web-0 BackOff: again"
+
+
+def test_manifests_are_yaml_without_managed_fields() -> None:
+    text = manifests(state(thing("Pod", "a", managedFields=[{"manager": "kubelet"}]), deployment()))
+    kinds = [body["kind"] for body in yaml.safe_load_all(text)]
+    assert kinds == ["Deployment", "Pod"]
+    assert "managedFields" not in text
+
+
+def test_milestones_are_the_first_moments_of_each_hand_over_from_the_deployment_on() -> None:
+    bare = changed(deployment(), "status", {})
+    pending = changed(pod(0), "status.conditions", [])
+    scheduled = changed(not_ready(pod(0)), "metadata.resourceVersion", "900")
+    log = logged(
+        ("ADDED", service()),
+        ("ADDED", bare),
+        ("ADDED", replica_set()),
+        ("ADDED", pending),
+        ("MODIFIED", scheduled),
+        ("MODIFIED", changed(pod(0), "metadata.resourceVersion", "901")),
+        ("ADDED", endpoint_slice()),
+        ("MODIFIED", endpoint_slice(entry(pod(0)))),
+        ("MODIFIED", deployment()),
+        ("ADDED", pod(1)),
+    )
+    assert [(each.what, each.seconds) for each in milestones(log, "web")] == [
+        ("Deployment created", 0.0),
+        ("ReplicaSet created", 1.0),
+        ("Pod created", 2.0),
+        ("Pod scheduled", 3.0),
+        ("Pod ready", 4.0),
+        ("address in EndpointSlice", 6.0),
+        ("Deployment complete", 7.0),
+    ]
+
+
+def test_milestones_end_where_the_chain_broke() -> None:
+    found = milestones(logged(("ADDED", deployment(status={})), ("ADDED", replica_set())), "web")
+    assert [each.what for each in found] == ["Deployment created", "ReplicaSet created"]
+    assert found[1].as_json() == {"what": "ReplicaSet created", "seconds": 1.0}
+
+
+def test_without_the_deployment_there_is_no_timeline() -> None:
+    assert milestones(logged(("ADDED", pod(0))), "web") == []
+    assert milestones([], HASH) == []

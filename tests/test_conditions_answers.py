@@ -1,0 +1,160 @@
+import math
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.conditions import answers as on
+from fixtures.conditions.answers import Failure, Page
+from fixtures.conditions.verdict import Condition
+
+HI = "Welcome to nginx!"
+URL = "http://10.96.0.9:80/"
+FAILURES: tuple[Failure, ...] = ("refused", "timeout", "reset", "unreachable", "name", "other")
+
+
+def page(backend: str = "a", *, status: int = 200, body: str = f"<h1>{HI}</h1>", peer: str = "", source: str = "") -> Page:
+    return Page(URL, status, body, backend, source, peer)
+
+
+def failed(failure: Failure) -> Page:
+    return Page(URL, failure=failure, detail="curl exit 7")
+
+
+A, B = page("a"), page("b")
+GOOD: dict[str, tuple[Condition[list[Page]], list[Page]]] = {
+    "all_welcome": (on.all_welcome(HI), [A, B]),
+    "only_from": (on.only_from("a", "b"), [A, B, A]),
+    "sticks": (on.sticks(), [A, A, A]),
+    "spread_over": (on.spread_over(frozenset("ab")), [A, B] * 30),
+    "came_from": (on.came_from("10.0.0.7"), [page(source="10.0.0.7")] * 2),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_pages_as_they_must_be_meet_each_condition(name: str) -> None:
+    condition, pages = GOOD[name]
+    assert condition(pages).met
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_no_page_meets_no_condition(name: str) -> None:
+    assert not GOOD[name][0]([]).met
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("name", GOOD)
+def test_one_failure_among_good_answers_is_told(name: str, failure: Failure) -> None:
+    condition, pages = GOOD[name]
+    assert not condition([*pages, failed(failure)]).met
+    assert not condition([failed(failure)]).met
+
+
+@pytest.mark.parametrize("status", [204, 302, 403, 404, 500, 503])
+@pytest.mark.parametrize("name", GOOD)
+def test_one_answer_that_is_no_200_is_told(name: str, status: int) -> None:
+    condition, pages = GOOD[name]
+    assert not condition([*pages, page("a", status=status, source="10.0.0.7")]).met
+
+
+def test_page_of_somebody_else_is_no_welcome() -> None:
+    verdict = on.all_welcome(HI)([A, page(body="<h1>It works!</h1>")])
+    assert not verdict.met
+    assert URL in verdict.why
+
+
+def test_all_welcome_at_an_address_wants_every_connection_there() -> None:
+    there = on.all_welcome(HI, at="10.96.0.9")
+    assert there([page(peer="10.96.0.9")]).met
+    assert not there([page(peer="10.96.0.9"), page(peer="10.244.0.5")]).met
+    assert not there([page()]).met
+    assert not there([]).met
+
+
+def test_answers_of_other_backends_are_told() -> None:
+    assert not on.only_from("a")([A, B]).met
+    assert not on.only_from("a", "b")([A]).met
+    assert not on.sticks()([A, A, B]).met
+    assert not on.came_from("10.0.0.7")([page(source="10.0.0.7"), page(source="10.244.0.1")]).met
+
+
+def test_spread_wants_every_backend_its_share_and_no_other() -> None:
+    spread = on.spread_over(frozenset("ab"))
+    assert not spread([A] * 60).met
+    assert not spread([A] * 59 + [B]).met
+    assert not spread([A, B] * 30 + [page("c")]).met
+    assert not spread([A, B]).met
+
+
+def test_least_share_leaves_no_room_for_an_alarm_by_chance() -> None:
+    def chance_of_less(least: int) -> float:
+        return 2 * sum(math.comb(60, few) for few in range(least)) / 2**60
+
+    least = on.least_share(60, 2)
+    assert chance_of_less(least) < 1e-6 <= chance_of_less(least + 1)
+    assert on.least_share(2, 2) == 0
+
+
+@given(st.integers(1, 300), st.integers(1, 6))
+def test_least_share_is_never_more_than_an_even_share(requests: int, backends: int) -> None:
+    assert 0 <= on.least_share(requests, backends) <= requests / backends
+
+
+EVERYWHERE = on.every_backend(frozenset("ab"), HI)
+PLACES: dict[str, Mapping[str, list[Page]]] = {
+    "no place": {},
+    "no page at one place": {"n1": [A, B], "n2": []},
+    "one backend never answers at one place": {"n1": [A, B], "n2": [A, A]},
+    "a stranger answers at one place": {"n1": [A, B], "n2": [A, B, page("c")]},
+    "a failure at one place": {"n1": [A, B], "n2": [A, B, failed("refused")]},
+    "another page at one place": {"n1": [A, B], "n2": [A, page("b", body="")]},
+}
+
+
+def test_every_backend_at_every_place() -> None:
+    assert EVERYWHERE({"n1": [A, B, A], "n2": [B, A]}).met
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_place_where_not_every_backend_answers_is_told(name: str) -> None:
+    verdict = EVERYWHERE(PLACES[name])
+    assert not verdict.met
+    assert verdict.why
+
+
+def test_every_backend_of_none_proves_nothing() -> None:
+    assert not on.every_backend(frozenset(), HI)({}).met
+    assert not on.every_backend(frozenset(), HI)({"n1": []}).met
+
+
+def test_refused_is_nothing_but_refused() -> None:
+    refused = on.all_refused()
+    assert refused([failed("refused")] * 2).met
+    assert not refused([]).met
+    for failure in FAILURES[1:]:
+        assert not refused([failed("refused"), failed(failure)]).met
+    assert not refused([failed("refused"), A]).met
+
+
+def test_no_answer_is_silence_or_refusal_and_not_a_probe_that_failed() -> None:
+    silent = on.no_answer()
+    assert silent([failed("refused"), failed("timeout")]).met
+    assert not silent([]).met
+    assert not silent([failed("timeout"), A]).met
+    assert not silent([failed("timeout"), page(status=503)]).met
+    for failure in ("name", "other"):
+        assert not silent([failed(failure)]).met
+
+
+def test_failure_is_told_in_words() -> None:
+    assert str(failed("refused")) == f"{URL}: refused curl exit 7"
+    assert str(page(status=503)) == f"{URL}: 503"
+
+
+def test_slow_answer_is_told_as_one_that_is_none() -> None:
+    quick = on.none_slower(1.0)
+    assert quick([Page(URL, 200, seconds=0.9)] * 3).met
+    assert not quick([Page(URL, 200, seconds=0.9), Page(URL, 200, seconds=1.0)]).met
+    assert not quick([Page(URL, 200, seconds=0.1), Page(URL, 500, seconds=0.1)]).met
+    assert not quick([]).met

@@ -1,0 +1,183 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.conditions import endpoints as on
+from fixtures.conditions.resource import Resource, Snapshot
+from fixtures.conditions.verdict import Condition
+from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from tests.fakes import changed, endpoint_slice, endpoints, entry, not_ready, owned_by, pod, service, state, without
+
+A, B, C = pod(0), pod(1), pod(2)
+SLICES = on.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 2)
+LEGACY = on.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, 2)
+
+
+def test_slice_with_both_pods_is_exact_whatever_the_order() -> None:
+    assert SLICES(state(A, B, endpoint_slice(entry(B), entry(A)))).met
+
+
+def test_pods_over_two_slices_are_exact() -> None:
+    assert SLICES(state(A, B, endpoint_slice(entry(A)), endpoint_slice(entry(B), name="web-x2"))).met
+
+
+def test_unknown_readiness_in_a_slice_counts_as_ready() -> None:
+    assert SLICES(state(A, B, endpoint_slice(entry(A, ready=None), entry(B)))).met
+
+
+def test_unready_entry_of_a_pod_that_is_not_ready_is_no_address() -> None:
+    assert SLICES(state(A, B, not_ready(C), endpoint_slice(entry(A), entry(B), entry(C, ready=False)))).met
+
+
+FOREIGN = pod(9, uid="foreign")
+NO_TARGET = {key: value for key, value in entry(B).items() if key != "targetRef"}
+WRONG_SLICES: dict[str, Snapshot] = {
+    "no slice": state(A, B),
+    "empty slice": state(A, B, endpoint_slice()),
+    "null lists": state(A, B, endpoint_slice(endpoints=None, ports=None)),
+    "one missing": state(A, B, endpoint_slice(entry(A))),
+    "foreign address": state(A, B, endpoint_slice(entry(A), entry(B), entry(FOREIGN))),
+    "doubled address": state(A, B, endpoint_slice(entry(A), entry(B), entry(B))),
+    "doubled over slices": state(A, B, endpoint_slice(entry(A), entry(B)), endpoint_slice(entry(A), name="web-x2")),
+    "not-ready pod listed": state(A, B, not_ready(C), endpoint_slice(entry(A), entry(B), entry(C))),
+    "ready pod listed as unready": state(A, B, endpoint_slice(entry(A), entry(B, ready=False))),
+    "no targetRef": state(A, B, endpoint_slice(entry(A), NO_TARGET)),
+    "targetRef of an older pod": state(A, changed(B, "metadata.uid", "new"), endpoint_slice(entry(A), entry(B))),
+    "address of an older pod": state(A, B, endpoint_slice(entry(A), entry(B, ip="10.244.1.99"))),
+    "service port instead of targetPort": state(A, B, endpoint_slice(entry(A), entry(B), port=80)),
+    "no port": state(A, B, endpoint_slice(entry(A), entry(B), ports=[])),
+    "slice of another service": state(A, B, endpoint_slice(entry(A), entry(B), labels={on.SERVICE_NAME: "other"})),
+    "one pod too few": state(A, endpoint_slice(entry(A))),
+    "one pod too many": state(A, B, C, endpoint_slice(entry(A), entry(B), entry(C))),
+    "no pods and no addresses": state(endpoint_slice()),
+    "nothing": state(),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SLICES)
+def test_slices_that_are_not_exact_are_told(name: str) -> None:
+    verdict = SLICES(WRONG_SLICES[name])
+    assert not verdict.met
+    assert verdict.why
+
+
+SUBSET = "subsets.0."
+WRONG_ENDPOINTS: dict[str, Snapshot] = {
+    "none": state(A, B),
+    "empty": state(A, B, endpoints()),
+    "one missing": state(A, B, endpoints(A)),
+    "foreign": state(A, B, endpoints(A, B, FOREIGN)),
+    "doubled": state(A, B, endpoints(A, A, B)),
+    "not ready listed": state(A, B, not_ready(C), endpoints(A, B, C)),
+    "no targetRef": state(A, B, changed(endpoints(A, B), SUBSET + "addresses.0", {"ip": "10.244.0.5"})),
+    "other port": state(A, B, endpoints(A, B, port=80)),
+    "too many": state(A, B, C, endpoints(A, B, C)),
+    "of another service": state(A, B, changed(endpoints(A, B), "metadata.name", "other")),
+}
+
+
+def test_endpoints_with_both_pods_are_exact() -> None:
+    assert LEGACY(state(A, B, endpoints(B, A))).met
+
+
+@pytest.mark.parametrize("name", WRONG_ENDPOINTS)
+def test_endpoints_that_are_not_exact_are_told(name: str) -> None:
+    verdict = LEGACY(WRONG_ENDPOINTS[name])
+    assert not verdict.met
+    assert verdict.why
+
+
+NUMBERS = st.sets(st.integers(0, 6))
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 6))
+def test_slices_are_exact_only_if_listed_ready_and_wanted_agree(
+    ready: set[int], unready: set[int], listed: set[int], count: int
+) -> None:
+    pods = [pod(n) for n in ready] + [not_ready(pod(n)) for n in unready - ready]
+    found = state(*pods, endpoint_slice(*(entry(pod(n)) for n in listed)))
+    exact = on.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, count)(found).met
+    assert exact == (listed == ready and len(ready) == count)
+
+
+SERVES = on.service_has(WEB, {"spec.type": "NodePort"}, port={"port": 80, "targetPort": CONTAINER_PORT})
+IN_RANGE = on.node_port_between(WEB, 30000, 32767)
+BELONG = on.slices_belong(WEB)
+ADDRESSED: dict[str, Condition[Snapshot]] = {"serves": SERVES, "in range": IN_RANGE}
+
+
+def test_service_as_written_meets_its_conditions() -> None:
+    for condition in ADDRESSED.values():
+        assert condition(state(service())).met
+
+
+@pytest.mark.parametrize("name", ADDRESSED)
+def test_without_the_service_no_condition_on_it_is_met(name: str) -> None:
+    assert not ADDRESSED[name](state()).met
+    assert not ADDRESSED[name](state(changed(service(), "metadata.name", "other"))).met
+    assert not ADDRESSED[name](state(changed(service(), "spec.ports", []))).met
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("spec.type", "ClusterIP"), ("spec.ports.0.port", 81), ("spec.ports.0.targetPort", 80)],
+)
+def test_service_that_says_something_else_is_told(path: str, value: object) -> None:
+    assert not SERVES(state(changed(service(), path, value))).met
+
+
+def test_service_with_a_second_port_is_told() -> None:
+    ports = service().at("spec.ports")
+    assert not SERVES(state(changed(service(), "spec.ports", [*ports, *ports]))).met
+
+
+@pytest.mark.parametrize(("number", "inside"), [(29999, False), (30000, True), (32767, True), (32768, False)])
+def test_node_port_range_includes_both_ends(number: int, *, inside: bool) -> None:
+    assert IN_RANGE(state(changed(service(), "spec.ports.0.nodePort", number))).met == inside
+
+
+def test_service_without_a_node_port_is_not_in_the_range() -> None:
+    assert not IN_RANGE(state(changed(service(), "spec.ports", [{"port": 80}]))).met
+
+
+def test_slice_of_the_service_belongs_to_it() -> None:
+    assert BELONG(state(service(), endpoint_slice())).met
+
+
+OTHER_OWNER = owned_by(service(uid="an-older-one"), "v1")
+FOREIGN_SLICES: dict[str, Resource] = {
+    "another owner": endpoint_slice(ownerReferences=OTHER_OWNER),
+    "no owner": endpoint_slice(ownerReferences=[]),
+    "another manager": endpoint_slice(labels={on.SERVICE_NAME: WEB, "endpointslice.kubernetes.io/managed-by": "me"}),
+    "no manager": endpoint_slice(labels={on.SERVICE_NAME: WEB}),
+    "another family": endpoint_slice(addressType="IPv6"),
+    "no family": without(endpoint_slice(), "addressType"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_SLICES)
+def test_slice_that_does_not_belong_to_the_service_is_told(name: str) -> None:
+    assert not BELONG(state(service(), FOREIGN_SLICES[name])).met
+    assert not BELONG(state(service(), endpoint_slice(), changed(FOREIGN_SLICES[name], "metadata.name", "x2"))).met
+
+
+def test_nothing_belongs_to_nothing() -> None:
+    assert not BELONG(state()).met
+    assert not BELONG(state(service())).met
+    assert not BELONG(state(endpoint_slice())).met
+
+
+def test_no_address_needs_the_service_and_neither_list() -> None:
+    none = on.no_address(WEB)
+    assert none(state(service(), endpoint_slice(), endpoints())).met
+    assert none(state(service(), endpoint_slice(entry(A, ready=False)))).met
+    assert not none(state(endpoint_slice())).met
+    assert not none(state(service(), endpoint_slice(entry(A)))).met
+    assert not none(state(service(), endpoints(A))).met
+
+
+def test_no_slices_means_neither_kind_is_left() -> None:
+    none = on.no_slices(WEB)
+    assert none(state(service(), endpoint_slice(labels={on.SERVICE_NAME: "other"}))).met
+    assert not none(state(endpoint_slice())).met
+    assert not none(state(endpoints())).met

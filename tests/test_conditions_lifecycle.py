@@ -1,0 +1,285 @@
+import pytest
+
+from fixtures.conditions import answers, deployments, disruption, endpoints, objects, pods
+from fixtures.conditions.answers import Page
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.conditions.verdict import Condition, expect
+from fixtures.workload.manifests import LABELS, WEB
+from tests.fakes import (
+    POD_LABELS,
+    changed,
+    deployment,
+    endpoint_slice,
+    entry,
+    not_ready,
+    owned_by,
+    pod,
+    replica_set,
+    service,
+    state,
+    thing,
+)
+from tests.fakes import endpoints as endpoints_of
+
+A, B = pod(0), pod(1)
+DYING = changed(B, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
+DONE = deployment()
+REVISION = {"deployment.kubernetes.io/revision": "2"}
+OLD = replica_set(annotations={"deployment.kubernetes.io/revision": "1"}, spec={"replicas": 0}, status={"replicas": 0})
+NEW = replica_set(name="web-new", annotations=REVISION)
+SETS = deployments.replica_sets(WEB, {1: 0, 2: 2})
+CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
+    "rolled_out": (
+        deployments.rolled_out(WEB, 2, 1),
+        state(DONE),
+        [
+            state(),
+            state(deployment(annotations=REVISION)),
+            state(deployment(generation=2)),
+            state(changed(DONE, "status.updatedReplicas", 1)),
+            state(changed(DONE, "status.replicas", 3)),
+            state(changed(DONE, "status.unavailableReplicas", 1)),
+        ],
+    ),
+    "replica_sets": (
+        SETS,
+        state(DONE, OLD, NEW),
+        [
+            state(),
+            state(OLD, NEW),
+            state(DONE, NEW),
+            state(DONE, OLD, NEW, replica_set(name="third", annotations={})),
+            state(DONE, OLD, NEW, replica_set(name="twin", uid="twin", annotations=REVISION)),
+            state(DONE, OLD, changed(NEW, "spec.replicas", 1)),
+            state(DONE, OLD, changed(NEW, "status.replicas", 1)),
+            state(DONE, changed(OLD, "status.replicas", 1), NEW),
+            state(DONE, OLD, changed(NEW, "metadata.ownerReferences", [])),
+        ],
+    ),
+    "within_bounds": (
+        deployments.within_bounds(WEB, LABELS, 3, 2),
+        state(A, B, not_ready(pod(2))),
+        [state(), state(A), state(A, DYING), state(A, not_ready(B)), state(A, B, pod(2), pod(3))],
+    ),
+    "says": (
+        deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable"),
+        state(DONE),
+        [
+            state(),
+            state(changed(DONE, "status.conditions", [])),
+            state(changed(DONE, "status.conditions.0.status", "False")),
+            state(changed(DONE, "status.conditions.0.reason", "Other")),
+            state(changed(DONE, "status.conditions.0.type", "Progressing")),
+        ],
+    ),
+    "allocated": (
+        endpoints.allocated(WEB, cluster_ip=True, node_port=True),
+        state(service()),
+        [
+            state(),
+            state(changed(service(), "spec.clusterIP", "")),
+            state(changed(service(), "spec.ports", [{"port": 80}])),
+            state(changed(service(), "spec.ports", [])),
+        ],
+    ),
+    "listed_unready": (
+        endpoints.listed_unready(WEB, B.uid),
+        state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A)),
+        [
+            state(),
+            state(endpoint_slice(entry(A)), endpoints_of(A)),
+            state(endpoint_slice(entry(A), entry(B)), endpoints_of(A)),
+            state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A, B)),
+        ],
+    ),
+    "controlled_count": (
+        pods.controlled_count(replica_set().uid, 2),
+        state(A, B),
+        [
+            state(),
+            state(A),
+            state(A, B, pod(2)),
+            state(A, changed(B, "metadata.ownerReferences", [])),
+            state(A, changed(B, "metadata.ownerReferences", owned_by(replica_set(uid="another")))),
+        ],
+    ),
+    "count": (
+        pods.count(LABELS, 2),
+        state(A, not_ready(B)),
+        [state(), state(A), state(A, B, pod(2)), state(A, changed(B, "metadata.labels", {}))],
+    ),
+    "with_values": (
+        pods.with_values(LABELS, {"status.phase": "Running"}),
+        state(A, B),
+        [state(), state(A, changed(B, "status.phase", "Pending")), state(A, changed(B, "status", {}))],
+    ),
+    "event_names": (
+        objects.event_names("Pod", A.name, "Failed", "no such tag"),
+        state(A, thing("Event", "e", reason="Failed", message="x: no such tag", involvedObject={"uid": A.uid})),
+        [
+            state(A),
+            state(thing("Event", "e", reason="Failed", message="no such tag", involvedObject={"uid": A.uid})),
+            state(A, thing("Event", "e", reason="Failed", message="other", involvedObject={"uid": A.uid})),
+            state(A, thing("Event", "e", reason="BackOff", message="no such tag", involvedObject={"uid": A.uid})),
+            state(A, thing("Event", "e", reason="Failed", message="no such tag", involvedObject={"uid": B.uid})),
+        ],
+    ),
+}
+
+
+OLD_HASH = changed(NEW, "metadata.labels", {**POD_LABELS, deployments.HASH: "old"})
+FOREGROUND = changed(deployment(deletionTimestamp="2026-01-01T00:00:00Z"), "metadata.finalizers", ["foregroundDeletion"])
+CASES["other_hash"] = (
+    deployments.other_hash(WEB, 2, OLD_HASH),
+    state(DONE, OLD, NEW),
+    [
+        state(),
+        state(DONE, OLD),
+        state(DONE, OLD_HASH),
+        state(DONE, changed(NEW, "metadata.labels", LABELS)),
+        state(DONE, NEW, replica_set(name="third", uid="3", annotations={"deployment.kubernetes.io/revision": "3"})),
+    ],
+)
+CASES["same_again"] = (
+    deployments.same_again(WEB, 2, NEW),
+    state(DONE, OLD, NEW),
+    [state(), state(DONE, OLD), state(DONE, OLD_HASH), state(DONE, changed(NEW, "metadata.uid", "twin"))],
+)
+CASES["waits_for_dependents"] = (
+    deployments.waits_for_dependents(WEB),
+    state(FOREGROUND),
+    [
+        state(),
+        state(DONE),
+        state(changed(FOREGROUND, "metadata.finalizers", [])),
+        state(changed(FOREGROUND, "metadata.finalizers", ["foregroundDeletion", "other"])),
+        state(changed(DONE, "metadata.finalizers", ["foregroundDeletion"])),
+    ],
+)
+CASES["serves_from"] = (
+    deployments.serves_from(WEB, 2, lambda rs: expect(rs.name == NEW.name, rs.name)),
+    state(DONE, OLD, NEW),
+    [state(), state(DONE), state(DONE, OLD), state(DONE, changed(NEW, "metadata.name", "x"))],
+)
+CASES["seen"] = (
+    objects.seen(A),
+    state(A, B),
+    [state(), state(B), state(changed(A, "metadata.uid", "new"))],
+)
+
+
+def tolerant(*tolerations: Json) -> Resource:
+    return changed(A, "spec.tolerations", list(tolerations))
+
+
+def toleration(name: str, seconds: int | None, **over: str) -> Json:
+    rest = {"operator": "Exists", "effect": "NoExecute", **over}
+    return {"key": f"node.kubernetes.io/{name}", **rest, **({"tolerationSeconds": seconds} if seconds else {})}
+
+
+BOTH = (toleration("not-ready", 300), toleration("unreachable", 300))
+TOKEN: list[Json] = [
+    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+    {"configMap": {"name": "kube-root-ca.crt"}},
+    {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+]
+
+
+def projecting(*sources: Json) -> Resource:
+    return changed(A, "spec.volumes", [{"name": "config"}, {"projected": {"sources": list(sources)}}])
+
+
+CASES["tolerating"] = (
+    pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS),
+    state(tolerant(*BOTH)),
+    [
+        state(),
+        state(A),
+        state(tolerant(BOTH[0])),
+        state(tolerant(BOTH[0], toleration("unreachable", 30))),
+        state(tolerant(BOTH[0], toleration("unreachable", None))),
+        state(tolerant(BOTH[0], toleration("unreachable", 300, effect="NoSchedule"))),
+        state(tolerant({"operator": "Exists"})),
+        state(tolerant({"operator": "Exists", "effect": "NoExecute"})),
+    ],
+)
+CASES["with_projected_token"] = (
+    pods.with_projected_token(LABELS),
+    state(projecting(*TOKEN)),
+    [
+        state(),
+        state(A),
+        state(projecting(*TOKEN[1:])),
+        state(projecting(*TOKEN[:1], *TOKEN[2:])),
+        state(projecting(*TOKEN[:2])),
+        state(projecting({"serviceAccountToken": {"path": "token"}}, *TOKEN[1:])),
+        state(projecting({"serviceAccountToken": {"expirationSeconds": 10**9}}, *TOKEN[1:])),
+        state(projecting(TOKEN[0], {"configMap": {"name": "other"}}, TOKEN[2])),
+    ],
+)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
+    condition, right, wrong = CASES[name]
+    verdict = condition(right)
+    assert verdict.met, verdict.why
+    for number, each in enumerate(wrong):
+        verdict = condition(each)
+        assert not verdict.met, f"wrong state {number}"
+        assert verdict.why
+
+
+def test_two_revisions_at_once_are_told_and_ended_pods_do_not_count() -> None:
+    never = deployments.never_both(LABELS)
+    other = changed(B, "metadata.labels", {**POD_LABELS, deployments.HASH: "77"})
+    assert never(state(A, B)).met
+    assert not never(state(A, other)).met
+    assert not never(state(A, changed(other, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z"))).met
+    assert never(state(A, changed(other, "status.phase", "Succeeded"))).met
+
+
+def test_address_that_is_listed_anywhere_is_not_gone() -> None:
+    gone = endpoints.without(WEB, B.uid)
+    assert gone(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
+    assert not gone(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
+    assert not gone(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
+
+
+def test_ports_of_a_service_are_read() -> None:
+    assert endpoints.node_port(service()) == 30080
+    assert endpoints.node_port(changed(service(), "spec.ports", [])) == 0
+    assert endpoints.ports_of(service()) == [(80, 8080, "TCP")]
+
+
+def test_budget_counts_what_its_controller_has_seen() -> None:
+    status = {"observedGeneration": 2, "currentHealthy": 3, "disruptionsAllowed": 1}
+    budget = thing("PodDisruptionBudget", "web", generation=2, status=status)
+    allows = disruption.allows(1, of=3)
+    assert allows(budget).met
+    assert not allows(changed(budget, "status", {})).met
+    for name in status:
+        assert not allows(changed(budget, f"status.{name}", 0)).met
+
+
+def test_forbidden_is_403_to_the_very_user() -> None:
+    body = '{"message": "pods is forbidden: User \\"system:serviceaccount:ns:x\\" cannot list"}'
+    forbidden = answers.forbidden_to("system:serviceaccount:ns:x")
+    page = Page("/api", 403, body)
+    assert forbidden([page]).met
+    assert not forbidden([]).met
+    for wrong in (
+        Page("/api", 200, body),
+        Page("/api", 401, body),
+        Page("/api", 403, "no"),
+        Page("/api", failure="refused"),
+    ):
+        assert not forbidden([page, wrong]).met
+    assert not answers.forbidden_to("x")([page]).met
+
+
+def test_echo_is_wanted_everywhere() -> None:
+    echoed = answers.echoed("hello")
+    assert echoed({"a": "hello", "b": "hello"}).met
+    assert not echoed({}).met
+    assert not echoed({"a": "hello", "b": ""}).met

@@ -1,0 +1,76 @@
+import pytest
+
+from fixtures.conditions import disruption, node, pods
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.conditions.verdict import Condition
+from fixtures.workload.manifests import LABELS
+from tests.fakes import changed, not_ready, pod, state, thing
+
+
+def a_node(status: str = "True", reason: str = "KubeletReady", *taints: Json, name: str = "n1") -> Resource:
+    ready = {"type": "Ready", "status": status, "reason": reason}
+    return thing("Node", name, spec={"taints": list(taints)}, status={"conditions": [ready]})
+
+
+def taint(name: str, effect: str) -> Json:
+    return {"key": f"node.kubernetes.io/{name}", "effect": effect}
+
+
+LOST = ("Unknown", "NodeStatusUnknown")
+BOTH = (taint("unreachable", "NoSchedule"), taint("unreachable", "NoExecute"))
+A, B = pod(0), pod(1)
+CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
+    "ready": (
+        node.ready("n1"),
+        state(a_node()),
+        [
+            state(),
+            state(a_node("False", "KubeletNotReady")),
+            state(a_node(*LOST)),
+            state(a_node("True", "KubeletReady", BOTH[0])),
+            state(a_node(name="n2")),
+        ],
+    ),
+    "unreachable": (
+        node.unreachable("n1"),
+        state(a_node(*LOST)),
+        [state(), state(a_node()), state(a_node("False", "KubeletNotReady")), state(a_node(*LOST, name="n2"))],
+    ),
+    "tainted": (
+        node.tainted("n1", "unreachable"),
+        state(a_node(*LOST, *BOTH)),
+        [
+            state(),
+            state(a_node()),
+            state(a_node(*LOST, BOTH[0])),
+            state(a_node(*LOST, BOTH[1])),
+            state(a_node(*LOST, taint("not-ready", "NoSchedule"), taint("not-ready", "NoExecute"))),
+        ],
+    ),
+    "serving_elsewhere": (
+        pods.serving_elsewhere(LABELS, "node-9", 2),
+        state(A, B, not_ready(pod(2, spec={"nodeName": "node-9"}))),
+        [
+            state(),
+            state(A),
+            state(A, B, pod(2)),
+            state(A, not_ready(B)),
+            state(A, changed(B, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")),
+            state(A, changed(B, "spec.nodeName", "node-9")),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
+    condition, right, wrong = CASES[name]
+    verdict = condition(right)
+    assert verdict.met, verdict.why
+    for number, each in enumerate(wrong):
+        assert not condition(each).met, f"wrong state {number}"
+
+
+@pytest.mark.parametrize(("status", "done"), [(201, True), (404, True), (429, False), (500, False), (200, False), (0, False)])
+def test_eviction_is_carried_out_when_it_was_accepted_or_its_pod_is_gone(status: int, *, done: bool) -> None:
+    assert disruption.carried_out()(status).met == done

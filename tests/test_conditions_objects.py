@@ -1,0 +1,239 @@
+import pytest
+
+from fixtures.conditions import endpoints, objects, starting
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.conditions.verdict import Condition
+from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from tests.fakes import changed, endpoint_slice, entry, not_ready, pod, service, state, thing
+from tests.fakes import endpoints as endpoints_of
+
+POD = pod(0)
+
+
+def test_has_wants_every_value_and_the_object() -> None:
+    has = objects.has("Pod", POD.name, {"spec.nodeName": "node-0", "spec.absent": None})
+    assert has(state(POD)).met
+    assert not has(state()).met
+    assert not has(state(changed(POD, "spec.nodeName", "node-1"))).met
+    assert not has(state(changed(POD, "spec.absent", 1))).met
+    assert not has(state(changed(POD, "metadata.name", "other"))).met
+
+
+def test_absent_is_by_name_or_by_uid() -> None:
+    assert objects.absent("Pod", POD.name)(state(service())).met
+    assert not objects.absent("Pod", POD.name)(state(POD)).met
+    assert not objects.absent("Pod", POD.name, POD.uid)(state(POD)).met
+    assert objects.absent("Pod", POD.name, "an-older-one")(state(POD)).met
+
+
+def test_controlled_by_is_by_uid_or_by_nobody() -> None:
+    owner = POD.controller or {}
+    orphan = changed(POD, "metadata.ownerReferences", [])
+    assert objects.controlled_by("Pod", POD.name, owner["uid"])(state(POD)).met
+    assert not objects.controlled_by("Pod", POD.name, "another")(state(POD)).met
+    assert not objects.controlled_by("Pod", POD.name, owner["uid"])(state(orphan)).met
+    assert objects.controlled_by("Pod", POD.name, None)(state(orphan)).met
+    assert not objects.controlled_by("Pod", POD.name, None)(state(POD)).met
+    assert not objects.controlled_by("Pod", POD.name, None)(state()).met
+
+
+def event(about: Resource, reason: str) -> Resource:
+    return thing("Event", f"{about.name}.{reason}", reason=reason, involvedObject={"uid": about.uid})
+
+
+def test_events_are_wanted_for_each_object() -> None:
+    both = (POD, pod(1))
+    happened = objects.happened("Pod", LABELS, "Pulled", "Started")
+    all_events = [event(each, reason) for each in both for reason in ("Pulled", "Started", "Created")]
+    assert happened(state(*both, *all_events)).met
+    assert not happened(state(*both, *all_events[:4])).met
+    assert not happened(state(*both)).met
+    assert not happened(state(*all_events)).met
+    assert not happened(state(changed(POD, "metadata.uid", "new"), *all_events)).met
+
+
+def test_event_that_must_not_have_happened_is_judged_once_the_later_one_has() -> None:
+    never = objects.never_happened("Pod", LABELS, "Pulling", after="Started")
+    assert never(state(POD, event(POD, "Started"))).met
+    assert not never(state(POD)).met
+    assert not never(state(POD, event(POD, "Started"), event(POD, "Pulling"))).met
+    assert not never(state()).met
+
+
+def test_row_of_a_table_is_found_by_its_object() -> None:
+    table: Json = {
+        "columnDefinitions": [{"name": "Name"}, {"name": "Ready"}],
+        "rows": [{"object": {"metadata": {"name": "web"}}, "cells": ["web", 2]}],
+    }
+    assert objects.table_row(table, "web") == {"Name": "web", "Ready": "2"}
+    with pytest.raises(KeyError):
+        objects.table_row(table, "other")
+
+
+def container(**status: object) -> Resource:
+    return changed(POD, "status.containerStatuses", [{"restartCount": 0, **status}])
+
+
+PULLING = container(state={"waiting": {"reason": "ImagePullBackOff"}})
+CRASHING = container(
+    restartCount=3,
+    state={"waiting": {"reason": "CrashLoopBackOff"}},
+    lastState={"terminated": {"exitCode": 1}},
+)
+ENDED = container(state={"terminated": {"exitCode": 3, "message": "said so"}})
+UNSCHEDULED: Json = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
+PENDING = thing("Pod", POD.name, uid=POD.uid, spec={}, status={"phase": "Pending", "conditions": [UNSCHEDULED]})
+RESTARTED = container(restartCount=1, state={"running": {}})
+UNREADY = not_ready(POD)
+NAME, UID = POD.name, POD.uid
+STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
+    "waits_because": (
+        starting.waits_because(NAME, "ErrImagePull", "ImagePullBackOff"),
+        PULLING,
+        [POD, CRASHING, ENDED, changed(POD, "status", {})],
+    ),
+    "unschedulable": (
+        starting.unschedulable(NAME),
+        PENDING,
+        [
+            POD,
+            changed(PENDING, "status.phase", "Running"),
+            changed(PENDING, "spec.nodeName", "node-0"),
+            changed(PENDING, "status.conditions", []),
+            changed(PENDING, "status.conditions.0.reason", "SchedulingGated"),
+            changed(PENDING, "status.conditions.0.message", ""),
+        ],
+    ),
+    "restarted": (
+        starting.restarted(NAME, UID, 1),
+        RESTARTED,
+        [
+            POD,
+            CRASHING,
+            changed(RESTARTED, "metadata.uid", "new"),
+            container(restartCount=2, state={"running": {}}),
+            container(restartCount=1, state={"waiting": {}}),
+        ],
+    ),
+    "counts_crashes": (
+        starting.counts_crashes(NAME, 3),
+        CRASHING,
+        [
+            POD,
+            changed(CRASHING, "status.containerStatuses.0.restartCount", 2),
+            changed(CRASHING, "status.containerStatuses.0.lastState", {}),
+            changed(CRASHING, "status.containerStatuses.0.lastState", {"terminated": {"exitCode": 0}}),
+            changed(CRASHING, "status.containerStatuses.0.state", {"running": {}}),
+        ],
+    ),
+    "runs_unready": (
+        starting.runs_unready(NAME, UID),
+        UNREADY,
+        [
+            POD,
+            changed(UNREADY, "metadata.uid", "new"),
+            changed(UNREADY, "status.containerStatuses.0.restartCount", 1),
+            changed(UNREADY, "status.phase", "Pending"),
+            changed(UNREADY, "status.conditions", []),
+        ],
+    ),
+    "runs_on": (
+        starting.runs_on(NAME, UID),
+        POD,
+        [
+            changed(POD, "metadata.uid", "new"),
+            changed(POD, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z"),
+            changed(POD, "status.phase", "Failed"),
+            RESTARTED,
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STARTING)
+def test_pod_that_starts_or_does_not_is_told_by_what_it_reports(name: str) -> None:
+    condition, right, wrong = STARTING[name]
+    verdict = condition(state(right))
+    assert verdict.met, verdict.why
+    for each in wrong:
+        assert not condition(state(each)).met, each
+    assert not condition(state()).met
+
+
+def test_end_of_a_container_is_its_exit_code_and_message() -> None:
+    assert starting.ended_with(ENDED) == (3, "said so")
+    assert starting.ended_with(POD) == (-1, "")
+    assert starting.ended_with(PENDING) == (-1, "")
+
+
+A, B = pod(0), pod(1)
+BOTH = endpoint_slice({**entry(A), "nodeName": "node-0"}, {**entry(B), "nodeName": "node-1"})
+
+
+def test_endpoints_name_the_nodes_of_their_pods() -> None:
+    there = endpoints.on_their_nodes(WEB)
+    assert there(state(A, B, BOTH)).met
+    assert not there(state(A, B)).met
+    assert not there(state(A, B, changed(BOTH, "endpoints.0.nodeName", "node-1"))).met
+    assert not there(state(A, B, endpoint_slice(entry(A), entry(B)))).met
+
+
+def test_endpoint_of_nobody_on_no_node_is_told() -> None:
+    nobody = endpoint_slice({"addresses": ["10.244.0.5"], "conditions": {"ready": True}})
+    assert not endpoints.on_their_nodes(WEB)(state(A, B, nobody)).met
+
+
+def test_both_lists_agree_on_something() -> None:
+    agree = endpoints.agree(WEB)
+    assert agree(state(BOTH, endpoints_of(A, B))).met
+    assert not agree(state(BOTH, endpoints_of(A))).met
+    assert not agree(state(BOTH)).met
+    assert not agree(state(endpoints_of(A, B))).met
+    assert not agree(state(endpoint_slice(), endpoints_of())).met
+    assert not agree(state()).met
+
+
+def test_lists_are_exactly_those_pods() -> None:
+    lists = endpoints.lists(WEB, A, B)
+    assert lists(state(BOTH, endpoints_of(B, A))).met
+    assert not lists(state(BOTH, endpoints_of(A))).met
+    assert not lists(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
+    assert not lists(state(endpoint_slice(entry(A), entry(B), entry(B)), endpoints_of(A, B))).met
+    assert not endpoints.lists(WEB)(state(BOTH, endpoints_of(A, B))).met
+    assert endpoints.lists(WEB)(state(endpoint_slice(entry(A, ready=False)), endpoints_of())).met
+
+
+def test_endpoint_has_exactly_these_conditions() -> None:
+    ending = {"ready": False, "serving": True, "terminating": True}
+    condition = endpoints.endpoint_is(WEB, A.uid, ready=False, serving=True, terminating=True)
+    assert condition(state(endpoint_slice({**entry(A), "conditions": ending}, entry(B)))).met
+    assert not condition(state(endpoint_slice({**entry(B), "conditions": ending}))).met
+    assert not condition(state(endpoint_slice(entry(A)))).met
+    assert not condition(state()).met
+    for name, value in ending.items():
+        other = {**ending, name: not value}
+        assert not condition(state(endpoint_slice({**entry(A), "conditions": other}))).met
+
+
+def test_split_over_slices_loses_nobody() -> None:
+    split = endpoints.split_without_loss(WEB, LABELS, CONTAINER_PORT, 2, at_most=1)
+    one, two = endpoint_slice(entry(A)), endpoint_slice(entry(B), name="web-x2")
+    assert split(state(A, B, one, two)).met
+    assert not split(state(A, B, BOTH)).met
+    assert not split(state(A, B, one)).met
+    assert not split(state(A, B, one, two, endpoint_slice(entry(A), name="web-x3"))).met
+    assert not split(state()).met
+
+
+def test_object_that_was_asked_for_must_be_there() -> None:
+    assert objects.exists()(POD).met
+    assert not objects.exists()(None).met
+
+
+def test_certificate_is_wanted_under_its_key() -> None:
+    holds = objects.holds_certificate("ca.crt")
+    assert holds(thing("ConfigMap", "root", data={"ca.crt": "-----BEGIN CERTIFICATE-----\n"})).met
+    assert not holds(thing("ConfigMap", "root", data={"ca.crt": ""})).met
+    assert not holds(thing("ConfigMap", "root", data={"other": "-----BEGIN CERTIFICATE-----\n"})).met
+    assert not holds(thing("ConfigMap", "root")).met
+    assert not holds(None).met

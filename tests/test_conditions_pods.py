@@ -1,0 +1,176 @@
+from collections.abc import Callable
+
+import pytest
+
+from fixtures.conditions import pods as on
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.conditions.verdict import Condition
+from fixtures.workload.manifests import LABELS
+from tests.fakes import changed, conditions, not_ready, pod, state
+
+Change = Callable[[Resource], Resource]
+FIRST, SECOND = pod(0), pod(1)
+NODES = {"node-0": "172.18.0.0", "node-1": "172.18.0.1"}
+RANGES = {"node-0": ["10.244.0.0/24"], "node-1": ["10.244.1.0/24", "fd00::/64"]}
+ALL: dict[str, Condition[Snapshot]] = {
+    "exactly_ready": on.exactly_ready(LABELS, 2),
+    "ready": on.ready(FIRST.name),
+    "on_nodes": on.on_nodes(LABELS, NODES),
+    "conditions_true": on.conditions_true(LABELS),
+    "run_image": on.run_image(LABELS, "nginx:1"),
+    "run_image_of": on.run_image_of(LABELS, frozenset(["sha256:aa"])),
+    "same_and_ready": on.same_and_ready(FIRST, SECOND),
+    "in_pod_cidr": on.in_pod_cidr(LABELS, RANGES),
+    "never_restarted": on.never_restarted(LABELS),
+}
+
+
+def put(path: str, value: object) -> Change:
+    return lambda each: changed(each, path, value)
+
+
+def waiting(reason: str) -> Change:
+    status = {"restartCount": 0, "imageID": "", "state": {"waiting": {"reason": reason, "message": "no such tag"}}}
+    return lambda each: changed(not_ready(each), "status.containerStatuses", [status])
+
+
+def dying(each: Resource) -> Resource:
+    return changed(each, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
+
+
+CONTAINER = "status.containerStatuses.0."
+BROKEN: list[tuple[str, Change]] = [
+    ("exactly_ready", not_ready),
+    ("exactly_ready", dying),
+    ("exactly_ready", put("metadata.labels", {"app": "other"})),
+    ("exactly_ready", put("status", {})),
+    ("exactly_ready", waiting("ContainerCreating")),
+    ("ready", not_ready),
+    ("ready", dying),
+    ("ready", put("metadata.name", "other")),
+    ("on_nodes", put("spec.nodeName", None)),
+    ("on_nodes", put("spec.nodeName", "node-9")),
+    ("on_nodes", put("status.hostIP", "172.18.0.99")),
+    ("conditions_true", put("status.conditions", [])),
+    ("conditions_true", put("status.conditions", conditions(Ready="True", PodScheduled="True", Initialized="True"))),
+    ("conditions_true", not_ready),
+    ("run_image", put("spec.containers.0.image", "nginx:2")),
+    ("run_image", put(CONTAINER + "imageID", "docker.io/nginx@sha256:bb")),
+    ("run_image", put(CONTAINER + "imageID", "")),
+    ("run_image", put("status.containerStatuses", [])),
+    ("run_image_of", put(CONTAINER + "imageID", "docker.io/nginx@sha256:bb")),
+    ("run_image_of", put(CONTAINER + "imageID", "")),
+    ("run_image_of", put("status.containerStatuses", [])),
+    ("same_and_ready", not_ready),
+    ("same_and_ready", dying),
+    ("same_and_ready", put("metadata.uid", "a-new-one")),
+    ("same_and_ready", put(CONTAINER + "restartCount", 1)),
+    ("in_pod_cidr", put("status.podIP", "10.244.7.5")),
+    ("in_pod_cidr", put("status.podIP", "10.244.1.5")),
+    ("in_pod_cidr", put("status.podIP", "")),
+    ("in_pod_cidr", put("spec.nodeName", "node-9")),
+    ("never_restarted", put(CONTAINER + "restartCount", 1)),
+    ("never_restarted", put("status.phase", "Pending")),
+    ("never_restarted", put("status.phase", "Failed")),
+    ("never_restarted", put(CONTAINER + "state", {"terminated": {"exitCode": 1}})),
+    ("never_restarted", put(CONTAINER + "state", {"waiting": {"reason": "CrashLoopBackOff"}})),
+]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_two_pods_as_they_must_be_meet_each_condition(name: str) -> None:
+    verdict = ALL[name](state(FIRST, SECOND))
+    assert verdict.met, verdict.why
+
+
+@pytest.mark.parametrize(("name", "change"), BROKEN, ids=lambda value: value if isinstance(value, str) else "")
+def test_one_of_two_pods_wrong_breaks_the_condition_and_is_told(name: str, change: Change) -> None:
+    verdict = ALL[name](state(change(FIRST), SECOND))
+    assert not verdict.met
+    assert verdict.why
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_pods_meet_no_condition(name: str) -> None:
+    assert not ALL[name](state()).met
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_condition_is_broken_by_some_state_here(name: str) -> None:
+    assert name in {each for each, _ in BROKEN}
+
+
+def test_pod_too_many_or_too_few_is_not_exactly_ready() -> None:
+    assert not on.exactly_ready(LABELS, 2)(state(FIRST)).met
+    assert not on.exactly_ready(LABELS, 2)(state(FIRST, SECOND, pod(2))).met
+    assert not on.exactly_ready(LABELS, 2)(state(FIRST, SECOND, not_ready(pod(2)))).met
+
+
+def test_exactly_ready_says_how_many_and_what_each_other_waits_for() -> None:
+    why = on.exactly_ready(LABELS, 2)(state(FIRST, not_ready(SECOND))).why
+    assert why.startswith("1/2 Pods ready")
+    assert SECOND.name in why
+    assert "ContainersReady is False" in why
+
+
+@pytest.mark.parametrize("reason", sorted(on.HOPELESS))
+def test_pod_that_cannot_start_is_hopeless(reason: str) -> None:
+    for condition in (on.exactly_ready(LABELS, 2), on.ready(FIRST.name)):
+        verdict = condition(state(waiting(reason)(FIRST), SECOND))
+        assert verdict.hopeless
+        assert reason in verdict.why
+
+
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "ErrImagePull", "CrashLoopBackOff"])
+def test_pod_that_may_yet_start_is_not_hopeless(reason: str) -> None:
+    assert not on.exactly_ready(LABELS, 2)(state(waiting(reason)(FIRST), SECOND)).hopeless
+
+
+def test_pod_that_was_replaced_or_is_gone_is_hopeless() -> None:
+    same = on.same_and_ready(FIRST)
+    assert same(state(changed(FIRST, "metadata.uid", "new"))).hopeless
+    assert same(state()).hopeless
+
+
+def test_restart_is_hopeless() -> None:
+    assert on.never_restarted(LABELS)(state(changed(FIRST, CONTAINER + "restartCount", 2))).hopeless
+
+
+def test_pods_that_share_an_address_are_told() -> None:
+    ranges = {"node-0": ["10.244.0.0/16"], "node-1": ["10.244.0.0/16"]}
+    twins = state(FIRST, changed(SECOND, "status.podIP", FIRST.at("status.podIP")))
+    assert not on.in_pod_cidr(LABELS, ranges)(twins).met
+
+
+def test_address_of_the_other_family_is_in_its_own_range() -> None:
+    six = changed(SECOND, "status.podIP", "fd00::5")
+    assert on.in_pod_cidr(LABELS, RANGES)(state(FIRST, six)).met
+
+
+def test_gone_means_the_uid_not_the_name() -> None:
+    gone = on.gone("Pod", frozenset([FIRST.uid]))
+    assert not gone(state(FIRST)).met
+    assert not gone(state(dying(FIRST))).met
+    assert gone(state(changed(FIRST, "metadata.uid", "new"))).met
+    assert gone(state()).met
+
+
+def test_gone_of_nothing_and_same_of_nothing_prove_nothing() -> None:
+    assert not on.gone("Pod", frozenset())(state(FIRST)).met
+    assert not on.same_and_ready()(state(FIRST)).met
+
+
+def test_why_not_ready_follows_the_pod_on_its_way() -> None:
+    def at(entries: list[Json]) -> str:
+        return on.why_not_ready(changed(FIRST, "status.conditions", entries))
+
+    blocked = [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}]
+    assert at(blocked) == f"{FIRST.name}: PodScheduled is False (0/2 nodes are available)"
+    assert at([]) == f"{FIRST.name}: PodScheduled is absent (not reported)"
+    assert on.why_not_ready(dying(FIRST)) == f"{FIRST.name}: being deleted"
+    assert on.why_not_ready(FIRST) == f"{FIRST.name}: ready"
+
+
+def test_ready_pods_are_those_with_the_labels_that_are_ready_and_stay() -> None:
+    found = on.ready_pods(state(FIRST, not_ready(SECOND), dying(pod(2)), pod(3, labels={"app": "x"})), LABELS)
+    assert [each.name for each in found] == [FIRST.name]

@@ -1,0 +1,213 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.api import ApiRefused, ApiUnavailable
+from fixtures.cluster import existing, namespaces
+from fixtures.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
+from fixtures.cluster.target import Target
+from fixtures.conditions.resource import Resource
+from fixtures.errors import ExitCode, HarnessError, SetupError
+from fixtures.needs import NEEDS, REASONS, Ground, missing
+from fixtures.run import EXPIRES_LABEL, RUN_LABEL
+from tests import loopback
+from tests.fakes import FakeApi, thing
+
+GARBAGE: dict[str, bytes] = {
+    "empty": b"",
+    "blank": b" \n\n",
+    "plain text": b"this is no kubeconfig",
+    "bad yaml": b"{contexts: [",
+    "tabs": b"contexts:\n\t- name: x",
+    "a list": b"- 1\n- 2\n",
+    "a number": b"7",
+    "no contexts": b"apiVersion: v1\nkind: Config\n",
+    "contexts null": b"contexts:\n",
+    "contexts a word": b"contexts: test\n",
+    "contexts of words": b"contexts: [test]\n",
+    "contexts without names": b"contexts: [{context: {}}]\n",
+    "a date that is none": b"contexts: [{name: 2026-13-45}]\n",
+    "binary": bytes(range(256)),
+    "control characters": b"contexts: \x00\x01\x02\n",
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_file_that_is_no_kubeconfig_is_told_with_its_path_on_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(GARBAGE[name])
+    with pytest.raises(SetupError, match=f"KUBECONFIG={path}: ") as caught:
+        contexts(path)
+    assert caught.value.code == ExitCode.KUBECONFIG
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "directory")):
+        with pytest.raises(SetupError, match=why) as caught:
+            connect(path, "test")
+        assert caught.value.code == ExitCode.KUBECONFIG
+
+
+def test_context_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+    path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
+    with pytest.raises(SetupError, match=f"CONTEXT=prod: not in {path}, which has test") as caught:
+        connect(path, "prod")
+    assert caught.value.code == ExitCode.KUBECONFIG
+
+
+def test_context_without_its_cluster_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("apiVersion: v1\ncontexts: [{name: test, context: {cluster: gone, user: gone}}]\n")
+    with pytest.raises(SetupError, match="context test cannot be used") as caught:
+        connect(path, "test")
+    assert caught.value.code == ExitCode.KUBECONFIG
+
+
+def test_context_that_exists_leads_to_its_server(tmp_path: Path) -> None:
+    api = connect(loopback.kubeconfig(tmp_path, "http://127.0.0.1:6443"), "test")
+    assert api.server == "http://127.0.0.1:6443"
+    api.close()
+
+
+def cluster(uid: str, server: str = "https://127.0.0.1:6443") -> FakeApi:
+    text = json.dumps({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": uid}})
+    return FakeApi(lambda _method, _path, _body: text, server)
+
+
+def failing(error: Exception) -> FakeApi:
+    def answer(*_: object) -> str:
+        raise error
+
+    return FakeApi(answer)
+
+
+def test_cluster_is_known_by_the_uid_of_kube_system() -> None:
+    assert identity(cluster("u-1")) == "u-1"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ApiUnavailable("refused", ExitCode.UNREACHABLE), ExitCode.UNREACHABLE),
+        (ApiRefused(403, "Forbidden", "no"), ExitCode.RIGHTS),
+        (ApiRefused(401, "Unauthorized", "no"), ExitCode.RIGHTS),
+        (ApiRefused(404, "NotFound", "no"), ExitCode.CLUSTER),
+    ],
+)
+def test_cluster_that_cannot_be_known_is_told_with_its_server(error: Exception, code: ExitCode) -> None:
+    with pytest.raises(SetupError, match=r"https://127\.0\.0\.1:6443") as caught:
+        identity(failing(error))
+    assert caught.value.code == code
+
+
+def test_same_cluster_is_verified() -> None:
+    verify(cluster("u-1"), "https://127.0.0.1:6443", "u-1")
+
+
+@pytest.mark.parametrize("now", [cluster("u-2"), cluster("u-1", "https://10.0.0.1:6443")])
+def test_cluster_that_changed_under_the_run_is_detected(now: FakeApi) -> None:
+    with pytest.raises(HarnessError, match="the cluster changed under the run"):
+        verify(now, "https://127.0.0.1:6443", "u-1")
+
+
+def reviewing(allowed: Any) -> tuple[FakeApi, list[dict[str, str]]]:
+    """Return an API that answers reviews, and the list of what it was asked."""
+    asked: list[dict[str, str]] = []
+
+    def answer(method: str, path: str, body: Any) -> str:
+        assert (method, path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+        attributes = body["spec"]["resourceAttributes"]
+        asked.append(attributes)
+        return json.dumps({"status": allowed(attributes)})
+
+    return FakeApi(answer), asked
+
+
+def test_preflight_asks_for_every_right_and_makes_nothing() -> None:
+    api, asked = reviewing(lambda _: {"allowed": True})  # pyright: ignore[reportUnknownLambdaType]
+    preflight(api)
+    assert len(asked) == sum(len(verbs) for _, _, verbs in RIGHTS)
+    assert {"group": "", "resource": "pods", "subresource": "exec", "verb": "create"} in asked
+
+
+def test_preflight_lists_all_missing_rights_in_one_message() -> None:
+    denied = {("nodes", "list"), ("deployments", "create"), ("pods", "watch")}
+    api, _ = reviewing(lambda a: {"allowed": (a["resource"], a["verb"]) not in denied})  # pyright: ignore[reportUnknownLambdaType]
+    with pytest.raises(SetupError) as caught:
+        preflight(api)
+    for right in ("list nodes", "create deployments", "watch pods"):
+        assert right in str(caught.value)
+    assert "create pods" not in str(caught.value)
+    assert caught.value.code == ExitCode.RIGHTS
+
+
+@pytest.mark.parametrize("status", [{}, {"allowed": False}, {"denied": True}, None])
+def test_right_that_is_not_granted_in_so_many_words_is_missing(status: object) -> None:
+    api, _ = reviewing(lambda _: status)  # pyright: ignore[reportUnknownLambdaType]
+    with pytest.raises(SetupError, match="create namespaces"):
+        preflight(api)
+
+
+def test_user_who_may_not_ask_for_his_rights_is_told() -> None:
+    with pytest.raises(SetupError, match="may not ask for its rights") as caught:
+        preflight(failing(ApiRefused(403, "Forbidden", "no")))
+    assert caught.value.code == ExitCode.RIGHTS
+
+
+def test_kubeconfig_is_the_named_one_else_the_users_own() -> None:
+    assert existing.kubeconfig_path("/x/y") == Path("/x/y")
+    assert existing.kubeconfig_path("") == Path.home() / ".kube" / "config"
+
+
+TARGET = Target("c", "k", "ctx", "https://x", "u", owned=False, temporary=False, nginx="n", client="cl")
+
+
+def test_target_is_read_as_it_was_written(tmp_path: Path) -> None:
+    TARGET.write(tmp_path)
+    assert Target.read(tmp_path) == TARGET
+
+
+def ground(target: Target = TARGET, nodes: int = 2, version: str = "v1.37.2") -> Ground:
+    versioned = replace(target, versions={"server": version})
+    found = tuple(thing("Node", f"n{number}", spec={"podCIDR": "10.244.0.0/24"}) for number in range(nodes))
+    return Ground(versioned, found, vantage="cluster", disruptive=False)
+
+
+def test_every_need_has_its_reason_in_words() -> None:
+    assert set(NEEDS) == set(REASONS)
+
+
+def test_needs_that_are_not_met_are_told_in_words() -> None:
+    assert missing(["nodes>=2", "podCIDR"], ground()) == []
+    assert missing(["nodes>=2", "kind"], ground(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
+    assert missing(["disruptive", "host", "kubectl"], ground()) == [REASONS[n] for n in ("disruptive", "host", "kubectl")]
+    with pytest.raises(KeyError):
+        missing(["moon"], ground())
+
+
+@pytest.mark.parametrize(("version", "lacks"), [("v1.29.9", True), ("v1.30.0", False), ("1.37.2", False), ("", True)])
+def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
+    assert bool(missing(["kubernetes>=1.30"], ground(version=version))) == lacks
+
+
+def namespace(name: str, expires: str, **labels: str) -> Resource:
+    return thing("Namespace", name, labels={RUN_LABEL: "aa", EXPIRES_LABEL: expires, **labels})
+
+
+def test_namespace_is_ours_by_name_and_label() -> None:
+    assert namespaces.is_ours(namespace("kubechain-aa-main-0", "5"))
+    assert not namespaces.is_ours(namespace("default", "5"))
+    assert not namespaces.is_ours(namespace("kubechain-bb-main-0", "5"))
+    assert not namespaces.is_ours(thing("Namespace", "kubechain-aa-main-0"))
+    assert not namespaces.is_ours(thing("Namespace", "kubechain--x", labels={RUN_LABEL: ""}))
+
+
+def test_namespace_is_left_alone_until_it_expires_or_its_run_is_known_to_be_dead(tmp_path: Path) -> None:
+    old, fresh = namespace("kubechain-aa-main-0", "100"), namespace("kubechain-aa-main-1", "900")
+    odd = namespace("kubechain-aa-main-2", "soon")
+    assert namespaces.unneeded([old, fresh, odd], tmp_path, 500.0) == [old]
+    assert namespaces.unneeded([fresh], tmp_path, 500.0, kept_too=True) == [fresh]

@@ -1,0 +1,114 @@
+import pytest
+
+from fixtures.claims import Link
+from fixtures.conditions.resource import Resource
+from fixtures.errors import Blocked, HarnessError
+from fixtures.observe.history import History
+from fixtures.observe.wait import Waiter
+from fixtures.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated
+from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
+
+
+def up_to(*objects: Resource) -> tuple[History, Waiter, FakeClock]:
+    clock = FakeClock()
+    history = History("ns", clock)
+    for each in objects:
+        history.record("ADDED", each)
+    return history, Waiter(clock), clock
+
+
+def sick() -> list[Resource]:
+    return [not_ready(each) if each.kind == "Pod" else each for each in healthy()]
+
+
+def test_every_link_says_what_hands_over_to_it() -> None:
+    assert set(BEFORE) == set(Link)
+
+
+def test_awaited_links_are_in_the_order_of_the_chain() -> None:
+    assert awaited(claim_of(Link.CLUSTERIP)) == [
+        Link.DEPLOYMENT,
+        Link.REPLICASET,
+        Link.PODS,
+        Link.SERVICE,
+        Link.ENDPOINTS,
+    ]
+
+
+def test_claim_that_opens_its_link_does_not_wait_for_it() -> None:
+    assert awaited(claim_of(Link.PODS, opens=True)) == [Link.DEPLOYMENT, Link.REPLICASET]
+    assert awaited(claim_of(Link.PODS)) == [Link.DEPLOYMENT, Link.REPLICASET, Link.PODS]
+
+
+def test_claim_waits_also_for_the_links_that_it_names() -> None:
+    assert awaited(claim_of(Link.DEPLOYMENT, after=(Link.PODS,))) == [Link.DEPLOYMENT, Link.REPLICASET, Link.PODS]
+    assert Link.ENDPOINTS in awaited(claim_of(Link.DNS, after=(Link.CLUSTERIP,)))
+
+
+def test_links_without_a_gate_are_not_waited_for() -> None:
+    assert gated([Link.DNS]) == [Link.SERVICE]
+
+
+def test_chain_that_is_up_opens_every_gate_without_waiting() -> None:
+    history, waiter, clock = up_to(*healthy())
+    Gatekeeper().admit(list(GATED), history, waiter)
+    assert clock.time == 1000.0
+
+
+def test_empty_namespace_opens_no_gate() -> None:
+    for link in GATED:
+        history, waiter, _ = up_to()
+        with pytest.raises(Blocked):
+            Gatekeeper().admit([link], history, waiter)
+
+
+def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
+    history, waiter, _ = up_to(*sick())
+    with pytest.raises(Blocked, match="0/2 Pods ready") as caught:
+        Gatekeeper().admit(awaited(claim_of(Link.CLUSTERIP)), history, waiter)
+    assert caught.value.waits_for == Link.PODS
+
+
+def test_gate_that_stayed_shut_is_waited_for_only_once() -> None:
+    history, waiter, clock = up_to(*sick())
+    keeper = Gatekeeper()
+    with pytest.raises(Blocked) as first:
+        keeper.admit([Link.PODS], history, waiter)
+    waited = clock.time
+    healed, other, _ = up_to(*healthy())
+    with pytest.raises(Blocked) as second:
+        keeper.admit([Link.PODS, Link.ENDPOINTS], healed, other)
+    assert clock.time == waited
+    assert str(first.value) == str(second.value)
+
+
+def test_shut_gate_does_not_block_links_that_do_not_need_it() -> None:
+    history, waiter, _ = up_to(*sick())
+    keeper = Gatekeeper()
+    with pytest.raises(Blocked):
+        keeper.admit([Link.PODS], history, waiter)
+    keeper.admit(awaited(claim_of(Link.DNS)), history, waiter)
+
+
+def test_trouble_of_the_harness_is_not_a_shut_gate() -> None:
+    history, waiter, _ = up_to()
+    history.fail(HarnessError("unreachable"))
+    keeper = Gatekeeper()
+    with pytest.raises(HarnessError):
+        keeper.admit([Link.PODS], history, waiter)
+    assert keeper.shut == {}
+
+
+def test_service_without_a_node_port_is_not_up() -> None:
+    objects = healthy()
+    port = {"port": 80, "protocol": "TCP"}
+    history, waiter, _ = up_to(*[changed(o, "spec.ports", [port]) if o.kind == "Service" else o for o in objects])
+    with pytest.raises(Blocked, match="ports"):
+        Gatekeeper().admit([Link.SERVICE], history, waiter)
+
+
+def test_gate_opens_with_a_late_change() -> None:
+    history, waiter, clock = up_to()
+    clock.at(5, lambda: [history.record("ADDED", each) for each in healthy()])
+    Gatekeeper().admit([Link.DEPLOYMENT], history, waiter)
+    assert clock.time == 1005.0

@@ -1,0 +1,225 @@
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.conditions.pods import ready
+from fixtures.conditions.resource import Snapshot
+from fixtures.conditions.verdict import Condition, expect
+from fixtures.errors import HarnessError
+from fixtures.observe.history import History, at_every_moment, last_version, seen_in_history
+from tests.fakes import FakeClock, changed, not_ready, pod, service
+
+
+def names(snapshot: Snapshot) -> list[str]:
+    return sorted(each.name for each in snapshot.objects)
+
+
+def fresh() -> History:
+    return History("ns", FakeClock())
+
+
+def test_read_shows_the_last_version_of_each_object() -> None:
+    history, first = fresh(), pod(0)
+    second = changed(first, "metadata.resourceVersion", "999")
+    history.record("ADDED", first)
+    history.record("MODIFIED", second)
+    assert history.read().objects == (second,)
+
+
+def test_objects_of_different_kinds_with_one_name_are_different_objects() -> None:
+    history = fresh()
+    history.record("ADDED", pod(0, name="web"))
+    history.record("ADDED", service())
+    history.record("DELETED", service())
+    assert [each.kind for each in history.read().objects] == ["Pod"]
+
+
+def test_same_version_is_not_recorded_twice() -> None:
+    history, first = fresh(), pod(0)
+    history.record("ADDED", first)
+    history.record("MODIFIED", first)
+    assert history.sequence() == 1
+
+
+def test_same_name_and_version_under_another_uid_is_recorded() -> None:
+    history, first = fresh(), pod(0, version="5")
+    history.record("ADDED", first)
+    history.record("ADDED", pod(0, version="5", uid="another"))
+    assert history.sequence() == 2
+
+
+def test_deletion_carries_the_last_known_version_and_is_recorded() -> None:
+    history, first = fresh(), pod(0)
+    history.record("ADDED", first)
+    history.record("DELETED", first)
+    assert [seen.change for seen in history.log()] == ["ADDED", "DELETED"]
+    assert history.read().objects == ()
+
+
+def test_relist_makes_up_for_what_was_missed() -> None:
+    history = fresh()
+    stays, goes, comes = pod(0), pod(1), pod(2)
+    history.record("ADDED", stays)
+    history.record("ADDED", goes)
+    newer = changed(stays, "metadata.resourceVersion", "999")
+    history.relist("Pod", [newer, comes])
+    assert [(seen.change, seen.resource.name) for seen in history.log(2)] == [
+        ("DELETED", goes.name),
+        ("MODIFIED", stays.name),
+        ("ADDED", comes.name),
+    ]
+
+
+def test_relist_of_one_kind_leaves_the_others_alone() -> None:
+    history = fresh()
+    history.record("ADDED", service())
+    history.relist("Pod", [])
+    assert names(history.read()) == ["web"]
+
+
+def test_relist_of_what_is_known_records_nothing() -> None:
+    history = fresh()
+    history.record("ADDED", pod(0, version="7"))
+    history.relist("Pod", [pod(0, version="7")])
+    assert history.sequence() == 1
+
+
+def test_log_after_a_number_has_what_came_later_with_its_times() -> None:
+    clock = FakeClock()
+    history = History("ns", clock)
+    history.record("ADDED", pod(0))
+    clock.time += 5
+    history.record("ADDED", pod(1))
+    (late,) = history.log(1)
+    assert (late.sequence, late.now, late.wall) == (2, 1005.0, 1_700_001_005.0)
+
+
+def test_since_shows_the_whole_state_after_each_change() -> None:
+    history = fresh()
+    history.record("ADDED", pod(0))
+    history.record("ADDED", pod(1))
+    history.record("DELETED", pod(0))
+    assert [names(each) for each in history.since(1)] == [["web-5d4f-0", "web-5d4f-1"], ["web-5d4f-1"]]
+
+
+def test_trouble_names_the_kind_that_is_down_for_the_longest_and_its_last_error() -> None:
+    clock = FakeClock()
+    history = History("ns", clock)
+    assert history.trouble() is None
+    history.lost("Pod", "refused")
+    clock.time += 3
+    history.lost("Service", "timeout")
+    history.lost("Pod", "reset")
+    clock.time += 1
+    assert history.trouble() == "watch of Pod down for 4.0 s: reset"
+    history.restored("Pod", gap=False)
+    assert history.trouble() == "watch of Service down for 1.0 s: timeout"
+    history.restored("Service", gap=False)
+    assert history.trouble() is None
+
+
+def test_gaps_counts_only_restorations_with_a_gap() -> None:
+    history = fresh()
+    history.restored("Pod", gap=False)
+    assert history.gaps == 0
+    history.restored("Pod", gap=True)
+    assert history.gaps == 1
+
+
+def test_pause_returns_at_once_when_something_happened_already() -> None:
+    clock = FakeClock()
+    history = History("ns", clock)
+    history.record("ADDED", pod(0))
+    history.pause(0, 10)
+    assert clock.time == 1000.0
+    history.pause(1, 10)
+    assert clock.time == 1010.0
+
+
+def test_change_in_another_thread_wakes_a_pause() -> None:
+    class Real(FakeClock):
+        def wait(self, changed: threading.Condition, seconds: float) -> None:
+            assert changed.wait(seconds), "not woken"
+
+    history = History("ns", Real())
+    writer = threading.Thread(target=history.record, args=("ADDED", pod(0)))
+    writer.start()
+    history.pause(0, 5)
+    writer.join()
+    assert history.sequence() == 1
+
+
+def flickering() -> History:
+    """Return a history in which a Pod was not ready for as long as one version lasted."""
+    history = fresh()
+    for version in (pod(0), not_ready(pod(0)), pod(0)):
+        history.record("MODIFIED", version)
+    return history
+
+
+READY = ready(pod(0).name)
+UNREADY: Condition[Snapshot] = Condition("unready", lambda s: expect(not READY(s).met, "ready"))
+
+
+def test_what_held_for_a_moment_is_seen_in_the_history() -> None:
+    history = flickering()
+    assert not UNREADY(history.read()).met
+    assert seen_in_history(history, UNREADY)(history.read()).met
+    assert not seen_in_history(fresh(), UNREADY)(history.read()).met
+
+
+def test_moment_that_may_have_been_missed_cannot_be_told() -> None:
+    history = fresh()
+    history.record("ADDED", pod(0))
+    history.restored("Pod", gap=True)
+    with pytest.raises(HarnessError):
+        seen_in_history(history, UNREADY)(history.read())
+
+
+def test_every_moment_is_judged_from_the_given_change_on() -> None:
+    history = flickering()
+    assert not at_every_moment(READY, after=0)(history).met
+    assert not at_every_moment(READY, after=1)(history).met
+    assert at_every_moment(READY, after=2)(history).met
+
+
+def test_every_moment_cannot_be_told_if_versions_were_missed() -> None:
+    history = flickering()
+    history.restored("Pod", gap=True)
+    with pytest.raises(HarnessError, match="missed"):
+        at_every_moment(READY, after=2)(history)
+
+
+def test_every_moment_cannot_be_told_while_a_watch_is_down_or_cannot_go_on() -> None:
+    down, failed = flickering(), flickering()
+    down.lost("Pod", "refused")
+    failed.fail(HarnessError("403"))
+    for history in (down, failed):
+        with pytest.raises(HarnessError):
+            at_every_moment(READY, after=2)(history)
+
+
+def test_last_version_of_an_object_is_known_after_it_is_gone() -> None:
+    history = flickering()
+    last = changed(pod(0), "metadata.resourceVersion", "999")
+    history.record("DELETED", last)
+    history.record("ADDED", pod(0, uid="new"))
+    assert last_version(history, pod(0)) == last
+    with pytest.raises(HarnessError, match="never seen"):
+        last_version(history, pod(1))
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from(("ADDED", "MODIFIED", "DELETED")), st.integers(0, 3)), max_size=12)
+
+
+@given(EVENTS)
+def test_replaying_the_log_leads_to_what_read_shows(events: list[tuple[str, int]]) -> None:
+    history = fresh()
+    for change, number in events:
+        history.record(change, pod(number))  # pyright: ignore[reportArgumentType]  # one of three words
+    states = list(history.since(0))
+    assert len(states) == history.sequence()
+    if states:
+        assert names(states[-1]) == names(history.read())

@@ -1,0 +1,150 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fixtures.claims import Link
+from fixtures.errors import Blocked, SetupError
+from fixtures.store import Store
+from reports import html, labels
+
+KEPT = '<script type="module">window.allure = "gta is not gtag";</script>'
+TAG_MANAGER = '<script async src="https://www.googletagmanager.com/gtag/js?id=G-1"></script>'
+INLINE = '<script>\nwindow.dataLayer = [];\nfunction gtag(){}\ngtag("js", new Date());\n</script>'
+
+
+def page(*parts: str) -> str:
+    return "<html><head>" + "".join(parts) + "</head><body><p>chain</p></body></html>"
+
+
+def test_scripts_that_tell_others_are_taken_out_and_nothing_else() -> None:
+    assert html.without_analytics(page(TAG_MANAGER, INLINE, KEPT)) == page(KEPT)
+    assert html.without_analytics(page(KEPT, INLINE, KEPT, TAG_MANAGER)) == page(KEPT, KEPT)
+    assert html.without_analytics(page(KEPT)) == page(KEPT)
+
+
+def test_page_without_analytics_asks_nobody() -> None:
+    text = html.without_analytics(page(TAG_MANAGER, INLINE, KEPT))
+    assert html.remote_addresses(text) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        TAG_MANAGER,
+        '<script src="https://cdn.example/x.js"></script>',
+        "<script src='http://cdn.example/x.js'></script>",
+        "<script src=https://cdn.example/x.js></script>",
+        '<link rel="stylesheet" href="https://fonts.example/css">',
+        '<img src="https://pixel.example/1.gif">',
+        '<iframe src = "https://x.example"></iframe>',
+        '<SCRIPT SRC="HTTPS://CDN.EXAMPLE/X.JS"></SCRIPT>',
+        '<script src="//cdn.example/x.js"></script>',
+        '<style>@import "https://fonts.example/css";</style>',
+        "<style>body { background: url(https://pixel.example/1.gif) }</style>",
+    ],
+)
+def test_whatever_would_be_loaded_from_elsewhere_is_found(part: str) -> None:
+    assert html.remote_addresses(page(part))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        '<a href="https://kubernetes.io/docs/">specification</a>',
+        '<a class="x" target="_blank" href=https://kubernetes.io/docs/>specification</a>',
+        '<svg xmlns="http://www.w3.org/2000/svg" xlink:href="http://www.w3.org/1999/xlink"></svg>',
+        '<img src="data:image/png;base64,aa">',
+        '<link href="styles.css">',
+        KEPT,
+    ],
+)
+def test_link_to_click_on_and_what_lies_in_the_page_is_not_remote(part: str) -> None:
+    assert html.remote_addresses(page(part)) == []
+
+
+def matches(matcher: dict[str, object], status: str, feature: str, message: str) -> bool:
+    wanted = str(matcher.get("labels", {"feature": ".*"})["feature"])  # pyright: ignore[reportIndexIssue, reportUnknownArgumentType, reportUnknownVariableType]
+    return (
+        status in str(matcher.get("statuses", status))
+        and bool(re.fullmatch(wanted, feature))
+        and bool(re.search(str(matcher.get("message", "")), message))
+    )
+
+
+def category_of(status: str, link: Link, message: str) -> str:
+    rules = html.configuration(Path("out"))["categories"]["rules"]
+    found = (rule["name"] for rule in rules if matches(rule["matchers"][0], status, labels.feature(link), message))
+    return next(found, "none")
+
+
+def test_failed_claim_is_filed_under_its_link_alone() -> None:
+    for link in Link:
+        assert category_of("failed", link, "Unmet: x") == f"Failed at {link.value}"
+
+
+def test_blocked_claim_is_filed_apart_from_broken_ones_by_the_message_that_allure_keeps() -> None:
+    error = Blocked("PODS", "0/2 ready")
+    kept = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
+    assert category_of("broken", Link.DNS, kept) == "Blocked by an earlier link"
+    assert category_of("broken", Link.DNS, "fixtures.errors.HarnessError: unreachable").startswith("Broken")
+
+
+def test_report_is_one_page() -> None:
+    options = html.configuration(Path("out"))["plugins"]["awesome"]["options"]
+    assert options["singleFile"] is True
+
+
+def test_report_of_no_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no Allure results"):
+        html.generate(tmp_path, tmp_path / "report", Store(tmp_path / "store"))
+
+
+def test_results_are_redacted_before_a_report_is_made_of_them(tmp_path: Path) -> None:
+    result = tmp_path / "a-result.json"
+    result.write_text(json.dumps({"statusDetails": {"trace": "x\ntoken=s3cr3ts3cr3t"}, "status": "broken"}))
+    html.redact_results(tmp_path)
+    assert "s3cr3t" not in result.read_text()
+    assert json.loads(result.read_text())["status"] == "broken"
+
+
+def program(folder: Path, page_text: str) -> Path:
+    """Write an Allure that makes this page, and says what it was configured to."""
+    script = folder / "allure"
+    script.write_text(
+        "#!/bin/sh\n"
+        f"mkdir -p '{folder}/report'\n"
+        f"cp \"$4\" '{folder}/used.json'\n"
+        f"cat > '{folder}/report/index.html' <<'END'\n{page_text}\nEND\n"
+    )
+    return script
+
+
+def made(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
+    (folder / "results").mkdir()
+    (folder / "results" / "a-result.json").write_text("{}")
+    script = program(folder, page_text)
+
+    def shell(_: Store) -> Path:
+        return Path("/bin/sh")
+
+    def allure(_: Store) -> Path:
+        return script
+
+    monkeypatch.setattr(html, "_node", shell)
+    monkeypatch.setattr(html, "_allure", allure)
+    return html.generate(folder / "results", folder / "report", Store(folder / "store"))
+
+
+def test_report_is_kept_without_what_it_would_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = made(tmp_path, monkeypatch, page(TAG_MANAGER, INLINE, KEPT)).read_text()
+    assert "gtag(" not in text
+    assert KEPT in text
+    assert not (tmp_path / "allurerc.json").exists()
+
+
+def test_report_that_would_still_load_something_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SetupError, match=r"would load .*pixel"):
+        made(tmp_path, monkeypatch, page('<img src="https://pixel.example/1.gif">'))
+    assert not (tmp_path / "report" / "index.html").exists()

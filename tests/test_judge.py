@@ -1,0 +1,107 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from fixtures import judge
+from fixtures.claims import Link, Outcome
+from fixtures.cluster.plugin import SETTINGS_KEY
+from fixtures.errors import Blocked, HarnessError, Unmet
+from fixtures.judge import one_line, outcome_of
+from tests.fakes import claim_of
+
+
+def caught(raising: Callable[[], NoReturn]) -> BaseException:
+    try:
+        raising()
+    except BaseException as error:  # noqa: BLE001  # pytest's own outcomes are no Exceptions
+        return error
+
+
+def skipping() -> NoReturn:
+    pytest.skip("needs 2 nodes")
+
+
+def failing() -> NoReturn:
+    pytest.fail("Timeout (>60.0s) from pytest-timeout.")
+
+
+@pytest.mark.parametrize("when", ["setup", "call", "teardown"])
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (Unmet("no ready address"), Outcome.FAILED),
+        (Blocked("PODS", "0/2 ready"), Outcome.BLOCKED),
+        (HarnessError("unreachable"), Outcome.BROKEN),
+        (KeyError("status"), Outcome.BROKEN),
+        (OSError("no space left"), Outcome.BROKEN),
+        (caught(skipping), Outcome.SKIPPED),
+        (caught(failing), Outcome.BROKEN),
+        (KeyboardInterrupt(), Outcome.BROKEN),
+    ],
+    ids=["unmet", "blocked", "harness", "defect", "machine", "skip", "timeout", "interrupt"],
+)
+def test_outcome_tells_the_cluster_from_the_harness(error: BaseException, wanted: Outcome, when: str) -> None:
+    assert outcome_of(error, when) == wanted
+
+
+def test_nothing_raised_is_passed() -> None:
+    assert outcome_of(None, "call") == Outcome.PASSED
+
+
+def test_assertion_of_the_claim_is_failed_and_one_of_a_fixture_is_broken() -> None:
+    assert outcome_of(AssertionError(), "call") == Outcome.FAILED
+    assert outcome_of(AssertionError(), "setup") == Outcome.BROKEN
+    assert outcome_of(AssertionError(), "teardown") == Outcome.BROKEN
+
+
+def test_message_is_one_line_and_never_empty() -> None:
+    assert one_line(HarnessError("a\n  b")) == "a b"
+    assert one_line(ZeroDivisionError()) == "ZeroDivisionError"
+
+
+def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:
+    found = claim_of(link, **over) if link else None
+    marker = SimpleNamespace(args=[found]) if found else None
+    return SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda _name: marker)  # pyright: ignore[reportUnknownLambdaType]
+
+
+def collect(items: list[Any], level: str = "quick") -> list[str]:
+    """Let the plugin have the items of a run of that level; return the nodeids that it put aside."""
+    aside: list[str] = []
+
+    def deselected(items: list[Any]) -> None:
+        aside.extend(each.nodeid for each in items)
+
+    stash = {SETTINGS_KEY: SimpleNamespace(level=level)}
+    config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
+    judge.pytest_collection_modifyitems(config, items)
+    return aside
+
+
+def test_claims_run_in_the_order_of_the_chain_and_within_a_link_of_their_ids() -> None:
+    items = [
+        item("suites/z.py::a", Link.DELETION),
+        item("suites/b.py::b", Link.PODS, id="CHAIN-PODS-020"),
+        item("suites/a.py::c", Link.DEPLOYMENT),
+        item("suites/c.py::d", Link.PODS, id="CHAIN-PODS-010"),
+    ]
+    collect(items)
+    assert [each.nodeid[-1] for each in items] == ["c", "d", "b", "a"]
+
+
+def test_quick_run_puts_claims_of_the_full_level_aside_and_a_full_run_does_not() -> None:
+    items = [item("suites/a.py::a", Link.PODS), item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full")]
+    assert collect(list(items), "full") == []
+    assert collect(items, "quick") == ["suites/a.py::b"]
+    assert [each.nodeid for each in items] == ["suites/a.py::a"]
+
+
+def test_suite_with_a_test_that_is_no_claim_is_a_usage_error() -> None:
+    with pytest.raises(pytest.UsageError, match="must be a claim"):
+        collect([item("suites/a.py::test_a")])
+
+
+def test_tests_of_the_harness_need_no_claim() -> None:
+    assert collect([item("tests/test_a.py::test_a")]) == []

@@ -1,0 +1,242 @@
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fixtures import command, settings
+from fixtures import run as runs
+from fixtures.command import check, run
+from fixtures.conditions.verdict import Condition, expect
+from fixtures.errors import ExitCode, SetupError, Unmet
+from fixtures.observe.clock import RealClock
+from fixtures.observe.deadlines import Deadline
+from fixtures.observe.wait import Pulled, Waiter
+from fixtures.progress import Progress
+from fixtures.run import EXPIRES_LABEL, RUN_LABEL, Run
+from fixtures.store import Store, key
+
+
+def lives(pid: int) -> bool:
+    """Whether a process lives; one that waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def ended(pid: int) -> bool:
+    """Whether a process ends within a second; it is ended in any case."""
+    gone = Condition[bool]("ended", lambda alive: expect(not alive, f"pid {pid} lives"))
+    source = Pulled("process", lambda: lives(pid), RealClock(), interval=0.01)
+    try:
+        Waiter(RealClock()).eventually(source, gone, within=Deadline(1, "it was killed"))
+    except Unmet:
+        os.kill(pid, signal.SIGKILL)
+        return False
+    return True
+
+
+def test_command_brings_back_output_and_status_whatever_it_is() -> None:
+    done = run(["sh", "-c", "cat; echo err >&2; exit 3"], timeout=10, stdin="in", env={"X": "1"})
+    assert (done.status, done.stdout, done.stderr) == (3, "in", "err\n")
+
+
+def test_bytes_that_are_no_text_are_kept_as_far_as_they_are() -> None:
+    assert run(["printf", "a\\377b"], timeout=10).stdout == "a\ufffdb"
+
+
+def test_program_that_does_not_exist_is_an_error_of_tools() -> None:
+    with pytest.raises(SetupError, match="cannot run no-such-program") as caught:
+        run(["no-such-program"], timeout=10)
+    assert caught.value.code == ExitCode.TOOLS
+
+
+def child(folder: Path) -> int:
+    return int((folder / "pid").read_text())
+
+
+def test_time_that_is_up_ends_the_program_with_all_that_it_started(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(SetupError, match="took more than"):
+        run(["sh", "-c", "sleep 30 & echo $! > pid; wait"], timeout=0.3, cwd=tmp_path)
+    assert time.monotonic() - began < 5
+    assert ended(child(tmp_path))
+
+
+def test_program_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "GRACE_SECONDS", 0.1)
+    with pytest.raises(SetupError, match="took more than"):
+        run(["sh", "-c", "trap '' TERM; echo $$ > pid; sleep 30"], timeout=0.3, cwd=tmp_path)
+    assert ended(child(tmp_path))
+
+
+def test_child_that_outlives_its_program_and_holds_its_output_is_ended_too(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="took more than"):
+        run(["sh", "-c", "sleep 30 & echo $! > pid"], timeout=0.3, cwd=tmp_path)
+    assert ended(child(tmp_path))
+
+
+def test_checked_command_that_fails_says_its_last_words_on_one_line() -> None:
+    script = "for n in 1 2 3 4 5; do echo line $n >&2; done; exit 4"
+    with pytest.raises(SetupError) as caught:
+        check(["sh", "-c", script], timeout=10, code=ExitCode.IMAGES, doing="building x")
+    assert str(caught.value) == "building x failed (status 4): line 3 | line 4 | line 5"
+    assert caught.value.code == ExitCode.IMAGES
+    assert check(["echo", "fine"], timeout=10) == "fine\n"
+
+
+def test_artifact_is_made_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "x").write_text("x")
+
+    found = [Store(tmp_path / "new").artifact("kind", "abc", make, needs_gib=0) for _ in range(2)]
+    assert len(made) == 1
+    assert found[0] == found[1] == tmp_path / "new" / "kind-abc"
+    assert (found[0] / "x").read_text() == "x"
+
+
+def test_artifact_that_could_not_be_made_leaves_nothing_and_can_be_made_later(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("x")
+        raise RuntimeError("no")
+
+    shop = Store(tmp_path)
+    with pytest.raises(RuntimeError):
+        shop.artifact("kind", "abc", fail, needs_gib=0)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock-kind"]
+    assert list(shop.artifact("kind", "abc", lambda _: None, needs_gib=0).iterdir()) == []
+
+
+def test_what_a_killed_build_left_is_not_taken_for_an_artifact(tmp_path: Path) -> None:
+    (tmp_path / ".half-kind").mkdir()
+    (tmp_path / ".half-kind" / "old").write_text("x")
+    found = Store(tmp_path).artifact("kind", "abc", lambda folder: (folder / "new").touch(), needs_gib=0)
+    assert [path.name for path in found.iterdir()] == ["new"]
+
+
+def test_full_disk_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"GiB free in .*, 1e\+06 GiB needed") as caught:
+        Store(tmp_path).artifact("kind", "abc", lambda _: pytest.fail("was made"), needs_gib=1e6)
+    assert caught.value.code == ExitCode.DISK
+
+
+def test_scratch_is_gone_after_use_and_swept_only_when_nobody_uses_it(tmp_path: Path) -> None:
+    shop = Store(tmp_path)
+    with shop.scratch() as folder:
+        assert list(folder.iterdir()) == []
+        assert shop.sweep() == []
+        assert folder.is_dir()
+    assert not folder.exists()
+    (tmp_path / ".scratch-dead").mkdir()
+    (tmp_path / ".half-kind").mkdir()
+    assert len(shop.sweep()) == 2
+
+
+def test_store_is_busy_while_something_is_made(tmp_path: Path) -> None:
+    shop = Store(tmp_path)
+    assert not shop.busy()
+    with shop.locked("kind"):
+        assert shop.busy()
+    assert not shop.busy()
+
+
+def test_key_stands_for_text_order_names_and_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = key(tmp_path, "x")
+    assert before == key(tmp_path, "x")
+    assert len(before) == 12
+    assert key("ab", "c") != key("a", "bc")
+    assert key(tmp_path, "y") != before
+    (tmp_path / "a").write_text("2")
+    changed = key(tmp_path, "x")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({before, changed, key(tmp_path, "x")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("IMAGES", "maybe", "'auto', 'pull' or 'build'"),
+        ("LEVEL", "all", "'quick' or 'full'"),
+        ("DISRUPTIVE", "perhaps", "boolean"),
+    ],
+)
+def test_value_that_is_not_allowed_names_the_variable_and_its_choices(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
+) -> None:
+    monkeypatch.setenv(f"E2E_{name}", value)
+    with pytest.raises(SetupError, match=f"^{name}={value}: ") as caught:
+        settings.load()
+    assert wanted in str(caught.value)
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("K8S", "IMAGES", "CONTEXT", "LEVEL", "DISRUPTIVE", "PULL_SECRET", "OUT", "CACHE"):
+        monkeypatch.setenv(f"E2E_{name}", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = settings.load()
+    assert (found.k8s, found.images, found.context, found.level, found.disruptive) == ("", "auto", "", "quick", False)
+    assert found.pull_secret is None
+    assert found.cache == tmp_path / "kubechain"
+    assert found.out == settings.ROOT / "reports" / "out"
+
+
+def test_run_has_a_short_id_of_its_own_or_that_of_its_controller(tmp_path: Path) -> None:
+    first, second = runs.new(tmp_path), runs.new(tmp_path)
+    assert first.id != second.id
+    assert len(first.id) == 8
+    assert runs.new(tmp_path, first.id).folder == first.folder == tmp_path / ".runs" / first.id
+
+
+def test_labels_of_a_run_tell_when_it_expires() -> None:
+    run_ = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert run_.name == "kubechain-0a1b2c3d"
+    assert run_.labels == {
+        RUN_LABEL: "0a1b2c3d",
+        EXPIRES_LABEL: str(int(datetime(2026, 1, 1, 2, tzinfo=UTC).timestamp())),
+    }
+
+
+def progress() -> tuple[Progress, StringIO]:
+    text = StringIO()
+    return Progress(Console(file=text, width=200, force_terminal=False)), text
+
+
+def test_progress_prints_plain_lines_with_notes_and_keeps_the_steps() -> None:
+    shown, text = progress()
+    with shown.step("image [x]") as step:
+        step.note("built")
+        assert text.getvalue() == "  .. image [x]\n"
+    assert text.getvalue().splitlines()[1].startswith("  ok image [x] (0.0 s) built")
+    assert [(each.title, each.notes) for each in shown.steps] == [("image [x]", ["built"])]
+
+
+def test_step_that_raises_is_printed_as_failed_and_hides_nothing() -> None:
+    shown, text = progress()
+    with pytest.raises(SetupError), shown.step("image"):
+        raise SetupError("no")
+    assert "  failed image (" in text.getvalue()
+    assert shown.steps[0].seconds > 0
+
+
+def test_interrupt_ends_a_step_too() -> None:
+    shown, text = progress()
+    with pytest.raises(KeyboardInterrupt), shown.step("image"):
+        raise KeyboardInterrupt
+    assert "failed image" in text.getvalue()
+
+
+def test_exit_codes_of_trouble_are_none_of_pytests() -> None:
+    trouble = [code for code in ExitCode if code > 5]
+    assert min(trouble) >= 10
+    assert len(set(trouble)) == len(trouble)
+    assert SetupError("x").code == ExitCode.HARNESS

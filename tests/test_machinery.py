@@ -1,0 +1,218 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.cluster import alive, bounded_runtime, isolation, kind, leftovers, orphans, tools
+from fixtures.command import OWNER
+from fixtures.errors import ExitCode, SetupError
+from images import golang, pins
+from images.docker import Docker, is_orphaned, place
+
+ROUTES = "10.0.0.0/8 via 172.17.0.9 dev eth1\ndefault via 172.17.0.1 dev eth0 proto static\n172.17.0.0/16 dev eth0\n"
+STATUS = "Name:\tx\nCapEff:\t0000000000000000\nCapBnd:\t{:016x}\nSeccomp:\t2\n"
+ALL = (1 << len(bounded_runtime.NAMES)) - 1
+
+
+@pytest.mark.parametrize(
+    ("routes", "device"),
+    [
+        (ROUTES, "eth0"),
+        ("default dev wg0 scope link\n", "wg0"),
+        ("10.0.0.0/8 dev eth0\nunreachable default metric 4000000000\n", None),
+        ("", None),
+    ],
+)
+def test_uplink_is_the_device_of_the_default_route(routes: str, device: str | None) -> None:
+    assert isolation.uplink(routes) == device
+
+
+def test_forwarding_out_is_rejected_for_both_families() -> None:
+    rule = ["-o", "eth0", "-j", "REJECT"]
+    assert isolation.rules("eth0") == [("iptables", "DOCKER-USER", rule), ("ip6tables", "FORWARD", rule)]
+
+
+def test_bounding_set_is_read_by_the_kernels_numbers() -> None:
+    assert bounded_runtime.bounding_set(STATUS.format(0b11)) == {"CAP_CHOWN", "CAP_DAC_OVERRIDE"}
+    assert bounded_runtime.bounding_set(STATUS.format(1 << 21)) == {"CAP_SYS_ADMIN"}
+    assert bounded_runtime.bounding_set(STATUS.format(1 << 40)) == {"CAP_CHECKPOINT_RESTORE"}
+    assert bounded_runtime.is_complete(STATUS.format(ALL))
+    assert not bounded_runtime.is_complete(STATUS.format(ALL ^ (1 << 16)))
+
+
+def test_capabilities_are_taken_away_and_never_added() -> None:
+    asked = {"bounding": ["CAP_CHOWN", "CAP_SYS_MODULE"], "effective": ["CAP_SYS_MODULE"], "ambient": list[str]()}
+    allowed = {"CAP_CHOWN", "CAP_KILL"}
+    assert bounded_runtime.bound(asked, allowed) == {"bounding": ["CAP_CHOWN"], "effective": [], "ambient": []}
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_what_runc_reads_is_rewritten_and_the_rest_is_kept(tmp_path: Path, *, nested: bool) -> None:
+    process = {"capabilities": {"bounding": ["CAP_CHOWN", "CAP_SYS_MODULE"]}, "args": ["sh"]}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"process": process, "root": {}} if nested else process))
+    bounded_runtime.rewrite(str(path), {"CAP_CHOWN"}, nested=nested)
+    found = json.loads(path.read_text())
+    assert (found["process"] if nested else found) == {"capabilities": {"bounding": ["CAP_CHOWN"]}, "args": ["sh"]}
+
+
+def test_process_without_capabilities_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"process": {"args": ["sh"]}}')
+    bounded_runtime.rewrite(str(path), set(), nested=True)
+    assert path.read_text() == '{"process": {"args": ["sh"]}}'
+
+
+def test_option_is_found_in_both_forms() -> None:
+    assert bounded_runtime.argument(["create", "--bundle", "/b", "id"], "--bundle", "-b") == "/b"
+    assert bounded_runtime.argument(["create", "--bundle=/b=c"], "--bundle", "-b") == "/b=c"
+    assert bounded_runtime.argument(["create", "-b", "/b"], "--bundle", "-b") == "/b"
+    assert bounded_runtime.argument(["create", "--bundle"], "--bundle", "-b") is None
+    assert bounded_runtime.argument(["exec", "--process-label", "x"], "--process", "-p") is None
+
+
+SHOW = """
+import pathlib, sys
+from fixtures.cluster import alive
+sign = alive.show(pathlib.Path(sys.argv[1]), "run")
+print(1, flush=True)
+input()
+"""
+
+
+def test_sign_is_alive_until_its_process_is_killed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", SHOW, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=pins.FOLDER.parent) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"1\n"
+        assert alive.is_alive(tmp_path, "run")
+        assert not alive.has_died(tmp_path, "run")
+        process.kill()
+    assert not alive.is_alive(tmp_path, "run")
+    assert alive.has_died(tmp_path, "run")
+    assert alive.living(tmp_path) == []
+
+
+def test_sign_that_was_withdrawn_is_of_nobody(tmp_path: Path) -> None:
+    sign = alive.show(tmp_path, "run")
+    assert alive.living(tmp_path) == ["run"]
+    sign.withdraw()
+    assert not alive.is_alive(tmp_path, "run")
+    assert not alive.has_died(tmp_path, "run")
+    assert not alive.is_alive(tmp_path, "another")
+
+
+def test_looking_for_a_sign_of_life_does_not_give_one(tmp_path: Path) -> None:
+    assert not alive.is_alive(tmp_path, "run")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_marks_on_a_cluster_are_kept_until_it_is_forgotten(tmp_path: Path) -> None:
+    alive.keep(tmp_path, "c")
+    alive.made(tmp_path, "c", ["n1", "n2"])
+    assert alive.is_kept(tmp_path, "c")
+    assert alive.is_made(tmp_path, "c", ["n2"])
+    assert not alive.is_made(tmp_path, "c", ["somebody-elses"])
+    assert not alive.is_made(tmp_path, "other", ["n1"])
+    assert alive.names(tmp_path) == ["c"]
+    alive.forget(tmp_path, "c")
+    assert not alive.is_kept(tmp_path, "c")
+    assert alive.names(tmp_path) == []
+
+
+def test_visit_remembers_where_a_run_was(tmp_path: Path) -> None:
+    alive.visit(tmp_path, "run", "my context", "u-1")
+    assert alive.visited(tmp_path, "run") == ("u-1", "my context")
+    assert alive.visited(tmp_path, "other") is None
+    assert alive.visitors(tmp_path, "my context") == ["run"]
+    assert alive.visitors(tmp_path, "another") == []
+
+
+class FakeDocker(Docker):
+    """An engine with clusters: name -> node container."""
+
+    def __init__(self, clusters: dict[str, str]) -> None:
+        super().__init__(Path("docker"))
+        object.__setattr__(self, "clusters", clusters)
+
+    def call(self, *words: str | Path, seconds: float = 0, doing: str = "") -> str:  # noqa: ARG002
+        """List them."""
+        clusters: dict[str, str] = vars(self)["clusters"]
+        wanted = next((str(w).rpartition("=")[2] for w in words if str(w).startswith(f"label={kind.NODE_LABEL}=")), "")
+        return "\n".join(node if wanted else name for name, node in clusters.items() if wanted in {"", name})
+
+
+def test_dead_clusters_are_those_that_were_made_here_and_whose_run_is_gone(tmp_path: Path) -> None:
+    docker = FakeDocker({"mine": "n1", "kept": "n2", "lives": "n3", "kubechain-x": "n4", "reused-name": "n5"})
+    for name, node in (("mine", "n1"), ("kept", "n2"), ("lives", "n3"), ("reused-name", "an-older-node")):
+        alive.made(tmp_path, name, [node])
+    alive.keep(tmp_path, "kept")
+    sign = alive.show(tmp_path, "lives")
+    assert leftovers.dead_clusters(tmp_path, docker) == ["mine"]
+    assert leftovers.dead_clusters(tmp_path, docker, kept_too=True) == ["kept", "mine"]
+    sign.withdraw()
+
+
+def test_container_is_orphaned_only_if_its_process_is_known_to_be_gone() -> None:
+    assert is_orphaned(f"{place()} 4194399-1")
+    assert not is_orphaned("another-machine pid:[1] 4194399-1")
+    assert not is_orphaned("")
+
+
+def test_owner_of_a_process_is_in_its_environment() -> None:
+    assert orphans.owner_of(f"A=1\0{OWNER}=7-99\0B=2".encode()) == "7-99"
+    assert orphans.owner_of(b"A=1\0") == ""
+    assert orphans.owner_of(f"NOT_{OWNER}=7-99".encode()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("kind v0.33.0 go1.26.8 linux/amd64", "0.33.0"),
+        ("v1.37.2-rc.0+abc", "1.37.2"),
+        ("no version", "0.0.0"),
+        ("", "0.0.0"),
+    ],
+)
+def test_number_is_the_first_version_in_a_text(text: str, number: str) -> None:
+    assert tools.number(text) == number
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    assert tools.version_key("0.33.0") > tools.version_key("0.9.1")
+    assert golang.version_of("go version go1.26.8 linux/amd64") == (1, 26, 8)
+    assert golang.version_of("go1.26.10") > golang.version_of("go1.26.9")
+    assert golang.version_of("go1.26") == (1, 26)
+    assert golang.version_of("devel +abc") == (0,)
+
+
+FIND: Callable[[str], pins.Kubernetes] = pins.load().find
+
+
+def test_version_is_found_by_patch_minor_or_as_the_default() -> None:
+    default = pins.load().default
+    assert FIND("").version == default
+    assert FIND(default).version == default
+    assert FIND(f"v{default}").version == default
+    assert FIND(default.rpartition(".")[0]).version == default
+
+
+@pytest.mark.parametrize("wanted", ["1.2.3", "9.99", "latest", "1", "1.37.2.1", "v"])
+def test_version_that_is_not_pinned_is_a_usage_error_that_lists_those_that_are(wanted: str) -> None:
+    with pytest.raises(SetupError, match=f"K8S={wanted}: unknown version") as caught:
+        FIND(wanted)
+    assert caught.value.code == ExitCode.USAGE
+    for version in pins.load().kubernetes:
+        assert version in str(caught.value)
+
+
+def test_every_pinned_version_has_its_modules() -> None:
+    found = pins.load()
+    wanted = [("kind", found.kind), ("containerd", found.containerd)]
+    for version, pinned in found.kubernetes.items():
+        wanted += [("kubernetes", version), ("etcd", pinned.etcd), ("coredns", pinned.coredns)]
+    files = [pins.module(*each) / name for each in wanted for name in ("go.mod", "go.sum")]
+    assert [str(path.relative_to(pins.FOLDER)) for path in files if not path.is_file()] == []

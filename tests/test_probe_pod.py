@@ -1,0 +1,167 @@
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from fixtures.api import Executed
+from fixtures.conditions.answers import Page
+from fixtures.conditions.names import Answer
+from fixtures.errors import HarnessError
+from fixtures.probes.pod import CHUNK, Inside, cluster_domain, parse_answer, parse_page
+from tests.fakes import FakeApi, no_answer
+
+URL = "http://10.96.0.9/"
+HEAD = "HTTP/1.1 200 OK\nServer: nginx/1.29.1\nContent-Type: text/html\nX-Backend: web-5d4f-0\nX-Source: 10.244.1.7\n"
+BODY = "<!DOCTYPE html>\n<html>\n\n<h1>Welcome to nginx!</h1>\n</html>\n"
+
+
+def test_page_of_curl_is_read_with_headers_body_and_peer() -> None:
+    page = parse_page(URL, f"{HEAD}\n{BODY}", "0 200 10.96.0.9 0.004123")
+    assert page == Page(URL, 200, BODY, "web-5d4f-0", "10.244.1.7", "10.96.0.9", seconds=0.004123)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "failure"),
+    [
+        ("7 000  0.001", "refused"),
+        ("28 000  3.000", "timeout"),
+        ("6 000  0.010", "name"),
+        ("52 000 10.96.0.9 0.002", "reset"),
+        ("56 000 10.96.0.9 0.002", "reset"),
+        ("3 000  0.000", "other"),
+    ],
+)
+def test_failure_of_curl_is_told_by_its_exit_code(transfer: str, failure: str) -> None:
+    page = parse_page(URL, "", transfer)
+    assert (page.failure, page.status, page.body) == (failure, 0, "")
+    assert page.detail == f"curl exit {transfer.split(maxsplit=1)[0]}"
+
+
+def test_transfer_that_broke_off_behind_its_headers_is_no_page() -> None:
+    page = parse_page(URL, f"{HEAD}\nhalf a pa", "56 200 10.96.0.9 0.002")
+    assert (page.failure, page.status, page.body) == ("reset", 0, "")
+
+
+def test_error_page_is_an_answer() -> None:
+    page = parse_page(URL, "HTTP/1.1 503 Service Unavailable\nX-Backend: web-5d4f-0\n\nno\n", "0 503 10.96.0.9 0.002")
+    assert (page.status, page.failure) == (503, "")
+
+
+def test_page_without_marks_of_a_backend_is_from_nobody_known() -> None:
+    page = parse_page(URL, f"HTTP/1.1 200 OK\nServer: other\n\n{BODY}", "0 200 10.96.0.9 0.002")
+    assert (page.backend, page.source) == ("", "")
+
+
+def executed(stdout: str, status: int = 0, stderr: str = "") -> Executed:
+    return Executed(stdout, stderr, status)
+
+
+def header(status: str) -> str:
+    return (
+        f";; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 4711\n"
+        ";; flags: qr aa rd; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 1\n;; WARNING: recursion requested\n\n"
+        ";; OPT PSEUDOSECTION:\n; EDNS: version: 0, flags:; udp: 1232\n"
+    )
+
+
+FOUND = ";; ANSWER SECTION:\nweb.ns.svc.cluster.local. 30\tIN\tA\t10.96.0.9\nweb.ns.svc.cluster.local. 30 IN A 10.96.0.10\n"
+ALIAS = ";; ANSWER SECTION:\nx.ns.svc.cluster.local. 30 IN CNAME web.ns.svc.cluster.local.\n"
+SILENCE = ";; communications error to 10.96.0.10#53: timed out\n\n; <<>> DiG 9.18 <<>> web\n;; no servers could be reached\n"
+
+
+def test_answer_of_dig_has_its_data_sorted() -> None:
+    found = parse_answer("web", "A", executed(header("NOERROR") + FOUND))
+    assert found == Answer("web", "NOERROR", ("10.96.0.10", "10.96.0.9"))
+
+
+def test_search_is_answered_by_its_last_question() -> None:
+    tried = header("NXDOMAIN") + header("NOERROR") + FOUND
+    assert parse_answer("web", "A", executed(tried)) == Answer("web", "NOERROR", ("10.96.0.10", "10.96.0.9"))
+    lost = header("NXDOMAIN") + header("NXDOMAIN") + header("NXDOMAIN")
+    assert parse_answer("web", "A", executed(lost)) == Answer("web", "NXDOMAIN")
+
+
+def test_records_of_another_type_are_no_answer() -> None:
+    assert parse_answer("x", "A", executed(header("NOERROR") + ALIAS)) == Answer("x", "NOERROR")
+    assert parse_answer("x", "CNAME", executed(header("NOERROR") + ALIAS)).data == ("web.ns.svc.cluster.local.",)
+    both = header("NOERROR") + ALIAS + "web.ns.svc.cluster.local. 30 IN A 10.96.0.9\n"
+    assert parse_answer("x", "A", executed(both)).data == ("10.96.0.9",)
+
+
+def test_data_with_blanks_is_kept_whole() -> None:
+    service = ";; ANSWER SECTION:\n_http._tcp.web. 30 IN SRV 0 50 8080 web.ns.svc.cluster.local.\n"
+    assert parse_answer("x", "SRV", executed(header("NOERROR") + service)).data == ("0 50 8080 web.ns.svc.cluster.local.",)
+
+
+@pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NXDOMAIN"])
+def test_rcode_is_told_as_it_is(rcode: str) -> None:
+    assert parse_answer("web", "A", executed(header(rcode))) == Answer("web", rcode)
+
+
+def test_silence_is_a_timeout() -> None:
+    assert parse_answer("web", "A", executed(SILENCE, 9)) == Answer("web", "timeout")
+
+
+def test_search_whose_last_question_meets_silence_is_a_timeout_and_not_what_came_before() -> None:
+    assert parse_answer("web", "A", executed(header("NXDOMAIN") + SILENCE, 9)).rcode == "timeout"
+
+
+def test_dig_that_could_not_ask_is_broken_and_no_answer() -> None:
+    with pytest.raises(HarnessError):
+        parse_answer("web", "A", executed("", 1, "Invalid option: +showsearch"))
+    with pytest.raises(HarnessError):
+        parse_answer("web", "A", executed("", 10, "dig: out of memory"))
+
+
+def test_domain_is_what_follows_the_namespace_in_the_search_list() -> None:
+    plain = "search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
+    assert cluster_domain(plain, "ns") == "cluster.local"
+    assert cluster_domain("nameserver 10.0.0.1\nsearch corp.example ns.svc.k8s.corp.example.\n", "ns") == "k8s.corp.example"
+
+
+@pytest.mark.parametrize("text", ["", "nameserver 10.96.0.10\n", "search other.svc.cluster.local\n", "search n-s.svc.x\n"])
+def test_search_list_without_the_namespace_is_broken(text: str) -> None:
+    with pytest.raises(HarnessError, match=r"no search entry ns\.svc"):
+        cluster_domain(text, "ns")
+
+
+class Running(FakeApi):
+    """An API whose Pod prints what it is told to."""
+
+    def __init__(self, prints: Callable[[Sequence[str]], Executed]) -> None:
+        super().__init__(no_answer)
+        self.prints = prints
+
+    def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = 0) -> Executed:  # noqa: ARG002
+        """Print."""
+        return self.prints(argv)
+
+
+def inside(printed: Executed) -> Inside:
+    return Inside(Running(lambda _: printed), "ns", "client")
+
+
+def test_pages_of_several_requests_are_told_apart() -> None:
+    first = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}".replace("\n", "\r\n", 5)
+    second = f"{CHUNK}7 000  0.001{CHUNK}"
+    pages = inside(executed(first + second)).fetch(URL, "http://10.96.0.10/")
+    assert [(page.url, page.status, page.failure) for page in pages] == [
+        (URL, 200, ""),
+        ("http://10.96.0.10/", 0, "refused"),
+    ]
+
+
+@pytest.mark.parametrize("printed", [executed("", 127, "sh: curl: not found"), executed(f"x{CHUNK}0 200 1.2.3.4 0.1{CHUNK}")])
+def test_curl_that_does_not_report_on_each_request_is_broken(printed: Executed) -> None:
+    with pytest.raises(HarnessError, match="did not report"):
+        inside(printed).fetch(URL, URL)
+
+
+def test_environment_is_read_from_the_container() -> None:
+    assert inside(executed("A=1\nB=x=y\nEMPTY=\n")).environment() == {"A": "1", "B": "x=y", "EMPTY": ""}
+
+
+def test_environment_that_cannot_be_read_is_broken_and_not_empty() -> None:
+    with pytest.raises(HarnessError, match="Permission denied"):
+        inside(executed("", 1, "sh: /proc/1/environ: Permission denied")).environment()
+    with pytest.raises(HarnessError):
+        inside(executed("")).environment()

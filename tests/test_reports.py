@@ -1,0 +1,180 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.claims import Link
+from fixtures.progress import Step
+from fixtures.run import Run
+from reports import labels, publish, runjson, summary, verdict
+from tests.fakes import claim_of, record
+
+WAIT = {"what": "objects", "condition": "2 Pods ready", "seconds": 1.5, "observations": 3, "endedBy": "change 7"}
+RECORDS = [
+    record(Link.PODS, "passed", waits=[WAIT]),
+    record(Link.DNS, "failed", message="web is NXDOMAIN", must="A name MUST resolve."),
+    record(Link.CLUSTERIP, "blocked", waitsFor="ENDPOINTS", message="blocked by ENDPOINTS: none"),
+    record(Link.API, "broken", message="unreachable"),
+    record(Link.NODES, "skipped", message="needs 2 nodes"),
+]
+MEASURED = {"vantage": "host", "changeToWaitMs": [1.0, 2.0, 9.0], "timeline": [{"what": "Pod ready", "seconds": 1.2}]}
+
+
+def content(records: list[dict[str, Any]], measured: list[dict[str, Any]]) -> dict[str, Any]:
+    run = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    cluster = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
+    steps = [Step("container engine", 1.234, ["running"])]
+    found = verdict.judge(records, 3.21)
+    return runjson.document(
+        found, records, run=run, steps=steps, claims_seconds=3.21, cluster=cluster, measured=measured, report=None
+    )
+
+
+def test_run_json_says_what_the_verdict_says_and_is_json() -> None:
+    run = json.loads(json.dumps(content(RECORDS, [MEASURED])))
+    assert run["verdict"].startswith("chain broken at ENDPOINTS: none")
+    assert (run["holds"], run["firstBrokenLink"], run["exitCode"]) == (False, "ENDPOINTS", 1)
+    assert run["counts"] == {"passed": 1, "failed": 1, "blocked": 1, "broken": 1, "skipped": 1}
+    assert run["started"] == "2026-01-02T03:04:05+00:00"
+    assert [claim["id"] for claim in run["claims"]] == [each["id"] for each in RECORDS]
+
+
+def test_run_json_has_versions_phases_and_measures() -> None:
+    run = content(RECORDS, [MEASURED, {**MEASURED, "changeToWaitMs": [5.0]}])
+    assert run["versions"]["server"] == "v1.37.2"
+    assert {"kubechain", "python", "pytest", "kubernetes"} <= set(run["versions"])
+    assert [phase["phase"] for phase in run["phases"]] == ["container engine", "claims"]
+    assert run["changeToWaitMs"] == {"count": 4, "median": 5.0, "p99": 9.0, "max": 9.0}
+    assert (run["vantage"], run["timeline"]) == ("host", MEASURED["timeline"])
+
+
+def test_run_json_of_a_run_that_did_not_begin_has_nothing_measured() -> None:
+    run = content([], [])
+    assert (run["vantage"], run["changeToWaitMs"], run["timeline"], run["holds"]) == (None, None, [], False)
+
+
+MILLISECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
+
+
+@given(MILLISECONDS, st.floats(0, 1))
+def test_percentile_is_one_of_the_values_with_at_least_its_share_below_or_at_it(values: list[float], share: float) -> None:
+    found = runjson.percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+
+
+@given(MILLISECONDS)
+def test_percentiles_are_in_order_and_end_with_the_maximum(values: list[float]) -> None:
+    found = runjson.latency(values)
+    assert found
+    assert found["median"] <= found["p99"] <= found["max"]
+    assert found["count"] == len(values)
+    assert runjson.percentile(values, 1) == max(values)
+
+
+def test_percentile_of_a_hundred_values() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert runjson.percentile(values, 0.5) == 51
+    assert runjson.percentile(values[::-1], 0.0) == 1
+    assert runjson.latency([]) is None
+
+
+def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
+    text = summary.markdown(content(RECORDS, [MEASURED]))
+    assert text.startswith("## ❌ chain broken at ENDPOINTS: none")
+    for title in ("### Failed", "### Blocked", "### Broken", "### Skipped"):
+        assert title in text
+    assert "- **CHAIN-DNS-010** A name MUST resolve.<br>web is NXDOMAIN" in text
+    assert "| ✅ PODS | 1 |" in text
+    assert "| ❌ DNS |  | 1 |" in text
+    assert "| ❌ CLUSTERIP |  |  | 1 |" in text
+    assert "| ❌ API |  |  |  | 1 |" in text
+    assert "| 1.50 | CHAIN-PODS-010 | 2 Pods ready |" in text
+    assert "| Pod ready | 1.200 |" in text
+
+
+def test_summary_of_a_green_run_is_green_and_lists_no_failures() -> None:
+    text = summary.markdown(content([record(Link.PODS, "passed")], []))
+    assert text.startswith("## ✅ chain holds: 1 claims")
+    assert "❌" not in text
+    assert "### Failed" not in text
+
+
+def test_summary_of_a_run_without_claims_is_red() -> None:
+    assert summary.markdown(content([], [])).startswith("## ❌ no verdict")
+
+
+def test_features_sort_in_the_order_of_the_chain() -> None:
+    features = [labels.feature(link) for link in Link]
+    assert sorted(features) == features
+
+
+def test_title_is_made_of_id_and_name_alone() -> None:
+    assert labels.title("test_short_name_resolves", claim_of(Link.DNS)) == "CHAIN-DNS-010 short name resolves"
+
+
+def test_links_that_take_others_along_are_blockers() -> None:
+    assert labels.severity(Link.PODS) == "blocker"
+    assert labels.severity(Link.DNS) == "critical"
+
+
+def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> list[Any]:
+        calls: list[Any] = []
+        for name in ("title", "description", "epic", "feature", "story", "severity", "tag", "label", "link"):
+
+            def note(*words: object, _name: str = name, **more: object) -> None:
+                calls.append((_name, words, more))
+
+            monkeypatch.setattr(f"allure.dynamic.{name}", note)
+        labels.label("test_x", claim_of(Link.DNS, upstream="DNS, services", needs=("kind",)))
+        return calls
+
+    first = told()
+    assert first == told()
+    assert ("feature", (labels.feature(Link.DNS),), {}) in first
+    assert ("label", ("upstream", "DNS, services"), {}) in first
+    assert ("tag", ("quick", "kind"), {}) in first
+
+
+def run_folder(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_published_results_take_the_place_of_those_before(tmp_path: Path) -> None:
+    out = run_folder(tmp_path / "out", "run.json", "evidence/old.txt", ".runs/other/run.json")
+    folder = run_folder(out / ".runs" / "mine", "run.json", "summary.md", "evidence/new.txt")
+    publish.publish(folder, out)
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
+        "evidence",
+        "run.json",
+        "summary.md",
+    ]
+    assert [path.name for path in (out / "evidence").iterdir()] == ["new.txt"]
+    assert not folder.exists()
+    assert (out / ".runs" / "other" / "run.json").exists()
+
+
+def test_kubeconfig_and_target_are_not_published(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish.publish(run_folder(out / ".runs" / "mine", "kubeconfig", "target.json", "collected.json", "run.json"), out)
+    assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == ["run.json"]
+    assert not list(tmp_path.rglob("kubeconfig"))
+
+
+def test_folder_of_runs_goes_with_its_last_run(tmp_path: Path) -> None:
+    publish.publish(run_folder(tmp_path / ".runs" / "mine", "run.json"), tmp_path)
+    assert not (tmp_path / ".runs").exists()
+
+
+def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:
+    found = verdict.judge([], 0, trouble="x")
+    assert replace(found, exit_code=found.exit_code).line == "no verdict: x"

@@ -1,0 +1,228 @@
+"""Whole runs of pytest with the project's plugins, on claims that need no cluster."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.settings import ROOT
+from reports import html
+
+CONFTEST = """
+import os
+from pathlib import Path
+from fixtures import settings
+from fixtures.cluster import plugin, provision
+from fixtures.cluster.target import Target
+from fixtures.errors import ExitCode, SetupError
+from reports import html
+
+pytest_plugins = ["fixtures.cluster.plugin", "fixtures.judge", "fixtures.given", "reports.plugin"]
+settings.ROOT = Path(__file__).parent
+
+def provide(run, *_):
+    if os.environ.get("TROUBLE"):
+        raise SetupError("KUBECONFIG=x: not a kubeconfig, token=s3cr3ts3cr3t", ExitCode.KUBECONFIG)
+    return provision.Provided(Target("c", "", "c", "", "u", False, False, "nginx", "client"), None)
+
+def generate(*_):
+    raise SetupError("not here")
+
+assert provision.attach and provision.kind_cluster and html.generate
+provision.attach = provision.kind_cluster = provide
+html.generate = generate
+"""
+CLAIMS = '''
+import os
+import pytest
+from fixtures.claims import Link, claim
+from fixtures.conditions.verdict import Condition, unmet
+from fixtures.errors import Blocked, HarnessError
+from fixtures.observe.deadlines import Deadline
+from fixtures.observe.wait import Pulled
+
+@pytest.fixture
+def bad():
+    assert False, "of a fixture"
+
+@pytest.fixture
+def undone():
+    yield
+    raise HarnessError("cannot delete")
+
+@claim("T-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec="x")
+def test_passes():
+    """It MUST pass."""
+
+@claim("T-PODS-010", link=Link.PODS, spec="x")
+def test_unmet(eventually, clock, undone):
+    """It MUST be met."""
+    eventually(Pulled("x", lambda: 1, clock), Condition("two", lambda n: unmet("is 1")), within=Deadline(0, "now"))
+
+@claim("T-DNS-010", link=Link.DNS, spec="x")
+def test_blocked():
+    """It MUST wait."""
+    raise Blocked(Link.ENDPOINTS, "no address")
+
+@claim("T-DNS-020", link=Link.DNS, spec="x")
+def test_crashes():
+    """It MUST survive."""
+    os._exit(1)
+
+@claim("T-DNS-030", link=Link.DNS, spec="x")
+def test_skipped():
+    """It MUST apply."""
+    pytest.skip("needs 2 nodes")
+
+@claim("T-DNS-040", link=Link.DNS, spec="x")
+def test_setup(bad):
+    """It MUST begin."""
+
+@claim("T-DNS-050", link=Link.DNS, spec="x")
+def test_harness():
+    """It MUST be told."""
+    raise HarnessError("server unreachable, token=s3cr3ts3cr3t")
+'''
+
+
+@dataclass
+class Done:
+    """A run that ended."""
+
+    code: int
+    output: str
+    out: Path
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Its run.json."""
+        return json.loads((self.out / "run.json").read_text())
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """How each claim ended."""
+        return {claim["id"]: claim["outcome"] for claim in self.run["claims"]}
+
+
+def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
+    """Run pytest in a project of its own that has the claims above and a cluster that is none."""
+    (folder / "suites").mkdir()
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (folder / "suites" / "test_x.py").write_text(CLAIMS)
+    told = {"PYTHONPATH": str(ROOT), "E2E_OUT": str(folder / "out"), "E2E_CACHE": str(folder / "cache"), **environment}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("E2E_", "PYTEST_"))}
+    words = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(words, cwd=folder, env={**kept, **told}, capture_output=True, text=True, timeout=60, check=False)
+    return Done(done.returncode, done.stdout, folder / "out")
+
+
+RUNS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "workers": (("-n", "1"), {}),
+    "nothing": (("-k", "nothing_of_that_name"), {}),
+    "trouble": ((), {"TROUBLE": "1"}),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """All runs, side by side, because each takes a second."""
+    with ThreadPoolExecutor(len(RUNS)) as pool:
+        begun = {name: pool.submit(project, tmp_path_factory.mktemp(name), *told) for name, told in RUNS.items()}
+        return {name: run.result() for name, run in begun.items()}
+
+
+@pytest.fixture
+def workers(runs: dict[str, Done]) -> Done:
+    """A run with xdist, in which one worker crashes."""
+    return runs["workers"]
+
+
+def test_each_claim_ends_as_what_it_is(workers: Done) -> None:
+    assert workers.outcomes == {
+        "T-DEPLOYMENT-010": "passed",
+        "T-PODS-010": "failed",
+        "T-DNS-010": "blocked",
+        "T-DNS-020": "broken",
+        "T-DNS-030": "skipped",
+        "T-DNS-040": "broken",
+        "T-DNS-050": "broken",
+    }, workers.output
+
+
+def test_verdict_is_the_first_broken_link_with_its_exit_code(workers: Done) -> None:
+    last = workers.output.strip().splitlines()[-1]
+    assert last.startswith("chain broken at PODS: not two: is 1 after 0.0 s")
+    assert (workers.code, workers.run["firstBrokenLink"], workers.run["holds"]) == (1, "PODS", False)
+
+
+def test_blocked_claim_is_neither_passed_nor_failed_and_says_what_it_waits_for(workers: Done) -> None:
+    (blocked,) = [claim for claim in workers.run["claims"] if claim["outcome"] == "blocked"]
+    assert (blocked["waitsFor"], blocked["message"]) == ("ENDPOINTS", "blocked by ENDPOINTS: no address")
+    counts = re.findall(r"(\d+) (passed|blocked)", workers.output.splitlines()[-2])
+    assert counts == [("1", "passed"), ("1", "blocked")]
+
+
+def test_claim_of_a_worker_that_crashed_is_told_as_such(workers: Done) -> None:
+    (lost,) = [claim for claim in workers.run["claims"] if claim["id"] == "T-DNS-020"]
+    assert "never reported" in lost["message"]
+
+
+def test_waits_of_a_claim_are_in_its_record(workers: Done) -> None:
+    (unmet,) = [claim for claim in workers.run["claims"] if claim["id"] == "T-PODS-010"]
+    assert [(wait["condition"], wait["endedBy"]) for wait in unmet["waits"]] == [("two", "deadline")]
+
+
+def test_no_secret_reaches_what_is_published(workers: Done) -> None:
+    for name in ("run.json", "summary.md"):
+        assert "s3cr3t" not in (workers.out / name).read_text()
+
+
+@pytest.fixture
+def results(workers: Done) -> dict[str, dict[str, Any]]:
+    """Allure's result for each claim."""
+    found = [json.loads(path.read_text()) for path in (workers.out / "allure-results").glob("*-result.json")]
+    return {label["value"]: each for each in found for label in each["labels"] if label["name"] == "story"}
+
+
+def test_allure_knows_blocked_claims_by_the_message_that_it_keeps(results: dict[str, dict[str, Any]]) -> None:
+    rules = html.configuration(Path("out"))["categories"]["rules"]
+    (rule,) = [rule for rule in rules if rule["name"].startswith("Blocked")]
+    (matcher,) = rule["matchers"]
+    assert results["T-DNS-010"]["status"] in matcher["statuses"]
+    assert re.search(matcher["message"], results["T-DNS-010"]["statusDetails"]["message"])
+
+
+def test_allure_lists_each_claim_by_its_id(results: dict[str, dict[str, Any]]) -> None:
+    assert results["T-DEPLOYMENT-010"]["name"] == "T-DEPLOYMENT-010 passes"
+    assert [name for name, each in results.items() if not each["name"].startswith(name)] == []
+
+
+def test_allure_has_every_claim_also_that_of_a_worker_that_crashed(results: dict[str, dict[str, Any]], workers: Done) -> None:
+    assert set(results) == set(workers.outcomes)
+
+
+def test_allure_calls_failed_only_what_the_run_calls_failed(results: dict[str, dict[str, Any]], workers: Done) -> None:
+    failed = {name for name, each in results.items() if each["status"] == "failed"}
+    assert failed == {name for name, outcome in workers.outcomes.items() if outcome == "failed"}
+
+
+def test_zero_claims_selected_is_never_green(runs: dict[str, Done]) -> None:
+    done = runs["nothing"]
+    assert done.code == 5
+    assert done.output.strip().splitlines()[-1] == "no verdict: no claim was run"
+
+
+def test_run_that_could_not_begin_has_its_own_exit_code_and_no_verdict(runs: dict[str, Done]) -> None:
+    done = runs["trouble"]
+    assert done.code == 16
+    assert "\nno verdict: KUBECONFIG=x: not a kubeconfig" in done.output
+    assert (done.run["exitCode"], done.run["claims"]) == (16, [])
+    assert "s3cr3t" not in (done.out / "run.json").read_text()

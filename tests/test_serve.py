@@ -1,0 +1,68 @@
+"""`make report`: the published report on loopback, and one clear line where it cannot be shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from fixtures.errors import ExitCode, SetupError
+from fixtures.settings import ROOT
+from reports import serve
+
+RUN = {"verdict": "chain holds: 3 claims in 1.0 s", "started": "2026-01-01T00:00:00+00:00", "holds": True}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A published run."""
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("the report")
+    (tmp_path / "run.json").write_text(json.dumps(RUN))
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_the_report_alone_until_it_is_told_to_end(out: Path, number: signal.Signals) -> None:
+    words = [sys.executable, "-u", "-m", "reports.serve"]
+    environment = {**os.environ, "E2E_OUT": str(out)}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith(RUN["verdict"])
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        assert address
+        assert requests.get(address[0], timeout=5).text == "the report"
+        assert requests.get(address[0] + "../run.json", timeout=5).status_code == 404
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+
+
+def test_no_report_has_its_own_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no report in") as raised:
+        serve.bind(tmp_path, 0)
+    assert raised.value.code == ExitCode.NO_REPORT
+
+
+def test_a_port_in_use_is_one_line(out: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SetupError, match="in use"):
+        serve.bind(out, taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("text", ["", "-1", "x", "65536"])
+def test_a_bad_port_is_refused(text: str) -> None:
+    with pytest.raises(SetupError, match="not a port number") as raised:
+        serve.port_number(text)
+    assert raised.value.code == ExitCode.USAGE
+
+
+def test_a_report_without_a_readable_run_has_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    assert serve.verdict(tmp_path)[0].startswith("no verdict")

@@ -1,0 +1,263 @@
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from fixtures.conditions.pods import ready
+from fixtures.conditions.resource import Snapshot
+from fixtures.conditions.verdict import Condition, equal, expect, hopeless
+from fixtures.errors import ExitCode, HarnessError, Transient, Unmet
+from fixtures.observe.deadlines import Deadline
+from fixtures.observe.history import History
+from fixtures.observe.wait import Pulled, Waiter, require
+from tests.fakes import FakeClock, changed, not_ready, pod
+
+TEN = Deadline(10, "ten will do")
+IS_THREE: Condition[int] = Condition("is three", lambda n: equal("number", n, 3))
+POD = pod(0)
+READY = ready(POD.name)
+
+
+@dataclass
+class Readings:
+    """A source whose readings are written down: each value is returned, each exception raised; the last one stays."""
+
+    clock: FakeClock
+    values: list[Any]
+    what: str = "readings"
+    gaps: int = 0
+    down: str | None = None
+    taken: int = 0
+
+    def sequence(self) -> int:
+        """Return the number of readings."""
+        return self.taken
+
+    def read(self) -> Any:
+        """Take the next reading."""
+        self.taken += 1
+        value = self.values.pop(0) if len(self.values) > 1 else self.values[0]
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def since(self, after: int) -> Iterator[Any]:  # noqa: ARG002
+        """Take the next reading."""
+        yield self.read()
+
+    def pause(self, after: int, seconds: float) -> None:  # noqa: ARG002
+        """Wait for a second at most."""
+        self.clock.wait(threading.Condition(), min(1.0, seconds))
+
+    def trouble(self) -> str | None:
+        """Return the trouble that was set."""
+        return self.down
+
+
+@pytest.fixture
+def fake() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def history(fake: FakeClock) -> History:
+    return History("ns", fake)
+
+
+def test_eventually_is_met_at_once_without_waiting(fake: FakeClock) -> None:
+    waiter = Waiter(fake)
+    seen = waiter.eventually(Readings(fake, [3]), IS_THREE, within=TEN)
+    assert (seen.state, seen.seconds, seen.readings) == (3, 0.0, 1)
+    assert waiter.record[0].ended_by == "met at once"
+
+
+def test_eventually_is_met_by_a_late_event_and_wakes_with_it(fake: FakeClock, history: History) -> None:
+    fake.at(9, lambda: history.record("ADDED", POD))
+    waiter = Waiter(fake)
+    seen = waiter.eventually(history, READY, within=TEN)
+    assert seen.seconds == 9
+    assert waiter.record[0].ended_by == "change 1"
+
+
+def test_eventually_looks_once_more_at_the_deadline(fake: FakeClock) -> None:
+    seen = Waiter(fake).eventually(Readings(fake, [1] * 10 + [3]), IS_THREE, within=TEN)
+    assert seen.seconds == 10
+
+
+def test_eventually_never_true_says_what_how_long_what_was_seen_and_why_so_long(fake: FakeClock) -> None:
+    waiter = Waiter(fake)
+    with pytest.raises(Unmet) as caught:
+        waiter.eventually(Readings(fake, [7]), IS_THREE, within=TEN)
+    message = str(caught.value)
+    for part in ("is three", "number is 7, not 3", "10.0 s", "11 observations", "deadline 10 s: ten will do"):
+        assert part in message
+    assert waiter.record[0].ended_by == "deadline"
+    assert waiter.record[0].as_json()["observations"] == 11
+
+
+def test_eventually_that_never_sees_anything_asks_for_no_longer_than_its_deadline(fake: FakeClock) -> None:
+    began = fake.now()
+    with pytest.raises(Unmet):
+        Waiter(fake).eventually(Readings(fake, [7]), IS_THREE, within=TEN)
+    assert fake.now() - began == 10
+
+
+def test_hopeless_ends_the_wait_early(fake: FakeClock) -> None:
+    lost: Condition[int] = Condition("pulled", lambda _: hopeless("ImagePullBackOff"))
+    with pytest.raises(Unmet, match=r"ImagePullBackOff after 0\.0 s .*hopeless"):
+        Waiter(fake).eventually(Readings(fake, [1]), lost, within=TEN)
+
+
+def test_transient_error_at_the_deadline_is_broken_and_never_unmet(fake: FakeClock) -> None:
+    readings = Readings(fake, [7, 7, Transient("503 from the server", ExitCode.UNREACHABLE)])
+    with pytest.raises(HarnessError, match="cannot tell whether is three: 503") as caught:
+        Waiter(fake).eventually(readings, IS_THREE, within=TEN)
+    assert not isinstance(caught.value, AssertionError)
+
+
+def test_transient_error_is_forgotten_once_the_state_is_met(fake: FakeClock) -> None:
+    readings = Readings(fake, [Transient("503"), Transient("503"), 3])
+    assert Waiter(fake).eventually(readings, IS_THREE, within=TEN).seconds == 2
+
+
+def test_transient_error_before_the_deadline_does_not_hide_that_the_last_state_is_wrong(fake: FakeClock) -> None:
+    with pytest.raises(Unmet, match="number is 7"):
+        Waiter(fake).eventually(Readings(fake, [Transient("503"), 7]), IS_THREE, within=TEN)
+
+
+def test_other_harness_errors_end_the_wait_at_once(fake: FakeClock) -> None:
+    readings = Readings(fake, [HarnessError("no such program")])
+    with pytest.raises(HarnessError, match="no such program"):
+        Waiter(fake).eventually(readings, IS_THREE, within=TEN)
+    assert readings.taken == 1
+
+
+def test_source_that_is_not_up_to_date_at_the_deadline_is_broken(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", not_ready(POD))
+    fake.at(4, lambda: history.lost("Pod", "connection refused"))
+    with pytest.raises(HarnessError, match=r"watch of Pod down for 6\.0 s: connection refused"):
+        Waiter(fake).eventually(history, READY, within=TEN)
+
+
+def test_source_that_has_recovered_by_the_deadline_can_be_unmet(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", not_ready(POD))
+    fake.at(4, lambda: history.lost("Pod", "connection refused"))
+    fake.at(6, lambda: history.restored("Pod", gap=True))
+    with pytest.raises(Unmet):
+        Waiter(fake).eventually(history, READY, within=TEN)
+
+
+def test_history_that_cannot_go_on_ends_eventually_with_its_error(fake: FakeClock, history: History) -> None:
+    fake.at(3, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))
+    with pytest.raises(HarnessError, match="403"):
+        Waiter(fake).eventually(history, READY, within=TEN)
+    assert fake.now() == 1003
+
+
+def test_consistently_holds_for_the_whole_time(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    waiter = Waiter(fake)
+    seen = waiter.consistently(history, READY, during=TEN)
+    assert seen.seconds == 10
+    assert waiter.record[0].ended_by == "held for 10 s"
+
+
+def test_consistently_is_broken_by_the_first_state(fake: FakeClock, history: History) -> None:
+    with pytest.raises(Unmet, match=f"no Pod {POD.name}"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_catches_a_violation_between_two_readings(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+
+    def flicker() -> None:
+        history.record("MODIFIED", changed(not_ready(POD), "metadata.resourceVersion", "900"))
+        history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "901"))
+
+    fake.at(5, flicker)
+    with pytest.raises(Unmet, match="ContainersReady is False"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_catches_an_object_that_was_gone_between_two_readings(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(5, lambda: (history.record("DELETED", POD), history.record("ADDED", POD)))
+    with pytest.raises(Unmet, match="no Pod"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_looks_at_what_happened_at_the_very_end(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(10, lambda: history.record("DELETED", POD))
+    with pytest.raises(Unmet):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_with_versions_missed_cannot_tell(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(5, lambda: history.restored("Pod", gap=True))
+    with pytest.raises(HarnessError, match="versions were missed"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_with_a_watch_that_is_down_cannot_tell(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(5, lambda: history.lost("Pod", "reset"))
+    with pytest.raises(HarnessError, match="watch of Pod down"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_on_a_history_that_cannot_go_on_does_not_hold(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(5, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))
+    with pytest.raises(HarnessError, match="403"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
+def test_consistently_counts_an_earlier_gap_against_nobody(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    history.restored("Pod", gap=True)
+    assert Waiter(fake).consistently(history, READY, during=TEN).seconds == 10
+
+
+def test_pulled_source_is_asked_at_its_interval_and_not_between(fake: FakeClock) -> None:
+    pulls: list[float] = []
+    source = Pulled("probe", lambda: pulls.append(fake.now()) or len(pulls), fake, interval=0.5)
+    Waiter(fake).eventually(source, IS_THREE, within=TEN)
+    assert pulls == [1000.0, 1000.5, 1001.0]
+
+
+def test_pulled_source_that_stays_wrong_is_unmet_at_the_deadline(fake: FakeClock) -> None:
+    source = Pulled("probe", lambda: 0, fake)
+    with pytest.raises(Unmet, match=r"number is 0, not 3 after 10\.\d s"):
+        Waiter(fake).eventually(source, IS_THREE, within=TEN)
+
+
+def test_pulled_source_breaks_consistently_as_soon_as_it_is_wrong(fake: FakeClock) -> None:
+    answers = iter([3, 3, 4])
+    with pytest.raises(Unmet, match="number is 4"):
+        Waiter(fake).consistently(Pulled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
+
+
+def test_condition_that_raises_is_no_verdict_on_the_cluster(fake: FakeClock, history: History) -> None:
+    bad: Condition[Snapshot] = Condition("bad", lambda s: expect(bool(s.objects[0]), ""))
+    with pytest.raises(IndexError):
+        Waiter(fake).eventually(history, bad, within=TEN)
+
+
+def test_every_wait_is_recorded_also_one_that_failed(fake: FakeClock) -> None:
+    waiter = Waiter(fake)
+    waiter.eventually(Readings(fake, [3]), IS_THREE, within=TEN)
+    with pytest.raises(Unmet):
+        waiter.eventually(Readings(fake, [1]), IS_THREE, within=TEN)
+    entries: list[dict[str, Any]] = [entry.as_json() for entry in waiter.record]
+    assert [entry["endedBy"] for entry in entries] == ["met at once", "deadline"]
+    assert entries[1] | {"seconds": 10.0, "what": "readings", "condition": "is three"} == entries[1]
+
+
+def test_state_that_will_not_change_is_required_at_once() -> None:
+    require(3, IS_THREE)
+    with pytest.raises(Unmet, match="not is three: number is 4, not 3"):
+        require(4, IS_THREE)
