@@ -19,6 +19,8 @@ OUT ?=
 KEEP ?=
 N ?=
 CLAIMS ?=
+FAULTS ?=
+SHORT ?=
 FORMAT ?=
 PORT ?=
 IMAGES_TOO ?=
@@ -36,20 +38,22 @@ export E2E_REGISTRY_MIRROR := $(REGISTRY_MIRROR)
 export E2E_LEVEL := $(LEVEL)
 export E2E_DISRUPTIVE := $(DISRUPTIVE)
 export E2E_OUT := $(OUT)
+export E2E_FAULTS := $(FAULTS)
+export E2E_SHORT := $(SHORT)
 
 # What is set, unless to 0.
 on = $(filter-out 0,$($(1)))
 
 # A kubeconfig is only ever used together with a context that was named.
 OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(call on,KEEP),--keep-cluster) \
-  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N)) \
+  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N) --dist loadfile) \
   $(if $(CLAIMS),-k "$(CLAIMS)")
 
-SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh)
+SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e test lint list report clean env dev catalogue
+.PHONY: help e2e faults test lint list report clean env dev catalogue
 
 help: ## explain the targets and the variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +87,9 @@ dev:
 e2e: env ## a cluster, nginx, every claim, one verdict and a report
 	@$(PYTHON) -m pytest suites/chain suites/lifecycle $(OPTIONS)
 
+faults: env ## the suite judged: faults in a cluster of its own, each must be found (FAULTS=ids, SHORT=1)
+	@E2E_LEVEL=full $(PYTHON) -m pytest suites/faults $(OPTIONS)
+
 test: dev ## the harness's own tests: no cluster, seconds
 	@$(PYTHON) -m pytest tests
 
@@ -101,7 +108,7 @@ lint: dev ## format, lint, types, layers, security, shell, workflows, generated 
 list: env ## the catalogue of claims (FORMAT=json for programs, markdown)
 	@$(PYTHON) -m reports.catalogue --format $(or $(FORMAT),text)
 
-catalogue: env ## write docs/CATALOGUE.md anew from the claims
+catalogue: env ## write docs/CATALOGUE.md and docs/COVERAGE.md anew from the claims
 	@$(PYTHON) -m reports.catalogue --write
 
 report: env ## serve the last report on loopback (PORT=8000 for a certain port)

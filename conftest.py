@@ -9,5 +9,6 @@ pytest_plugins = [
     "fixtures.scenarios.deletion",
     "fixtures.scenarios.outage",
     "fixtures.scenarios.rollout",
+    "fixtures.faults.plugin",
     "reports.plugin",
 ]

@@ -21,6 +21,7 @@ from fixtures import claims, entry
 from fixtures.claims import Claim, Link
 from fixtures.errors import ExitCode, SetupError
 from fixtures.settings import ROOT
+from reports import coverage
 
 LEVELS = (
     "`quick` claims run by default, `full` ones as well with `LEVEL=full`. "
@@ -58,7 +59,8 @@ def collect() -> list[Entry]:
 
 def _modules() -> Iterable[ModuleType]:
     for info in pkgutil.walk_packages(suites.__path__, f"{suites.__name__}."):
-        if info.name.rpartition(".")[2].startswith("test_"):
+        states = not info.name.startswith(f"{suites.__name__}.faults.")  # there the suite is judged, not the cluster
+        if states and info.name.rpartition(".")[2].startswith("test_"):
             try:
                 yield importlib.import_module(info.name)
             except Exception as error:  # whatever the module raises: a bad claim, a bad import
@@ -122,7 +124,10 @@ def _row(claim: Claim) -> str:
 
 
 # What is generated from the claims: where it lies, and what makes it.
-DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {ROOT / "docs" / "CATALOGUE.md": markdown}
+DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
+    ROOT / "docs" / "CATALOGUE.md": markdown,
+    ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
+}
 
 
 def write(entries: Sequence[Entry]) -> None:

@@ -17,10 +17,12 @@ from fixtures.cluster.target import FILE
 from fixtures.diagnostics import redact
 from fixtures.diagnostics.collect import evidence
 from fixtures.errors import ExitCode, HarnessError
+from fixtures.faults.judgement import verdict_line
+from fixtures.faults.plugin import JUDGEMENTS_KEY, WANTED_KEY
 from fixtures.given import CHAIN_KEY, MEASURED
 from fixtures.observe.clock import RealClock
 from fixtures.store import Store
-from reports import html, labels, publish, runjson, summary, verdict
+from reports import html, labels, matrix, publish, runjson, summary, verdict
 from reports.verdict import Record, Verdict
 
 COLLECTED = "collected.json"
@@ -35,6 +37,7 @@ class Recorder:
     records: list[Record] = field(default_factory=list[Record])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     began: float | None = None
+    ended: float = 0.0
 
     def pytest_runtest_logstart(self) -> None:
         """Note when the first claim began."""
@@ -45,6 +48,7 @@ class Recorder:
         record = judge.recorded(report)
         if record:
             self.records.append(record)
+            self.ended = RealClock().now()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -62,9 +66,9 @@ class Recorder:
             for record in chosen:
                 terminalreporter.line(f"{record['id']}: {redact.text(record['message'])}")
 
-    def seconds(self, now: float) -> float:
-        """Return the seconds from the first claim's beginning to `now`; 0 if none began."""
-        return now - self.began if self.began else 0.0
+    def seconds(self) -> float:
+        """Return the seconds from the first claim's beginning to the last one's verdict; 0 if none was told."""
+        return self.ended - self.began if self.began and self.ended else 0.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,18 +125,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """When all else has ended, write the results, publish them, and say the verdict."""
-    ended = RealClock().now()
     done = yield
     config = session.config
     if worker_input(config) is not None:
         output: dict[str, Any] = vars(config)["workeroutput"]
         output["measured"] = config.stash.get(MEASURED, None)
     elif RECORDER_KEY in config.stash:
-        session.exitstatus = _finish(config, exitstatus, ended)
+        session.exitstatus = _finish(config, exitstatus)
     return done
 
 
-def _finish(config: pytest.Config, exitstatus: int, ended: float) -> int:
+def _finish(config: pytest.Config, exitstatus: int) -> int:
     """Write, publish and say what the run found; return its exit code."""
     if exitstatus == ExitCode.USAGE:
         return exitstatus
@@ -140,11 +143,13 @@ def _finish(config: pytest.Config, exitstatus: int, ended: float) -> int:
     listed = run.folder / COLLECTED
     collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
     records = redact.tree(verdict.complete(collected, recorder.records))
-    seconds = recorder.seconds(ended)
+    seconds = recorder.seconds()
     why = redact.text(str(trouble)) if trouble else None
     found = verdict.judge(records, seconds, trouble=why, interrupted=exitstatus == ExitCode.INTERRUPTED)
     if trouble:
         found = replace(found, exit_code=trouble.code)
+    elif config.stash.get(WANTED_KEY, 0):
+        found = _judge_the_suite(config, found)
     if run.folder.exists():
         _write(config, found, records, seconds)
         publish.publish(run.folder, config.stash[SETTINGS_KEY].out)
@@ -153,11 +158,21 @@ def _finish(config: pytest.Config, exitstatus: int, ended: float) -> int:
     return int(found.exit_code)
 
 
+def _judge_the_suite(config: pytest.Config, found: Verdict) -> Verdict:
+    """Write what the suite found under faults; return the verdict on the suite, which takes the place of the cluster's."""
+    judgements = config.stash[JUDGEMENTS_KEY]
+    good, line = verdict_line(judgements, config.stash[WANTED_KEY])
+    folder = config.stash[RUN_KEY].folder
+    (folder / "faults.json").write_text(json.dumps(redact.tree(matrix.document(judgements, line)), indent=2))
+    (folder / "faults.svg").write_text(redact.text(matrix.svg(judgements)))
+    return replace(found, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
+
+
 def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds: float) -> None:
     """Write the results into the run's folder."""
     run, progress, settings = config.stash[RUN_KEY], config.stash[PROGRESS_KEY], config.stash[SETTINGS_KEY]
     report = None
-    if records:
+    if settings.html and (run.folder / "allure-results").is_dir():
         try:
             with progress.step("HTML report") as step:
                 labels.write_lost(records, run.folder / "allure-results")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 # Of the run's folder, only for the run itself.
-PRIVATE = {"kubeconfig", "target.json", "collected.json"}
+PRIVATE = {"kubeconfig", "target.json", "collected.json", "finished"}
 
 
 def publish(folder: Path, out: Path) -> None:

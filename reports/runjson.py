@@ -1,4 +1,4 @@
-"""run.json: what a run found, for programs. Pure functions; the schema is run.schema.json."""
+"""run.json: what a run found, for programs. Pure functions, described in docs/REFERENCE.md."""
 
 from __future__ import annotations
 

@@ -67,14 +67,14 @@ def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:
     return SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda _name: marker)  # pyright: ignore[reportUnknownLambdaType]
 
 
-def collect(items: list[Any], level: str = "quick") -> list[str]:
-    """Let the plugin have the items of a run of that level; return the nodeids that it put aside."""
+def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]:
+    """Let the plugin have the items of a run of that level, or of `only`; return the nodeids that it put aside."""
     aside: list[str] = []
 
     def deselected(items: list[Any]) -> None:
         aside.extend(each.nodeid for each in items)
 
-    stash = {SETTINGS_KEY: SimpleNamespace(level=level)}
+    stash = {SETTINGS_KEY: SimpleNamespace(level=level, only=only)}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     judge.pytest_collection_modifyitems(config, items)
     return aside
@@ -105,3 +105,21 @@ def test_suite_with_a_test_that_is_no_claim_is_a_usage_error() -> None:
 
 def test_tests_of_the_harness_need_no_claim() -> None:
     assert collect([item("tests/test_a.py::test_a")]) == []
+
+
+def test_only_the_named_claims_are_run_whatever_their_level() -> None:
+    items = [
+        item("suites/a.py::a", Link.PODS, id="CHAIN-PODS-010"),
+        item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full"),
+    ]
+    assert collect(items, only="CHAIN-PODS-020") == ["suites/a.py::a"]
+
+
+def test_only_with_a_claim_that_does_not_exist_is_a_usage_error() -> None:
+    with pytest.raises(pytest.UsageError, match="no such claim: CHAIN-PODS-999"):
+        collect([item("suites/a.py::a", Link.PODS)], only="CHAIN-PODS-999")
+
+
+def test_faults_need_not_be_claims() -> None:
+    items = [item("suites/faults/test_faults.py::a")]
+    assert collect(items) == []

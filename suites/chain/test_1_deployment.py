@@ -34,7 +34,7 @@ def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> No
     "CHAIN-DEPLOYMENT-030",
     link=Link.DEPLOYMENT,
     spec=DEPLOYMENT + "#complete-deployment",
-    upstream="Deployment, should validate Deployment Status endpoints",
+    upstream="Deployment, status sub-resource",
     after=[Link.PODS],
 )
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
@@ -47,7 +47,7 @@ def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     "CHAIN-DEPLOYMENT-040",
     link=Link.DEPLOYMENT,
     spec=DEPLOYMENT + "#complete-deployment",
-    upstream="Deployment, should validate Deployment Status endpoints",
+    upstream="Deployment, status sub-resource",
     after=[Link.PODS],
 )
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
@@ -101,7 +101,6 @@ def test_selector_is_immutable(chain: Chain) -> None:
     "CHAIN-DEPLOYMENT-090",
     link=Link.DEPLOYMENT,
     spec="reference/using-api/api-concepts/#receiving-resources-as-tables",
-    upstream="Server-Side Printing",
     after=[Link.PODS],
 )
 def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:

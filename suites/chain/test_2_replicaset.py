@@ -19,7 +19,7 @@ REPLICASET = "concepts/workloads/controllers/replicaset/"
     "CHAIN-REPLICASET-010",
     link=Link.REPLICASET,
     spec=REPLICASET + "#how-a-replicaset-works",
-    upstream="Deployment, RollingUpdate",
+    upstream="Deployment RollingUpdate",
     opens=True,
 )
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:

@@ -111,7 +111,7 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
     "CHAIN-PODS-110",
     link=Link.PODS,
     spec="reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume",
-    upstream="Service account tokens, mounting",
+    upstream="Service Account Tokens Must AutoMount",
     after=[Link.PODS],
 )
 def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
@@ -166,7 +166,7 @@ def test_crashes_are_counted(chain: Chain, make: Make, eventually: Eventually) -
     "CHAIN-PODS-160",
     link=Link.PODS,
     spec="concepts/security/service-accounts/#default-service-accounts",
-    upstream="ServiceAccount, update a ServiceAccount",
+    upstream="RootCA ConfigMap test",
 )
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""

@@ -133,6 +133,7 @@ def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -
     spec=SERVICE + "#multi-port-services",
     upstream="Service, endpoints with multiple ports",
     after=[Link.ENDPOINTS],
+    level="full",
 )
 def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
@@ -145,8 +146,9 @@ def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eve
     "CHAIN-SERVICE-130",
     link=Link.SERVICE,
     spec=SERVICE + "#services-without-selectors",
-    upstream="EndpointSlice, single and multiple endpoints",
+    upstream="EndpointSlice, multiple IPs, multiple ports",
     after=[Link.ENDPOINTS],
+    level="full",
 )
 def test_service_without_selector_serves_given_endpoints(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""

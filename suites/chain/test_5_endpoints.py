@@ -16,7 +16,7 @@ SLICES = "concepts/services-networking/endpoint-slices/"
     "CHAIN-ENDPOINTS-010",
     link=Link.ENDPOINTS,
     spec=SLICES,
-    upstream="EndpointSlice API",
+    upstream="EndpointSlice, creation/deletion",
     opens=True,
 )
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
@@ -29,7 +29,7 @@ def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually
     "CHAIN-ENDPOINTS-020",
     link=Link.ENDPOINTS,
     spec="concepts/services-networking/service/#endpoints",
-    upstream="Endpoint lifecycle",
+    upstream="Endpoints, creation/deletion",
 )
 def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """Endpoints of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
@@ -37,7 +37,7 @@ def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventua
     eventually(chain.objects, condition, within=deadlines.ENDPOINTS)
 
 
-@claim("CHAIN-ENDPOINTS-030", link=Link.ENDPOINTS, spec=SLICES + "#ownership", upstream="EndpointSlice API")
+@claim("CHAIN-ENDPOINTS-030", link=Link.ENDPOINTS, spec=SLICES + "#ownership", upstream="EndpointSlice, creation/deletion")
 def test_slices_are_controlled_by_the_service(chain: Chain, eventually: Eventually) -> None:
     """Each EndpointSlice MUST be controlled by its Service and name endpointslice-controller.k8s.io as its manager."""
     eventually(chain.objects, endpoints.slices_belong(WEB), within=deadlines.ENDPOINTS)
@@ -59,7 +59,8 @@ def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> Non
     "CHAIN-ENDPOINTS-060",
     link=Link.ENDPOINTS,
     spec="concepts/workloads/pods/pod-lifecycle/#container-probes",
-    upstream="Endpoint lifecycle",
+    upstream="Service, endpoints",
+    level="full",
 )
 def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave Endpoints and EndpointSlices when it turns unready, and return when it is ready."""
@@ -133,7 +134,7 @@ def test_unready_addresses_are_published_on_request(chain: Chain, make: Make, ev
     link=Link.ENDPOINTS,
     spec=SLICES + "#distribution-of-endpointslices",
     after=[Link.PODS],
-    needs=["kind", "nodes>=2"],
+    needs=["kind", "room"],
     level="full",
 )
 def test_many_endpoints_are_split_without_loss(crowd: Chain, eventually: Eventually) -> None:

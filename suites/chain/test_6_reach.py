@@ -37,7 +37,7 @@ PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-cons
     "CHAIN-CLUSTERIP-010",
     link=Link.CLUSTERIP,
     spec=SERVICE + "#type-clusterip",
-    upstream="Service endpoint latency, thresholds",
+    upstream="Service, NodePort Service",
 )
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
@@ -56,7 +56,7 @@ def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) 
     "CHAIN-NODEPORT-010",
     link=Link.NODEPORT,
     spec=SERVICE + "#type-nodeport",
-    upstream="Networking, Granular Checks: Services, NodePort",
+    upstream="Service, NodePort Service",
 )
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
@@ -70,7 +70,7 @@ def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) 
     eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
 
 
-@claim("CHAIN-API-010", link=Link.API, spec=PROXY, upstream="Proxy, logs service endpoint")
+@claim("CHAIN-API-010", link=Link.API, spec=PROXY, upstream="Proxy through apiserver to a Service")
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
     eventually(chain.proxied(chain.service_proxy), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
@@ -95,6 +95,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
     link=Link.CLUSTERIP,
     spec="reference/networking/virtual-ips/#session-affinity",
     upstream="Service, ClusterIP type, session affinity to ClientIP",
+    level="full",
 )
 def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
@@ -111,6 +112,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, e
     "CHAIN-CLUSTERIP-050",
     link=Link.CLUSTERIP,
     spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
+    level="full",
 )
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
@@ -130,7 +132,7 @@ def test_cluster_ip_without_endpoints_refuses(chain: Chain, make: Make, eventual
     eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused(), within=deadlines.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-070", link=Link.CLUSTERIP, spec=SERVICE + "#defining-a-service")
+@claim("CHAIN-CLUSTERIP-070", link=Link.CLUSTERIP, spec=SERVICE + "#defining-a-service", level="full")
 def test_two_services_serve_the_same_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = make(chain, manifests.service(name="twin")).name
@@ -166,6 +168,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, make: Make, eventuall
     link=Link.NODEPORT,
     spec="tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport",
     needs=["nodes>=3", "host"],
+    level="full",
 )
 def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
@@ -182,7 +185,7 @@ def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eve
     "CHAIN-NODEPORT-050",
     link=Link.NODEPORT,
     spec=SERVICE + "#udp",
-    upstream="Networking, Granular Checks: Services, NodePort UDP",
+    level="full",
 )
 def test_udp_node_port_answers(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""

@@ -15,7 +15,7 @@ ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 DNS = "concepts/services-networking/dns-pod-service/"
 
 
-@claim("CHAIN-ENV-010", link=Link.ENV, spec=ENVIRONMENT, upstream="Environment variables, services")
+@claim("CHAIN-ENV-010", link=Link.ENV, spec=ENVIRONMENT, upstream="Pods, service environment variables")
 def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> None:
     """A Pod started after a Service MUST have its seven variables, with the clusterIP and the port."""
     variables = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
@@ -91,7 +91,9 @@ def test_services_of_other_namespaces_are_not_told(chain: Chain, neighbour: str,
     eventually(chain.environment(place), variables_are(WEB, web), within=deadlines.CONTROLLER)
 
 
-@claim("CHAIN-ENV-040", link=Link.ENV, spec="tutorials/services/connect-applications-service/#environment-variables")
+@claim(
+    "CHAIN-ENV-040", link=Link.ENV, spec="tutorials/services/connect-applications-service/#environment-variables", level="full"
+)
 def test_service_links_can_be_switched_off(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod with enableServiceLinks false MUST have the variables of the API server's Service and of no other."""
     place = chain.ready_inside(make(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
@@ -99,7 +101,7 @@ def test_service_links_can_be_switched_off(chain: Chain, make: Make, eventually:
     eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"), within=deadlines.CONTROLLER)
 
 
-@claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT)
+@claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT, level="full")
 def test_each_named_port_has_its_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service with several ports MUST be told with one variable for each port by name."""
     service = make(chain, manifests.two_port_service("multi-env"))
@@ -108,7 +110,7 @@ def test_each_named_port_has_its_variable(chain: Chain, make: Make, eventually: 
     eventually(chain.environment(place), variables_are(service.name, variables), within=deadlines.CONTROLLER)
 
 
-@claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS])
+@claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS], level="full")
 def test_variables_grow_stale_while_names_do_not(chain: Chain, make: Make, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
     service = make(chain, manifests.service(name="moved", kind="ClusterIP"))
@@ -168,7 +170,8 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually
     "CHAIN-DNS-110",
     link=Link.DNS,
     spec=DNS + "#pod-s-hostname-and-subdomain-fields",
-    upstream="DNS, hostname",
+    upstream="DNS, resolve the hostname",
+    level="full",
 )
 def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod with a hostname and the subdomain of a headless Service MUST resolve by hostname.subdomain to its address."""
@@ -180,7 +183,7 @@ def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eve
     assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
 
 
-@claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/")
+@claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/", level="full")
 def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a headless name MUST resolve to a Pod that is not ready, and without it to none."""
     make(chain, manifests.headless("named-early", app="waiting", early=True))
@@ -198,7 +201,7 @@ def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually:
     "CHAIN-DNS-130",
     link=Link.DNS,
     spec="concepts/services-networking/service/#externalname",
-    upstream="DNS, ExternalName",
+    upstream="DNS, for ExternalName Services",
 )
 def test_external_name_is_an_alias(chain: Chain, make: Make, eventually: Eventually) -> None:
     """The name of a Service of type ExternalName MUST be an alias (CNAME) for its external name."""
@@ -219,7 +222,7 @@ def test_other_namespace_must_be_named(chain: Chain, neighbour: str, eventually:
     eventually(chain.answers(chain.client, *searched), no_such_name(), within=deadlines.DNS)
 
 
-@claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records")
+@claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records", level="full")
 def test_name_follows_its_service(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
     service, client = make(chain, manifests.service(name="renewed", kind="ClusterIP")), chain.client

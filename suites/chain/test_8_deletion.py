@@ -17,7 +17,7 @@ SERVICE = "concepts/services-networking/service/"
     "CHAIN-DELETION-010",
     link=Link.DELETION,
     spec=CASCADE,
-    upstream="Garbage Collector, delete deployment, propagation policy background",
+    upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
 def test_replica_set_goes_with_its_deployment(undeployed: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
@@ -28,7 +28,7 @@ def test_replica_set_goes_with_its_deployment(undeployed: Deleted, eventually: E
     "CHAIN-DELETION-020",
     link=Link.DELETION,
     spec=CASCADE,
-    upstream="Garbage Collector, delete deployment, propagation policy background",
+    upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
 def test_pods_go_with_their_deployment(undeployed: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
@@ -67,7 +67,7 @@ def test_name_goes_with_its_service(unserved: Deleted, eventually: Eventually) -
     "CHAIN-DELETION-070",
     link=Link.DELETION,
     spec="concepts/services-networking/endpoint-slices/#ownership",
-    upstream="EndpointSlice API",
+    upstream="EndpointSlice, creation/deletion",
 )
 def test_endpoints_go_with_their_service(unserved: Deleted, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a deleted Service MUST be deleted, and its Pods stay as they were."""

@@ -18,7 +18,7 @@ SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
     "LIFE-SCALE-010",
     link=Link.SCALE,
     spec=SCALE,
-    upstream="Deployment, proportional scaling",
+    upstream="Deployment, completes the scaling of a Deployment subresource",
     level="full",
 )
 def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
@@ -54,7 +54,7 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
     "LIFE-SCALE-040",
     link=Link.SCALE,
     spec=SCALE,
-    upstream="Replica Set, completes the scaling of a ReplicaSet",
+    upstream="Deployment, completes the scaling of a Deployment subresource",
     level="full",
 )
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:

@@ -22,7 +22,7 @@ DEPLOYMENT = "concepts/workloads/controllers/deployment/"
     "LIFE-ROLLOUT-010",
     link=Link.ROLLOUT,
     spec=DEPLOYMENT + "#updating-a-deployment",
-    upstream="Deployment, RollingUpdate",
+    upstream="Deployment RollingUpdate",
     needs=["host", "kubernetes>=1.30"],
     level="full",
 )
@@ -57,7 +57,6 @@ def test_roll_loses_no_request(rolled: Rolled) -> None:
     "LIFE-ROLLOUT-040",
     link=Link.ROLLOUT,
     spec=DEPLOYMENT + "#rolling-back-a-deployment",
-    upstream="Deployment, deployment should support rollover",
     level="full",
 )
 def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventually) -> None:
@@ -74,7 +73,7 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     "LIFE-ROLLOUT-050",
     link=Link.ROLLOUT,
     spec=DEPLOYMENT + "#rollover-aka-multiple-updates-in-flight",
-    upstream="Deployment, deployment should support rollover",
+    upstream="Deployment Rollover",
     level="full",
 )
 def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
@@ -90,7 +89,7 @@ def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventu
     "LIFE-ROLLOUT-060",
     link=Link.ROLLOUT,
     spec=DEPLOYMENT + "#recreate-deployment",
-    upstream="Deployment, Recreate",
+    upstream="Deployment Recreate",
     level="full",
 )
 def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> None:
@@ -120,7 +119,13 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=deadlines.ROLLOUT)
 
 
-@claim("LIFE-ROLLOUT-080", link=Link.ROLLOUT, spec=DEPLOYMENT + "#clean-up-policy", level="full")
+@claim(
+    "LIFE-ROLLOUT-080",
+    link=Link.ROLLOUT,
+    spec=DEPLOYMENT + "#clean-up-policy",
+    upstream="Deployment RevisionHistoryLimit",
+    level="full",
+)
 def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     """No more old ReplicaSets MUST be kept than revisionHistoryLimit allows, the oldest going first."""
     change.deployment(own_chain, {"revisionHistoryLimit": 1})
@@ -132,7 +137,7 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
 
 @claim(
     "LIFE-ROLLOUT-090", link=Link.ROLLOUT, spec=DEPLOYMENT + "#failed-deployment",
-    upstream="Deployment, should validate Deployment Status endpoints", level="full",
+    upstream="Deployment, status sub-resource", level="full",
 )  # fmt: skip
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""

@@ -47,7 +47,7 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     "LIFE-HEALING-030",
     link=Link.HEALING,
     spec="tasks/run-application/configure-pdb/",
-    upstream="DisruptionController, evict with PDB",
+    upstream="PodDisruptionBudget: block an eviction until the PDB is updated to allow it",
     level="full",
 )
 def test_eviction_respects_the_budget(own_chain: Chain, make: Make, eventually: Eventually) -> None:

@@ -54,7 +54,7 @@ def test_addresses_of_a_lost_node_leave(outage: Outage, measured: Measured) -> N
     "LIFE-NODES-040",
     link=Link.NODES,
     spec=EVICTION,
-    upstream="Taint Based Evictions, taint removed",
+    upstream="Pod Eviction, Toleration limits",
     needs=LOST,
     level="full",
 )

@@ -22,7 +22,7 @@ TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
     "LIFE-DELETION-010",
     link=Link.DELETION,
     spec=CASCADE + "#foreground-deletion",
-    upstream="Garbage Collector, delete replicationcontroller, propagation policy foreground",
+    upstream="Garbage Collector, delete replication controller, after owned pods",
     level="full",
 )
 def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Eventually) -> None:
@@ -59,7 +59,7 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
     eventually(own_chain.objects, pods.same_and_ready(*running), within=deadlines.CONTROLLER)
 
 
-@claim("LIFE-DELETION-030", link=Link.DELETION, spec=TERMINATION, upstream="Pods, delete grace period", level="full")
+@claim("LIFE-DELETION-030", link=Link.DELETION, spec=TERMINATION, upstream="Pods, lifecycle", level="full")
 def test_pod_is_told_and_given_time(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A deleted Pod MUST be sent SIGTERM and be let end by itself within its grace period."""
     pod = make(chain, manifests.obedient_pod("obedient", chain.client_image))
@@ -94,7 +94,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     "LIFE-DELETION-060",
     link=Link.DELETION,
     spec="concepts/overview/working-with-objects/namespaces/",
-    upstream="Namespaces, delete service and pod",
+    upstream="namespace-deletion-removes-pods",
     level="full",
 )
 def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:

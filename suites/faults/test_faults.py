@@ -1,0 +1,10 @@
+"""The suite judged: each fault must turn the right link red, and no harmless change any."""
+
+from fixtures.faults.fault import Fault
+from fixtures.faults.plugin import Judge
+
+
+def test_suite_finds(fault: Fault, judged: Judge) -> None:
+    """The suite finds the fault at the link where it is, or stays green under a harmless change."""
+    judgement = judged(fault)
+    assert judgement.good, f"{judgement.result}: {judgement.why}"

@@ -1,0 +1,57 @@
+"""The documents name everything that there is, and what they point to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fixtures import run
+from fixtures.errors import ExitCode
+from fixtures.needs import NEEDS
+from fixtures.settings import ROOT, Settings
+from reports import runjson
+from reports.verdict import judge
+
+REFERENCE = (ROOT / "docs" / "REFERENCE.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def targets() -> list[str]:
+    return re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    assert [name for name in Settings.model_fields if f"`E2E_{name.upper()}`" not in REFERENCE] == []
+
+
+def test_every_variable_of_make_is_in_the_reference() -> None:
+    names = re.findall(r"^([A-Z0-9_]+) \?=", MAKEFILE, re.MULTILINE)
+    assert [name for name in names if f"`{name}`" not in REFERENCE] == []
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    assert [code for code in ExitCode if f"\n| {int(code)} | {code.name} |" not in REFERENCE] == []
+
+
+def test_every_need_is_in_the_reference() -> None:
+    assert [need for need in NEEDS if f"`{need}`" not in REFERENCE] == []
+
+
+def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runjson, "project_version", lambda: "1")
+    made = runjson.document(
+        judge([], 0.0), [], run=run.new(Path("out")), steps=[], claims_seconds=0.0, cluster={}, measured=[], report=None
+    )
+    assert [field for field in made if f"`{field}`" not in REFERENCE] == []
+
+
+@pytest.mark.parametrize("target", targets())
+def test_every_target_is_in_the_readme(target: str) -> None:
+    assert f"`make {target}`" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = [found for found in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in found]
+    assert [link for link in links if not (document.parent / link.partition("#")[0]).exists()] == []
