@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from statistics import median
 from typing import Any
-from xml.sax.saxutils import escape
 
 from fixtures.claims import Link
 from fixtures.faults.judgement import Judgement
