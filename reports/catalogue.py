@@ -21,7 +21,7 @@ from fixtures import claims, entry
 from fixtures.claims import Claim, Link
 from fixtures.errors import ExitCode, SetupError
 from fixtures.settings import ROOT
-from reports import coverage
+from reports import coverage, faultlist
 
 LEVELS = (
     "`quick` claims run by default, `full` ones as well with `LEVEL=full`. "
@@ -127,6 +127,7 @@ def _row(claim: Claim) -> str:
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
+    ROOT / "docs" / "FAULTS.md": lambda _entries: faultlist.markdown(),
 }
 
 

@@ -125,12 +125,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """When all else has ended, write the results, publish them, and say the verdict."""
-    done = yield
     config = session.config
     if worker_input(config) is not None:
+        # Before xdist sends it to the controller.
         output: dict[str, Any] = vars(config)["workeroutput"]
         output["measured"] = config.stash.get(MEASURED, None)
-    elif RECORDER_KEY in config.stash:
+    done = yield
+    if worker_input(config) is None and RECORDER_KEY in config.stash:
         session.exitstatus = _finish(config, exitstatus)
     return done
 

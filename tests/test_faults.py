@@ -1,0 +1,111 @@
+import pytest
+
+from fixtures.claims import Link
+from fixtures.errors import ExitCode
+from fixtures.faults import catalogue
+from fixtures.faults.fault import Fault
+from fixtures.faults.judgement import judge, verdict_line
+from fixtures.faults.means import Frozen
+from reports import faultlist, matrix
+from reports.catalogue import collect
+
+PODS = Fault("pods", "node", "Pods do not start", Link.PODS, Frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
+AWAY = Fault("away", "control plane", "no API server", "unreachable", Frozen("x"))
+HARMLESS = Fault("harmless", "harmless", "nothing", None, Frozen("x"))
+
+
+def run(
+    first: str | None = None, *, holds: bool = False, code: int = 1, message: str = "PodScheduled is False"
+) -> dict[str, object]:
+    failed = "failed" if first == "PODS" else "passed"
+    claims = [{"id": "CHAIN-PODS-010", "outcome": failed, "message": message if failed == "failed" else None}]
+    return {"firstBrokenLink": first, "holds": holds, "exitCode": code, "verdict": "said", "claims": claims}
+
+
+def test_fault_is_killed_at_its_link_by_a_message_that_names_it() -> None:
+    assert judge(PODS, run("PODS"), {}).result == "killed"
+
+
+@pytest.mark.parametrize(
+    ("found", "result"),
+    [
+        (run(holds=True, code=0), "survived"),
+        (run("ENDPOINTS"), "misattributed"),
+        (run("PODS", message="something else"), "misattributed"),
+        (run(None, code=int(ExitCode.UNREACHABLE)), "misattributed"),
+    ],
+)
+def test_fault_that_was_not_found_where_it_is_counts_as_not_killed(found: dict[str, object], result: str) -> None:
+    judgement = judge(PODS, found, {})
+    assert (judgement.result, judgement.good) == (result, False)
+
+
+def test_claim_of_another_link_does_not_kill_for_the_expected_one() -> None:
+    found = run("PODS")
+    found["claims"] = [{"id": "CHAIN-PODS-020", "outcome": "failed", "message": "PodScheduled"}]
+    assert judge(PODS, found, {}).result == "misattributed"
+
+
+def test_cluster_that_is_away_must_be_told_as_such_and_not_as_a_broken_chain() -> None:
+    assert judge(AWAY, run(None, code=int(ExitCode.UNREACHABLE)), {}).result == "killed"
+    assert judge(AWAY, run("PODS"), {}).result == "misattributed"
+    assert judge(AWAY, run(holds=True, code=0), {}).result == "survived"
+    assert judge(AWAY, run(None, code=int(ExitCode.NOTHING_SELECTED)), {}).result == "misattributed"
+
+
+def test_harmless_change_must_stay_green() -> None:
+    assert judge(HARMLESS, run(holds=True, code=0), {}).result == "green"
+    assert judge(HARMLESS, run("DNS"), {}).result == "false alarm"
+    assert judge(HARMLESS, run(None, code=10), {}).result == "false alarm"
+
+
+def test_verdict_is_good_only_if_every_fault_was_judged_and_every_judgement_is_good() -> None:
+    killed, green = judge(PODS, run("PODS"), {}), judge(HARMLESS, run(holds=True, code=0), {})
+    survived = judge(PODS, run(holds=True, code=0), {})
+    assert verdict_line([killed, green], 2)[0]
+    assert not verdict_line([killed, green], 3)[0]
+    assert not verdict_line([], 0)[0]
+    good, line = verdict_line([killed, survived], 2)
+    assert not good
+    assert "1 of 2 killed" in line
+    assert "pods (survived)" in line
+
+
+def test_every_fault_names_claims_that_exist_and_one_of_its_link() -> None:
+    known = {entry.claim.id: entry.claim.link for entry in collect()}
+    for fault in catalogue.ALL:
+        assert set(fault.selected) <= set(known), fault.id
+        if isinstance(fault.at, Link):
+            assert fault.at in {known[claim] for claim in fault.claims}, fault.id
+            assert fault.symptom, fault.id
+
+
+def test_ids_are_unique_and_the_short_form_has_one_of_each_kind() -> None:
+    ids = [fault.id for fault in catalogue.ALL]
+    assert len(set(ids)) == len(ids)
+    kinds = [fault.kind for fault in catalogue.chosen(short=True, only=frozenset())]
+    assert len(set(kinds)) == len(kinds) == len(catalogue.SHORT)
+
+
+def test_there_are_as_many_faults_as_promised() -> None:
+    harmless = sum(fault.at is None for fault in catalogue.ALL)
+    assert len(catalogue.ALL) - harmless >= 45
+    assert harmless >= 8
+
+
+def test_fault_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ValueError, match="no such fault: nonsense"):
+        catalogue.chosen(short=False, only=frozenset(["nonsense"]))
+
+
+def test_picture_shows_each_fault_and_what_was_found() -> None:
+    picture = matrix.svg([judge(PODS, run("PODS"), {"verdict": 12.0}), judge(HARMLESS, run("DNS"), {})])
+    assert "pods" in picture
+    assert "killed at PODS, 12 s" in picture
+    assert "false alarm at DNS" in picture
+    assert matrix.COLOURS["failed"] in picture
+
+
+def test_document_lists_every_fault() -> None:
+    text = faultlist.markdown()
+    assert all(f"| {fault.id}" in text for fault in catalogue.ALL)
