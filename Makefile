@@ -7,14 +7,15 @@ PYTHON := .venv/bin/python
 # What a run may be told; each is handed on as E2E_* or as an option of pytest.
 K8S ?=
 IMAGES ?=
-CONTEXT ?=
+# Only on the command line: a cluster that happens to be in the environment is not meant.
+CONTEXT =
 CLUSTER ?=
 NGINX_IMAGE ?=
 CLIENT_IMAGE ?=
 PULL_SECRET ?=
 REGISTRY_MIRROR ?=
 LEVEL ?=
-DISRUPTIVE ?=
+DISRUPTIVE =
 OUT ?=
 KEEP ?=
 N ?=

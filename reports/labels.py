@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import allure
 
@@ -52,6 +53,32 @@ def write_lost(records: Iterable[Record], results: Path) -> None:
             "labels": [{"name": name, "value": value} for name, value in named.items()],
         }
         (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
+
+
+def write_steps(records: Sequence[Record], results: Path) -> None:
+    """Put the waits of each claim into its Allure result as steps: what was waited for, and what ended the wait."""
+    waits = {record["id"]: record["waits"] for record in records}
+    for file in results.glob("*-result.json"):
+        result = json.loads(file.read_text())
+        claim = next((each["value"] for each in result["labels"] if each["name"] == "claim"), "")
+        if waits.get(claim):
+            result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
+            file.write_text(json.dumps(result))
+
+
+def steps(waits: Sequence[Mapping[str, Any]], start: int, *, passed: bool) -> list[dict[str, Any]]:
+    """Return waits as Allure steps, one after the other from `start` (ms); in a claim that did not pass the last one failed."""
+    made: list[dict[str, Any]] = []
+    for wait in waits:
+        stop = start + round(wait["seconds"] * 1000)
+        ended = {"name": "ended by", "value": wait["endedBy"] or "the end of the claim"}
+        seen = {"name": "observations", "value": str(wait["observations"])}
+        step = {"name": f"{wait['condition']} ({wait['what']})", "status": "passed", "stage": "finished"}
+        made.append({**step, "start": start, "stop": stop, "parameters": [ended, seen]})
+        start = stop
+    if made and not passed:
+        made[-1]["status"] = "failed"
+    return made
 
 
 def label(name: str, claim: Claim) -> None:

@@ -177,6 +177,7 @@ def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds
         try:
             with progress.step("HTML report") as step:
                 labels.write_lost(records, run.folder / "allure-results")
+                labels.write_steps(records, run.folder / "allure-results")
                 html.generate(run.folder / "allure-results", run.folder / "report", Store(settings.cache / "builds"))
                 report = "report/index.html"
                 step.note(str(settings.out / report))

@@ -178,3 +178,15 @@ def test_folder_of_runs_goes_with_its_last_run(tmp_path: Path) -> None:
 def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:
     found = verdict.judge([], 0, trouble="x")
     assert replace(found, exit_code=found.exit_code).line == "no verdict: x"
+
+
+def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path) -> None:
+    wait = {"what": "objects", "condition": "2 Pods ready", "seconds": 0.5, "observations": 3, "endedBy": "change 7"}
+    claim: dict[str, Any] = {"id": "CHAIN-PODS-010", "waits": [wait, {**wait, "endedBy": "deadline"}]}
+    file = tmp_path / "a-result.json"
+    file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim["id"]}], "status": "failed", "start": 1000}))
+    labels.write_steps([claim], tmp_path)
+    first, last = json.loads(file.read_text())["steps"]
+    assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
+    assert (last["status"], last["stop"]) == ("failed", 2000)
+    assert {"name": "ended by", "value": "deadline"} in last["parameters"]
