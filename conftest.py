@@ -7,6 +7,7 @@ pytest_plugins = [
     "fixtures.given",
     "fixtures.scenarios.crowd",
     "fixtures.scenarios.deletion",
+    "fixtures.scenarios.doomed",
     "fixtures.scenarios.outage",
     "fixtures.scenarios.rollout",
     "fixtures.faults.plugin",

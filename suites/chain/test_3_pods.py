@@ -8,6 +8,7 @@ from fixtures.conditions.objects import event_names, exists, happened, holds_cer
 from fixtures.given import Consistently, Eventually, Make
 from fixtures.observe import deadlines
 from fixtures.observe.history import seen_in_history
+from fixtures.scenarios.doomed import Doomed
 from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS, WEB
@@ -156,10 +157,9 @@ def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, con
 
 
 @claim("CHAIN-PODS-150", link=Link.PODS, spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
-def test_crashes_are_counted(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_crashes_are_counted(chain: Chain, doomed: Doomed, eventually: Eventually) -> None:
     """A container that keeps failing MUST be started again, each restart counted, with CrashLoopBackOff in between."""
-    crashing = make(chain, manifests.running(manifests.client_pod("crashing", chain.client_image), "exit 1"))
-    eventually(chain.objects, starting.counts_crashes(crashing.name, 1), within=deadlines.CRASH_LOOP)
+    eventually(chain.objects, starting.counts_crashes(doomed.crashing.name, 1), within=deadlines.CRASH_LOOP)
 
 
 @claim(
@@ -188,9 +188,9 @@ def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> No
 
 
 @claim("CHAIN-IMAGE-050", link=Link.IMAGE, spec=IMAGES + "#imagepullbackoff", level="full")
-def test_missing_image_is_named(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_missing_image_is_named(chain: Chain, doomed: Doomed, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
-    absent = make(chain, manifests.client_pod("absent", ABSENT_IMAGE))
+    absent = doomed.absent
     refused = seen_in_history(chain.objects, starting.waits_because(absent.name, "ErrImagePull"))
     eventually(chain.objects, refused, within=deadlines.CONTROLLER)
     eventually(chain.objects, starting.waits_because(absent.name, "ImagePullBackOff"), within=deadlines.CRASH_LOOP)

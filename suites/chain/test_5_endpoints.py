@@ -4,7 +4,6 @@ from fixtures.claims import Link, claim
 from fixtures.conditions import endpoints
 from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
-from fixtures.scenarios.crowd import CROWD, CROWD_SIZE
 from fixtures.workload import change, manifests
 from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
@@ -127,17 +126,3 @@ def test_unready_addresses_are_published_on_request(chain: Chain, make: Make, ev
     pod = make(chain, manifests.unready_pod("unready", chain.client_image))
     eventually(chain.objects, endpoints.lists("early", pod), within=deadlines.PODS_READY)
     eventually(chain.objects, endpoints.listed_unready("late", pod.uid), within=deadlines.ENDPOINTS)
-
-
-@claim(
-    "CHAIN-ENDPOINTS-110",
-    link=Link.ENDPOINTS,
-    spec=SLICES + "#distribution-of-endpointslices",
-    after=[Link.PODS],
-    needs=["kind", "room"],
-    level="full",
-)
-def test_many_endpoints_are_split_without_loss(crowd: Chain, eventually: Eventually) -> None:
-    """More than 100 endpoints MUST be listed each once, over several EndpointSlices of at most 100 endpoints."""
-    split = endpoints.split_without_loss(CROWD, {"app": CROWD}, CONTAINER_PORT, CROWD_SIZE, at_most=100)
-    eventually(crowd.objects, split, within=deadlines.CROWD)
