@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,9 +139,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
 
 def _finish(config: pytest.Config, exitstatus: int) -> int:
     """Write, publish and say what the run found; return its exit code."""
-    if exitstatus == ExitCode.USAGE:
-        return exitstatus
     run, recorder, trouble = config.stash[RUN_KEY], config.stash[RECORDER_KEY], config.stash.get(TROUBLE_KEY, None)
+    if exitstatus == ExitCode.USAGE and not trouble:
+        # pytest has said what is wrong with the command line; there was no run.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        return exitstatus
     listed = run.folder / COLLECTED
     collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
     records = redact.tree(verdict.complete(collected, recorder.records))
@@ -173,7 +176,7 @@ def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds
     """Write the results into the run's folder."""
     run, progress, settings = config.stash[RUN_KEY], config.stash[PROGRESS_KEY], config.stash[SETTINGS_KEY]
     report = None
-    if settings.html and (run.folder / "allure-results").is_dir():
+    if settings.html and any((run.folder / "allure-results").glob("*-result.json")):
         try:
             with progress.step("HTML report") as step:
                 labels.write_lost(records, run.folder / "allure-results")
