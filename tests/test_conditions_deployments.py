@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from fixtures.conditions import deployments as on
+from fixtures.conditions.objects import has
 from fixtures.conditions.resource import Resource, Snapshot
 from fixtures.conditions.verdict import Condition
 from fixtures.workload.manifests import LABELS, WEB
@@ -24,7 +25,7 @@ Change = Callable[[list[Resource]], list[Resource]]
 REVISION = {"deployment.kubernetes.io/revision": "1"}
 ALL: dict[str, Condition[Snapshot]] = {
     "observed": on.observed(WEB),
-    "has": on.has(WEB, {"spec.replicas": 2}),
+    "has": has("Deployment", WEB, {"spec.replicas": 2}),
     "at_revision": on.at_revision(WEB, 1),
     "counts": on.counts(WEB, 2),
     "owned_and_asking": on.owned_and_asking(WEB, 2),

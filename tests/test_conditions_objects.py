@@ -137,16 +137,6 @@ STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
             changed(UNREADY, "status.conditions", []),
         ],
     ),
-    "runs_on": (
-        starting.runs_on(NAME, UID),
-        POD,
-        [
-            changed(POD, "metadata.uid", "new"),
-            changed(POD, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z"),
-            changed(POD, "status.phase", "Failed"),
-            RESTARTED,
-        ],
-    ),
 }
 
 

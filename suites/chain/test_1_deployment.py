@@ -66,7 +66,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.revisionHistoryLimit": 10,
         "spec.progressDeadlineSeconds": 600,
     }
-    eventually(chain.objects, deployments.has(WEB, wanted), within=deadlines.CONTROLLER)
+    eventually(chain.objects, has("Deployment", WEB, wanted), within=deadlines.CONTROLLER)
 
 
 @claim("CHAIN-DEPLOYMENT-060", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#checking-rollout-history-of-a-deployment")
