@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from fixtures.command import check, run
@@ -46,21 +47,34 @@ def tools(component: str, version: str, store: Store, progress: Progress, *, lin
     inputs = key(module / "go.mod", module / "go.sum", linker_flags)
 
     def build(folder: Path) -> None:
-        go = toolchain(store, progress)
-        with progress.step(f"building {component} {version} from its Go modules"):
-            # With more than one package, go writes to a folder only if it ends with a slash.
-            command = [go, "build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
-            plain = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-            check(
-                command,
-                timeout=BUILD_SECONDS,
-                cwd=module,
-                env=plain,
-                code=ExitCode.IMAGES,
-                doing=f"building {component}",
-            )
+        # With more than one package, go writes to a folder only if it ends with a slash.
+        words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
+        _go(words, f"{component} {version}", module, store, progress)
 
     return store.artifact(f"{component}-{version}", inputs, build, needs_gib=12 if component == "kubernetes" else 3)
+
+
+def compiled_tests(
+    component: str, version: str, package: str, store: Store, progress: Progress, *, linker_flags: str = ""
+) -> Path:
+    """Return the program of a package's tests, built if need be from the modules that a component's go.mod pins."""
+    module = pins.module(component, version)
+    inputs = key(module / "go.mod", module / "go.sum", linker_flags, package)
+    name = f"{package.rpartition('/')[2]}.test"
+
+    def build(folder: Path) -> None:
+        words = ["test", "-c", "-trimpath", "-ldflags", linker_flags, "-o", folder / name, package]
+        _go(words, f"{name} {version}", module, store, progress)
+
+    return store.artifact(f"{name}-{version}", inputs, build, needs_gib=6) / name
+
+
+def _go(words: Sequence[str | Path], what: str, module: Path, store: Store, progress: Progress) -> None:
+    """Run a go command that builds something in the folder of a go.mod."""
+    go = toolchain(store, progress)
+    with progress.step(f"building {what} from its Go modules"):
+        plain = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+        check([go, *words], timeout=BUILD_SECONDS, cwd=module, env=plain, code=ExitCode.IMAGES, doing=f"building {what}")
 
 
 def source(component: str, version: str, path: str, store: Store, progress: Progress) -> Path:

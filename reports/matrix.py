@@ -8,10 +8,11 @@ from statistics import median
 from typing import Any
 
 from fixtures.claims import Link
-from fixtures.faults.judgement import Judgement
+from fixtures.faults.judgement import Comparison, Judgement
 
 COLOURS = {"passed": "#9fd6a3", "failed": "#d64545", "blocked": "#f2c94c", "broken": "#9b6bd6", "skipped": "#dddddd"}
-CELL, LEFT, TOP, RIGHT = 14, 250, 150, 330
+GOOD, BAD, NEITHER = "#2e7d32", "#b00020", "#777777"
+CELL, LEFT, TOP, RIGHT, PEER = 14, 250, 150, 330, 250
 
 
 def document(judgements: Sequence[Judgement], line: str) -> dict[str, Any]:
@@ -28,9 +29,14 @@ def claims_of(judgements: Sequence[Judgement]) -> list[str]:
 
 
 def svg(judgements: Sequence[Judgement]) -> str:
-    """Return the matrix: a row for each fault, a column for each claim, and what was found at the end of the row."""
+    """Return the matrix: a row for each fault, a column for each claim, and what was found at the end of the row.
+
+    What a peer found, if there was one, is a column at the right.
+    """
     claims = claims_of(judgements)
-    width, height = LEFT + CELL * len(claims) + RIGHT, TOP + CELL * len(judgements) + 40
+    end = LEFT + CELL * len(claims)
+    width = end + RIGHT + (PEER if any(judgement.peer for judgement in judgements) else 0)
+    height = TOP + CELL * len(judgements) + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
@@ -47,12 +53,23 @@ def svg(judgements: Sequence[Judgement]) -> str:
                 place = f'x="{LEFT + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}"'
                 parts.append(f'<rect {place} fill="{colour}"><title>{escape(claim)}</title></rect>')
         said = f"{judgement.result} at {judgement.first_broken_link or '-'}, {sum(judgement.seconds.values()):.0f} s"
-        colour = "#2e7d32" if judgement.good else "#b00020"
-        x = LEFT + CELL * len(claims) + 8
-        parts.append(f'<text x="{x}" y="{y + CELL - 3}" fill="{colour}">{escape(said)}</text>')
+        colour = GOOD if judgement.good else BAD
+        parts.append(f'<text x="{end + 8}" y="{y + CELL - 3}" fill="{colour}">{escape(said)}</text>')
+        if judgement.peer:
+            told, colour = of_peer(judgement.peer, broken=judgement.expected is not None)
+            parts.append(f'<text x="{end + RIGHT}" y="{y + CELL - 3}" fill="{colour}">{escape(told)}</text>')
     legend = LEFT
     for outcome, colour in COLOURS.items():
         parts.append(f'<rect x="{legend}" y="{height - 22}" width="12" height="12" fill="{colour}"/>')
         parts.append(f'<text x="{legend + 16}" y="{height - 12}">{outcome}</text>')
         legend += 80
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def of_peer(found: Comparison, *, broken: bool) -> tuple[str, str]:
+    """Return what a peer found, and the colour of that: to notice is right if something is broken, and only then."""
+    if not found.reached:
+        return "upstream: not reached", NEITHER
+    late = found.count("timeout")
+    told = f"upstream: {found.noticing} of {len(found.outcomes)} noticed{f', {late} by timeout' if late else ''}"
+    return told, GOOD if bool(found.noticing) == broken else BAD

@@ -1,0 +1,244 @@
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fixtures.claims import Link
+from fixtures.errors import ExitCode, HarnessError, SetupError
+from fixtures.faults import catalogue, peer, peering
+from fixtures.faults.admission import Mutation
+from fixtures.faults.fault import Fault
+from fixtures.faults.judgement import Comparison, Judgement, PeerOutcome, judge, verdict_line
+from fixtures.faults.means import Frozen, Rule
+from fixtures.faults.peer import OURS_ALONE, TESTS, Peer, outcome_of
+from fixtures.workload.manifests import CONTAINER_PORT, WEB
+from images import pins, upstream
+from reports import coverage, matrix
+from tests.fakes import FakeClock
+
+NAME = "[sig-apps] Deployment should roll [Conformance]"
+BROKEN = Fault("broken", "node", "Pods do not start", Link.PODS, Frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
+HARMLESS = Fault("harmless", "harmless", "nothing", None, Frozen("x"))
+WHOLE: dict[str, object] = {"firstBrokenLink": None, "holds": True, "exitCode": 0, "verdict": "said", "claims": []}
+
+
+def report(*cases: tuple[str, str]) -> str:
+    inside = "".join(f'<testcase name="{name}" classname="e2e" status="{status}" time="0"></testcase>' for name, status in cases)
+    return f'<?xml version="1.0" encoding="UTF-8"?><testsuites><testsuite name="e2e">{inside}</testsuite></testsuites>'
+
+
+def of(status: str) -> str:
+    other = ("[It] [sig-apps] Deployment should roll [Conformance]ly [sig-apps]", "passed")
+    return report(("[SynchronizedBeforeSuite]", "passed"), other, (f"[It] {NAME} [sig-apps, Conformance]", status))
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("passed", "passed"),
+        ("failed", "failed"),
+        ("panicked", "failed"),
+        ("aborted", "failed"),
+        ("never heard of", "failed"),
+        ("timedout", "timeout"),
+        ("interrupted", "timeout"),
+        ("skipped", "skipped"),
+        ("pending", "skipped"),
+    ],
+)
+def test_outcome_is_what_the_report_says_of_the_test(status: str, outcome: str) -> None:
+    assert outcome_of(of(status), NAME) == outcome
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("failed", "failed"), ("timedout", "timeout")])
+def test_set_up_that_does_not_succeed_is_no_skipped_test(status: str, outcome: str) -> None:
+    before = ("[SynchronizedBeforeSuite]", status)
+    assert outcome_of(report(before), NAME) == outcome
+    assert outcome_of(report(before, (f"[It] {NAME} [sig-apps]", "skipped")), NAME) == outcome
+
+
+def test_what_fails_after_a_test_is_not_laid_to_it() -> None:
+    assert (
+        outcome_of(report((f"[It] {NAME} [x]", "passed"), ("[ReportAfterSuite] Invariant Metrics", "failed")), NAME) == "passed"
+    )
+
+
+def test_test_that_was_not_run_is_trouble_of_the_harness() -> None:
+    with pytest.raises(HarnessError, match="0 tests are named"):
+        outcome_of(report((f"[It] {NAME}ly [a]", "passed"), ("[SynchronizedBeforeSuite]", "passed")), NAME)
+    twice = (f"[It] {NAME} [a]", "passed")
+    with pytest.raises(HarnessError, match="2 tests are named"):
+        outcome_of(report(twice, twice), NAME)
+
+
+def program(folder: Path, script: str) -> Peer:
+    """Return a peer of two tests, whose program is a shell script that knows $report and the $focus."""
+    path = folder / "e2e.test"
+    head = "#!/bin/sh\nfor word; do case $word in *junit-report=*) report=${word#*=};; *focus=*) focus=${word#*=};; esac; done\n"
+    path.write_text(head + script)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    tests = {"One, two": "[sig-a] One two [Conformance]", "Three": "[sig-a] Three [Conformance]"}
+    return Peer(path, folder / "kubeconfig", folder / "kubectl", tests)
+
+
+ONE = report(("[It] [sig-a] One two [Conformance] [x]", "passed"), ("[It] [sig-a] Three [Conformance] [x]", "failed"))
+
+
+def test_each_test_has_its_outcome_and_only_what_did_not_pass_its_log(tmp_path: Path) -> None:
+    (tmp_path / "given.xml").write_text(ONE)
+    made = program(tmp_path, f'echo "token: abcdefghijklmnop"; echo "$focus"; cp {tmp_path}/given.xml "$report"; exit 1\n')
+    assert made.run(tmp_path / "out") == {"One, two": "passed", "Three": "failed"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Three.txt"]
+    log = (tmp_path / "out" / "Three.txt").read_text()
+    assert "Three" in log
+    assert "abcdefghijklmnop" not in log
+
+
+def test_program_that_does_not_end_is_given_up_and_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer, "LIMIT", 0.1)
+    monkeypatch.setattr(peer, "END_SECONDS", 0.2)
+    made = program(tmp_path, 'echo "<testsuites" > "$report"; exec sleep 60\n')
+    assert set(made.run(tmp_path / "out").values()) == {"timeout"}
+    assert "took more than" in (tmp_path / "out" / "Three.txt").read_text()
+
+
+def test_program_that_leaves_no_report_is_trouble_of_the_harness(tmp_path: Path) -> None:
+    made = program(tmp_path, "echo no such flag >&2; exit 2\n")
+    with pytest.raises(HarnessError, match=r"no report \(status 2\): no such flag"):
+        made.run(tmp_path / "out")
+
+
+def test_command_is_for_one_test_and_bounded(tmp_path: Path) -> None:
+    words = program(tmp_path, "").command("One, two", tmp_path / "r.xml")
+    assert r"--ginkgo.focus=\[sig\-a\]\ One\ two\ \[Conformance\]$" in words
+    assert f"--ginkgo.timeout={peer.LIMIT}s" in words
+    assert f"--kubeconfig={tmp_path / 'kubeconfig'}" in words
+
+
+def test_fault_that_is_aimed_at_this_suite_alone_is_not_held_against_upstream(tmp_path: Path) -> None:
+    made = program(tmp_path, "exit 2\n")
+    assert made.under("page-wrong", tmp_path / "out", FakeClock()) == Comparison()
+    with pytest.raises(HarnessError):
+        made.under("scheduler-stopped", tmp_path / "out", FakeClock())
+
+
+def test_what_is_aimed_at_this_suite_alone_is_listed() -> None:
+    def aimed(fault: Fault) -> bool:
+        made = fault.injection
+        if isinstance(made, Mutation):
+            return f"'{WEB}'" in made.condition or "'nginx'" in made.condition
+        return isinstance(made, Rule) and f"--dport {CONTAINER_PORT}" in made.rule
+
+    assert {fault.id for fault in catalogue.ALL} >= OURS_ALONE
+    assert {fault.id for fault in catalogue.ALL if aimed(fault)} - OURS_ALONE == set()
+
+
+def test_tests_are_of_those_that_are_closest_to_the_chain() -> None:
+    rows = [row.name for row in coverage.load().upstream]
+    assert [test for test in TESTS if test not in rows] == []
+    assert len(set(TESTS)) == len(TESTS)
+
+
+def judged(fault: Fault, *found: PeerOutcome, reached: bool = True) -> Judgement:
+    failed = {"id": "CHAIN-PODS-010", "outcome": "failed", "message": "PodScheduled is False"}
+    broken = {"firstBrokenLink": "PODS", "holds": False, "exitCode": 1, "verdict": "said", "claims": [failed]}
+    seen = Comparison(dict(zip("abcd", found, strict=False)), 7.0) if reached else Comparison()
+    return judge(fault, WHOLE if fault.at is None else broken, {"verdict": 12.0}, seen)
+
+
+def test_end_line_says_what_upstream_noticed_and_what_it_only_waited_for() -> None:
+    good, line = verdict_line(
+        [
+            judged(BROKEN, "passed", "passed"),
+            judged(BROKEN, "failed", "timeout"),
+            judged(BROKEN, "passed", "timeout"),
+            judged(BROKEN, "passed", "skipped"),
+            judged(BROKEN, reached=False),
+            judged(HARMLESS, "passed", "failed"),
+            judged(HARMLESS, "passed", "timeout"),
+            judged(HARMLESS, "passed"),
+        ],
+        8,
+    )
+    assert good
+    assert line.endswith(
+        "; upstream noticed 2 of 4 faults (1 by timeouts alone, 1 do not reach it), "
+        "2 false alarms on harmless (1 by timeouts alone)"
+    )
+
+
+def test_what_upstream_found_decides_nothing_and_is_not_told_if_it_was_not_asked() -> None:
+    alone = judge(HARMLESS, WHOLE, {})
+    assert "upstream" not in verdict_line([alone], 1)[1]
+    assert alone.as_json()["peer"] is None
+    assert judged(HARMLESS, "failed").result == "green"
+    assert "upstream noticed 1 of 1 faults, 0 false alarms on harmless" in verdict_line([judged(BROKEN, "failed")], 1)[1]
+
+
+def test_document_holds_every_outcome_of_upstream() -> None:
+    (fault,) = matrix.document([judged(BROKEN, "passed", "timeout")], "line")["faults"]
+    assert fault["peer"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0}
+    assert fault["seconds"] == {"verdict": 12.0}
+
+
+def test_picture_has_a_column_for_upstream() -> None:
+    assert matrix.of_peer(Comparison({"a": "failed", "b": "timeout", "c": "passed"}), broken=True) == (
+        "upstream: 2 of 3 noticed, 1 by timeout",
+        matrix.GOOD,
+    )
+    assert matrix.of_peer(Comparison({"a": "passed"}), broken=True) == ("upstream: 0 of 1 noticed", matrix.BAD)
+    assert matrix.of_peer(Comparison({"a": "failed"}), broken=False)[1] == matrix.BAD
+    assert matrix.of_peer(Comparison({"a": "passed"}), broken=False)[1] == matrix.GOOD
+    assert matrix.of_peer(Comparison(), broken=True) == ("upstream: not reached", matrix.NEITHER)
+    assert "upstream: 1 of 2 noticed" in matrix.svg([judged(BROKEN, "failed", "passed")])
+    assert "upstream" not in matrix.svg([judge(HARMLESS, WHOLE, {})])
+
+
+def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
+    there, asked = tmp_path / "there", tmp_path / "asked"
+    there.write_text("host.example/pause:1\n")
+    ctr = tmp_path / "ctr"
+    ctr.write_text(
+        f'#!/bin/sh\ncase "$4" in list) grep -x "${{6#name==}}" {there};; tag) echo "$5 $6" >> {asked}; test "$6" != bad;; esac\n'
+    )
+    ctr.chmod(0o755)
+    shell = shutil.which("sh") or "sh"
+
+    def status(*names: str) -> int:
+        script = peering.as_names("docker.io/kubechain/agnhost:1", names)
+        return subprocess.run([shell, "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False).returncode
+
+    assert status("host.example/pause:1", "host.example/agnhost:2") == 0
+    assert asked.read_text() == "docker.io/kubechain/agnhost:1 host.example/agnhost:2\n"
+    assert status("bad", "host.example/agnhost:3") != 0
+
+
+def test_full_names_are_those_of_the_program() -> None:
+    listed = [{"testname": "A", "codename": "[sig] a"}, {"testname": "B", "codename": "[sig] b"}]
+    assert peering.full_names(listed, ["B"]) == {"B": "[sig] b"}
+    with pytest.raises(HarnessError, match="no tests of these names: C"):
+        peering.full_names(listed, ["A", "C"])
+
+
+def test_agnhost_stands_in_for_images_by_the_last_part_of_their_names() -> None:
+    listed = ["host.example/e2e/agnhost:2.1", "host.example/nginx:1", "host.example/nginx/other:1", "host.example/pause:3"]
+    assert upstream.stood_in(listed) == ["host.example/e2e/agnhost:2.1", "host.example/nginx:1"]
+
+
+def test_tests_are_pinned_for_the_default_version_and_nothing_else_is_taken_for_them() -> None:
+    assert upstream.version_of("") == pins.load().default
+    unpinned = sorted(set(pins.load().kubernetes) - set(upstream.pinned()))
+    for version in unpinned:
+        with pytest.raises(SetupError, match=f"no tests of Kubernetes {version}") as caught:
+            upstream.version_of(version)
+        assert caught.value.code == ExitCode.USAGE
+
+
+def test_pinned_tests_are_of_the_version_of_their_folder() -> None:
+    for version in upstream.pinned():
+        module = pins.module(upstream.COMPONENT, version)
+        assert f"k8s.io/kubernetes v{version}" in (module / "go.mod").read_text()
+        assert f"k8s.io/kubernetes v{version} h1:" in (module / "go.sum").read_text()
