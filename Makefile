@@ -22,6 +22,11 @@ N ?=
 CLAIMS ?=
 FAULTS ?=
 SHORT ?=
+FROM ?=
+TO ?=
+DRAIN ?=
+SNAPSHOT ?=
+PEER ?=
 FORMAT ?=
 PORT ?=
 IMAGES_TOO ?=
@@ -41,23 +46,27 @@ export E2E_DISRUPTIVE := $(DISRUPTIVE)
 export E2E_OUT := $(OUT)
 export E2E_FAULTS := $(FAULTS)
 export E2E_SHORT := $(SHORT)
+export E2E_TO := $(TO)
+export E2E_DRAIN := $(DRAIN)
+export E2E_SNAPSHOT := $(abspath $(SNAPSHOT))
+export E2E_PEER := $(PEER)
 
 # What is set, unless to 0.
 on = $(filter-out 0,$($(1)))
 
 # A kubeconfig is only ever used together with a context that was named.
 OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(call on,KEEP),--keep-cluster) \
-  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N) --dist loadfile) \
+  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N) --dist loadgroup) \
   $(if $(CLAIMS),-k "$(CLAIMS)")
 
 SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults test lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test lint list report clean env dev catalogue
 
 help: ## explain the targets and the variables
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '%s\n' '' 'Variables of make e2e:' \
 	  '  K8S=1.37.2            Kubernetes version of the cluster that is made' \
 	  '  IMAGES=auto           pull, build, or auto: pull if a registry answers, else build from source' \
@@ -69,6 +78,9 @@ help: ## explain the targets and the variables
 	  '  LEVEL=full            every claim, also those that take long (default: quick)' \
 	  '  DISRUPTIVE=1          with CONTEXT: allow claims that disturb nodes' \
 	  '  OUT=reports/out       where results are published' \
+	  'Variables of make faults:' \
+	  '  FAULTS=id,id          only these faults; SHORT=1: one of each kind' \
+	  '  PEER=upstream         also run the closest tests of upstream under each fault, to compare' \
 	  'Variables of make list, report and clean:' \
 	  '  FORMAT=text           of the list: text, json or markdown' \
 	  '  PORT=8000             of the report, else a free one; OUT as above' \
@@ -88,8 +100,20 @@ dev:
 e2e: env ## a cluster, nginx, every claim, one verdict and a report
 	@$(PYTHON) -m pytest suites/chain suites/lifecycle $(OPTIONS)
 
-faults: env ## the suite judged: faults in a cluster of its own, each must be found (FAULTS=ids, SHORT=1)
+faults: env ## the suite judged: faults in a cluster of its own, each must be found (FAULTS=ids, SHORT=1, PEER=upstream)
 	@E2E_LEVEL=full $(PYTHON) -m pytest suites/faults $(OPTIONS)
+
+upgrade: env ## a cluster of its own at FROM, upgraded to TO with kubeadm, asked and watched all the time (DRAIN=1)
+	@E2E_K8S=$(FROM) $(PYTHON) -m pytest suites/upgrade $(OPTIONS)
+
+upgrade-before: env ## phase 1 on CONTEXT: witnesses are made, the chain is checked, SNAPSHOT is written
+	@E2E_PHASE=before $(PYTHON) -m pytest suites/upgrade/test_1_before.py $(OPTIONS)
+
+upgrade-during: env ## phase 2, as long as it takes: ask all the time until every Node is upgraded, or Ctrl-C
+	@E2E_PHASE=during $(PYTHON) -m pytest suites/upgrade/test_2_during.py $(OPTIONS)
+
+upgrade-after: env ## phase 3: all is held against SNAPSHOT, then the whole chain is checked anew
+	@E2E_PHASE=after $(PYTHON) -m pytest suites/upgrade/test_3_after.py $(OPTIONS)
 
 test: dev ## the harness's own tests: no cluster, seconds
 	@$(PYTHON) -m pytest tests

@@ -11,5 +11,6 @@ pytest_plugins = [
     "fixtures.scenarios.outage",
     "fixtures.scenarios.rollout",
     "fixtures.faults.plugin",
+    "fixtures.upgrade.plugin",
     "reports.plugin",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +58,25 @@ def provide(client: Path, settings: Settings, node_image: str, progress: Progres
     return Images(*names, mode=chosen, kubernetes=pinned, ids=ids)
 
 
+def node_image(client: Path, settings: Settings, version: str, progress: Progress) -> str:
+    """Return the name of the node image of exactly that pinned version, which the engine then has.
+
+    Raises:
+        SetupError: the version is not known (USAGE), the image can be neither pulled nor built (IMAGES), or there is
+            no room for it (DISK).
+
+    """
+    pinning = pins.load()
+    pinned = pinning.find(version)
+    # The public image may be of another patch version, whose kubeadm does not upgrade to this one.
+    if not pinned.node.partition("@")[0].endswith(f":v{pinned.version}"):
+        pinned = replace(pinned, node="")
+    docker = Docker(client)
+    if _mode(settings, pinned, docker, progress) == "pulled":
+        return _pull_node(settings, pinned, "", docker, progress)
+    return _build_node(settings, pinning, pinned, "", docker, progress)
+
+
 def _mode(settings: Settings, pinned: Kubernetes, docker: Docker, progress: Progress) -> Mode:
     if settings.images == "build":
         return "built"
@@ -99,12 +118,17 @@ def _mirrored(settings: Settings, image: str) -> str:
 
 
 def _pull(settings: Settings, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress) -> tuple[str, str, str]:
-    node_name = node_image or _mirrored(settings, pinned.node)
-    _fetch(node_name, docker, progress)
+    node_name = _pull_node(settings, pinned, node_image, docker, progress)
     nginx, client = public_nginx(settings), public_client(settings)
     for image in (nginx, client):
         _fetch(image, docker, progress)
     return node_name, nginx, client
+
+
+def _pull_node(settings: Settings, pinned: Kubernetes, named: str, docker: Docker, progress: Progress) -> str:
+    name = named or _mirrored(settings, pinned.node)
+    _fetch(name, docker, progress)
+    return name
 
 
 def _fetch(image: str, docker: Docker, progress: Progress) -> None:
@@ -120,9 +144,8 @@ def _build(
     settings: Settings, pinning: Pins, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress
 ) -> tuple[str, str, str]:
     store = store_of(settings)
-    node_name = node_image or node.tag(pinned, pinning)
+    node_name = _build_node(settings, pinning, pinned, node_image, docker, progress)
     named = {
-        node_name: None if node_image else lambda: node.build(node_name, pinned, pinning, docker, store, progress),
         settings.nginx_image or workload.NGINX.tag: None
         if settings.nginx_image
         else lambda: workload.build(workload.NGINX, docker, store, progress),
@@ -132,8 +155,16 @@ def _build(
     }
     for name, make in named.items():
         _ensure(name, make, docker, store, progress)
-    first, second, third = named
-    return first, second, third
+    nginx, client = named
+    return node_name, nginx, client
+
+
+def _build_node(settings: Settings, pinning: Pins, pinned: Kubernetes, named: str, docker: Docker, progress: Progress) -> str:
+    store = store_of(settings)
+    name = named or node.tag(pinned, pinning)
+    make = None if named else lambda: node.build(name, pinned, pinning, docker, store, progress)
+    _ensure(name, make, docker, store, progress)
+    return name
 
 
 def _ensure(name: str, make: Callable[[], None] | None, docker: Docker, store: Store, progress: Progress) -> None:

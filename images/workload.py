@@ -41,7 +41,10 @@ NGINX = Workload(
     'mkdir -p "$1/tmp" "$1/run" "$1/var/log/nginx" "$1/var/lib/nginx" && chmod 1777 "$1/tmp" "$1/var/log/nginx" '
     '&& ln -sf /dev/stderr "$1/var/log/nginx/error.log" && rm -rf "$1/etc/nginx/modules-enabled"',
 )
-CLIENT = Workload("client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"')
+# Python is for the sampler of an upgrade, which asks on its own for as long as the API server is away.
+CLIENT = Workload(
+    "client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep", "python3"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
+)
 
 
 def build(workload: Workload, docker: Docker, store: Store, progress: Progress) -> None:

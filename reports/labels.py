@@ -38,7 +38,7 @@ def title(name: str, claim: Claim) -> str:
 
 def write_lost(records: Iterable[Record], results: Path) -> None:
     """Write an Allure result for each claim that has none, because its worker died before it was told."""
-    known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text())["labels"]}
+    known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text()).get("labels", [])}
     for record in records:
         if record["id"] in known:
             continue
@@ -60,7 +60,7 @@ def write_steps(records: Sequence[Record], results: Path) -> None:
     waits = {record["id"]: record["waits"] for record in records}
     for file in results.glob("*-result.json"):
         result = json.loads(file.read_text())
-        claim = next((each["value"] for each in result["labels"] if each["name"] == "claim"), "")
+        claim = next((each["value"] for each in result.get("labels", []) if each["name"] == "claim"), "")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
             file.write_text(json.dumps(result))

@@ -23,12 +23,15 @@ from fixtures.faults.plugin import JUDGEMENTS_KEY, WANTED_KEY
 from fixtures.given import CHAIN_KEY, MEASURED
 from fixtures.observe.clock import RealClock
 from fixtures.store import Store
-from reports import html, labels, matrix, publish, runjson, summary, verdict
+from fixtures.upgrade.plugin import PASSAGE_KEY
+from reports import html, labels, matrix, publish, runjson, summary, upgrade, upgrade_picture, verdict
 from reports.verdict import Record, Verdict
 
 COLLECTED = "collected.json"
 BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.BROKEN)
 RECORDER_KEY = pytest.StashKey["Recorder"]()
+# The picture of the upgrade, as SVG, once it was attached to a claim.
+PICTURE_KEY = pytest.StashKey[str]()
 
 
 @dataclass
@@ -112,6 +115,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     record = judge.recorded(report)
     chain = item.stash.get(CHAIN_KEY, None)
+    if record and PASSAGE_KEY in item.config.stash:
+        _show_picture(item.config, failed=record["outcome"] in BAD)
     if record and record["outcome"] in BAD and chain and RECORDER_KEY in item.config.stash:
         folder = item.config.stash[RUN_KEY].folder / "evidence"
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +126,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
         (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
     return report
+
+
+def _show_picture(config: pytest.Config, *, failed: bool) -> None:
+    """Attach the picture of the upgrade to the first claim about it, and to those that did not pass."""
+    if failed or PICTURE_KEY not in config.stash:
+        picture = config.stash.setdefault(PICTURE_KEY, redact.text(upgrade_picture.svg(config.stash[PASSAGE_KEY])))
+        allure.attach(picture, "the upgrade on one time axis", allure.attachment_type.SVG)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -154,6 +166,8 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
         found = replace(found, exit_code=trouble.code)
     elif config.stash.get(WANTED_KEY, 0):
         found = _judge_the_suite(config, found)
+    elif PASSAGE_KEY in config.stash:
+        found = _tell_the_upgrade(config, found)
     if run.folder.exists():
         _write(config, found, records, seconds)
         publish.publish(run.folder, config.stash[SETTINGS_KEY].out)
@@ -170,6 +184,15 @@ def _judge_the_suite(config: pytest.Config, found: Verdict) -> Verdict:
     (folder / "faults.json").write_text(json.dumps(redact.tree(matrix.document(judgements, line)), indent=2))
     (folder / "faults.svg").write_text(redact.text(matrix.svg(judgements)))
     return replace(found, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
+
+
+def _tell_the_upgrade(config: pytest.Config, found: Verdict) -> Verdict:
+    """Write what was seen of an upgrade; return the verdict with the line that tells of it."""
+    passage, folder = config.stash[PASSAGE_KEY], config.stash[RUN_KEY].folder
+    line = upgrade.line(passage, "chain holds" if found.holds else found.line)
+    (folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.document(passage, line)), indent=2))
+    (folder / "upgrade.svg").write_text(redact.text(upgrade_picture.svg(passage)))
+    return replace(found, line=line)
 
 
 def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds: float) -> None:

@@ -1,0 +1,145 @@
+"""What was seen of an upgrade: upgrade.json for programs, and the line for people. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from fixtures.upgrade.allowances import allowed
+from fixtures.upgrade.outages import Outage, away, outages
+from fixtures.upgrade.passing import KNOWN_SECONDS, longest_unknown
+from fixtures.upgrade.record import Allowance, Kind, Passage, Seen
+
+SCHEMA = 1
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the samples of one path come to: `away` for how long, give or take `error`; `gap` for how long it was unknown.
+
+    `allowed` is the allowance of all hops together; `within` is None where that cannot be told.
+    """
+
+    seen: Seen
+    outages: Sequence[Outage]
+    away: float
+    error: float
+    gap: float
+    allowed: Allowance
+    within: bool | None
+
+
+def figures(passage: Passage, seen: Seen) -> Figures:
+    """Return the figures of one path."""
+    each = allowed(seen.path.kind, passage.control_planes)
+    limit = Allowance(each.seconds * max(1, len(passage.hops) - 1), each.reason)
+    seconds, error = away(seen.tally)
+    gap = longest_unknown(seen, passage.began, passage.ended)
+    exceeded = bool(seen.tally.lost) and (not limit.seconds or seconds - error > limit.seconds)
+    within = False if exceeded else None if gap > KNOWN_SECONDS else True
+    return Figures(seen, outages(seen.tally), seconds, error, gap, limit, within)
+
+
+def document(passage: Passage, verdict_line: str) -> dict[str, Any]:
+    """Return the content of upgrade.json; `start`, `end` and `at` are seconds after `began`."""
+
+    def since(moment: float) -> float:
+        return round(moment - passage.began, 3)
+
+    def path(each: Figures) -> dict[str, Any]:
+        at, tally = each.seen.path, each.seen.tally
+        gone = [
+            {
+                "start": since(outage.start),
+                "end": since(outage.end),
+                "seconds": round(outage.seconds, 3),
+                "error": round(outage.error, 3),
+                "lost": outage.lost,
+                "errors": outage.errors,
+            }
+            for outage in each.outages
+        ]
+        return {
+            "name": at.name,
+            "kind": at.kind,
+            "what": at.what,
+            "from": at.place,
+            "connections": "kept" if at.reuse else "new",
+            "samples": len(tally.samples),
+            "up": tally.up,
+            "lost": len(tally.lost),
+            "unknown": tally.unknown,
+            "largestGap": round(each.gap, 3),
+            "outages": gone,
+            "away": {"seconds": round(each.away, 3), "error": round(each.error, 3)},
+            "allowed": {"seconds": each.allowed.seconds, "reason": each.allowed.reason},
+            "within": each.within,
+        }
+
+    return {
+        "schema": SCHEMA,
+        "verdict": verdict_line,
+        "hops": list(passage.hops),
+        "began": iso(passage.began),
+        "ended": iso(passage.ended),
+        "seconds": since(passage.ended),
+        "upgradedByThisRun": passage.asked,
+        "controlPlanes": passage.control_planes,
+        "paths": [path(figures(passage, seen)) for seen in passage.paths],
+        "marks": [{"at": since(mark.at), "kind": mark.kind, "what": mark.what} for mark in passage.marks],
+        "versions": [
+            {"at": since(each.at), "server": each.server, "kubelets": each.kubelets, "proxies": each.proxies}
+            for each in passage.versions
+        ],
+        "relists": passage.relists,
+        "lostWatches": passage.lost,
+        "warnings": list(passage.warnings),
+        "drained": list(passage.drained),
+    }
+
+
+def iso(moment: float) -> str:
+    """Return Unix seconds as a time of UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+
+
+def title(passage: Passage) -> str:
+    """Name an upgrade: "upgrade 1.36.3 -> 1.37.2"."""
+    return f"upgrade {' -> '.join(hop.removeprefix('v') for hop in passage.hops)}"
+
+
+def line(passage: Passage, chain: str) -> str:
+    """Return the line that a run ends with; `chain` says what became of the claims."""
+    found = [figures(passage, seen) for seen in passage.paths]
+    kinds = [_kind(kind, [each for each in found if each.seen.path.kind == kind]) for kind in KINDS]
+    return f"{title(passage)}: {'; '.join([chain, *kinds])}"
+
+
+def _kind(kind: Kind, paths: Sequence[Figures]) -> str:
+    if not paths:
+        return f"{kind} not asked"
+    lost, samples, unknown = (sum(counts) for counts in zip(*(_counts(each) for each in paths), strict=True))
+    # Of the same seconds, those that are less certain.
+    worst = max(paths, key=lambda each: (each.away, each.error))
+    if worst.allowed.seconds:
+        parts = [f"{kind} unreachable {duration(worst)}, allowed {worst.allowed.seconds:g} s"]
+    else:
+        parts = [f"{kind} {lost:,} of {samples:,} lost", *([f"on one path for {duration(worst)}"] if lost else [])]
+    gap = max(each.gap for each in paths)
+    parts += [f"{unknown:,} unknown"] if unknown else []
+    parts += [f"nothing known for {gap:.1f} s"] if gap > KNOWN_SECONDS else []
+    return ", ".join(parts)
+
+
+def _counts(each: Figures) -> tuple[int, int, int]:
+    return len(each.seen.tally.lost), len(each.seen.tally.samples), each.seen.tally.unknown
+
+
+def duration(each: Figures) -> str:
+    """Say for how long a path was away: "11.2 s (+-0.1)"; the bound is rounded up."""
+    # Unix seconds are exact to some hundred nanoseconds: what is above 0.1 by that alone is 0.1.
+    return f"{each.away:.1f} s (+-{math.ceil(round(each.error * 10, 4)) / 10:.1f})"

@@ -1,0 +1,26 @@
+"""Before an upgrade: the chain holds, and nothing is known that the next version would break."""
+
+from typing import Any
+
+from fixtures.claims import Link, claim
+from fixtures.upgrade.passing import too_old
+from fixtures.upgrade.story import Before, removed_by
+from fixtures.upgrade.versions import next_minor
+
+
+@claim("BEFORE-UPGRADE-010", link=Link.UPGRADE, spec="tasks/administer-cluster/cluster-upgrade/")
+def test_chain_holds_before(chain_before: dict[str, Any]) -> None:
+    """Before an upgrade the whole chain MUST hold."""
+    assert chain_before["holds"], chain_before["verdict"]
+
+
+@claim("BEFORE-NODES-010", link=Link.NODES, spec="tasks/administer-cluster/cluster-upgrade/")
+def test_kubelets_are_new_enough(before: Before) -> None:
+    """Before an upgrade every kubelet MUST be new enough for the API server of the next minor version."""
+    assert not too_old(before.baseline.nodes, next_minor(before.baseline.server))
+
+
+@claim("BEFORE-API-010", link=Link.API, spec="reference/using-api/deprecation-guide/")
+def test_nothing_asks_for_removed_apis(before: Before) -> None:
+    """Before an upgrade nothing on the cluster MUST still ask for an API that the next minor version removes."""
+    assert not removed_by(before.baseline.deprecated, next_minor(before.baseline.server))

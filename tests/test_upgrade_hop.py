@@ -1,0 +1,299 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures import settings
+from fixtures.cluster.kind import Cluster
+from fixtures.conditions.resource import Json, Resource
+from fixtures.errors import ExitCode, SetupError
+from fixtures.observe.wait import Waiter
+from fixtures.progress import Progress
+from fixtures.settings import Settings
+from fixtures.store import Store
+from fixtures.upgrade import hop
+from fixtures.upgrade.hop import Hop, hops, settled
+from images import pins, provide
+from images.docker import Docker
+from images.kit import ARCHIVE, PROGRAMS, kit
+from images.node import tag
+from images.pins import Kubernetes, Pins
+from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
+
+CONTROL_PLANE, WORKERS = "c-control-plane", ["c-worker", "c-worker2"]
+TO = "1.35.4"
+DRAIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf drain {} --ignore-daemonsets --delete-emptydir-data --timeout=180s"
+UNCORDON = "kubectl --kubeconfig=/etc/kubernetes/admin.conf uncordon {}"
+IGNORED = "--ignore-preflight-errors=SystemVerification"
+NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"]
+
+
+def pinning(*versions: str) -> Pins:
+    return Pins("1.37.2", "", "", "", {each: Kubernetes(each, "", "", "") for each in versions}, {})
+
+
+PINNED = pinning("1.37.2", "1.34.4", "1.36.3", "1.35.4")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [
+        ("1.34.4", "1.37.2", "1.34.4 1.35.4 1.36.3 1.37.2"),
+        ("1.34", "v1.35.4", "1.34.4 1.35.4"),
+        ("1.36.3", "", "1.36.3 1.37.2"),
+    ],
+)
+def test_no_minor_version_is_skipped(first: str, last: str, found: str) -> None:
+    assert [each.version for each in hops(first, last, PINNED)] == found.split()
+
+
+def test_of_several_patch_versions_the_newest_is_passed_through() -> None:
+    several = pinning("1.34.4", "1.35.10", "1.35.4", "1.36.1", "1.36.3")
+    assert [each.version for each in hops("1.34.4", "1.36.1", several)] == ["1.34.4", "1.35.10", "1.36.1"]
+    assert [each.version for each in hops("1.35.4", "1.35.10", several)] == ["1.35.4", "1.35.10"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "known", "why"),
+    [
+        ("1.33.1", "1.37.2", PINNED, "FROM=1.33.1: unknown version; pinned are 1.37.2, "),
+        ("1.34.4", "1.38.0", PINNED, "TO=1.38.0: unknown version; pinned are 1.37.2, "),
+        ("1.35.4", "1.35.4", PINNED, "FROM=1.35.4 TO=1.35.4: the same version"),
+        ("1.36.3", "1.35.4", PINNED, "FROM=1.36.3 TO=1.35.4: a downgrade"),
+        ("1.35.10", "1.35.4", pinning("1.35.4", "1.35.10"), "FROM=1.35.10 TO=1.35.4: a downgrade"),
+        ("1.34.4", "1.37.2", pinning("1.34.4", "1.36.3", "1.37.2"), "FROM=1.34.4 TO=1.37.2: 1.35 not pinned"),
+    ],
+)
+def test_what_is_no_upgrade_is_a_usage_error(first: str, last: str, known: Pins, why: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        hops(first, last, known)
+    assert str(caught.value).startswith(why)
+    assert "\n" not in str(caught.value)
+    assert caught.value.code == ExitCode.USAGE
+
+
+class Log:
+    """What was done, in order: commands as a docker client got them, and marks."""
+
+    def __init__(self, folder: Path, answers: str = "") -> None:
+        self.file, self.client = folder / "log", folder / "docker"
+        self.file.touch()
+        # What is cut off is the folder of the test.
+        self.client.write_text(f'#!/bin/sh\necho "$*" | sed "s|{folder}/||g" >> {self.file}\ncase "$*" in\n{answers}\nesac\n')
+        self.client.chmod(0o755)
+
+    def add(self, text: str) -> None:
+        """Add a line."""
+        with self.file.open("a") as file:
+            file.write(f"{text}\n")
+
+    @property
+    def lines(self) -> list[str]:
+        """All that was done."""
+        return self.file.read_text().splitlines()
+
+
+def rolled_out(version: str = TO) -> list[Resource]:
+    """Return the system as it is to be in the end."""
+    template: Json = {"spec": {"containers": [{"image": f"example.org/kube-proxy:v{version}"}]}}
+    daemons = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
+    replicas = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 2)
+    return [
+        *(thing("Node", name, status={"conditions": conditions(Ready="True")}) for name in (CONTROL_PLANE, *WORKERS)),
+        thing("Pod", "etcd", status={"conditions": conditions(Ready="True")}),
+        thing("Pod", "job", status={"phase": "Succeeded", "conditions": conditions(Ready="False")}),
+        thing("DaemonSet", "kube-proxy", generation=2, spec={"template": template}, status=daemons),
+        thing("Deployment", "coredns", generation=5, spec={"replicas": 2}, status={"observedGeneration": 5, **replicas}),
+    ]
+
+
+class World:
+    """A cluster that does what it is told: its API tells of the log what must be true by then."""
+
+    def __init__(self, folder: Path, answers: str = "", **options: Any) -> None:
+        names = "\n".join([CONTROL_PLANE, *WORKERS])
+        self.log = Log(folder, f"ps*) printf '{names}';;\n{answers}")
+        self.stuck = ""
+        (folder / ARCHIVE).touch()
+        cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), self.log.client)
+        waiter, progress = Waiter(FakeClock()), Progress()
+        mark: Callable[[str], None] = lambda what: self.log.add(f"# {what}")  # noqa: E731
+        self.hop = Hop(cluster, FakeApi(self.answer), waiter, progress, mark, TO, folder, **options)
+
+    def answer(self, _method: str, path: str, _body: Any) -> str:
+        """Answer for the API server."""
+        if path == "/version":
+            new = self.stuck != "API" and any(" apply " in line for line in self.log.lines)
+            return json.dumps({"gitVersion": f"v{TO}" if new else "v1.34.4"})
+        name = path.rpartition("/")[2]
+        if name in (CONTROL_PLANE, *WORKERS):
+            self.log.add(f"? {name}")
+            new = f"exec {name} systemctl restart kubelet" in self.log.lines and name != self.stuck
+            status = {"nodeInfo": {"kubeletVersion": f"v{TO}" if new else "v1.34.4"}, "conditions": conditions(Ready="True")}
+            return json.dumps(thing("Node", name, status=status).body)
+        items = [each.body for each in rolled_out() if each.kind.lower() + "s" == name]
+        if name == "nodes":
+            self.log.add("? settled")
+        return json.dumps({"items": items, "metadata": {"resourceVersion": "1"}})
+
+
+def replaced(node: str, program: str) -> list[str]:
+    path = f"/usr/bin/{program}"
+    return [f"cp {program} {node}:{path}.new", f"exec {node} sh -c chmod 755 {path}.new && mv {path}.new {path}"]
+
+
+def kubelet(node: str) -> list[str]:
+    return [*replaced(node, "kubelet"), f"exec {node} systemctl restart kubelet", f"# kubelet of {node} restarted"]
+
+
+def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
+    """Return all that a hop does after the images are there, in order."""
+    steps = [
+        *replaced(CONTROL_PLANE, "kubeadm"),
+        f"# kubeadm upgrade apply v{TO}",
+        f"exec {CONTROL_PLANE} kubeadm upgrade apply v{TO} --yes {IGNORED}",
+        "# control plane upgraded",
+        *replaced(CONTROL_PLANE, "kubectl"),
+        *([] if CONTROL_PLANE in leave else kubelet(CONTROL_PLANE)),
+        f"? {CONTROL_PLANE}",
+        "? settled",
+    ]
+    for node in WORKERS:
+        emptied = [f"# draining {node}", f"exec {CONTROL_PLANE} {DRAIN.format(node)}", f"# drained {node}"]
+        steps += emptied if drain else []
+        steps += [*replaced(node, "kubeadm"), f"exec {node} kubeadm upgrade node {IGNORED}"]
+        steps += [*([] if node in leave else kubelet(node)), f"? {node}"]
+        steps += [f"exec {CONTROL_PLANE} {UNCORDON.format(node)}", f"# uncordoned {node}"] if drain else []
+    return [*steps, "? settled"]
+
+
+@pytest.mark.parametrize("drain", [False, True])
+@pytest.mark.parametrize("leave", [(), ("c-worker2",), (CONTROL_PLANE, "c-worker")])
+def test_hop_goes_step_by_step(tmp_path: Path, leave: tuple[str, ...], *, drain: bool) -> None:
+    world = World(tmp_path, drain=drain, leave=frozenset(leave))
+    world.hop.run()
+    lines = [line for line in world.log.lines if not line.startswith("ps ")]
+    imports = {line for line in lines[:3] if "images import --label=io.cri-containerd.pinned=pinned --digests -" in line}
+    assert {line.split()[2] for line in imports} == {CONTROL_PLANE, *WORKERS}
+    assert lines[3:] == whole_hop(drain=drain, leave=leave)
+
+
+@pytest.mark.parametrize(
+    ("stuck", "why"),
+    [("c-worker", "not c-worker ready: c-worker: kubelet v1.34.4"), ("API", "not settled: the API server is of v1.34.4")],
+)
+def test_what_stays_old_ends_the_hop_where_it_is(tmp_path: Path, stuck: str, why: str) -> None:
+    world = World(tmp_path, drain=True)
+    world.stuck = stuck
+    with pytest.raises(SetupError, match=f"^the upgrade to {TO} stopped: {why}") as caught:
+        world.hop.run()
+    assert caught.value.code == ExitCode.CLUSTER
+    assert not [line for line in world.log.lines if "uncordon" in line or "c-worker2 kubeadm" in line]
+
+
+@pytest.mark.parametrize("fails", ["upgrade apply", "upgrade node", "drain"])
+def test_step_that_fails_is_the_last(tmp_path: Path, fails: str) -> None:
+    world = World(tmp_path, f'*"{fails}"*) echo "no such luck" >&2; exit 1;;', drain=True)
+    with pytest.raises(SetupError, match="no such luck") as caught:
+        world.hop.run()
+    assert caught.value.code == ExitCode.CLUSTER
+    assert fails in world.log.lines[-1]
+
+
+def test_all_kits_are_there_before_the_first_hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, path = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
+
+    def image(_client: Path, _settings: Settings, version: str, _progress: Progress) -> str:
+        return f"node:{version}"
+
+    def kit_of(name: str, *_: object) -> Path:
+        log.add(f"kit of {name}")
+        return Path(f"kit of {name}")
+
+    def run(this: Hop) -> None:
+        log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}, leaving {sorted(this.leave)}")
+
+    def api(*_: object) -> FakeApi:
+        made = FakeApi(no_answer)
+        monkeypatch.setattr(made, "close", lambda: log.add("closed"))
+        return made
+
+    monkeypatch.setattr(provide, "node_image", image)
+    monkeypatch.setattr(hop, "kit", kit_of)
+    monkeypatch.setattr(hop, "Api", api)
+    monkeypatch.setattr(Hop, "run", run)
+    cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
+    given = (cluster, path, settings.load(), Store(tmp_path), log.add, Progress())
+    assert hop.travel(*given, drain=True, leave=frozenset({"c-worker"})) == tuple(WORKERS)
+    kits = ["kit of node:1.35.4", "kit of node:1.36.3"]
+    steps = [f"hop to {each[-6:]} with {each}, drained, leaving ['c-worker']" for each in kits]
+    assert [line for line in log.lines if not line.startswith("ps ")] == [*kits, *steps, "closed"]
+    assert hop.travel(*given) == ()
+
+
+PROXY, COREDNS = 5, 6
+
+
+@pytest.mark.parametrize(
+    ("number", "path", "value", "why"),
+    [
+        (1, "status.conditions", conditions(Ready="Unknown"), "not ready: c-worker"),
+        (3, "status.conditions", conditions(Ready="False"), "not ready: etcd"),
+        (PROXY, "metadata.generation", 3, "not rolled out: kube-proxy"),
+        (PROXY, "status.updatedNumberScheduled", 2, "not rolled out: kube-proxy"),
+        (PROXY, "status.numberAvailable", 2, "not rolled out: kube-proxy"),
+        (PROXY, "spec.template.spec.containers.0.image", "x/kube-proxy:v1.34.4", "kube-proxy is ['x/kube-proxy:v1.34.4']"),
+        (PROXY, "metadata.name", "routes", "kube-proxy is not there"),
+        (COREDNS, "status.updatedReplicas", 1, "not rolled out: coredns"),
+        (COREDNS, "status.availableReplicas", 1, "not rolled out: coredns"),
+        (COREDNS, "status.replicas", 3, "not rolled out: coredns"),
+        (COREDNS, "metadata.generation", 6, "not rolled out: coredns"),
+    ],
+)
+def test_upgrade_is_not_done_before_all_is_rolled_out(number: int, path: str, value: Any, why: str) -> None:
+    objects = rolled_out()
+    assert settled(objects, TO).met
+    objects[number] = changed(objects[number], path, value)
+    assert (settled(objects, TO).met, settled(objects, TO).why) == (False, why)
+
+
+@pytest.mark.parametrize(("public", "pulled"), [("x/node:v1.37.0@sha256:1", False), ("x/node:v1.37.2@sha256:1", True)])
+def test_node_image_is_of_exactly_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: str, *, pulled: bool
+) -> None:
+    real = pins.load()
+    pinned = replace(real.find("1.37.2"), node=public)
+    monkeypatch.setattr(pins, "load", lambda: replace(real, kubernetes={"1.37.2": pinned}))
+    log = Log(tmp_path, "image*inspect*) echo sha256:1;;")
+    found = provide.node_image(log.client, settings.load(), "1.37.2", Progress())
+    assert found == (public if pulled else tag(pinned, real))
+
+
+def kit_log(folder: Path, identity: str = "sha256:1") -> Log:
+    """Return a docker whose containers hold a kubeadm that asks for NAMES."""
+    asked = f"*version*--output=short*) echo v1.35.4;;\n*list*-version*v1.35.4) echo {' '.join(NAMES)}; echo W offline >&2;;"
+    return Log(folder, f'image*inspect*) echo {identity};;\nrun*) echo box;;\n{asked}\ncp*) touch "$3";;')
+
+
+def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None:
+    log, store = kit_log(tmp_path), Store(tmp_path / "store")
+    folder = kit("node:1", Docker(log.client), store, Progress())
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, ARCHIVE])
+    (export,) = [line for line in log.lines if " export " in line]
+    assert export.split() == ["exec", "box", "ctr", "--namespace=k8s.io", "images", "export", "/kind/images.tar", *NAMES]
+    assert log.lines[-1] == "rm --force --volumes box"
+    before = len(log.lines)
+    assert kit("node:1", Docker(log.client), store, Progress()) == folder
+    assert log.lines[before:] == ["image inspect --format {{.Id}} node:1"]
+    another = Docker(kit_log(tmp_path, "sha256:2").client)
+    assert kit("node:1", another, store, Progress()) != folder
+
+
+def test_kit_of_an_image_that_is_not_there(tmp_path: Path) -> None:
+    docker = Docker(Log(tmp_path, "image*) exit 1;;").client)
+    with pytest.raises(SetupError, match="no kit of node:1: the engine has no such image") as caught:
+        kit("node:1", docker, Store(tmp_path / "store"), Progress())
+    assert caught.value.code == ExitCode.IMAGES

@@ -1,0 +1,254 @@
+from typing import Any
+
+import pytest
+
+from fixtures.conditions.resource import Json, Resource
+from fixtures.observe.history import Change, Seen
+from fixtures.upgrade.allowances import ALLOWANCES, allowed
+from fixtures.upgrade.marks import marks, proxy_version, tag, versions
+from tests.fakes import changed, conditions, thing
+
+BEGAN = 100.0
+MIRROR = {"kubernetes.io/config.mirror": "1a"}
+NODE = "kind-worker"
+
+
+def log(*entries: tuple[float, Change, Resource]) -> list[Seen]:
+    return [Seen(number, at, at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
+
+
+def said(
+    system: list[Seen] | None = None, nodes: list[Seen] | None = None, witnesses: list[Seen] | None = None
+) -> list[tuple[float, str, str]]:
+    return [(mark.at, mark.kind, mark.what) for mark in marks(system or [], nodes or [], witnesses or [], BEGAN)]
+
+
+def static(
+    run: str, *, uid: str = "u1", restarts: int = 0, component: str = "kube-apiserver", state: str = "running"
+) -> Resource:
+    status = {
+        "name": component,
+        "restartCount": restarts,
+        "containerID": f"containerd://{run}",
+        "state": {state: {"startedAt": f"started-{run}"}},
+    }
+    place = "kind-control-plane"
+    fields: Json = {"annotations": MIRROR, "spec": {"nodeName": place}, "status": {"containerStatuses": [status]}}
+    return thing("Pod", f"{component}-{place}", uid=uid, **fields)
+
+
+def system_pod(name: str, *, node: str = NODE, uid: str = "", **over: Any) -> Resource:
+    given: Json = {"spec": {"nodeName": node} if node else {}, "status": {}, **over}
+    return thing("Pod", name, uid=uid, **given)
+
+
+def proxy(version: str, *, uid: str = "p1", state: str = "running", image: str = "") -> Resource:
+    named = f"registry.k8s.io/kube-proxy:{version}"
+    status: Json = {"name": "kube-proxy", "restartCount": 0, "image": image or named, "state": {state: {}}}
+    spec = {"nodeName": NODE, "containers": [{"name": "kube-proxy", "image": named}]}
+    labels = {"k8s-app": "kube-proxy"}
+    return thing("Pod", f"kube-proxy-{uid}", uid=uid, labels=labels, spec=spec, status={"containerStatuses": [status]})
+
+
+def node(version: str = "v1.36.3", ready: str = "True", *, name: str = NODE, **spec: Any) -> Resource:
+    status = {"nodeInfo": {"kubeletVersion": version}, "conditions": conditions(Ready=ready)}
+    return thing("Node", name, spec=spec, status=status)
+
+
+def lease(name: str, holder: str) -> Resource:
+    return thing("Lease", name, spec={"holderIdentity": holder})
+
+
+def test_what_was_there_at_the_first_listing_is_no_news() -> None:
+    everything = [static("a"), system_pod("coredns-x"), proxy("v1.36.3"), lease("kube-scheduler", "n_1")]
+    system = [Seen(number, 90.0, 90.0, "ADDED", each) for number, each in enumerate(everything)]
+    nodes = log((BEGAN, "ADDED", node(unschedulable=True, ready="False")))
+    assert said(system, nodes, log((BEGAN, "ADDED", system_pod("web-1")))) == []
+
+
+def test_changes_before_the_beginning_are_no_news_either() -> None:
+    assert said(log((80.0, "ADDED", static("a")), (90.0, "MODIFIED", static("b")), (110.0, "MODIFIED", static("b")))) == []
+
+
+def test_a_static_pod_with_another_container_started_whatever_becomes_of_its_object() -> None:
+    system = log(
+        (90.0, "ADDED", static("a")),
+        (110.0, "DELETED", static("a")),
+        (110.1, "ADDED", changed(static("a", uid="u2"), "status", {})),
+        (112.5, "MODIFIED", static("b", uid="u2")),
+        (113.0, "MODIFIED", static("b", uid="u2")),
+    )
+    assert said(system) == [(112.5, "restart", "kube-apiserver of kind-control-plane started")]
+
+
+def test_a_static_pod_whose_object_alone_is_new_did_not_start() -> None:
+    again = static("a", uid="u2")
+    assert said(log((90.0, "ADDED", static("a")), (110.0, "DELETED", static("a")), (110.2, "ADDED", again))) == []
+
+
+def test_a_container_is_known_by_what_was_last_said_of_it() -> None:
+    waits = changed(static("a"), "status.containerStatuses.0", {"name": "kube-apiserver", "state": {"waiting": {}}})
+    system = [(90.0, static("a")), (110.0, waits), (111.0, static("a")), (112.0, waits), (113.0, static("b"))]
+    assert [at for at, *_ in said([Seen(1, at, at, "MODIFIED", pod) for at, pod in system])] == [113.0]
+
+
+def test_a_container_that_waits_to_run_for_the_first_time_has_not_started() -> None:
+    pods = [(90.0, proxy("v1", state="waiting")), (110.0, proxy("v1", state="waiting")), (111.0, proxy("v1"))]
+    system = [Seen(1, at, at, "MODIFIED", pod) for at, pod in pods]
+    assert said(system) == [(111.0, "restart", "kube-proxy of kind-worker started")]
+
+
+def test_a_container_that_ended_and_runs_anew_started_once() -> None:
+    system = log(
+        (90.0, "ADDED", static("a")),
+        (110.0, "MODIFIED", static("a", state="terminated")),
+        (111.0, "MODIFIED", static("b", restarts=1)),
+    )
+    assert [at for at, *_ in said(system)] == [111.0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("containerID", "containerd://z"), ("state.running.startedAt", "later"), ("restartCount", 1)],
+)
+def test_each_sign_of_a_start_is_enough(path: str, value: object) -> None:
+    other = changed(static("a"), f"status.containerStatuses.0.{path}", value)
+    assert [kind for _, kind, _ in said(log((90.0, "ADDED", static("a")), (110.0, "MODIFIED", other)))] == ["restart"]
+
+
+def test_pods_of_the_system_come_and_go_on_the_node_that_they_get() -> None:
+    fresh = system_pod("coredns-y", node="")
+    system = log(
+        (90.0, "ADDED", system_pod("coredns-x")),
+        (110.0, "ADDED", fresh),
+        (110.5, "MODIFIED", system_pod("coredns-y", node="kind-worker2")),
+        (120.0, "DELETED", system_pod("coredns-x")),
+    )
+    assert said(system) == [
+        (110.0, "pod", "coredns-y on kind-worker2 created"),
+        (120.0, "pod", "coredns-x on kind-worker deleted"),
+    ]
+
+
+def test_a_pod_that_was_replaced_while_the_watch_was_down_went_and_came() -> None:
+    system = log(
+        (90.0, "ADDED", system_pod("agent-0", uid="1")), (110.0, "MODIFIED", system_pod("agent-0", uid="2", node="other"))
+    )
+    assert [what for *_, what in said(system)] == ["agent-0 on kind-worker deleted", "agent-0 on other created"]
+
+
+def test_a_witness_first_seen_when_it_changed_was_there_before() -> None:
+    witnesses = log(
+        (110.0, "MODIFIED", system_pod("web-1")), (111.0, "ADDED", system_pod("web-2")), (112.0, "DELETED", system_pod("web-1"))
+    )
+    assert said(witnesses=witnesses) == [
+        (111.0, "pod", "pod web-2 on kind-worker created"),
+        (112.0, "pod", "pod web-1 on kind-worker deleted"),
+    ]
+
+
+def test_leaders_change_by_process_and_renewals_are_none() -> None:
+    system = log(
+        (90.0, "ADDED", lease("kube-scheduler", "a_1")),
+        (90.0, "ADDED", lease("apiserver-xyz", "apiserver-xyz_1")),
+        (110.0, "MODIFIED", lease("kube-scheduler", "a_1")),
+        (111.0, "MODIFIED", lease("kube-scheduler", "")),
+        (112.0, "MODIFIED", lease("kube-scheduler", "a_2")),
+        (113.0, "MODIFIED", lease("apiserver-xyz", "apiserver-xyz_2")),
+    )
+    assert said(system) == [
+        (111.0, "leader", "leader of kube-scheduler is nobody"),
+        (112.0, "leader", "leader of kube-scheduler is a"),
+    ]
+
+
+def test_nodes_tell_of_readiness_cordons_versions_and_coming_and_going() -> None:
+    nodes = log(
+        (90.0, "ADDED", node()),
+        (110.0, "MODIFIED", node(unschedulable=True)),
+        (111.0, "MODIFIED", node(ready="False", unschedulable=True)),
+        (112.0, "MODIFIED", node(ready="Unknown", unschedulable=True)),
+        (113.0, "MODIFIED", node("v1.37.2", unschedulable=True)),
+        (114.0, "MODIFIED", node("v1.37.2")),
+        (115.0, "MODIFIED", node("v1.37.2")),
+        (116.0, "ADDED", node("v1.37.2", name="new")),
+        (117.0, "DELETED", node("v1.37.2")),
+    )
+    assert said(nodes=nodes) == [
+        (110.0, "node", "kind-worker cordoned"),
+        (111.0, "node", "kind-worker NotReady"),
+        (112.0, "node", "kind-worker NotReady (silent)"),
+        (113.0, "node", "kind-worker Ready"),
+        (113.0, "version", "kubelet of kind-worker is v1.37.2"),
+        (114.0, "node", "kind-worker uncordoned"),
+        (116.0, "node", "new joined"),
+        (116.0, "node", "new Ready"),
+        (116.0, "version", "kubelet of new is v1.37.2"),
+        (117.0, "node", "kind-worker deleted"),
+    ]
+
+
+def test_marks_of_all_histories_are_in_the_order_of_time() -> None:
+    system = log((90.0, "ADDED", static("a")), (130.0, "MODIFIED", static("b")))
+    nodes = log((90.0, "ADDED", node()), (120.0, "MODIFIED", node(ready="False")))
+    assert [at for at, *_ in said(system, nodes, log((125.0, "ADDED", system_pod("web-1"))))] == [120.0, 125.0, 130.0]
+
+
+def test_versions_are_told_at_the_beginning_and_when_one_changes() -> None:
+    nodes = log(
+        (90.0, "ADDED", node(name="b")),
+        (90.1, "ADDED", node()),
+        (115.0, "MODIFIED", node(ready="False")),
+        (120.0, "MODIFIED", node("v1.37.2")),
+    )
+    system = log((91.0, "ADDED", proxy("v1.36.3")), (92.0, "ADDED", lease("kube-scheduler", "a")))
+    old, new = {"b": "v1.36.3", NODE: "v1.36.3"}, {"b": "v1.36.3", NODE: "v1.37.2"}
+    proxies = {"b": "", NODE: "v1.36.3"}
+    found = versions(nodes, system, [(95.0, "v1.36.3"), (110.0, "v1.37.2")], BEGAN)
+    assert [(each.at, each.server, each.kubelets, each.proxies) for each in found] == [
+        (100.0, "v1.36.3", old, proxies),
+        (110.0, "v1.37.2", old, proxies),
+        (120.0, "v1.37.2", new, proxies),
+    ]
+
+
+def test_a_kube_proxy_that_does_not_run_has_no_version() -> None:
+    system = log(
+        (90.0, "ADDED", proxy("v1.36.3")),
+        (110.0, "DELETED", proxy("v1.36.3")),
+        (111.0, "ADDED", proxy("v1.37.2", uid="p2", state="waiting")),
+        (112.0, "MODIFIED", proxy("v1.37.2", uid="p2")),
+    )
+    found = versions(log((90.0, "ADDED", node())), system, [], BEGAN)
+    assert [(each.at, each.proxies[NODE]) for each in found] == [(100.0, "v1.36.3"), (110.0, ""), (112.0, "v1.37.2")]
+    assert {each.server for each in found} == {""}
+
+
+def test_the_running_image_counts_before_the_wanted_one() -> None:
+    assert proxy_version(proxy("v1.37.2", image="registry.k8s.io/kube-proxy:v1.36.3")) == "v1.36.3"
+    assert proxy_version(proxy("v1.37.2", image="sha256:0011")) == "v1.37.2"
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        ("registry.k8s.io/kube-proxy:v1.37.2", "v1.37.2"),
+        ("localhost:5000/kube-proxy", ""),
+        ("localhost:5000/kube-proxy:v1.37.2@sha256:aa", "v1.37.2"),
+        ("sha256:aa", ""),
+        ("", ""),
+    ],
+)
+def test_tag_of_an_image(image: str, wanted: str) -> None:
+    assert tag(image) == wanted
+
+
+def test_only_the_control_plane_may_be_away_and_longest_where_there_is_one() -> None:
+    assert {kind: [allowed(kind, number).seconds for number in (0, 1, 3)] for kind in ALLOWANCES} == {
+        "NodePort": [0, 0, 0],
+        "ClusterIP": [0, 0, 0],
+        "DNS": [0, 0, 0],
+        "API server": [10, 60, 10],
+        "API proxy": [10, 60, 10],
+    }
+    assert all(allowed(kind, number).reason for kind in ALLOWANCES for number in (0, 1))

@@ -1,0 +1,231 @@
+import itertools
+import json
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.probes.continuous import Sample, State, Tally
+from fixtures.upgrade.record import Kind, Mark, MarkKind, Passage, Path, Seen, Versions
+from reports.upgrade import document, figures, line
+from reports.upgrade_picture import APART, PLOT, columns, labelled, spread, svg, ticks
+
+BEGAN, SECONDS = 1_790_000_000.0, 200.0
+Stretch = tuple[float, float]
+
+
+def seen(kind: Kind, what: str = "", *, down: Stretch = (0, 0), unknown: Stretch = (0, 0), end: float = SECONDS) -> Seen:
+    """Return a path asked ten times a second until `end`, away and unknown from when to when."""
+
+    def state(at: float) -> State:
+        return "down" if down[0] <= at < down[1] else "unknown" if unknown[0] <= at < unknown[1] else "up"
+
+    def sample(at: float) -> Sample:
+        return Sample(BEGAN + at, BEGAN + at, state(at), "" if state(at) == "up" else "refused <&>")
+
+    path = Path(kind, what, "", reuse=False)
+    return Seen(path, Tally(path.name, tuple(sample(number / 10) for number in range(round(end * 10)))))
+
+
+def passage(*paths: Seen, **over: Any) -> Passage:
+    given: dict[str, Any] = {
+        "hops": ("1.36.3", "1.37.2"),
+        "began": BEGAN,
+        "ended": BEGAN + SECONDS,
+        "paths": paths,
+        "marks": (Mark(BEGAN + 5, "step", "kubelet of <b> & co"), Mark(BEGAN + 6.25, "restart", "etcd of cp started")),
+        "versions": (
+            Versions(BEGAN, "v1.36.3", {"cp": "v1.36.3"}, {"cp": "v1.36.3"}),
+            Versions(BEGAN + 50, "v1.37.2", {"cp": "v1.36.3"}, {"cp": ""}),
+        ),
+        "relists": 1,
+        "lost": 4,
+        "control_planes": 1,
+        "asked": True,
+        "drained": ("cp",),
+        "warnings": ("policy/v1beta1 is deprecated",),
+    }
+    return Passage(**{**given, **over})
+
+
+def within(each: Seen, **over: Any) -> bool | None:
+    return figures(passage(each, **over), each).within
+
+
+def entry(each: Seen, **over: Any) -> dict[str, Any]:
+    return json.loads(json.dumps(document(passage(each, **over), "chain holds")))["paths"][0]
+
+
+def test_document_says_what_was_seen_of_a_path() -> None:
+    found = entry(seen("API server", "get", down=(10, 21), unknown=(30, 30.5)))
+    assert (found["name"], found["kind"], found["what"]) == ("API server get, new connections", "API server", "get")
+    assert (found["from"], found["connections"]) == ("", "new")
+    assert (found["samples"], found["up"], found["lost"], found["unknown"]) == (2000, 1885, 110, 5)
+    assert found["largestGap"] == pytest.approx(0.6)
+    [outage] = found["outages"]
+    assert (outage["start"], outage["end"], outage["seconds"], outage["lost"]) == (10, 21, 11, 110)
+    assert outage["errors"] == {"refused <&>": 110}
+    assert found["away"] == {"seconds": 11, "error": pytest.approx(0.1)}
+    assert (found["allowed"]["seconds"], found["within"]) == (60, True)
+
+
+def test_document_says_what_happened_when() -> None:
+    found = json.loads(json.dumps(document(passage(), "chain holds: 9 claims")))
+    assert (found["schema"], found["verdict"], found["hops"]) == (1, "chain holds: 9 claims", ["1.36.3", "1.37.2"])
+    assert (found["began"], found["ended"]) == ("2026-09-21T14:13:20.000+00:00", "2026-09-21T14:16:40.000+00:00")
+    assert found["seconds"] == 200
+    assert found["marks"][1] == {"at": 6.25, "kind": "restart", "what": "etcd of cp started"}
+    assert found["versions"][1] == {"at": 50, "server": "v1.37.2", "kubelets": {"cp": "v1.36.3"}, "proxies": {"cp": ""}}
+    assert (found["relists"], found["lostWatches"], found["drained"]) == (1, 4, ["cp"])
+    assert found["warnings"] == ["policy/v1beta1 is deprecated"]
+
+
+def test_a_path_away_for_longer_than_allowed_is_not_within() -> None:
+    assert within(seen("API server", down=(10, 69))) is True
+    assert within(seen("API server", down=(10, 71))) is False
+    assert within(seen("API server", down=(10, 71)), control_planes=3) is False
+    assert within(seen("API server", down=(10, 21)), control_planes=3) is False
+    assert within(seen("API server", down=(10, 21)), control_planes=0) is False
+
+
+def test_the_allowance_is_for_each_hop() -> None:
+    away = seen("API proxy", down=(10, 100))
+    assert within(away) is False
+    assert within(away, hops=("1.35.4", "1.36.3", "1.37.2")) is True
+    assert entry(away, hops=("1.35.4", "1.36.3", "1.37.2"))["allowed"]["seconds"] == 120
+
+
+def test_the_data_plane_may_not_lose_a_single_request() -> None:
+    kinds: tuple[Kind, ...] = ("NodePort", "ClusterIP", "DNS")
+    assert [within(seen(kind, down=(10, 10.1))) for kind in kinds] == [False] * 3
+    assert [within(seen(kind)) for kind in kinds] == [True] * 3
+
+
+def test_a_path_of_which_nothing_is_known_is_neither_within_nor_beyond() -> None:
+    assert within(seen("NodePort", unknown=(10, 15))) is None
+    assert within(seen("NodePort", end=150)) is None
+    assert within(seen("API server", unknown=(0, SECONDS))) is None
+    # What was seen to be away stays so.
+    assert within(seen("NodePort", down=(10, 11), unknown=(20, 25))) is False
+
+
+def test_line_of_an_upgrade() -> None:
+    paths = (
+        seen("NodePort", "a"),
+        seen("NodePort", "b"),
+        seen("ClusterIP"),
+        seen("DNS"),
+        seen("API server", "get", down=(10, 12)),
+        seen("API server", "write", down=(10, 21.2)),
+        seen("API proxy", down=(10, 21.4)),
+    )
+    assert line(passage(*paths), "chain holds") == (
+        "upgrade 1.36.3 -> 1.37.2: chain holds; NodePort 0 of 4,000 lost; ClusterIP 0 of 2,000 lost; DNS 0 of 2,000 lost; "
+        "API server unreachable 11.2 s (+-0.1), allowed 60 s; API proxy unreachable 11.4 s (+-0.1), allowed 60 s"
+    )
+
+
+def test_line_says_for_how_long_what_was_lost_what_is_unknown_and_what_was_not_asked() -> None:
+    paths = (seen("NodePort", "a", down=(10, 13)), seen("NodePort", "b", down=(10, 11), unknown=(20, 20.5)))
+    said = line(passage(*paths, hops=("v1.34.4", "v1.35.4", "v1.36.3")), "chain broken at NODEPORT: x")
+    assert said.startswith(
+        "upgrade 1.34.4 -> 1.35.4 -> 1.36.3: chain broken at NODEPORT: x; "
+        "NodePort 40 of 4,000 lost, on one path for 3.0 s (+-0.1), 5 unknown; ClusterIP not asked; "
+    )
+    assert "; DNS 0 of 1,500 lost, nothing known for 50.1 s; " in line(passage(seen("DNS", end=150)), "x")
+    assert "API server unreachable 0.0 s (+-0.0), allowed 120 s, 2,000 unknown" in line(
+        passage(seen("API server", unknown=(0, SECONDS)), hops=("1", "2", "3")), "x"
+    )
+
+
+def drawn(each: Seen) -> list[str]:
+    whole = passage(each)
+    return columns(whole, figures(whole, each))
+
+
+def test_columns_show_what_was_away_unknown_and_not_asked() -> None:
+    cells = drawn(seen("API server", down=(50, 100), unknown=(100, 120), end=150))
+    at = [cells[int(PLOT * moment / SECONDS)] for moment in (25, 75, 130, 175)]
+    assert at == ["up", "down", "up", ""]
+    assert drawn(seen("DNS", unknown=(100, 120)))[PLOT * 110 // 200] == "unknown"
+    assert set(drawn(seen("DNS"))) == {"up"}
+
+
+def test_a_single_lost_or_unknown_request_is_seen() -> None:
+    assert "down" in drawn(seen("NodePort", down=(70, 70.1)))
+    assert "unknown" in drawn(seen("NodePort", unknown=(70, 70.1)))
+
+
+def test_a_hole_between_samples_is_not_up() -> None:
+    whole = seen("DNS")
+    samples = tuple(each for each in whole.tally.samples if not 50 <= each.sent - BEGAN < 100)
+    assert drawn(replace(whole, tally=Tally("DNS", samples)))[PLOT * 75 // 200] == ""
+
+
+def test_what_is_unknown_within_an_outage_is_away() -> None:
+    assert drawn(seen("DNS", down=(50, 60), unknown=(60, 100)))[PLOT * 80 // 200] == "down"
+
+
+def test_a_path_with_one_sample_is_not_up_all_the_time() -> None:
+    assert drawn(seen("DNS", end=0.1)).count("up") == 1
+
+
+def test_picture_is_well_formed_and_names_everything() -> None:
+    picture = svg(passage(seen("API server", "get", down=(10, 12)), seen("NodePort", "<b>", down=(1, 2))))
+    root = ElementTree.fromstring(picture)  # noqa: S314  # our own text
+    texts = {each.text for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {
+        "upgrade 1.36.3 -> 1.37.2",
+        "NodePort <b>, new connections",
+        "API server get, new connections",
+        "lost 20 of 2,000, away 2.0 s (+-0.1)",
+        "kubelet of <b> & co",
+        "etcd of cp started",
+        "API server version",
+        "kubelet of cp",
+        "kube-proxy of cp",
+        "v1.37.2",
+    } <= texts
+
+
+def test_picture_of_nothing_is_a_picture() -> None:
+    assert ElementTree.fromstring(svg(passage(marks=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
+
+
+def test_a_mark_outside_the_passage_is_not_drawn_at_its_edge() -> None:
+    assert "too late" not in svg(passage(marks=(Mark(BEGAN + SECONDS + 9, "step", "too late"),)))
+
+
+def test_of_too_many_marks_the_most_telling_ones_are_labelled_and_the_rest_counted() -> None:
+    def many(kind: MarkKind, what: str, count: int) -> list[Mark]:
+        return [Mark(BEGAN + number, kind, f"{what} {number}") for number in range(count)]
+
+    telling = [*many("leader", "leader", 20), *many("restart", "etcd of cp started", 20)]
+    marks = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *telling]
+    chosen = labelled(marks)
+    assert len(chosen) == int(PLOT / APART)
+    assert set(telling) <= set(chosen)
+    assert [mark.at for mark in chosen] == sorted(mark.at for mark in chosen)
+    assert f"{len(marks) - len(chosen)} more marks have no label" in svg(replace(passage(), marks=tuple(marks)))
+
+
+@given(st.lists(st.floats(0, PLOT), max_size=int(PLOT / APART)))
+def test_labels_keep_apart_and_on_the_axis(places: list[float]) -> None:
+    found = spread(sorted(places))
+    assert len(found) == len(places)
+    assert all(later - earlier > APART - 0.01 for earlier, later in itertools.pairwise(found))
+    assert all(-0.01 < place < PLOT + 0.01 for place in found)
+
+
+def test_labels_with_room_stay_where_they_belong() -> None:
+    assert spread([10.0, 100.0, 900.0]) == [10.0, 100.0, 900.0]
+    assert spread([100.0, 100.0]) == [100.0 - APART / 2, 100.0 + APART / 2]
+
+
+def test_ticks_of_short_and_long_axes() -> None:
+    assert ticks(12)[:3] == [(0, "0 s"), (1, "1 s"), (2, "2 s")]
+    assert ticks(400)[:3] == [(0, "0:00"), (30, "0:30"), (60, "1:00")]
+    assert all(len(ticks(seconds)) <= 17 for seconds in (0, 0.5, 59, 119, 3600, 7200, 100_000))
