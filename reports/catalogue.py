@@ -24,7 +24,8 @@ from fixtures.settings import ROOT
 from reports import coverage, faultlist
 
 LEVELS = (
-    "`quick` claims run by default, `full` ones as well with `LEVEL=full`. "
+    "`quick` claims run by default, `full` ones as well with `LEVEL=full`; "
+    "those whose ids begin with BEFORE, DURING or AFTER are the ones of `make upgrade`. "
     "Where a cluster has not what a claim needs, the claim is skipped, with the reason."
 )
 WIDTH = 160  # where there is no terminal to ask

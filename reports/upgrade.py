@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from fixtures.upgrade.allowances import allowed
 from fixtures.upgrade.outages import Outage, away, outages
-from fixtures.upgrade.passing import KNOWN_SECONDS, longest_unknown
+from fixtures.upgrade.passing import known_seconds, limit_of, longest_unknown, too_long_away
 from fixtures.upgrade.record import Allowance, Kind, Passage, Seen
 
 SCHEMA = 1
@@ -21,7 +20,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Figures:
     """What the samples of one path come to: `away` for how long, give or take `error`; `gap` for how long it was unknown.
 
-    `allowed` is the allowance of all hops together; `within` is None where that cannot be told.
+    `unknown` says that this was too long; `allowed` is the allowance of all hops together; `within` is None where that
+    cannot be told.
     """
 
     seen: Seen
@@ -29,19 +29,19 @@ class Figures:
     away: float
     error: float
     gap: float
+    unknown: bool
     allowed: Allowance
     within: bool | None
 
 
 def figures(passage: Passage, seen: Seen) -> Figures:
     """Return the figures of one path."""
-    each = allowed(seen.path.kind, passage.control_planes)
-    limit = Allowance(each.seconds * max(1, len(passage.hops) - 1), each.reason)
+    limit = limit_of(passage, seen.path.kind)
     seconds, error = away(seen.tally)
     gap = longest_unknown(seen, passage.began, passage.ended)
-    exceeded = bool(seen.tally.lost) and (not limit.seconds or seconds - error > limit.seconds)
-    within = False if exceeded else None if gap > KNOWN_SECONDS else True
-    return Figures(seen, outages(seen.tally), seconds, error, gap, limit, within)
+    unknown = gap > known_seconds(passage, seen)
+    within = False if too_long_away(seen, limit) else None if unknown else True
+    return Figures(seen, outages(seen.tally), seconds, error, gap, unknown, limit, within)
 
 
 def document(passage: Passage, verdict_line: str) -> dict[str, Any]:
@@ -129,9 +129,9 @@ def _kind(kind: Kind, paths: Sequence[Figures]) -> str:
         parts = [f"{kind} unreachable {duration(worst)}, allowed {worst.allowed.seconds:g} s"]
     else:
         parts = [f"{kind} {lost:,} of {samples:,} lost", *([f"on one path for {duration(worst)}"] if lost else [])]
-    gap = max(each.gap for each in paths)
+    gap = max((each.gap for each in paths if each.unknown), default=0.0)
     parts += [f"{unknown:,} unknown"] if unknown else []
-    parts += [f"nothing known for {gap:.1f} s"] if gap > KNOWN_SECONDS else []
+    parts += [f"nothing known for {gap:.1f} s"] if gap else []
     return ", ".join(parts)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from statistics import median
 
-from fixtures.upgrade.passing import KNOWN_SECONDS
 from fixtures.upgrade.record import Mark, MarkKind, Passage
 from reports.upgrade import KINDS, Figures, duration, figures, iso, title
 
@@ -185,7 +184,7 @@ def _names(each: Figures, left: int, y: int) -> Iterator[str]:
     said = [f"lost {len(tally.lost):,} of {len(tally.samples):,}"]
     said += [f"away {duration(each)}"] if tally.lost else []
     said += [f"{tally.unknown:,} unknown"] if tally.unknown else []
-    said += [f"nothing known for {each.gap:.1f} s"] if each.gap > KNOWN_SECONDS else []
+    said += [f"nothing known for {each.gap:.1f} s"] if each.unknown else []
     yield _text(left + PLOT + 8, y + ROW - 4, ", ".join(said), WITHIN[each.within])
 
 

@@ -40,7 +40,7 @@ def test_containers_run_on(during: During) -> None:
 @claim("DURING-PODS-030", link=Link.PODS, spec="concepts/workloads/pods/disruptions/#pod-disruption-budgets")
 def test_budget_is_kept(during: During) -> None:
     """During an upgrade there MUST at every moment be as many ready Pods as the PodDisruptionBudget asks for."""
-    require(during.log, budget_held(during.state, LABELS, LEAST))
+    require(during.log, budget_held(during.start, LABELS, LEAST))
 
 
 @claim("DURING-SERVICE-010", link=Link.SERVICE, spec="concepts/services-networking/service/")
@@ -52,7 +52,7 @@ def test_services_unchanged(during: During) -> None:
 @claim("DURING-ENDPOINTS-010", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/#conditions")
 def test_endpoints_follow_their_pods(during: During) -> None:
     """During an upgrade no endpoint MUST be ready while its Pod is not."""
-    require(during.log, endpoints_follow(during.state, WEB))
+    require(during.log, endpoints_follow(during.start, WEB, until=during.passage.ended))
 
 
 @claim("DURING-CLUSTERIP-010", link=Link.CLUSTERIP, spec=PROXY)

@@ -1,0 +1,233 @@
+"""The sampler as a program at work, and the servers on loopback that it samples."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import struct
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fixtures.conditions.resource import Json
+from fixtures.probes.continuous import Sample
+from fixtures.settings import ROOT
+from fixtures.upgrade.sampler.dns import AAAA
+from fixtures.upgrade.samples import Samples, read
+from tests.loopback import HOST
+
+PROGRAM = (sys.executable, "-m", "fixtures.upgrade.sampler")
+HI = "Welcome to nginx!"
+PAGE = f"<h1>{HI}</h1>".encode()
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9;note=1\r\n" + PAGE[:9] + b"\r\n%x\r\n" % len(PAGE[9:])
+ADDRESS, SIX = "10.96.1.1", "fd00::1"
+
+# What a server says on a path; what is not here is answered with the page. The second part: whether it keeps the connection.
+SAID: dict[str, tuple[bytes, bool]] = {
+    "busy": (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", True),
+    "other": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", True),
+    "chunked": (CHUNKS + PAGE[9:] + b"\r\n0\r\nTrailer: x\r\n\r\n", True),
+    "long": (b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + PAGE.ljust(300_000), True),
+    "hints": (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WHOLE, True),
+    "empty": (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+    "open": (b"HTTP/1.1 200 OK\r\n\r\n" + PAGE, False),
+    "leaving": (WHOLE.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n"), False),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf a page", False),
+    "closing": (b"", False),
+    "reset": (b"", False),
+    "nonsense": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", False),
+}
+
+
+@dataclass
+class Request:
+    """A request that came to a Site."""
+
+    port: int
+    head: str
+    body: str
+    certificate: Any
+    # How many connections were open then, all told.
+    open: int
+
+
+@dataclass
+class Site:
+    """A web server on loopback whose answer depends on the path; it keeps what it was asked."""
+
+    tls: ssl.SSLContext | None = None
+    host: str = HOST
+    port: int = 0
+    requests: dict[str, list[Request]] = field(default_factory=dict[str, list[Request]])
+    writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+    server: asyncio.Server | None = None
+    third: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self) -> None:
+        """Listen, on the port of before if there was one."""
+        self.server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def leave(self) -> None:
+        """Listen no more, and close every connection."""
+        if self.server:
+            self.server.close()
+        for writer in self.writers:
+            writer.close()
+
+    def ports(self, path: str) -> list[int]:
+        """Return from which ports a path was asked."""
+        return [request.port for request in self.requests[path]]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.add(writer)
+        with contextlib.suppress(OSError, EOFError):
+            served = 1
+            while await self._answer(await self._request(reader, writer), served, writer):
+                served += 1
+        self.writers.discard(writer)
+        writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:-1])
+        body = (await reader.readexactly(int(fields.get("content-length", 0)))).decode()
+        path = head.split()[1].removeprefix("/")
+        port, certificate = writer.get_extra_info("peername")[1], writer.get_extra_info("peercert")
+        self.requests.setdefault(path, []).append(Request(port, head, body, certificate, len(self.writers)))
+        if len(self.requests[path]) == 3:
+            self.third.set()
+        return path
+
+    async def _answer(self, path: str, served: int, writer: asyncio.StreamWriter) -> bool:
+        """Answer; returns whether the connection is kept."""
+        name = path.partition("-")[0]
+        answer, kept = SAID.get(name, (WHOLE, True))
+        if name == "silent":
+            await asyncio.sleep(60)
+        if name == "together":
+            await self.third.wait()
+        if name == "slow":
+            await asyncio.sleep(1.4)
+        if name == "reset":
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if name == "moody" and served == 3:
+            # What a server does whose patience with a kept connection ends just when a request comes.
+            return False
+        writer.write(answer)
+        if name == "ports":
+            # Were the prober to close before the server, its ports would stay in use for a minute.
+            await asyncio.sleep(0.03)
+        ended = "connection: close" in self.requests[path][-1].head.lower()
+        return kept and not ended and not (name == "thrice" and served == 3)
+
+
+class Names(asyncio.DatagramProtocol):
+    """A DNS server whose answer depends on the first label; it keeps from which ports it was asked."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, list[int]] = {}
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be told of the socket."""
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Answer a query."""
+        name = data[13 : 13 + data[12]].decode()
+        self.ports.setdefault(name, []).append(addr[1])
+        six = data[-3] == AAAA
+        address = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, SIX if six else ADDRESS)
+        found = [(5, b"\xc0\x0c"), (data[-3], address)]
+        if name.startswith("twin"):
+            found = [(1, bytes([10, 96, 9, 8])), (1, bytes([10, 96, 9, 9]))]
+        rcode = {"gone": 3, "sick": 2, "odd": 11}.get(name, 0)
+        header = struct.pack("!5H", 0x8180 | rcode, 1, 0 if rcode or name == "none" else len(found), 0, 0)
+        records = b"".join(struct.pack("!HHHIH", 0xC00C, kind, 1, 5, len(rdata)) + rdata for kind, rdata in found)
+        reply = header + data[12:] + (b"" if name == "torn" or rcode else records)
+        if name != "silent":
+            # An answer to another query comes first: that there is no such name.
+            self.transport.sendto(bytes([data[0] ^ 0xFF, data[1], 0x81, 0x83]) + reply[2:], addr)
+            self.transport.sendto(data[:2] + reply, addr)
+
+    async def open(self) -> str:
+        """Listen; returns the address."""
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, (HOST, 0))
+        return f"{HOST}:{transport.get_extra_info('sockname')[1]}"
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.transport.close()
+
+
+@dataclass
+class Run:
+    """A run of the program: what it wrote of which paths, and how it ended."""
+
+    names: list[str]
+    out: Path
+    process: asyncio.subprocess.Process
+    code: int = -1
+
+    @property
+    def samples(self) -> Samples:
+        """All that was written."""
+        return read(self.out.read_text(), len(self.names))
+
+    def of(self, name: str) -> tuple[Sample, ...]:
+        """Return the samples of a path."""
+        return self.samples.samples[self.names.index(name)]
+
+    def said(self, name: str) -> Counter[tuple[str, str]]:
+        """Return how often a path was in which state, and why."""
+        return Counter((sample.state, sample.error) for sample in self.of(name))
+
+    def told(self, name: str) -> set[tuple[str, str]]:
+        """Return all that was said of a path, without the samples that a busy machine cost: half of them, at the most."""
+        said = self.said(name)
+        told = {
+            each: count for each, count in said.items() if not each[1].startswith(("not sent in time", "the prober was held"))
+        }
+        assert sum(told.values()) * 2 >= sum(said.values()), said
+        return set(told)
+
+    def renewals(self, name: str) -> int:
+        """Return how often a path's kept connection was found closed."""
+        return len(self.samples.renewed[self.names.index(name)])
+
+    async def wrote(self, text: str, count: int) -> None:
+        """Wait until it has written something so often."""
+        async with asyncio.timeout(5):
+            while not self.out.exists() or self.out.read_text().count(text) < count:
+                await asyncio.sleep(0.01)
+
+    async def end(self, *, seconds: float = 10) -> None:
+        """Wait until it has ended."""
+        self.code = await asyncio.wait_for(self.process.wait(), seconds)
+
+
+def asked(url: str, **over: Any) -> Json:
+    given: Json = {"reuse": False, "method": "GET", "body": "", "content": "", "expect": HI, "lookup": None, "ports": None}
+    return {"url": url, **given, **over}
+
+
+def plan(paths: list[Json], **over: Any) -> Json:
+    return {"interval": 0.1, "limit": 100, "seconds": 100, "tls": None, "paths": paths, **over}
+
+
+async def start(folder: Path, name: str, paths: dict[str, Json], **over: Any) -> Run:
+    file, out = folder / f"{name}.json", folder / f"{name}.out"
+    file.write_text(json.dumps(plan(list(paths.values()), **over)))
+    return Run(list(paths), out, await asyncio.create_subprocess_exec(*PROGRAM, file, out, cwd=ROOT))
+
+
+def looked_up(url: str, server: str, name: str, **over: Any) -> Json:
+    lookup = {"server": server, "name": f"{name}.ns.svc.cluster.local.", "address": over.pop("address", ADDRESS)}
+    return asked(url, lookup=lookup, **over)

@@ -1,0 +1,164 @@
+"""The sampler as a program: started, started again, stopped, told nonsense, and in a Pod."""
+
+import ast
+import asyncio
+import errno
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.settings import ROOT
+from fixtures.upgrade import probing
+from fixtures.upgrade.sampler import __main__ as program
+from fixtures.upgrade.sampler.plan import Token
+from fixtures.upgrade.sampler.trouble import words
+from fixtures.upgrade.samples import read
+from tests.loopback import HOST, free_port
+from tests.sampling import PROGRAM, Run, Site, asked, looked_up, plan, start
+
+
+def run(folder: Path, given: object, *more: str) -> subprocess.CompletedProcess[str]:
+    file = folder / "plan.json"
+    file.write_text(given if isinstance(given, str) else json.dumps(given))
+    command = [*PROGRAM, str(file), str(folder / "out"), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+
+
+def test_program_started_again_goes_on_where_another_was_killed(tmp_path: Path) -> None:
+    given = plan([asked(f"http://{HOST}:{free_port()}/")], limit=2, interval=0.01)
+    (tmp_path / "out").write_text('{"sampler":1,"started":1,"interval":0.1,"paths":1}\n[0,1.0,1.1,"up",""]\n[0,1.')
+    assert run(tmp_path, given).returncode == 0
+    found = read((tmp_path / "out").read_text(), 1)
+    assert [sample.state for sample in found.samples[0]] == ["up", "down", "down"]
+    assert len(found.started) == 2
+    assert found.started[1] == pytest.approx(time.time(), abs=10)
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_at_once_if_nothing_is_in_flight(tmp_path: Path, signal_: signal.Signals) -> None:
+    async def stopped() -> Run:
+        run = await start(tmp_path, "it", {"it": asked(f"http://{HOST}:{free_port()}/")}, interval=0.02, limit=1000)
+        await run.wrote("refused", 1)
+        run.process.send_signal(signal_)
+        await run.end(seconds=2)
+        return run
+
+    assert asyncio.run(stopped()).code == 0
+
+
+GOOD = asked("http://10.0.0.1/")
+BAD: dict[str, Any] = {
+    "no JSON": "{",
+    "no object": [],
+    "no paths": plan([]),
+    "no interval": plan([GOOD], interval=0),
+    "no time": plan([GOOD], seconds=None),
+    "another scheme": plan([{**GOOD, "url": "ftp://10.0.0.1/"}]),
+    "half a path": plan([{"url": "http://10.0.0.1/"}]),
+    "two lines": plan([{**GOOD, "content": "text/plain\r\nX: y"}]),
+    "a server by name": plan([looked_up("http://10.0.0.1/", "dns.example", "web")]),
+    "no name": plan([looked_up("http://10.0.0.1/", HOST, "")]),
+    "a port that is root's": plan([{**GOOD, "ports": [1000, 100]}]),
+    "a port that is none": plan([{**GOOD, "ports": [65530, 100]}]),
+    "no CA": plan([GOOD], tls={"ca": "/none", "verify": True}),
+    "no token": plan([GOOD], tls={"ca": "", "verify": True, "token": "/none"}),
+}
+
+
+@pytest.mark.parametrize("given", BAD.values(), ids=BAD)
+def test_bad_plan_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], given: Any) -> None:
+    (tmp_path / "plan.json").write_text(given if isinstance(given, str) else json.dumps(given))
+    assert program.main([str(tmp_path / "plan.json"), str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_program_says_so_with_its_status(tmp_path: Path) -> None:
+    ended = run(tmp_path, "{")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    ended = run(tmp_path, plan([GOOD]), "too much")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    (tmp_path / "out").symlink_to("/dev/full")
+    ended = run(tmp_path, plan([GOOD]))
+    assert (ended.returncode, ended.stderr) == (1, "sampler: [Errno 28] No space left on device\n")
+
+
+def in_a_pod(folder: Path) -> dict[str, str]:
+    """Lay the program out as a mounted ConfigMap is, beside a Python that knows nothing else; returns the environment."""
+    data, mount = folder / "opt" / "sampler" / "..2026", folder / "opt" / "sampler"
+    data.mkdir(parents=True)
+    (mount / "..data").symlink_to(data.name)
+    for name, text in probing.config_map()["data"].items():
+        (data / name).write_text(text)
+        (mount / name).symlink_to(f"..data/{name}")
+    python = folder / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -B -E -S -s "$@"\n')
+    python.chmod(0o755)
+    return {"PATH": f"{python.parent}:/usr/bin:/bin"}
+
+
+def test_program_runs_in_a_pod_where_there_is_nothing_else_of_the_project(tmp_path: Path) -> None:
+    async def sampled() -> Run:
+        site = Site()
+        await site.open()
+        environment, home = in_a_pod(tmp_path), tmp_path / "home"
+        home.mkdir()
+        given = plan([asked(f"http://{HOST}:{site.port}/page")], limit=3)
+        (home / "plan.json").write_text(json.dumps(given))
+        script = probing.SCRIPT.replace(str(Path(probing.MOUNT).parent), str(tmp_path / "opt")).replace(probing.HOME, str(home))
+        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", script, env=environment, cwd=tmp_path)
+        run = Run(["it"], home / "out", process)
+        await run.end()
+        site.leave()
+        return run
+
+    run = asyncio.run(sampled())
+    assert run.code == 0
+    assert run.said("it") == {("up", ""): 3}
+    assert {path.name for path in (tmp_path / "opt" / "sampler").iterdir() if not path.name.startswith("..")} == {
+        path.name for path in probing.PACKAGE.glob("*.py")
+    }
+
+
+def test_program_is_of_the_standard_library_of_python_3_9() -> None:
+    for path in probing.PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
+            if isinstance(node, ast.Import):
+                assert {alias.name.partition(".")[0] for alias in node.names} <= sys.stdlib_module_names
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").partition(".")[0] in sys.stdlib_module_names
+
+
+def test_token_is_read_again_after_a_while_and_kept_when_it_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one\n")
+    token = Token(file, 0)
+    file.write_text("two\n")
+    assert token.header(9.9) == "Authorization: Bearer one\r\n"
+    assert token.header(10) == "Authorization: Bearer two\r\n"
+    file.unlink()
+    assert token.header(30) == "Authorization: Bearer two\r\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "refused"),
+        (ConnectionResetError(errno.ECONNRESET, "x"), "reset"),
+        (BrokenPipeError(errno.EPIPE, "x"), "reset"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "unreachable"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "unreachable"),
+        (asyncio.IncompleteReadError(b"", 3), "closed"),
+        (OSError(errno.EPERM, "Not\npermitted"), "[Errno 1] Not permitted"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_trouble_with_a_connection_is_told_in_a_word(error: Exception, wanted: str) -> None:
+    assert words(error) == wanted

@@ -1,0 +1,205 @@
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.conditions.resource import Json
+from fixtures.errors import ExitCode, SetupError
+from fixtures.upgrade import baseline, configuration
+from fixtures.upgrade.baseline import Baseline, checksum, kept
+from fixtures.upgrade.configuration import lines_lost, lost, values_lost
+from tests.fakes import FakeApi, deployment, pod, thing
+
+MADE = Baseline(
+    identity="ab12",
+    made="2026-01-01T00:00:00+00:00",
+    cluster="uid-1",
+    server="v1.36.3",
+    namespace="kubechain-upgrade-ab12",
+    nodes={"node-ä": "v1.36.3"},
+    objects=[deployment().body, pod().body],
+    apis={"Pod": "/api/v1/namespaces/x/pods"},
+    configuration={"CoreDNS": ".:53 {\n}\n"},
+    deprecated={"flowschemas.v1beta3.x": "1.32"},
+    warnings=["old"],
+    verdict="chain holds",
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    MADE.write(tmp_path / "deep" / "snapshot.json")
+    return tmp_path / "deep" / "snapshot.json"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(SetupError) as caught:
+        baseline.read(path)
+    assert caught.value.code == ExitCode.SNAPSHOT
+    assert str(caught.value).startswith(f"SNAPSHOT={path}: ")
+    return str(caught.value).removeprefix(f"SNAPSHOT={path}: ")
+
+
+def test_snapshot_is_read_as_it_was_written(path: Path) -> None:
+    assert baseline.read(path) == MADE
+    assert [each.name for each in baseline.read(path).state.objects] == ["web", "web-5d4f-0"]
+    assert [each.name for each in path.parent.iterdir()] == ["snapshot.json"]
+
+
+def test_snapshot_takes_the_place_of_one_that_is_there(path: Path) -> None:
+    replace(MADE, verdict="other").write(path)
+    assert baseline.read(path).verdict == "other"
+
+
+def test_snapshot_may_be_laid_out_anew(path: Path) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(sorted(content.items(), reverse=True)), ensure_ascii=False, indent=4))
+    assert baseline.read(path) == MADE
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Baseline)])
+def test_snapshot_that_was_changed_anywhere_is_refused(path: Path, name: str) -> None:
+    content = json.loads(path.read_text())
+    for value in ('"tampered"', "null", "[]"):
+        path.write_text(json.dumps({**content, name: json.loads(value)}))
+        assert "its checksum does not fit" in refused(path)
+    path.write_text(json.dumps({key: value for key, value in content.items() if key != name}))
+    assert "its checksum does not fit" in refused(path)
+
+
+def test_snapshot_that_was_changed_deep_inside_is_refused(path: Path) -> None:
+    path.write_text(path.read_text().replace('"podIP": "10.244.0.5"', '"podIP": "10.244.0.6"'))
+    assert "its checksum does not fit" in refused(path)
+
+
+def test_snapshot_of_another_schema_is_refused(path: Path) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "schema": 2}))
+    assert refused(path) == "schema 2, this version reads 1"
+
+
+def test_snapshot_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none") == "No such file or directory; make upgrade-before writes it"
+    assert "directory" in refused(tmp_path)
+
+
+NONE: list[bytes] = [b"", b"no JSON", b"[]", b"[1, 2]", b'"text"', b"7", b"null", b"{}", b'{"schema": 1}', bytes(range(256))]
+
+
+@pytest.mark.parametrize("content", NONE)
+def test_file_that_is_no_snapshot_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(content)
+    assert refused(path) == "not a snapshot of make upgrade-before"
+
+
+def test_half_a_snapshot_is_none(path: Path) -> None:
+    path.write_text(path.read_text()[:-100])
+    assert refused(path) == "not a snapshot of make upgrade-before"
+
+
+@pytest.mark.parametrize("over", [{"more": 1}, {"nodes": ...}])
+def test_whole_file_with_other_fields_is_no_snapshot(path: Path, over: Json) -> None:
+    content = {**json.loads(path.read_text()), **over}
+    rest = {key: value for key, value in content.items() if value is not ... and key != "checksum"}
+    path.write_text(json.dumps({**rest, "checksum": checksum(rest)}))
+    assert refused(path) == "not a snapshot of make upgrade-before"
+
+
+def test_object_is_kept_without_who_changed_it() -> None:
+    found = thing("Pod", "a", managedFields=[{"manager": "x"}], labels={"a": "b"}, spec={"managedFields": 1})
+    small = kept(found)
+    assert small == {**found.body, "metadata": {key: found.body["metadata"][key] for key in small["metadata"]}}
+    assert set(found.body["metadata"]) - set(small["metadata"]) == {"managedFields"}
+
+
+def test_kinds_that_are_kept_hold_no_secrets() -> None:
+    assert not {"Secret", "ConfigMap", "ServiceAccount"} & set(baseline.KINDS)
+    assert all("kubeconfig" not in key for _, key in configuration.PLACES.values())
+
+
+COREFILE = """.:53 {
+    errors
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    hosts {
+      10.0.0.1 mine.example
+    }
+}
+"""
+
+
+def test_line_that_is_gone_from_a_corefile_is_a_loss_and_others_are_not() -> None:
+    assert lines_lost(COREFILE, COREFILE) == ""
+    assert lines_lost(COREFILE, "example:53 {\n  cache\n}\n" + COREFILE.replace("   ", "\t")) == ""
+    assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == "without ['10.0.0.1 mine.example']"
+    assert lines_lost(COREFILE, "") != ""
+    assert lines_lost("\n\n", "") == ""
+
+
+def test_document_that_is_empty_now_has_lost_all() -> None:
+    assert "nftables" in values_lost(SET, "")
+
+
+SET = """
+mode: nftables
+clusterCIDR: 10.244.0.0/16
+conntrack: {maxPerCore: null, tcpCloseWaitTimeout: 1h0m0s}
+iptables: {masqueradeAll: false, syncPeriod: 0s}
+nodePortAddresses: [10.0.0.0/8]
+hostnameOverride: ""
+featureGates: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mode: nftables", "mode: nftables\nmore: 1"),
+        ("maxPerCore: null", "maxPerCore: 32768"),
+        ('hostnameOverride: ""', "hostnameOverride: node"),
+        ("featureGates: {}", "featureGates: {A: true}"),
+        ("syncPeriod: 0s", "syncPeriod: 30s"),
+        ("masqueradeAll: false", "masqueradeAll: false, more: 1"),
+    ],
+)
+def test_default_that_is_written_out_and_a_new_value_are_no_loss(old: str, new: str) -> None:
+    assert values_lost(SET, SET) == ""
+    assert values_lost(SET, SET.replace(old, new)) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("mode: nftables", "mode: iptables", "mode was 'nftables', is 'iptables'"),
+        ("mode: nftables", "", "mode was 'nftables', is None"),
+        ("1h0m0s", "2h0m0s", "conntrack.tcpCloseWaitTimeout was '1h0m0s', is '2h0m0s'"),
+        ("[10.0.0.0/8]", "[]", "nodePortAddresses was ['10.0.0.0/8'], is []"),
+        ("conntrack: {maxPerCore: null, tcpCloseWaitTimeout: 1h0m0s}", "conntrack: null", "conntrack was"),
+    ],
+)
+def test_value_that_is_another_is_a_loss(old: str, new: str, what: str) -> None:
+    assert values_lost(SET, SET.replace(old, new)).startswith(what)
+
+
+def test_configuration_is_compared_where_there_was_one() -> None:
+    before = {"CoreDNS": COREFILE, "kube-proxy": SET}
+    for name in before:
+        assert lost(name, before, before) == ""
+        assert lost(name, {}, before) == ""
+        assert lost(name, before, {}) == "it is gone"
+    other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": SET.replace("nftables", "ipvs")}
+    assert lost("CoreDNS", before, other) == "without ['errors']"
+    assert lost("kube-proxy", before, other) == "mode was 'nftables', is 'ipvs'"
+
+
+def test_configuration_is_read_where_the_cluster_has_it() -> None:
+    def answer(_method: str, path: str, _body: Any) -> str:
+        assert path.startswith("/api/v1/namespaces/kube-system/configmaps/")
+        data = {"coredns": {"Corefile": COREFILE}, "kube-proxy": {"kubeconfig.conf": "secret"}}[path.rpartition("/")[2]]
+        return json.dumps({"metadata": {"name": "x"}, "data": data})
+
+    assert configuration.read(FakeApi(answer)) == {"CoreDNS": COREFILE}

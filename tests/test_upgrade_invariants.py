@@ -1,0 +1,209 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.conditions.verdict import Condition
+from fixtures.errors import HarnessError
+from fixtures.observe.history import Change, Seen
+from fixtures.upgrade.invariants import (
+    budget_held,
+    difference,
+    endpoints_follow,
+    never_restarted,
+    none_added,
+    still_there,
+    unchanged,
+)
+from fixtures.workload.manifests import LABELS, WEB
+from tests.fakes import changed, deployment, endpoint_slice, entry, owned_by, pod, replica_set, service, state, thing
+
+PODS = [pod(number) for number in range(4)]
+SPEC = {"replicas": 4, "template": {"spec": {"containers": [{"name": "nginx", "image": "nginx:1"}]}}}
+WEB_DEPLOYMENT, SET, SERVICE = deployment(spec=SPEC), replica_set(), service()
+SLICE = endpoint_slice(*map(entry, PODS))
+BEFORE = state(WEB_DEPLOYMENT, SET, SERVICE, SLICE, *PODS)
+WITNESSES = {"Deployment": WEB_DEPLOYMENT, "ReplicaSet": SET, "Pod": PODS[0], "Service": SERVICE, "EndpointSlice": SLICE}
+DELETED_AT = "2026-01-01T00:00:00Z"
+SAMPLER = thing("Pod", "sampler-x", labels={"app": "sampler"}, spec={"nodeName": "node-0"}, status={})
+
+
+def seen(*resources: Resource, change: Change = "MODIFIED") -> list[Seen]:
+    return [Seen(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
+
+
+def dying(resource: Resource) -> Resource:
+    return changed(resource, "metadata.deletionTimestamp", DELETED_AT)
+
+
+def on(resource: Resource) -> bool:
+    return resource.at("spec.nodeName") == "node-0"
+
+
+# What may not happen to a witness: its kind, the field, another value.
+TOUCHED: list[tuple[str, str, Any]] = [
+    *((kind, "metadata.uid", "another") for kind in WITNESSES),
+    *((kind, "metadata.labels", {}) for kind in ("Deployment", "ReplicaSet", "Pod", "EndpointSlice")),
+    *((kind, "metadata.deletionTimestamp", DELETED_AT) for kind in WITNESSES),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "app": "other"}),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "more": "1"}),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "evilkubernetes.io/more": "1"}),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "kubernetes.io": "1"}),
+    ("Service", "metadata.labels", {"more": "1"}),
+    ("ReplicaSet", "metadata.ownerReferences", []),
+    ("Pod", "metadata.ownerReferences", owned_by(replica_set(uid="another"))),
+    ("Pod", "metadata.ownerReferences.0.controller", False),
+    ("Pod", "spec.nodeName", "node-9"),
+    ("Pod", "spec.containers.0.image", "nginx:2"),
+    ("Pod", "spec.containers", [{"name": "nginx", "image": "nginx:1"}, {"name": "more", "image": "x"}]),
+    ("Pod", "status.podIP", "10.0.0.1"),
+    ("Pod", "status.podIP", None),
+    ("Deployment", "spec.replicas", 3),
+    ("Deployment", "spec.paused", True),
+    ("Deployment", "spec.template.spec.containers.0.image", "nginx:2"),
+    ("Deployment", "spec.template.spec", {}),
+    ("ReplicaSet", "spec.replicas", 0),
+    ("ReplicaSet", "spec.selector.matchLabels", LABELS),
+    ("ReplicaSet", "spec.template.metadata.labels.pod-template-hash", "77"),
+    ("Service", "spec.type", "LoadBalancer"),
+    ("Service", "spec.clusterIP", "10.96.0.10"),
+    ("Service", "spec.selector", {**LABELS, "more": "1"}),
+    ("Service", "spec.selector", None),
+    ("Service", "spec.ports.0.nodePort", 30081),
+    ("Service", "spec.ports.0.port", 81),
+    ("Service", "spec.ports.0.targetPort", 81),
+    ("Service", "spec.ports.0.protocol", "UDP"),
+    ("Service", "spec.ports.0.name", "http"),
+    ("Service", "spec.ports", []),
+    ("Service", "spec.ipFamilies", ["IPv6"]),
+]
+# What an upgrade may do to one.
+UNTOUCHED: list[tuple[str, str, Any]] = [
+    *((kind, "metadata.resourceVersion", "999999") for kind in WITNESSES),
+    *((kind, "metadata.managedFields", [{"manager": "x"}]) for kind in WITNESSES),
+    *((kind, "metadata.annotations", {"endpoints.kubernetes.io/last-change-trigger-time": "now"}) for kind in WITNESSES),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "topology.kubernetes.io/zone": "a"}),
+    ("EndpointSlice", "metadata.labels", {**SLICE.labels, "service.kubernetes.io/headless": ""}),
+    ("Pod", "status.conditions", []),
+    ("Pod", "spec.containers.0.restartPolicyRules", []),
+    ("Deployment", "spec.template.spec.hostUsers", True),
+    ("Deployment", "status.terminatingReplicas", 0),
+    ("Service", "spec.trafficDistribution", "PreferSameZone"),
+    ("EndpointSlice", "endpoints", []),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value"), TOUCHED)
+def test_witness_that_is_not_as_before_is_seen_in_any_version_and_at_the_end(kind: str, path: str, value: Any) -> None:
+    old = WITNESSES[kind]
+    new = changed(old, path, value)
+    versions = unchanged(BEFORE, [kind])(seen(old, new, old))
+    assert not versions.met
+    assert old.name in versions.why
+    at_the_end = still_there(BEFORE, [kind])(state(*(new if each is old else each for each in BEFORE.objects)))
+    assert not at_the_end.met
+    assert old.name in at_the_end.why
+
+
+@pytest.mark.parametrize(("kind", "path", "value"), UNTOUCHED)
+def test_what_a_new_version_may_add_is_no_change(kind: str, path: str, value: Any) -> None:
+    new = changed(WITNESSES[kind], path, value)
+    assert unchanged(BEFORE, [kind])(seen(new)).met
+    rest = [each for each in BEFORE.objects if each is not WITNESSES[kind]]
+    assert still_there(BEFORE, [kind])(state(new, *rest)).met
+
+
+def test_message_says_what_was_and_what_is() -> None:
+    new = changed(changed(SERVICE, "spec.ports.0.nodePort", 30081), "spec.type", "ClusterIP")
+    text = difference(SERVICE, new)
+    assert text == "Service web: nodePorts was [30080], is [30081]; spec.type was NodePort, is ClusterIP"
+
+
+@pytest.mark.parametrize("kind", WITNESSES)
+def test_witness_that_was_deleted_is_told_though_its_last_version_was_well(kind: str) -> None:
+    old = WITNESSES[kind]
+    assert unchanged(BEFORE, [kind])(seen(old, change="DELETED")).why == f"{kind} {old.name} was deleted"
+    rest = state(*(each for each in BEFORE.objects if each is not old))
+    assert still_there(BEFORE, [kind])(rest).why == f"gone: {kind} {old.name}"
+
+
+def test_witness_that_a_list_shows_as_another_of_the_same_name_was_replaced() -> None:
+    # A list after a gap tells of no deletion.
+    found = unchanged(BEFORE, ["Deployment"])(seen(deployment(uid="new", spec=SPEC)))
+    assert "UID was uid-Deployment-web, is new" in found.why
+
+
+@pytest.mark.parametrize("change", ["ADDED", "MODIFIED", "DELETED"])
+def test_others_in_the_namespace_do_not_matter(change: Change) -> None:
+    others = seen(SAMPLER, thing("Deployment", "other"), pod(9), change=change)
+    assert unchanged(BEFORE, list(WITNESSES))(others).met
+    assert never_restarted(BEFORE, LABELS)(others).met
+    sampler = seen(SAMPLER, thing("ReplicaSet", "web-x", uid="u"), change=change)
+    assert budget_held(BEFORE, LABELS, 4)(sampler).met
+    assert none_added(BEFORE, "Deployment")(sampler).met
+    assert still_there(BEFORE, list(WITNESSES))(state(*BEFORE.objects, SAMPLER, pod(9))).met
+
+
+def test_pods_of_a_drained_node_may_go_and_no_others() -> None:
+    drained = seen(dying(PODS[0]), change="DELETED")
+    assert not unchanged(BEFORE, ["Pod"])(drained).met
+    assert unchanged(BEFORE, ["Pod"], replaced=on)(drained).met
+    assert not unchanged(BEFORE, ["Pod"], replaced=on)(seen(PODS[1], change="DELETED")).met
+    assert still_there(BEFORE, ["Pod"], replaced=on)(state(*PODS[1:])).met
+    assert not still_there(BEFORE, ["Pod"], replaced=on)(state(PODS[0], *PODS[2:])).met
+    assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
+
+
+JUDGES: list[Callable[[Snapshot], Condition[Any]]] = [
+    lambda before: unchanged(before, ["Deployment", "Service"]),
+    lambda before: still_there(before, ["Deployment", "Service"]),
+    lambda before: never_restarted(before, LABELS),
+    lambda before: none_added(before, "ReplicaSet"),
+    lambda before: endpoints_follow(before, WEB),
+]
+
+
+@pytest.mark.parametrize("judged", JUDGES)
+def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[Snapshot], Condition[Any]]) -> None:
+    judged(BEFORE)
+    with pytest.raises(HarnessError, match="is known from before the upgrade"):
+        judged(state(WEB_DEPLOYMENT))
+
+
+def test_replica_set_that_was_not_there_is_told() -> None:
+    assert none_added(BEFORE, "ReplicaSet")(seen(SET, PODS[0], thing("Deployment", "more"))).met
+    assert none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"))).why == "new: web-more"
+    assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"), change="DELETED")).met
+    assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(uid="again"))).met
+
+
+def run_of(resource: Resource, restarts: int, run: str = "", **more: Any) -> Resource:
+    status: Json = {"name": "nginx", "restartCount": restarts, **more}
+    return changed(resource, "status.containerStatuses", [{**status, **({"containerID": run} if run else {})}])
+
+
+def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> None:
+    first = run_of(PODS[0], 1, "containerd://a")
+    before = state(first, *PODS[1:])
+    judge = never_restarted(before, LABELS)
+    end = {"lastState": {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": "noon"}}}
+    assert judge(seen(first, run_of(PODS[0], 1), PODS[1])).met
+    found = judge(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
+    assert found.why == f"Pod {first.name} restarted: Error with status 137 at noon"
+    # The kubelet counts from 0 again when it has lost what it knew.
+    assert not judge(seen(run_of(PODS[0], 0, "containerd://b"))).met
+    assert not judge(seen(run_of(PODS[0], 2))).met
+    assert not judge(seen(run_of(PODS[1], 1, "containerd://c"))).met
+    assert judge(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
+
+
+def test_restart_of_one_container_is_not_made_up_for_by_another() -> None:
+    def two(one: int, other: int) -> Resource:
+        statuses = [{"name": "a", "restartCount": one}, {"name": "b", "restartCount": other}]
+        return changed(PODS[0], "status.containerStatuses", statuses)
+
+    assert not never_restarted(state(two(0, 3)), LABELS)(seen(two(1, 0))).met
+    init = changed(PODS[0], "status.initContainerStatuses", [{"name": "i", "restartCount": 0}])
+    again = changed(PODS[0], "status.initContainerStatuses", [{"name": "i", "restartCount": 1}])
+    assert not never_restarted(state(init), LABELS)(seen(again)).met

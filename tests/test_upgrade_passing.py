@@ -1,0 +1,209 @@
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from fixtures.conditions.resource import Json
+from fixtures.errors import HarnessError
+from fixtures.probes.continuous import Sample, State, Tally
+from fixtures.upgrade import paths
+from fixtures.upgrade.allowances import ALLOWANCES
+from fixtures.upgrade.passing import (
+    kept_up,
+    known_seconds,
+    kubelets_as_wanted,
+    longest_unknown,
+    proxies_as_wanted,
+    skew_allowed,
+    skewed,
+    too_old,
+)
+from fixtures.upgrade.record import Kind, Passage, Path, Seen, Versions
+from fixtures.upgrade.story import After
+from fixtures.upgrade.versions import minor, next_minor
+
+BEGAN, ENDED = 1000.0, 1200.0
+DATA: list[Kind] = ["NodePort", "ClusterIP", "DNS"]
+API: list[Kind] = ["API server", "API proxy"]
+HOP = ("1.36.3", "1.37.2")
+
+
+def seen(kind: Kind, *stretches: tuple[State, float, float], place: str = "", every: float = 0.1) -> Seen:
+    """Return a path that is up but for these stretches."""
+
+    def state(at: float) -> State:
+        found: list[State] = [state for state, start, end in stretches if start <= at < end]
+        return found[0] if found else "up"
+
+    times = [BEGAN + number * every for number in range(round((ENDED - BEGAN) / every))]
+    samples = tuple(Sample(at, at + 0.01, state(at), "" if state(at) == "up" else "refused") for at in times)
+    return Seen(Path(kind, "", place, reuse=False), Tally("the path", samples))
+
+
+def passage(*paths: Seen, **over: Any) -> Passage:
+    given: Json = {"hops": HOP, "marks": (), "versions": (), "relists": 0, "lost": 0, "control_planes": 1, "asked": True}
+    return Passage(began=BEGAN, ended=ENDED, paths=paths, **{**given, **over})
+
+
+def judged(kind: Kind, *paths: Seen, **over: Any) -> str | None:
+    """Return None if the paths kept up, else why not."""
+    verdict = kept_up(kind)(passage(*paths, **over))
+    return None if verdict.met else verdict.why
+
+
+def down(start: float, seconds: float) -> tuple[State, float, float]:
+    return "down", BEGAN + start, BEGAN + start + seconds
+
+
+def unknown(start: float, seconds: float) -> tuple[State, float, float]:
+    return "unknown", BEGAN + start, BEGAN + start + seconds
+
+
+@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize("planes", [0, 1, 3])
+@pytest.mark.parametrize("hops", [HOP, ("1", "2", "3", "4")])
+def test_one_lost_request_is_too_many_for_what_forwards(kind: Kind, planes: int, hops: tuple[str, ...]) -> None:
+    assert judged(kind, seen(kind), control_planes=planes, hops=hops) is None
+    found = judged(kind, seen(kind), seen(kind, down(50, 0.1)), control_planes=planes, hops=hops)
+    assert found is not None
+    assert "1 of 2000 lost; 1 x refused; away 0.1 s" in found
+    assert f"none allowed: {ALLOWANCES[kind][0].reason}" in found
+
+
+@pytest.mark.parametrize("kind", API)
+@pytest.mark.parametrize(("planes", "seconds"), [(0, 10), (1, 60), (3, 10)])
+def test_api_server_may_be_away_for_as_long_as_is_allowed_in_each_hop(kind: Kind, planes: int, seconds: float) -> None:
+    assert judged(kind, seen(kind, down(10, seconds)), control_planes=planes) is None
+    found = judged(kind, seen(kind, down(10, seconds + 1)), control_planes=planes)
+    assert f"allowed {seconds} s" in (found or "")
+    twice = (down(10, seconds), down(100, seconds))
+    assert judged(kind, seen(kind, *twice), control_planes=planes)
+    assert judged(kind, seen(kind, *twice), control_planes=planes, hops=("1", "2", "3")) is None
+    assert judged(kind, seen(kind, *twice, down(80, 2)), control_planes=planes, hops=("1", "2", "3"))
+    assert judged(kind, seen(kind, down(10, seconds)), control_planes=planes, hops=("1",)) is None
+
+
+def test_paths_of_other_kinds_do_not_matter() -> None:
+    assert judged("DNS", seen("DNS"), seen("NodePort", down(0, 100)), seen("ClusterIP", unknown(0, 100))) is None
+
+
+def test_kind_that_was_not_asked_cannot_be_told() -> None:
+    with pytest.raises(HarnessError, match="no DNS was asked"):
+        judged("DNS", seen("NodePort"))
+    with pytest.raises(HarnessError, match="cannot tell whether DNS, new connections was up"):
+        judged("DNS", seen("DNS", unknown(0, 200)))
+    nothing = Seen(Path("DNS", "", "", reuse=False), Tally("the path", ()))
+    for ended in (ENDED, BEGAN + 0.5):
+        with pytest.raises(HarnessError, match="cannot tell"):
+            kept_up("DNS")(replace(passage(nothing), ended=ended))
+
+
+@pytest.mark.parametrize("start", [0, 50, 199])
+def test_path_that_was_unknown_for_too_long_cannot_be_told(start: float) -> None:
+    assert judged("DNS", seen("DNS", unknown(start, 0.8))) is None
+    with pytest.raises(HarnessError, match=r"nothing is known of it for \d\.\d s"):
+        judged("DNS", seen("DNS"), seen("DNS", unknown(start - 0.4, 1.7)))
+
+
+def test_what_was_lost_stands_whatever_is_unknown() -> None:
+    assert judged("DNS", seen("DNS", unknown(50, 20)), seen("DNS", down(50, 5)))
+    assert judged("DNS", seen("DNS", unknown(50, 20), down(100, 5)))
+    with pytest.raises(HarnessError):
+        judged("API server", seen("API server", unknown(50, 20), down(100, 5)))
+
+
+def test_longest_unknown_is_looked_for_at_the_edges_too() -> None:
+    states: list[tuple[float, State]] = [(12.0, "up"), (13.0, "unknown"), (15.0, "down"), (16.0, "up")]
+    samples = tuple(Sample(at, at, state) for at, state in states)
+    path = Seen(Path("DNS", "", "", reuse=False), Tally("", samples))
+    assert longest_unknown(path, 12.0, 16.0) == 3
+    assert longest_unknown(path, 7.0, 16.0) == 5
+    assert longest_unknown(path, 12.0, 22.0) == 6
+    assert longest_unknown(replace(path, tally=Tally("", ())), 1.0, 11.0) == 10
+
+
+def test_bound_of_the_unknown_grows_as_the_paths_of_many_nodes_are_asked_less_often() -> None:
+    many = [seen("ClusterIP", place=f"node-{number}", every=2.0) for number in range(400)]
+    assert judged("ClusterIP", *many) is None
+    beside = seen("NodePort")
+    assert known_seconds(passage(beside, *many), beside) == 1
+    assert known_seconds(passage(beside, *many), many[0]) == 40
+    assert known_seconds(passage(*many[:10]), many[0]) == 1
+    assert known_seconds(passage(*many[:15], *many[:15]), many[0]) == 1.5
+    with pytest.raises(HarnessError):
+        judged("ClusterIP", *many[:10])
+    spaced = paths.plan([], paths.DATA_INTERVAL, nodes=400)["interval"]
+    assert known_seconds(passage(*many), many[0]) == pytest.approx(20 * spaced)
+
+
+OLD, NEW = "v1.36.3", "v1.37.2"
+
+
+@pytest.mark.parametrize(
+    ("server", "kubelet", "proxy", "wrong"),
+    [
+        (NEW, NEW, NEW, ""),
+        (NEW, "v1.37.9", NEW, ""),
+        (NEW, "v1.34.0", "v1.34.0", ""),
+        (NEW, "v1.33.9", NEW, "kubelet of n is v1.33.9"),
+        (NEW, NEW, "v1.33.9", "kube-proxy of n is v1.33.9"),
+        (OLD, NEW, OLD, "kubelet of n is v1.37.2 while the API server is v1.36.3"),
+        (OLD, OLD, NEW, "kube-proxy of n is v1.37.2"),
+        (OLD, OLD, "", ""),
+        ("", NEW, NEW, ""),
+        (NEW, "garbage", "latest", ""),
+    ],
+)
+def test_skew_is_within_the_policy(server: str, kubelet: str, proxy: str, wrong: str) -> None:
+    found = skewed(Versions(1.0, server, {"n": kubelet}, {"n": proxy}))
+    assert found.startswith(wrong)
+    assert bool(found) == bool(wrong)
+
+
+def test_skew_counts_at_every_moment_and_on_every_node() -> None:
+    fine = Versions(1.0, NEW, {"a": OLD, "b": OLD}, {"a": "", "b": OLD})
+    assert skew_allowed()(passage(versions=(fine, fine))).met
+    bad = replace(fine, kubelets={"a": OLD, "b": "v1.38.0"})
+    assert "kubelet of b is v1.38.0" in skew_allowed()(passage(versions=(fine, bad, fine))).why
+
+
+@pytest.mark.parametrize("versions", [(), (Versions(1.0, "", {"a": OLD}, {}),), (Versions(1.0, NEW, {}, {}),)])
+def test_versions_that_were_not_seen_cannot_be_told(versions: tuple[Versions, ...]) -> None:
+    with pytest.raises(HarnessError, match="no version"):
+        skew_allowed()(passage(versions=versions))
+
+
+def test_kubelets_that_the_next_version_would_not_support_are_told() -> None:
+    kubelets = {"a": "v1.34.0", "b": "v1.33.9", "c": NEW}
+    assert too_old(kubelets, NEW) == {"b": "v1.33.9"}
+    assert too_old(kubelets, next_minor(NEW)) == {"a": "v1.34.0", "b": "v1.33.9"}
+
+
+@pytest.mark.parametrize(("version", "number"), [(NEW, 37), ("1.9", 9), ("v1.30.4-eks-1", 30), ("1", -1), ("", -1), ("v1.x", -1)])
+def test_minor_version_is_read(version: str, number: int) -> None:
+    assert minor(version) == number
+
+
+def test_next_minor_version_is_one_more() -> None:
+    assert next_minor("v1.9.3") == "v1.10"
+
+
+def after(**over: Any) -> After:
+    given: Json = {"wanted": NEW, "server": NEW, "kubelets": {"a": NEW, "b": NEW}, "proxies": {"a": "v1.37.0", "b": NEW}}
+    return After(cast("Any", None), None, state=cast("Any", None), configuration={}, **{**given, **over})
+
+
+def test_api_server_and_kubelets_must_be_exactly_as_wanted() -> None:
+    assert kubelets_as_wanted()(after()).met
+    assert kubelets_as_wanted()(after(server=OLD)).why == "API server is v1.36.3; wanted v1.37.2"
+    for other in (OLD, "v1.37.1", "None"):
+        assert f"kubelet of b is {other}" in kubelets_as_wanted()(after(kubelets={"a": NEW, "b": other})).why
+    with pytest.raises(HarnessError, match="no Node"):
+        kubelets_as_wanted()(after(kubelets={}))
+
+
+def test_kube_proxies_must_be_of_the_minor_version_where_there_are_any() -> None:
+    assert proxies_as_wanted()(after()).met
+    assert proxies_as_wanted()(after(proxies={})).met
+    for other in (OLD, "", "latest"):
+        assert proxies_as_wanted()(after(proxies={"a": NEW, "b": other})).why.startswith(f"b: {other}")

@@ -1,0 +1,113 @@
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fixtures.observe.history import History
+from fixtures.upgrade import paths
+from fixtures.upgrade.paths import Asked
+from fixtures.workload.chain import Chain
+from fixtures.workload.manifests import WELCOME
+from tests.fakes import FakeApi, FakeClock, no_answer, service, thing
+
+
+def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str = "https://127.0.0.1:6443") -> Chain:
+    history = History("ns", FakeClock())
+    history.record("ADDED", service(spec={"clusterIP": address, "ports": [{"nodePort": 30080}]}))
+    status = {"addresses": [{"type": "Hostname", "address": "x"}, {"type": "InternalIP", "address": node}]}
+    nodes = tuple(thing("Node", name, status=status) for name in ("a", "b"))
+    observer, waiter = cast("Any", SimpleNamespace(history=history)), cast("Any", None)
+    return Chain(FakeApi(no_answer, server), "ns", observer, waiter, nodes, "host", "nginx", frozenset(), "client", 4)
+
+
+def everything(**over: Any) -> list[Asked]:
+    made = chain(**over)
+    inside = [each for node in ("a", "b") for each in paths.from_pod(made, node, "cluster.local", "10.96.0.10")]
+    return [*paths.node_ports(made), *paths.node_ports(made, "a"), *paths.api_server(made), *inside]
+
+
+def test_every_path_is_asked_with_new_and_with_kept_connections_under_a_name_of_its_own() -> None:
+    found = everything()
+    assert len({each.path.name for each in found}) == len(found) == 2 * (2 + 2 + 4 + 2 * 2)
+    for new, kept in zip(found[::2], found[1::2], strict=True):
+        assert (new.path.kind, new.path.what, new.path.place) == (kept.path.kind, kept.path.what, kept.path.place)
+        assert (new.path.reuse, kept.path.reuse) == (False, True)
+        assert (new.request["reuse"], kept.request["reuse"]) == (False, True)
+        assert {**new.request, "reuse": True} == kept.request
+
+
+def test_paths_are_named_by_what_is_asked_from_where() -> None:
+    names = [each.path.name for each in everything()]
+    assert "NodePort a, new connections" in names
+    assert "NodePort b from a, kept connections" in names
+    assert "API server write, new connections" in names
+    assert "API proxy, kept connections" in names
+    assert "DNS from b, new connections" in names
+
+
+def test_every_path_has_an_answer_to_expect() -> None:
+    found = {(each.path.kind, each.path.what): each.request["expect"] for each in everything()}
+    assert {kind: text for (kind, what), text in found.items() if what != "readyz"} == {
+        "NodePort": WELCOME,
+        "API server": '"ConfigMap"',
+        "API proxy": WELCOME,
+        "ClusterIP": WELCOME,
+        "DNS": WELCOME,
+    }
+    assert found["API server", "readyz"] == "ok"
+
+
+def requests(kind: str, **over: Any) -> list[Any]:
+    return [each.request for each in everything(**over) if each.path.kind == kind and not each.path.reuse]
+
+
+def test_urls_lead_where_the_names_say() -> None:
+    assert {each["url"] for each in requests("NodePort")} == {"http://172.18.0.2:30080/"}
+    assert {each["url"] for each in requests("ClusterIP")} == {"http://10.96.0.9:80/"}
+    server = "https://127.0.0.1:6443"
+    scratch = f"{server}/api/v1/namespaces/ns/configmaps/scratch"
+    assert [each["url"] for each in requests("API server")] == [f"{server}/readyz", scratch, scratch]
+    assert [each["url"] for each in requests("API proxy")] == [f"{server}/api/v1/namespaces/ns/services/web:80/proxy/"]
+
+
+def test_write_changes_something_each_time() -> None:
+    (write,) = [each for each in requests("API server") if "method" in each]
+    assert (write["method"], write["content"]) == ("PATCH", "application/merge-patch+json")
+    assert json.loads(write["body"].replace("{n}", "7")) == {"data": {"n": "7"}}
+
+
+def test_name_is_looked_up_before_what_it_leads_to_is_asked() -> None:
+    lookup = {"server": "10.96.0.10", "name": "web.ns.svc.cluster.local.", "address": "10.96.0.9"}
+    assert [(each["url"], each["lookup"]) for each in requests("DNS")] == [("http://10.96.0.9:80/", lookup)] * 2
+
+
+def test_addresses_of_version_6_have_brackets_in_urls_and_none_in_answers() -> None:
+    over = {"address": "fd00::9", "node": "fc00::2", "server": "https://[::1]:6443"}
+    assert {each["url"] for each in requests("NodePort", **over)} == {"http://[fc00::2]:30080/"}
+    assert {each["url"] for each in requests("ClusterIP", **over)} == {"http://[fd00::9]:80/"}
+    assert requests("DNS", **over)[0]["lookup"]["address"] == "fd00::9"
+    assert requests("API server", **over)[0]["url"] == "https://[::1]:6443/readyz"
+
+
+@pytest.mark.parametrize("interval", [paths.DATA_INTERVAL, paths.API_INTERVAL])
+@pytest.mark.parametrize("nodes", [1, 10, 11, 13, 17, 100, 5000])
+def test_plan_has_an_end_by_number_and_by_time(interval: float, nodes: int) -> None:
+    plan = paths.plan(everything(), interval, nodes=nodes)
+    assert plan["interval"] == pytest.approx(interval * max(1, nodes / 10))
+    assert paths.SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= paths.SECONDS
+    assert plan["seconds"] == paths.SECONDS
+    # In all, the witnesses are asked no more than by ten.
+    assert nodes / plan["interval"] <= 10 / interval + 1e-9
+
+
+def test_plan_is_filled_in_and_fit_for_json() -> None:
+    asked = everything()
+    plan = paths.plan(asked, 0.1, tls={"verify": True})
+    assert json.loads(json.dumps(plan)) == plan
+    assert plan["tls"] == {"verify": True}
+    fields = {"url", "expect", "reuse", "method", "body", "content", "lookup", "ports"}
+    assert [set(each) for each in plan["paths"]] == [fields] * len(asked)
+    assert plan["paths"][0]["method"] == "GET"
+    assert [each["url"] for each in plan["paths"]] == [each.request["url"] for each in asked]
+    assert "PATCH" in {each["method"] for each in plan["paths"]}

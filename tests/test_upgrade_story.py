@@ -1,0 +1,235 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fixtures.api import Api, ApiRefused, ApiUnavailable
+from fixtures.conditions.resource import Json, Resource, Snapshot
+from fixtures.errors import ExitCode, HarnessError
+from fixtures.observe.history import Change, History
+from fixtures.upgrade.baseline import KINDS, read
+from fixtures.upgrade.record import Passage
+from fixtures.upgrade.story import After, Before, During, capture, look, not_served, removed_by
+from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated
+from fixtures.upgrade.witness import Witnesses
+from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
+
+SECRET = "c2VjcmV0LXRva2Vu"
+METRICS = """# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested
+# TYPE apiserver_requested_deprecated_apis gauge
+apiserver_requested_deprecated_apis{group="flowcontrol.x",removed_release="1.32",resource="flowschemas",subresource="",version="v1beta3"} 1
+apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1
+apiserver_requested_deprecated_apis{group="a,b}c",removed_release="1.40",resource="say \\"x\\"",subresource="s\\\\",version="v1"} 1
+apiserver_requested_deprecated_apis_total{group="no",removed_release="1.1",resource="no",subresource="",version="v1"} 1
+apiserver_request_total{group="policy",resource="x",version="v1"} 4
+"""
+
+
+def answering(answers: dict[str, str | Exception]) -> FakeApi:
+    def answer(_method: str, path: str, _body: Any) -> str:
+        found = answers[path]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return FakeApi(answer)
+
+
+def test_deprecated_apis_are_read_whatever_is_in_their_labels() -> None:
+    assert deprecated(answering({"/metrics": METRICS})) == {
+        "flowschemas.v1beta3.flowcontrol.x": "1.32",
+        "componentstatuses.v1": "",
+        'say "x".v1.a,b}c': "1.40",
+    }
+    assert deprecated(answering({"/metrics": ""})) == {}
+
+
+def test_metrics_that_may_not_be_read_are_empty_and_those_that_cannot_be_had_are_trouble() -> None:
+    assert deprecated(answering({"/metrics": ApiRefused(403, "Forbidden", "no")})) == {}
+    with pytest.raises(HarnessError):
+        deprecated(answering({"/metrics": ApiUnavailable("refused", ExitCode.UNREACHABLE)}))
+
+
+def test_removed_is_what_the_version_or_one_before_it_removes() -> None:
+    known = {"soon": "1.37", "before": "1.22", "later": "1.38", "never": "", "odd": "x"}
+    assert removed_by(known, "v1.37") == ["before", "soon"]
+    assert removed_by(known, "v1.38.1") == ["before", "later", "soon"]
+    assert removed_by({}, "v1.38") == []
+
+
+def test_api_that_is_not_found_is_not_served_and_anything_else_is_trouble() -> None:
+    apis = {"Pod": "/api/v1/pods", "PodDisruptionBudget": "/apis/policy/v1/x"}
+    answers: dict[str, str | Exception] = {"/api/v1/pods": "{}", "/apis/policy/v1/x": "{}"}
+    assert not_served(answering(answers), apis) == {}
+    gone = ApiRefused(404, "NotFound", "no such resource")
+    found = not_served(answering({**answers, "/apis/policy/v1/x": gone}), apis)
+    assert found == {"PodDisruptionBudget": "/apis/policy/v1/x: no such resource"}
+    for trouble in (ApiRefused(403, "Forbidden", "no"), ApiUnavailable("refused")):
+        with pytest.raises(HarnessError):
+            not_served(answering({**answers, "/apis/policy/v1/x": trouble}), apis)
+
+
+class Cluster(Api):
+    """A cluster with two Nodes that answers what the snapshot asks, with secrets beside it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def call(self, method: str, path: str, *_: Any, **__: Any) -> str:
+        """Answer from what is there."""
+        assert method == "GET"
+        self.asked.append(path)
+        answers: Json = {
+            "/metrics": METRICS,
+            "/version": json.dumps({"gitVersion": "v1.37.2"}),
+            "/api/v1/namespaces/kube-system": json.dumps({"metadata": {"name": "kube-system", "uid": "uid-1"}}),
+        }
+        if path not in answers and "configmaps" in path:
+            data = {"Corefile": ".:53 {}", "config.conf": "mode: x", "kubeconfig.conf": SECRET}
+            return json.dumps({"metadata": {"name": "x"}, "data": data})
+        items = [self.node("a"), self.node("b")] if path.endswith("/nodes") else [each.body for each in PROXIES]
+        return answers.get(path) or json.dumps({"metadata": {"resourceVersion": "1"}, "items": items})
+
+    @staticmethod
+    def node(name: str) -> Json:
+        """Return a Node."""
+        return {"metadata": {"name": name}, "status": {"nodeInfo": {"kubeletVersion": "v1.36.3"}}}
+
+    def warnings(self, kind: str, namespace: str) -> list[str]:
+        """Warn of one kind."""
+        assert namespace == "ns"
+        return ["policy is old"] if kind == "PodDisruptionBudget" else []
+
+
+def proxy(name: str, node: str, *, running: bool = True) -> Resource:
+    image = "registry.k8s.io/kube-proxy:v1.37.2"
+    status = {"image": image, "state": {"running": {}} if running else {"terminated": {}}}
+    return thing("Pod", name, spec={"nodeName": node}, status={"containerStatuses": [status]})
+
+
+PROXIES = [proxy("a-1", "a"), proxy("a-2", "a", running=False), proxy("b-1", "b", running=False)]
+
+
+def witnesses(*more: Resource) -> Witnesses:
+    history = History("ns", FakeClock())
+    for each in (*healthy(), *more):
+        history.record("ADDED", changed(each, "metadata.managedFields", [{"manager": "kubelet"}]))
+    return Witnesses(cast("Any", SimpleNamespace(api=Cluster(), namespace="ns", objects=history)))
+
+
+def test_snapshot_has_what_was_there_and_no_secret(tmp_path: Path) -> None:
+    token = thing("Secret", "token", data={"token": SECRET})
+    budget = thing("PodDisruptionBudget", "web")
+    capture(witnesses(token, budget), "ab12", "holds").write(tmp_path / "snapshot.json")
+    text = (tmp_path / "snapshot.json").read_text()
+    assert SECRET not in text
+    assert "managedFields" not in text
+    found = read(tmp_path / "snapshot.json")
+    assert (found.identity, found.cluster, found.server, found.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
+    assert (found.namespace, found.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3"})
+    assert {each["kind"] for each in found.objects} == set(KINDS)
+    assert [each.name for each in found.state.all("Pod")] == ["web-5d4f-0", "web-5d4f-1"]
+    assert found.apis["PodDisruptionBudget"] == "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
+    assert set(found.apis) == set(KINDS)
+    assert found.configuration == {"CoreDNS": ".:53 {}", "kube-proxy": "mode: x"}
+    assert found.warnings == ["policy is old"]
+    assert "componentstatuses.v1" in found.deprecated
+
+
+def before() -> Before:
+    made = witnesses()
+    return Before(made, capture(made, "ab12", ""))
+
+
+def test_look_shows_what_is_there_now() -> None:
+    after = look(before(), None, "")
+    assert (after.wanted, after.server, after.kubelets) == ("v1.37.2", "v1.37.2", {"a": "v1.36.3", "b": "v1.36.3"})
+    assert look(before(), None, "v1.38.0").wanted == "v1.38.0"
+    # One that ended on a Node does not hide the one that runs there.
+    assert after.proxies == {"a": "v1.37.2", "b": ""}
+    assert len(after.state.objects) == len(healthy())
+
+
+def during(*drained: str) -> During:
+    passage = Passage(("1", "2"), 0.0, 1.0, (), (), (), 0, 0, 1, asked=True, drained=drained)
+    return During(before(), passage, Snapshot(), ())
+
+
+def after(seen: During | None) -> After:
+    return After(before(), seen, "v1", "v1", {}, {}, state(), {})
+
+
+def test_pods_of_drained_nodes_were_to_be_replaced_and_nothing_else() -> None:
+    for judge in (during("node-1"), after(during("node-1"))):
+        assert judge.replaced(pod(1))
+        assert not judge.replaced(pod(2))
+        assert not judge.replaced(changed(service(), "spec.nodeName", "node-1"))
+    assert not during().replaced(pod(1))
+    assert not during("node-1").replaced(changed(pod(1), "spec", {}))
+    assert not after(during()).replaced(pod(1))
+
+
+def test_any_pod_may_have_been_replaced_where_nobody_watched() -> None:
+    assert after(None).replaced(pod(1))
+    assert not after(None).replaced(service())
+
+
+def test_witnesses_as_they_were_are_those_of_the_snapshot() -> None:
+    found = replace(during(), log=())
+    assert found.state == found.before.baseline.state
+    assert len(found.state.objects) == len(healthy()) - 1  # no Endpoints
+
+
+def watching(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
+    history = History("", FakeClock())
+    for change, node in nodes:
+        history.record(change, node)
+    return Watching(history, History("kube-system", FakeClock()), FakeClock(), [(0.0, each) for each in servers])
+
+
+def node(name: str, version: str, **spec: Any) -> tuple[Change, Resource]:
+    return "ADDED", thing("Node", name, spec=spec, status={"nodeInfo": {"kubeletVersion": version}})
+
+
+OLD, NEW = "v1.36.3", "v1.37.2"
+
+
+@pytest.mark.parametrize(
+    ("servers", "kubelets", "arrived"),
+    [
+        ([OLD], (OLD, OLD), False),
+        ([OLD, NEW], (OLD, NEW), False),
+        ([OLD, NEW], (NEW, OLD), False),
+        ([OLD, NEW], (NEW, NEW), True),
+        ([OLD, NEW], (NEW, "v1.37.1"), True),
+        ([OLD, NEW, OLD], (NEW, NEW), False),
+        ([OLD], (NEW, NEW), False),
+        ([], (NEW, NEW), False),
+        ([NEW], ("v1.35.1", "v1.35.1"), False),
+        (["v1.36.9"], (OLD, "v1.36.9"), False),
+        ([OLD, NEW], (NEW, "garbage"), False),
+    ],
+)
+def test_upgrade_has_arrived_when_all_have_left_for_one_minor_version(
+    servers: list[str], kubelets: tuple[str, str], *, arrived: bool
+) -> None:
+    found = watching(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
+    assert found.arrived(OLD) == arrived
+
+
+def test_nodes_that_were_cordoned_or_went_count_as_drained() -> None:
+    found = watching([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
+    assert found.drained == ("b",)
+    found.nodes.record("DELETED", node("c", OLD)[1])
+    assert found.drained == ("b", "c")
+
+
+def test_control_planes_are_counted_by_their_label() -> None:
+    labelled = changed(node("a", OLD)[1], "metadata.labels", {CONTROL_PLANE: ""})
+    found = watching([], ("ADDED", labelled), node("b", OLD))
+    assert found.control_planes == 1
+    found.mark("a step")
+    assert [(mark.kind, mark.what) for mark in found.steps] == [("step", "a step")]
