@@ -36,7 +36,7 @@ class Figures:
 
 def figures(passage: Passage, seen: Seen) -> Figures:
     """Return the figures of one path."""
-    limit = limit_of(passage, seen.path.kind)
+    limit = limit_of(passage, seen)
     seconds, error = away(seen.tally)
     gap = longest_unknown(seen, passage.began, passage.ended)
     unknown = gap > known_seconds(passage, seen)
@@ -115,13 +115,21 @@ def title(passage: Passage) -> str:
 def line(passage: Passage, chain: str) -> str:
     """Return the line that a run ends with; `chain` says what became of the claims."""
     found = [figures(passage, seen) for seen in passage.paths]
-    kinds = [_kind(kind, [each for each in found if each.seen.path.kind == kind]) for kind in KINDS]
+    kinds = [text for kind in KINDS for text in _kinds(kind, [each for each in found if each.seen.path.kind == kind])]
     return f"{title(passage)}: {'; '.join([chain, *kinds])}"
 
 
-def _kind(kind: Kind, paths: Sequence[Figures]) -> str:
+def _kinds(kind: Kind, paths: Sequence[Figures]) -> list[str]:
+    """Tell of the paths of a kind: together, but for kept ones that may be away where new ones may not."""
     if not paths:
-        return f"{kind} not asked"
+        return [f"{kind} not asked"]
+    strict = [each for each in paths if not each.allowed.seconds]
+    lenient = [each for each in paths if each.allowed.seconds]
+    name = f"{kind}, kept sockets" if strict else kind
+    return [*([_kind(kind, strict)] if strict else []), *([_kind(name, lenient)] if lenient else [])]
+
+
+def _kind(kind: str, paths: Sequence[Figures]) -> str:
     lost, samples, unknown = (sum(counts) for counts in zip(*(_counts(each) for each in paths), strict=True))
     # Of the same seconds, those that are less certain.
     worst = max(paths, key=lambda each: (each.away, each.error))

@@ -223,3 +223,34 @@ def test_replaying_the_log_leads_to_what_read_shows(events: list[tuple[str, int]
     assert len(states) == history.sequence()
     if states:
         assert names(states[-1]) == names(history.read())
+
+
+def test_losses_counts_each_loss_once_until_the_watch_is_up_again() -> None:
+    history = fresh()
+    assert history.losses == 0
+    history.lost("Pod", "refused")
+    history.lost("Pod", "reset")
+    assert history.losses == 1
+    history.lost("Service", "refused")
+    assert history.losses == 2
+    history.restored("Pod", gap=False)
+    history.restored("Service", gap=True)
+    assert history.losses == 2
+    history.lost("Pod", "refused")
+    assert (history.losses, history.gaps) == (3, 1)
+
+
+def test_all_that_a_list_tells_has_one_time() -> None:
+    class Ticking(FakeClock):
+        def now(self) -> float:
+            self.time += 1
+            return super().now()
+
+    history = History("ns", Ticking())
+    history.record("ADDED", pod(0))
+    history.record("ADDED", pod(1))
+    history.relist("Pod", [pod(1), pod(2)])
+    first, second, *listed = history.log()
+    assert first.now < second.now < listed[0].now
+    assert len(listed) == 3
+    assert len({(each.now, each.wall) for each in listed}) == 1

@@ -190,3 +190,19 @@ def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path
     assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
     assert (last["status"], last["stop"]) == ("failed", 2000)
     assert {"name": "ended by", "value": "deadline"} in last["parameters"]
+
+
+def test_result_that_an_interrupted_test_left_without_labels_is_passed_over(tmp_path: Path) -> None:
+    torn = tmp_path / "torn-result.json"
+    torn.write_text(json.dumps({"name": "interrupted", "status": "broken"}))
+    wait = {"what": "objects", "condition": "ready", "seconds": 0.5, "observations": 3, "endedBy": "change 7"}
+    found = record(Link.DNS, "broken", id="CHAIN-DNS-020", message="lost", waits=[wait])
+    labels.write_lost([found], tmp_path)
+    (made,) = [path for path in tmp_path.glob("*-result.json") if path != torn]
+    assert {"name": "story", "value": "CHAIN-DNS-020"} in json.loads(made.read_text())["labels"]
+    made.write_text(json.dumps({"labels": [{"name": "claim", "value": "CHAIN-DNS-020"}], "status": "broken"}))
+    labels.write_steps([found], tmp_path)
+    assert len(json.loads(made.read_text())["steps"]) == 1
+    assert json.loads(torn.read_text()) == {"name": "interrupted", "status": "broken"}
+    labels.write_lost([found], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

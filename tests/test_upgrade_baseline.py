@@ -74,6 +74,13 @@ def test_snapshot_that_was_changed_deep_inside_is_refused(path: Path) -> None:
     assert "its checksum does not fit" in refused(path)
 
 
+def test_snapshot_of_another_cluster_is_refused(path: Path) -> None:
+    baseline.read(path).require("uid-1", path)
+    with pytest.raises(SetupError, match="of another cluster: kube-system has UID uid-2, not uid-1") as caught:
+        baseline.read(path).require("uid-2", path)
+    assert caught.value.code == ExitCode.SNAPSHOT
+
+
 def test_snapshot_of_another_schema_is_refused(path: Path) -> None:
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "schema": 2}))

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.api import Api, ApiRefused, ApiUnavailable
+from fixtures.api import Api, ApiRefused, ApiUnavailable, path_of
 from fixtures.conditions.resource import Json, Resource, Snapshot
 from fixtures.errors import ExitCode, HarnessError
 from fixtures.observe.history import Change, History
@@ -17,12 +17,14 @@ from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated
 from fixtures.upgrade.witness import Witnesses
 from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
 
-SECRET = "c2VjcmV0LXRva2Vu"
-METRICS = """# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested
+HIDDEN = "c2VjcmV0LXRva2Vu"
+OLD, NEW = "v1.36.3", "v1.37.2"
+METRICS = """\
+# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested
 # TYPE apiserver_requested_deprecated_apis gauge
-apiserver_requested_deprecated_apis{group="flowcontrol.x",removed_release="1.32",resource="flowschemas",subresource="",version="v1beta3"} 1
+apiserver_requested_deprecated_apis{group="flow.x",removed_release="1.32",resource="schemas",subresource="",version="v1"} 1
 apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1
-apiserver_requested_deprecated_apis{group="a,b}c",removed_release="1.40",resource="say \\"x\\"",subresource="s\\\\",version="v1"} 1
+apiserver_requested_deprecated_apis{group="a,b}c",removed_release="1.40",resource="a\\"b\\"",subresource="\\\\",version="v1"} 1
 apiserver_requested_deprecated_apis_total{group="no",removed_release="1.1",resource="no",subresource="",version="v1"} 1
 apiserver_request_total{group="policy",resource="x",version="v1"} 4
 """
@@ -40,9 +42,9 @@ def answering(answers: dict[str, str | Exception]) -> FakeApi:
 
 def test_deprecated_apis_are_read_whatever_is_in_their_labels() -> None:
     assert deprecated(answering({"/metrics": METRICS})) == {
-        "flowschemas.v1beta3.flowcontrol.x": "1.32",
+        "schemas.v1.flow.x": "1.32",
         "componentstatuses.v1": "",
-        'say "x".v1.a,b}c': "1.40",
+        'a"b".v1.a,b}c': "1.40",
     }
     assert deprecated(answering({"/metrics": ""})) == {}
 
@@ -72,31 +74,32 @@ def test_api_that_is_not_found_is_not_served_and_anything_else_is_trouble() -> N
             not_served(answering({**answers, "/apis/policy/v1/x": trouble}), apis)
 
 
+def node(name: str, version: str, **spec: Any) -> tuple[Change, Resource]:
+    return "ADDED", thing("Node", name, spec=spec, status={"nodeInfo": {"kubeletVersion": version}})
+
+
 class Cluster(Api):
     """A cluster with two Nodes that answers what the snapshot asks, with secrets beside it."""
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []
+    def __init__(self, *objects: Resource) -> None:
+        managed = [changed(each, "metadata.managedFields", [{"manager": "kubelet"}]) for each in objects]
+        self.lists = {path_of("Pod", "kube-system"): PROXIES, path_of("Node"): [node("a", OLD)[1], node("b", OLD)[1]]}
+        self.lists |= {path_of(kind, "ns"): [each for each in managed if each.kind == kind] for kind in KINDS}
 
     def call(self, method: str, path: str, *_: Any, **__: Any) -> str:
         """Answer from what is there."""
         assert method == "GET"
-        self.asked.append(path)
         answers: Json = {
             "/metrics": METRICS,
             "/version": json.dumps({"gitVersion": "v1.37.2"}),
             "/api/v1/namespaces/kube-system": json.dumps({"metadata": {"name": "kube-system", "uid": "uid-1"}}),
         }
         if path not in answers and "configmaps" in path:
-            data = {"Corefile": ".:53 {}", "config.conf": "mode: x", "kubeconfig.conf": SECRET}
+            data = {"Corefile": ".:53 {}", "config.conf": "mode: x", "kubeconfig.conf": HIDDEN}
             return json.dumps({"metadata": {"name": "x"}, "data": data})
-        items = [self.node("a"), self.node("b")] if path.endswith("/nodes") else [each.body for each in PROXIES]
-        return answers.get(path) or json.dumps({"metadata": {"resourceVersion": "1"}, "items": items})
-
-    @staticmethod
-    def node(name: str) -> Json:
-        """Return a Node."""
-        return {"metadata": {"name": name}, "status": {"nodeInfo": {"kubeletVersion": "v1.36.3"}}}
+        if path in answers:
+            return str(answers[path])
+        return json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in self.lists[path]]})
 
     def warnings(self, kind: str, namespace: str) -> list[str]:
         """Warn of one kind."""
@@ -106,7 +109,7 @@ class Cluster(Api):
 
 def proxy(name: str, node: str, *, running: bool = True) -> Resource:
     image = "registry.k8s.io/kube-proxy:v1.37.2"
-    status = {"image": image, "state": {"running": {}} if running else {"terminated": {}}}
+    status: Json = {"image": image, "state": {"running": {}} if running else {"terminated": {}}}
     return thing("Pod", name, spec={"nodeName": node}, status={"containerStatuses": [status]})
 
 
@@ -114,18 +117,18 @@ PROXIES = [proxy("a-1", "a"), proxy("a-2", "a", running=False), proxy("b-1", "b"
 
 
 def witnesses(*more: Resource) -> Witnesses:
-    history = History("ns", FakeClock())
-    for each in (*healthy(), *more):
-        history.record("ADDED", changed(each, "metadata.managedFields", [{"manager": "kubelet"}]))
-    return Witnesses(cast("Any", SimpleNamespace(api=Cluster(), namespace="ns", objects=history)))
+    history, objects = History("ns", FakeClock()), [*healthy(), *more]
+    for each in objects:
+        history.record("ADDED", each)
+    return Witnesses(cast("Any", SimpleNamespace(api=Cluster(*objects), namespace="ns", objects=history)))
 
 
 def test_snapshot_has_what_was_there_and_no_secret(tmp_path: Path) -> None:
-    token = thing("Secret", "token", data={"token": SECRET})
+    token = thing("Secret", "token", data={"token": HIDDEN})
     budget = thing("PodDisruptionBudget", "web")
     capture(witnesses(token, budget), "ab12", "holds").write(tmp_path / "snapshot.json")
     text = (tmp_path / "snapshot.json").read_text()
-    assert SECRET not in text
+    assert HIDDEN not in text
     assert "managedFields" not in text
     found = read(tmp_path / "snapshot.json")
     assert (found.identity, found.cluster, found.server, found.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
@@ -188,13 +191,6 @@ def watching(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
     for change, node in nodes:
         history.record(change, node)
     return Watching(history, History("kube-system", FakeClock()), FakeClock(), [(0.0, each) for each in servers])
-
-
-def node(name: str, version: str, **spec: Any) -> tuple[Change, Resource]:
-    return "ADDED", thing("Node", name, spec=spec, status={"nodeInfo": {"kubeletVersion": version}})
-
-
-OLD, NEW = "v1.36.3", "v1.37.2"
 
 
 @pytest.mark.parametrize(

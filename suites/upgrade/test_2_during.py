@@ -69,7 +69,7 @@ def test_node_ports_keep_answering(during: During) -> None:
 
 @claim("DURING-DNS-010", link=Link.DNS, spec="concepts/services-networking/dns-pod-service/")
 def test_names_keep_resolving(during: During) -> None:
-    """During an upgrade the Service's name MUST at every moment lead to the Service, from every Node."""
+    """During an upgrade the Service's name MUST at every moment lead to the Service from every Node, asked from a new socket."""
     require(during.passage, kept_up("DNS"))
 
 

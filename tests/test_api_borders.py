@@ -1,0 +1,94 @@
+"""What the API client gives to other programs, and what it reads of headers."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from fixtures.api import Api, ApiRefused
+from tests import loopback
+from tests.loopback import response, serving
+from tests.test_api import speaking
+
+PAGE = '{"metadata": {"resourceVersion": "1"}, "items": []}'
+
+
+def test_token_is_written_for_its_owner_alone_and_its_path_returned(tmp_path: Path) -> None:
+    folder = tmp_path / "api"
+    folder.mkdir()
+    with speaking(tmp_path, response(200, "{}")) as (api, _):
+        found = api.credentials(folder)
+    path = folder / "token"
+    assert found == {"ca": "", "certificate": "", "key": "", "token": str(path), "verify": True}
+    assert path.read_text() == "kubeconfig-token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in folder.iterdir()] == ["token"]
+    assert "kubeconfig-token" not in str(found)
+
+
+def test_token_that_is_there_is_written_anew_and_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "api"
+    folder.mkdir()
+    (folder / "token").write_text("an older and longer token than this one")
+    (folder / "token").chmod(0o644)
+    with speaking(tmp_path, response(200, "{}")) as (api, _):
+        api.credentials(folder)
+    assert (folder / "token").read_text() == "kubeconfig-token"
+    assert stat.S_IMODE((folder / "token").stat().st_mode) == 0o600
+
+
+def test_cluster_with_certificates_has_paths_and_no_token(tmp_path: Path) -> None:
+    kubeconfig = loopback.kubeconfig(tmp_path, "https://127.0.0.1:1")
+    for name in ("ca", "certificate", "key"):
+        (tmp_path / name).write_text(name)
+    user = f"{{client-certificate: {tmp_path}/certificate, client-key: {tmp_path}/key}}"
+    text = kubeconfig.read_text().replace("{token: kubeconfig-token}", user)
+    text = text.replace('server: "https', f'certificate-authority: {tmp_path}/ca, server: "https')
+    kubeconfig.write_text(text)
+    folder = tmp_path / "api"
+    folder.mkdir()
+    # Of another cluster, perhaps.
+    (folder / "token").write_text("stale")
+    api = unsafe(kubeconfig)
+    found = api.credentials(folder)
+    files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
+    assert found == {**files, "token": "", "verify": True}
+    assert list(folder.iterdir()) == []
+
+
+def unsafe(kubeconfig: Path) -> Api:
+    """Return an API whose files were never read: they are no certificates."""
+
+    def nothing(*_: object, **__: object) -> None:
+        pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ssl.SSLContext.load_cert_chain", nothing)
+        patch.setattr("ssl.SSLContext.load_verify_locations", nothing)
+        return Api(kubeconfig, "test")
+
+
+@pytest.mark.parametrize(
+    ("headers", "texts"),
+    [
+        ((), []),
+        (('Warning: 299 - "v1 Endpoints is deprecated"',), ["v1 Endpoints is deprecated"]),
+        (('Warning: 299 - "a - b"', 'warning: 299 - "c"'), ["a - b", "c"]),
+        (('Warning: 299 - "one, two", 299 kube "three"',), ["one, two", "three"]),
+        ((r'Warning: 299 - "say \"no\" to a\\b"',), ['say "no" to a\\b']),
+        (('Warning: 299 - "dated" "Wed, 21 Oct 2026 07:28:00 GMT"',), ["dated"]),
+        (("Warning: nonsense",), []),
+    ],
+)
+def test_warnings_are_the_texts_of_the_headers(tmp_path: Path, headers: tuple[str, ...], texts: list[str]) -> None:
+    with speaking(tmp_path, response(200, PAGE, *headers)) as (api, server):
+        assert api.warnings("PodDisruptionBudget", "ns") == texts
+        assert server.lines == ["GET /apis/policy/v1/namespaces/ns/poddisruptionbudgets"]
+
+
+def test_refused_list_is_no_list_without_warnings(tmp_path: Path) -> None:
+    with serving(response(404, "{}", 'Warning: 299 - "gone"')) as server:
+        api = Api(loopback.kubeconfig(tmp_path, server.url), "test")
+        with pytest.raises(ApiRefused):
+            api.warnings("Pod", "ns")
+        api.close()

@@ -1,0 +1,136 @@
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from fixtures.api import ApiUnavailable
+from fixtures.conditions.resource import Json
+from fixtures.faults import lab as module
+from fixtures.faults.lab import LEADERS, Lab, is_frozen
+from tests.fakes import FakeApi
+
+PLACE = "/etc/kubernetes/manifests"
+POD = {"kind": "Pod", "metadata": {"name": "x", "annotations": {"kept": "yes"}}, "spec": {"containers": [{"name": "x"}]}}
+SINCE = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+BEFORE, LATER = "2026-01-01T11:59:59.999999Z", "2026-01-01T12:00:01.000000Z"
+
+
+class Node:
+    """The node of a control plane: its programs, its files, and the leases as its API server has them."""
+
+    def __init__(self, *running: str, frozen: Sequence[str] = (), renewed: str = LATER) -> None:
+        self.running, self.frozen = {name[:15] for name in running}, set(frozen)
+        self.files = {f"{PLACE}/{name}.yaml": yaml.safe_dump(POD) for name in LEADERS}
+        self.leases: dict[str, str] = dict.fromkeys(LEADERS, renewed)
+        self.written: list[str] = []
+        self.ready = True
+
+    def answer(self, _method: str, path: str, _body: object) -> str:
+        """Be the API server."""
+        if not self.ready:
+            raise ApiUnavailable("refused")
+        if path == "/readyz":
+            return "ok"
+        name = path.removeprefix("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/")
+        return json.dumps({"metadata": {"name": name}, "spec": {"renewTime": self.leases[name]}})
+
+    def run(self, words: list[str], *, timeout: float) -> SimpleNamespace:
+        """Answer a question that is asked by exit status; pgrep -x knows but the first 15 letters of a name."""
+        assert timeout > 0
+        assert words[:5] == ["docker", "exec", "kind-control-plane", "sh", "-c"]
+        answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in LEADERS}}
+        answers |= {f"test ! -e {PLACE}/{name}.yaml": f"{PLACE}/{name}.yaml" not in self.files for name in LEADERS}
+        answers |= {is_frozen(name): name in self.frozen for name in LEADERS}
+        return SimpleNamespace(status=0 if any(answers[part] for part in words[5].split(" || ")) else 1)
+
+    def check(self, words: list[str], *, stdin: str | None = None, **_: Any) -> str:
+        """Read a file, or write one by way of another folder: the kubelet takes every file for a manifest."""
+        assert "kind-control-plane" in words
+        script = words[-1].split()
+        if stdin is None:
+            assert script[0] == "cat"
+            return self.files[script[1]]
+        assert "--interactive" in words
+        assert [word for word in script if word.startswith(PLACE)] == [script[-1]]
+        self.files[script[-1]] = stdin
+        self.written.append(script[-1].removeprefix(f"{PLACE}/").removesuffix(".yaml"))
+        return ""
+
+    def pod(self, name: str) -> Any:
+        """Return a manifest."""
+        return yaml.safe_load(self.files[f"{PLACE}/{name}.yaml"])
+
+
+def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr(module, "run", node.run)
+    monkeypatch.setattr(module, "check", node.check)
+    cluster = SimpleNamespace(docker=SimpleNamespace(client="docker"), nodes=lambda: ["kind-control-plane", "kind-worker"])
+    workshop = SimpleNamespace(api=FakeApi(node.answer))
+    return Lab(cast("Any", cluster), cast("Any", workshop), Path("none"), cast("Any", None))
+
+
+def test_leaders_that_run_and_renew_their_leases_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(*LEADERS)
+    assert lab_of(node, monkeypatch).led(SINCE).met
+    assert node.written == []
+
+
+@pytest.mark.parametrize("name", LEADERS)
+@pytest.mark.parametrize("renewed", [BEFORE, ""])
+def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.MonkeyPatch, name: str, renewed: str) -> None:
+    node = Node(*LEADERS)
+    node.leases[name] = renewed
+    found = lab_of(node, monkeypatch).led(SINCE)
+    assert not found.met
+    assert found.why.startswith(f"{name} renewed its lease at {renewed or 'no time'}")
+    assert node.written == []
+
+
+@pytest.mark.parametrize("name", LEADERS)
+def test_leader_that_ended_is_revived_and_leads_once_it_runs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    node = Node(*(set(LEADERS) - {name}))
+    lab = lab_of(node, monkeypatch)
+    assert lab.led(SINCE).why == f"{name} had ended"
+    assert node.written == [name]
+    node.running.add(name[:15])
+    assert lab.led(SINCE).met
+    assert node.written == [name]
+
+
+def test_what_a_fault_has_put_aside_or_frozen_is_not_meant_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = LEADERS
+    node = Node(first, frozen=[first], renewed=BEFORE)
+    del node.files[f"{PLACE}/{second}.yaml"]
+    assert lab_of(node, monkeypatch).led(SINCE).met
+    assert node.written == []
+
+
+def test_nothing_is_revived_while_the_api_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node()
+    node.ready = False
+    assert "refused" in lab_of(node, monkeypatch).led(SINCE).why
+    assert node.written == []
+
+
+@pytest.mark.parametrize("name", LEADERS)
+def test_revived_pod_is_another_each_time_and_stays_else_as_it_was(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    node = Node()
+    lab = lab_of(node, monkeypatch)
+    for time in ("1", "2"):
+        lab.revive(name)
+        found = node.pod(name)
+        assert found["metadata"].pop("annotations") == {"kept": "yes", "kubechain/revived": time}
+        assert found == {**POD, "metadata": {"name": "x"}}
+
+
+def test_manifest_without_annotations_gets_its_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node()
+    bare: Json = {"metadata": {"name": "x"}}
+    node.files = dict.fromkeys(node.files, yaml.safe_dump(bare))
+    lab_of(node, monkeypatch).revive(LEADERS[0])
+    assert node.pod(LEADERS[0])["metadata"]["annotations"] == {"kubechain/revived": "1"}
