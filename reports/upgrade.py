@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from fixtures.upgrade.outages import Outage, away, outages
-from fixtures.upgrade.passing import known_seconds, limit_of, longest_unknown, too_long_away
+from fixtures.upgrade.passing import known_seconds, limit_of, longest_unknown, too_long_away, unclear
 from fixtures.upgrade.record import Allowance, Kind, Passage, Seen
 
 SCHEMA = 1
@@ -40,7 +40,7 @@ def figures(passage: Passage, seen: Seen) -> Figures:
     seconds, error = away(seen.tally)
     gap = longest_unknown(seen, passage.began, passage.ended)
     unknown = gap > known_seconds(passage, seen)
-    within = False if too_long_away(seen, limit) else None if unknown else True
+    within = False if too_long_away(seen, limit) else None if unclear(passage, seen) else True
     return Figures(seen, outages(seen.tally), seconds, error, gap, unknown, limit, within)
 
 

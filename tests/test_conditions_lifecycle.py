@@ -56,6 +56,17 @@ CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
             state(DONE, OLD, changed(NEW, "metadata.ownerReferences", [])),
         ],
     ),
+    "kept_at_zero": (
+        deployments.kept_at_zero(WEB, OLD),
+        state(DONE, OLD, NEW),
+        [
+            state(DONE, NEW),
+            state(OLD),
+            state(DONE, changed(OLD, "metadata.uid", "another")),
+            state(DONE, changed(OLD, "spec.replicas", 1)),
+            state(DONE, changed(OLD, "status.replicas", 1)),
+        ],
+    ),
     "within_bounds": (
         deployments.within_bounds(WEB, LABELS, 3, 2),
         state(A, B, not_ready(pod(2))),

@@ -1,6 +1,7 @@
 """The documents name everything that there is, and what they point to is there."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,14 @@ import pytest
 from fixtures import run
 from fixtures.errors import ExitCode
 from fixtures.needs import NEEDS
+from fixtures.probes.continuous import Sample, Tally
 from fixtures.settings import ROOT, Settings
+from fixtures.upgrade.allowances import ALLOWANCES
+from fixtures.upgrade.baseline import Baseline
+from fixtures.upgrade.record import Passage, Seen
+from fixtures.upgrade.record import Path as Asked
 from reports import runjson
+from reports.upgrade import document
 from reports.verdict import judge
 
 REFERENCE = (ROOT / "docs" / "REFERENCE.md").read_text()
@@ -44,6 +51,29 @@ def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyP
         judge([], 0.0), [], run=run.new(Path("out")), steps=[], claims_seconds=0.0, cluster={}, measured=[], report=None
     )
     assert [field for field in made if f"`{field}`" not in REFERENCE] == []
+
+
+def test_every_allowance_is_in_the_reference() -> None:
+    rows = re.findall(r"^\| ([\w ]+) \| (new|kept|new, kept) \| (\d+) s \| (\d+) s \| (.*) \|$", REFERENCE, re.MULTILINE)
+    told = {(kind, reuse): row for kind, which, *row in rows for reuse in (False, True) if ("new", "kept")[reuse] in which}
+    for key, both in ALLOWANCES.items():
+        *seconds, why = told[key]
+        assert seconds == [f"{each.seconds:g}" for each in both]
+        assert why == "; ".join(dict.fromkeys(each.reason for each in both))
+
+
+def test_every_field_of_the_snapshot_is_in_the_reference() -> None:
+    section = REFERENCE.partition("### The snapshot file")[2].partition("\n## ")[0]
+    names = ["schema", *(field.name for field in fields(Baseline)), "checksum"]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == names
+
+
+def test_every_field_of_upgrade_json_is_in_the_reference() -> None:
+    section = REFERENCE.partition("### upgrade.json")[2]
+    path = Seen(Asked("DNS", "", "", reuse=False), Tally("", (Sample(0.0, 0.0, "down", "x"), Sample(1.0, 1.0, "up"))))
+    made = document(Passage(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x")
+    outage = made["paths"][0]["outages"][0]
+    assert [field for field in (*made, *made["paths"][0], *outage) if f"`{field}`" not in section] == []
 
 
 @pytest.mark.parametrize("target", targets())

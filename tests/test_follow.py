@@ -9,7 +9,7 @@ from fixtures.conditions.pods import ready
 from fixtures.conditions.resource import Json, Resource
 from fixtures.errors import ExitCode, HarnessError
 from fixtures.observe.deadlines import CONTROLLER
-from fixtures.observe.follow import Follower
+from fixtures.observe.follow import REFUSALS, RETRY_SECONDS, Follower
 from fixtures.observe.history import History
 from fixtures.observe.observer import Observer
 from fixtures.observe.wait import Waiter
@@ -121,20 +121,83 @@ def test_error_event_that_may_pass_is_trouble_and_keeps_the_version() -> None:
     assert feed.asked == ["list", "watch 70", "watch 70"]
 
 
-def test_refusal_ends_every_wait_with_its_error() -> None:
-    follower, history = following(FakeFeed([FORBIDDEN]))
-    follower.run(threading.Event())
+class Hurried(threading.Event):
+    """An event that nobody sets, and that is not waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note for how long."""
+        self.pauses.append(timeout)
+        return False
+
+
+def test_refusal_of_the_first_list_ends_every_wait_with_its_error_at_once() -> None:
+    feed, stop = FakeFeed([FORBIDDEN]), Hurried()
+    follower, history = following(feed)
+    follower.run(stop)
     assert follower.synced.is_set()
+    assert (feed.asked, stop.pauses, history.losses) == (["list"], [], 0)
     with pytest.raises(HarnessError, match="may not list pods") as caught:
         Waiter(FakeClock()).eventually(history, ready("web"), within=CONTROLLER)
     assert caught.value.code == ExitCode.RIGHTS
 
 
-def test_refusal_of_a_later_watch_ends_every_wait_too() -> None:
-    follower, history = following(FakeFeed([Listing([pod(0)], "70")], [FORBIDDEN]))
-    follower.run(threading.Event())
-    with pytest.raises(HarnessError, match="may not list pods"):
+def test_first_list_is_refused_at_once_even_if_it_was_tried_before() -> None:
+    follower, _ = following(FakeFeed([DOWN, FORBIDDEN]))
+    follower.follow_once()
+    with pytest.raises(ApiRefused):
+        follower.follow_once()
+
+
+def test_refusal_of_what_was_allowed_before_is_a_lost_watch_until_it_is_allowed_again() -> None:
+    feed = FakeFeed([Listing([pod(0)], "70")], [*[FORBIDDEN] * REFUSALS, [event("ADDED", pod(1, version="75"))]])
+    follower, history = following(feed)
+    assert [follower.follow_once() for _ in range(REFUSALS)] == [RETRY_SECONDS] * REFUSALS
+    assert "may not list pods" in str(history.trouble())
+    assert follower.follow_once() == 0
+    assert feed.asked == ["list", *["watch 70"] * (REFUSALS + 1)]
+    assert (history.trouble(), history.losses, history.gaps) == (None, 1, 0)
+    assert changes(history)[-1] == ("ADDED", pod(1).name)
+
+
+def test_list_that_is_refused_when_it_was_allowed_before_is_a_lost_watch_too() -> None:
+    feed = FakeFeed([Listing([], "70"), FORBIDDEN, Listing([pod(0)], "99")], [GONE, []])
+    follower, history = following(feed)
+    assert [follower.follow_once() for _ in range(3)] == [0, RETRY_SECONDS, 0]
+    assert feed.asked == ["list", "watch 70", "list", "list", "watch 99"]
+    assert (history.trouble(), history.losses, history.gaps) == (None, 1, 1)
+
+
+def test_refusal_of_a_later_watch_that_stays_ends_every_wait_too() -> None:
+    feed, stop = FakeFeed([Listing([pod(0)], "70")], [FORBIDDEN] * (REFUSALS + 1)), Hurried()
+    follower, history = following(feed)
+    follower.run(stop)
+    assert stop.pauses == [RETRY_SECONDS] * REFUSALS
+    assert feed.asked == ["list", *["watch 70"] * (REFUSALS + 1)]
+    with pytest.raises(HarnessError, match="may not list pods") as caught:
         Waiter(FakeClock()).eventually(history, ready(pod(0).name), within=CONTROLLER)
+    assert caught.value.code == ExitCode.RIGHTS
+
+
+def test_refusals_are_counted_anew_after_a_watch_was_open() -> None:
+    feed = FakeFeed([Listing([], "70")], [*[FORBIDDEN] * REFUSALS, [], *[FORBIDDEN] * (REFUSALS + 1)])
+    follower, history = following(feed)
+    pauses = [follower.follow_once() for _ in range(2 * REFUSALS + 1)]
+    assert pauses == [*[RETRY_SECONDS] * REFUSALS, 0, *[RETRY_SECONDS] * REFUSALS]
+    assert history.losses == 2
+    with pytest.raises(ApiRefused):
+        follower.follow_once()
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND])
+def test_other_refusals_are_no_lost_watch(status: HTTPStatus) -> None:
+    follower, history = following(FakeFeed([Listing([], "70")], [ApiRefused(status, "Other", "never")]))
+    with pytest.raises(ApiRefused, match="never"):
+        follower.follow_once()
+    assert history.losses == 0
 
 
 def test_defect_of_the_observer_ends_every_wait_as_trouble_of_the_harness() -> None:

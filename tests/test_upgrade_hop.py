@@ -1,25 +1,20 @@
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures import settings
+from fixtures.api import ApiRefused, ApiUnavailable, starting_up
 from fixtures.cluster.kind import Cluster
 from fixtures.conditions.resource import Json, Resource
-from fixtures.errors import ExitCode, SetupError
+from fixtures.errors import ExitCode, HarnessError, SetupError
 from fixtures.observe.wait import Waiter
 from fixtures.progress import Progress
-from fixtures.settings import Settings
-from fixtures.store import Store
 from fixtures.upgrade import hop
 from fixtures.upgrade.hop import Hop, hops, settled
-from images import pins, provide
-from images.docker import Docker
-from images.kit import ARCHIVE, PROGRAMS, kit
-from images.node import tag
 from images.pins import Kubernetes, Pins
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 
@@ -28,7 +23,7 @@ TO = "1.35.4"
 DRAIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf drain {} --ignore-daemonsets --delete-emptydir-data --timeout=180s"
 UNCORDON = "kubectl --kubeconfig=/etc/kubernetes/admin.conf uncordon {}"
 IGNORED = "--ignore-preflight-errors=SystemVerification"
-NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"]
+FORBIDDEN = ApiRefused(403, "Forbidden", "no roles yet")
 
 
 def pinning(*versions: str) -> Pins:
@@ -116,15 +111,18 @@ class World:
     def __init__(self, folder: Path, answers: str = "", **options: Any) -> None:
         names = "\n".join([CONTROL_PLANE, *WORKERS])
         self.log = Log(folder, f"ps*) printf '{names}';;\n{answers}")
-        self.stuck = ""
-        (folder / ARCHIVE).touch()
+        self.stuck, self.refused, self.times, self.refusal = "", Counter[tuple[str, str]](), 0.0, FORBIDDEN
         cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), self.log.client)
         waiter, progress = Waiter(FakeClock()), Progress()
         mark: Callable[[str], None] = lambda what: self.log.add(f"# {what}")  # noqa: E731
         self.hop = Hop(cluster, FakeApi(self.answer), waiter, progress, mark, TO, folder, **options)
 
     def answer(self, _method: str, path: str, _body: Any) -> str:
-        """Answer for the API server."""
+        """Answer for the API server, which refuses each question so many `times` after each command."""
+        done = [line for line in self.log.lines if not line.startswith("?")][-1], path
+        if self.refused[done] < self.times:
+            self.refused[done] += 1
+            raise self.refusal
         if path == "/version":
             new = self.stuck != "API" and any(" apply " in line for line in self.log.lines)
             return json.dumps({"gitVersion": f"v{TO}" if new else "v1.34.4"})
@@ -150,13 +148,14 @@ def kubelet(node: str) -> list[str]:
 
 
 def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
-    """Return all that a hop does after the images are there, in order."""
+    """Return all that a hop does, in order."""
     steps = [
         *replaced(CONTROL_PLANE, "kubeadm"),
         f"# kubeadm upgrade apply v{TO}",
         f"exec {CONTROL_PLANE} kubeadm upgrade apply v{TO} --yes {IGNORED}",
         "# control plane upgraded",
         *replaced(CONTROL_PLANE, "kubectl"),
+        "? settled",
         *([] if CONTROL_PLANE in leave else kubelet(CONTROL_PLANE)),
         f"? {CONTROL_PLANE}",
         "? settled",
@@ -175,10 +174,50 @@ def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
 def test_hop_goes_step_by_step(tmp_path: Path, leave: tuple[str, ...], *, drain: bool) -> None:
     world = World(tmp_path, drain=drain, leave=frozenset(leave))
     world.hop.run()
-    lines = [line for line in world.log.lines if not line.startswith("ps ")]
-    imports = {line for line in lines[:3] if "images import --label=io.cri-containerd.pinned=pinned --digests -" in line}
-    assert {line.split()[2] for line in imports} == {CONTROL_PLANE, *WORKERS}
-    assert lines[3:] == whole_hop(drain=drain, leave=leave)
+    assert [line for line in world.log.lines if not line.startswith("ps ")] == whole_hop(drain=drain, leave=leave)
+
+
+def test_api_server_that_refuses_everybody_as_it_starts_is_asked_again(tmp_path: Path) -> None:
+    world = World(tmp_path, drain=True)
+    world.times = 2
+    world.hop.run()
+    assert [line for line in world.log.lines if line[:2] not in ("ps", "? ")] == [
+        line for line in whole_hop(drain=True) if line[:2] != "? "
+    ]
+    asked = {path.rpartition("/")[2] for _, path in world.refused}
+    assert asked == {"version", "nodes", "pods", "daemonsets", "deployments", CONTROL_PLANE, *WORKERS}
+    assert set(world.refused.values()) == {2}
+
+
+def test_refusal_that_does_not_end_is_told_when_the_time_is_up(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.times = math.inf
+    with pytest.raises(HarnessError, match=r"^cannot tell whether settled: API server: 403 Forbidden: no roles yet$"):
+        world.hop.run()
+    assert world.hop.waiter.clock.now() == pytest.approx(1000 + hop.SETTLED.seconds)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 410])
+def test_other_refusals_of_a_wait_end_the_hop_at_once(tmp_path: Path, status: int) -> None:
+    world, other = World(tmp_path), ApiRefused(status, "Other", "never")
+    world.times, world.refusal = 1, other
+    with pytest.raises(ApiRefused) as caught:
+        world.hop.run()
+    assert caught.value is other
+    assert world.hop.waiter.clock.now() == 1000
+
+
+def test_only_a_403_is_taken_for_a_start() -> None:
+    with starting_up():
+        pass
+    with pytest.raises(ApiUnavailable, match=r"^API server: 403 Forbidden: no roles yet$") as caught, starting_up():
+        raise FORBIDDEN
+    assert (caught.value.code, caught.value.__cause__) == (ExitCode.RIGHTS, FORBIDDEN)
+    away = ApiUnavailable("API server: 503", ExitCode.UNREACHABLE)
+    for other in (*(ApiRefused(status, "Other", "never") for status in (400, 401, 404, 409, 410)), away):
+        with pytest.raises(HarnessError) as kept, starting_up():
+            raise other
+        assert kept.value is other
 
 
 @pytest.mark.parametrize(
@@ -192,6 +231,8 @@ def test_what_stays_old_ends_the_hop_where_it_is(tmp_path: Path, stuck: str, why
         world.hop.run()
     assert caught.value.code == ExitCode.CLUSTER
     assert not [line for line in world.log.lines if "uncordon" in line or "c-worker2 kubeadm" in line]
+    # Before the control plane has settled, not even its own kubelet is replaced.
+    assert any("kubelet" in line for line in world.log.lines) == (stuck != "API")
 
 
 @pytest.mark.parametrize("fails", ["upgrade apply", "upgrade node", "drain"])
@@ -203,15 +244,8 @@ def test_step_that_fails_is_the_last(tmp_path: Path, fails: str) -> None:
     assert fails in world.log.lines[-1]
 
 
-def test_all_kits_are_there_before_the_first_hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, path = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
-
-    def image(_client: Path, _settings: Settings, version: str, _progress: Progress) -> str:
-        return f"node:{version}"
-
-    def kit_of(name: str, *_: object) -> Path:
-        log.add(f"kit of {name}")
-        return Path(f"kit of {name}")
 
     def run(this: Hop) -> None:
         log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}, leaving {sorted(this.leave)}")
@@ -221,17 +255,16 @@ def test_all_kits_are_there_before_the_first_hop(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(made, "close", lambda: log.add("closed"))
         return made
 
-    monkeypatch.setattr(provide, "node_image", image)
-    monkeypatch.setattr(hop, "kit", kit_of)
     monkeypatch.setattr(hop, "Api", api)
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
-    given = (cluster, path, settings.load(), Store(tmp_path), log.add, Progress())
+    given = (cluster, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
     assert hop.travel(*given, drain=True, leave=frozenset({"c-worker"})) == tuple(WORKERS)
-    kits = ["kit of node:1.35.4", "kit of node:1.36.3"]
-    steps = [f"hop to {each[-6:]} with {each}, drained, leaving ['c-worker']" for each in kits]
-    assert [line for line in log.lines if not line.startswith("ps ")] == [*kits, *steps, "closed"]
+    steps = [f"hop to {each} with kit of {each}, drained, leaving ['c-worker']" for each in ("1.35.4", "1.36.3")]
+    assert [line for line in log.lines if not line.startswith("ps ")] == [*steps, "closed"]
     assert hop.travel(*given) == ()
+    with pytest.raises(ValueError, match="shorter"):
+        hop.travel(cluster, path, [Path("kit of 1.35.4")], log.add, Progress())
 
 
 PROXY, COREDNS = 5, 6
@@ -258,42 +291,3 @@ def test_upgrade_is_not_done_before_all_is_rolled_out(number: int, path: str, va
     assert settled(objects, TO).met
     objects[number] = changed(objects[number], path, value)
     assert (settled(objects, TO).met, settled(objects, TO).why) == (False, why)
-
-
-@pytest.mark.parametrize(("public", "pulled"), [("x/node:v1.37.0@sha256:1", False), ("x/node:v1.37.2@sha256:1", True)])
-def test_node_image_is_of_exactly_the_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: str, *, pulled: bool
-) -> None:
-    real = pins.load()
-    pinned = replace(real.find("1.37.2"), node=public)
-    monkeypatch.setattr(pins, "load", lambda: replace(real, kubernetes={"1.37.2": pinned}))
-    log = Log(tmp_path, "image*inspect*) echo sha256:1;;")
-    found = provide.node_image(log.client, settings.load(), "1.37.2", Progress())
-    assert found == (public if pulled else tag(pinned, real))
-
-
-def kit_log(folder: Path, identity: str = "sha256:1") -> Log:
-    """Return a docker whose containers hold a kubeadm that asks for NAMES."""
-    asked = f"*version*--output=short*) echo v1.35.4;;\n*list*-version*v1.35.4) echo {' '.join(NAMES)}; echo W offline >&2;;"
-    return Log(folder, f'image*inspect*) echo {identity};;\nrun*) echo box;;\n{asked}\ncp*) touch "$3";;')
-
-
-def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None:
-    log, store = kit_log(tmp_path), Store(tmp_path / "store")
-    folder = kit("node:1", Docker(log.client), store, Progress())
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, ARCHIVE])
-    (export,) = [line for line in log.lines if " export " in line]
-    assert export.split() == ["exec", "box", "ctr", "--namespace=k8s.io", "images", "export", "/kind/images.tar", *NAMES]
-    assert log.lines[-1] == "rm --force --volumes box"
-    before = len(log.lines)
-    assert kit("node:1", Docker(log.client), store, Progress()) == folder
-    assert log.lines[before:] == ["image inspect --format {{.Id}} node:1"]
-    another = Docker(kit_log(tmp_path, "sha256:2").client)
-    assert kit("node:1", another, store, Progress()) != folder
-
-
-def test_kit_of_an_image_that_is_not_there(tmp_path: Path) -> None:
-    docker = Docker(Log(tmp_path, "image*) exit 1;;").client)
-    with pytest.raises(SetupError, match="no kit of node:1: the engine has no such image") as caught:
-        kit("node:1", docker, Store(tmp_path / "store"), Progress())
-    assert caught.value.code == ExitCode.IMAGES

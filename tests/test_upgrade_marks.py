@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -6,6 +6,7 @@ from fixtures.conditions.resource import Json, Resource
 from fixtures.observe.history import Change, Seen
 from fixtures.upgrade.allowances import ALLOWANCES, allowed
 from fixtures.upgrade.marks import marks, proxy_version, tag, versions
+from fixtures.upgrade.record import Kind
 from tests.fakes import changed, conditions, thing
 
 BEGAN = 100.0
@@ -243,12 +244,12 @@ def test_tag_of_an_image(image: str, wanted: str) -> None:
     assert tag(image) == wanted
 
 
-def test_only_the_control_plane_may_be_away_and_longest_where_there_is_one() -> None:
-    assert {kind: [allowed(kind, number).seconds for number in (0, 1, 3)] for kind in ALLOWANCES} == {
-        "NodePort": [0, 0, 0],
-        "ClusterIP": [0, 0, 0],
-        "DNS": [0, 0, 0],
-        "API server": [10, 60, 10],
-        "API proxy": [10, 60, 10],
+def test_what_may_be_away_is_the_control_plane_and_a_kept_socket_of_dns() -> None:
+    each = {key: [allowed(key[0], number, reuse=key[1]) for number in (0, 1, 3)] for key in ALLOWANCES}
+    away = {key: [found.seconds for found in several] for key, several in each.items() if several[1].seconds}
+    assert away == {
+        ("DNS", True): [15, 15, 15],
+        **{(kind, reuse): [10, 180, 10] for kind in ("API server", "API proxy") for reuse in (False, True)},
     }
-    assert all(allowed(kind, number).reason for kind in ALLOWANCES for number in (0, 1))
+    assert set(each) == {(kind, reuse) for kind in get_args(Kind) for reuse in (False, True)}
+    assert all(found.reason for several in each.values() for found in several)

@@ -93,9 +93,10 @@ def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> No
 @claim("AFTER-ROLLOUT-010", link=Link.ROLLOUT, spec=DEPLOYMENT + "#updating-a-deployment")
 def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
-    change.template(witnesses, "3")
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=deadlines.ROLLOUT)
-    eventually(witnesses.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=deadlines.ROLLOUT)
+    old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
+    change.template(witnesses, str(number))
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
+    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=deadlines.ROLLOUT)
 
 
 @claim("AFTER-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#rolling-back-a-deployment")
@@ -103,9 +104,10 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     """After an upgrade a Deployment MUST roll back to a ReplicaSet from before it: the same UID, the same hash."""
     old = deployments.current_replica_set(after.before.baseline.state, WEB)
     assert old is not None
+    number = deployments.revision(witnesses.deployment) + 1
     change.roll_back(witnesses, old)
-    eventually(witnesses.objects, deployments.same_again(WEB, 4, old), within=deadlines.ROLLOUT)
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, 4), within=deadlines.ROLLOUT)
+    eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=deadlines.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
 
 
 @claim("AFTER-HEALING-010", link=Link.HEALING, spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")

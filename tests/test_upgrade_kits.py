@@ -1,0 +1,105 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures import settings
+from fixtures.cluster.kind import Cluster
+from fixtures.errors import ExitCode, SetupError
+from fixtures.progress import Progress
+from fixtures.settings import Settings
+from fixtures.store import Store
+from fixtures.upgrade import hop
+from fixtures.upgrade.hop import hops
+from images import pins, provide
+from images.docker import Docker
+from images.kit import ARCHIVE, PROGRAMS, kit
+from images.node import tag
+from tests.test_upgrade_hop import CONTROL_PLANE, PINNED, WORKERS, Log
+
+NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"]
+IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --digests -"
+
+
+def prepared(log: Log, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Prepare an upgrade from 1.34.4 to 1.36.3 with kits whose archives hold their names."""
+    folder = log.client.parent
+
+    def image(_client: Path, _settings: Settings, version: str, _progress: Progress) -> str:
+        return f"node-{version}"
+
+    def kit_of(name: str, *_: object) -> Path:
+        log.add(f"kit of {name}")
+        (folder / name).mkdir()
+        (folder / name / ARCHIVE).write_text(f"images of {name}\n")
+        return folder / name
+
+    monkeypatch.setattr(provide, "node_image", image)
+    monkeypatch.setattr(hop, "kit", kit_of)
+    cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), log.client)
+    return hop.prepare(cluster, hops("1.34.4", "1.36.3", PINNED), settings.load(), Store(folder), Progress())
+
+
+def docker(folder: Path, answers: str = "") -> Log:
+    names = "\n".join([CONTROL_PLANE, *WORKERS])
+    return Log(folder, f"ps*) printf '{names}';;\n{answers}\n*import*) cat >> {folder}/log;;")
+
+
+def test_all_kits_and_their_images_on_every_node_are_there_before_an_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = docker(tmp_path)
+    assert prepared(log, monkeypatch) == [tmp_path / "node-1.35.4", tmp_path / "node-1.36.3"]
+    lines = [line for line in log.lines if not line.startswith("ps ")]
+    assert lines[:2] == ["kit of node-1.35.4", "kit of node-1.36.3"]
+    # To all nodes at once, but in the order of the hops.
+    imports = [f"exec --interactive {node} {IMPORT}" for node in (CONTROL_PLANE, *WORKERS)]
+    assert sorted(lines[2:8]) == sorted([*imports, *(["images of node-1.35.4"] * 3)])
+    assert sorted(lines[8:]) == sorted([*imports, *(["images of node-1.36.3"] * 3)])
+
+
+def test_node_that_does_not_take_the_images_ends_the_preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = docker(tmp_path, '*"c-worker2 ctr"*) echo "disk full" >&2; exit 1;;')
+    with pytest.raises(SetupError, match="disk full") as caught:
+        prepared(log, monkeypatch)
+    assert caught.value.code == ExitCode.CLUSTER
+    assert "images of node-1.36.3" not in log.lines
+
+
+@pytest.mark.parametrize(("public", "pulled"), [("x/node:v1.37.0@sha256:1", False), ("x/node:v1.37.2@sha256:1", True)])
+def test_node_image_is_of_exactly_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: str, *, pulled: bool
+) -> None:
+    real = pins.load()
+    pinned = replace(real.find("1.37.2"), node=public)
+    monkeypatch.setattr(pins, "load", lambda: replace(real, kubernetes={"1.37.2": pinned}))
+    log = Log(tmp_path, "image*inspect*) echo sha256:1;;")
+    found = provide.node_image(log.client, settings.load(), "1.37.2", Progress())
+    assert found == (public if pulled else tag(pinned, real))
+
+
+def kit_log(folder: Path, identity: str = "sha256:1") -> Log:
+    """Return a docker whose containers hold a kubeadm that asks for NAMES."""
+    asked = f"*version*--output=short*) echo v1.35.4;;\n*list*-version*v1.35.4) echo {' '.join(NAMES)}; echo W offline >&2;;"
+    return Log(folder, f'image*inspect*) echo {identity};;\nrun*) echo box;;\n{asked}\ncp*) touch "$3";;')
+
+
+def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None:
+    log, store = kit_log(tmp_path), Store(tmp_path / "store")
+    folder = kit("node:1", Docker(log.client), store, Progress())
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, ARCHIVE])
+    (export,) = [line for line in log.lines if " export " in line]
+    assert export.split() == ["exec", "box", "ctr", "--namespace=k8s.io", "images", "export", "/kind/images.tar", *NAMES]
+    assert log.lines[-1] == "rm --force --volumes box"
+    before = len(log.lines)
+    assert kit("node:1", Docker(log.client), store, Progress()) == folder
+    assert log.lines[before:] == ["image inspect --format {{.Id}} node:1"]
+    another = Docker(kit_log(tmp_path, "sha256:2").client)
+    assert kit("node:1", another, store, Progress()) != folder
+
+
+def test_kit_of_an_image_that_is_not_there(tmp_path: Path) -> None:
+    docker = Docker(Log(tmp_path, "image*) exit 1;;").client)
+    with pytest.raises(SetupError, match="no kit of node:1: the engine has no such image") as caught:
+        kit("node:1", docker, Store(tmp_path / "store"), Progress())
+    assert caught.value.code == ExitCode.IMAGES
