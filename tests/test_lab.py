@@ -76,7 +76,7 @@ def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def test_leaders_that_run_and_renew_their_leases_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(*LEADERS)
-    assert lab_of(node, monkeypatch).led(SINCE).met
+    assert lab_of(node, monkeypatch).led(SINCE, {}).met
     assert node.written == []
 
 
@@ -85,7 +85,7 @@ def test_leaders_that_run_and_renew_their_leases_are_left_alone(monkeypatch: pyt
 def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.MonkeyPatch, name: str, renewed: str) -> None:
     node = Node(*LEADERS)
     node.leases[name] = renewed
-    found = lab_of(node, monkeypatch).led(SINCE)
+    found = lab_of(node, monkeypatch).led(SINCE, {})
     assert not found.met
     assert found.why.startswith(f"{name} renewed its lease at {renewed or 'no time'}")
     assert node.written == []
@@ -95,10 +95,10 @@ def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.
 def test_leader_that_ended_is_revived_and_leads_once_it_runs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     node = Node(*(set(LEADERS) - {name}))
     lab = lab_of(node, monkeypatch)
-    assert lab.led(SINCE).why == f"{name} had ended"
+    assert lab.led(SINCE, {}).why == f"{name} had ended"
     assert node.written == [name]
     node.running.add(name[:15])
-    assert lab.led(SINCE).met
+    assert lab.led(SINCE, {}).met
     assert node.written == [name]
 
 
@@ -106,14 +106,14 @@ def test_what_a_fault_has_put_aside_or_frozen_is_not_meant_to_run(monkeypatch: p
     first, second = LEADERS
     node = Node(first, frozen=[first], renewed=BEFORE)
     del node.files[f"{PLACE}/{second}.yaml"]
-    assert lab_of(node, monkeypatch).led(SINCE).met
+    assert lab_of(node, monkeypatch).led(SINCE, {}).met
     assert node.written == []
 
 
 def test_nothing_is_revived_while_the_api_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     node.ready = False
-    assert "refused" in lab_of(node, monkeypatch).led(SINCE).why
+    assert "refused" in lab_of(node, monkeypatch).led(SINCE, {}).why
     assert node.written == []
 
 

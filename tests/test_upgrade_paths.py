@@ -111,3 +111,20 @@ def test_plan_is_filled_in_and_fit_for_json() -> None:
     assert plan["paths"][0]["method"] == "GET"
     assert [each["url"] for each in plan["paths"]] == [each.request["url"] for each in asked]
     assert "PATCH" in {each["method"] for each in plan["paths"]}
+
+
+def test_new_connections_come_from_ports_of_their_own_path_and_kept_ones_from_any() -> None:
+    asked = everything()
+    spread = paths.from_ports(asked)
+    assert [each.path for each in spread] == [each.path for each in asked]
+    ranges = [each.request["ports"] for each in spread if not each.path.reuse]
+    taken = [port for first, count in ranges for port in range(first, first + count)]
+    assert len(taken) == len(set(taken))
+    # Beside the nodePorts, and what Linux takes for others.
+    assert min(taken) > 1024
+    assert max(taken) < 30_000
+    # None comes again within the 2 minutes for which a Node may remember it, where one Pod asks two paths.
+    few = paths.from_ports(paths.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
+    assert all(each.request["ports"][1] * paths.DATA_INTERVAL > 120 for each in few if not each.path.reuse)
+    assert all(each.request["ports"] is None for each in spread if each.path.reuse)
+    assert paths.from_ports([]) == []

@@ -1,4 +1,6 @@
 import json
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +11,13 @@ import pytest
 from fixtures.api import Api, ApiRefused, ApiUnavailable, path_of
 from fixtures.conditions.resource import Json, Resource, Snapshot
 from fixtures.errors import ExitCode, HarnessError
+from fixtures.observe.clock import RealClock
 from fixtures.observe.history import Change, History
+from fixtures.upgrade import watching as watching_module
 from fixtures.upgrade.baseline import KINDS, read
 from fixtures.upgrade.record import Passage
 from fixtures.upgrade.story import After, Before, During, capture, look, not_served, removed_by
-from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated
+from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated, watching
 from fixtures.upgrade.witness import Witnesses
 from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
 
@@ -186,7 +190,7 @@ def test_witnesses_as_they_were_are_those_of_the_snapshot() -> None:
     assert len(found.state.objects) == len(healthy()) - 1  # no Endpoints
 
 
-def watching(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
+def watched(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
     history = History("", FakeClock())
     for change, node in nodes:
         history.record(change, node)
@@ -212,12 +216,12 @@ def watching(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
 def test_upgrade_has_arrived_when_all_have_left_for_one_minor_version(
     servers: list[str], kubelets: tuple[str, str], *, arrived: bool
 ) -> None:
-    found = watching(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
+    found = watched(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
     assert found.arrived(OLD) == arrived
 
 
 def test_nodes_that_were_cordoned_or_went_count_as_drained() -> None:
-    found = watching([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
+    found = watched([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
     assert found.drained == ("b",)
     found.nodes.record("DELETED", node("c", OLD)[1])
     assert found.drained == ("b", "c")
@@ -225,7 +229,49 @@ def test_nodes_that_were_cordoned_or_went_count_as_drained() -> None:
 
 def test_control_planes_are_counted_by_their_label() -> None:
     labelled = changed(node("a", OLD)[1], "metadata.labels", {CONTROL_PLANE: ""})
-    found = watching([], ("ADDED", labelled), node("b", OLD))
+    found = watched([], ("ADDED", labelled), node("b", OLD), node("c", OLD))
     assert found.control_planes == 1
     found.mark("a step")
     assert [(mark.kind, mark.what) for mark in found.steps] == [("step", "a step")]
+
+
+class Versioned(FakeApi):
+    """An API server that tells each of these versions in turn, and is away where there is none; then it has no more."""
+
+    def __init__(self, *versions: str) -> None:
+        super().__init__(self.tell)
+        self.versions, self.told, self.closed = list(versions), threading.Event(), 0
+
+    def tell(self, _method: str, path: str, _body: object) -> str:
+        """Tell the next version."""
+        assert path == "/version"
+        version = self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
+        if len(self.versions) == 1:
+            self.told.set()
+        if not version:
+            raise ApiUnavailable("refused")
+        return json.dumps({"gitVersion": version})
+
+    def twin(self) -> Api:
+        """Return itself."""
+        return self
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+def test_versions_of_the_api_server_are_noted_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    def observer(_api: Api, namespace: str, clock: FakeClock, kinds: tuple[str, ...]) -> Any:
+        assert (namespace, kinds) in (("", ("Node",)), ("kube-system", ("Pod", "Lease")))
+        return nullcontext(SimpleNamespace(history=History(namespace, clock)))
+
+    monkeypatch.setattr(watching_module, "Observer", observer)
+    monkeypatch.setattr(watching_module, "VERSION_SECONDS", 0.001)
+    api = Versioned(OLD, OLD, "", OLD, NEW, NEW, "", NEW)
+    with watching(api, RealClock()) as found:
+        assert api.told.wait(10)
+    assert [version for _, version in found.servers] == [OLD, NEW]
+    assert found.servers[0][0] < found.servers[1][0]
+    assert api.closed == 1
+    assert (found.nodes.namespace, found.system.namespace) == ("", "kube-system")
