@@ -1,0 +1,41 @@
+import threading
+
+import pytest
+
+from fixtures.conditions.verdict import Condition, expect
+from fixtures.errors import HarnessError, Unmet
+from fixtures.observe.clock import RealClock
+from fixtures.observe.deadlines import Deadline
+from fixtures.observe.repeating import repeating
+from fixtures.observe.wait import Pulled, Waiter
+from fixtures.upgrade.probing import must
+
+
+def test_goes_on_although_it_fails_and_ends_with_the_body() -> None:
+    done, enough = list[int](), threading.Event()
+
+    def do() -> None:
+        done.append(len(done))
+        if len(done) >= 3:
+            enough.set()
+        raise HarnessError("not just now")
+
+    with repeating("test", 0.01, do, RealClock()):
+        assert enough.wait(5)
+    count = len(done)
+    assert not enough.wait(0) or count == len(done)
+    assert "test" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_the_body_raises_ends_it_too() -> None:
+    with pytest.raises(ValueError, match="mine"), repeating("test", 60, list, RealClock()):
+        raise ValueError("mine")
+    assert "test" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_samplers_that_do_not_begin_say_nothing_of_the_chain() -> None:
+    never = Condition[bool]("begun", lambda begun: expect(begun, "not yet"))
+    source = Pulled("samplers", lambda: False, RealClock(), interval=0.01)
+    with pytest.raises(HarnessError, match="the samplers do not work: not begun: not yet") as caught:
+        must(Waiter(RealClock()), source, never, Deadline(0.05, "a test"))
+    assert not isinstance(caught.value, Unmet)
