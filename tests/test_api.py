@@ -4,10 +4,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from fixtures import api as module
-from fixtures.api import Api, ApiRefused, ApiUnavailable, path_of, refusal
+from fixtures.api import Api, ApiRefused, ApiUnavailable, refusal, turned_away
 from fixtures.errors import ExitCode, HarnessError, Transient
+from fixtures.kinds import path_of
 from tests import loopback
 from tests.loopback import Answer, Server, response, serving
 
@@ -51,6 +53,29 @@ def test_server_that_cannot_serve_is_unavailable_and_not_asked_again(tmp_path: P
             CALLS[name](api)
         assert caught.value.code == ExitCode.UNREACHABLE
         assert len(server.requests) == 1
+
+
+def test_request_that_a_busy_server_turned_away_is_made_again_when_it_says_so(tmp_path: Path) -> None:
+    answers = [response(429, "too many", "Retry-After: 1"), response(200, '{"items": [], "metadata": {"resourceVersion": "7"}}')]
+    with speaking(tmp_path, lambda connection, ended: answers.pop(0)(connection, ended)) as (api, server):
+        began = time.monotonic()
+        assert api.list("Pod", "ns").version == "7"
+        assert 1 <= time.monotonic() - began < 3
+        assert len(server.requests) == 2
+
+
+def test_status_is_told_as_it_was_although_the_server_is_busy(tmp_path: Path) -> None:
+    with speaking(tmp_path, response(429, "too many", "Retry-After: 1")) as (api, server):
+        assert api.status("POST", PODS) == 429
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 2), (429, "", 0), (429, "soon", 0), (503, "1", 0)]
+)
+def test_busy_server_is_asked_again_soon_and_only_if_it_says_when(status: int, later: str, seconds: float) -> None:
+    answer = urllib3.HTTPResponse(status=status, headers={"Retry-After": later} if later else {})
+    assert turned_away(answer) == seconds
 
 
 @pytest.mark.parametrize("answer", [loopback.closing, loopback.resetting, loopback.cut])

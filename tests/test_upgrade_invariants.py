@@ -63,6 +63,10 @@ TOUCHED: list[tuple[str, str, Any]] = [
     ("Deployment", "spec.paused", True),
     ("Deployment", "spec.template.spec.containers.0.image", "nginx:2"),
     ("Deployment", "spec.template.spec", {}),
+    ("Deployment", "spec.template", None),
+    ("Deployment", "spec.replicas", {}),
+    ("Pod", "spec.containers", None),
+    ("Pod", "spec.containers.0.name", ["nginx"]),
     ("ReplicaSet", "spec.replicas", 0),
     ("ReplicaSet", "spec.selector.matchLabels", LABELS),
     ("ReplicaSet", "spec.template.metadata.labels.pod-template-hash", "77"),
@@ -91,6 +95,7 @@ UNTOUCHED: list[tuple[str, str, Any]] = [
     ("Deployment", "status.terminatingReplicas", 0),
     ("Service", "spec.trafficDistribution", "PreferSameZone"),
     ("EndpointSlice", "endpoints", []),
+    ("EndpointSlice", "endpoints", None),
 ]
 
 
@@ -118,6 +123,11 @@ def test_message_says_what_was_and_what_is() -> None:
     new = changed(changed(SERVICE, "spec.ports.0.nodePort", 30081), "spec.type", "ClusterIP")
     text = difference(SERVICE, new)
     assert text == "Service web: nodePorts was [30080], is [30081]; spec.type was NodePort, is ClusterIP"
+
+
+def test_witness_that_was_being_deleted_before_is_as_before() -> None:
+    assert difference(dying(PODS[0]), dying(PODS[0])) == ""
+    assert difference(PODS[0], dying(PODS[0])) == f"Pod {PODS[0].name}: it is being deleted"
 
 
 @pytest.mark.parametrize("kind", WITNESSES)
@@ -196,6 +206,11 @@ def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> Non
     assert not judge(seen(run_of(PODS[0], 2))).met
     assert not judge(seen(run_of(PODS[1], 1, "containerd://c"))).met
     assert judge(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
+
+
+def test_restart_of_a_pod_without_the_labels_does_not_matter() -> None:
+    before = state(run_of(SAMPLER, 0), *PODS)
+    assert never_restarted(before, LABELS)(seen(run_of(SAMPLER, 1))).met
 
 
 def test_restart_of_one_container_is_not_made_up_for_by_another() -> None:

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.api import Api, ApiRefused, ApiUnavailable, path_of
+from fixtures.api import Api, ApiRefused, ApiUnavailable
 from fixtures.conditions.resource import Json, Resource, Snapshot
 from fixtures.errors import ExitCode, HarnessError
+from fixtures.kinds import path_of
 from fixtures.observe.clock import RealClock
 from fixtures.observe.history import Change, History
 from fixtures.upgrade import watching as watching_module
