@@ -1,3 +1,5 @@
+import socket
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -57,7 +59,11 @@ def test_server_that_cannot_serve_is_unavailable_and_not_asked_again(tmp_path: P
 
 def test_request_that_a_busy_server_turned_away_is_made_again_when_it_says_so(tmp_path: Path) -> None:
     answers = [response(429, "too many", "Retry-After: 1"), response(200, '{"items": [], "metadata": {"resourceVersion": "7"}}')]
-    with speaking(tmp_path, lambda connection, ended: answers.pop(0)(connection, ended)) as (api, server):
+
+    def next_of_them(connection: socket.socket, ended: threading.Event) -> None:
+        answers.pop(0)(connection, ended)
+
+    with speaking(tmp_path, next_of_them) as (api, server):
         began = time.monotonic()
         assert api.list("Pod", "ns").version == "7"
         assert 1 <= time.monotonic() - began < 3
