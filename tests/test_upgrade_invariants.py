@@ -88,6 +88,7 @@ UNTOUCHED: list[tuple[str, str, Any]] = [
     *((kind, "metadata.managedFields", [{"manager": "x"}]) for kind in WITNESSES),
     *((kind, "metadata.annotations", {"endpoints.kubernetes.io/last-change-trigger-time": "now"}) for kind in WITNESSES),
     ("Pod", "metadata.labels", {**PODS[0].labels, "topology.kubernetes.io/zone": "a"}),
+    ("Pod", "metadata.labels", {**PODS[0].labels, "kubernetes.io/os": "linux"}),
     ("EndpointSlice", "metadata.labels", {**SLICE.labels, "service.kubernetes.io/headless": ""}),
     ("Pod", "status.conditions", []),
     ("Pod", "spec.containers.0.restartPolicyRules", []),
@@ -201,6 +202,7 @@ def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> Non
     assert judge(seen(first, run_of(PODS[0], 1), PODS[1])).met
     found = judge(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
     assert found.why == f"Pod {first.name} restarted: Error with status 137 at noon"
+    assert never_restarted(state(run_of(PODS[0], 0)), LABELS)(seen(run_of(PODS[0], 0, "containerd://a"))).met
     # The kubelet counts from 0 again when it has lost what it knew.
     assert not judge(seen(run_of(PODS[0], 0, "containerd://b"))).met
     assert not judge(seen(run_of(PODS[0], 2))).met

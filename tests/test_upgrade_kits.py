@@ -15,7 +15,8 @@ from images import pins, provide
 from images.docker import Docker
 from images.kit import ARCHIVE, PROGRAMS, kit
 from images.node import tag
-from tests.test_upgrade_hop import CONTROL_PLANE, PINNED, WORKERS, Log
+from tests.test_upgrade_hop import CONTROL_PLANE, WORKERS, Log
+from tests.test_upgrade_hops import PINNED
 
 NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"]
 IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --digests -"
