@@ -136,7 +136,7 @@ def test_time_counts_from_when_the_pod_was_first_seen_unready() -> None:
 
 def test_pod_that_is_listed_again_after_it_was_gone_is_told() -> None:
     gone: list[Entry] = [(1, "DELETED", PODS[0]), (2, "MODIFIED", left(*PODS[1:]))]
-    assert not FOLLOW(log(*gone, (20, "MODIFIED", SLICE), (21, "MODIFIED", PODS[1]))).met
+    assert not FOLLOW(log(*gone, (30, "MODIFIED", SLICE), (31, "MODIFIED", PODS[1]))).met
 
 
 def test_slices_are_all_looked_at_and_those_of_others_are_not() -> None:

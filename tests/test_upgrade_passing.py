@@ -224,6 +224,12 @@ def test_api_server_and_kubelets_must_be_exactly_as_wanted() -> None:
         kubelets_as_wanted()(after(kubelets={}))
 
 
+def test_where_no_version_was_named_all_must_be_of_one_minor() -> None:
+    assert kubelets_as_wanted()(after(wanted="", kubelets={"a": NEW, "b": "v1.37.1-cloud.5"})).met
+    for other in (OLD, "v1.38.0", "None"):
+        assert f"kubelet of b is {other}" in kubelets_as_wanted()(after(wanted="", kubelets={"a": NEW, "b": other})).why
+
+
 def test_kube_proxies_must_be_of_the_minor_version_where_there_are_any() -> None:
     assert proxies_as_wanted()(after()).met
     assert proxies_as_wanted()(after(proxies={})).met

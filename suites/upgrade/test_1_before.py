@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from fixtures.claims import Link, claim
 from fixtures.upgrade.passing import too_old
 from fixtures.upgrade.story import Before, removed_by
@@ -23,4 +25,6 @@ def test_kubelets_are_new_enough(before: Before) -> None:
 @claim("BEFORE-API-010", link=Link.API, spec="reference/using-api/deprecation-guide/")
 def test_nothing_asks_for_removed_apis(before: Before) -> None:
     """Before an upgrade nothing on the cluster MUST still ask for an API that the next minor version removes."""
+    if before.baseline.deprecated is None:
+        pytest.skip("needs the right to read /metrics of the API server")
     assert not removed_by(before.baseline.deprecated, next_minor(before.baseline.server))
