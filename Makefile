@@ -81,6 +81,10 @@ help: ## explain the targets and the variables
 	  'Variables of make faults:' \
 	  '  FAULTS=id,id          only these faults; SHORT=1: one of each kind' \
 	  '  PEER=upstream         also run the closest tests of upstream under each fault, to compare' \
+	  'Variables of make upgrade:' \
+	  '  FROM=1.36.3 TO=1.37.2 versions; TO is the newest by default, those between them are passed through' \
+	  '  DRAIN=1               drain each worker before its kubelet is replaced' \
+	  '  SNAPSHOT=file         of upgrade-before, -during and -after, with CONTEXT: what was there before' \
 	  'Variables of make list, report and clean:' \
 	  '  FORMAT=text           of the list: text, json or markdown' \
 	  '  PORT=8000             of the report, else a free one; OUT as above' \

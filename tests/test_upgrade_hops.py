@@ -33,6 +33,7 @@ def test_of_several_patch_versions_the_newest_is_passed_through() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "known", "why"),
     [
+        ("", "1.37.2", PINNED, "FROM= is not given: one of 1.37.2, "),
         ("1.33.1", "1.37.2", PINNED, "FROM=1.33.1: unknown version; pinned are 1.37.2, "),
         ("1.34.4", "1.38.0", PINNED, "TO=1.38.0: unknown version; pinned are 1.37.2, "),
         ("1.35.4", "1.35.4", PINNED, "FROM=1.35.4 TO=1.35.4: the same version"),
