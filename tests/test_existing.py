@@ -211,3 +211,14 @@ def test_namespace_is_left_alone_until_it_expires_or_its_run_is_known_to_be_dead
     odd = namespace("kubechain-aa-main-2", "soon")
     assert namespaces.unneeded([old, fresh, odd], tmp_path, 500.0) == [old]
     assert namespaces.unneeded([fresh], tmp_path, 500.0, kept_too=True) == [fresh]
+
+
+def test_witnesses_of_upgrades_are_told_by_their_name_too() -> None:
+    ending = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    found = [{"name": "kubechain-upgrade-1"}, {"name": "kubechain-upgrade-2", **ending}, {"name": "somebody-else"}]
+    listed = json.dumps({"items": [{"metadata": each} for each in found], "metadata": {"resourceVersion": "1"}})
+
+    def answer(_method: str, _path: str, _body: Any) -> str:
+        return listed
+
+    assert [each.name for each in namespaces.witnesses(FakeApi(answer))] == ["kubechain-upgrade-1"]
