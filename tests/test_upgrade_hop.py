@@ -14,7 +14,8 @@ from fixtures.errors import ExitCode, HarnessError, SetupError
 from fixtures.observe.wait import Waiter
 from fixtures.progress import Progress
 from fixtures.upgrade import hop
-from fixtures.upgrade.hop import Hop, hops, settled
+from fixtures.upgrade.hop import Hop, settled
+from fixtures.upgrade.route import hops
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 

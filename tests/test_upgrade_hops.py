@@ -1,7 +1,7 @@
 import pytest
 
 from fixtures.errors import ExitCode, SetupError
-from fixtures.upgrade.hop import hops
+from fixtures.upgrade.route import hops
 from images.pins import Kubernetes, Pins
 
 

@@ -10,7 +10,7 @@ from fixtures.progress import Progress
 from fixtures.settings import Settings
 from fixtures.store import Store
 from fixtures.upgrade import hop
-from fixtures.upgrade.hop import hops
+from fixtures.upgrade.route import hops
 from images import pins, provide
 from images.docker import Docker
 from images.kit import ARCHIVE, PROGRAMS, kit
