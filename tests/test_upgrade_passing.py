@@ -115,7 +115,9 @@ def test_what_was_lost_stands_whatever_is_unknown() -> None:
     assert judged("DNS", seen("DNS", unknown(50, 20)), seen("DNS", down(50, 5)))
     assert judged("DNS", seen("DNS", unknown(50, 20), down(100, 5)))
     with pytest.raises(HarnessError):
-        judged("API server", seen("API server", unknown(50, 20), down(100, 5)))
+        judged("API server", seen("API server", unknown(50, 190), down(300, 5)))
+    # Had it been away all the while, it would have been away for no longer than it may be.
+    assert judged("API server", seen("API server", unknown(50, 20), down(100, 5))) is None
 
 
 def test_longest_unknown_is_looked_for_at_the_edges_too() -> None:
