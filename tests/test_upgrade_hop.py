@@ -1,7 +1,9 @@
+import itertools
 import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +140,28 @@ def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
 def test_hop_goes_step_by_step(tmp_path: Path, leave: tuple[str, ...], *, drain: bool) -> None:
     world = World(tmp_path, drain=drain, leave=frozenset(leave))
     world.hop.run()
-    assert [line for line in world.log.lines if not line.startswith("ps ")] == whole_hop(drain=drain, leave=leave)
+    lines = [line for line in world.log.lines if not line.startswith("ps ")]
+    assert [line for line, _ in itertools.groupby(lines)] == whole_hop(drain=drain, leave=leave)
+    assert world.hop.waiter.clock.now() >= 1000 + hop.STEADY_SECONDS
+
+
+def test_workers_wait_until_the_control_plane_has_stayed_since_it_was_last_away(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    clock, answer = world.hop.waiter.clock, world.answer
+    last: list[float] = []
+
+    def away(method: str, path: str, body: Any) -> str:
+        if path == "/version" and 1008 <= clock.now() < 1012:
+            last.append(clock.now())
+            raise ApiUnavailable("refused", ExitCode.UNREACHABLE)
+        if path.endswith("/c-worker"):
+            world.log.add(f"# worker at {clock.now() - last[-1] > hop.STEADY_SECONDS}")
+        return answer(method, path, body)
+
+    world.hop = replace(world.hop, api=FakeApi(away))
+    world.hop.run()
+    assert "# worker at True" in world.log.lines
+    assert "# worker at False" not in world.log.lines
 
 
 def test_api_server_that_refuses_everybody_as_it_starts_is_asked_again(tmp_path: Path) -> None:
