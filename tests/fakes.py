@@ -183,7 +183,7 @@ def replica_set(owner: Resource | None = None, **over: Any) -> Resource:
 def pod(number: int = 0, **over: Any) -> Resource:
     """Return a ready Pod of the ReplicaSet; Pod n has the address 10.244.n.5 on node n."""
     ready = conditions(**STARTED, ContainersReady="True", Ready="True")
-    container: Json = {"restartCount": 0, "imageID": "docker.io/nginx@sha256:aa", "state": {"running": {}}}
+    container: Json = {"name": "nginx", "restartCount": 0, "imageID": "docker.io/nginx@sha256:aa", "state": {"running": {}}}
     given: Json = {
         "labels": POD_LABELS,
         "ownerReferences": owned_by(replica_set()),

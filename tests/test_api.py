@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from fixtures import api as module
-from fixtures.api import Api, ApiRefused, ApiUnavailable, refusal, turned_away
+from fixtures.api import Api, ApiFailed, ApiRefused, ApiUnavailable, refusal, turned_away
 from fixtures.errors import ExitCode, HarnessError, Transient
 from fixtures.kinds import path_of
 from tests import loopback
@@ -194,6 +194,8 @@ def test_watch_that_breaks_off_gives_its_events_and_then_is_unavailable(tmp_path
 def test_answer_in_any_form_gives_the_error_of_its_status(text: str) -> None:
     assert isinstance(refusal(503, text), ApiUnavailable)
     assert isinstance(refusal(429, text), ApiUnavailable)
+    assert not isinstance(refusal(503, text), ApiFailed)
+    assert isinstance(refusal(500, text), ApiFailed)
     assert isinstance(refusal(403, text), ApiRefused)
     assert "\n" not in str(refusal(403, text))
 

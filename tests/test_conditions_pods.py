@@ -30,7 +30,12 @@ def put(path: str, value: object) -> Change:
 
 
 def waiting(reason: str) -> Change:
-    status = {"restartCount": 0, "imageID": "", "state": {"waiting": {"reason": reason, "message": "no such tag"}}}
+    status = {
+        "name": "nginx",
+        "restartCount": 0,
+        "imageID": "",
+        "state": {"waiting": {"reason": reason, "message": "no such tag"}},
+    }
     return lambda each: changed(not_ready(each), "status.containerStatuses", [status])
 
 
@@ -169,6 +174,17 @@ def test_why_not_ready_follows_the_pod_on_its_way() -> None:
     assert at([]) == f"{FIRST.name}: PodScheduled is absent (not reported)"
     assert on.why_not_ready(dying(FIRST)) == f"{FIRST.name}: being deleted"
     assert on.why_not_ready(FIRST) == f"{FIRST.name}: ready"
+
+
+def test_why_not_ready_names_why_a_container_does_not_run() -> None:
+    status = {"name": "nginx", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    unready = not_ready(FIRST)
+    first = changed(unready, "status.containerStatuses", [status])
+    assert on.why_not_ready(first).endswith("; nginx: CrashLoopBackOff)")
+    again = changed(first, "status.containerStatuses.0.lastState", {"terminated": {"reason": "OOMKilled"}})
+    assert on.why_not_ready(again).endswith("; nginx: CrashLoopBackOff after OOMKilled)")
+    assert "nginx:" not in on.why_not_ready(unready)
+    assert on.not_running(FIRST) == []
 
 
 def test_ready_pods_are_those_with_the_labels_that_are_ready_and_stay() -> None:

@@ -16,6 +16,7 @@ from tests.fakes import FakeApi
 
 PLACE = "/etc/kubernetes/manifests"
 POD = {"kind": "Pod", "metadata": {"name": "x", "annotations": {"kept": "yes"}}, "spec": {"containers": [{"name": "x"}]}}
+BOTH = [f"{PLACE}/{name}.yaml" for name in LEADERS]
 SINCE = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 BEFORE, LATER = "2026-01-01T11:59:59.999999Z", "2026-01-01T12:00:01.000000Z"
 
@@ -46,6 +47,8 @@ class Node:
         answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in LEADERS}}
         answers |= {f"test ! -e {PLACE}/{name}.yaml": f"{PLACE}/{name}.yaml" not in self.files for name in LEADERS}
         answers |= {is_frozen(name): name in self.frozen for name in LEADERS}
+        unled = "--leader-elect=false"
+        answers |= {f"grep -q -e {unled} {path}": unled in self.files.get(path, "") for path in BOTH}
         return SimpleNamespace(status=0 if any(answers[part] for part in words[5].split(" || ")) else 1)
 
     def check(self, words: list[str], *, stdin: str | None = None, **_: Any) -> str:
@@ -108,6 +111,15 @@ def test_what_a_fault_has_put_aside_or_frozen_is_not_meant_to_run(monkeypatch: p
     del node.files[f"{PLACE}/{second}.yaml"]
     assert lab_of(node, monkeypatch).led(SINCE, {}).met
     assert node.written == []
+
+
+@pytest.mark.parametrize("name", LEADERS)
+def test_component_that_takes_no_lease_is_not_asked_for_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    node = Node(*LEADERS)
+    node.leases[name] = BEFORE
+    assert not lab_of(node, monkeypatch).led(SINCE, {}).met
+    node.files[f"{PLACE}/{name}.yaml"] += "# --leader-elect=false"
+    assert lab_of(node, monkeypatch).led(SINCE, {}).met
 
 
 def test_nothing_is_revived_while_the_api_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

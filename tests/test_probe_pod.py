@@ -156,6 +156,25 @@ def test_curl_that_does_not_report_on_each_request_is_broken(printed: Executed) 
         inside(printed).fetch(URL, URL)
 
 
+def test_request_without_an_answer_ends_those_that_are_repeated() -> None:
+    good, bad = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}", f"{CHUNK}28 000  3.0{CHUNK}"
+    assert [page.failure for page in inside(executed(good + bad)).repeat(URL, 3)] == ["", "timeout"]
+    assert [page.status for page in inside(executed(good * 3)).repeat(URL, 3)] == [200, 200, 200]
+    for printed in ("", good, bad + good):
+        with pytest.raises(HarnessError, match="did not report"):
+            inside(executed(printed)).repeat(URL, 3)
+    with pytest.raises(HarnessError, match="did not report"):
+        inside(executed(good + bad)).fetch(URL, URL, URL)
+
+
+def test_repeated_requests_are_one_command_that_ends_with_the_first_failure() -> None:
+    asked: list[str] = []
+    place = Inside(Running(lambda argv: asked.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
+    place.repeat(URL, 3)
+    assert asked[0].count(" && ") == 2
+    assert asked[0].count(URL) == 3
+
+
 def test_environment_is_read_from_the_container() -> None:
     assert inside(executed("A=1\nB=x=y\nEMPTY=\n")).environment() == {"A": "1", "B": "x=y", "EMPTY": ""}
 

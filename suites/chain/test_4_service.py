@@ -157,5 +157,5 @@ def test_service_without_selector_serves_given_endpoints(chain: Chain, make: Mak
     make(chain, manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
     eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
-    pages = chain.pages_inside(chain.client, *[at] * ROUND)
+    pages = chain.repeated(chain.client, at, ROUND)
     eventually(pages, only_from(pod.name), within=deadlines.DATA_PLANE)

@@ -102,7 +102,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, e
     name = make(chain, manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
     eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
-    eventually(chain.pages_inside(chain.client, *[at] * MANY), sticks(), within=deadlines.DATA_PLANE)
+    eventually(chain.repeated(chain.client, at, MANY), sticks(), within=deadlines.DATA_PLANE)
     change.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = chain.backends_inside(chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
@@ -121,7 +121,7 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, make: Mak
     eventually(first, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
     for pod in chain.pods:
         near = [each.name for each in chain.pods if each.at("spec.nodeName") == pod.at("spec.nodeName")]
-        pages = chain.pages_inside(chain.inside(pod), *[url(chain.address(name))] * MANY)
+        pages = chain.repeated(chain.inside(pod), url(chain.address(name)), MANY)
         eventually(pages, only_from(*near), within=deadlines.DATA_PLANE)
 
 
@@ -143,7 +143,7 @@ def test_two_services_serve_the_same_pods(chain: Chain, make: Make, eventually: 
 @claim("CHAIN-CLUSTERIP-080", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#proxy-mode-iptables")
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
-    pages = chain.pages_inside(chain.client, *[url(chain.cluster_ip)] * MANY)
+    pages = chain.repeated(chain.client, url(chain.cluster_ip), MANY)
     eventually(pages, spread_over(chain.pod_names), within=deadlines.DATA_PLANE)
 
 
@@ -152,7 +152,7 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
     eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
-    require(chain.client.fetch(*[at] * MANY), none_slower(RETRANSMISSION_SECONDS))
+    require(chain.client.repeat(at, MANY), none_slower(RETRANSMISSION_SECONDS))
 
 
 @claim("CHAIN-NODEPORT-030", link=Link.NODEPORT, spec="reference/networking/virtual-ips/#traffic-to-services")

@@ -1,0 +1,63 @@
+"""What the API server does not take of a chain: a broken link, unless the server cannot be reached."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fixtures.api import Api, ApiFailed, ApiRefused, ApiUnavailable
+from fixtures.claims import Link
+from fixtures.errors import Blocked, Unmet
+from fixtures.workload import manifests
+from fixtures.workload.build import populate
+from fixtures.workload.gates import Gatekeeper
+from tests.fakes import FakeApi, FakeClock
+from tests.test_existing import TARGET
+from tests.test_gates import healthy, up_to
+
+NO_ADDRESS = ApiFailed("API server: 500 InternalError: failed to allocate a serviceIP")
+DENIED = ApiRefused(403, "Forbidden", "no Deployment today")
+
+
+def api_without(kind: str, error: Exception) -> tuple[Api, list[str]]:
+    """Return an API that does not take a kind, and the kinds that it has taken."""
+    taken: list[str] = []
+
+    def answer(_method: str, _path: str, body: Any) -> str:
+        if body["kind"] == kind:
+            raise error
+        taken.append(body["kind"])
+        return json.dumps(body)
+
+    return FakeApi(answer), taken
+
+
+@pytest.mark.parametrize("error", [NO_ADDRESS, DENIED])
+@pytest.mark.parametrize("kind", ["Service", "Deployment", "Pod"])
+def test_refused_kind_is_named_with_why_and_the_others_are_made(kind: str, error: Exception) -> None:
+    api, taken = api_without(kind, error)
+    refused = populate(api, TARGET, "ns", manifests.deployment("n"))
+    assert list(refused) == [kind]
+    assert refused[kind].startswith(f"{kind} ")
+    assert refused[kind].endswith(f" is refused: {error}")
+    assert sorted([*taken, kind]) == ["Deployment", "Pod", "Service"]
+
+
+def test_server_that_is_away_has_refused_nothing() -> None:
+    api, _ = api_without("Service", ApiUnavailable("API server unreachable: timeout"))
+    with pytest.raises(ApiUnavailable, match="unreachable"):
+        populate(api, TARGET, "ns", manifests.deployment("n"))
+
+
+def test_link_that_was_refused_is_broken_at_once_and_blocks_what_needs_it() -> None:
+    history, waiter, clock = up_to(*healthy())
+    keeper, start = Gatekeeper(), FakeClock().time
+    keeper.refuse({Link.SERVICE: "Service web is refused: no"})
+    with pytest.raises(Unmet, match="Service web is refused: no"):
+        keeper.require_taken(Link.SERVICE)
+    with pytest.raises(Blocked) as blocked:
+        keeper.admit([Link.SERVICE, Link.ENDPOINTS], history, waiter)
+    assert blocked.value.waits_for == Link.SERVICE
+    assert clock.time == start
+    keeper.require_taken(Link.PODS)
+    keeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], history, waiter)
