@@ -24,6 +24,7 @@ from fixtures.given import CHAIN_KEY, MEASURED
 from fixtures.observe.clock import RealClock
 from fixtures.store import Store
 from fixtures.upgrade.plugin import PASSAGE_KEY
+from fixtures.workload.chain import Chain
 from reports import html, labels, matrix, publish, runjson, summary, upgrade, upgrade_picture, verdict
 from reports.verdict import Record, Verdict
 
@@ -32,6 +33,8 @@ BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.BROKEN)
 RECORDER_KEY = pytest.StashKey["Recorder"]()
 # The picture of the upgrade, as SVG, once it was attached to a claim.
 PICTURE_KEY = pytest.StashKey[str]()
+# Namespace of a chain and link, of which there is evidence.
+SHOWN_KEY = pytest.StashKey[set[tuple[str, str]]]()
 
 
 @dataclass
@@ -117,7 +120,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     chain = item.stash.get(CHAIN_KEY, None)
     if record and PASSAGE_KEY in item.config.stash:
         _show_picture(item.config, failed=record["outcome"] in BAD)
-    if record and record["outcome"] in BAD and chain and RECORDER_KEY in item.config.stash:
+    if (
+        record
+        and record["outcome"] in BAD
+        and chain
+        and RECORDER_KEY in item.config.stash
+        and is_news(item.config, record, chain)
+    ):
         folder = item.config.stash[RUN_KEY].folder / "evidence"
         folder.mkdir(parents=True, exist_ok=True)
         sections = evidence(chain)
@@ -126,6 +135,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
         (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
     return report
+
+
+def is_news(config: pytest.Config, record: dict[str, Any], chain: Chain) -> bool:
+    """Whether a claim has evidence of its own: what is blocked by a link that was shown on the same chain has none."""
+    shown = config.stash.setdefault(SHOWN_KEY, set())
+    place = (chain.namespace, record["waitsFor"] or record["link"])
+    known = place in shown
+    shown.add(place)
+    return not (known and record["waitsFor"])
 
 
 def _show_picture(config: pytest.Config, *, failed: bool) -> None:

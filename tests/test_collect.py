@@ -1,14 +1,24 @@
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 import yaml
 
+from fixtures.api import ApiRefused, ApiUnavailable
 from fixtures.conditions.resource import Resource
-from fixtures.diagnostics.collect import events, graph, latest, manifests, summary
+from fixtures.diagnostics.collect import events, evidence, graph, latest, manifests, summary
 from fixtures.observe.history import Change, History, Seen
+from fixtures.observe.observer import Observer
 from fixtures.observe.timeline import milestones
+from fixtures.observe.wait import Waiter
+from fixtures.workload.chain import Chain
+from reports.plugin import is_news
 from tests.fakes import (
     HASH,
     RS_NAME,
+    FakeApi,
     FakeClock,
     changed,
     deployment,
@@ -129,3 +139,63 @@ def test_milestones_end_where_the_chain_broke() -> None:
 def test_without_the_deployment_there_is_no_timeline() -> None:
     assert milestones(logged(("ADDED", pod(0))), "web") == []
     assert milestones([], HASH) == []
+
+
+def chain_of(answer: Callable[[str, str, Any], str], *found: Resource) -> Chain:
+    clock = FakeClock()
+    history = History("ns", clock)
+    for each in found:
+        history.record("ADDED", each)
+    observer = cast("Observer", SimpleNamespace(history=history))
+    return Chain(FakeApi(answer), "ns", observer, Waiter(clock), (), "host", "n", frozenset(), "c", 2)
+
+
+def logs_of(chain: Chain) -> dict[str, str]:
+    return {each.title: each.text for each in evidence(chain) if each.title.startswith("log of ")}
+
+
+def test_node_whose_kubelet_does_not_answer_is_asked_for_one_log_only() -> None:
+    asked: list[str] = []
+
+    def silent(_method: str, path: str, _body: Any) -> str:
+        asked.append(path)
+        raise ApiUnavailable("timed out")
+
+    first, second = pod(0), pod(1)
+    second = changed(second, "spec.nodeName", first.at("spec.nodeName"))
+    found = logs_of(chain_of(silent, first, second))
+    assert len(asked) == 1
+    assert sorted(found.values()) == [f"no log: {first.at('spec.nodeName')} does not answer", "no log: timed out"]
+
+
+def test_log_that_is_refused_does_not_keep_others_from_being_asked_for() -> None:
+    def answer(_method: str, path: str, _body: Any) -> str:
+        if pod(0).name in path:
+            raise ApiRefused(400, "BadRequest", "the container waits")
+        return "hello"
+
+    found = logs_of(chain_of(answer, pod(0), changed(pod(1), "spec.nodeName", pod(0).at("spec.nodeName"))))
+    assert found[f"log of {pod(1).name}"] == "hello"
+    assert "the container waits" in found[f"log of {pod(0).name}"]
+
+
+def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
+    asked: list[str] = []
+    chain_of_one = chain_of(lambda _method, path, _body: asked.append(path) or "line\n", pod(0))
+    assert logs_of(chain_of_one) == {f"log of {pod(0).name}": "line\n"}
+    restarted = changed(pod(0), "status.containerStatuses.0.restartCount", 1)
+    assert logs_of(chain_of(lambda _method, path, _body: asked.append(path) or "line\n", restarted)) == {
+        f"log of {pod(0).name}": "line\nline\n"
+    }
+    assert len(asked) == 3
+
+
+def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
+    config, chain = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash())), chain_of(lambda *_: "")
+    failed = {"link": "PODS", "waitsFor": None}
+    blocked = {"link": "DNS", "waitsFor": "PODS"}
+    other = {"link": "DNS", "waitsFor": "SERVICE"}
+    assert [is_news(config, each, chain) for each in (failed, blocked, blocked, other, other, failed)] == [
+        True, False, False, True, False, True,
+    ]  # fmt: skip
+    assert is_news(config, blocked, replace(chain, namespace="another"))

@@ -97,6 +97,16 @@ def test_eventually_never_true_says_what_how_long_what_was_seen_and_why_so_long(
     assert waiter.record[0].as_json()["observations"] == 11
 
 
+def test_deadline_of_what_was_begun_before_runs_from_then(fake: FakeClock) -> None:
+    start = fake.now()
+    with pytest.raises(Unmet, match=r"after 10\.0 s"):
+        Waiter(fake).eventually(Readings(fake, [2]), IS_THREE, within=TEN, since=start - 6)
+    assert fake.now() == pytest.approx(start + 4)
+    with pytest.raises(Unmet, match=r"1 observation"):
+        Waiter(fake).eventually(Readings(fake, [2, 3]), IS_THREE, within=TEN, since=start - 60)
+    assert Waiter(fake).eventually(Readings(fake, [3]), IS_THREE, within=TEN, since=start - 60).state == 3
+
+
 def test_eventually_that_never_sees_anything_asks_for_no_longer_than_its_deadline(fake: FakeClock) -> None:
     began = fake.now()
     with pytest.raises(Unmet):
