@@ -191,7 +191,7 @@ def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
 
 
 def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
-    config, chain = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash())), chain_of(lambda *_: "")
+    config, chain = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash())), chain_of(lambda _method, _path, _body: "")
     failed = {"link": "PODS", "waitsFor": None}
     blocked = {"link": "DNS", "waitsFor": "PODS"}
     other = {"link": "DNS", "waitsFor": "SERVICE"}
