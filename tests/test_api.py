@@ -9,9 +9,10 @@ import pytest
 import urllib3
 
 from fixtures import api as module
-from fixtures.api import Api, ApiFailed, ApiRefused, ApiUnavailable, refusal, turned_away
+from fixtures.api import Api, turned_away
 from fixtures.errors import ExitCode, HarnessError, Transient
 from fixtures.kinds import path_of
+from fixtures.refusal import ApiFailed, ApiRefused, ApiUnavailable, refusal
 from tests import loopback
 from tests.loopback import Answer, Server, response, serving
 

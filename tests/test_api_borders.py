@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.api import Api, ApiRefused
+from fixtures.api import Api
+from fixtures.refusal import ApiRefused
 from tests import loopback
 from tests.loopback import response, serving
 from tests.test_api import speaking

@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fixtures.api import ApiRefused, ApiUnavailable
 from fixtures.conditions.resource import Resource
 from fixtures.diagnostics.collect import events, evidence, graph, latest, manifests, summary
 from fixtures.observe.history import Change, History, Seen
 from fixtures.observe.observer import Observer
 from fixtures.observe.timeline import milestones
 from fixtures.observe.wait import Waiter
+from fixtures.refusal import ApiRefused, ApiUnavailable
 from fixtures.workload.chain import Chain
 from reports.plugin import is_news
 from tests.fakes import (

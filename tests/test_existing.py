@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import ApiRefused, ApiUnavailable
 from fixtures.cluster import existing, namespaces
 from fixtures.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
 from fixtures.cluster.target import Target
 from fixtures.conditions.resource import Resource
 from fixtures.errors import ExitCode, HarnessError, SetupError
 from fixtures.needs import NEEDS, REASONS, Ground, missing
+from fixtures.refusal import ApiRefused, ApiUnavailable
 from fixtures.run import EXPIRES_LABEL, RUN_LABEL
 from tests import loopback
 from tests.fakes import FakeApi, thing

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import ApiRefused, ApiUnavailable
 from fixtures.faults import limits
 from fixtures.kinds import path_of
+from fixtures.refusal import ApiRefused, ApiUnavailable
 from tests.fakes import FakeApi
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.api import ApiRefused, ApiUnavailable, Listing
+from fixtures.api import Listing
 from fixtures.conditions.pods import ready
 from fixtures.conditions.resource import Json, Resource
 from fixtures.errors import ExitCode, HarnessError
@@ -13,6 +13,7 @@ from fixtures.observe.follow import REFUSALS, RETRY_SECONDS, Follower
 from fixtures.observe.history import History
 from fixtures.observe.observer import Observer
 from fixtures.observe.wait import Waiter
+from fixtures.refusal import ApiRefused, ApiUnavailable
 from tests.fakes import FakeApi, FakeClock, FakeFeed, pod
 
 DOWN = ApiUnavailable("API server: 503 ServiceUnavailable: etcd", ExitCode.UNREACHABLE)

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fixtures.api import ApiUnavailable
 from fixtures.conditions.resource import Json
 from fixtures.faults import lab as module
 from fixtures.faults.lab import LEADERS, Lab, is_frozen
+from fixtures.refusal import ApiUnavailable
 from tests.fakes import FakeApi
 
 PLACE = "/etc/kubernetes/manifests"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import Api, ApiFailed, ApiRefused, ApiUnavailable
+from fixtures.api import Api
 from fixtures.claims import Link
 from fixtures.errors import Blocked, Unmet
+from fixtures.refusal import ApiFailed, ApiRefused, ApiUnavailable
 from fixtures.workload import manifests
 from fixtures.workload.build import populate
 from fixtures.workload.gates import Gatekeeper

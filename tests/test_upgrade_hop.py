@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import ApiRefused, ApiUnavailable, starting_up
 from fixtures.cluster.kind import Cluster
 from fixtures.conditions.resource import Json, Resource
 from fixtures.errors import ExitCode, HarnessError, SetupError
 from fixtures.observe.wait import Waiter
 from fixtures.progress import Progress
+from fixtures.refusal import ApiRefused, ApiUnavailable, starting_up
 from fixtures.upgrade import hop
 from fixtures.upgrade.hop import Hop, settled
 from fixtures.upgrade.route import hops

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.api import Api, ApiRefused, ApiUnavailable
+from fixtures.api import Api
 from fixtures.conditions.resource import Json, Resource, Snapshot
 from fixtures.errors import ExitCode, HarnessError
 from fixtures.kinds import path_of
 from fixtures.observe.clock import RealClock
 from fixtures.observe.history import Change, History
+from fixtures.refusal import ApiRefused, ApiUnavailable
 from fixtures.upgrade import watching as watching_module
 from fixtures.upgrade.baseline import KINDS, read
 from fixtures.upgrade.record import Passage
