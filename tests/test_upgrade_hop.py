@@ -110,7 +110,7 @@ def kubelet(node: str) -> list[str]:
     return [*replaced(node, "kubelet"), f"exec {node} systemctl restart kubelet", f"# kubelet of {node} restarted"]
 
 
-def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
+def whole_hop(*, drain: bool = False) -> list[str]:
     """Return all that a hop does, in order."""
     steps = [
         *replaced(CONTROL_PLANE, "kubeadm"),
@@ -122,7 +122,7 @@ def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
         f"exec {CONTROL_PLANE} {PROXY_PHASE}",
         "# kube-proxy upgraded",
         "? settled",
-        *([] if CONTROL_PLANE in leave else kubelet(CONTROL_PLANE)),
+        *kubelet(CONTROL_PLANE),
         f"? {CONTROL_PLANE}",
         "? settled",
     ]
@@ -130,18 +130,17 @@ def whole_hop(*, drain: bool = False, leave: tuple[str, ...] = ()) -> list[str]:
         emptied = [f"# draining {node}", f"exec {CONTROL_PLANE} {DRAIN.format(node)}", f"# drained {node}"]
         steps += emptied if drain else []
         steps += [*replaced(node, "kubeadm"), f"exec {node} kubeadm upgrade node {IGNORED}"]
-        steps += [*([] if node in leave else kubelet(node)), f"? {node}"]
+        steps += [*kubelet(node), f"? {node}"]
         steps += [f"exec {CONTROL_PLANE} {UNCORDON.format(node)}", f"# uncordoned {node}"] if drain else []
     return [*steps, "? settled"]
 
 
 @pytest.mark.parametrize("drain", [False, True])
-@pytest.mark.parametrize("leave", [(), ("c-worker2",), (CONTROL_PLANE, "c-worker")])
-def test_hop_goes_step_by_step(tmp_path: Path, leave: tuple[str, ...], *, drain: bool) -> None:
-    world = World(tmp_path, drain=drain, leave=frozenset(leave))
+def test_hop_goes_step_by_step(tmp_path: Path, *, drain: bool) -> None:
+    world = World(tmp_path, drain=drain)
     world.hop.run()
     lines = [line for line in world.log.lines if not line.startswith("ps ")]
-    assert [line for line, _ in itertools.groupby(lines)] == whole_hop(drain=drain, leave=leave)
+    assert [line for line, _ in itertools.groupby(lines)] == whole_hop(drain=drain)
     assert world.hop.waiter.clock.now() >= 1000 + hop.STEADY_SECONDS
 
 
@@ -243,7 +242,7 @@ def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatc
     log, path = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
 
     def run(this: Hop) -> None:
-        log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}, leaving {sorted(this.leave)}")
+        log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}")
 
     def api(*_: object) -> FakeApi:
         made = FakeApi(no_answer)
@@ -254,8 +253,8 @@ def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
     given = (cluster, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
-    assert hop.travel(*given, drain=True, leave=frozenset({"c-worker"})) == tuple(WORKERS)
-    steps = [f"hop to {each} with kit of {each}, drained, leaving ['c-worker']" for each in ("1.35.4", "1.36.3")]
+    assert hop.travel(*given, drain=True) == tuple(WORKERS)
+    steps = [f"hop to {each} with kit of {each}, drained" for each in ("1.35.4", "1.36.3")]
     assert [line for line in log.lines if not line.startswith("ps ")] == [*steps, "closed"]
     assert hop.travel(*given) == ()
     with pytest.raises(ValueError, match="shorter"):

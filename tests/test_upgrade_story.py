@@ -20,7 +20,7 @@ from fixtures.upgrade.baseline import KINDS, read
 from fixtures.upgrade.record import Passage
 from fixtures.upgrade.story import After, Before, During, capture, look, not_served, removed_by
 from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated, watching
-from fixtures.upgrade.witness import Witnesses
+from fixtures.workload.chain import Chain
 from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
 
 HIDDEN = "c2VjcmV0LXRva2Vu"
@@ -122,11 +122,11 @@ def proxy(name: str, node: str, *, running: bool = True) -> Resource:
 PROXIES = [proxy("a-1", "a"), proxy("a-2", "a", running=False), proxy("b-1", "b", running=False)]
 
 
-def witnesses(*more: Resource) -> Witnesses:
+def witnesses(*more: Resource) -> Chain:
     history, objects = History("ns", FakeClock()), [*healthy(), *more]
     for each in objects:
         history.record("ADDED", each)
-    return Witnesses(cast("Any", SimpleNamespace(api=Cluster(*objects), namespace="ns", objects=history)))
+    return cast("Any", SimpleNamespace(api=Cluster(*objects), namespace="ns", objects=history))
 
 
 def test_snapshot_has_what_was_there_and_no_secret(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_kube_proxy_keeps_its_configuration(after: After) -> None:
 @claim("AFTER-API-010", link=Link.API, spec="reference/using-api/deprecation-policy/")
 def test_apis_are_still_served(after: After) -> None:
     """After an upgrade every API that serves the objects made before it MUST still be served."""
-    assert not not_served(after.before.witnesses.chain.api, after.before.baseline.apis)
+    assert not not_served(after.before.witnesses.api, after.before.baseline.apis)
 
 
 @claim("AFTER-DNS-010", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
