@@ -8,7 +8,7 @@ from fixtures.conditions.answers import all_welcome, only_from
 from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
 from fixtures.probes.kubectl import Kubectl
-from fixtures.workload import change, manifests
+from fixtures.workload import change, services
 from fixtures.workload.chain import ROUND, Chain, url
 from fixtures.workload.gates import SERVICE_UP
 from fixtures.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
@@ -68,7 +68,7 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, make: Make) -
 @claim("CHAIN-SERVICE-060", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
 def test_node_port_in_use_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort which another Service has MUST be refused as invalid."""
-    manifest = manifests.service_at(node_port=chain.node_port)
+    manifest = services.service_at(node_port=chain.node_port)
     refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "already allocated" in refused.detail
@@ -77,7 +77,7 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-070", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port", needs=["kind"])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
-    refused = change.refusal(lambda: chain.api.create(manifests.service_at(node_port=80), chain.namespace))
+    refused = change.refusal(lambda: chain.api.create(services.service_at(node_port=80), chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "valid ports" in refused.detail
 
@@ -85,10 +85,10 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-080", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
 def test_released_node_port_can_be_had_again(chain: Chain, make: Make) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
-    first = make(chain, manifests.service(name="first"))
+    first = make(chain, services.service(name="first"))
     released = endpoints.node_port(first)
     change.delete(chain, first)
-    second = make(chain, manifests.service_at(node_port=released, name="second"))
+    second = make(chain, services.service_at(node_port=released, name="second"))
     assert endpoints.node_port(second) == released
 
 
@@ -103,7 +103,7 @@ def test_cluster_ip_is_immutable(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-100", link=Link.SERVICE, spec=SERVICE + "#choosing-your-own-ip-address")
 def test_cluster_ip_is_unique(chain: Chain) -> None:
     """A Service that asks for a clusterIP which another Service has MUST be refused as invalid."""
-    manifest = manifests.service_at(cluster_ip=chain.cluster_ip)
+    manifest = services.service_at(cluster_ip=chain.cluster_ip)
     refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "already allocated" in refused.detail
@@ -117,11 +117,11 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
 )
 def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
-    name = make(chain, manifests.service(name="changing", kind="ClusterIP")).name
+    name = make(chain, services.service(name="changing", kind="ClusterIP")).name
     eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=deadlines.CONTROLLER)
     change.service(chain, {"type": "NodePort"}, name)
     eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
-    change.service(chain, manifests.EXTERNAL, name)
+    change.service(chain, services.EXTERNAL, name)
     eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=deadlines.CONTROLLER)
     change.service(chain, {"type": "NodePort", "externalName": None}, name)
     eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
@@ -137,8 +137,8 @@ def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -
 )
 def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
-    name = make(chain, manifests.two_port_service("multi")).name
-    urls = [url(chain.address(name), port) for port in manifests.TWO_PORTS.values()]
+    name = make(chain, services.two_port_service("multi")).name
+    urls = [url(chain.address(name), port) for port in services.TWO_PORTS.values()]
     eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
 
 
@@ -153,8 +153,8 @@ def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eve
 def test_service_without_selector_serves_given_endpoints(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""
     pod = chain.pods[0]
-    service = make(chain, manifests.without_selector("handmade"))
-    make(chain, manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
+    service = make(chain, services.without_selector("handmade"))
+    make(chain, services.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
     eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
     pages = chain.repeated(chain.client, at, ROUND)

@@ -4,7 +4,7 @@ from fixtures.claims import Link, claim
 from fixtures.conditions import endpoints
 from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
-from fixtures.workload import change, manifests
+from fixtures.workload import change, manifests, services
 from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
@@ -108,7 +108,7 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
 )
 def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod that is ready while it ends MUST be listed as serving and terminating, but not as ready."""
-    make(chain, manifests.service(name="ending", app="ending", kind="ClusterIP"))
+    make(chain, services.service(name="ending", app="ending", kind="ClusterIP"))
     pod = make(chain, manifests.ending_pod("ending", chain.image))
     usual = endpoints.endpoint_is("ending", pod.uid, ready=True, serving=True, terminating=False)
     eventually(chain.objects, usual, within=deadlines.PODS_READY)
@@ -121,8 +121,8 @@ def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, make: Make, 
 @claim("CHAIN-ENDPOINTS-100", link=Link.ENDPOINTS, spec="reference/kubernetes-api/service-resources/service-v1/")
 def test_unready_addresses_are_published_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a Service MUST list a Pod that is not ready, and without it not."""
-    make(chain, manifests.headless("early", app="unready", early=True))
-    make(chain, manifests.headless("late", app="unready"))
+    make(chain, services.headless("early", app="unready", early=True))
+    make(chain, services.headless("late", app="unready"))
     pod = make(chain, manifests.unready_pod("unready", chain.client_image))
     eventually(chain.objects, endpoints.lists("early", pod), within=deadlines.PODS_READY)
     eventually(chain.objects, endpoints.listed_unready("late", pod.uid), within=deadlines.ENDPOINTS)

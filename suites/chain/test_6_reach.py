@@ -21,7 +21,7 @@ from fixtures.observe import deadlines
 from fixtures.observe.wait import require
 from fixtures.probes import http
 from fixtures.probes.kubectl import Kubectl
-from fixtures.workload import change, manifests
+from fixtures.workload import change, manifests, services
 from fixtures.workload.chain import Chain, url
 from fixtures.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
 
@@ -99,7 +99,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
 )
 def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
-    name = make(chain, manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
+    name = make(chain, services.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
     eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
     eventually(chain.repeated(chain.client, at, MANY), sticks(), within=deadlines.DATA_PLANE)
@@ -116,7 +116,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, e
 )
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
-    name = make(chain, manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
+    name = make(chain, services.with_policy("local-inside", internalTrafficPolicy="Local")).name
     first = chain.pages_inside(chain.inside(chain.pods[0]), url(chain.address(name)))
     eventually(first, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
     for pod in chain.pods:
@@ -128,14 +128,14 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, make: Mak
 @claim("CHAIN-CLUSTERIP-060", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#traffic-to-services")
 def test_cluster_ip_without_endpoints_refuses(chain: Chain, make: Make, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
-    name = make(chain, manifests.service(name="nobody", app="nobody")).name
+    name = make(chain, services.service(name="nobody", app="nobody")).name
     eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused(), within=deadlines.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-070", link=Link.CLUSTERIP, spec=SERVICE + "#defining-a-service", level="full")
 def test_two_services_serve_the_same_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
-    twin = make(chain, manifests.service(name="twin")).name
+    twin = make(chain, services.service(name="twin")).name
     backends = chain.backends_inside(chain.client, url(chain.cluster_ip), url(chain.address(twin)))
     eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
 
@@ -158,7 +158,7 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
 @claim("CHAIN-NODEPORT-030", link=Link.NODEPORT, spec="reference/networking/virtual-ips/#traffic-to-services")
 def test_node_port_without_endpoints_refuses(chain: Chain, make: Make, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
-    port = node_port(make(chain, manifests.service(name="nobody", app="nobody")))
+    port = node_port(make(chain, services.service(name="nobody", app="nobody")))
     urls = [url(address, port) for address in chain.node_addresses.values()]
     eventually(chain.pages(*urls), all_refused(), within=deadlines.DATA_PLANE)
 
@@ -172,7 +172,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, make: Make, eventuall
 )
 def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
-    port = node_port(make(chain, manifests.with_policy("local-outside", externalTrafficPolicy="Local")))
+    port = node_port(make(chain, services.with_policy("local-outside", externalTrafficPolicy="Local")))
     for node, address in chain.node_addresses.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
         pages = chain.pages(*[url(address, port)] * (MANY if here else 1))
@@ -189,7 +189,7 @@ def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eve
 )
 def test_udp_node_port_answers(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""
-    port = node_port(make(chain, manifests.udp_service("echo")))
+    port = node_port(make(chain, services.udp_service("echo")))
     make(chain, manifests.udp_echo("echo", chain.client_image))
     eventually(chain.objects, pods.ready("echo"), within=deadlines.PODS_READY)
     eventually(chain.echoes(port), echoed("echo"), within=deadlines.DATA_PLANE)

@@ -7,7 +7,7 @@ from fixtures.conditions.names import no_address, no_such_name, resolves_to, rev
 from fixtures.conditions.variables import has_variables, multi_port_variables, service_variables, variables_are
 from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
-from fixtures.workload import change, manifests
+from fixtures.workload import change, manifests, services
 from fixtures.workload.chain import Chain, url
 from fixtures.workload.manifests import SERVICE_PORT, WEB, WELCOME
 
@@ -26,7 +26,7 @@ def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> 
 def test_earlier_pod_has_no_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod started before a Service MUST have no variable of it, also once the Service is known to the cluster."""
     client = chain.client
-    late = make(chain, manifests.service(name="late")).name
+    late = make(chain, services.service(name="late")).name
     eventually(chain.answers(client, late), resolves_to(chain.address(late)), within=deadlines.DNS)
     eventually(chain.environment(client), variables_are(late, {}), within=deadlines.CONTROLLER)
 
@@ -104,23 +104,23 @@ def test_service_links_can_be_switched_off(chain: Chain, make: Make, eventually:
 @claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT, level="full")
 def test_each_named_port_has_its_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Service with several ports MUST be told with one variable for each port by name."""
-    service = make(chain, manifests.two_port_service("multi-env"))
+    service = make(chain, services.two_port_service("multi-env"))
     place = chain.ready_inside(make(chain, manifests.client_pod("reader", chain.client_image)).name)
-    variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), manifests.TWO_PORTS)
+    variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), services.TWO_PORTS)
     eventually(chain.environment(place), variables_are(service.name, variables), within=deadlines.CONTROLLER)
 
 
 @claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS], level="full")
 def test_variables_grow_stale_while_names_do_not(chain: Chain, make: Make, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
-    service = make(chain, manifests.service(name="moved", kind="ClusterIP"))
+    service = make(chain, services.service(name="moved", kind="ClusterIP"))
     old = str(service.at("spec.clusterIP"))
     place = chain.ready_inside(make(chain, manifests.client_pod("witness", chain.client_image)).name)
     eventually(chain.answers(place, service.name), resolves_to(old), within=deadlines.DNS)
     change.delete(chain, service)
     # Another Service holds the old address, so that the new one cannot get it again.
-    make(chain, manifests.service_at(name="squatter", cluster_ip=old))
-    new = str(make(chain, manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
+    make(chain, services.service_at(name="squatter", cluster_ip=old))
+    new = str(make(chain, services.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
     assert new != old
     eventually(chain.answers(place, service.name), resolves_to(new), within=deadlines.DNS)
     stale = service_variables(service.name, old, SERVICE_PORT)
@@ -137,9 +137,9 @@ def test_search_list(chain: Chain, eventually: Eventually) -> None:
 @claim("CHAIN-DNS-080", link=Link.DNS, spec=DNS + "#srv-records", upstream="DNS, services")
 def test_srv_record_of_a_named_port(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A named port of a Service MUST have an SRV record with its number and the Service's name."""
-    service, client = make(chain, manifests.two_port_service("srv")), chain.client
+    service, client = make(chain, services.two_port_service("srv")), chain.client
     full = chain.full_name(service.name, client)
-    for port_name, port in manifests.TWO_PORTS.items():
+    for port_name, port in services.TWO_PORTS.items():
         answers = chain.answers(client, f"_{port_name}._tcp.{full}", record="SRV")
         eventually(answers, serves(port, full), within=deadlines.DNS)
 
@@ -161,7 +161,7 @@ def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) ->
 )
 def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
-    name = make(chain, manifests.headless("headless")).name
+    name = make(chain, services.headless("headless")).name
     addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
     eventually(chain.answers(chain.client, name), resolves_to(*addresses), within=deadlines.DNS)
 
@@ -175,7 +175,7 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually
 )
 def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A Pod with a hostname and the subdomain of a headless Service MUST resolve by hostname.subdomain to its address."""
-    make(chain, manifests.headless("sub", app="named"))
+    make(chain, services.headless("sub", app="named"))
     make(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
     place = chain.ready_inside("named")
     address = str(chain.present("Pod", "named").at("status.podIP"))
@@ -186,8 +186,8 @@ def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eve
 @claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/", level="full")
 def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a headless name MUST resolve to a Pod that is not ready, and without it to none."""
-    make(chain, manifests.headless("named-early", app="waiting", early=True))
-    make(chain, manifests.headless("named-late", app="waiting"))
+    make(chain, services.headless("named-early", app="waiting", early=True))
+    make(chain, services.headless("named-late", app="waiting"))
     pod = make(chain, manifests.unready_pod("waiting", chain.client_image))
     eventually(chain.objects, endpoints.lists("named-early", pod), within=deadlines.PODS_READY)
     address = str(chain.present("Pod", pod.name).at("status.podIP"))
@@ -205,9 +205,9 @@ def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually:
 )
 def test_external_name_is_an_alias(chain: Chain, make: Make, eventually: Eventually) -> None:
     """The name of a Service of type ExternalName MUST be an alias (CNAME) for its external name."""
-    name = make(chain, manifests.external("outside")).name
+    name = make(chain, services.external("outside")).name
     full = chain.full_name(name, chain.client)
-    alias = resolves_to(manifests.EXTERNAL["externalName"] + ".")
+    alias = resolves_to(services.EXTERNAL["externalName"] + ".")
     eventually(chain.answers(chain.client, full, record="CNAME"), alias, within=deadlines.DNS)
 
 
@@ -225,13 +225,13 @@ def test_other_namespace_must_be_named(chain: Chain, neighbour: str, eventually:
 @claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records", level="full")
 def test_name_follows_its_service(chain: Chain, make: Make, eventually: Eventually) -> None:
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
-    service, client = make(chain, manifests.service(name="renewed", kind="ClusterIP")), chain.client
+    service, client = make(chain, services.service(name="renewed", kind="ClusterIP")), chain.client
     old = str(service.at("spec.clusterIP"))
     eventually(chain.answers(client, service.name), resolves_to(old), within=deadlines.DNS)
     ttl = client.time_to_live(chain.full_name(service.name, client))
     change.delete(chain, service)
-    make(chain, manifests.service_at(name="holder", cluster_ip=old))
-    new = str(make(chain, manifests.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
+    make(chain, services.service_at(name="holder", cluster_ip=old))
+    new = str(make(chain, services.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
     eventually(chain.answers(client, service.name), resolves_to(new), within=deadlines.renewal(ttl))
 
 
