@@ -1,15 +1,16 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from fixtures.observe.history import History
-from fixtures.upgrade import paths
+from fixtures.upgrade import paths, probing
 from fixtures.upgrade.paths import Asked
 from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import WELCOME
-from tests.fakes import FakeApi, FakeClock, no_answer, service, thing
+from tests.fakes import FakeApi, FakeClock, no_answer, not_ready, owned_by, pod, service, thing
 
 
 def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str = "https://127.0.0.1:6443") -> Chain:
@@ -128,3 +129,17 @@ def test_new_connections_come_from_ports_of_their_own_path_and_kept_ones_from_an
     assert all(each.request["ports"][1] * paths.DATA_INTERVAL > 120 for each in few if not each.path.reuse)
     assert all(each.request["ports"] is None for each in spread if each.path.reuse)
     assert paths.from_ports([]) == []
+
+
+def test_samplers_of_an_interrupted_phase_are_not_taken_for_those_of_this_one() -> None:
+    before, now = thing("DaemonSet", "sampler", uid="before"), thing("DaemonSet", "sampler", uid="now")
+    ours = pod(0, ownerReferences=owned_by(now))
+    there = [
+        ours,
+        pod(1, ownerReferences=owned_by(before)),
+        pod(2, ownerReferences=owned_by(now), deletionTimestamp="2026-01-01T00:00:00Z"),
+    ]
+    there.append(not_ready(pod(3, ownerReferences=owned_by(now))))
+    listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in there]})
+    found = replace(chain(), api=FakeApi(lambda _method, _path, _body: listed))
+    assert [each.name for each in probing.ready(found, now)] == [ours.name]
