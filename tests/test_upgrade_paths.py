@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from fixtures.errors import HarnessError
 from fixtures.observe.history import History
 from fixtures.upgrade import paths, probing
 from fixtures.upgrade.paths import Asked
@@ -129,6 +131,17 @@ def test_new_connections_come_from_ports_of_their_own_path_and_kept_ones_from_an
     assert all(each.request["ports"][1] * paths.DATA_INTERVAL > 120 for each in few if not each.path.reuse)
     assert all(each.request["ports"] is None for each in spread if each.path.reuse)
     assert paths.from_ports([]) == []
+
+
+def test_folder_of_samples_is_for_one_run_at_a_time(tmp_path: Path) -> None:
+    with (
+        probing.alone(tmp_path),
+        pytest.raises(HarnessError, match=f"^{tmp_path}: another run still asks for it"),
+        probing.alone(tmp_path),
+    ):
+        pass
+    with probing.alone(tmp_path):
+        pass
 
 
 def test_samplers_of_an_interrupted_phase_are_not_taken_for_those_of_this_one() -> None:
