@@ -60,9 +60,11 @@ def image(version: str, docker: Docker, store: Store, progress: Progress) -> str
         return name
     agnhost = golang.tools(COMPONENT, version, store, progress) / "agnhost"
     tar = rootfs.tarball("agnhost", PACKAGES, store, progress, commands=[SETUP])
-    overlay = HERE / "overlay"
-    with progress.step(f"image {name}"), context(store.root, rootfs__tar=tar, overlay=overlay, agnhost=agnhost) as files:
-        docker.build(name, HERE / "Dockerfile", files)
+    # With which agnhost serves HTTPS, for those who do not look who it is.
+    porter = golang.source(COMPONENT, version, "k8s.io/kubernetes", store, progress) / "test" / "images" / "agnhost" / "porter"
+    files = {"localhost__crt": porter / "localhost.crt", "localhost__key": porter / "localhost.key", "agnhost": agnhost}
+    with progress.step(f"image {name}"), context(store.root, rootfs__tar=tar, overlay=HERE / "overlay", **files) as folder:
+        docker.build(name, HERE / "Dockerfile", folder)
     return name
 
 
