@@ -29,7 +29,7 @@ class Shell:
 
     def __init__(self, folder: Path, component: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.manifest, self.kept = folder / "manifests" / f"{component}.yaml", folder / "aside" / f"{component}.yaml"
-        self.log = folder / "log"
+        self.log, self.ends = folder / "log", component
         self.log.touch()
         self.manifest.parent.mkdir()
         self.text = yaml.safe_dump({"metadata": {"name": component}, "spec": {"containers": [{"command": COMMAND}]}})
@@ -55,7 +55,7 @@ class Shell:
         path.chmod(0o755)
 
     def ended_after(self, change: Callable[[Lab], None]) -> bool:
-        """Make a change and return whether the API server was ended 2 s after it, False if nothing was ended at all."""
+        """Make a change and return whether the component was ended 2 s after it, False if nothing was ended at all."""
         self.log.write_text("")
         change(self.lab)
         made = self.log.read_text().splitlines()
@@ -63,7 +63,7 @@ class Shell:
             return False
         # What they found is what is there now: they came last.
         self.log.write_text("")
-        self.lab.on("kind-control-plane", f"sleep 2; pkill -KILL -x {SERVER} || true")
+        self.lab.on("kind-control-plane", f"sleep 2; pkill -KILL -x {self.ends[:15]} || true")
         assert made == self.log.read_text().splitlines()
         return True
 
@@ -91,6 +91,16 @@ def test_only_an_api_server_is_ended_once_its_manifest_is_gone(
     assert not shell.manifest.exists()
     assert shell.kept.read_text() == shell.text
     assert shell.ended_after(fault.heal) == (component == SERVER)
+    assert shell.manifest.read_text() == shell.text
+
+
+@pytest.mark.parametrize("component", LEADERS)
+def test_component_that_takes_no_lease_is_ended_at_once_when_it_is_healed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, component: str
+) -> None:
+    shell, fault = Shell(tmp_path, component, monkeypatch), StaticPod(component, {"--leader-elect": "false"})
+    assert not shell.ended_after(fault.inject)
+    assert shell.ended_after(fault.heal)
     assert shell.manifest.read_text() == shell.text
 
 
