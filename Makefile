@@ -56,7 +56,7 @@ on = $(filter-out 0,$($(1)))
 
 # A kubeconfig is only ever used together with a context that was named.
 OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(call on,KEEP),--keep-cluster) \
-  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N) --dist loadgroup) \
+  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N)) \
   $(if $(CLAIMS),-k "$(CLAIMS)")
 
 SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh .ci/run)

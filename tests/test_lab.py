@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +10,7 @@ import yaml
 
 from fixtures.conditions.resource import Json
 from fixtures.faults import lab as module
-from fixtures.faults.lab import LEADERS, Lab, is_frozen
+from fixtures.faults.lab import GIVEN_UP_SECONDS, LEADERS, Lab, is_frozen
 from fixtures.refusal import ApiUnavailable
 from tests.fakes import FakeApi
 
@@ -29,15 +29,18 @@ class Node:
         self.files = {f"{PLACE}/{name}.yaml": yaml.safe_dump(POD) for name in LEADERS}
         self.leases: dict[str, str] = dict.fromkeys(LEADERS, renewed)
         self.written: list[str] = []
+        self.dropped: list[str] = []
         self.ready = True
 
-    def answer(self, _method: str, path: str, _body: object) -> str:
+    def answer(self, method: str, path: str, _body: object) -> str:
         """Be the API server."""
         if not self.ready:
             raise ApiUnavailable("refused")
         if path == "/readyz":
             return "ok"
         name = path.removeprefix("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/")
+        if method == "DELETE":
+            self.dropped.append(name)
         return json.dumps({"metadata": {"name": name}, "spec": {"renewTime": self.leases[name]}})
 
     def run(self, words: list[str], *, timeout: float) -> SimpleNamespace:
@@ -99,10 +102,26 @@ def test_leader_that_ended_is_revived_and_leads_once_it_runs(monkeypatch: pytest
     node = Node(*(set(LEADERS) - {name}))
     lab = lab_of(node, monkeypatch)
     assert lab.led(SINCE, {}).why == f"{name} had ended"
-    assert node.written == [name]
+    assert (node.written, node.dropped) == ([name], [name])
     node.running.add(name[:15])
     assert lab.led(SINCE, {}).met
-    assert node.written == [name]
+    assert (node.written, node.dropped) == ([name], [name])
+
+
+def test_leaders_that_ended_are_revived_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node()
+    assert not lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert node.written == list(LEADERS)
+
+
+@pytest.mark.parametrize(("seconds", "dropped"), [(GIVEN_UP_SECONDS - 3, []), (GIVEN_UP_SECONDS + 1, list(LEADERS))])
+def test_lease_is_dropped_once_its_holder_must_have_given_up(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, dropped: Sequence[str]
+) -> None:
+    now = datetime.now(UTC)
+    node = Node(*LEADERS, renewed=(now - timedelta(seconds=seconds)).isoformat())
+    assert not lab_of(node, monkeypatch).led(now, {}).met
+    assert node.dropped == dropped
 
 
 def test_what_a_fault_has_put_aside_or_frozen_is_not_meant_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from fixtures.cluster.target import Target
 from fixtures.errors import ExitCode, SetupError
 from reports import html
 
-pytest_plugins = ["fixtures.cluster.plugin", "fixtures.judge", "fixtures.given", "reports.plugin"]
+pytest_plugins = ["fixtures.cluster.plugin", "fixtures.judge", "fixtures.quiet", "fixtures.given", "reports.plugin"]
 settings.ROOT = Path(__file__).parent
 
 def provide(run, *_):
@@ -111,12 +111,12 @@ class Done:
         return {claim["id"]: claim["outcome"] for claim in self.run["claims"]}
 
 
-def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
-    """Run pytest in a project of its own that has the claims above and a cluster that is none."""
+def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS) -> Done:
+    """Run pytest in a project of its own that has these claims and a cluster that is none."""
     (folder / "suites").mkdir()
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
-    (folder / "suites" / "test_x.py").write_text(CLAIMS)
+    (folder / "suites" / "test_x.py").write_text(claims)
     told = {"PYTHONPATH": str(ROOT), "E2E_OUT": str(folder / "out"), "E2E_CACHE": str(folder / "cache"), **environment}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("E2E_", "PYTEST_"))}
     words = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *arguments]

@@ -9,7 +9,8 @@ from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
 from fixtures.probes.kubectl import Kubectl
 from fixtures.workload import change, services
-from fixtures.workload.chain import ROUND, Chain, url
+from fixtures.workload.addresses import url
+from fixtures.workload.chain import ROUND, Chain
 from fixtures.workload.gates import SERVICE_UP
 from fixtures.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 

@@ -22,7 +22,8 @@ from fixtures.observe.wait import require
 from fixtures.probes import http
 from fixtures.probes.kubectl import Kubectl
 from fixtures.workload import change, manifests, services
-from fixtures.workload.chain import Chain, url
+from fixtures.workload.addresses import url
+from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
 
 SERVICE = "concepts/services-networking/service/"

@@ -8,7 +8,8 @@ from fixtures.conditions.variables import has_variables, multi_port_variables, s
 from fixtures.given import Eventually, Make
 from fixtures.observe import deadlines
 from fixtures.workload import change, manifests, services
-from fixtures.workload.chain import Chain, url
+from fixtures.workload.addresses import url
+from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import SERVICE_PORT, WEB, WELCOME
 
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"

@@ -16,7 +16,8 @@ from fixtures.probes.continuous import asked, none_lost
 from fixtures.scenarios.load import LEAST, load
 from fixtures.scenarios.outage import TOLERATION_SECONDS, Outage
 from fixtures.workload import change, manifests
-from fixtures.workload.chain import Chain, address_of, url
+from fixtures.workload.addresses import address_of, url
+from fixtures.workload.chain import Chain
 from fixtures.workload.manifests import LABELS, REPLICAS, WELCOME
 
 NODES = "concepts/architecture/nodes/"
