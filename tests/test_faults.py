@@ -5,13 +5,13 @@ from fixtures.errors import ExitCode
 from fixtures.faults import catalogue
 from fixtures.faults.fault import Fault
 from fixtures.faults.judgement import judge, verdict_line
-from fixtures.faults.means import Frozen
+from fixtures.faults.means import frozen
 from reports import faultlist, matrix
 from reports.catalogue import collect
 
-PODS = Fault("pods", "node", "Pods do not start", Link.PODS, Frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
-AWAY = Fault("away", "control plane", "no API server", "unreachable", Frozen("x"))
-HARMLESS = Fault("harmless", "harmless", "nothing", None, Frozen("x"))
+PODS = Fault("pods", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
+AWAY = Fault("away", "control plane", "no API server", "unreachable", frozen("x"))
+HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
 
 
 def run(

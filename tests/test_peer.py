@@ -12,7 +12,7 @@ from fixtures.faults import catalogue, peer, peering
 from fixtures.faults.admission import Mutation
 from fixtures.faults.fault import Fault
 from fixtures.faults.judgement import Comparison, Judgement, PeerOutcome, judge, verdict_line
-from fixtures.faults.means import Frozen, Rule
+from fixtures.faults.means import Rule, frozen
 from fixtures.faults.peer import OURS_ALONE, TESTS, Peer, outcome_of
 from fixtures.workload.manifests import CONTAINER_PORT, WEB
 from images import pins, upstream
@@ -20,8 +20,8 @@ from reports import coverage, matrix
 from tests.fakes import FakeClock
 
 NAME = "[sig-apps] Deployment should roll [Conformance]"
-BROKEN = Fault("broken", "node", "Pods do not start", Link.PODS, Frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
-HARMLESS = Fault("harmless", "harmless", "nothing", None, Frozen("x"))
+BROKEN = Fault("broken", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
+HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
 WHOLE: dict[str, object] = {"firstBrokenLink": None, "holds": True, "exitCode": 0, "verdict": "said", "claims": []}
 
 
