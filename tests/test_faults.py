@@ -3,7 +3,7 @@ import pytest
 from fixtures.claims import Link
 from fixtures.errors import ExitCode
 from fixtures.faults import catalogue
-from fixtures.faults.fault import Fault
+from fixtures.faults.fault import Fault, Prepared
 from fixtures.faults.judgement import judge, verdict_line
 from fixtures.faults.means import frozen
 from reports import faultlist, matrix
@@ -109,3 +109,7 @@ def test_picture_shows_each_fault_and_what_was_found() -> None:
 def test_document_lists_every_fault() -> None:
     text = faultlist.markdown()
     assert all(f"| {fault.id}" in text for fault in catalogue.ALL)
+
+
+def test_what_has_to_be_built_is_ready_before_the_first_fault() -> None:
+    assert [fault.id for fault in catalogue.ALL if isinstance(fault.injection, Prepared)] == ["upgrade-kubelet-old"]
