@@ -1,13 +1,19 @@
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from fixtures.claims import Link
+from fixtures.conditions.resource import Json
 from fixtures.errors import ExitCode
-from fixtures.faults import catalogue
+from fixtures.faults import catalogue, dns, plugin
 from fixtures.faults.fault import Fault, Prepared
 from fixtures.faults.judgement import judge, verdict_line
 from fixtures.faults.means import frozen
 from reports import faultlist, matrix
 from reports.catalogue import collect
+from tests.fakes import FakeApi
 
 PODS = Fault("pods", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
 AWAY = Fault("away", "control plane", "no API server", "unreachable", frozen("x"))
@@ -113,3 +119,19 @@ def test_document_lists_every_fault() -> None:
 
 def test_what_has_to_be_built_is_ready_before_the_first_fault() -> None:
     assert [fault.id for fault in catalogue.ALL if isinstance(fault.injection, Prepared)] == ["upgrade-kubelet-old"]
+
+
+def dns_pod(phase: str, **metadata: Any) -> Json:
+    return {"metadata": {"name": phase, **metadata}, "status": {"phase": phase}}
+
+
+def test_servers_of_dns_are_pods_that_have_not_ended() -> None:
+    pods = [dns_pod("Running"), dns_pod("Failed"), dns_pod("Succeeded"), dns_pod("Pending", deletionTimestamp="now")]
+    api = FakeApi(lambda _method, _path, _body: json.dumps({"metadata": {"resourceVersion": "1"}, "items": pods}))
+    assert [pod.name for pod in dns.servers(cast("Any", SimpleNamespace(api=api)))] == ["Running"]
+
+
+def test_api_server_is_away_under_faults_that_stop_or_restart_it() -> None:
+    away = {fault.id for fault in catalogue.ALL if plugin.takes_api_away(fault)}
+    assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= away
+    assert not away & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}
