@@ -25,26 +25,6 @@ EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evict
 LOST = ["disruptive", "kind", "host", "nodes>=3"]
 
 
-@pytest.mark.usefixtures("quiet")
-@claim(
-    "LIFE-NODES-090",
-    link=Link.NODES,
-    spec="concepts/architecture/#kubelet",
-    needs=["disruptive", "kind"],
-    level="full",
-)
-def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, make: Make, eventually: Eventually) -> None:
-    """A restart of the kubelet MUST leave the Pods of its Node running, under their UIDs and without a restart."""
-    running = own_chain.pods
-    for name in sorted({str(pod.at("spec.nodeName")) for pod in running}):
-        kind_cluster.restart_kubelet(name)
-        # That a new Pod runs there shows that the new kubelet has taken over.
-        pod = make(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
-        eventually(own_chain.objects, pods.ready(pod.name), within=deadlines.NODE_BACK)
-    eventually(own_chain.objects, pods.same_and_ready(*running), within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.CONTROLLER)
-
-
 @claim("LIFE-NODES-010", link=Link.NODES, spec=NODES + "#node-heartbeats", needs=LOST, level="full")
 def test_lost_node_is_reported_in_time(outage: Outage, measured: Measured) -> None:
     """A Node whose kubelet is silent MUST be reported NotReady no later than its grace period allows."""
@@ -141,3 +121,23 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
         eventually(chain.objects, moved, within=deadlines.ROLLOUT)
         eventually(stream.requests, asked(LEAST), within=deadlines.LOAD)
     require(stream.tally(), none_lost(LEAST))
+
+
+@pytest.mark.usefixtures("quiet")
+@claim(
+    "LIFE-NODES-090",
+    link=Link.NODES,
+    spec="concepts/architecture/#kubelet",
+    needs=["disruptive", "kind"],
+    level="full",
+)
+def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, make: Make, eventually: Eventually) -> None:
+    """A restart of the kubelet MUST leave the Pods of its Node running, under their UIDs and without a restart."""
+    running = own_chain.pods
+    for name in sorted({str(pod.at("spec.nodeName")) for pod in running}):
+        kind_cluster.restart_kubelet(name)
+        # That a new Pod runs there shows that the new kubelet has taken over.
+        pod = make(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
+        eventually(own_chain.objects, pods.ready(pod.name), within=deadlines.NODE_BACK)
+    eventually(own_chain.objects, pods.same_and_ready(*running), within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.CONTROLLER)
