@@ -64,8 +64,9 @@ def main() -> int:
     parser.add_argument("--port", default="0", help="default: one that is free")
     options = parser.parse_args()
     out = settings.load().out
-    # SIGTERM ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM ends it as Ctrl-C does; and a shell lets what it starts in the background ignore SIGINT.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with bind(out, port_number(options.port)) as server:
         line, holds = verdict(out)
         console = Console(highlight=False, soft_wrap=True)
