@@ -1,7 +1,5 @@
 """How a run shares its claims out among processes."""
 
-from pathlib import Path
-
 import pytest
 
 from fixtures.quiet import STORIES
@@ -54,7 +52,7 @@ def workers(shared: Done, begin: str) -> set[str]:
 
 
 def order(shared: Done) -> list[str]:
-    return (Path(shared.out).parent / "order").read_text().split()
+    return (shared.out.parent / "order").read_text().split()
 
 
 def test_every_claim_is_run_and_bears_its_own_id(shared: Done) -> None:
