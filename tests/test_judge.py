@@ -91,6 +91,16 @@ def test_claims_run_in_the_order_of_the_chain_and_within_a_link_of_their_ids() -
     assert [each.nodeid[-1] for each in items] == ["c", "d", "b", "a"]
 
 
+def test_long_claim_is_the_first_of_its_link() -> None:
+    items = [
+        item("suites/a.py::a", Link.PODS, id="CHAIN-PODS-010"),
+        item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", long=True),
+        item("suites/a.py::c", Link.IMAGE),
+    ]
+    collect(items)
+    assert [each.nodeid[-1] for each in items] == ["c", "b", "a"]
+
+
 def test_quick_run_puts_claims_of_the_full_level_aside_and_a_full_run_does_not() -> None:
     items = [item("suites/a.py::a", Link.PODS), item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full")]
     assert collect(list(items), "full") == []

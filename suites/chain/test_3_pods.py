@@ -189,7 +189,7 @@ def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> No
     eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"), within=deadlines.CONTROLLER)
 
 
-@claim("CHAIN-IMAGE-050", link=Link.IMAGE, spec=IMAGES + "#imagepullbackoff", level="full")
+@claim("CHAIN-IMAGE-050", link=Link.IMAGE, spec=IMAGES + "#imagepullbackoff", level="full", long=True)
 def test_missing_image_is_named(chain: Chain, doomed: Doomed, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
     absent = doomed.absent

@@ -14,7 +14,7 @@ from fixtures.observe.history import seen_in_history
 from fixtures.observe.wait import require
 from fixtures.probes.continuous import asked, none_lost
 from fixtures.scenarios.load import LEAST, load
-from fixtures.scenarios.outage import TOLERATION_SECONDS, Outage
+from fixtures.scenarios.outage import AFTER, TOLERATION_SECONDS, Outage
 from fixtures.workload import change, manifests
 from fixtures.workload.addresses import address_of, url
 from fixtures.workload.chain import Chain
@@ -82,7 +82,7 @@ def test_other_nodes_lose_no_request_after_not_ready(outage: Outage, measured: M
     last_lost = max((sample.sent for sample in after.lost), default=outage.unlisted)
     measured("seconds of loss after the addresses left", last_lost - outage.unlisted)
     settled = outage.unlisted + deadlines.PROXY_SYNC.seconds
-    require(outage.requests.between(settled, outage.started), none_lost(LEAST))
+    require(outage.requests.between(settled, outage.started), none_lost(AFTER))
 
 
 @claim("LIFE-NODES-060", link=Link.NODES, spec=NODES, needs=LOST, level="full")

@@ -96,6 +96,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     spec="concepts/overview/working-with-objects/namespaces/",
     upstream="namespace-deletion-removes-pods",
     level="full",
+    long=True,
 )
 def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
