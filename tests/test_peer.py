@@ -97,6 +97,15 @@ def test_each_test_has_its_outcome_and_only_what_did_not_pass_its_log(tmp_path: 
     assert "abcdefghijklmnop" not in log
 
 
+def test_what_a_program_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "given.xml").write_text(ONE)
+    script = f'mkdir "$TMPDIR/kuberc"; echo "$TMPDIR" >> {tmp_path}/told; cp {tmp_path}/given.xml "$report"\n'
+    program(tmp_path, script).run(tmp_path / "out")
+    told = {Path(line) for line in (tmp_path / "told").read_text().splitlines()}
+    assert [path.parent for path in told] == [tmp_path / "out"] * 2
+    assert not any(path.exists() for path in told)
+
+
 def test_program_that_does_not_end_is_given_up_and_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "LIMIT", 0.1)
     monkeypatch.setattr(peer, "END_SECONDS", 0.2)
