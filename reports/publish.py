@@ -7,8 +7,10 @@ import fcntl
 import shutil
 from pathlib import Path
 
+from fixtures.run import SECRETS
+
 # Of the run's folder, only for the run itself.
-PRIVATE = {"kubeconfig", "target.json", "collected.json", "finished"}
+PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished"}
 
 
 def publish(folder: Path, out: Path) -> None:

@@ -31,7 +31,7 @@ CALLS: dict[str, Speak] = {
 @contextmanager
 def speaking(folder: Path, answer: Answer) -> Generator[tuple[Api, Server]]:
     with serving(answer) as server:
-        api = Api(loopback.kubeconfig(folder, server.url), "test")
+        api = Api(loopback.kubeconfig(folder, server.url), "test", folder)
         try:
             yield api, server
         finally:
@@ -104,7 +104,7 @@ def test_server_that_hangs_is_unavailable_within_the_given_seconds(tmp_path: Pat
 
 
 def test_nobody_at_the_address_is_unavailable(tmp_path: Path) -> None:
-    api = Api(loopback.kubeconfig(tmp_path, f"http://127.0.0.1:{loopback.free_port()}"), "test")
+    api = Api(loopback.kubeconfig(tmp_path, f"http://127.0.0.1:{loopback.free_port()}"), "test", tmp_path)
     with pytest.raises(ApiUnavailable, match="unreachable"):
         api.call("GET", PODS)
     api.close()

@@ -1,5 +1,6 @@
 """What the API client gives to other programs, and what it reads of headers."""
 
+import base64
 import stat
 from pathlib import Path
 
@@ -50,14 +51,26 @@ def test_cluster_with_certificates_has_paths_and_no_token(tmp_path: Path) -> Non
     folder.mkdir()
     # Of another cluster, perhaps.
     (folder / "token").write_text("stale")
-    api = unsafe(kubeconfig)
+    api = unsafe(kubeconfig, folder)
     found = api.credentials(folder)
     files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
     assert found == {**files, "token": "", "verify": True}
     assert list(folder.iterdir()) == []
 
 
-def unsafe(kubeconfig: Path) -> Api:
+def test_keys_that_a_kubeconfig_holds_as_text_are_files_in_the_folder_for_them_alone(tmp_path: Path) -> None:
+    kubeconfig = loopback.kubeconfig(tmp_path, "https://127.0.0.1:1")
+    data = {name: base64.b64encode(f"{tmp_path}/{name}".encode()).decode() for name in ("certificate", "key")}
+    user = f"{{client-certificate-data: {data['certificate']}, client-key-data: {data['key']}}}"
+    kubeconfig.write_text(kubeconfig.read_text().replace("{token: kubeconfig-token}", user))
+    secrets = tmp_path / "run" / "secrets"
+    found = unsafe(kubeconfig, secrets).credentials(tmp_path)
+    assert {Path(found["certificate"]), Path(found["key"])} == set(secrets.iterdir())
+    assert Path(found["key"]).read_text() == f"{tmp_path}/key"
+    assert secrets.stat().st_mode & 0o777 == 0o700
+
+
+def unsafe(kubeconfig: Path, secrets: Path) -> Api:
     """Return an API whose files were never read: they are no certificates."""
 
     def nothing(*_: object, **__: object) -> None:
@@ -66,7 +79,7 @@ def unsafe(kubeconfig: Path) -> Api:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ssl.SSLContext.load_cert_chain", nothing)
         patch.setattr("ssl.SSLContext.load_verify_locations", nothing)
-        return Api(kubeconfig, "test")
+        return Api(kubeconfig, "test", secrets)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_warnings_are_the_texts_of_the_headers(tmp_path: Path, headers: tuple[st
 
 def test_refused_list_is_no_list_without_warnings(tmp_path: Path) -> None:
     with serving(response(404, "{}", 'Warning: 299 - "gone"')) as server:
-        api = Api(loopback.kubeconfig(tmp_path, server.url), "test")
+        api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
         with pytest.raises(ApiRefused):
             api.warnings("Pod", "ns")
         api.close()

@@ -48,14 +48,14 @@ def test_file_that_is_no_kubeconfig_is_told_with_its_path_on_one_line(tmp_path: 
 def test_file_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "directory")):
         with pytest.raises(SetupError, match=why) as caught:
-            connect(path, "test")
+            connect(path, "test", tmp_path)
         assert caught.value.code == ExitCode.KUBECONFIG
 
 
 def test_context_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(SetupError, match=f"CONTEXT=prod: not in {path}, which has test") as caught:
-        connect(path, "prod")
+        connect(path, "prod", tmp_path)
     assert caught.value.code == ExitCode.KUBECONFIG
 
 
@@ -63,12 +63,12 @@ def test_context_without_its_cluster_is_told(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text("apiVersion: v1\ncontexts: [{name: test, context: {cluster: gone, user: gone}}]\n")
     with pytest.raises(SetupError, match="context test cannot be used") as caught:
-        connect(path, "test")
+        connect(path, "test", tmp_path)
     assert caught.value.code == ExitCode.KUBECONFIG
 
 
 def test_context_that_exists_leads_to_its_server(tmp_path: Path) -> None:
-    api = connect(loopback.kubeconfig(tmp_path, "http://127.0.0.1:6443"), "test")
+    api = connect(loopback.kubeconfig(tmp_path, "http://127.0.0.1:6443"), "test", tmp_path)
     assert api.server == "http://127.0.0.1:6443"
     api.close()
 

@@ -163,11 +163,12 @@ def test_published_results_take_the_place_of_those_before(tmp_path: Path) -> Non
     assert (out / ".runs" / "other" / "run.json").exists()
 
 
-def test_kubeconfig_and_target_are_not_published(tmp_path: Path) -> None:
+def test_what_is_for_the_run_alone_is_not_published(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    publish.publish(run_folder(out / ".runs" / "mine", "kubeconfig", "target.json", "collected.json", "run.json"), out)
+    private = ("kubeconfig", "secrets/key", "target.json", "collected.json")
+    publish.publish(run_folder(out / ".runs" / "mine", *private, "run.json"), out)
     assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == ["run.json"]
-    assert not list(tmp_path.rglob("kubeconfig"))
+    assert not [*tmp_path.rglob("kubeconfig"), *tmp_path.rglob("key")]
 
 
 def test_folder_of_runs_goes_with_its_last_run(tmp_path: Path) -> None:
