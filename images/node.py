@@ -15,7 +15,7 @@ from fixtures.errors import ExitCode
 from fixtures.progress import Progress
 from fixtures.store import Store, key
 from images import golang, kubernetes, pins, rootfs
-from images.docker import Docker, context, copy
+from images.docker import OWNER_LABEL, Docker, context, copy
 from images.pins import FOLDER, Kubernetes, Pins
 
 HERE = FOLDER / "node"
@@ -83,8 +83,10 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: S
                     words = [docker.client, "exec", "--interactive", container, *IMPORT.split()]
                     check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
                 docker.call("exec", container, "pkill", "-x", "containerd")
-                entrypoint = 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]'
-                docker.call("commit", "--change", entrypoint, container, name, seconds=IMPORT_SECONDS)
+                # A container's labels go to its image, and from there to every node.
+                changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', f'LABEL {OWNER_LABEL}=""']
+                given = [word for change in changes for word in ("--change", change)]
+                docker.call("commit", *given, container, name, seconds=IMPORT_SECONDS)
 
 
 def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: Store, progress: Progress) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fixtures.run import SECRETS
 
 # Of the run's folder, only for the run itself.
-PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished"}
+PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "stories.json"}
 
 
 def publish(folder: Path, out: Path) -> None:

@@ -36,7 +36,7 @@ elif words[0] == "ps":
     for identity, found in state["containers"].items():
         if "label=kubechain=1" in words:
             if "owner" in found:
-                print(identity + "\\t" + found["owner"])
+                print("\\t".join([identity, found.get("cluster", ""), found["owner"]]))
         elif label is None and "{{{{.Names}}}}" not in words:
             if "cluster" in found:
                 print(found["cluster"])
@@ -106,9 +106,10 @@ def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) ->
 
 def test_only_containers_of_dead_processes_are_removed(engine: Path, dead: str) -> None:
     put(engine, mine={"owner": f"{place()} {identity()}"}, gone={"owner": f"{place()} {dead}"},
-        far={"owner": f"elsewhere pid:[1] {dead}"}, unknown={"owner": ""})  # fmt: skip
+        far={"owner": f"elsewhere pid:[1] {dead}"}, unknown={"owner": ""},
+        node={"owner": f"{place()} {dead}", "cluster": "kept"})  # fmt: skip
     leftovers.remove_containers(Docker(client(engine)), Progress())
-    assert set(left(engine)) == {"mine", "far", "unknown"}
+    assert set(left(engine)) == {"mine", "far", "unknown", "node"}
     assert not is_orphaned(" ")
 
 
