@@ -11,7 +11,7 @@ from typing import Any
 
 from fixtures.claims import Link
 from fixtures.command import check, run
-from fixtures.diagnostics import redact
+from fixtures.diagnostics import redact_files
 from fixtures.errors import ExitCode, SetupError
 from fixtures.settings import PROJECT
 from fixtures.store import Store, key
@@ -39,7 +39,7 @@ def generate(results: Path, folder: Path, store: Store) -> Path:
     """
     if not list(results.glob("*-result.json")):
         raise SetupError(f"no Allure results in {results}", ExitCode.HARNESS)
-    redact_results(results)
+    redact_files.folder(results)
     node, allure = _node(store), _allure(store)
     config = results.parent / "allurerc.json"
     config.write_text(json.dumps(configuration(folder), indent=2))
@@ -84,12 +84,6 @@ def without_analytics(page: str) -> str:
 def remote_addresses(page: str) -> list[str]:
     """Return what a page would load from elsewhere: scripts, styles, pictures; a link to click on is none."""
     return [found for found in REMOTE.findall(re.sub(r"<a\b[^>]*>", "", page)) if found]
-
-
-def redact_results(results: Path) -> None:
-    """Take secrets out of Allure's own results: messages and traces, which nothing else has seen."""
-    for file in results.glob("*-result.json"):
-        file.write_text(json.dumps(redact.tree(json.loads(file.read_text()))))
 
 
 def _node(store: Store) -> Path:

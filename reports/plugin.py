@@ -17,7 +17,7 @@ from fixtures.cluster.plugin import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE
 from fixtures.cluster.target import FILE
 from fixtures.diagnostics import redact
 from fixtures.diagnostics.collect import evidence
-from fixtures.errors import ExitCode, HarnessError
+from fixtures.errors import ExitCode, HarnessError, SetupError
 from fixtures.faults.judgement import verdict_line
 from fixtures.faults.plugin import JUDGEMENTS_KEY, WANTED_KEY
 from fixtures.given import CHAIN_KEY, MEASURED
@@ -82,6 +82,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Send the results of claims, and only of claims, to the run's folder."""
     if not asks_for_claims(config):
         return
+    if worker_input(config) is None:
+        try:
+            publish.require_ours(config.stash[SETTINGS_KEY].out)
+        except SetupError as error:
+            raise pytest.UsageError(str(error)) from error
     folder = config.stash[RUN_KEY].folder
     config.option.allure_report_dir = str(folder / "allure-results")
     config.option.xmlpath = str(folder / "junit.xml")
@@ -188,7 +193,9 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
         found = _tell_the_upgrade(config, found)
     if run.folder.exists():
         _write(config, found, records, seconds)
-        publish.publish(run.folder, config.stash[SETTINGS_KEY].out)
+        where = publish.publish(run.folder, config.stash[SETTINGS_KEY].out, begun=not trouble)
+        if trouble:
+            Console(highlight=False).print(f"  what there is of it: {where}", soft_wrap=True, markup=False)
     style = "bold green" if found.holds else "bold red"
     Console(highlight=False).print(found.line, style=style, soft_wrap=True, markup=False)
     return int(found.exit_code)

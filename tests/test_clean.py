@@ -9,16 +9,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
-from fixtures.cluster import alive, leftovers, namespaces, orphans
+from fixtures.api import Api, Listing
+from fixtures.cluster import alive, leftovers, namespaces, orphans, provision
+from fixtures.cluster import clean as clean_command
+from fixtures.cluster.clean import Cleaning
+from fixtures.cluster.kind import Cluster
 from fixtures.command import identity, run
-from fixtures.conditions.resource import Resource
+from fixtures.conditions.resource import Json, Resource
+from fixtures.errors import ExitCode, SetupError
 from fixtures.progress import Progress
 from fixtures.run import EXPIRES_LABEL, RUN_LABEL
-from fixtures.settings import ROOT
+from fixtures.settings import ROOT, Settings
 from fixtures.store import Store
 from images.docker import Docker, is_orphaned, place
 
@@ -120,6 +126,76 @@ def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
     put(engine)
     leftovers.remove_network(Docker(client(engine)), Progress())
     assert json.loads(engine.read_text())["networks"] == []
+
+
+@pytest.mark.parametrize(
+    ("noted", "nodes", "ours"),
+    [("a b", "ab", True), ("a b", "ac", False), ("", "a", False), (None, "a", False), ("a", "", False)],
+)
+def test_cluster_is_ours_only_if_a_run_noted_all_its_nodes(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
+    if noted is not None:
+        alive.made(tmp_path, "dev", noted.split())
+    assert alive.is_ours(tmp_path, "dev", list(nodes)) is ours
+
+
+def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path, engine: Path) -> None:
+    put(engine, a={"cluster": "dev"})
+    cluster = Cluster("dev", tmp_path, "image", tmp_path / "kind", tmp_path / "kubectl", client(engine))
+    with pytest.raises(SetupError, match="CLUSTER=dev: a kind cluster that kubechain did not make; CONTEXT=kind-dev") as raised:
+        provision.require_ours(cluster, tmp_path)
+    assert raised.value.code == ExitCode.USAGE
+    alive.made(tmp_path, "dev", ["a"])
+    provision.require_ours(cluster, tmp_path)
+
+
+class Namespaces:
+    """An API with the namespaces of a run that is not known here, and of witnesses."""
+
+    def __init__(self) -> None:
+        witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
+        self.items: list[Json] = [namespace("kubechain-a-main-0", "a", "99999999999").body, {"kind": "Namespace", **witnesses}]
+
+    def get(self, kind: str, space: str, name: str) -> Resource | None:
+        found = Resource({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
+        return found if name == "kube-system" or name in [each["metadata"]["name"] for each in self.items] else None
+
+    def list(self, kind: str, space: str = "", selector: str = "") -> Listing:
+        assert (kind, space) == ("Namespace", "")
+        keys = [part.partition("=")[0] for part in selector.split(",")]
+        return Listing([Resource(each) for each in self.items if set(keys) <= set(each["metadata"]["labels"])], "1")
+
+    def delete(self, kind: str, space: str, name: str, options: Json) -> None:
+        assert (kind, space, bool(options)) == ("Namespace", "", True)
+        self.items = [each for each in self.items if each["metadata"]["name"] != name]
+
+    def close(self) -> None:
+        pass
+
+
+def cleaning(tmp_path: Path, *words: str) -> Cleaning:
+    chosen = Settings.model_validate({"cache": tmp_path / "cache", "out": tmp_path / "out"})
+    return Cleaning(clean_command.parser().parse_args(words), chosen, Progress(Console(soft_wrap=True)))
+
+
+def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api = Namespaces()
+    cleaning(tmp_path, "--context", "prod").namespaces(cast("Api", api))
+    assert "namespace kubechain-a-main-0 stays until" in (said := capsys.readouterr().out)
+    assert "namespace kubechain-upgrade-b holds the witnesses of an upgrade" in said
+    assert len(api.items) == 2
+
+
+def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tmp_path: Path, engine: Path) -> None:
+    put(engine, a={"cluster": "dev"})
+    alive.made(tmp_path / "cache", "dev", ["a"])
+    alive.keep(tmp_path / "cache", "dev")
+    cleaning(tmp_path, "--context", "prod", "--kept").engine(client(engine))
+    assert set(left(engine)) == {"a"}
+    api = Namespaces()
+    cleaning(tmp_path, "--context", "prod", "--kept").namespaces(cast("Api", api), kept_too=True)
+    assert api.items == []
+    cleaning(tmp_path, "--kept").engine(client(engine))
+    assert set(left(engine)) == set()
 
 
 def namespace(name: str, run: str, expires: str) -> Resource:

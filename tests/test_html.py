@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.claims import Link
+from fixtures.diagnostics import redact_files
 from fixtures.errors import Blocked, SetupError
 from fixtures.store import Store
 from reports import html, labels
@@ -104,7 +105,7 @@ def test_report_of_no_results_is_refused(tmp_path: Path) -> None:
 def test_results_are_redacted_before_a_report_is_made_of_them(tmp_path: Path) -> None:
     result = tmp_path / "a-result.json"
     result.write_text(json.dumps({"statusDetails": {"trace": "x\ntoken=s3cr3ts3cr3t"}, "status": "broken"}))
-    html.redact_results(tmp_path)
+    redact_files.folder(tmp_path)
     assert "s3cr3t" not in result.read_text()
     assert json.loads(result.read_text())["status"] == "broken"
 

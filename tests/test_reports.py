@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fixtures.claims import Link
 from fixtures.progress import Step
 from fixtures.run import Run
-from reports import labels, publish, runjson, summary, verdict
+from reports import labels, runjson, summary, verdict
 from tests.fakes import claim_of, record
 
 WAIT = {"what": "objects", "condition": "2 Pods ready", "seconds": 1.5, "observations": 3, "endedBy": "change 7"}
@@ -140,40 +140,6 @@ def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyP
     assert ("feature", (labels.feature(Link.DNS),), {}) in first
     assert ("label", ("upstream", "DNS, services"), {}) in first
     assert ("tag", ("quick", "kind"), {}) in first
-
-
-def run_folder(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
-    return folder
-
-
-def test_published_results_take_the_place_of_those_before(tmp_path: Path) -> None:
-    out = run_folder(tmp_path / "out", "run.json", "evidence/old.txt", ".runs/other/run.json")
-    folder = run_folder(out / ".runs" / "mine", "run.json", "summary.md", "evidence/new.txt")
-    publish.publish(folder, out)
-    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
-        "evidence",
-        "run.json",
-        "summary.md",
-    ]
-    assert [path.name for path in (out / "evidence").iterdir()] == ["new.txt"]
-    assert not folder.exists()
-    assert (out / ".runs" / "other" / "run.json").exists()
-
-
-def test_what_is_for_the_run_alone_is_not_published(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    private = ("kubeconfig", "secrets/key", "target.json", "collected.json")
-    publish.publish(run_folder(out / ".runs" / "mine", *private, "run.json"), out)
-    assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == ["run.json"]
-    assert not [*tmp_path.rglob("kubeconfig"), *tmp_path.rglob("key")]
-
-
-def test_folder_of_runs_goes_with_its_last_run(tmp_path: Path) -> None:
-    publish.publish(run_folder(tmp_path / ".runs" / "mine", "run.json"), tmp_path)
-    assert not (tmp_path / ".runs").exists()
 
 
 def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:

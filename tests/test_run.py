@@ -224,5 +224,7 @@ def test_run_that_could_not_begin_has_its_own_exit_code_and_no_verdict(runs: dic
     done = runs["trouble"]
     assert done.code == 16
     assert "\nno verdict: KUBECONFIG=x: not a kubeconfig" in done.output
-    assert (done.run["exitCode"], done.run["claims"]) == (16, [])
-    assert "s3cr3t" not in (done.out / "run.json").read_text()
+    text = (done.out / "not-begun" / "run.json").read_text()
+    assert (json.loads(text)["exitCode"], json.loads(text)["claims"]) == (16, [])
+    assert "s3cr3t" not in text
+    assert not (done.out / "run.json").exists()
