@@ -59,7 +59,7 @@ OPTIONS := $(if $(CLUSTER),--cluster-name=$(CLUSTER)) $(if $(call on,KEEP),--kee
   $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG))) $(if $(filter-out 0 1,$(N)),-n $(N)) \
   $(if $(CLAIMS),-k "$(CLAIMS)")
 
-SCRIPTS := $(wildcard fixtures/*.sh images/*/*.sh .ci/run)
+SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
@@ -96,10 +96,10 @@ help: ## explain the targets and the variables
 	  'Exit codes: see docs/REFERENCE.md (make itself exits with 2 and prints the code as "Error N").'
 
 env:
-	@sh fixtures/venv.sh requirements.lock
+	@sh .ci/venv.sh requirements.lock
 
 dev:
-	@sh fixtures/venv.sh requirements-dev.lock
+	@sh .ci/venv.sh requirements-dev.lock
 
 e2e: env ## a cluster, nginx, every claim, one verdict and a report
 	@$(PYTHON) -m pytest suites/chain suites/lifecycle $(OPTIONS)
@@ -127,7 +127,7 @@ lint: dev ## format, lint, types, layers, security, shell, workflows, generated 
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m pyright
 	@.venv/bin/lint-imports --no-logo
-	@$(PYTHON) -m bandit -q -c pyproject.toml -r fixtures reports images
+	@$(PYTHON) -m bandit -q -c pyproject.toml -r kubechain fixtures reports
 	@.venv/bin/shellcheck $(SCRIPTS)
 	@$(if $(WORKFLOWS),.venv/bin/zizmor --offline --quiet $(WORKFLOWS),:)
 	@$(if $(WORKFLOWS),$(if $(shell command -v go),cd $(ACTIONLINT) && go tool actionlint -shellcheck $(CURDIR)/.venv/bin/shellcheck \
@@ -144,6 +144,6 @@ report: env ## serve the last report on loopback (PORT=8000 for a certain port)
 	@$(PYTHON) -m reports.serve $(if $(PORT),--port=$(PORT))
 
 clean: env ## remove what runs left behind; with IMAGES_TOO, CACHE, ENGINE, KEPT also what they need
-	@$(PYTHON) -m fixtures.cluster.clean $(if $(call on,IMAGES_TOO),--images) $(if $(call on,CACHE),--cache) \
+	@$(PYTHON) -m kubechain.provision.clean $(if $(call on,IMAGES_TOO),--images) $(if $(call on,CACHE),--cache) \
 	  $(if $(call on,ENGINE),--engine) $(if $(call on,KEPT),--kept) $(if $(CONTEXT),--context=$(CONTEXT)) \
 	  $(if $(CONTEXT),$(if $(KUBECONFIG),--kubeconfig=$(KUBECONFIG)))

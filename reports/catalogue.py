@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 import suites
-from fixtures import claims, entry
-from fixtures.claims import Claim, Link
-from fixtures.errors import ExitCode, SetupError
-from fixtures.settings import ROOT
-from reports import coverage, faultlist
+from kubechain.claims import claim as claims
+from kubechain.claims.claim import Claim, Link
+from kubechain.core import cli
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
+from reports import coverage, fault_list
 
 LEVELS = (
     "`quick` claims run by default, `full` ones as well with `LEVEL=full`; "
@@ -128,7 +129,7 @@ def _row(claim: Claim) -> str:
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
-    ROOT / "docs" / "FAULTS.md": lambda _entries: faultlist.markdown(),
+    ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
 }
 
 
@@ -146,7 +147,7 @@ def stale(entries: Sequence[Entry]) -> list[Path]:
 
 def main() -> int:
     """Do what the command line says; the exit code is 1 if `--check` finds a stale document."""
-    parser = entry.Parser(prog="python -m reports.catalogue", description="The catalogue of claims.")
+    parser = cli.Parser(prog="python -m reports.catalogue", description="The catalogue of claims.")
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="default: text")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--write", action="store_true", help="write the generated documents under docs/")
@@ -173,4 +174,4 @@ def _json(entries: Sequence[Entry]) -> str:
 
 
 if __name__ == "__main__":
-    entry.main(main)
+    cli.main(main)

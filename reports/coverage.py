@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from fixtures.claims import Claim
-from fixtures.errors import ExitCode, SetupError
-from fixtures.settings import ROOT
+from kubechain.claims.claim import Claim
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
 
 SOURCE = ROOT / "docs" / "coverage.toml"
 # In the Go module of Kubernetes: the list of its conformance tests.

@@ -12,21 +12,23 @@ import allure
 import pytest
 from rich.console import Console
 
-from fixtures import claims, judge
-from fixtures.cluster.plugin import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, asks_for_claims, worker_input
-from fixtures.cluster.target import FILE
-from fixtures.diagnostics import redact
-from fixtures.diagnostics.collect import evidence
-from fixtures.errors import ExitCode, HarnessError, SetupError
-from fixtures.faults.judgement import verdict_line
-from fixtures.faults.plugin import JUDGEMENTS_KEY, WANTED_KEY
-from fixtures.given import CHAIN_KEY, MEASURED
-from fixtures.observe.clock import RealClock
-from fixtures.store import Store
-from fixtures.upgrade.plugin import PASSAGE_KEY
-from fixtures.workload.chain import Chain
-from reports import html, labels, matrix, publish, runjson, summary, upgrade, upgrade_picture, verdict
-from reports.verdict import Record, Verdict
+from kubechain.claims import claim as claims
+from kubechain.claims import verdict
+from kubechain.claims.verdict import Record, Verdict
+from kubechain.cluster.target import FILE
+from kubechain.core import redact
+from kubechain.core.build_cache import BuildCache
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.diagnostics.evidence import evidence
+from kubechain.faults.scoring import verdict_line
+from kubechain.observe.clock import RealClock
+from kubechain.pytest import outcomes
+from kubechain.pytest.faults import JUDGEMENTS_KEY, WANTED_KEY
+from kubechain.pytest.given import CHAIN_KEY, MEASURED
+from kubechain.pytest.session import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, asks_for_claims, worker_input
+from kubechain.pytest.upgrade import PASSAGE_KEY
+from kubechain.workload.chain import Chain
+from reports import allure_html, allure_results, fault_matrix, publish, run_json, summary, upgrade_json, upgrade_svg
 
 COLLECTED = "collected.json"
 BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.BROKEN)
@@ -52,7 +54,7 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record of each claim."""
-        record = judge.recorded(report)
+        record = outcomes.recorded(report)
         if record:
             self.records.append(record)
             self.ended = RealClock().now()
@@ -113,15 +115,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         name = item.name.partition("[")[0]
         # allure.dynamic.title is not enough: the plugin names the result anew when the setup has ended.
         function: Any = getattr(item, "obj", None)
-        function.__allure_display_name__ = labels.title(name, found)
-        labels.label(name, found)
+        function.__allure_display_name__ = allure_results.title(name, found)
+        allure_results.label(name, found)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Collect the evidence for a claim that did not pass, while its chain still stands."""
     report = yield
-    record = judge.recorded(report)
+    record = outcomes.recorded(report)
     chain = item.stash.get(CHAIN_KEY, None)
     if record and PASSAGE_KEY in item.config.stash:
         _show_picture(item.config, failed=record["outcome"] in BAD)
@@ -154,7 +156,7 @@ def is_news(config: pytest.Config, record: dict[str, Any], chain: Chain) -> bool
 def _show_picture(config: pytest.Config, *, failed: bool) -> None:
     """Attach the picture of the upgrade to the first claim about it, and to those that did not pass."""
     if failed or PICTURE_KEY not in config.stash:
-        picture = config.stash.setdefault(PICTURE_KEY, redact.text(upgrade_picture.svg(config.stash[PASSAGE_KEY])))
+        picture = config.stash.setdefault(PICTURE_KEY, redact.text(upgrade_svg.svg(config.stash[PASSAGE_KEY])))
         allure.attach(picture, "the upgrade on one time axis", allure.attachment_type.SVG)
 
 
@@ -206,17 +208,17 @@ def _judge_the_suite(config: pytest.Config, found: Verdict) -> Verdict:
     judgements = config.stash[JUDGEMENTS_KEY]
     good, line = verdict_line(judgements, config.stash[WANTED_KEY])
     folder = config.stash[RUN_KEY].folder
-    (folder / "faults.json").write_text(json.dumps(redact.tree(matrix.document(judgements, line)), indent=2))
-    (folder / "faults.svg").write_text(redact.text(matrix.svg(judgements)))
+    (folder / "faults.json").write_text(json.dumps(redact.tree(fault_matrix.document(judgements, line)), indent=2))
+    (folder / "faults.svg").write_text(redact.text(fault_matrix.svg(judgements)))
     return replace(found, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
 
 
 def _tell_the_upgrade(config: pytest.Config, found: Verdict) -> Verdict:
     """Write what was seen of an upgrade; return the verdict with the line that tells of it."""
-    passage, folder = config.stash[PASSAGE_KEY], config.stash[RUN_KEY].folder
-    line = upgrade.line(passage, "chain holds" if found.holds else found.line)
-    (folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.document(passage, line)), indent=2))
-    (folder / "upgrade.svg").write_text(redact.text(upgrade_picture.svg(passage)))
+    record, folder = config.stash[PASSAGE_KEY], config.stash[RUN_KEY].folder
+    line = upgrade_json.line(record, "chain holds" if found.holds else found.line)
+    (folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade_json.document(record, line)), indent=2))
+    (folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(record)))
     return replace(found, line=line)
 
 
@@ -227,16 +229,16 @@ def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds
     if settings.html and any((run.folder / "allure-results").glob("*-result.json")):
         try:
             with progress.step("HTML report") as step:
-                labels.write_lost(records, run.folder / "allure-results")
-                labels.write_steps(records, run.folder / "allure-results")
-                html.generate(run.folder / "allure-results", run.folder / "report", Store(settings.cache / "builds"))
+                allure_results.write_lost(records, run.folder / "allure-results")
+                allure_results.write_steps(records, run.folder / "allure-results")
+                allure_html.generate(run.folder / "allure-results", run.folder / "report", BuildCache(settings.cache / "builds"))
                 report = "report/index.html"
                 step.note(str(settings.out / report))
         except HarnessError as error:
             progress.console.print(f"  no HTML report: {error}")
     target = run.folder / FILE
     measured = config.stash[RECORDER_KEY].measured or list(filter(None, [config.stash.get(MEASURED, None)]))
-    content = runjson.document(
+    content = run_json.document(
         found,
         records,
         run=run,

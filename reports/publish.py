@@ -10,9 +10,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fixtures.diagnostics import redact_files
-from fixtures.errors import ExitCode, SetupError
-from fixtures.run import SECRETS
+from kubechain.core import redact_files
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.run import SECRETS
 
 # Of the run's folder, only for the run itself.
 PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "stories.json", "rehearsing"}

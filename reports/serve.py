@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from fixtures import entry, settings
-from fixtures.errors import ExitCode, SetupError
+from kubechain.core import cli, settings
+from kubechain.core.errors import ExitCode, SetupError
 
 LOOPBACK = "127.0.0.1"
 
@@ -60,7 +60,7 @@ def port_number(text: str) -> int:
 
 def main() -> int:
     """Serve until Ctrl-C."""
-    parser = entry.Parser(prog="python -m reports.serve", description="Serves the last report on loopback.")
+    parser = cli.Parser(prog="python -m reports.serve", description="Serves the last report on loopback.")
     parser.add_argument("--port", default="0", help="default: one that is free")
     options = parser.parse_args()
     out = settings.load().out
@@ -80,4 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    entry.main(main)
+    cli.main(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fixtures.claims import Link, Outcome
+from kubechain.claims.claim import Link, Outcome
 
 ICONS = {True: "✅", False: "❌"}
 SLOWEST = 5

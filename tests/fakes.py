@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fixtures.api import Api, Listing
-from fixtures.claims import Claim, Link
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.errors import HarnessError
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from kubechain.claims.claim import Claim, Link
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api, Listing
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 HASH = "5d4f"
 RS_NAME = f"{WEB}-{HASH}"
@@ -103,7 +103,7 @@ class FakeApi(Api):
         return self.answer(method, path, body)
 
 
-def thing(kind: str, name: str, *, uid: str = "", version: str = "", **rest: Any) -> Resource:
+def thing(kind: str, name: str, *, uid: str = "", version: str = "", **rest: Any) -> KubeObject:
     """Return an object; `rest` are metadata fields, `spec`, `status` and other top-level fields by name."""
     metadata: Json = {
         "name": name,
@@ -112,12 +112,12 @@ def thing(kind: str, name: str, *, uid: str = "", version: str = "", **rest: Any
     }
     fields = ("labels", "annotations", "ownerReferences", "deletionTimestamp", "generation", "managedFields")
     metadata |= {key: rest.pop(key) for key in fields if key in rest}
-    return Resource({"kind": kind, "metadata": metadata, **rest})
+    return KubeObject({"kind": kind, "metadata": metadata, **rest})
 
 
-def changed(resource: Resource, path: str, value: Any) -> Resource:
+def changed(resource: KubeObject, path: str, value: Any) -> KubeObject:
     """Return the object with another value at a dotted path; numbers in the path are places in lists."""
-    return Resource(_put(resource.body, path.split("."), value))
+    return KubeObject(_put(resource.body, path.split("."), value))
 
 
 def _put(node: Any, keys: list[str], value: Any) -> Any:
@@ -131,7 +131,7 @@ def _put(node: Any, keys: list[str], value: Any) -> Any:
     return {**node, first: _put(node.get(first, {}), rest, value)}
 
 
-def without(resource: Resource, *path: str) -> Resource:
+def without(resource: KubeObject, *path: str) -> KubeObject:
     """Return the object without the field at a path of keys."""
 
     def drop(node: Json, keys: tuple[str, ...]) -> Json:
@@ -139,10 +139,10 @@ def without(resource: Resource, *path: str) -> Resource:
             return {key: each for key, each in node.items() if key != keys[0]}
         return {**node, keys[0]: drop(node[keys[0]], keys[1:])}
 
-    return Resource(drop(resource.body, path))
+    return KubeObject(drop(resource.body, path))
 
 
-def owned_by(owner: Resource, api: str = "apps/v1") -> list[Json]:
+def owned_by(owner: KubeObject, api: str = "apps/v1") -> list[Json]:
     """Return owner references that make `owner` the controller."""
     return [{"apiVersion": api, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}]
 
@@ -152,7 +152,7 @@ def conditions(**states: str) -> list[Json]:
     return [{"type": kind, "status": state} for kind, state in states.items()]
 
 
-def deployment(**over: Any) -> Resource:
+def deployment(**over: Any) -> KubeObject:
     """Return a complete Deployment of two replicas."""
     counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 2)
     state = [{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}]
@@ -166,7 +166,7 @@ def deployment(**over: Any) -> Resource:
     return thing("Deployment", WEB, **{**given, **over})
 
 
-def replica_set(owner: Resource | None = None, **over: Any) -> Resource:
+def replica_set(owner: KubeObject | None = None, **over: Any) -> KubeObject:
     """Return the Deployment's ReplicaSet with two Pods."""
     counts = dict.fromkeys(("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"), 2)
     template = {"metadata": {"labels": POD_LABELS}}
@@ -180,7 +180,7 @@ def replica_set(owner: Resource | None = None, **over: Any) -> Resource:
     return thing("ReplicaSet", over.pop("name", RS_NAME), **{**given, **over})
 
 
-def pod(number: int = 0, **over: Any) -> Resource:
+def pod(number: int = 0, **over: Any) -> KubeObject:
     """Return a ready Pod of the ReplicaSet; Pod n has the address 10.244.n.5 on node n."""
     ready = conditions(**STARTED, ContainersReady="True", Ready="True")
     container: Json = {"name": "nginx", "restartCount": 0, "imageID": "docker.io/nginx@sha256:aa", "state": {"running": {}}}
@@ -199,12 +199,12 @@ def pod(number: int = 0, **over: Any) -> Resource:
     return thing("Pod", over.pop("name", f"{RS_NAME}-{number}"), **{**given, **over})
 
 
-def not_ready(resource: Resource) -> Resource:
+def not_ready(resource: KubeObject) -> KubeObject:
     """Return the Pod with its Ready condition False."""
     return changed(resource, "status.conditions", conditions(**STARTED, ContainersReady="False", Ready="False"))
 
 
-def service(**over: Any) -> Resource:
+def service(**over: Any) -> KubeObject:
     """Return the NodePort Service."""
     port = {"port": 80, "targetPort": CONTAINER_PORT, "protocol": "TCP", "nodePort": 30080}
     spec = {"type": "NodePort", "clusterIP": "10.96.0.9", "selector": LABELS, "ports": [port], "ipFamilies": ["IPv4"]}
@@ -212,14 +212,14 @@ def service(**over: Any) -> Resource:
     return thing("Service", WEB, **{**given, **over})
 
 
-def entry(target: Resource, *, ready: bool | None = True, ip: str = "") -> Json:
+def entry(target: KubeObject, *, ready: bool | None = True, ip: str = "") -> Json:
     """Return an endpoint of a slice for a Pod; `ready` None leaves the condition out."""
     state = {} if ready is None else {"ready": ready}
     reference = {"kind": "Pod", "name": target.name, "uid": target.uid}
     return {"addresses": [ip or target.at("status.podIP")], "conditions": state, "targetRef": reference}
 
 
-def endpoint_slice(*entries: Json, name: str = "web-x1", port: int = CONTAINER_PORT, **over: Any) -> Resource:
+def endpoint_slice(*entries: Json, name: str = "web-x1", port: int = CONTAINER_PORT, **over: Any) -> KubeObject:
     """Return an EndpointSlice of the Service."""
     labels = {
         "kubernetes.io/service-name": WEB,
@@ -235,18 +235,18 @@ def endpoint_slice(*entries: Json, name: str = "web-x1", port: int = CONTAINER_P
     return thing("EndpointSlice", name, **{**given, **over})
 
 
-def endpoints(*targets: Resource, port: int = CONTAINER_PORT) -> Resource:
+def endpoints(*targets: KubeObject, port: int = CONTAINER_PORT) -> KubeObject:
     """Return the Endpoints object of the Service."""
     addresses = [{"ip": t.at("status.podIP"), "targetRef": {"kind": "Pod", "uid": t.uid}} for t in targets]
     return thing("Endpoints", WEB, subsets=[{"addresses": addresses, "ports": [{"port": port}]}] if targets else [])
 
 
-def state(*objects: Resource) -> Snapshot:
+def state(*objects: KubeObject) -> NamespaceState:
     """Return a snapshot of these objects."""
-    return Snapshot(objects)
+    return NamespaceState(objects)
 
 
-def healthy() -> list[Resource]:
+def healthy() -> list[KubeObject]:
     """Return all objects of a chain that is up, with two Pods."""
     two = [pod(0), pod(1)]
     return [deployment(), replica_set(), *two, service(), endpoint_slice(*map(entry, two)), endpoints(*two)]

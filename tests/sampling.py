@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fixtures.conditions.resource import Json
-from fixtures.probes.continuous import Sample
-from fixtures.settings import ROOT
-from fixtures.upgrade.sampler.dns import AAAA
-from fixtures.upgrade.samples import Samples, read
+from kubechain.core.bundle import ROOT
+from kubechain.kube.objects import Json
+from kubechain.probes.load import Sample
+from kubechain.sampler.dns import AAAA
+from kubechain.upgrade.samples import Samples, read
 from tests.loopback import HOST
 
-PROGRAM = (sys.executable, "-m", "fixtures.upgrade.sampler")
+PROGRAM = (sys.executable, "-m", "kubechain.sampler")
 HI = "Welcome to nginx!"
 PAGE = f"<h1>{HI}</h1>".encode()
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE

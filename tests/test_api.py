@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from fixtures import api as module
-from fixtures.api import Api, turned_away
-from fixtures.errors import ExitCode, HarnessError, Transient
-from fixtures.kinds import path_of
-from fixtures.refusal import ApiFailed, ApiRefused, ApiUnavailable, refusal
+from kubechain.core.errors import ExitCode, HarnessError, Transient
+from kubechain.kube import client as module
+from kubechain.kube.client import Api, turned_away
+from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
+from kubechain.kube.paths import path_of
 from tests import loopback
 from tests.loopback import Answer, Server, response, serving
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.api import Api
-from fixtures.refusal import ApiRefused
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused
 from tests import loopback
 from tests.loopback import response, serving
 from tests.test_api import speaking

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.claims import Claim, Link
-from fixtures.settings import ROOT
+from kubechain.claims.claim import Claim, Link
+from kubechain.core.bundle import ROOT
 from reports import catalogue
 from reports.catalogue import Entry
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.claims import DOCS, Claim, Link, claim, problems
+from kubechain.claims.claim import DOCS, Claim, Link, claim, problems
 from tests.fakes import claim_of
 
 

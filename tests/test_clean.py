@@ -14,19 +14,22 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from fixtures.api import Api, Listing
-from fixtures.cluster import alive, leftovers, namespaces, orphans, provision
-from fixtures.cluster import clean as clean_command
-from fixtures.cluster.clean import Cleaning
-from fixtures.cluster.kind import Cluster
-from fixtures.command import identity, run
-from fixtures.conditions.resource import Json, Resource
-from fixtures.errors import ExitCode, SetupError
-from fixtures.progress import Progress
-from fixtures.run import EXPIRES_LABEL, RUN_LABEL
-from fixtures.settings import ROOT, Settings
-from fixtures.store import Store
-from images.docker import Docker, is_orphaned, place
+from kubechain.cleanup import containers as leftovers
+from kubechain.cleanup import namespaces, processes, run_locks
+from kubechain.cluster.kind import Cluster
+from kubechain.core.build_cache import BuildCache
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.process import identity, run
+from kubechain.core.progress import Progress
+from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
+from kubechain.core.settings import Settings
+from kubechain.images.docker import Docker, is_orphaned, place
+from kubechain.kube.client import Api, Listing
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.provision import clean as clean_command
+from kubechain.provision import cluster as provision
+from kubechain.provision.clean import Cleaning
 
 HOUR = 3600.0
 # An engine that is a file: containers by id (cluster, owner), and a network.
@@ -97,10 +100,10 @@ def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) ->
     put(engine, a={"cluster": "kubechain-dead"}, b={"cluster": "kubechain-live"}, c={"cluster": "kept"},
         d={"cluster": "kubechain-elsewhere"}, e={"cluster": "theirs"}, f={"cluster": "again"})  # fmt: skip
     for name, node in (("kubechain-dead", ""), ("kubechain-live", "b"), ("kept", "c"), ("again", "older")):
-        alive.made(tmp_path, name, node)
-    alive.keep(tmp_path, "kept")
-    alive.keep(tmp_path, "theirs")
-    sign = alive.show(tmp_path, "kubechain-live")
+        run_locks.made(tmp_path, name, node)
+    run_locks.keep(tmp_path, "kept")
+    run_locks.keep(tmp_path, "theirs")
+    sign = run_locks.show(tmp_path, "kubechain-live")
     assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-dead"]
     assert set(left(engine)) == {"b", "c", "d", "e", "f"}
     assert leftovers.strange_clusters(tmp_path, Docker(client(engine))) == ["kubechain-elsewhere"]
@@ -134,8 +137,8 @@ def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
 )
 def test_cluster_is_ours_only_if_a_run_noted_all_its_nodes(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
     if noted is not None:
-        alive.made(tmp_path, "dev", noted.split())
-    assert alive.is_ours(tmp_path, "dev", list(nodes)) is ours
+        run_locks.made(tmp_path, "dev", noted.split())
+    assert run_locks.is_ours(tmp_path, "dev", list(nodes)) is ours
 
 
 def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path, engine: Path) -> None:
@@ -144,7 +147,7 @@ def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path
     with pytest.raises(SetupError, match="CLUSTER=dev: a kind cluster that kubechain did not make; CONTEXT=kind-dev") as raised:
         provision.require_ours(cluster, tmp_path)
     assert raised.value.code == ExitCode.USAGE
-    alive.made(tmp_path, "dev", ["a"])
+    run_locks.made(tmp_path, "dev", ["a"])
     provision.require_ours(cluster, tmp_path)
 
 
@@ -155,14 +158,14 @@ class Namespaces:
         witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
         self.items: list[Json] = [namespace("kubechain-a-main-0", "a", "99999999999").body, {"kind": "Namespace", **witnesses}]
 
-    def get(self, kind: str, space: str, name: str) -> Resource | None:
-        found = Resource({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
+    def get(self, kind: str, space: str, name: str) -> KubeObject | None:
+        found = KubeObject({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
         return found if name == "kube-system" or name in [each["metadata"]["name"] for each in self.items] else None
 
     def list(self, kind: str, space: str = "", selector: str = "") -> Listing:
         assert (kind, space) == ("Namespace", "")
         keys = [part.partition("=")[0] for part in selector.split(",")]
-        return Listing([Resource(each) for each in self.items if set(keys) <= set(each["metadata"]["labels"])], "1")
+        return Listing([KubeObject(each) for each in self.items if set(keys) <= set(each["metadata"]["labels"])], "1")
 
     def delete(self, kind: str, space: str, name: str, options: Json) -> None:
         assert (kind, space, bool(options)) == ("Namespace", "", True)
@@ -187,8 +190,8 @@ def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: py
 
 def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tmp_path: Path, engine: Path) -> None:
     put(engine, a={"cluster": "dev"})
-    alive.made(tmp_path / "cache", "dev", ["a"])
-    alive.keep(tmp_path / "cache", "dev")
+    run_locks.made(tmp_path / "cache", "dev", ["a"])
+    run_locks.keep(tmp_path / "cache", "dev")
     cleaning(tmp_path, "--context", "prod", "--kept").engine(client(engine))
     assert set(left(engine)) == {"a"}
     api = Namespaces()
@@ -198,14 +201,14 @@ def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tm
     assert set(left(engine)) == set()
 
 
-def namespace(name: str, run: str, expires: str) -> Resource:
+def namespace(name: str, run: str, expires: str) -> KubeObject:
     labels = {RUN_LABEL: run, EXPIRES_LABEL: expires}
-    return Resource({"kind": "Namespace", "metadata": {"name": name, "uid": name, "labels": labels}})
+    return KubeObject({"kind": "Namespace", "metadata": {"name": name, "uid": name, "labels": labels}})
 
 
 def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
-    sign = alive.show(tmp_path, "kubechain-live")
-    alive.hold(alive.folder(tmp_path) / "kubechain-died").file.close()
+    sign = run_locks.show(tmp_path, "kubechain-live")
+    run_locks.hold(run_locks.folder(tmp_path) / "kubechain-died").file.close()
     expired, live, died, away, odd = (
         namespace("kubechain-old-main-0", "old", "1000"),
         namespace("kubechain-live-main-0", "live", "1000"),
@@ -227,17 +230,17 @@ def test_a_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
 VICTIM = """
 import sys
 from pathlib import Path
-from fixtures.cluster import alive
-from fixtures.command import run
-from fixtures.store import Store
+from kubechain.cleanup import run_locks
+from kubechain.core.process import run
+from kubechain.core.build_cache import BuildCache
 cache, out = Path(sys.argv[1]), Path(sys.argv[2])
-lock = alive.hold(out / ".runs" / "dead.lock")
+lock = run_locks.hold(out / ".runs" / "dead.lock")
 (out / ".runs" / "dead").mkdir()
 def make(folder):
-    with Store(cache / "builds").scratch() as scratch:
+    with BuildCache(cache / "builds").scratch() as scratch:
         (scratch / "file").touch()
         run(["sh", "-c", "echo ready > $0; sleep 600 & sleep 600", out / "ready"], timeout=600)
-Store(cache / "builds").artifact("thing", "key", make, needs_gib=0)
+BuildCache(cache / "builds").artifact("thing", "key", make, needs_gib=0)
 """
 
 
@@ -253,20 +256,20 @@ def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
         run(["sh", "-c", "until [ -e $0 ]; do sleep 0.05; done", tmp_path / "out" / "ready"], timeout=20)
         process.send_signal(signal.SIGKILL)
     yield environment
-    orphans.end(Progress())
+    processes.end(Progress())
 
 
 def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "fixtures.cluster.clean", *options]
+    words = [sys.executable, "-m", "kubechain.provision.clean", *options]
     return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.skipif(not identity(), reason="needs /proc")
 def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, str]) -> None:
-    assert [orphan.program for orphan in orphans.find()].count("sleep") >= 2
+    assert [orphan.program for orphan in processes.find()].count("sleep") >= 2
     done = clean(killed)
     assert (done.returncode, done.stderr) == (0, "")
-    assert not orphans.find()
+    assert not processes.find()
     assert not list((tmp_path / "cache" / "builds").glob(".half-*"))
     assert not list((tmp_path / "cache" / "builds").glob(".scratch-*"))
     assert not (tmp_path / "out" / ".runs").exists()
@@ -275,7 +278,7 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, st
 
 
 def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = BuildCache(tmp_path)
     swept: list[list[Path]] = []
     with store.scratch() as folder:
         store.artifact("thing", "key", lambda _: swept.append(store.sweep()), needs_gib=0)

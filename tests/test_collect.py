@@ -6,14 +6,14 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fixtures.conditions.resource import Resource
-from fixtures.diagnostics.collect import events, evidence, graph, latest, manifests, summary
-from fixtures.observe.history import Change, History, Seen
-from fixtures.observe.observer import Observer
-from fixtures.observe.timeline import milestones
-from fixtures.observe.wait import Waiter
-from fixtures.refusal import ApiRefused, ApiUnavailable
-from fixtures.workload.chain import Chain
+from kubechain.diagnostics.evidence import events, evidence, graph, latest, manifests, summary
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import Change, History, ObjectChange
+from kubechain.observe.timeline import milestones
+from kubechain.observe.wait import Waiter
+from kubechain.observe.watcher import Watcher
+from kubechain.workload.chain import Chain
 from reports.plugin import is_news
 from tests.fakes import (
     HASH,
@@ -35,7 +35,7 @@ from tests.fakes import (
 )
 
 
-def logged(*changes: tuple[Change, Resource]) -> list[Seen]:
+def logged(*changes: tuple[Change, KubeObject]) -> list[ObjectChange]:
     clock = FakeClock()
     history = History("ns", clock)
     for change, resource in changes:
@@ -79,7 +79,7 @@ def test_summary_says_how_a_sick_object_is() -> None:
     assert summary(changed(service(), "spec", {"type": "ClusterIP", "clusterIP": "None"})) == "(ClusterIP None)"
 
 
-def event(name: str, **fields: Any) -> Resource:
+def event(name: str, **fields: Any) -> KubeObject:
     about = {"kind": "Pod", "name": "web-0"}
     return thing("Event", name, involvedObject=about, type="Warning", reason="BackOff", message="again", **fields)
 
@@ -141,12 +141,12 @@ def test_without_the_deployment_there_is_no_timeline() -> None:
     assert milestones([], HASH) == []
 
 
-def chain_of(answer: Callable[[str, str, Any], str], *found: Resource) -> Chain:
+def chain_of(answer: Callable[[str, str, Any], str], *found: KubeObject) -> Chain:
     clock = FakeClock()
     history = History("ns", clock)
     for each in found:
         history.record("ADDED", each)
-    observer = cast("Observer", SimpleNamespace(history=history))
+    observer = cast("Watcher", SimpleNamespace(history=history))
     return Chain(FakeApi(answer), "ns", observer, Waiter(clock), (), "host", "n", frozenset(), "c", 2)
 
 

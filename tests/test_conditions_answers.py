@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.conditions import answers as on
-from fixtures.conditions.answers import Failure, Page
-from fixtures.conditions.verdict import Condition
+from kubechain.conditions import http as on
+from kubechain.conditions.condition import Condition
+from kubechain.conditions.http import Failure, Page
 
 HI = "Welcome to nginx!"
 URL = "http://10.96.0.9:80/"

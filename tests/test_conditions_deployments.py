@@ -2,11 +2,11 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.conditions import deployments as on
-from fixtures.conditions.objects import has
-from fixtures.conditions.resource import Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.workload.manifests import LABELS, WEB
+from kubechain.conditions import deployments as on
+from kubechain.conditions.condition import Condition
+from kubechain.conditions.objects import has
+from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import (
     HASH,
     POD_LABELS,
@@ -21,9 +21,9 @@ from tests.fakes import (
     without,
 )
 
-Change = Callable[[list[Resource]], list[Resource]]
+Change = Callable[[list[KubeObject]], list[KubeObject]]
 REVISION = {"deployment.kubernetes.io/revision": "1"}
-ALL: dict[str, Condition[Snapshot]] = {
+ALL: dict[str, Condition[NamespaceState]] = {
     "observed": on.observed(WEB),
     "has": has("Deployment", WEB, {"spec.replicas": 2}),
     "at_revision": on.at_revision(WEB, 1),
@@ -53,7 +53,7 @@ def no(kind: str) -> Change:
     return lambda objects: [o for o in objects if o.kind != kind]
 
 
-def plus(*more: Resource) -> Change:
+def plus(*more: KubeObject) -> Change:
     return lambda objects: [*objects, *more]
 
 
@@ -103,7 +103,7 @@ BROKEN: list[tuple[str, Change]] = [
 ]
 
 
-def _without_hash(each: Resource) -> Resource:
+def _without_hash(each: KubeObject) -> KubeObject:
     if each.kind != "ReplicaSet":
         return each
     bare = changed(changed(each, "metadata.labels", LABELS), "spec.selector.matchLabels", LABELS)

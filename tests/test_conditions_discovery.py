@@ -1,9 +1,9 @@
 import pytest
 
-from fixtures.conditions import names, variables
-from fixtures.conditions.names import Answer
+from kubechain.conditions import dns, env
+from kubechain.conditions.dns import Answer
 
-RESOLVES = names.resolves_to("10.96.0.9", "10.96.0.10")
+RESOLVES = dns.resolves_to("10.96.0.9", "10.96.0.10")
 WRONG_ANSWERS: dict[str, list[Answer]] = {
     "none": [],
     "one of two": [Answer("web", "NOERROR", ("10.96.0.9",))],
@@ -29,21 +29,21 @@ def test_answer_that_is_not_exact_is_told(name: str) -> None:
 
 @pytest.mark.parametrize("rcode", ["NOERROR", "SERVFAIL", "REFUSED", "timeout"])
 def test_only_nxdomain_says_that_there_is_no_such_name(rcode: str) -> None:
-    none = names.no_such_name()
+    none = dns.no_such_name()
     assert none([Answer("absent", "NXDOMAIN")]).met
     assert not none([]).met
     assert not none([Answer("absent", "NXDOMAIN"), Answer("absent", rcode)]).met
 
 
 def test_no_address_is_an_answer_that_there_is_none() -> None:
-    none = names.no_address()
+    none = dns.no_address()
     assert none([Answer("a", "NXDOMAIN"), Answer("b", "NOERROR")]).met
     assert not none([]).met
     for wrong in (Answer("c", "NOERROR", ("10.96.0.9",)), Answer("c", "SERVFAIL"), Answer("c", "timeout")):
         assert not none([Answer("a", "NXDOMAIN"), wrong]).met
 
 
-SERVES = names.serves(80, "web.ns.svc.cluster.local.")
+SERVES = dns.serves(80, "web.ns.svc.cluster.local.")
 RECORD = "0 50 80 web.ns.svc.cluster.local."
 
 
@@ -69,8 +69,8 @@ def test_srv_record_that_leads_elsewhere_is_told(answer: Answer) -> None:
 
 
 def test_reverse_name_is_that_of_the_ptr_record() -> None:
-    assert names.reverse_name("10.96.0.9") == "9.0.96.10.in-addr.arpa."
-    assert names.reverse_name("fd00::1").endswith(".d.f.ip6.arpa.")
+    assert dns.reverse_name("10.96.0.9") == "9.0.96.10.in-addr.arpa."
+    assert dns.reverse_name("fd00::1").endswith(".d.f.ip6.arpa.")
 
 
 LIST = "search ns.svc.cluster.local svc.cluster.local cluster.local corp.example\n"
@@ -78,7 +78,7 @@ RESOLV_CONF = f"nameserver 10.96.0.10\n{LIST}options edns0 ndots:5\n"
 
 
 def test_search_list_begins_with_the_namespace() -> None:
-    assert names.searches("ns", "cluster.local")(RESOLV_CONF).met
+    assert dns.searches("ns", "cluster.local")(RESOLV_CONF).met
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_search_list_begins_with_the_namespace() -> None:
     ],
 )
 def test_resolv_conf_that_says_something_else_is_told(text: str) -> None:
-    assert not names.searches("ns", "cluster.local")(text).met
+    assert not dns.searches("ns", "cluster.local")(text).met
 
 
-VARIABLES = variables.service_variables("my-web", "10.96.0.9", 80)
+VARIABLES = env.service_variables("my-web", "10.96.0.9", 80)
 OTHERS = {"PATH": "/bin", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "MY_WEBSITE": "x", "LATE_SERVICE_HOST": "10.96.0.3"}
 
 
@@ -115,12 +115,12 @@ def test_seven_variables_as_documented() -> None:
 
 
 def test_variables_of_the_service_are_exact_whatever_else_there_is() -> None:
-    assert variables.variables_are("my-web", VARIABLES)({**OTHERS, **VARIABLES}).met
+    assert env.variables_are("my-web", VARIABLES)({**OTHERS, **VARIABLES}).met
 
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_each_variable_missing_or_wrong_is_told(name: str) -> None:
-    exact = variables.variables_are("my-web", VARIABLES)
+    exact = env.variables_are("my-web", VARIABLES)
     missing = {key: value for key, value in VARIABLES.items() if key != name}
     assert not exact(missing).met
     assert not exact({**VARIABLES, name: "wrong"}).met
@@ -128,12 +128,12 @@ def test_each_variable_missing_or_wrong_is_told(name: str) -> None:
 
 def test_variable_too_many_is_told_also_where_there_must_be_none() -> None:
     extra = {"MY_WEB_PORT_443_TCP": "tcp://10.96.0.9:443"}
-    assert not variables.variables_are("my-web", VARIABLES)({**VARIABLES, **extra}).met
-    assert variables.variables_are("my-web", {})(OTHERS).met
-    assert not variables.variables_are("my-web", {})({**OTHERS, **extra}).met
+    assert not env.variables_are("my-web", VARIABLES)({**VARIABLES, **extra}).met
+    assert env.variables_are("my-web", {})(OTHERS).met
+    assert not env.variables_are("my-web", {})({**OTHERS, **extra}).met
 
 
-SEVERAL = variables.multi_port_variables("my-web", "10.96.0.9", {"http": 80, "web-tls": 443})
+SEVERAL = env.multi_port_variables("my-web", "10.96.0.9", {"http": 80, "web-tls": 443})
 
 
 def test_variables_of_several_ports_as_documented() -> None:
@@ -145,7 +145,7 @@ def test_variables_of_several_ports_as_documented() -> None:
 
 
 def test_variables_that_must_be_there_must_hold_something() -> None:
-    there = variables.has_variables("A", "B")
+    there = env.has_variables("A", "B")
     assert there({"A": "1", "B": "2", "C": "3"}).met
     assert not there({}).met
     assert not there({"A": "1"}).met

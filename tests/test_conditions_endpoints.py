@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.conditions import endpoints as on
-from fixtures.conditions.resource import Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from kubechain.conditions import endpoints as on
+from kubechain.conditions.condition import Condition
+from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 from tests.fakes import changed, endpoint_slice, endpoints, entry, not_ready, owned_by, pod, service, state, without
 
 A, B, C = pod(0), pod(1), pod(2)
@@ -31,7 +31,7 @@ def test_unready_entry_of_a_pod_that_is_not_ready_is_no_address() -> None:
 
 FOREIGN = pod(9, uid="foreign")
 NO_TARGET = {key: value for key, value in entry(B).items() if key != "targetRef"}
-WRONG_SLICES: dict[str, Snapshot] = {
+WRONG_SLICES: dict[str, NamespaceState] = {
     "no slice": state(A, B),
     "empty slice": state(A, B, endpoint_slice()),
     "null lists": state(A, B, endpoint_slice(endpoints=None, ports=None)),
@@ -62,7 +62,7 @@ def test_slices_that_are_not_exact_are_told(name: str) -> None:
 
 
 SUBSET = "subsets.0."
-WRONG_ENDPOINTS: dict[str, Snapshot] = {
+WRONG_ENDPOINTS: dict[str, NamespaceState] = {
     "none": state(A, B),
     "empty": state(A, B, endpoints()),
     "one missing": state(A, B, endpoints(A)),
@@ -103,7 +103,7 @@ def test_slices_are_exact_only_if_listed_ready_and_wanted_agree(
 SERVES = on.service_has(WEB, {"spec.type": "NodePort"}, port={"port": 80, "targetPort": CONTAINER_PORT})
 IN_RANGE = on.node_port_between(WEB, 30000, 32767)
 BELONG = on.slices_belong(WEB)
-ADDRESSED: dict[str, Condition[Snapshot]] = {"serves": SERVES, "in range": IN_RANGE}
+ADDRESSED: dict[str, Condition[NamespaceState]] = {"serves": SERVES, "in range": IN_RANGE}
 
 
 def test_service_as_written_meets_its_conditions() -> None:
@@ -145,7 +145,7 @@ def test_slice_of_the_service_belongs_to_it() -> None:
 
 
 OTHER_OWNER = owned_by(service(uid="an-older-one"), "v1")
-FOREIGN_SLICES: dict[str, Resource] = {
+FOREIGN_SLICES: dict[str, KubeObject] = {
     "another owner": endpoint_slice(ownerReferences=OTHER_OWNER),
     "no owner": endpoint_slice(ownerReferences=[]),
     "another manager": endpoint_slice(labels={on.SERVICE_NAME: WEB, "endpointslice.kubernetes.io/managed-by": "me"}),

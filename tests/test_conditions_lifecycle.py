@@ -1,10 +1,10 @@
 import pytest
 
-from fixtures.conditions import answers, deployments, disruption, endpoints, objects, pods
-from fixtures.conditions.answers import Page
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.conditions.verdict import Condition, expect
-from fixtures.workload.manifests import LABELS, WEB
+from kubechain.conditions import deployments, disruption, endpoints, http, objects, pods
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.http import Page
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import (
     POD_LABELS,
     changed,
@@ -28,7 +28,7 @@ REVISION = {"deployment.kubernetes.io/revision": "2"}
 OLD = replica_set(annotations={"deployment.kubernetes.io/revision": "1"}, spec={"replicas": 0}, status={"replicas": 0})
 NEW = replica_set(name="web-new", annotations=REVISION)
 SETS = deployments.replica_sets(WEB, {1: 0, 2: 2})
-CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
+CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[NamespaceState]]] = {
     "rolled_out": (
         deployments.rolled_out(WEB, 2, 1),
         state(DONE),
@@ -179,7 +179,7 @@ CASES["seen"] = (
 )
 
 
-def tolerant(*tolerations: Json) -> Resource:
+def tolerant(*tolerations: Json) -> KubeObject:
     return changed(A, "spec.tolerations", list(tolerations))
 
 
@@ -196,7 +196,7 @@ TOKEN: list[Json] = [
 ]
 
 
-def projecting(*sources: Json) -> Resource:
+def projecting(*sources: Json) -> KubeObject:
     return changed(A, "spec.volumes", [{"name": "config"}, {"projected": {"sources": list(sources)}}])
 
 
@@ -275,7 +275,7 @@ def test_budget_counts_what_its_controller_has_seen() -> None:
 
 def test_forbidden_is_403_to_the_very_user() -> None:
     body = '{"message": "pods is forbidden: User \\"system:serviceaccount:ns:x\\" cannot list"}'
-    forbidden = answers.forbidden_to("system:serviceaccount:ns:x")
+    forbidden = http.forbidden_to("system:serviceaccount:ns:x")
     page = Page("/api", 403, body)
     assert forbidden([page]).met
     assert not forbidden([]).met
@@ -286,11 +286,11 @@ def test_forbidden_is_403_to_the_very_user() -> None:
         Page("/api", failure="refused"),
     ):
         assert not forbidden([page, wrong]).met
-    assert not answers.forbidden_to("x")([page]).met
+    assert not http.forbidden_to("x")([page]).met
 
 
 def test_echo_is_wanted_everywhere() -> None:
-    echoed = answers.echoed("hello")
+    echoed = http.echoed("hello")
     assert echoed({"a": "hello", "b": "hello"}).met
     assert not echoed({}).met
     assert not echoed({"a": "hello", "b": ""}).met

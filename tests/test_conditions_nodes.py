@@ -1,13 +1,13 @@
 import pytest
 
-from fixtures.conditions import disruption, node, pods
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.workload.manifests import LABELS
+from kubechain.conditions import disruption, nodes, pods
+from kubechain.conditions.condition import Condition
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.workload.manifests import LABELS
 from tests.fakes import changed, not_ready, pod, state, thing
 
 
-def a_node(status: str = "True", reason: str = "KubeletReady", *taints: Json, name: str = "n1") -> Resource:
+def a_node(status: str = "True", reason: str = "KubeletReady", *taints: Json, name: str = "n1") -> KubeObject:
     ready = {"type": "Ready", "status": status, "reason": reason}
     return thing("Node", name, spec={"taints": list(taints)}, status={"conditions": [ready]})
 
@@ -19,9 +19,9 @@ def taint(name: str, effect: str) -> Json:
 LOST = ("Unknown", "NodeStatusUnknown")
 BOTH = (taint("unreachable", "NoSchedule"), taint("unreachable", "NoExecute"))
 A, B = pod(0), pod(1)
-CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
+CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[NamespaceState]]] = {
     "ready": (
-        node.ready("n1"),
+        nodes.ready("n1"),
         state(a_node()),
         [
             state(),
@@ -32,12 +32,12 @@ CASES: dict[str, tuple[Condition[Snapshot], Snapshot, list[Snapshot]]] = {
         ],
     ),
     "unreachable": (
-        node.unreachable("n1"),
+        nodes.unreachable("n1"),
         state(a_node(*LOST)),
         [state(), state(a_node()), state(a_node("False", "KubeletNotReady")), state(a_node(*LOST, name="n2"))],
     ),
     "tainted": (
-        node.tainted("n1", "unreachable"),
+        nodes.tainted("n1", "unreachable"),
         state(a_node(*LOST, *BOTH)),
         [
             state(),

@@ -1,9 +1,9 @@
 import pytest
 
-from fixtures.conditions import endpoints, objects, starting
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from kubechain.conditions import containers, endpoints, objects
+from kubechain.conditions.condition import Condition
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 from tests.fakes import changed, endpoint_slice, entry, not_ready, pod, service, state, thing
 from tests.fakes import endpoints as endpoints_of
 
@@ -37,7 +37,7 @@ def test_controlled_by_is_by_uid_or_by_nobody() -> None:
     assert not objects.controlled_by("Pod", POD.name, None)(state()).met
 
 
-def event(about: Resource, reason: str) -> Resource:
+def event(about: KubeObject, reason: str) -> KubeObject:
     return thing("Event", f"{about.name}.{reason}", reason=reason, involvedObject={"uid": about.uid})
 
 
@@ -70,7 +70,7 @@ def test_row_of_a_table_is_found_by_its_object() -> None:
         objects.table_row(table, "other")
 
 
-def container(**status: object) -> Resource:
+def container(**status: object) -> KubeObject:
     return changed(POD, "status.containerStatuses", [{"restartCount": 0, **status}])
 
 
@@ -86,14 +86,14 @@ PENDING = thing("Pod", POD.name, uid=POD.uid, spec={}, status={"phase": "Pending
 RESTARTED = container(restartCount=1, state={"running": {}})
 UNREADY = not_ready(POD)
 NAME, UID = POD.name, POD.uid
-STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
+STARTING: dict[str, tuple[Condition[NamespaceState], KubeObject, list[KubeObject]]] = {
     "waits_because": (
-        starting.waits_because(NAME, "ErrImagePull", "ImagePullBackOff"),
+        containers.waits_because(NAME, "ErrImagePull", "ImagePullBackOff"),
         PULLING,
         [POD, CRASHING, ENDED, changed(POD, "status", {})],
     ),
     "unschedulable": (
-        starting.unschedulable(NAME),
+        containers.unschedulable(NAME),
         PENDING,
         [
             POD,
@@ -105,7 +105,7 @@ STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
         ],
     ),
     "restarted": (
-        starting.restarted(NAME, UID, 1),
+        containers.restarted(NAME, UID, 1),
         RESTARTED,
         [
             POD,
@@ -116,7 +116,7 @@ STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
         ],
     ),
     "counts_crashes": (
-        starting.counts_crashes(NAME, 3),
+        containers.counts_crashes(NAME, 3),
         CRASHING,
         [
             POD,
@@ -127,7 +127,7 @@ STARTING: dict[str, tuple[Condition[Snapshot], Resource, list[Resource]]] = {
         ],
     ),
     "runs_unready": (
-        starting.runs_unready(NAME, UID),
+        containers.runs_unready(NAME, UID),
         UNREADY,
         [
             POD,
@@ -151,9 +151,9 @@ def test_pod_that_starts_or_does_not_is_told_by_what_it_reports(name: str) -> No
 
 
 def test_end_of_a_container_is_its_exit_code_and_message() -> None:
-    assert starting.ended_with(ENDED) == (3, "said so")
-    assert starting.ended_with(POD) == (-1, "")
-    assert starting.ended_with(PENDING) == (-1, "")
+    assert containers.ended_with(ENDED) == (3, "said so")
+    assert containers.ended_with(POD) == (-1, "")
+    assert containers.ended_with(PENDING) == (-1, "")
 
 
 A, B = pod(0), pod(1)

@@ -2,17 +2,17 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.conditions import pods as on
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.workload.manifests import LABELS
+from kubechain.conditions import pods as on
+from kubechain.conditions.condition import Condition
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.workload.manifests import LABELS
 from tests.fakes import changed, conditions, not_ready, pod, state
 
-Change = Callable[[Resource], Resource]
+Change = Callable[[KubeObject], KubeObject]
 FIRST, SECOND = pod(0), pod(1)
 NODES = {"node-0": "172.18.0.0", "node-1": "172.18.0.1"}
 RANGES = {"node-0": ["10.244.0.0/24"], "node-1": ["10.244.1.0/24", "fd00::/64"]}
-ALL: dict[str, Condition[Snapshot]] = {
+ALL: dict[str, Condition[NamespaceState]] = {
     "exactly_ready": on.exactly_ready(LABELS, 2),
     "ready": on.ready(FIRST.name),
     "on_nodes": on.on_nodes(LABELS, NODES),
@@ -39,7 +39,7 @@ def waiting(reason: str) -> Change:
     return lambda each: changed(not_ready(each), "status.containerStatuses", [status])
 
 
-def dying(each: Resource) -> Resource:
+def dying(each: KubeObject) -> KubeObject:
     return changed(each, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
 
 

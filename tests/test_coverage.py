@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.claims import Claim, Link
-from fixtures.errors import ExitCode, SetupError
-from fixtures.settings import ROOT
+from kubechain.claims.claim import Claim, Link
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
 from reports import catalogue, coverage
 from reports.coverage import Coverage, Row
 

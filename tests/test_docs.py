@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import run
-from fixtures.errors import ExitCode
-from fixtures.needs import NEEDS
-from fixtures.probes.continuous import Sample, Tally
-from fixtures.settings import ROOT, Settings
-from fixtures.upgrade.allowances import ALLOWANCES
-from fixtures.upgrade.baseline import Baseline
-from fixtures.upgrade.record import Passage, Seen
-from fixtures.upgrade.record import Path as Asked
-from reports import runjson
-from reports.upgrade import document
-from reports.verdict import judge
+from kubechain.claims.requirements import NEEDS
+from kubechain.claims.verdict import judge
+from kubechain.core import run
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode
+from kubechain.core.settings import Settings
+from kubechain.probes.load import Sample, Tally
+from kubechain.upgrade.allowances import ALLOWANCES
+from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord
+from kubechain.upgrade.snapshot import Snapshot
+from reports import run_json
+from reports.upgrade_json import document
 
 REFERENCE = (ROOT / "docs" / "REFERENCE.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -46,8 +46,8 @@ def test_every_need_is_in_the_reference() -> None:
 
 
 def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runjson, "project_version", lambda: "1")
-    made = runjson.document(
+    monkeypatch.setattr(run_json, "project_version", lambda: "1")
+    made = run_json.document(
         judge([], 0.0), [], run=run.new(Path("out")), steps=[], claims_seconds=0.0, cluster={}, measured=[], report=None
     )
     assert [field for field in made if f"`{field}`" not in REFERENCE] == []
@@ -64,14 +64,14 @@ def test_every_allowance_is_in_the_reference() -> None:
 
 def test_every_field_of_the_snapshot_is_in_the_reference() -> None:
     section = REFERENCE.partition("### The snapshot file")[2].partition("\n## ")[0]
-    names = ["schema", *(field.name for field in fields(Baseline)), "checksum"]
+    names = ["schema", *(field.name for field in fields(Snapshot)), "checksum"]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == names
 
 
 def test_every_field_of_upgrade_json_is_in_the_reference() -> None:
     section = REFERENCE.partition("### upgrade.json")[2]
-    path = Seen(Asked("DNS", "", "", reuse=False), Tally("", (Sample(0.0, 0.0, "down", "x"), Sample(1.0, 1.0, "up"))))
-    made = document(Passage(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x")
+    path = RouteSamples(Route("DNS", "", "", reuse=False), Tally("", (Sample(0.0, 0.0, "down", "x"), Sample(1.0, 1.0, "up"))))
+    made = document(UpgradeRecord(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x")
     outage = made["paths"][0]["outages"][0]
     assert [field for field in (*made, *made["paths"][0], *outage) if f"`{field}`" not in section] == []
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from fixtures.cluster import existing, namespaces
-from fixtures.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
-from fixtures.cluster.target import Target
-from fixtures.conditions.resource import Resource
-from fixtures.errors import ExitCode, HarnessError, SetupError
-from fixtures.needs import NEEDS, REASONS, Ground, missing
-from fixtures.refusal import ApiRefused, ApiUnavailable
-from fixtures.run import EXPIRES_LABEL, RUN_LABEL
+from kubechain.claims.requirements import NEEDS, REASONS, Environment, missing
+from kubechain.cleanup import namespaces
+from kubechain.cluster import existing
+from kubechain.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
+from kubechain.cluster.target import Target
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.objects import KubeObject
 from tests import loopback
 from tests.fakes import FakeApi, thing
 
@@ -171,10 +172,10 @@ def test_target_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Target.read(tmp_path) == TARGET
 
 
-def ground(target: Target = TARGET, nodes: int = 2, version: str = "v1.37.2") -> Ground:
+def environment(target: Target = TARGET, nodes: int = 2, version: str = "v1.37.2") -> Environment:
     versioned = replace(target, versions={"server": version})
     found = tuple(thing("Node", f"n{number}", spec={"podCIDR": "10.244.0.0/24"}) for number in range(nodes))
-    return Ground(versioned, found, vantage="cluster", disruptive=False)
+    return Environment(versioned, found, probe_from="cluster", disruptive=False)
 
 
 def test_every_need_has_its_reason_in_words() -> None:
@@ -182,19 +183,19 @@ def test_every_need_has_its_reason_in_words() -> None:
 
 
 def test_needs_that_are_not_met_are_told_in_words() -> None:
-    assert missing(["nodes>=2", "podCIDR"], ground()) == []
-    assert missing(["nodes>=2", "kind"], ground(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
-    assert missing(["disruptive", "host", "kubectl"], ground()) == [REASONS[n] for n in ("disruptive", "host", "kubectl")]
+    assert missing(["nodes>=2", "podCIDR"], environment()) == []
+    assert missing(["nodes>=2", "kind"], environment(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
+    assert missing(["disruptive", "host", "kubectl"], environment()) == [REASONS[n] for n in ("disruptive", "host", "kubectl")]
     with pytest.raises(KeyError):
-        missing(["moon"], ground())
+        missing(["moon"], environment())
 
 
 @pytest.mark.parametrize(("version", "lacks"), [("v1.29.9", True), ("v1.30.0", False), ("1.37.2", False), ("", True)])
 def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
-    assert bool(missing(["kubernetes>=1.30"], ground(version=version))) == lacks
+    assert bool(missing(["kubernetes>=1.30"], environment(version=version))) == lacks
 
 
-def namespace(name: str, expires: str, **labels: str) -> Resource:
+def namespace(name: str, expires: str, **labels: str) -> KubeObject:
     return thing("Namespace", name, labels={RUN_LABEL: "aa", EXPIRES_LABEL: expires, **labels})
 
 

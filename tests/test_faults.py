@@ -4,14 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.claims import Link
-from fixtures.conditions.resource import Json
-from fixtures.errors import ExitCode
-from fixtures.faults import catalogue, dns, plugin
-from fixtures.faults.fault import Fault, Prepared
-from fixtures.faults.judgement import judge, verdict_line
-from fixtures.faults.means import frozen
-from reports import faultlist, matrix
+from kubechain.claims.claim import Link
+from kubechain.core.errors import ExitCode
+from kubechain.faults.catalogue import dns, selection
+from kubechain.faults.fault import Fault, Prepared
+from kubechain.faults.injections import frozen
+from kubechain.faults.scoring import judge, verdict_line
+from kubechain.kube.objects import Json
+from kubechain.pytest import faults
+from reports import fault_list, fault_matrix
 from reports.catalogue import collect
 from tests.fakes import FakeApi
 
@@ -79,7 +80,7 @@ def test_verdict_is_good_only_if_every_fault_was_judged_and_every_judgement_is_g
 
 def test_every_fault_names_claims_that_exist_and_one_of_its_link() -> None:
     known = {entry.claim.id: entry.claim.link for entry in collect()}
-    for fault in catalogue.ALL:
+    for fault in selection.ALL:
         assert set(fault.selected) <= set(known), fault.id
         if isinstance(fault.at, Link):
             assert fault.at in {known[claim] for claim in fault.claims}, fault.id
@@ -87,38 +88,38 @@ def test_every_fault_names_claims_that_exist_and_one_of_its_link() -> None:
 
 
 def test_ids_are_unique_and_the_short_form_has_one_of_each_kind() -> None:
-    ids = [fault.id for fault in catalogue.ALL]
+    ids = [fault.id for fault in selection.ALL]
     assert len(set(ids)) == len(ids)
-    kinds = [fault.kind for fault in catalogue.chosen(short=True, only=frozenset())]
-    assert len(set(kinds)) == len(kinds) == len(catalogue.SHORT)
+    kinds = [fault.kind for fault in selection.chosen(short=True, only=frozenset())]
+    assert len(set(kinds)) == len(kinds) == len(selection.SHORT)
 
 
 def test_there_are_as_many_faults_as_promised() -> None:
-    harmless = sum(fault.at is None for fault in catalogue.ALL)
-    assert len(catalogue.ALL) - harmless >= 45
+    harmless = sum(fault.at is None for fault in selection.ALL)
+    assert len(selection.ALL) - harmless >= 45
     assert harmless >= 8
 
 
 def test_fault_that_does_not_exist_is_named() -> None:
     with pytest.raises(ValueError, match="no such fault: nonsense"):
-        catalogue.chosen(short=False, only=frozenset(["nonsense"]))
+        selection.chosen(short=False, only=frozenset(["nonsense"]))
 
 
 def test_picture_shows_each_fault_and_what_was_found() -> None:
-    picture = matrix.svg([judge(PODS, run("PODS"), {"verdict": 12.0}), judge(HARMLESS, run("DNS"), {})])
+    picture = fault_matrix.svg([judge(PODS, run("PODS"), {"verdict": 12.0}), judge(HARMLESS, run("DNS"), {})])
     assert "pods" in picture
     assert "killed at PODS, 12 s" in picture
     assert "false alarm at DNS" in picture
-    assert matrix.COLOURS["failed"] in picture
+    assert fault_matrix.COLOURS["failed"] in picture
 
 
 def test_document_lists_every_fault() -> None:
-    text = faultlist.markdown()
-    assert all(f"| {fault.id}" in text for fault in catalogue.ALL)
+    text = fault_list.markdown()
+    assert all(f"| {fault.id}" in text for fault in selection.ALL)
 
 
 def test_what_has_to_be_built_is_ready_before_the_first_fault() -> None:
-    assert [fault.id for fault in catalogue.ALL if isinstance(fault.injection, Prepared)] == ["upgrade-kubelet-old"]
+    assert [fault.id for fault in selection.ALL if isinstance(fault.injection, Prepared)] == ["upgrade-kubelet-old"]
 
 
 def dns_pod(phase: str, **metadata: Any) -> Json:
@@ -132,6 +133,6 @@ def test_servers_of_dns_are_pods_that_have_not_ended() -> None:
 
 
 def test_api_server_is_away_under_faults_that_stop_or_restart_it() -> None:
-    away = {fault.id for fault in catalogue.ALL if plugin.takes_api_away(fault)}
+    away = {fault.id for fault in selection.ALL if faults.takes_api_away(fault)}
     assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= away
     assert not away & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}

@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fixtures.errors import Unmet
-from fixtures.faults import lab as lab_module
-from fixtures.faults import means
-from fixtures.faults.lab import LEADERS, Lab
-from fixtures.faults.means import StaticPod
-from fixtures.observe import deadlines
-from fixtures.observe.wait import Waiter
+from kubechain.conditions import timeouts
+from kubechain.core.errors import Unmet
+from kubechain.faults import injections
+from kubechain.faults import testbed as lab_module
+from kubechain.faults.injections import StaticPod
+from kubechain.faults.testbed import LEADERS, Testbed
+from kubechain.observe.wait import Waiter
 from tests.fakes import FakeClock
 from tests.test_lab import BEFORE, Node, lab_of
 
@@ -43,18 +43,18 @@ class Shell:
         # docker exec [--interactive] NODE sh -c SCRIPT
         client = folder / "docker"
         self._program(client, f'shift\n[ "$1" = --interactive ] && shift\nshift\nPATH="{programs}:$PATH" exec "$@"\n')
-        for module in (means, lab_module):
+        for module in (injections, lab_module):
             monkeypatch.setattr(module, "MANIFESTS", str(self.manifest.parent))
             monkeypatch.setattr(module, "ASIDE", str(self.kept.parent))
         cluster = SimpleNamespace(docker=SimpleNamespace(client=client), nodes=lambda: ["kind-control-plane", "kind-worker"])
-        self.lab = Lab(cast("Any", cluster), cast("Any", None), folder, cast("Any", None))
+        self.lab = Testbed(cast("Any", cluster), cast("Any", None), folder, cast("Any", None))
 
     @staticmethod
     def _program(path: Path, text: str) -> None:
         path.write_text(f"#!/bin/sh\n{text}")
         path.chmod(0o755)
 
-    def ended_after(self, change: Callable[[Lab], None]) -> bool:
+    def ended_after(self, change: Callable[[Testbed], None]) -> bool:
         """Make a change and return whether the component was ended 2 s after it, False if nothing was ended at all."""
         self.log.write_text("")
         change(self.lab)
@@ -111,10 +111,10 @@ def test_healing_what_is_whole_ends_nothing(tmp_path: Path, monkeypatch: pytest.
     assert shell.manifest.read_text() == shell.text
 
 
-def waiting(node: Node, monkeypatch: pytest.MonkeyPatch) -> tuple[Lab, FakeClock]:
+def waiting(node: Node, monkeypatch: pytest.MonkeyPatch) -> tuple[Testbed, FakeClock]:
     """Return a lab whose waits take no time, and their clock."""
     lab, clock = lab_of(node, monkeypatch), FakeClock()
-    monkeypatch.setattr(lab.workshop, "waiter", lambda: Waiter(clock), raising=False)
+    monkeypatch.setattr(lab.chain_factory, "waiter", lambda: Waiter(clock), raising=False)
     return lab, clock
 
 
@@ -160,4 +160,4 @@ def test_leader_that_never_renews_its_lease_is_not_led(monkeypatch: pytest.Monke
     lab, clock = waiting(node, monkeypatch)
     with pytest.raises(Unmet, match=f"^not led: {name} renewed its lease at {BEFORE}"):
         lab.require_led()
-    assert clock.time == pytest.approx(1000 + deadlines.HEALED.seconds)
+    assert clock.time == pytest.approx(1000 + timeouts.HEALED.seconds)

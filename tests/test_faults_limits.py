@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.faults import limits
-from fixtures.kinds import path_of
-from fixtures.refusal import ApiRefused, ApiUnavailable
+from kubechain.faults import api_limits
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.paths import path_of
 from tests.fakes import FakeApi
 
 
@@ -21,7 +21,7 @@ def test_namespace_gets_a_quota_of_no_pods_once() -> None:
         return json.dumps(body)
 
     for _ in range(2):
-        limits.limit(FakeApi(answer), "ns")
+        api_limits.limit(FakeApi(answer), "ns")
     ((path, body),) = made
     assert path == path_of("ResourceQuota", "ns")
     assert body["spec"] == {"hard": {"pods": "0"}}
@@ -32,7 +32,7 @@ def test_quota_that_could_not_be_made_is_tried_again() -> None:
         raise ApiUnavailable("away")
 
     with pytest.raises(ApiUnavailable):
-        limits.limit(FakeApi(away), "ns")
+        api_limits.limit(FakeApi(away), "ns")
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_quota_that_could_not_be_made_is_tried_again() -> None:
     ],
 )
 def test_server_is_busy_once_it_has_turned_requests_of_that_level_away(line: str, rejected: bool) -> None:  # noqa: FBT001
-    assert bool(limits.REJECTED.search(f"# HELP\n{line}\n")) == rejected
+    assert bool(api_limits.REJECTED.search(f"# HELP\n{line}\n")) == rejected
 
 
 def test_flow_leads_to_its_level_which_turns_away_what_finds_no_seat() -> None:
-    assert limits.flow()["spec"]["priorityLevelConfiguration"]["name"] == limits.level()["metadata"]["name"]
-    assert limits.level()["spec"]["limited"]["limitResponse"] == {"type": "Reject"}
+    assert api_limits.flow()["spec"]["priorityLevelConfiguration"]["name"] == api_limits.level()["metadata"]["name"]
+    assert api_limits.level()["spec"]["limited"]["limitResponse"] == {"type": "Reject"}

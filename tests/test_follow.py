@@ -4,16 +4,16 @@ from http import HTTPStatus
 
 import pytest
 
-from fixtures.api import Listing
-from fixtures.conditions.pods import ready
-from fixtures.conditions.resource import Json, Resource
-from fixtures.errors import ExitCode, HarnessError
-from fixtures.observe.deadlines import CONTROLLER
-from fixtures.observe.follow import REFUSALS, RETRY_SECONDS, Follower
-from fixtures.observe.history import History
-from fixtures.observe.observer import Observer
-from fixtures.observe.wait import Waiter
-from fixtures.refusal import ApiRefused, ApiUnavailable
+from kubechain.conditions.pods import ready
+from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.kube.client import Listing
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.history import History
+from kubechain.observe.reflector import REFUSALS, RETRY_SECONDS, Reflector
+from kubechain.observe.wait import Waiter
+from kubechain.observe.watcher import Watcher
 from tests.fakes import FakeApi, FakeClock, FakeFeed, pod
 
 DOWN = ApiUnavailable("API server: 503 ServiceUnavailable: etcd", ExitCode.UNREACHABLE)
@@ -22,7 +22,7 @@ GONE = ApiRefused(HTTPStatus.GONE, "Expired", "too old resource version")
 GONE_EVENT = ("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"})
 
 
-def event(change: str, resource: Resource) -> tuple[str, Json]:
+def event(change: str, resource: KubeObject) -> tuple[str, Json]:
     return change, resource.body
 
 
@@ -30,9 +30,9 @@ def bookmark(version: str) -> tuple[str, Json]:
     return "BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": version}}
 
 
-def following(feed: FakeFeed) -> tuple[Follower, History]:
+def following(feed: FakeFeed) -> tuple[Reflector, History]:
     history = History("ns", FakeClock())
-    return Follower(feed, "Pod", history), history
+    return Reflector(feed, "Pod", history), history
 
 
 def changes(history: History) -> list[tuple[str, str]]:
@@ -242,7 +242,7 @@ def test_observer_without_the_right_to_list_starts_and_then_ends_every_wait() ->
         raise FORBIDDEN
 
     api = TwinApi(forbid)
-    with Observer(api, "ns", FakeClock(), ("Pod", "Service")) as observer:
+    with Watcher(api, "ns", FakeClock(), ("Pod", "Service")) as observer:
         read: Callable[[], object] = observer.history.read
         with pytest.raises(HarnessError, match="may not list pods"):
             read()

@@ -1,15 +1,15 @@
 import pytest
 
-from fixtures.claims import Link
-from fixtures.conditions.resource import Resource
-from fixtures.errors import Blocked, HarnessError
-from fixtures.observe.history import History
-from fixtures.observe.wait import Waiter
-from fixtures.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated
+from kubechain.claims.claim import Link
+from kubechain.core.errors import Blocked, HarnessError
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import History
+from kubechain.observe.wait import Waiter
+from kubechain.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated
 from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
 
 
-def up_to(*objects: Resource) -> tuple[History, Waiter, FakeClock]:
+def up_to(*objects: KubeObject) -> tuple[History, Waiter, FakeClock]:
     clock = FakeClock()
     history = History("ns", clock)
     for each in objects:
@@ -17,7 +17,7 @@ def up_to(*objects: Resource) -> tuple[History, Waiter, FakeClock]:
     return history, Waiter(clock), clock
 
 
-def sick() -> list[Resource]:
+def sick() -> list[KubeObject]:
     return [not_ready(each) if each.kind == "Pod" else each for each in healthy()]
 
 
@@ -71,32 +71,32 @@ def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
 
 def test_gate_that_stayed_shut_is_waited_for_only_once() -> None:
     history, waiter, clock = up_to(*sick())
-    keeper = Gatekeeper()
+    gatekeeper = Gatekeeper()
     with pytest.raises(Blocked) as first:
-        keeper.admit([Link.PODS], history, waiter)
+        gatekeeper.admit([Link.PODS], history, waiter)
     waited = clock.time
     healed, other, _ = up_to(*healthy())
     with pytest.raises(Blocked) as second:
-        keeper.admit([Link.PODS, Link.ENDPOINTS], healed, other)
+        gatekeeper.admit([Link.PODS, Link.ENDPOINTS], healed, other)
     assert clock.time == waited
     assert str(first.value) == str(second.value)
 
 
 def test_shut_gate_does_not_block_links_that_do_not_need_it() -> None:
     history, waiter, _ = up_to(*sick())
-    keeper = Gatekeeper()
+    gatekeeper = Gatekeeper()
     with pytest.raises(Blocked):
-        keeper.admit([Link.PODS], history, waiter)
-    keeper.admit(awaited(claim_of(Link.DNS)), history, waiter)
+        gatekeeper.admit([Link.PODS], history, waiter)
+    gatekeeper.admit(awaited(claim_of(Link.DNS)), history, waiter)
 
 
 def test_trouble_of_the_harness_is_not_a_shut_gate() -> None:
     history, waiter, _ = up_to()
     history.fail(HarnessError("unreachable"))
-    keeper = Gatekeeper()
+    gatekeeper = Gatekeeper()
     with pytest.raises(HarnessError):
-        keeper.admit([Link.PODS], history, waiter)
-    assert keeper.shut == {}
+        gatekeeper.admit([Link.PODS], history, waiter)
+    assert gatekeeper.shut == {}
 
 
 def test_service_without_a_node_port_is_not_up() -> None:

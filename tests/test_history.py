@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.conditions.pods import ready
-from fixtures.conditions.resource import Snapshot
-from fixtures.conditions.verdict import Condition, expect
-from fixtures.errors import HarnessError
-from fixtures.observe.history import History, at_every_moment, last_version, seen_in_history
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.pods import ready
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import NamespaceState
+from kubechain.observe.history import History, at_every_moment, last_version, seen_in_history
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 
 
-def names(snapshot: Snapshot) -> list[str]:
+def names(snapshot: NamespaceState) -> list[str]:
     return sorted(each.name for each in snapshot.objects)
 
 
@@ -160,7 +160,7 @@ def flickering() -> History:
 
 
 READY = ready(pod(0).name)
-UNREADY: Condition[Snapshot] = Condition("unready", lambda s: expect(not READY(s).met, "ready"))
+UNREADY: Condition[NamespaceState] = Condition("unready", lambda s: expect(not READY(s).met, "ready"))
 
 
 def test_what_held_for_a_moment_is_seen_in_the_history() -> None:

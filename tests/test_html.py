@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.claims import Link
-from fixtures.diagnostics import redact_files
-from fixtures.errors import Blocked, SetupError
-from fixtures.store import Store
-from reports import html, labels
+from kubechain.claims.claim import Link
+from kubechain.core import redact_files
+from kubechain.core.build_cache import BuildCache
+from kubechain.core.errors import Blocked, SetupError
+from reports import allure_html, allure_results
 
 KEPT = '<script type="module">window.allure = "gta is not gtag";</script>'
 TAG_MANAGER = '<script async src="https://www.googletagmanager.com/gtag/js?id=G-1"></script>'
@@ -20,14 +20,14 @@ def page(*parts: str) -> str:
 
 
 def test_scripts_that_tell_others_are_taken_out_and_nothing_else() -> None:
-    assert html.without_analytics(page(TAG_MANAGER, INLINE, KEPT)) == page(KEPT)
-    assert html.without_analytics(page(KEPT, INLINE, KEPT, TAG_MANAGER)) == page(KEPT, KEPT)
-    assert html.without_analytics(page(KEPT)) == page(KEPT)
+    assert allure_html.without_analytics(page(TAG_MANAGER, INLINE, KEPT)) == page(KEPT)
+    assert allure_html.without_analytics(page(KEPT, INLINE, KEPT, TAG_MANAGER)) == page(KEPT, KEPT)
+    assert allure_html.without_analytics(page(KEPT)) == page(KEPT)
 
 
 def test_page_without_analytics_asks_nobody() -> None:
-    text = html.without_analytics(page(TAG_MANAGER, INLINE, KEPT))
-    assert html.remote_addresses(text) == []
+    text = allure_html.without_analytics(page(TAG_MANAGER, INLINE, KEPT))
+    assert allure_html.remote_addresses(text) == []
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_page_without_analytics_asks_nobody() -> None:
     ],
 )
 def test_whatever_would_be_loaded_from_elsewhere_is_found(part: str) -> None:
-    assert html.remote_addresses(page(part))
+    assert allure_html.remote_addresses(page(part))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_whatever_would_be_loaded_from_elsewhere_is_found(part: str) -> None:
     ],
 )
 def test_link_to_click_on_and_what_lies_in_the_page_is_not_remote(part: str) -> None:
-    assert html.remote_addresses(page(part)) == []
+    assert allure_html.remote_addresses(page(part)) == []
 
 
 def matches(matcher: dict[str, object], status: str, feature: str, message: str) -> bool:
@@ -75,8 +75,8 @@ def matches(matcher: dict[str, object], status: str, feature: str, message: str)
 
 
 def category_of(status: str, link: Link, message: str) -> str:
-    rules = html.configuration(Path("out"))["categories"]["rules"]
-    found = (rule["name"] for rule in rules if matches(rule["matchers"][0], status, labels.feature(link), message))
+    rules = allure_html.configuration(Path("out"))["categories"]["rules"]
+    found = (rule["name"] for rule in rules if matches(rule["matchers"][0], status, allure_results.feature(link), message))
     return next(found, "none")
 
 
@@ -89,17 +89,17 @@ def test_blocked_claim_is_filed_apart_from_broken_ones_by_the_message_that_allur
     error = Blocked("PODS", "0/2 ready")
     kept = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
     assert category_of("broken", Link.DNS, kept) == "Blocked by an earlier link"
-    assert category_of("broken", Link.DNS, "fixtures.errors.HarnessError: unreachable").startswith("Broken")
+    assert category_of("broken", Link.DNS, "kubechain.core.errors.HarnessError: unreachable").startswith("Broken")
 
 
 def test_report_is_one_page() -> None:
-    options = html.configuration(Path("out"))["plugins"]["awesome"]["options"]
+    options = allure_html.configuration(Path("out"))["plugins"]["awesome"]["options"]
     assert options["singleFile"] is True
 
 
 def test_report_of_no_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no Allure results"):
-        html.generate(tmp_path, tmp_path / "report", Store(tmp_path / "store"))
+        allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"))
 
 
 def test_results_are_redacted_before_a_report_is_made_of_them(tmp_path: Path) -> None:
@@ -127,15 +127,15 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
     (folder / "results" / "a-result.json").write_text("{}")
     script = program(folder, page_text)
 
-    def shell(_: Store) -> Path:
+    def shell(_: BuildCache) -> Path:
         return Path("/bin/sh")
 
-    def allure(_: Store) -> Path:
+    def allure(_: BuildCache) -> Path:
         return script
 
-    monkeypatch.setattr(html, "_node", shell)
-    monkeypatch.setattr(html, "_allure", allure)
-    return html.generate(folder / "results", folder / "report", Store(folder / "store"))
+    monkeypatch.setattr(allure_html, "_node", shell)
+    monkeypatch.setattr(allure_html, "_allure", allure)
+    return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"))
 
 
 def test_report_is_kept_without_what_it_would_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from fixtures import judge
-from fixtures.claims import Link, Outcome
-from fixtures.cluster.plugin import SETTINGS_KEY
-from fixtures.errors import Blocked, HarnessError, Unmet
-from fixtures.judge import one_line, outcome_of
+from kubechain.claims.claim import Link, Outcome
+from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.pytest import outcomes
+from kubechain.pytest.outcomes import one_line, outcome_of
+from kubechain.pytest.session import SETTINGS_KEY
 from tests.fakes import claim_of
 
 
@@ -76,7 +76,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
 
     stash = {SETTINGS_KEY: SimpleNamespace(level=level, only=only)}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
-    judge.pytest_collection_modifyitems(config, items)
+    outcomes.pytest_collection_modifyitems(config, items)
     return aside
 
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from fixtures.conditions.resource import Json
-from fixtures.faults import lab as module
-from fixtures.faults.lab import GIVEN_UP_SECONDS, LEADERS, Lab, is_frozen
-from fixtures.refusal import ApiUnavailable
+from kubechain.faults import testbed as module
+from kubechain.faults.testbed import GIVEN_UP_SECONDS, LEADERS, Testbed, is_frozen
+from kubechain.kube.errors import ApiUnavailable
+from kubechain.kube.objects import Json
 from tests.fakes import FakeApi
 
 PLACE = "/etc/kubernetes/manifests"
@@ -72,12 +72,12 @@ class Node:
         return yaml.safe_load(self.files[f"{PLACE}/{name}.yaml"])
 
 
-def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Testbed:
     monkeypatch.setattr(module, "run", node.run)
     monkeypatch.setattr(module, "check", node.check)
     cluster = SimpleNamespace(docker=SimpleNamespace(client="docker"), nodes=lambda: ["kind-control-plane", "kind-worker"])
-    workshop = SimpleNamespace(api=FakeApi(node.answer))
-    return Lab(cast("Any", cluster), cast("Any", workshop), Path("none"), cast("Any", None))
+    chain_factory = SimpleNamespace(api=FakeApi(node.answer))
+    return Testbed(cast("Any", cluster), cast("Any", chain_factory), Path("none"), cast("Any", None))
 
 
 def test_leaders_that_run_and_renew_their_leases_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fixtures.settings import ROOT
+from kubechain.core.bundle import ROOT
 
-PARTS = ("fixtures", "suites", "reports", "images")
-CLOCK = Path("fixtures/observe/clock.py")
+PARTS = ("kubechain", "fixtures", "suites", "reports")
+CLOCK = Path("kubechain/observe/clock.py")
 CLIENTS = {"kubernetes", "requests", "urllib3", "socket", "http", "subprocess", "websocket"}
 BORDER = (
-    "fixtures.api",
-    "fixtures.command",
-    "fixtures.observe",
-    "fixtures.probes",
-    "fixtures.workload",
-    "fixtures.cluster",
+    "kubechain.kube.client",
+    "kubechain.core.process",
+    "kubechain.observe",
+    "kubechain.probes",
+    "kubechain.workload",
+    "kubechain.cluster",
 )
 
 
@@ -42,7 +42,7 @@ def imported(text: str) -> Iterator[str]:
 def test_conditions_import_no_client_and_nothing_that_has_one() -> None:
     found = [
         f"{path}: {name}"
-        for path, text in sources("fixtures/conditions")
+        for path, text in sources("kubechain/conditions")
         for name in imported(text)
         if name.partition(".")[0] in CLIENTS or name.startswith(BORDER)
     ]
@@ -50,12 +50,12 @@ def test_conditions_import_no_client_and_nothing_that_has_one() -> None:
 
 
 def condition_names() -> Iterator[str]:
-    for path, text in sources("fixtures/conditions"):
+    for path, text in sources("kubechain/conditions"):
         for node in ast.parse(text).body:
             if not isinstance(node, ast.FunctionDef) or not node.returns:
                 continue
             # One that is handed its judgement is a form for others, which are tested.
-            is_form = any(argument.arg == "judge" for argument in node.args.args)
+            is_form = any(argument.arg == "check" for argument in node.args.args)
             if ast.unparse(node.returns).startswith("Condition") and not is_form:
                 yield f"{path.stem}.{node.name}"
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fixtures import command, settings
-from fixtures import run as runs
-from fixtures.command import check, run
-from fixtures.conditions.verdict import Condition, expect
-from fixtures.errors import ExitCode, SetupError, Unmet
-from fixtures.observe.clock import RealClock
-from fixtures.observe.deadlines import Deadline
-from fixtures.observe.wait import Pulled, Waiter
-from fixtures.progress import Progress
-from fixtures.run import EXPIRES_LABEL, RUN_LABEL, Run
-from fixtures.store import Store, key
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core import process, settings
+from kubechain.core import run as runs
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.process import check, run
+from kubechain.core.progress import Progress
+from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, Run
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
 
 
 def lives(pid: int) -> bool:
@@ -32,9 +32,9 @@ def lives(pid: int) -> bool:
 def ended(pid: int) -> bool:
     """Whether a process ends within a second; it is ended in any case."""
     gone = Condition[bool]("ended", lambda alive: expect(not alive, f"pid {pid} lives"))
-    source = Pulled("process", lambda: lives(pid), RealClock(), interval=0.01)
+    source = Polled("process", lambda: lives(pid), RealClock(), interval=0.01)
     try:
-        Waiter(RealClock()).eventually(source, gone, within=Deadline(1, "it was killed"))
+        Waiter(RealClock()).eventually(source, gone, within=Timeout(1, "it was killed"))
     except Unmet:
         os.kill(pid, signal.SIGKILL)
         return False
@@ -69,7 +69,7 @@ def test_time_that_is_up_ends_the_program_with_all_that_it_started(tmp_path: Pat
 
 
 def test_program_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
     with pytest.raises(SetupError, match="took more than"):
         run(["sh", "-c", "trap '' TERM; echo $$ > pid; sleep 30"], timeout=0.3, cwd=tmp_path)
     assert ended(child(tmp_path))
@@ -97,7 +97,7 @@ def test_artifact_is_made_once(tmp_path: Path) -> None:
         made.append(folder)
         (folder / "x").write_text("x")
 
-    found = [Store(tmp_path / "new").artifact("kind", "abc", make, needs_gib=0) for _ in range(2)]
+    found = [BuildCache(tmp_path / "new").artifact("kind", "abc", make, needs_gib=0) for _ in range(2)]
     assert len(made) == 1
     assert found[0] == found[1] == tmp_path / "new" / "kind-abc"
     assert (found[0] / "x").read_text() == "x"
@@ -108,7 +108,7 @@ def test_artifact_that_could_not_be_made_leaves_nothing_and_can_be_made_later(tm
         (folder / "half").write_text("x")
         raise RuntimeError("no")
 
-    shop = Store(tmp_path)
+    shop = BuildCache(tmp_path)
     with pytest.raises(RuntimeError):
         shop.artifact("kind", "abc", fail, needs_gib=0)
     assert [path.name for path in tmp_path.iterdir()] == [".lock-kind"]
@@ -118,18 +118,18 @@ def test_artifact_that_could_not_be_made_leaves_nothing_and_can_be_made_later(tm
 def test_what_a_killed_build_left_is_not_taken_for_an_artifact(tmp_path: Path) -> None:
     (tmp_path / ".half-kind").mkdir()
     (tmp_path / ".half-kind" / "old").write_text("x")
-    found = Store(tmp_path).artifact("kind", "abc", lambda folder: (folder / "new").touch(), needs_gib=0)
+    found = BuildCache(tmp_path).artifact("kind", "abc", lambda folder: (folder / "new").touch(), needs_gib=0)
     assert [path.name for path in found.iterdir()] == ["new"]
 
 
 def test_full_disk_is_told_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"GiB free in .*, 1e\+06 GiB needed") as caught:
-        Store(tmp_path).artifact("kind", "abc", lambda _: pytest.fail("was made"), needs_gib=1e6)
+        BuildCache(tmp_path).artifact("kind", "abc", lambda _: pytest.fail("was made"), needs_gib=1e6)
     assert caught.value.code == ExitCode.DISK
 
 
 def test_scratch_is_gone_after_use_and_swept_only_when_nobody_uses_it(tmp_path: Path) -> None:
-    shop = Store(tmp_path)
+    shop = BuildCache(tmp_path)
     with shop.scratch() as folder:
         assert list(folder.iterdir()) == []
         assert shop.sweep() == []
@@ -141,7 +141,7 @@ def test_scratch_is_gone_after_use_and_swept_only_when_nobody_uses_it(tmp_path: 
 
 
 def test_store_is_busy_while_something_is_made(tmp_path: Path) -> None:
-    shop = Store(tmp_path)
+    shop = BuildCache(tmp_path)
     assert not shop.busy()
     with shop.locked("kind"):
         assert shop.busy()
@@ -187,7 +187,7 @@ def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (found.k8s, found.images, found.context, found.level, found.disruptive) == ("", "auto", "", "quick", False)
     assert found.pull_secret is None
     assert found.cache == tmp_path / "kubechain"
-    assert found.out == settings.ROOT / "reports" / "out"
+    assert found.out == Path.cwd() / "reports" / "out"
 
 
 def test_run_has_a_short_id_of_its_own_or_that_of_its_controller(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.cluster import alive, bounded_runtime, isolation, kind, leftovers, orphans, tools
-from fixtures.command import OWNER
-from fixtures.errors import ExitCode, SetupError
-from images import golang, pins
-from images.docker import Docker, is_orphaned, place
+from kubechain.cleanup import containers, processes, run_locks
+from kubechain.cluster import binaries, bounded_runtime, kind, network_isolation
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.process import OWNER
+from kubechain.images import golang, pins
+from kubechain.images.docker import Docker, is_orphaned, place
 
 ROUTES = "10.0.0.0/8 via 172.17.0.9 dev eth1\ndefault via 172.17.0.1 dev eth0 proto static\n172.17.0.0/16 dev eth0\n"
 STATUS = "Name:\tx\nCapEff:\t0000000000000000\nCapBnd:\t{:016x}\nSeccomp:\t2\n"
@@ -27,12 +28,12 @@ ALL = (1 << len(bounded_runtime.NAMES)) - 1
     ],
 )
 def test_uplink_is_the_device_of_the_default_route(routes: str, device: str | None) -> None:
-    assert isolation.uplink(routes) == device
+    assert network_isolation.uplink(routes) == device
 
 
 def test_forwarding_out_is_rejected_for_both_families() -> None:
     rule = ["-o", "eth0", "-j", "REJECT"]
-    assert isolation.rules("eth0") == [("iptables", "DOCKER-USER", rule), ("ip6tables", "FORWARD", rule)]
+    assert network_isolation.rules("eth0") == [("iptables", "DOCKER-USER", rule), ("ip6tables", "FORWARD", rule)]
 
 
 def test_bounding_set_is_read_by_the_kernels_numbers() -> None:
@@ -76,8 +77,8 @@ def test_option_is_found_in_both_forms() -> None:
 
 SHOW = """
 import pathlib, sys
-from fixtures.cluster import alive
-sign = alive.show(pathlib.Path(sys.argv[1]), "run")
+from kubechain.cleanup import run_locks
+sign = run_locks.show(pathlib.Path(sys.argv[1]), "run")
 print(1, flush=True)
 input()
 """
@@ -88,47 +89,47 @@ def test_sign_is_alive_until_its_process_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=pins.FOLDER.parent) as process:
         assert process.stdout
         assert process.stdout.readline() == b"1\n"
-        assert alive.is_alive(tmp_path, "run")
-        assert not alive.has_died(tmp_path, "run")
+        assert run_locks.is_alive(tmp_path, "run")
+        assert not run_locks.has_died(tmp_path, "run")
         process.kill()
-    assert not alive.is_alive(tmp_path, "run")
-    assert alive.has_died(tmp_path, "run")
-    assert alive.living(tmp_path) == []
+    assert not run_locks.is_alive(tmp_path, "run")
+    assert run_locks.has_died(tmp_path, "run")
+    assert run_locks.living(tmp_path) == []
 
 
 def test_sign_that_was_withdrawn_is_of_nobody(tmp_path: Path) -> None:
-    sign = alive.show(tmp_path, "run")
-    assert alive.living(tmp_path) == ["run"]
+    sign = run_locks.show(tmp_path, "run")
+    assert run_locks.living(tmp_path) == ["run"]
     sign.withdraw()
-    assert not alive.is_alive(tmp_path, "run")
-    assert not alive.has_died(tmp_path, "run")
-    assert not alive.is_alive(tmp_path, "another")
+    assert not run_locks.is_alive(tmp_path, "run")
+    assert not run_locks.has_died(tmp_path, "run")
+    assert not run_locks.is_alive(tmp_path, "another")
 
 
 def test_looking_for_a_sign_of_life_does_not_give_one(tmp_path: Path) -> None:
-    assert not alive.is_alive(tmp_path, "run")
+    assert not run_locks.is_alive(tmp_path, "run")
     assert not (tmp_path / "runs").exists()
 
 
 def test_marks_on_a_cluster_are_kept_until_it_is_forgotten(tmp_path: Path) -> None:
-    alive.keep(tmp_path, "c")
-    alive.made(tmp_path, "c", ["n1", "n2"])
-    assert alive.is_kept(tmp_path, "c")
-    assert alive.is_made(tmp_path, "c", ["n2"])
-    assert not alive.is_made(tmp_path, "c", ["somebody-elses"])
-    assert not alive.is_made(tmp_path, "other", ["n1"])
-    assert alive.names(tmp_path) == ["c"]
-    alive.forget(tmp_path, "c")
-    assert not alive.is_kept(tmp_path, "c")
-    assert alive.names(tmp_path) == []
+    run_locks.keep(tmp_path, "c")
+    run_locks.made(tmp_path, "c", ["n1", "n2"])
+    assert run_locks.is_kept(tmp_path, "c")
+    assert run_locks.is_made(tmp_path, "c", ["n2"])
+    assert not run_locks.is_made(tmp_path, "c", ["somebody-elses"])
+    assert not run_locks.is_made(tmp_path, "other", ["n1"])
+    assert run_locks.names(tmp_path) == ["c"]
+    run_locks.forget(tmp_path, "c")
+    assert not run_locks.is_kept(tmp_path, "c")
+    assert run_locks.names(tmp_path) == []
 
 
 def test_visit_remembers_where_a_run_was(tmp_path: Path) -> None:
-    alive.visit(tmp_path, "run", "my context", "u-1")
-    assert alive.visited(tmp_path, "run") == ("u-1", "my context")
-    assert alive.visited(tmp_path, "other") is None
-    assert alive.visitors(tmp_path, "my context") == ["run"]
-    assert alive.visitors(tmp_path, "another") == []
+    run_locks.visit(tmp_path, "run", "my context", "u-1")
+    assert run_locks.visited(tmp_path, "run") == ("u-1", "my context")
+    assert run_locks.visited(tmp_path, "other") is None
+    assert run_locks.visitors(tmp_path, "my context") == ["run"]
+    assert run_locks.visitors(tmp_path, "another") == []
 
 
 class FakeDocker(Docker):
@@ -148,11 +149,11 @@ class FakeDocker(Docker):
 def test_dead_clusters_are_those_that_were_made_here_and_whose_run_is_gone(tmp_path: Path) -> None:
     docker = FakeDocker({"mine": "n1", "kept": "n2", "lives": "n3", "kubechain-x": "n4", "reused-name": "n5"})
     for name, node in (("mine", "n1"), ("kept", "n2"), ("lives", "n3"), ("reused-name", "an-older-node")):
-        alive.made(tmp_path, name, [node])
-    alive.keep(tmp_path, "kept")
-    sign = alive.show(tmp_path, "lives")
-    assert leftovers.dead_clusters(tmp_path, docker) == ["mine"]
-    assert leftovers.dead_clusters(tmp_path, docker, kept_too=True) == ["kept", "mine"]
+        run_locks.made(tmp_path, name, [node])
+    run_locks.keep(tmp_path, "kept")
+    sign = run_locks.show(tmp_path, "lives")
+    assert containers.dead_clusters(tmp_path, docker) == ["mine"]
+    assert containers.dead_clusters(tmp_path, docker, kept_too=True) == ["kept", "mine"]
     sign.withdraw()
 
 
@@ -163,9 +164,9 @@ def test_container_is_orphaned_only_if_its_process_is_known_to_be_gone() -> None
 
 
 def test_owner_of_a_process_is_in_its_environment() -> None:
-    assert orphans.owner_of(f"A=1\0{OWNER}=7-99\0B=2".encode()) == "7-99"
-    assert orphans.owner_of(b"A=1\0") == ""
-    assert orphans.owner_of(f"NOT_{OWNER}=7-99".encode()) == ""
+    assert processes.owner_of(f"A=1\0{OWNER}=7-99\0B=2".encode()) == "7-99"
+    assert processes.owner_of(b"A=1\0") == ""
+    assert processes.owner_of(f"NOT_{OWNER}=7-99".encode()) == ""
 
 
 @pytest.mark.parametrize(
@@ -178,11 +179,11 @@ def test_owner_of_a_process_is_in_its_environment() -> None:
     ],
 )
 def test_number_is_the_first_version_in_a_text(text: str, number: str) -> None:
-    assert tools.number(text) == number
+    assert binaries.number(text) == number
 
 
 def test_versions_are_compared_as_numbers() -> None:
-    assert tools.version_key("0.33.0") > tools.version_key("0.9.1")
+    assert binaries.version_key("0.33.0") > binaries.version_key("0.9.1")
     assert golang.version_of("go version go1.26.8 linux/amd64") == (1, 26, 8)
     assert golang.version_of("go1.26.10") > golang.version_of("go1.26.9")
     assert golang.version_of("go1.26") == (1, 26)

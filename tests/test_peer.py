@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.claims import Link
-from fixtures.errors import ExitCode, HarnessError, SetupError
-from fixtures.faults import catalogue, peer, peering
-from fixtures.faults.admission import Mutation
-from fixtures.faults.fault import Fault
-from fixtures.faults.judgement import Comparison, Judgement, PeerOutcome, judge, verdict_line
-from fixtures.faults.means import Rule, frozen
-from fixtures.faults.peer import OURS_ALONE, TESTS, Peer, outcome_of
-from fixtures.workload.manifests import CONTAINER_PORT, WEB
-from images import pins, upstream
-from reports import coverage, matrix
+from kubechain.claims.claim import Link
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.faults.admission_policies import Mutation
+from kubechain.faults.catalogue import selection
+from kubechain.faults.fault import Fault
+from kubechain.faults.injections import Rule, frozen
+from kubechain.faults.scoring import Comparison, Judgement, PeerOutcome, judge, verdict_line
+from kubechain.faults.upstream import run, setup
+from kubechain.faults.upstream.run import OURS_ALONE, TESTS, Peer, outcome_of
+from kubechain.images import e2e_tests, pins
+from kubechain.workload.manifests import CONTAINER_PORT, WEB
+from reports import coverage, fault_matrix
 from tests.fakes import FakeClock
 
 NAME = "[sig-apps] Deployment should roll [Conformance]"
@@ -107,8 +108,8 @@ def test_what_a_program_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Pa
 
 
 def test_program_that_does_not_end_is_given_up_and_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer, "LIMIT", 0.1)
-    monkeypatch.setattr(peer, "END_SECONDS", 0.2)
+    monkeypatch.setattr(run, "LIMIT", 0.1)
+    monkeypatch.setattr(run, "END_SECONDS", 0.2)
     made = program(tmp_path, 'echo "<testsuites" > "$report"; exec sleep 60\n')
     assert set(made.run(tmp_path / "out").values()) == {"timeout"}
     assert "took more than" in (tmp_path / "out" / "Three.txt").read_text()
@@ -123,12 +124,12 @@ def test_program_that_leaves_no_report_is_trouble_of_the_harness(tmp_path: Path)
 def test_command_is_for_one_test_and_bounded(tmp_path: Path) -> None:
     words = program(tmp_path, "").command("One, two", tmp_path / "r.xml")
     assert r"--ginkgo.focus=\[sig\-a\]\ One\ two\ \[Conformance\]$" in words
-    assert f"--ginkgo.timeout={peer.LIMIT}s" in words
+    assert f"--ginkgo.timeout={run.LIMIT}s" in words
     assert f"--kubeconfig={tmp_path / 'kubeconfig'}" in words
 
 
 def test_fault_that_is_aimed_at_this_suite_alone_is_not_held_against_upstream(tmp_path: Path) -> None:
-    made, faults = program(tmp_path, "exit 2\n"), {fault.id: fault for fault in catalogue.ALL}
+    made, faults = program(tmp_path, "exit 2\n"), {fault.id: fault for fault in selection.ALL}
     for name in ("page-wrong", "upgrade-dns-away"):
         assert made.under(faults[name], tmp_path / "out", FakeClock()) == Comparison()
     with pytest.raises(HarnessError):
@@ -142,8 +143,8 @@ def test_what_is_aimed_at_this_suite_alone_is_listed() -> None:
             return f"'{WEB}'" in made.condition or "'nginx'" in made.condition
         return isinstance(made, Rule) and f"--dport {CONTAINER_PORT}" in made.rule
 
-    assert {fault.id for fault in catalogue.ALL} >= OURS_ALONE
-    assert {fault.id for fault in catalogue.ALL if aimed(fault)} - OURS_ALONE == set()
+    assert {fault.id for fault in selection.ALL} >= OURS_ALONE
+    assert {fault.id for fault in selection.ALL if aimed(fault)} - OURS_ALONE == set()
 
 
 def test_tests_are_of_those_that_are_closest_to_the_chain() -> None:
@@ -189,22 +190,22 @@ def test_what_upstream_found_decides_nothing_and_is_not_told_if_it_was_not_asked
 
 
 def test_document_holds_every_outcome_of_upstream() -> None:
-    (fault,) = matrix.document([judged(BROKEN, "passed", "timeout")], "line")["faults"]
+    (fault,) = fault_matrix.document([judged(BROKEN, "passed", "timeout")], "line")["faults"]
     assert fault["peer"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0}
     assert fault["seconds"] == {"verdict": 12.0}
 
 
 def test_picture_has_a_column_for_upstream() -> None:
-    assert matrix.of_peer(Comparison({"a": "failed", "b": "timeout", "c": "passed"}), broken=True) == (
+    assert fault_matrix.of_peer(Comparison({"a": "failed", "b": "timeout", "c": "passed"}), broken=True) == (
         "upstream: 2 of 3 noticed, 1 by timeout",
-        matrix.GOOD,
+        fault_matrix.GOOD,
     )
-    assert matrix.of_peer(Comparison({"a": "passed"}), broken=True) == ("upstream: 0 of 1 noticed", matrix.BAD)
-    assert matrix.of_peer(Comparison({"a": "failed"}), broken=False)[1] == matrix.BAD
-    assert matrix.of_peer(Comparison({"a": "passed"}), broken=False)[1] == matrix.GOOD
-    assert matrix.of_peer(Comparison(), broken=True) == ("upstream: not reached", matrix.NEITHER)
-    assert "upstream: 1 of 2 noticed" in matrix.svg([judged(BROKEN, "failed", "passed")])
-    assert "upstream" not in matrix.svg([judge(HARMLESS, WHOLE, {})])
+    assert fault_matrix.of_peer(Comparison({"a": "passed"}), broken=True) == ("upstream: 0 of 1 noticed", fault_matrix.BAD)
+    assert fault_matrix.of_peer(Comparison({"a": "failed"}), broken=False)[1] == fault_matrix.BAD
+    assert fault_matrix.of_peer(Comparison({"a": "passed"}), broken=False)[1] == fault_matrix.GOOD
+    assert fault_matrix.of_peer(Comparison(), broken=True) == ("upstream: not reached", fault_matrix.NEITHER)
+    assert "upstream: 1 of 2 noticed" in fault_matrix.svg([judged(BROKEN, "failed", "passed")])
+    assert "upstream" not in fault_matrix.svg([judge(HARMLESS, WHOLE, {})])
 
 
 def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
     shell = shutil.which("sh") or "sh"
 
     def status(*names: str) -> int:
-        script = peering.as_names("docker.io/kubechain/agnhost:1", names)
+        script = setup.as_names("docker.io/kubechain/agnhost:1", names)
         return subprocess.run([shell, "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False).returncode
 
     assert status("host.example/pause:1", "host.example/agnhost:2") == 0
@@ -228,27 +229,27 @@ def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
 
 def test_full_names_are_those_of_the_program() -> None:
     listed = [{"testname": "A", "codename": "[sig] a"}, {"testname": "B", "codename": "[sig] b"}]
-    assert peering.full_names(listed, ["B"]) == {"B": "[sig] b"}
+    assert setup.full_names(listed, ["B"]) == {"B": "[sig] b"}
     with pytest.raises(HarnessError, match="no tests of these names: C"):
-        peering.full_names(listed, ["A", "C"])
+        setup.full_names(listed, ["A", "C"])
 
 
 def test_agnhost_stands_in_for_images_by_the_last_part_of_their_names() -> None:
     listed = ["host.example/e2e/agnhost:2.1", "host.example/nginx:1", "host.example/nginx/other:1", "host.example/pause:3"]
-    assert upstream.stood_in(listed) == ["host.example/e2e/agnhost:2.1", "host.example/nginx:1"]
+    assert e2e_tests.stood_in(listed) == ["host.example/e2e/agnhost:2.1", "host.example/nginx:1"]
 
 
 def test_tests_are_pinned_for_the_default_version_and_nothing_else_is_taken_for_them() -> None:
-    assert upstream.version_of("") == pins.load().default
-    unpinned = sorted(set(pins.load().kubernetes) - set(upstream.pinned()))
+    assert e2e_tests.version_of("") == pins.load().default
+    unpinned = sorted(set(pins.load().kubernetes) - set(e2e_tests.pinned()))
     for version in unpinned:
         with pytest.raises(SetupError, match=f"no tests of Kubernetes {version}") as caught:
-            upstream.version_of(version)
+            e2e_tests.version_of(version)
         assert caught.value.code == ExitCode.USAGE
 
 
 def test_pinned_tests_are_of_the_version_of_their_folder() -> None:
-    for version in upstream.pinned():
-        module = pins.module(upstream.COMPONENT, version)
+    for version in e2e_tests.pinned():
+        module = pins.module(e2e_tests.COMPONENT, version)
         assert f"k8s.io/kubernetes v{version}" in (module / "go.mod").read_text()
         assert f"k8s.io/kubernetes v{version} h1:" in (module / "go.sum").read_text()

@@ -4,8 +4,8 @@ import pytest
 import requests
 import urllib3
 
-from fixtures.conditions.answers import Failure
-from fixtures.probes.http import BODY_LIMIT, classify, fetch
+from kubechain.conditions.http import Failure
+from kubechain.probes.http import BODY_LIMIT, classify, fetch
 from tests import loopback
 from tests.loopback import Answer, response, serving
 

@@ -2,11 +2,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from fixtures.api import Executed
-from fixtures.conditions.answers import Page
-from fixtures.conditions.names import Answer
-from fixtures.errors import HarnessError
-from fixtures.probes.pod import CHUNK, Inside, cluster_domain, parse_answer, parse_page
+from kubechain.conditions.dns import Answer
+from kubechain.conditions.http import Page
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Executed
+from kubechain.probes.pod import CHUNK, PodProbe, cluster_domain, parse_answer, parse_page
 from tests.fakes import FakeApi, no_answer
 
 URL = "http://10.96.0.9/"
@@ -136,8 +136,8 @@ class Running(FakeApi):
         return self.prints(argv)
 
 
-def inside(printed: Executed) -> Inside:
-    return Inside(Running(lambda _: printed), "ns", "client")
+def inside(printed: Executed) -> PodProbe:
+    return PodProbe(Running(lambda _: printed), "ns", "client")
 
 
 def test_pages_of_several_requests_are_told_apart() -> None:
@@ -169,7 +169,7 @@ def test_request_without_an_answer_ends_those_that_are_repeated() -> None:
 
 def test_repeated_requests_are_one_command_that_ends_with_the_first_failure() -> None:
     asked: list[str] = []
-    place = Inside(Running(lambda argv: asked.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
+    place = PodProbe(Running(lambda argv: asked.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
     place.repeat(URL, 3)
     assert asked[0].count(" && ") == 2
     assert asked[0].count(URL) == 3

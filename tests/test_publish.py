@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from fixtures.diagnostics import redact_files
-from fixtures.errors import ExitCode, SetupError
+from kubechain.core import redact_files
+from kubechain.core.errors import ExitCode, SetupError
 from reports import publish
 
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl-_x"  # noqa: S105  # made up

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.diagnostics import redact
-from fixtures.diagnostics.redact import MARK
+from kubechain.core import redact
+from kubechain.core.redact import MARK
 
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl-_x"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\nq8d==\n-----END RSA PRIVATE KEY-----"

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.api import Api
-from fixtures.claims import Link
-from fixtures.errors import Blocked, Unmet
-from fixtures.refusal import ApiFailed, ApiRefused, ApiUnavailable
-from fixtures.workload import manifests
-from fixtures.workload.build import populate
-from fixtures.workload.gates import Gatekeeper
+from kubechain.claims.claim import Link
+from kubechain.core.errors import Blocked, Unmet
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
+from kubechain.workload import manifests
+from kubechain.workload.gates import Gatekeeper
+from kubechain.workload.namespace import populate
 from tests.fakes import FakeApi, FakeClock
 from tests.test_existing import TARGET
 from tests.test_gates import healthy, up_to
@@ -52,13 +52,13 @@ def test_server_that_is_away_has_refused_nothing() -> None:
 
 def test_link_that_was_refused_is_broken_at_once_and_blocks_what_needs_it() -> None:
     history, waiter, clock = up_to(*healthy())
-    keeper, start = Gatekeeper(), FakeClock().time
-    keeper.refuse({Link.SERVICE: "Service web is refused: no"})
+    gatekeeper, start = Gatekeeper(), FakeClock().time
+    gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})
     with pytest.raises(Unmet, match="Service web is refused: no"):
-        keeper.require_taken(Link.SERVICE)
+        gatekeeper.require_taken(Link.SERVICE)
     with pytest.raises(Blocked) as blocked:
-        keeper.admit([Link.SERVICE, Link.ENDPOINTS], history, waiter)
+        gatekeeper.admit([Link.SERVICE, Link.ENDPOINTS], history, waiter)
     assert blocked.value.waits_for == Link.SERVICE
     assert clock.time == start
-    keeper.require_taken(Link.PODS)
-    keeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], history, waiter)
+    gatekeeper.require_taken(Link.PODS)
+    gatekeeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], history, waiter)

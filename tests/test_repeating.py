@@ -2,13 +2,13 @@ import threading
 
 import pytest
 
-from fixtures.conditions.verdict import Condition, expect
-from fixtures.errors import HarnessError, Unmet
-from fixtures.observe.clock import RealClock
-from fixtures.observe.deadlines import Deadline
-from fixtures.observe.repeating import repeating
-from fixtures.observe.wait import Pulled, Waiter
-from fixtures.upgrade.probing import must
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import HarnessError, Unmet
+from kubechain.observe.background import repeating
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+from kubechain.upgrade.samplers import must
 
 
 def test_goes_on_although_it_fails_and_ends_with_the_body() -> None:
@@ -35,7 +35,7 @@ def test_what_the_body_raises_ends_it_too() -> None:
 
 def test_samplers_that_do_not_begin_say_nothing_of_the_chain() -> None:
     never = Condition[bool]("begun", lambda begun: expect(begun, "not yet"))
-    source = Pulled("samplers", lambda: False, RealClock(), interval=0.01)
+    source = Polled("samplers", lambda: False, RealClock(), interval=0.01)
     with pytest.raises(HarnessError, match="the samplers do not work: not begun: not yet") as caught:
-        must(Waiter(RealClock()), source, never, Deadline(0.05, "a test"))
+        must(Waiter(RealClock()), source, never, Timeout(0.05, "a test"))
     assert not isinstance(caught.value, Unmet)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.claims import Link
-from fixtures.progress import Step
-from fixtures.run import Run
-from reports import labels, runjson, summary, verdict
+from kubechain.claims import verdict
+from kubechain.claims.claim import Link
+from kubechain.core.progress import Step
+from kubechain.core.run import Run
+from reports import allure_results, run_json, summary
 from tests.fakes import claim_of, record
 
 WAIT = {"what": "objects", "condition": "2 Pods ready", "seconds": 1.5, "observations": 3, "endedBy": "change 7"}
@@ -30,7 +31,7 @@ def content(records: list[dict[str, Any]], measured: list[dict[str, Any]]) -> di
     cluster = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
     steps = [Step("container engine", 1.234, ["running"])]
     found = verdict.judge(records, 3.21)
-    return runjson.document(
+    return run_json.document(
         found, records, run=run, steps=steps, claims_seconds=3.21, cluster=cluster, measured=measured, report=None
     )
 
@@ -63,25 +64,25 @@ MILLISECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
 
 @given(MILLISECONDS, st.floats(0, 1))
 def test_percentile_is_one_of_the_values_with_at_least_its_share_below_or_at_it(values: list[float], share: float) -> None:
-    found = runjson.percentile(values, share)
+    found = run_json.percentile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
 
 
 @given(MILLISECONDS)
 def test_percentiles_are_in_order_and_end_with_the_maximum(values: list[float]) -> None:
-    found = runjson.latency(values)
+    found = run_json.latency(values)
     assert found
     assert found["median"] <= found["p99"] <= found["max"]
     assert found["count"] == len(values)
-    assert runjson.percentile(values, 1) == max(values)
+    assert run_json.percentile(values, 1) == max(values)
 
 
 def test_percentile_of_a_hundred_values() -> None:
     values = [float(n) for n in range(1, 101)]
-    assert runjson.percentile(values, 0.5) == 51
-    assert runjson.percentile(values[::-1], 0.0) == 1
-    assert runjson.latency([]) is None
+    assert run_json.percentile(values, 0.5) == 51
+    assert run_json.percentile(values[::-1], 0.0) == 1
+    assert run_json.latency([]) is None
 
 
 def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
@@ -110,17 +111,17 @@ def test_summary_of_a_run_without_claims_is_red() -> None:
 
 
 def test_features_sort_in_the_order_of_the_chain() -> None:
-    features = [labels.feature(link) for link in Link]
+    features = [allure_results.feature(link) for link in Link]
     assert sorted(features) == features
 
 
 def test_title_is_made_of_id_and_name_alone() -> None:
-    assert labels.title("test_short_name_resolves", claim_of(Link.DNS)) == "CHAIN-DNS-010 short name resolves"
+    assert allure_results.title("test_short_name_resolves", claim_of(Link.DNS)) == "CHAIN-DNS-010 short name resolves"
 
 
 def test_links_that_take_others_along_are_blockers() -> None:
-    assert labels.severity(Link.PODS) == "blocker"
-    assert labels.severity(Link.DNS) == "critical"
+    assert allure_results.severity(Link.PODS) == "blocker"
+    assert allure_results.severity(Link.DNS) == "critical"
 
 
 def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,12 +133,12 @@ def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyP
                 calls.append((_name, words, more))
 
             monkeypatch.setattr(f"allure.dynamic.{name}", note)
-        labels.label("test_x", claim_of(Link.DNS, upstream="DNS, services", needs=("kind",)))
+        allure_results.label("test_x", claim_of(Link.DNS, upstream="DNS, services", needs=("kind",)))
         return calls
 
     first = told()
     assert first == told()
-    assert ("feature", (labels.feature(Link.DNS),), {}) in first
+    assert ("feature", (allure_results.feature(Link.DNS),), {}) in first
     assert ("label", ("upstream", "DNS, services"), {}) in first
     assert ("tag", ("quick", "kind"), {}) in first
 
@@ -152,7 +153,7 @@ def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path
     claim: dict[str, Any] = {"id": "CHAIN-PODS-010", "waits": [wait, {**wait, "endedBy": "deadline"}]}
     file = tmp_path / "a-result.json"
     file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim["id"]}], "status": "failed", "start": 1000}))
-    labels.write_steps([claim], tmp_path)
+    allure_results.write_steps([claim], tmp_path)
     first, last = json.loads(file.read_text())["steps"]
     assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
     assert (last["status"], last["stop"]) == ("failed", 2000)
@@ -164,12 +165,12 @@ def test_result_that_an_interrupted_test_left_without_labels_is_passed_over(tmp_
     torn.write_text(json.dumps({"name": "interrupted", "status": "broken"}))
     wait = {"what": "objects", "condition": "ready", "seconds": 0.5, "observations": 3, "endedBy": "change 7"}
     found = record(Link.DNS, "broken", id="CHAIN-DNS-020", message="lost", waits=[wait])
-    labels.write_lost([found], tmp_path)
+    allure_results.write_lost([found], tmp_path)
     (made,) = [path for path in tmp_path.glob("*-result.json") if path != torn]
     assert {"name": "story", "value": "CHAIN-DNS-020"} in json.loads(made.read_text())["labels"]
     made.write_text(json.dumps({"labels": [{"name": "claim", "value": "CHAIN-DNS-020"}], "status": "broken"}))
-    labels.write_steps([found], tmp_path)
+    allure_results.write_steps([found], tmp_path)
     assert len(json.loads(made.read_text())["steps"]) == 1
     assert json.loads(torn.read_text()) == {"name": "interrupted", "status": "broken"}
-    labels.write_lost([found], tmp_path)
+    allure_results.write_lost([found], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

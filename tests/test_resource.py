@@ -1,7 +1,7 @@
 import pytest
 
-from fixtures.conditions.resource import Resource, names
-from fixtures.conditions.verdict import Condition, Verdict, all_of, empty, equal, expect, hopeless, met, unmet
+from kubechain.conditions.condition import Condition, Result, all_of, empty, equal, expect, hopeless, met, unmet
+from kubechain.kube.objects import KubeObject, names
 from tests.fakes import deployment, pod, replica_set, service, state, thing
 
 
@@ -15,11 +15,11 @@ def test_at_follows_a_path_and_falls_back_where_it_ends() -> None:
 
 
 def test_object_with_the_least_of_metadata_can_be_asked_everything() -> None:
-    bare = Resource({"metadata": {"name": "a"}})
+    bare = KubeObject({"metadata": {"name": "a"}})
     assert (bare.kind, bare.uid, bare.version, bare.labels, bare.annotations) == ("", "", "", {}, {})
     assert (bare.deleting, bare.controller, bare.condition("Ready")) == (False, None, {})
     assert not bare.is_true("Ready")
-    nulls = Resource({"metadata": {"name": "a", "labels": None, "annotations": None, "ownerReferences": None}})
+    nulls = KubeObject({"metadata": {"name": "a", "labels": None, "annotations": None, "ownerReferences": None}})
     assert (nulls.labels, nulls.annotations, nulls.controller) == ({}, {}, None)
 
 
@@ -62,13 +62,13 @@ def test_verdicts_say_why_only_when_they_are_not_met() -> None:
 
 
 def test_all_of_is_met_only_by_all_and_tells_the_first_that_is_not() -> None:
-    def big(n: int) -> Verdict:
+    def big(n: int) -> Result:
         return expect(n > 5, f"{n} is small")
 
-    def even(n: int) -> Verdict:
+    def even(n: int) -> Result:
         return expect(n % 2 == 0, f"{n} is odd")
 
-    def lost(n: int) -> Verdict:
+    def lost(n: int) -> Result:
         return hopeless("negative") if n < 0 else met("sane")
 
     every: Condition[int] = all_of("big and even", big, even, lost)

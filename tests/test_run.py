@@ -12,20 +12,21 @@ from typing import Any
 
 import pytest
 
-from fixtures.settings import ROOT
-from reports import html
+from kubechain.core.bundle import ROOT
+from reports import allure_html
 
 CONFTEST = """
 import os
 from pathlib import Path
-from fixtures import settings
-from fixtures.cluster import plugin, provision
-from fixtures.cluster.target import Target
-from fixtures.errors import ExitCode, SetupError
-from reports import html
+from kubechain.core import bundle
+from kubechain.provision import cluster as provision
+from kubechain.pytest import session as plugin
+from kubechain.cluster.target import Target
+from kubechain.core.errors import ExitCode, SetupError
+from reports import allure_html
 
-pytest_plugins = ["fixtures.cluster.plugin", "fixtures.judge", "fixtures.quiet", "fixtures.given", "reports.plugin"]
-settings.ROOT = Path(__file__).parent
+pytest_plugins = ["kubechain.pytest.session", "kubechain.pytest.outcomes", "kubechain.pytest.scheduling", "kubechain.pytest.given", "reports.plugin"]
+bundle.ROOT = Path(__file__).parent
 
 def provide(run, *_):
     if os.environ.get("TROUBLE"):
@@ -35,18 +36,18 @@ def provide(run, *_):
 def generate(*_):
     raise SetupError("not here")
 
-assert provision.attach and provision.kind_cluster and html.generate
+assert provision.attach and provision.kind_cluster and allure_html.generate
 provision.attach = provision.kind_cluster = provide
-html.generate = generate
+allure_html.generate = generate
 """
 CLAIMS = '''
 import os
 import pytest
-from fixtures.claims import Link, claim
-from fixtures.conditions.verdict import Condition, unmet
-from fixtures.errors import Blocked, HarnessError
-from fixtures.observe.deadlines import Deadline
-from fixtures.observe.wait import Pulled
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions.condition import Condition, unmet
+from kubechain.core.errors import Blocked, HarnessError
+from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.wait import Polled
 
 @pytest.fixture
 def bad():
@@ -64,7 +65,7 @@ def test_passes():
 @claim("T-PODS-010", link=Link.PODS, spec="x")
 def test_unmet(eventually, clock, undone):
     """It MUST be met."""
-    eventually(Pulled("x", lambda: 1, clock), Condition("two", lambda n: unmet("is 1")), within=Deadline(0, "now"))
+    eventually(Polled("x", lambda: 1, clock), Condition("two", lambda n: unmet("is 1")), within=Timeout(0, "now"))
 
 @claim("T-DNS-010", link=Link.DNS, spec="x")
 def test_blocked():
@@ -193,7 +194,7 @@ def results(workers: Done) -> dict[str, dict[str, Any]]:
 
 
 def test_allure_knows_blocked_claims_by_the_message_that_it_keeps(results: dict[str, dict[str, Any]]) -> None:
-    rules = html.configuration(Path("out"))["categories"]["rules"]
+    rules = allure_html.configuration(Path("out"))["categories"]["rules"]
     (rule,) = [rule for rule in rules if rule["name"].startswith("Blocked")]
     (matcher,) = rule["matchers"]
     assert results["T-DNS-010"]["status"] in matcher["statuses"]

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from fixtures.settings import ROOT
-from fixtures.upgrade import probing
-from fixtures.upgrade.sampler import __main__ as program
-from fixtures.upgrade.sampler.plan import Token
-from fixtures.upgrade.sampler.trouble import words
-from fixtures.upgrade.samples import read
+from kubechain.core.bundle import ROOT
+from kubechain.sampler import __main__ as program
+from kubechain.sampler.errors import words
+from kubechain.sampler.plan import Token
+from kubechain.upgrade import samplers
+from kubechain.upgrade.samples import read
 from tests.loopback import HOST, free_port
 from tests.sampling import PROGRAM, Run, Site, asked, looked_up, plan, start
 
@@ -94,7 +94,7 @@ def in_a_pod(folder: Path) -> dict[str, str]:
     data, mount = folder / "opt" / "sampler" / "..2026", folder / "opt" / "sampler"
     data.mkdir(parents=True)
     (mount / "..data").symlink_to(data.name)
-    for name, text in probing.config_map()["data"].items():
+    for name, text in samplers.config_map()["data"].items():
         (data / name).write_text(text)
         (mount / name).symlink_to(f"..data/{name}")
     python = folder / "bin" / "python3"
@@ -112,7 +112,9 @@ def test_program_runs_in_a_pod_where_there_is_nothing_else_of_the_project(tmp_pa
         home.mkdir()
         given = plan([asked(f"http://{HOST}:{site.port}/page")], limit=3)
         (home / "plan.json").write_text(json.dumps(given))
-        script = probing.SCRIPT.replace(str(Path(probing.MOUNT).parent), str(tmp_path / "opt")).replace(probing.HOME, str(home))
+        script = samplers.SCRIPT.replace(str(Path(samplers.MOUNT).parent), str(tmp_path / "opt")).replace(
+            samplers.HOME, str(home)
+        )
         process = await asyncio.create_subprocess_exec("/bin/sh", "-c", script, env=environment, cwd=tmp_path)
         run = Run(["it"], home / "out", process)
         await run.end()
@@ -123,12 +125,12 @@ def test_program_runs_in_a_pod_where_there_is_nothing_else_of_the_project(tmp_pa
     assert run.code == 0
     assert run.said("it") == {("up", ""): 3}
     assert {path.name for path in (tmp_path / "opt" / "sampler").iterdir() if not path.name.startswith("..")} == {
-        path.name for path in probing.PACKAGE.glob("*.py")
+        path.name for path in samplers.PACKAGE.glob("*.py")
     }
 
 
 def test_program_is_of_the_standard_library_of_python_3_9() -> None:
-    for path in probing.PACKAGE.glob("*.py"):
+    for path in samplers.PACKAGE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
             if isinstance(node, ast.Import):
                 assert {alias.name.partition(".")[0] for alias in node.names} <= sys.stdlib_module_names

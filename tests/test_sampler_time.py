@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.errors import HarnessError
-from fixtures.probes.continuous import Tally
-from fixtures.upgrade.outages import outages
-from fixtures.upgrade.sampler.schedule import Held
-from fixtures.upgrade.samples import read
+from kubechain.core.errors import HarnessError
+from kubechain.probes.load import Tally
+from kubechain.sampler.schedule import Held
+from kubechain.upgrade.outages import outages
+from kubechain.upgrade.samples import read
 from tests.loopback import HOST
 from tests.sampling import Run, Site, asked, start
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from fixtures.errors import ExitCode, SetupError
-from fixtures.settings import ROOT
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
 from reports import serve
 
 RUN = {"verdict": "chain holds: 3 claims in 1.0 s", "started": "2026-01-01T00:00:00+00:00", "holds": True}

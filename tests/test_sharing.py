@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures.quiet import STORIES
+from kubechain.pytest.scheduling import STORIES
 from tests.test_run import Done, project
 
 HEAD = """
 from pathlib import Path
 import pytest
-from fixtures.claims import Link, claim
+from kubechain.claims.claim import Link, claim
 
 def note(name):
     with Path("order").open("a") as file:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from fixtures.conditions.resource import Json
-from fixtures.errors import ExitCode, SetupError
-from fixtures.upgrade import baseline, configuration
-from fixtures.upgrade.baseline import Baseline, checksum, kept
-from fixtures.upgrade.configuration import lines_lost, lost, values_lost
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.kube.objects import Json
+from kubechain.upgrade import addon_config, snapshot
+from kubechain.upgrade.addon_config import lines_lost, lost, values_lost
+from kubechain.upgrade.snapshot import Snapshot, checksum, kept
 from tests.fakes import FakeApi, deployment, pod, thing
 
-MADE = Baseline(
+MADE = Snapshot(
     identity="ab12",
     made="2026-01-01T00:00:00+00:00",
     cluster="uid-1",
@@ -36,30 +36,30 @@ def path(tmp_path: Path) -> Path:
 
 def refused(path: Path) -> str:
     with pytest.raises(SetupError) as caught:
-        baseline.read(path)
+        snapshot.read(path)
     assert caught.value.code == ExitCode.SNAPSHOT
     assert str(caught.value).startswith(f"SNAPSHOT={path}: ")
     return str(caught.value).removeprefix(f"SNAPSHOT={path}: ")
 
 
 def test_snapshot_is_read_as_it_was_written(path: Path) -> None:
-    assert baseline.read(path) == MADE
-    assert [each.name for each in baseline.read(path).state.objects] == ["web", "web-5d4f-0"]
+    assert snapshot.read(path) == MADE
+    assert [each.name for each in snapshot.read(path).state.objects] == ["web", "web-5d4f-0"]
     assert [each.name for each in path.parent.iterdir()] == ["snapshot.json"]
 
 
 def test_snapshot_takes_the_place_of_one_that_is_there(path: Path) -> None:
     replace(MADE, verdict="other").write(path)
-    assert baseline.read(path).verdict == "other"
+    assert snapshot.read(path).verdict == "other"
 
 
 def test_snapshot_may_be_laid_out_anew(path: Path) -> None:
     content = json.loads(path.read_text())
     path.write_text(json.dumps(dict(sorted(content.items(), reverse=True)), ensure_ascii=False, indent=4))
-    assert baseline.read(path) == MADE
+    assert snapshot.read(path) == MADE
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Baseline)])
+@pytest.mark.parametrize("name", [field.name for field in fields(Snapshot)])
 def test_snapshot_that_was_changed_anywhere_is_refused(path: Path, name: str) -> None:
     content = json.loads(path.read_text())
     for value in ('"tampered"', "null", "[]"):
@@ -75,9 +75,9 @@ def test_snapshot_that_was_changed_deep_inside_is_refused(path: Path) -> None:
 
 
 def test_snapshot_of_another_cluster_is_refused(path: Path) -> None:
-    baseline.read(path).require("uid-1", path)
+    snapshot.read(path).require("uid-1", path)
     with pytest.raises(SetupError, match="of another cluster: kube-system has UID uid-2, not uid-1") as caught:
-        baseline.read(path).require("uid-2", path)
+        snapshot.read(path).require("uid-2", path)
     assert caught.value.code == ExitCode.SNAPSHOT
 
 
@@ -123,8 +123,8 @@ def test_object_is_kept_without_who_changed_it() -> None:
 
 
 def test_kinds_that_are_kept_hold_no_secrets() -> None:
-    assert not {"Secret", "ConfigMap", "ServiceAccount"} & set(baseline.KINDS)
-    assert all("kubeconfig" not in key for _, key in configuration.PLACES.values())
+    assert not {"Secret", "ConfigMap", "ServiceAccount"} & set(snapshot.KINDS)
+    assert all("kubeconfig" not in key for _, key in addon_config.PLACES.values())
 
 
 COREFILE = """.:53 {
@@ -209,4 +209,4 @@ def test_configuration_is_read_where_the_cluster_has_it() -> None:
         data = {"coredns": {"Corefile": COREFILE}, "kube-proxy": {"kubeconfig.conf": "secret"}}[path.rpartition("/")[2]]
         return json.dumps({"metadata": {"name": "x"}, "data": data})
 
-    assert configuration.read(FakeApi(answer)) == {"CoreDNS": COREFILE}
+    assert addon_config.read(FakeApi(answer)) == {"CoreDNS": COREFILE}

@@ -2,13 +2,13 @@
 
 import pytest
 
-from fixtures.conditions.resource import Resource
-from fixtures.observe.history import Change, History, Seen
-from fixtures.upgrade.invariants import SLICE_SECONDS, budget_held, endpoints_follow
-from fixtures.workload.manifests import LABELS, WEB
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import Change, History, ObjectChange
+from kubechain.upgrade.invariants import SLICE_SECONDS, budget_held, endpoints_follow
+from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import FakeClock, changed, endpoint_slice, entry, not_ready, pod, state, thing
 
-Entry = tuple[float, Change, Resource]
+Entry = tuple[float, Change, KubeObject]
 PODS = [pod(number) for number in range(4)]
 NEW = [pod(number, uid=f"new-{number}", name=f"web-new-{number}") for number in range(4)]
 SLICE = endpoint_slice(*map(entry, PODS))
@@ -18,11 +18,11 @@ FOLLOW = endpoints_follow(BEFORE, WEB)
 SOON, LATE = SLICE_SECONDS - 0.1, SLICE_SECONDS + 0.1
 
 
-def log(*entries: Entry) -> list[Seen]:
-    return [Seen(number, at, 5000 + at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
+def log(*entries: Entry) -> list[ObjectChange]:
+    return [ObjectChange(number, at, 5000 + at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
 
 
-def dying(resource: Resource) -> Resource:
+def dying(resource: KubeObject) -> KubeObject:
     return changed(resource, "metadata.deletionTimestamp", "2026-01-01T00:00:00Z")
 
 
@@ -76,7 +76,7 @@ class Ticking(FakeClock):
         return super().now()
 
 
-def relisted(*after: Resource) -> list[Seen]:
+def relisted(*after: KubeObject) -> list[ObjectChange]:
     """Return what a history tells of a list after a gap."""
     history = History("ns", Ticking())
     for each in PODS:
@@ -94,7 +94,7 @@ def test_list_after_a_gap_is_one_moment() -> None:
     assert len({seen.now for seen in relisted(NEW[0])}) == 1
 
 
-def left(*pods: Resource, uid: str = SLICE.uid) -> Resource:
+def left(*pods: KubeObject, uid: str = SLICE.uid) -> KubeObject:
     return endpoint_slice(*map(entry, pods), uid=uid)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from fixtures.cluster.kind import Cluster
-from fixtures.conditions.resource import Json, Resource
-from fixtures.errors import ExitCode, HarnessError, SetupError
-from fixtures.observe.wait import Waiter
-from fixtures.progress import Progress
-from fixtures.refusal import ApiRefused, ApiUnavailable, starting_up
-from fixtures.upgrade import hop
-from fixtures.upgrade.hop import Hop, settled
-from fixtures.upgrade.route import hops
+from kubechain.cluster.kind import Cluster
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.progress import Progress
+from kubechain.kube.errors import ApiRefused, ApiUnavailable, starting_up
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.wait import Waiter
+from kubechain.upgrade import kubeadm
+from kubechain.upgrade.hops import hops
+from kubechain.upgrade.kubeadm import Hop, settled
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 
@@ -50,7 +50,7 @@ class Log:
         return self.file.read_text().splitlines()
 
 
-def rolled_out(version: str = TO) -> list[Resource]:
+def rolled_out(version: str = TO) -> list[KubeObject]:
     """Return the system as it is to be in the end."""
     template: Json = {"spec": {"containers": [{"image": f"example.org/kube-proxy:v{version}"}]}}
     daemons = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
@@ -141,7 +141,7 @@ def test_hop_goes_step_by_step(tmp_path: Path, *, drain: bool) -> None:
     world.hop.run()
     lines = [line for line in world.log.lines if not line.startswith("ps ")]
     assert [line for line, _ in itertools.groupby(lines)] == whole_hop(drain=drain)
-    assert world.hop.waiter.clock.now() >= 1000 + hop.STEADY_SECONDS
+    assert world.hop.waiter.clock.now() >= 1000 + kubeadm.STEADY_SECONDS
 
 
 def test_workers_wait_until_the_control_plane_has_stayed_since_it_was_last_away(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_workers_wait_until_the_control_plane_has_stayed_since_it_was_last_away(
             last.append(clock.now())
             raise ApiUnavailable("refused", ExitCode.UNREACHABLE)
         if path.endswith("/c-worker"):
-            world.log.add(f"# worker at {clock.now() - last[-1] > hop.STEADY_SECONDS}")
+            world.log.add(f"# worker at {clock.now() - last[-1] > kubeadm.STEADY_SECONDS}")
         return answer(method, path, body)
 
     world.hop = replace(world.hop, api=FakeApi(away))
@@ -188,7 +188,7 @@ def test_refusal_that_does_not_end_is_told_when_the_time_is_up(tmp_path: Path) -
     world.times = math.inf
     with pytest.raises(HarnessError, match=r"^cannot tell whether settled: API server: 403 Forbidden: no roles yet$"):
         world.hop.run()
-    assert world.hop.waiter.clock.now() == pytest.approx(1000 + hop.SETTLED.seconds)
+    assert world.hop.waiter.clock.now() == pytest.approx(1000 + kubeadm.SETTLED.seconds)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 410])
@@ -249,16 +249,16 @@ def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatc
         monkeypatch.setattr(made, "close", lambda: log.add("closed"))
         return made
 
-    monkeypatch.setattr(hop, "Api", api)
+    monkeypatch.setattr(kubeadm, "Api", api)
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
     given = (cluster, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
-    assert hop.travel(*given, drain=True) == tuple(WORKERS)
+    assert kubeadm.travel(*given, drain=True) == tuple(WORKERS)
     steps = [f"hop to {each} with kit of {each}, drained" for each in ("1.35.4", "1.36.3")]
     assert [line for line in log.lines if not line.startswith("ps ")] == [*steps, "closed"]
-    assert hop.travel(*given) == ()
+    assert kubeadm.travel(*given) == ()
     with pytest.raises(ValueError, match="shorter"):
-        hop.travel(cluster, path, [Path("kit of 1.35.4")], log.add, Progress())
+        kubeadm.travel(cluster, path, [Path("kit of 1.35.4")], log.add, Progress())
 
 
 PROXY, COREDNS = 5, 6

@@ -1,8 +1,8 @@
 import pytest
 
-from fixtures.errors import ExitCode, SetupError
-from fixtures.upgrade.route import hops
-from images.pins import Kubernetes, Pins
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.images.pins import Kubernetes, Pins
+from kubechain.upgrade.hops import hops
 
 
 def pinning(*versions: str) -> Pins:

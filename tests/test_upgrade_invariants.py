@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.conditions.verdict import Condition
-from fixtures.errors import HarnessError
-from fixtures.observe.history import Change, Seen
-from fixtures.upgrade.invariants import (
+from kubechain.conditions.condition import Condition
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.observe.history import Change, ObjectChange
+from kubechain.upgrade.invariants import (
     budget_held,
     difference,
     endpoints_follow,
@@ -16,7 +16,7 @@ from fixtures.upgrade.invariants import (
     still_there,
     unchanged,
 )
-from fixtures.workload.manifests import LABELS, WEB
+from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import changed, deployment, endpoint_slice, entry, owned_by, pod, replica_set, service, state, thing
 
 PODS = [pod(number) for number in range(4)]
@@ -29,15 +29,15 @@ DELETED_AT = "2026-01-01T00:00:00Z"
 SAMPLER = thing("Pod", "sampler-x", labels={"app": "sampler"}, spec={"nodeName": "node-0"}, status={})
 
 
-def seen(*resources: Resource, change: Change = "MODIFIED") -> list[Seen]:
-    return [Seen(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
+def seen(*resources: KubeObject, change: Change = "MODIFIED") -> list[ObjectChange]:
+    return [ObjectChange(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
 
 
-def dying(resource: Resource) -> Resource:
+def dying(resource: KubeObject) -> KubeObject:
     return changed(resource, "metadata.deletionTimestamp", DELETED_AT)
 
 
-def on(resource: Resource) -> bool:
+def on(resource: KubeObject) -> bool:
     return resource.at("spec.nodeName") == "node-0"
 
 
@@ -166,7 +166,7 @@ def test_pods_of_a_drained_node_may_go_and_no_others() -> None:
     assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
 
 
-JUDGES: list[Callable[[Snapshot], Condition[Any]]] = [
+JUDGES: list[Callable[[NamespaceState], Condition[Any]]] = [
     lambda before: unchanged(before, ["Deployment", "Service"]),
     lambda before: still_there(before, ["Deployment", "Service"]),
     lambda before: never_restarted(before, LABELS),
@@ -176,7 +176,7 @@ JUDGES: list[Callable[[Snapshot], Condition[Any]]] = [
 
 
 @pytest.mark.parametrize("judged", JUDGES)
-def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[Snapshot], Condition[Any]]) -> None:
+def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[NamespaceState], Condition[Any]]) -> None:
     judged(BEFORE)
     with pytest.raises(HarnessError, match="is known from before the upgrade"):
         judged(state(WEB_DEPLOYMENT))
@@ -189,7 +189,7 @@ def test_replica_set_that_was_not_there_is_told() -> None:
     assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(uid="again"))).met
 
 
-def run_of(resource: Resource, restarts: int, run: str = "", **more: Any) -> Resource:
+def run_of(resource: KubeObject, restarts: int, run: str = "", **more: Any) -> KubeObject:
     status: Json = {"name": "nginx", "restartCount": restarts, **more}
     return changed(resource, "status.containerStatuses", [{**status, **({"containerID": run} if run else {})}])
 
@@ -216,7 +216,7 @@ def test_restart_of_a_pod_without_the_labels_does_not_matter() -> None:
 
 
 def test_restart_of_one_container_is_not_made_up_for_by_another() -> None:
-    def two(one: int, other: int) -> Resource:
+    def two(one: int, other: int) -> KubeObject:
         statuses = [{"name": "a", "restartCount": one}, {"name": "b", "restartCount": other}]
         return changed(PODS[0], "status.containerStatuses", statuses)
 

@@ -3,18 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import settings
-from fixtures.cluster.kind import Cluster
-from fixtures.errors import ExitCode, SetupError
-from fixtures.progress import Progress
-from fixtures.settings import Settings
-from fixtures.store import Store
-from fixtures.upgrade import hop
-from fixtures.upgrade.route import hops
-from images import pins, provide
-from images.docker import Docker
-from images.kit import ARCHIVE, PROGRAMS, kit
-from images.node import tag
+from kubechain.cluster.kind import Cluster
+from kubechain.core import settings
+from kubechain.core.build_cache import BuildCache
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.progress import Progress
+from kubechain.core.settings import Settings
+from kubechain.images import pins, resolve
+from kubechain.images.docker import Docker
+from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, kit
+from kubechain.images.node import tag
+from kubechain.upgrade import kubeadm
+from kubechain.upgrade.hops import hops
 from tests.test_upgrade_hop import CONTROL_PLANE, WORKERS, Log
 from tests.test_upgrade_hops import PINNED
 
@@ -35,10 +35,10 @@ def prepared(log: Log, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (folder / name / ARCHIVE).write_text(f"images of {name}\n")
         return folder / name
 
-    monkeypatch.setattr(provide, "node_image", image)
-    monkeypatch.setattr(hop, "kit", kit_of)
+    monkeypatch.setattr(resolve, "node_image", image)
+    monkeypatch.setattr(kubeadm, "kit", kit_of)
     cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), log.client)
-    return hop.prepare(cluster, hops("1.34.4", "1.36.3", PINNED), settings.load(), Store(folder), Progress())
+    return kubeadm.prepare(cluster, hops("1.34.4", "1.36.3", PINNED), settings.load(), BuildCache(folder), Progress())
 
 
 def docker(folder: Path, answers: str = "") -> Log:
@@ -75,7 +75,7 @@ def test_node_image_is_of_exactly_the_version(
     pinned = replace(real.find("1.37.2"), node=public)
     monkeypatch.setattr(pins, "load", lambda: replace(real, kubernetes={"1.37.2": pinned}))
     log = Log(tmp_path, "image*inspect*) echo sha256:1;;")
-    found = provide.node_image(log.client, settings.load(), "1.37.2", Progress())
+    found = resolve.node_image(log.client, settings.load(), "1.37.2", Progress())
     assert found == (public if pulled else tag(pinned, real))
 
 
@@ -86,7 +86,7 @@ def kit_log(folder: Path, identity: str = "sha256:1") -> Log:
 
 
 def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None:
-    log, store = kit_log(tmp_path), Store(tmp_path / "store")
+    log, store = kit_log(tmp_path), BuildCache(tmp_path / "store")
     folder = kit("node:1", Docker(log.client), store, Progress())
     assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, ARCHIVE])
     (export,) = [line for line in log.lines if " export " in line]
@@ -102,5 +102,5 @@ def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None
 def test_kit_of_an_image_that_is_not_there(tmp_path: Path) -> None:
     docker = Docker(Log(tmp_path, "image*) exit 1;;").client)
     with pytest.raises(SetupError, match="no kit of node:1: the engine has no such image") as caught:
-        kit("node:1", docker, Store(tmp_path / "store"), Progress())
+        kit("node:1", docker, BuildCache(tmp_path / "store"), Progress())
     assert caught.value.code == ExitCode.IMAGES

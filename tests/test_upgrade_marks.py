@@ -2,11 +2,11 @@ from typing import Any, get_args
 
 import pytest
 
-from fixtures.conditions.resource import Json, Resource
-from fixtures.observe.history import Change, Seen
-from fixtures.upgrade.allowances import ALLOWANCES, allowed
-from fixtures.upgrade.marks import marks, proxy_version, tag, versions
-from fixtures.upgrade.record import Kind
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.history import Change, ObjectChange
+from kubechain.upgrade.allowances import ALLOWANCES, allowed
+from kubechain.upgrade.events import marks, proxy_version, tag, versions
+from kubechain.upgrade.model import Kind
 from tests.fakes import changed, conditions, thing
 
 BEGAN = 100.0
@@ -14,19 +14,19 @@ MIRROR = {"kubernetes.io/config.mirror": "1a"}
 NODE = "kind-worker"
 
 
-def log(*entries: tuple[float, Change, Resource]) -> list[Seen]:
-    return [Seen(number, at, at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
+def log(*entries: tuple[float, Change, KubeObject]) -> list[ObjectChange]:
+    return [ObjectChange(number, at, at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
 
 
 def said(
-    system: list[Seen] | None = None, nodes: list[Seen] | None = None, witnesses: list[Seen] | None = None
+    system: list[ObjectChange] | None = None, nodes: list[ObjectChange] | None = None, witnesses: list[ObjectChange] | None = None
 ) -> list[tuple[float, str, str]]:
     return [(mark.at, mark.kind, mark.what) for mark in marks(system or [], nodes or [], witnesses or [], BEGAN)]
 
 
 def static(
     run: str, *, uid: str = "u1", restarts: int = 0, component: str = "kube-apiserver", state: str = "running"
-) -> Resource:
+) -> KubeObject:
     status = {
         "name": component,
         "restartCount": restarts,
@@ -38,12 +38,12 @@ def static(
     return thing("Pod", f"{component}-{place}", uid=uid, **fields)
 
 
-def system_pod(name: str, *, node: str = NODE, uid: str = "", **over: Any) -> Resource:
+def system_pod(name: str, *, node: str = NODE, uid: str = "", **over: Any) -> KubeObject:
     given: Json = {"spec": {"nodeName": node} if node else {}, "status": {}, **over}
     return thing("Pod", name, uid=uid, **given)
 
 
-def proxy(version: str, *, uid: str = "p1", state: str = "running", image: str = "") -> Resource:
+def proxy(version: str, *, uid: str = "p1", state: str = "running", image: str = "") -> KubeObject:
     named = f"registry.k8s.io/kube-proxy:{version}"
     status: Json = {"name": "kube-proxy", "restartCount": 0, "image": image or named, "state": {state: {}}}
     spec = {"nodeName": NODE, "containers": [{"name": "kube-proxy", "image": named}]}
@@ -51,18 +51,18 @@ def proxy(version: str, *, uid: str = "p1", state: str = "running", image: str =
     return thing("Pod", f"kube-proxy-{uid}", uid=uid, labels=labels, spec=spec, status={"containerStatuses": [status]})
 
 
-def node(version: str = "v1.36.3", ready: str = "True", *, name: str = NODE, **spec: Any) -> Resource:
+def node(version: str = "v1.36.3", ready: str = "True", *, name: str = NODE, **spec: Any) -> KubeObject:
     status = {"nodeInfo": {"kubeletVersion": version}, "conditions": conditions(Ready=ready)}
     return thing("Node", name, spec=spec, status=status)
 
 
-def lease(name: str, holder: str) -> Resource:
+def lease(name: str, holder: str) -> KubeObject:
     return thing("Lease", name, spec={"holderIdentity": holder})
 
 
 def test_what_was_there_at_the_first_listing_is_no_news() -> None:
     everything = [static("a"), system_pod("coredns-x"), proxy("v1.36.3"), lease("kube-scheduler", "n_1")]
-    system = [Seen(number, 90.0, 90.0, "ADDED", each) for number, each in enumerate(everything)]
+    system = [ObjectChange(number, 90.0, 90.0, "ADDED", each) for number, each in enumerate(everything)]
     nodes = log((BEGAN, "ADDED", node(unschedulable=True, ready="False")))
     assert said(system, nodes, log((BEGAN, "ADDED", system_pod("web-1")))) == []
 
@@ -90,12 +90,12 @@ def test_a_static_pod_whose_object_alone_is_new_did_not_start() -> None:
 def test_a_container_is_known_by_what_was_last_said_of_it() -> None:
     waits = changed(static("a"), "status.containerStatuses.0", {"name": "kube-apiserver", "state": {"waiting": {}}})
     system = [(90.0, static("a")), (110.0, waits), (111.0, static("a")), (112.0, waits), (113.0, static("b"))]
-    assert [at for at, *_ in said([Seen(1, at, at, "MODIFIED", pod) for at, pod in system])] == [113.0]
+    assert [at for at, *_ in said([ObjectChange(1, at, at, "MODIFIED", pod) for at, pod in system])] == [113.0]
 
 
 def test_a_container_that_waits_to_run_for_the_first_time_has_not_started() -> None:
     pods = [(90.0, proxy("v1", state="waiting")), (110.0, proxy("v1", state="waiting")), (111.0, proxy("v1"))]
-    system = [Seen(1, at, at, "MODIFIED", pod) for at, pod in pods]
+    system = [ObjectChange(1, at, at, "MODIFIED", pod) for at, pod in pods]
     assert said(system) == [(111.0, "restart", "kube-proxy of kind-worker started")]
 
 

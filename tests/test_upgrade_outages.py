@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from fixtures.errors import HarnessError
-from fixtures.probes.continuous import Sample, State, Tally
-from fixtures.upgrade.outages import Outage, away, outages
-from fixtures.upgrade.samples import read
+from kubechain.core.errors import HarnessError
+from kubechain.probes.load import Sample, State, Tally
+from kubechain.upgrade.outages import Outage, away, outages
+from kubechain.upgrade.samples import read
 
 STATES: dict[str, State] = {"u": "up", "d": "down", "?": "unknown"}
 HEADER = '{"sampler":1,"started":100.5,"interval":0.1,"paths":2}\n'

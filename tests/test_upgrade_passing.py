@@ -3,12 +3,12 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.conditions.resource import Json
-from fixtures.errors import HarnessError
-from fixtures.probes.continuous import Sample, State, Tally
-from fixtures.upgrade import paths
-from fixtures.upgrade.allowances import ALLOWANCES, allowed
-from fixtures.upgrade.passing import (
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import Json
+from kubechain.probes.load import Sample, State, Tally
+from kubechain.upgrade import routes as paths
+from kubechain.upgrade.allowances import ALLOWANCES, allowed
+from kubechain.upgrade.availability import (
     kept_up,
     known_seconds,
     kubelets_as_wanted,
@@ -18,9 +18,9 @@ from fixtures.upgrade.passing import (
     skewed,
     too_old,
 )
-from fixtures.upgrade.record import Kind, Passage, Path, Seen, Versions
-from fixtures.upgrade.story import After
-from fixtures.upgrade.versions import minor, next_minor
+from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions
+from kubechain.upgrade.phases import After
+from kubechain.upgrade.versions import minor, next_minor
 
 BEGAN, ENDED = 1000.0, 1600.0
 DATA: list[Kind] = ["NodePort", "ClusterIP", "DNS"]
@@ -29,7 +29,9 @@ SOME: list[tuple[Kind, bool]] = [key for key, (alone, _) in ALLOWANCES.items() i
 HOP = ("1.36.3", "1.37.2")
 
 
-def seen(kind: Kind, *stretches: tuple[State, float, float], place: str = "", every: float = 0.1, reuse: bool = False) -> Seen:
+def seen(
+    kind: Kind, *stretches: tuple[State, float, float], place: str = "", every: float = 0.1, reuse: bool = False
+) -> RouteSamples:
     """Return a path that is up but for these stretches."""
 
     def state(at: float) -> State:
@@ -38,17 +40,17 @@ def seen(kind: Kind, *stretches: tuple[State, float, float], place: str = "", ev
 
     times = [BEGAN + number * every for number in range(round((ENDED - BEGAN) / every))]
     samples = tuple(Sample(at, at + 0.01, state(at), "" if state(at) == "up" else "refused") for at in times)
-    return Seen(Path(kind, "", place, reuse=reuse), Tally("the path", samples))
+    return RouteSamples(Route(kind, "", place, reuse=reuse), Tally("the path", samples))
 
 
-def passage(*paths: Seen, **over: Any) -> Passage:
+def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
     given: Json = {"hops": HOP, "marks": (), "versions": (), "relists": 0, "lost": 0, "control_planes": 1, "asked": True}
-    return Passage(began=BEGAN, ended=ENDED, paths=paths, **{**given, **over})
+    return UpgradeRecord(began=BEGAN, ended=ENDED, paths=paths, **{**given, **over})
 
 
-def judged(kind: Kind, *paths: Seen, **over: Any) -> str | None:
+def judged(kind: Kind, *paths: RouteSamples, **over: Any) -> str | None:
     """Return None if the paths kept up, else why not."""
-    verdict = kept_up(kind)(passage(*paths, **over))
+    verdict = kept_up(kind)(record(*paths, **over))
     return None if verdict.met else verdict.why
 
 
@@ -98,10 +100,10 @@ def test_kind_that_was_not_asked_cannot_be_told() -> None:
         judged("DNS", seen("NodePort"))
     with pytest.raises(HarnessError, match="cannot tell whether DNS, new connections was up"):
         judged("DNS", seen("DNS", unknown(0, 600)))
-    nothing = Seen(Path("DNS", "", "", reuse=False), Tally("the path", ()))
+    nothing = RouteSamples(Route("DNS", "", "", reuse=False), Tally("the path", ()))
     for ended in (ENDED, BEGAN + 0.5):
         with pytest.raises(HarnessError, match="cannot tell"):
-            kept_up("DNS")(replace(passage(nothing), ended=ended))
+            kept_up("DNS")(replace(record(nothing), ended=ended))
 
 
 @pytest.mark.parametrize("start", [0, 50, 598])
@@ -123,7 +125,7 @@ def test_what_was_lost_stands_whatever_is_unknown() -> None:
 def test_longest_unknown_is_looked_for_at_the_edges_too() -> None:
     states: list[tuple[float, State]] = [(12.0, "up"), (13.0, "unknown"), (15.0, "up"), (16.0, "up")]
     samples = tuple(Sample(at, at, state) for at, state in states)
-    path = Seen(Path("DNS", "", "", reuse=False), Tally("", samples))
+    path = RouteSamples(Route("DNS", "", "", reuse=False), Tally("", samples))
     assert longest_unknown(path, 12.0, 16.0) == 3
     assert longest_unknown(path, 7.0, 16.0) == 5
     assert longest_unknown(path, 12.0, 22.0) == 6
@@ -150,14 +152,14 @@ def test_bound_of_the_unknown_grows_as_the_paths_of_many_nodes_are_asked_less_of
     many = [seen("ClusterIP", place=f"node-{number}", every=4.0) for number in range(400)]
     assert judged("ClusterIP", *many) is None
     beside = seen("NodePort")
-    assert known_seconds(passage(beside, *many), beside) == 2
-    assert known_seconds(passage(beside, *many), many[0]) == 80
-    assert known_seconds(passage(*many[:10]), many[0]) == 2
-    assert known_seconds(passage(*many[:15], *many[:15]), many[0]) == 3
+    assert known_seconds(record(beside, *many), beside) == 2
+    assert known_seconds(record(beside, *many), many[0]) == 80
+    assert known_seconds(record(*many[:10]), many[0]) == 2
+    assert known_seconds(record(*many[:15], *many[:15]), many[0]) == 3
     with pytest.raises(HarnessError):
         judged("ClusterIP", *many[:10])
     spaced = paths.plan([], paths.DATA_INTERVAL, nodes=400)["interval"]
-    assert known_seconds(passage(*many), many[0]) == pytest.approx(40 * spaced)
+    assert known_seconds(record(*many), many[0]) == pytest.approx(40 * spaced)
 
 
 OLD, NEW = "v1.36.3", "v1.37.2"
@@ -186,15 +188,15 @@ def test_skew_is_within_the_policy(server: str, kubelet: str, proxy: str, wrong:
 
 def test_skew_counts_at_every_moment_and_on_every_node() -> None:
     fine = Versions(1.0, NEW, {"a": OLD, "b": OLD}, {"a": "", "b": OLD})
-    assert skew_allowed()(passage(versions=(fine, fine))).met
+    assert skew_allowed()(record(versions=(fine, fine))).met
     bad = replace(fine, kubelets={"a": OLD, "b": "v1.38.0"})
-    assert "kubelet of b is v1.38.0" in skew_allowed()(passage(versions=(fine, bad, fine))).why
+    assert "kubelet of b is v1.38.0" in skew_allowed()(record(versions=(fine, bad, fine))).why
 
 
 @pytest.mark.parametrize("versions", [(), (Versions(1.0, "", {"a": OLD}, {}),), (Versions(1.0, NEW, {}, {}),)])
 def test_versions_that_were_not_seen_cannot_be_told(versions: tuple[Versions, ...]) -> None:
     with pytest.raises(HarnessError, match="no version"):
-        skew_allowed()(passage(versions=versions))
+        skew_allowed()(record(versions=versions))
 
 
 def test_kubelets_that_the_next_version_would_not_support_are_told() -> None:

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.errors import HarnessError
-from fixtures.observe.history import History
-from fixtures.upgrade import paths, probing
-from fixtures.upgrade.paths import Asked
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import WELCOME
+from kubechain.core.errors import HarnessError
+from kubechain.observe.history import History
+from kubechain.upgrade import routes, samplers
+from kubechain.upgrade.routes import RouteRequest
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import WELCOME
 from tests.fakes import FakeApi, FakeClock, no_answer, not_ready, owned_by, pod, service, thing
 
 
@@ -24,24 +24,24 @@ def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str =
     return Chain(FakeApi(no_answer, server), "ns", observer, waiter, nodes, "host", "nginx", frozenset(), "client", 4)
 
 
-def everything(**over: Any) -> list[Asked]:
+def everything(**over: Any) -> list[RouteRequest]:
     made = chain(**over)
-    inside = [each for node in ("a", "b") for each in paths.from_pod(made, node, "cluster.local", "10.96.0.10")]
-    return [*paths.node_ports(made), *paths.node_ports(made, "a"), *paths.api_server(made), *inside]
+    inside = [each for node in ("a", "b") for each in routes.from_pod(made, node, "cluster.local", "10.96.0.10")]
+    return [*routes.node_ports(made), *routes.node_ports(made, "a"), *routes.api_server(made), *inside]
 
 
 def test_every_path_is_asked_with_new_and_with_kept_connections_under_a_name_of_its_own() -> None:
     found = everything()
-    assert len({each.path.name for each in found}) == len(found) == 2 * (2 + 2 + 4 + 2 * 2)
+    assert len({each.route.name for each in found}) == len(found) == 2 * (2 + 2 + 4 + 2 * 2)
     for new, kept in zip(found[::2], found[1::2], strict=True):
-        assert (new.path.kind, new.path.what, new.path.place) == (kept.path.kind, kept.path.what, kept.path.place)
-        assert (new.path.reuse, kept.path.reuse) == (False, True)
+        assert (new.route.kind, new.route.what, new.route.place) == (kept.route.kind, kept.route.what, kept.route.place)
+        assert (new.route.reuse, kept.route.reuse) == (False, True)
         assert (new.request["reuse"], kept.request["reuse"]) == (False, True)
         assert {**new.request, "reuse": True} == kept.request
 
 
 def test_paths_are_named_by_what_is_asked_from_where() -> None:
-    names = [each.path.name for each in everything()]
+    names = [each.route.name for each in everything()]
     assert "NodePort a, new connections" in names
     assert "NodePort b from a, kept connections" in names
     assert "API server write, new connections" in names
@@ -50,7 +50,7 @@ def test_paths_are_named_by_what_is_asked_from_where() -> None:
 
 
 def test_every_path_has_an_answer_to_expect() -> None:
-    found = {(each.path.kind, each.path.what): each.request["expect"] for each in everything()}
+    found = {(each.route.kind, each.route.what): each.request["expect"] for each in everything()}
     assert {kind: text for (kind, what), text in found.items() if what != "readyz"} == {
         "NodePort": WELCOME,
         "API server": '"ConfigMap"',
@@ -62,7 +62,7 @@ def test_every_path_has_an_answer_to_expect() -> None:
 
 
 def requests(kind: str, **over: Any) -> list[Any]:
-    return [each.request for each in everything(**over) if each.path.kind == kind and not each.path.reuse]
+    return [each.request for each in everything(**over) if each.route.kind == kind and not each.route.reuse]
 
 
 def test_urls_lead_where_the_names_say() -> None:
@@ -93,20 +93,20 @@ def test_addresses_of_version_6_have_brackets_in_urls_and_none_in_answers() -> N
     assert requests("API server", **over)[0]["url"] == "https://[::1]:6443/readyz"
 
 
-@pytest.mark.parametrize("interval", [paths.DATA_INTERVAL, paths.API_INTERVAL])
+@pytest.mark.parametrize("interval", [routes.DATA_INTERVAL, routes.API_INTERVAL])
 @pytest.mark.parametrize("nodes", [1, 10, 11, 13, 17, 100, 5000])
 def test_plan_has_an_end_by_number_and_by_time(interval: float, nodes: int) -> None:
-    plan = paths.plan(everything(), interval, nodes=nodes)
+    plan = routes.plan(everything(), interval, nodes=nodes)
     assert plan["interval"] == pytest.approx(interval * max(1, nodes / 10))
-    assert paths.SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= paths.SECONDS
-    assert plan["seconds"] == paths.SECONDS
+    assert routes.SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= routes.SECONDS
+    assert plan["seconds"] == routes.SECONDS
     # In all, the witnesses are asked no more than by ten.
     assert nodes / plan["interval"] <= 10 / interval + 1e-9
 
 
 def test_plan_is_filled_in_and_fit_for_json() -> None:
     asked = everything()
-    plan = paths.plan(asked, 0.1, tls={"verify": True})
+    plan = routes.plan(asked, 0.1, tls={"verify": True})
     assert json.loads(json.dumps(plan)) == plan
     assert plan["tls"] == {"verify": True}
     fields = {"url", "expect", "reuse", "method", "body", "content", "lookup", "ports"}
@@ -118,29 +118,29 @@ def test_plan_is_filled_in_and_fit_for_json() -> None:
 
 def test_new_connections_come_from_ports_of_their_own_path_and_kept_ones_from_any() -> None:
     asked = everything()
-    spread = paths.from_ports(asked)
-    assert [each.path for each in spread] == [each.path for each in asked]
-    ranges = [each.request["ports"] for each in spread if not each.path.reuse]
+    spread = routes.from_ports(asked)
+    assert [each.route for each in spread] == [each.route for each in asked]
+    ranges = [each.request["ports"] for each in spread if not each.route.reuse]
     taken = [port for first, count in ranges for port in range(first, first + count)]
     assert len(taken) == len(set(taken))
     # Beside the nodePorts, and what Linux takes for others.
     assert min(taken) > 1024
     assert max(taken) < 30_000
     # None comes again within the 2 minutes for which a Node may remember it, where one Pod asks two paths.
-    few = paths.from_ports(paths.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
-    assert all(each.request["ports"][1] * paths.DATA_INTERVAL > 120 for each in few if not each.path.reuse)
-    assert all(each.request["ports"] is None for each in spread if each.path.reuse)
-    assert paths.from_ports([]) == []
+    few = routes.from_ports(routes.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
+    assert all(each.request["ports"][1] * routes.DATA_INTERVAL > 120 for each in few if not each.route.reuse)
+    assert all(each.request["ports"] is None for each in spread if each.route.reuse)
+    assert routes.from_ports([]) == []
 
 
 def test_folder_of_samples_is_for_one_run_at_a_time(tmp_path: Path) -> None:
     with (
-        probing.alone(tmp_path),
+        samplers.alone(tmp_path),
         pytest.raises(HarnessError, match=f"^{tmp_path}: another run still asks for it"),
-        probing.alone(tmp_path),
+        samplers.alone(tmp_path),
     ):
         pass
-    with probing.alone(tmp_path):
+    with samplers.alone(tmp_path):
         pass
 
 
@@ -155,4 +155,4 @@ def test_samplers_of_an_interrupted_phase_are_not_taken_for_those_of_this_one() 
     there.append(not_ready(pod(3, ownerReferences=owned_by(now))))
     listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in there]})
     found = replace(chain(), api=FakeApi(lambda _method, _path, _body: listed))
-    assert [each.name for each in probing.ready(found, now)] == [ours.name]
+    assert [each.name for each in samplers.ready(found, now)] == [ours.name]

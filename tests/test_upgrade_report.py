@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.probes.continuous import Sample, State, Tally
-from fixtures.upgrade.record import Kind, Mark, MarkKind, Passage, Path, Seen, Versions
-from reports.upgrade import document, figures, line
-from reports.upgrade_picture import APART, PLOT, columns, labelled, spread, svg, ticks
+from kubechain.probes.load import Sample, State, Tally
+from kubechain.upgrade.model import Kind, Mark, MarkKind, Route, RouteSamples, UpgradeRecord, Versions
+from reports.upgrade_json import document, figures, line
+from reports.upgrade_svg import APART, PLOT, columns, labelled, spread, svg, ticks
 
 BEGAN, SECONDS = 1_790_000_000.0, 200.0
 Stretch = tuple[float, float]
@@ -25,7 +25,7 @@ def seen(
     unknown: Stretch = (0, 0),
     end: float = SECONDS,
     reuse: bool = False,
-) -> Seen:
+) -> RouteSamples:
     """Return a path asked ten times a second until `end`, away and unknown from when to when."""
 
     def state(at: float) -> State:
@@ -34,11 +34,11 @@ def seen(
     def sample(at: float) -> Sample:
         return Sample(BEGAN + at, BEGAN + at, state(at), "" if state(at) == "up" else "refused <&>")
 
-    path = Path(kind, what, "", reuse=reuse)
-    return Seen(path, Tally(path.name, tuple(sample(number / 10) for number in range(round(end * 10)))))
+    path = Route(kind, what, "", reuse=reuse)
+    return RouteSamples(path, Tally(path.name, tuple(sample(number / 10) for number in range(round(end * 10)))))
 
 
-def passage(*paths: Seen, **over: Any) -> Passage:
+def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
     given: dict[str, Any] = {
         "hops": ("1.36.3", "1.37.2"),
         "began": BEGAN,
@@ -56,15 +56,15 @@ def passage(*paths: Seen, **over: Any) -> Passage:
         "drained": ("cp",),
         "warnings": ("policy/v1beta1 is deprecated",),
     }
-    return Passage(**{**given, **over})
+    return UpgradeRecord(**{**given, **over})
 
 
-def within(each: Seen, **over: Any) -> bool | None:
-    return figures(passage(each, **over), each).within
+def within(each: RouteSamples, **over: Any) -> bool | None:
+    return figures(record(each, **over), each).within
 
 
-def entry(each: Seen, **over: Any) -> dict[str, Any]:
-    return json.loads(json.dumps(document(passage(each, **over), "chain holds")))["paths"][0]
+def entry(each: RouteSamples, **over: Any) -> dict[str, Any]:
+    return json.loads(json.dumps(document(record(each, **over), "chain holds")))["paths"][0]
 
 
 def test_document_says_what_was_seen_of_a_path() -> None:
@@ -81,7 +81,7 @@ def test_document_says_what_was_seen_of_a_path() -> None:
 
 
 def test_document_says_what_happened_when() -> None:
-    found = json.loads(json.dumps(document(passage(), "chain holds: 9 claims")))
+    found = json.loads(json.dumps(document(record(), "chain holds: 9 claims")))
     assert (found["schema"], found["verdict"], found["hops"]) == (1, "chain holds: 9 claims", ["1.36.3", "1.37.2"])
     assert (found["began"], found["ended"]) == ("2026-09-21T14:13:20.000+00:00", "2026-09-21T14:16:40.000+00:00")
     assert found["seconds"] == 200
@@ -156,7 +156,7 @@ def test_line_of_an_upgrade() -> None:
         seen("API server", "write", down=(10, 21.2)),
         seen("API proxy", down=(10, 21.4)),
     )
-    assert line(passage(*paths), "chain holds") == (
+    assert line(record(*paths), "chain holds") == (
         "upgrade 1.36.3 -> 1.37.2: chain holds; NodePort 0 of 4,000 lost; ClusterIP 0 of 2,000 lost; DNS 0 of 2,000 lost; "
         "API server unreachable 11.2 s (+-0.1), allowed 180 s; API proxy unreachable 11.4 s (+-0.1), allowed 180 s"
     )
@@ -168,34 +168,34 @@ def test_line_tells_of_kept_sockets_of_dns_apart() -> None:
     hops = ("1.35.4", "1.36.3", "1.37.2")
     assert (
         "; ClusterIP not asked; DNS 0 of 2,000 lost; DNS, kept sockets unreachable 1.2 s (+-0.1), allowed 15 s; API server not"
-    ) in line(passage(new, kept), "x")
+    ) in line(record(new, kept), "x")
     assert "; DNS 0 of 2,000 lost; DNS, kept sockets unreachable 1.2 s (+-0.1), allowed 30 s, 5 unknown; API" in line(
-        passage(also, kept, new, hops=hops), "x"
+        record(also, kept, new, hops=hops), "x"
     )
     assert "; DNS 10 of 2,000 lost, on one path for 1.0 s (+-0.1); DNS, kept sockets unreachable 0.0 s (+-0.0)," in line(
-        passage(seen("DNS", down=(10, 11)), seen("DNS", reuse=True)), "x"
+        record(seen("DNS", down=(10, 11)), seen("DNS", reuse=True)), "x"
     )
     # Of other kinds, new connections and kept ones may be away for as long as each other.
-    said = line(passage(*(seen(kind, reuse=reuse) for kind in ("NodePort", "API proxy") for reuse in (False, True))), "x")
+    said = line(record(*(seen(kind, reuse=reuse) for kind in ("NodePort", "API proxy") for reuse in (False, True))), "x")
     assert "; NodePort 0 of 4,000 lost; " in said
     assert said.endswith("; API proxy unreachable 0.0 s (+-0.0), allowed 180 s")
 
 
 def test_line_says_for_how_long_what_was_lost_what_is_unknown_and_what_was_not_asked() -> None:
     paths = (seen("NodePort", "a", down=(10, 13)), seen("NodePort", "b", down=(10, 11), unknown=(20, 20.5)))
-    said = line(passage(*paths, hops=("v1.34.4", "v1.35.4", "v1.36.3")), "chain broken at NODEPORT: x")
+    said = line(record(*paths, hops=("v1.34.4", "v1.35.4", "v1.36.3")), "chain broken at NODEPORT: x")
     assert said.startswith(
         "upgrade 1.34.4 -> 1.35.4 -> 1.36.3: chain broken at NODEPORT: x; "
         "NodePort 40 of 4,000 lost, on one path for 3.0 s (+-0.1), 5 unknown; ClusterIP not asked; "
     )
-    assert "; DNS 0 of 1,500 lost, nothing known for 50.1 s; " in line(passage(seen("DNS", end=150)), "x")
+    assert "; DNS 0 of 1,500 lost, nothing known for 50.1 s; " in line(record(seen("DNS", end=150)), "x")
     assert "API server unreachable 0.0 s (+-0.0), allowed 360 s, 2,000 unknown" in line(
-        passage(seen("API server", unknown=(0, SECONDS)), hops=("1", "2", "3")), "x"
+        record(seen("API server", unknown=(0, SECONDS)), hops=("1", "2", "3")), "x"
     )
 
 
-def drawn(each: Seen) -> list[str]:
-    whole = passage(each)
+def drawn(each: RouteSamples) -> list[str]:
+    whole = record(each)
     return columns(whole, figures(whole, each))
 
 
@@ -227,7 +227,7 @@ def test_a_path_with_one_sample_is_not_up_all_the_time() -> None:
 
 
 def test_picture_is_well_formed_and_names_everything() -> None:
-    picture = svg(passage(seen("API server", "get", down=(10, 12)), seen("NodePort", "<b>", down=(1, 2))))
+    picture = svg(record(seen("API server", "get", down=(10, 12)), seen("NodePort", "<b>", down=(1, 2))))
     root = ElementTree.fromstring(picture)  # noqa: S314  # our own text
     texts = {each.text for each in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {
@@ -245,11 +245,11 @@ def test_picture_is_well_formed_and_names_everything() -> None:
 
 
 def test_picture_of_nothing_is_a_picture() -> None:
-    assert ElementTree.fromstring(svg(passage(marks=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
+    assert ElementTree.fromstring(svg(record(marks=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
 
 
 def test_a_mark_outside_the_passage_is_not_drawn_at_its_edge() -> None:
-    assert "too late" not in svg(passage(marks=(Mark(BEGAN + SECONDS + 9, "step", "too late"),)))
+    assert "too late" not in svg(record(marks=(Mark(BEGAN + SECONDS + 9, "step", "too late"),)))
 
 
 def test_of_too_many_marks_the_most_telling_ones_are_labelled_and_the_rest_counted() -> None:
@@ -262,7 +262,7 @@ def test_of_too_many_marks_the_most_telling_ones_are_labelled_and_the_rest_count
     assert len(chosen) == int(PLOT / APART)
     assert set(telling) <= set(chosen)
     assert [mark.at for mark in chosen] == sorted(mark.at for mark in chosen)
-    assert f"{len(marks) - len(chosen)} more marks have no label" in svg(replace(passage(), marks=tuple(marks)))
+    assert f"{len(marks) - len(chosen)} more marks have no label" in svg(replace(record(), marks=tuple(marks)))
 
 
 @given(st.lists(st.floats(0, PLOT), max_size=int(PLOT / APART)))

@@ -8,19 +8,19 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.api import Api
-from fixtures.conditions.resource import Json, Resource, Snapshot
-from fixtures.errors import ExitCode, HarnessError
-from fixtures.kinds import path_of
-from fixtures.observe.clock import RealClock
-from fixtures.observe.history import Change, History
-from fixtures.refusal import ApiRefused, ApiUnavailable
-from fixtures.upgrade import watching as watching_module
-from fixtures.upgrade.baseline import KINDS, read
-from fixtures.upgrade.record import Passage
-from fixtures.upgrade.story import After, Before, During, capture, look, not_served, removed_by
-from fixtures.upgrade.watching import CONTROL_PLANE, Watching, deprecated, watching
-from fixtures.workload.chain import Chain
+from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.kube.paths import path_of
+from kubechain.observe.clock import RealClock
+from kubechain.observe.history import Change, History
+from kubechain.upgrade import cluster_watch as watching_module
+from kubechain.upgrade.cluster_watch import CONTROL_PLANE, Watching, deprecated, watching
+from kubechain.upgrade.model import UpgradeRecord
+from kubechain.upgrade.phases import After, Before, During, capture, look, not_served, removed_by
+from kubechain.upgrade.snapshot import KINDS, read
+from kubechain.workload.chain import Chain
 from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
 
 HIDDEN = "c2VjcmV0LXRva2Vu"
@@ -80,14 +80,14 @@ def test_api_that_is_not_found_is_not_served_and_anything_else_is_trouble() -> N
             not_served(answering({**answers, "/apis/policy/v1/x": trouble}), apis)
 
 
-def node(name: str, version: str, **spec: Any) -> tuple[Change, Resource]:
+def node(name: str, version: str, **spec: Any) -> tuple[Change, KubeObject]:
     return "ADDED", thing("Node", name, spec=spec, status={"nodeInfo": {"kubeletVersion": version}})
 
 
 class Cluster(Api):
     """A cluster with two Nodes that answers what the snapshot asks, with secrets beside it."""
 
-    def __init__(self, *objects: Resource) -> None:
+    def __init__(self, *objects: KubeObject) -> None:
         managed = [changed(each, "metadata.managedFields", [{"manager": "kubelet"}]) for each in objects]
         self.lists = {path_of("Pod", "kube-system"): PROXIES, path_of("Node"): [node("a", OLD)[1], node("b", OLD)[1]]}
         self.lists |= {path_of(kind, "ns"): [each for each in managed if each.kind == kind] for kind in KINDS}
@@ -113,7 +113,7 @@ class Cluster(Api):
         return ["policy is old"] if kind == "PodDisruptionBudget" else []
 
 
-def proxy(name: str, node: str, *, running: bool = True) -> Resource:
+def proxy(name: str, node: str, *, running: bool = True) -> KubeObject:
     image = "registry.k8s.io/kube-proxy:v1.37.2"
     status: Json = {"image": image, "state": {"running": {}} if running else {"terminated": {}}}
     return thing("Pod", name, spec={"nodeName": node}, status={"containerStatuses": [status]})
@@ -122,7 +122,7 @@ def proxy(name: str, node: str, *, running: bool = True) -> Resource:
 PROXIES = [proxy("a-1", "a"), proxy("a-2", "a", running=False), proxy("b-1", "b", running=False)]
 
 
-def witnesses(*more: Resource) -> Chain:
+def witnesses(*more: KubeObject) -> Chain:
     history, objects = History("ns", FakeClock()), [*healthy(), *more]
     for each in objects:
         history.record("ADDED", each)
@@ -163,8 +163,8 @@ def test_look_shows_what_is_there_now() -> None:
 
 
 def during(*drained: str) -> During:
-    passage = Passage(("1", "2"), 0.0, 1.0, (), (), (), 0, 0, 1, asked=True, drained=drained)
-    return During(before(), passage, Snapshot(), ())
+    record = UpgradeRecord(("1", "2"), 0.0, 1.0, (), (), (), 0, 0, 1, asked=True, drained=drained)
+    return During(before(), record, NamespaceState(), ())
 
 
 def after(seen: During | None) -> After:
@@ -188,11 +188,11 @@ def test_any_pod_may_have_been_replaced_where_nobody_watched() -> None:
 
 def test_witnesses_as_they_were_are_those_of_the_snapshot() -> None:
     found = replace(during(), log=())
-    assert found.state == found.before.baseline.state
+    assert found.state == found.before.snapshot.state
     assert len(found.state.objects) == len(healthy()) - 1  # no Endpoints
 
 
-def watched(servers: list[str], *nodes: tuple[Change, Resource]) -> Watching:
+def watched(servers: list[str], *nodes: tuple[Change, KubeObject]) -> Watching:
     history = History("", FakeClock())
     for change, node in nodes:
         history.record(change, node)
@@ -268,7 +268,7 @@ def test_versions_of_the_api_server_are_noted_as_they_change(monkeypatch: pytest
         assert (namespace, kinds) in (("", ("Node",)), ("kube-system", ("Pod", "Lease")))
         return nullcontext(SimpleNamespace(history=History(namespace, clock)))
 
-    monkeypatch.setattr(watching_module, "Observer", observer)
+    monkeypatch.setattr(watching_module, "Watcher", observer)
     monkeypatch.setattr(watching_module, "VERSION_SECONDS", 0.001)
     api = Versioned(OLD, OLD, "", OLD, NEW, NEW, "", NEW)
     with watching(api, RealClock()) as found:

@@ -1,8 +1,8 @@
 import pytest
 
-from fixtures.claims import Link
-from fixtures.errors import ExitCode
-from reports.verdict import complete, first_broken, judge, lost
+from kubechain.claims.claim import Link
+from kubechain.claims.verdict import complete, first_broken, judge, lost
+from kubechain.core.errors import ExitCode
 from tests.fakes import record
 
 

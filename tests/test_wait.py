@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from fixtures.conditions.pods import ready
-from fixtures.conditions.resource import Snapshot
-from fixtures.conditions.verdict import Condition, equal, expect, hopeless
-from fixtures.errors import ExitCode, HarnessError, Transient, Unmet
-from fixtures.observe.deadlines import Deadline
-from fixtures.observe.history import History
-from fixtures.observe.wait import Pulled, Waiter, require
+from kubechain.conditions.condition import Condition, equal, expect, hopeless
+from kubechain.conditions.pods import ready
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import ExitCode, HarnessError, Transient, Unmet
+from kubechain.kube.objects import NamespaceState
+from kubechain.observe.history import History
+from kubechain.observe.wait import Polled, Waiter, require
 from tests.fakes import FakeClock, changed, not_ready, pod
 
-TEN = Deadline(10, "ten will do")
+TEN = Timeout(10, "ten will do")
 IS_THREE: Condition[int] = Condition("is three", lambda n: equal("number", n, 3))
 POD = pod(0)
 READY = ready(POD.name)
@@ -234,13 +234,13 @@ def test_consistently_counts_an_earlier_gap_against_nobody(fake: FakeClock, hist
 
 def test_pulled_source_is_asked_at_its_interval_and_not_between(fake: FakeClock) -> None:
     pulls: list[float] = []
-    source = Pulled("probe", lambda: pulls.append(fake.now()) or len(pulls), fake, interval=0.5)
+    source = Polled("probe", lambda: pulls.append(fake.now()) or len(pulls), fake, interval=0.5)
     Waiter(fake).eventually(source, IS_THREE, within=TEN)
     assert pulls == [1000.0, 1000.5, 1001.0]
 
 
 def test_pulled_source_that_stays_wrong_is_unmet_at_the_deadline(fake: FakeClock) -> None:
-    source = Pulled("probe", lambda: 0, fake)
+    source = Polled("probe", lambda: 0, fake)
     with pytest.raises(Unmet, match=r"number is 0, not 3 after 10\.\d s"):
         Waiter(fake).eventually(source, IS_THREE, within=TEN)
 
@@ -248,11 +248,11 @@ def test_pulled_source_that_stays_wrong_is_unmet_at_the_deadline(fake: FakeClock
 def test_pulled_source_breaks_consistently_as_soon_as_it_is_wrong(fake: FakeClock) -> None:
     answers = iter([3, 3, 4])
     with pytest.raises(Unmet, match="number is 4"):
-        Waiter(fake).consistently(Pulled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
+        Waiter(fake).consistently(Polled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
 
 
 def test_condition_that_raises_is_no_verdict_on_the_cluster(fake: FakeClock, history: History) -> None:
-    bad: Condition[Snapshot] = Condition("bad", lambda s: expect(bool(s.objects[0]), ""))
+    bad: Condition[NamespaceState] = Condition("bad", lambda s: expect(bool(s.objects[0]), ""))
     with pytest.raises(IndexError):
         Waiter(fake).eventually(history, bad, within=TEN)
 

@@ -1,15 +1,14 @@
 """The ReplicaSet that the Deployment makes, and how the two are tied together."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, pods
-from fixtures.conditions.deployments import HASH
-from fixtures.conditions.objects import controlled_by
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.observe.history import seen_in_history
-from fixtures.workload import change, manifests
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import LABELS, REPLICAS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import deployments, pods, timeouts
+from kubechain.conditions.deployments import HASH
+from kubechain.conditions.objects import controlled_by
+from kubechain.observe.history import seen_in_history
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 REPLICASET = "concepts/workloads/controllers/replicaset/"
@@ -24,26 +23,26 @@ REPLICASET = "concepts/workloads/controllers/replicaset/"
 )
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
-    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS), within=deadlines.CONTROLLER)
+    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-REPLICASET-020", link=Link.REPLICASET, spec=DEPLOYMENT + "#creating-a-deployment")
 def test_name_ends_with_hash(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be named [DEPLOYMENT-NAME]-[HASH], with the hash of its pod-template-hash label."""
-    eventually(chain.objects, deployments.named_by_hash(WEB), within=deadlines.CONTROLLER)
+    eventually(chain.objects, deployments.named_by_hash(WEB), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-REPLICASET-030", link=Link.REPLICASET, spec=DEPLOYMENT + "#pod-template-hash-label")
 def test_hash_in_label_selector_and_template(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST have one pod-template-hash in its labels, its selector and its Pod template."""
-    eventually(chain.objects, deployments.hash_everywhere(WEB), within=deadlines.CONTROLLER)
+    eventually(chain.objects, deployments.hash_everywhere(WEB), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-REPLICASET-040", link=Link.REPLICASET, spec=DEPLOYMENT + "#max-surge")
 def test_annotations(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be annotated with its revision, the desired replicas, and these plus maxSurge rounded up."""
     wanted = {"revision": "1", "desired-replicas": str(REPLICAS), "max-replicas": str(REPLICAS + 1)}
-    eventually(chain.objects, deployments.annotated(WEB, wanted), within=deadlines.CONTROLLER)
+    eventually(chain.objects, deployments.annotated(WEB, wanted), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -55,7 +54,7 @@ def test_annotations(chain: Chain, eventually: Eventually) -> None:
 )
 def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet whose Pods are ready MUST count all of them as fully labelled, ready and available."""
-    eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS), within=deadlines.CONTROLLER)
+    eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -66,14 +65,14 @@ def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     after=[Link.PODS],
     level="full",
 )
-def test_orphan_is_adopted(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """A ReplicaSet MUST take a Pod that matches its selector and has no controller as one of its own."""
     labels = own_chain.replica_set.at("spec.selector.matchLabels")
-    orphan = make(own_chain, manifests.client_pod("orphan", own_chain.client_image, labels))
+    orphan = create(own_chain, manifests.client_pod("orphan", own_chain.client_image, labels))
     # Adopted, it is one too many, and may be deleted at once: the history remembers its controller.
     adopted = seen_in_history(own_chain.objects, controlled_by("Pod", orphan.name, own_chain.replica_set.uid))
-    eventually(own_chain.objects, adopted, within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.DELETION)
+    eventually(own_chain.objects, adopted, within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.DELETION)
 
 
 @claim(
@@ -87,10 +86,10 @@ def test_orphan_is_adopted(own_chain: Chain, make: Make, eventually: Eventually)
 def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet MUST release a Pod that no longer matches its selector, let it run, and make another in its place."""
     released = own_chain.pods[0]
-    change.label(own_chain, released, {"app": "released"})
-    eventually(own_chain.objects, controlled_by("Pod", released.name, None), within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.PODS_READY)
-    eventually(own_chain.objects, pods.same_and_ready(released), within=deadlines.CONTROLLER)
+    actions.label(own_chain, released, {"app": "released"})
+    eventually(own_chain.objects, controlled_by("Pod", released.name, None), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
+    eventually(own_chain.objects, pods.same_and_ready(released), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -100,18 +99,18 @@ def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: E
     after=[Link.PODS],
     level="full",
 )
-def test_controlled_pod_is_never_taken(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """A ReplicaSet MUST NOT take a Pod that matches its selector but has another controller."""
     owner = own_chain.api.get("ConfigMap", own_chain.namespace, "nginx")
     assert owner is not None
     labels = own_chain.replica_set.at("spec.selector.matchLabels")
     taken = manifests.client_pod("taken", own_chain.client_image, labels)
-    pod = make(own_chain, manifests.controlled(taken, owner))
+    pod = create(own_chain, manifests.controlled(taken, owner))
     # The controller has looked at all Pods again when it has made one more, and it made one more because it counted
     # only its own.
-    change.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1), within=deadlines.PODS_READY)
-    eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid), within=deadlines.CONTROLLER)
+    actions.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1), within=timeouts.PODS_READY)
+    eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -125,5 +124,5 @@ def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: E
     """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""
     old = own_chain.replica_set
     assert old.labels[HASH] == chain.replica_set.labels[HASH]
-    change.template(own_chain, "another")
-    eventually(own_chain.objects, deployments.other_hash(WEB, 2, old), within=deadlines.CONTROLLER)
+    actions.template(own_chain, "another")
+    eventually(own_chain.objects, deployments.other_hash(WEB, 2, old), within=timeouts.CONTROLLER)

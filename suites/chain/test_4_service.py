@@ -2,17 +2,16 @@
 
 import json
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import endpoints
-from fixtures.conditions.answers import all_welcome, only_from
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.probes.kubectl import Kubectl
-from fixtures.workload import change, services
-from fixtures.workload.addresses import url
-from fixtures.workload.chain import ROUND, Chain
-from fixtures.workload.gates import SERVICE_UP
-from fixtures.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions.http import all_welcome, only_from
+from kubechain.probes.kubectl import Kubectl
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, service_manifests
+from kubechain.workload.chain import ROUND, Chain
+from kubechain.workload.gates import SERVICE_UP
+from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.urls import url
 
 SERVICE = "concepts/services-networking/service/"
 
@@ -26,13 +25,13 @@ SERVICE = "concepts/services-networking/service/"
 )
 def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventually) -> None:
     """A Service of type NodePort MUST be given a clusterIP and a nodePort."""
-    eventually(chain.objects, SERVICE_UP, within=deadlines.CONTROLLER)
+    eventually(chain.objects, SERVICE_UP, within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-020", link=Link.SERVICE, spec=SERVICE + "#type-nodeport", needs=["kind"])
 def test_node_port_lies_in_the_default_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the default range 30000-32767 where no other range was configured."""
-    eventually(chain.objects, endpoints.node_port_between(WEB, 30000, 32767), within=deadlines.CONTROLLER)
+    eventually(chain.objects, endpoints.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-030", link=Link.SERVICE, spec=SERVICE + "#defining-a-service")
@@ -40,7 +39,7 @@ def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> No
     """A Service MUST keep its selector, port and targetPort as they were written."""
     wanted = {"spec.selector": {"app": WEB}}
     ports = {"port": SERVICE_PORT, "targetPort": CONTAINER_PORT, "protocol": "TCP"}
-    eventually(chain.objects, endpoints.service_has(WEB, wanted, port=ports), within=deadlines.CONTROLLER)
+    eventually(chain.objects, endpoints.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-040", link=Link.SERVICE, spec="reference/networking/virtual-ips/#traffic-policies")
@@ -52,15 +51,15 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.externalTrafficPolicy": "Cluster",
         "spec.ipFamilyPolicy": "SingleStack",
     }
-    eventually(chain.objects, endpoints.service_has(WEB, wanted), within=deadlines.CONTROLLER)
+    eventually(chain.objects, endpoints.service_has(WEB, wanted), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-050", link=Link.SERVICE, spec="reference/kubectl/generated/kubectl_expose/", needs=["kubectl"])
-def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, make: Make) -> None:
+def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Create) -> None:
     """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
     words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", "NodePort", "--dry-run=client", "-o", "json"]
     ports = ["--port", str(SERVICE_PORT), "--target-port", str(CONTAINER_PORT)]
-    exposed = make(chain, json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports)))
+    exposed = create(chain, json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports)))
     assert exposed.labels == chain.service.labels
     assert exposed.at("spec.selector") == chain.service.at("spec.selector")
     assert endpoints.ports_of(exposed) == endpoints.ports_of(chain.service)
@@ -69,8 +68,8 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, make: Make) -
 @claim("CHAIN-SERVICE-060", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
 def test_node_port_in_use_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort which another Service has MUST be refused as invalid."""
-    manifest = services.service_at(node_port=chain.node_port)
-    refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
+    manifest = service_manifests.service_at(node_port=chain.node_port)
+    refused = actions.refusal(lambda: chain.api.create(manifest, chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "already allocated" in refused.detail
 
@@ -78,25 +77,25 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-070", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port", needs=["kind"])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
-    refused = change.refusal(lambda: chain.api.create(services.service_at(node_port=80), chain.namespace))
+    refused = actions.refusal(lambda: chain.api.create(service_manifests.service_at(node_port=80), chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "valid ports" in refused.detail
 
 
 @claim("CHAIN-SERVICE-080", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
-def test_released_node_port_can_be_had_again(chain: Chain, make: Make) -> None:
+def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
-    first = make(chain, services.service(name="first"))
+    first = create(chain, service_manifests.service(name="first"))
     released = endpoints.node_port(first)
-    change.delete(chain, first)
-    second = make(chain, services.service_at(node_port=released, name="second"))
+    actions.delete(chain, first)
+    second = create(chain, service_manifests.service_at(node_port=released, name="second"))
     assert endpoints.node_port(second) == released
 
 
 @claim("CHAIN-SERVICE-090", link=Link.SERVICE, spec=SERVICE + "#type-clusterip")
 def test_cluster_ip_is_immutable(chain: Chain) -> None:
     """A change of a Service's clusterIP MUST be refused as invalid."""
-    refused = change.refusal(lambda: change.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
+    refused = actions.refusal(lambda: actions.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "clusterIP" in refused.detail
 
@@ -104,8 +103,8 @@ def test_cluster_ip_is_immutable(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-100", link=Link.SERVICE, spec=SERVICE + "#choosing-your-own-ip-address")
 def test_cluster_ip_is_unique(chain: Chain) -> None:
     """A Service that asks for a clusterIP which another Service has MUST be refused as invalid."""
-    manifest = services.service_at(cluster_ip=chain.cluster_ip)
-    refused = change.refusal(lambda: chain.api.create(manifest, chain.namespace))
+    manifest = service_manifests.service_at(cluster_ip=chain.cluster_ip)
+    refused = actions.refusal(lambda: chain.api.create(manifest, chain.namespace))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "already allocated" in refused.detail
 
@@ -116,16 +115,16 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
     spec=SERVICE + "#publishing-services-service-types",
     upstream="Service, change type, ExternalName to ClusterIP",
 )
-def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
-    name = make(chain, services.service(name="changing", kind="ClusterIP")).name
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=deadlines.CONTROLLER)
-    change.service(chain, {"type": "NodePort"}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
-    change.service(chain, services.EXTERNAL, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=deadlines.CONTROLLER)
-    change.service(chain, {"type": "NodePort", "externalName": None}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=deadlines.CONTROLLER)
+    name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=timeouts.CONTROLLER)
+    actions.service(chain, {"type": "NodePort"}, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    actions.service(chain, service_manifests.EXTERNAL, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=timeouts.CONTROLLER)
+    actions.service(chain, {"type": "NodePort", "externalName": None}, name)
+    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -136,11 +135,11 @@ def test_type_can_be_changed(chain: Chain, make: Make, eventually: Eventually) -
     after=[Link.ENDPOINTS],
     level="full",
 )
-def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
-    name = make(chain, services.two_port_service("multi")).name
-    urls = [url(chain.address(name), port) for port in services.TWO_PORTS.values()]
-    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    name = create(chain, service_manifests.two_port_service("multi")).name
+    urls = [url(chain.address(name), port) for port in service_manifests.TWO_PORTS.values()]
+    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -151,12 +150,12 @@ def test_each_port_leads_to_its_target(chain: Chain, make: Make, eventually: Eve
     after=[Link.ENDPOINTS],
     level="full",
 )
-def test_service_without_selector_serves_given_endpoints(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_service_without_selector_serves_given_endpoints(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""
     pod = chain.pods[0]
-    service = make(chain, services.without_selector("handmade"))
-    make(chain, services.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
+    service = create(chain, service_manifests.without_selector("handmade"))
+    create(chain, service_manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
     pages = chain.repeated(chain.client, at, ROUND)
-    eventually(pages, only_from(pod.name), within=deadlines.DATA_PLANE)
+    eventually(pages, only_from(pod.name), within=timeouts.DATA_PLANE)

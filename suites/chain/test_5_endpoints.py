@@ -1,12 +1,11 @@
 """Endpoints and EndpointSlices: exactly the ready Pods that the selector matches."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import endpoints
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.workload import change, manifests, services
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import endpoints, timeouts
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
 SLICES = "concepts/services-networking/endpoint-slices/"
 
@@ -21,7 +20,7 @@ SLICES = "concepts/services-networking/endpoint-slices/"
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """EndpointSlices of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(chain.objects, condition, within=deadlines.ENDPOINTS)
+    eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
 
 
 @claim(
@@ -33,25 +32,25 @@ def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually
 def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """Endpoints of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(chain.objects, condition, within=deadlines.ENDPOINTS)
+    eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
 
 
 @claim("CHAIN-ENDPOINTS-030", link=Link.ENDPOINTS, spec=SLICES + "#ownership", upstream="EndpointSlice, creation/deletion")
 def test_slices_are_controlled_by_the_service(chain: Chain, eventually: Eventually) -> None:
     """Each EndpointSlice MUST be controlled by its Service and name endpointslice-controller.k8s.io as its manager."""
-    eventually(chain.objects, endpoints.slices_belong(WEB), within=deadlines.ENDPOINTS)
+    eventually(chain.objects, endpoints.slices_belong(WEB), within=timeouts.ENDPOINTS)
 
 
 @claim("CHAIN-ENDPOINTS-040", link=Link.ENDPOINTS, spec=SLICES + "#topology")
 def test_endpoints_name_their_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each endpoint of an EndpointSlice MUST name the Node on which its Pod runs."""
-    eventually(chain.objects, endpoints.on_their_nodes(WEB), within=deadlines.ENDPOINTS)
+    eventually(chain.objects, endpoints.on_their_nodes(WEB), within=timeouts.ENDPOINTS)
 
 
 @claim("CHAIN-ENDPOINTS-050", link=Link.ENDPOINTS, spec="concepts/services-networking/service/#endpoints")
 def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a Service MUST list the same ready addresses."""
-    eventually(chain.objects, endpoints.agree(WEB), within=deadlines.ENDPOINTS)
+    eventually(chain.objects, endpoints.agree(WEB), within=timeouts.ENDPOINTS)
 
 
 @claim(
@@ -64,10 +63,10 @@ def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> Non
 def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave Endpoints and EndpointSlices when it turns unready, and return when it is ready."""
     first, second = own_chain.pods
-    change.unready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, second), within=deadlines.ENDPOINTS)
-    change.ready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=deadlines.ENDPOINTS)
+    actions.unready(own_chain, first)
+    eventually(own_chain.objects, endpoints.lists(WEB, second), within=timeouts.ENDPOINTS)
+    actions.ready(own_chain, first)
+    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=timeouts.ENDPOINTS)
 
 
 @claim(
@@ -79,23 +78,23 @@ def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually:
 def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave the Service when a label no longer matches, and return when it does again."""
     first, second = own_chain.pods
-    change.service(own_chain, {"selector": {"app": WEB, "served": "yes"}})
-    eventually(own_chain.objects, endpoints.lists(WEB), within=deadlines.ENDPOINTS)
+    actions.service(own_chain, {"selector": {"app": WEB, "served": "yes"}})
+    eventually(own_chain.objects, endpoints.lists(WEB), within=timeouts.ENDPOINTS)
     for pod in (first, second):
-        change.label(own_chain, pod, {"served": "yes"})
-    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=deadlines.ENDPOINTS)
-    change.label(own_chain, first, {"served": None})
-    eventually(own_chain.objects, endpoints.lists(WEB, second), within=deadlines.ENDPOINTS)
+        actions.label(own_chain, pod, {"served": "yes"})
+    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=timeouts.ENDPOINTS)
+    actions.label(own_chain, first, {"served": None})
+    eventually(own_chain.objects, endpoints.lists(WEB, second), within=timeouts.ENDPOINTS)
 
 
 @claim("CHAIN-ENDPOINTS-080", link=Link.ENDPOINTS, spec=SLICES, level="full")
 def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a deleted Pod MUST leave, and that of the Pod made in its place MUST come."""
     deleted, other = own_chain.pods
-    change.delete(own_chain, deleted)
-    eventually(own_chain.objects, endpoints.without(WEB, deleted.uid), within=deadlines.ENDPOINTS)
+    actions.delete(own_chain, deleted)
+    eventually(own_chain.objects, endpoints.without(WEB, deleted.uid), within=timeouts.ENDPOINTS)
     replaced = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(own_chain.objects, replaced, within=deadlines.PODS_READY)
+    eventually(own_chain.objects, replaced, within=timeouts.PODS_READY)
     assert other.uid in {pod.uid for pod in own_chain.pods}
 
 
@@ -106,23 +105,23 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
     needs=["kubernetes>=1.30"],
     level="full",
 )
-def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that is ready while it ends MUST be listed as serving and terminating, but not as ready."""
-    make(chain, services.service(name="ending", app="ending", kind="ClusterIP"))
-    pod = make(chain, manifests.ending_pod("ending", chain.image))
+    create(chain, service_manifests.service(name="ending", app="ending", kind="ClusterIP"))
+    pod = create(chain, manifests.ending_pod("ending", chain.image))
     usual = endpoints.endpoint_is("ending", pod.uid, ready=True, serving=True, terminating=False)
-    eventually(chain.objects, usual, within=deadlines.PODS_READY)
-    change.delete(chain, pod)
+    eventually(chain.objects, usual, within=timeouts.PODS_READY)
+    actions.delete(chain, pod)
     ending = endpoints.endpoint_is("ending", pod.uid, ready=False, serving=True, terminating=True)
-    eventually(chain.objects, ending, within=deadlines.ENDPOINTS)
-    eventually(chain.objects, endpoints.lists("ending"), within=deadlines.DELETION)
+    eventually(chain.objects, ending, within=timeouts.ENDPOINTS)
+    eventually(chain.objects, endpoints.lists("ending"), within=timeouts.DELETION)
 
 
 @claim("CHAIN-ENDPOINTS-100", link=Link.ENDPOINTS, spec="reference/kubernetes-api/service-resources/service-v1/")
-def test_unready_addresses_are_published_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_unready_addresses_are_published_on_request(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a Service MUST list a Pod that is not ready, and without it not."""
-    make(chain, services.headless("early", app="unready", early=True))
-    make(chain, services.headless("late", app="unready"))
-    pod = make(chain, manifests.unready_pod("unready", chain.client_image))
-    eventually(chain.objects, endpoints.lists("early", pod), within=deadlines.PODS_READY)
-    eventually(chain.objects, endpoints.listed_unready("late", pod.uid), within=deadlines.ENDPOINTS)
+    create(chain, service_manifests.headless("early", app="unready", early=True))
+    create(chain, service_manifests.headless("late", app="unready"))
+    pod = create(chain, manifests.unready_pod("unready", chain.client_image))
+    eventually(chain.objects, endpoints.lists("early", pod), within=timeouts.PODS_READY)
+    eventually(chain.objects, endpoints.listed_unready("late", pod.uid), within=timeouts.ENDPOINTS)

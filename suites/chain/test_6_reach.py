@@ -1,8 +1,9 @@
 """Reaching nginx: through the clusterIP, through every node's port, and through the API server's proxy."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import pods
-from fixtures.conditions.answers import (
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import pods, timeouts
+from kubechain.conditions.endpoints import node_port
+from kubechain.conditions.http import (
     all_refused,
     all_welcome,
     came_from,
@@ -15,16 +16,14 @@ from fixtures.conditions.answers import (
     spread_over,
     sticks,
 )
-from fixtures.conditions.endpoints import node_port
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.observe.wait import require
-from fixtures.probes import http
-from fixtures.probes.kubectl import Kubectl
-from fixtures.workload import change, manifests, services
-from fixtures.workload.addresses import url
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
+from kubechain.observe.wait import require
+from kubechain.probes import http
+from kubechain.probes.kubectl import Kubectl
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.urls import url
 
 SERVICE = "concepts/services-networking/service/"
 # Of as many requests to two backends each gets at least 12, but for a chance below one in a million.
@@ -43,14 +42,14 @@ PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-cons
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
     pages = chain.pages_inside(chain.client, url(chain.cluster_ip))
-    eventually(pages, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(pages, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-020", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#proxy-mode-iptables")
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
     backends = chain.backends_inside(chain.client, url(chain.cluster_ip))
-    eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
+    eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -62,25 +61,25 @@ def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) 
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
     pages = chain.pages(*chain.node_urls().values())
-    eventually(pages, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(pages, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-NODEPORT-020", link=Link.NODEPORT, spec=SERVICE + "#type-nodeport")
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
-    eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-API-010", link=Link.API, spec=PROXY, upstream="Proxy through apiserver to a Service")
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
-    eventually(chain.proxied(chain.service_proxy), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.proxied(chain.service_proxy), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-API-020", link=Link.API, spec=PROXY, upstream="Proxy, validate Proxy responses")
 def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for each Pod with nginx's page."""
-    eventually(chain.proxied(*chain.pod_proxies), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.proxied(*chain.pod_proxies), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-030", link=Link.CLUSTERIP, spec="tasks/debug/debug-application/debug-service/")
@@ -88,7 +87,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
     for pod in chain.pods:
         backends = chain.backends_inside(chain.inside(pod), url(chain.cluster_ip))
-        eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
+        eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -98,15 +97,15 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
     upstream="Service, ClusterIP type, session affinity to ClientIP",
     level="full",
 )
-def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
-    name = make(chain, services.with_policy("sticky", sessionAffinity="ClientIP")).name
+    name = create(chain, service_manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
-    eventually(chain.repeated(chain.client, at, MANY), sticks(), within=deadlines.DATA_PLANE)
-    change.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.repeated(chain.client, at, MANY), sticks(), within=timeouts.DATA_PLANE)
+    actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = chain.backends_inside(chain.client, at)
-    eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
+    eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -115,53 +114,53 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, make: Make, e
     spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
     level="full",
 )
-def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
-    name = make(chain, services.with_policy("local-inside", internalTrafficPolicy="Local")).name
+    name = create(chain, service_manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
     first = chain.pages_inside(chain.inside(chain.pods[0]), url(chain.address(name)))
-    eventually(first, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(first, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
     for pod in chain.pods:
         near = [each.name for each in chain.pods if each.at("spec.nodeName") == pod.at("spec.nodeName")]
         pages = chain.repeated(chain.inside(pod), url(chain.address(name)), MANY)
-        eventually(pages, only_from(*near), within=deadlines.DATA_PLANE)
+        eventually(pages, only_from(*near), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-060", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#traffic-to-services")
-def test_cluster_ip_without_endpoints_refuses(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
-    name = make(chain, services.service(name="nobody", app="nobody")).name
-    eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused(), within=deadlines.DATA_PLANE)
+    name = create(chain, service_manifests.service(name="nobody", app="nobody")).name
+    eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused(), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-070", link=Link.CLUSTERIP, spec=SERVICE + "#defining-a-service", level="full")
-def test_two_services_serve_the_same_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
-    twin = make(chain, services.service(name="twin")).name
+    twin = create(chain, service_manifests.service(name="twin")).name
     backends = chain.backends_inside(chain.client, url(chain.cluster_ip), url(chain.address(twin)))
-    eventually(backends, every_backend(chain.pod_names, WELCOME), within=deadlines.DATA_PLANE)
+    eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-080", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#proxy-mode-iptables")
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
     pages = chain.repeated(chain.client, url(chain.cluster_ip), MANY)
-    eventually(pages, spread_over(chain.pod_names), within=deadlines.DATA_PLANE)
+    eventually(pages, spread_over(chain.pod_names), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-CLUSTERIP-090", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/")
 def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> None:
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
     require(chain.client.repeat(at, MANY), none_slower(RETRANSMISSION_SECONDS))
 
 
 @claim("CHAIN-NODEPORT-030", link=Link.NODEPORT, spec="reference/networking/virtual-ips/#traffic-to-services")
-def test_node_port_without_endpoints_refuses(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
-    port = node_port(make(chain, services.service(name="nobody", app="nobody")))
+    port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
     urls = [url(address, port) for address in chain.node_addresses.values()]
-    eventually(chain.pages(*urls), all_refused(), within=deadlines.DATA_PLANE)
+    eventually(chain.pages(*urls), all_refused(), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -171,15 +170,15 @@ def test_node_port_without_endpoints_refuses(chain: Chain, make: Make, eventuall
     needs=["nodes>=3", "host"],
     level="full",
 )
-def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
-    port = node_port(make(chain, services.with_policy("local-outside", externalTrafficPolicy="Local")))
+    port = node_port(create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local")))
     for node, address in chain.node_addresses.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
         pages = chain.pages(*[url(address, port)] * (MANY if here else 1))
-        eventually(pages, only_from(*here) if here else no_answer(), within=deadlines.DATA_PLANE)
+        eventually(pages, only_from(*here) if here else no_answer(), within=timeouts.DATA_PLANE)
         if here:
-            eventually(pages, came_from(http.own_address(address, port)), within=deadlines.DATA_PLANE)
+            eventually(pages, came_from(http.own_address(address, port)), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -188,12 +187,12 @@ def test_external_traffic_policy_local(chain: Chain, make: Make, eventually: Eve
     spec=SERVICE + "#udp",
     level="full",
 )
-def test_udp_node_port_answers(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""
-    port = node_port(make(chain, services.udp_service("echo")))
-    make(chain, manifests.udp_echo("echo", chain.client_image))
-    eventually(chain.objects, pods.ready("echo"), within=deadlines.PODS_READY)
-    eventually(chain.echoes(port), echoed("echo"), within=deadlines.DATA_PLANE)
+    port = node_port(create(chain, service_manifests.udp_service("echo")))
+    create(chain, manifests.udp_echo("echo", chain.client_image))
+    eventually(chain.objects, pods.ready("echo"), within=timeouts.PODS_READY)
+    eventually(chain.echoes(port), echoed("echo"), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-API-030", link=Link.API, spec="tasks/extend-kubernetes/http-proxy-access-api/", needs=["kubectl"])
@@ -201,7 +200,7 @@ def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -
     """The Service MUST answer through `kubectl proxy` on loopback."""
     with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1") as at:
         page = chain.loopback(f"http://{at}{chain.service_proxy}")
-        eventually(page, all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+        eventually(page, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -214,7 +213,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
     """A Pod of the Service MUST answer through a port that is forwarded to it from loopback."""
     target = ["port-forward", "--namespace", chain.namespace, f"service/{WEB}", f":{SERVICE_PORT}"]
     with kubectl.listening(*target, "--address=127.0.0.1") as at:
-        eventually(chain.loopback(f"http://{at}/"), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+        eventually(chain.loopback(f"http://{at}/"), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-API-050", link=Link.API, spec="reference/access-authn-authz/rbac/")
@@ -222,6 +221,6 @@ def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventuall
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
-    eventually(chain.api_pages(backend, chain.service_proxy, *chain.pod_proxies), forbidden_to(who), within=deadlines.API)
+    eventually(chain.api_pages(backend, chain.service_proxy, *chain.pod_proxies), forbidden_to(who), within=timeouts.API)
     forward = f"/api/v1/namespaces/{chain.namespace}/pods/{backend.pod}/portforward"
-    eventually(chain.api_pages(backend, forward, method="POST"), forbidden_to(who), within=deadlines.API)
+    eventually(chain.api_pages(backend, forward, method="POST"), forbidden_to(who), within=timeouts.API)

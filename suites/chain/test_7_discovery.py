@@ -1,16 +1,15 @@
 """Finding the Service from inside a Pod: by environment variables and by DNS."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import endpoints
-from fixtures.conditions.answers import all_welcome
-from fixtures.conditions.names import no_address, no_such_name, resolves_to, reverse_name, searches, serves
-from fixtures.conditions.variables import has_variables, multi_port_variables, service_variables, variables_are
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.workload import change, manifests, services
-from fixtures.workload.addresses import url
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
+from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
+from kubechain.conditions.http import all_welcome
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.urls import url
 
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 DNS = "concepts/services-networking/dns-pod-service/"
@@ -20,36 +19,36 @@ DNS = "concepts/services-networking/dns-pod-service/"
 def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> None:
     """A Pod started after a Service MUST have its seven variables, with the clusterIP and the port."""
     variables = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
-    eventually(chain.environment(chain.client), variables_are(WEB, variables), within=deadlines.CONTROLLER)
+    eventually(chain.environment(chain.client), variables_are(WEB, variables), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-ENV-020", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS])
-def test_earlier_pod_has_no_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_earlier_pod_has_no_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod started before a Service MUST have no variable of it, also once the Service is known to the cluster."""
     client = chain.client
-    late = make(chain, services.service(name="late")).name
-    eventually(chain.answers(client, late), resolves_to(chain.address(late)), within=deadlines.DNS)
-    eventually(chain.environment(client), variables_are(late, {}), within=deadlines.CONTROLLER)
+    late = create(chain, service_manifests.service(name="late")).name
+    eventually(chain.answers(client, late), resolves_to(chain.address(late)), within=timeouts.DNS)
+    eventually(chain.environment(client), variables_are(late, {}), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-DNS-010", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
 def test_short_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service MUST resolve to exactly its clusterIP in Pods of its namespace."""
-    eventually(chain.answers(chain.client, WEB), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, WEB), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-020", link=Link.DNS, spec=DNS + "#namespaces-of-services", upstream="DNS, services")
 def test_name_with_namespace_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace MUST resolve to exactly the clusterIP of that Service."""
     name = f"{WEB}.{chain.namespace}"
-    eventually(chain.answers(chain.client, name), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, name), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-030", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
 def test_full_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace.svc.domain MUST resolve to exactly the clusterIP of that Service."""
     client = chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim(
@@ -63,7 +62,7 @@ def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> N
     """A Pod that asks the Service by each of its names MUST be answered by nginx."""
     client = chain.client
     urls = [url(name) for name in chain.names_of(WEB, client)]
-    eventually(chain.pages_inside(client, *urls), all_welcome(WELCOME), within=deadlines.DNS)
+    eventually(chain.pages_inside(client, *urls), all_welcome(WELCOME), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-050", link=Link.DNS, spec=DNS + "#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
@@ -71,78 +70,80 @@ def test_names_work_from_a_backend(chain: Chain, eventually: Eventually) -> None
     """A Pod of the Service itself MUST reach the Service by each of its names, at exactly the clusterIP."""
     backend = chain.inside(chain.pods[0])
     urls = [url(name) for name in chain.names_of(WEB, backend)]
-    eventually(chain.pages_inside(backend, *urls), all_welcome(WELCOME, at=chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.pages_inside(backend, *urls), all_welcome(WELCOME, at=chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-060", link=Link.DNS, spec=DNS + "#services", upstream="DNS, cluster")
 def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service that does not exist MUST be answered with NXDOMAIN, while a Service's name resolves."""
     client = chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=deadlines.DNS)
-    eventually(chain.answers(client, chain.full_name("absent", client)), no_such_name(), within=deadlines.DNS)
+    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=timeouts.DNS)
+    eventually(chain.answers(client, chain.full_name("absent", client)), no_such_name(), within=timeouts.DNS)
 
 
 @claim("CHAIN-ENV-030", link=Link.ENV, spec=ENVIRONMENT)
-def test_services_of_other_namespaces_are_not_told(chain: Chain, neighbour: str, make: Make, eventually: Eventually) -> None:
+def test_services_of_other_namespaces_are_not_told(
+    chain: Chain, other_namespace: str, create: Create, eventually: Eventually
+) -> None:
     """A Pod MUST have no variable of a Service in another namespace, though that Service was there first."""
-    assert chain.api.get("Service", neighbour, "neighbour") is not None
-    place = chain.ready_inside(make(chain, manifests.client_pod("later", chain.client_image)).name)
-    eventually(chain.environment(place), variables_are("neighbour", {}), within=deadlines.CONTROLLER)
+    assert chain.api.get("Service", other_namespace, "neighbour") is not None
+    place = chain.ready_inside(create(chain, manifests.client_pod("later", chain.client_image)).name)
+    eventually(chain.environment(place), variables_are("neighbour", {}), within=timeouts.CONTROLLER)
     web = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
-    eventually(chain.environment(place), variables_are(WEB, web), within=deadlines.CONTROLLER)
+    eventually(chain.environment(place), variables_are(WEB, web), within=timeouts.CONTROLLER)
 
 
 @claim(
     "CHAIN-ENV-040", link=Link.ENV, spec="tutorials/services/connect-applications-service/#environment-variables", level="full"
 )
-def test_service_links_can_be_switched_off(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_service_links_can_be_switched_off(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod with enableServiceLinks false MUST have the variables of the API server's Service and of no other."""
-    place = chain.ready_inside(make(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
-    eventually(chain.environment(place), variables_are(WEB, {}), within=deadlines.CONTROLLER)
-    eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"), within=deadlines.CONTROLLER)
+    place = chain.ready_inside(create(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
+    eventually(chain.environment(place), variables_are(WEB, {}), within=timeouts.CONTROLLER)
+    eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT, level="full")
-def test_each_named_port_has_its_variable(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST be told with one variable for each port by name."""
-    service = make(chain, services.two_port_service("multi-env"))
-    place = chain.ready_inside(make(chain, manifests.client_pod("reader", chain.client_image)).name)
-    variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), services.TWO_PORTS)
-    eventually(chain.environment(place), variables_are(service.name, variables), within=deadlines.CONTROLLER)
+    service = create(chain, service_manifests.two_port_service("multi-env"))
+    place = chain.ready_inside(create(chain, manifests.client_pod("reader", chain.client_image)).name)
+    variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), service_manifests.TWO_PORTS)
+    eventually(chain.environment(place), variables_are(service.name, variables), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS], level="full")
-def test_variables_grow_stale_while_names_do_not(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
-    service = make(chain, services.service(name="moved", kind="ClusterIP"))
+    service = create(chain, service_manifests.service(name="moved", kind="ClusterIP"))
     old = str(service.at("spec.clusterIP"))
-    place = chain.ready_inside(make(chain, manifests.client_pod("witness", chain.client_image)).name)
-    eventually(chain.answers(place, service.name), resolves_to(old), within=deadlines.DNS)
-    change.delete(chain, service)
+    place = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
+    eventually(chain.answers(place, service.name), resolves_to(old), within=timeouts.DNS)
+    actions.delete(chain, service)
     # Another Service holds the old address, so that the new one cannot get it again.
-    make(chain, services.service_at(name="squatter", cluster_ip=old))
-    new = str(make(chain, services.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
+    create(chain, service_manifests.service_at(name="squatter", cluster_ip=old))
+    new = str(create(chain, service_manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
     assert new != old
-    eventually(chain.answers(place, service.name), resolves_to(new), within=deadlines.DNS)
+    eventually(chain.answers(place, service.name), resolves_to(new), within=timeouts.DNS)
     stale = service_variables(service.name, old, SERVICE_PORT)
-    eventually(chain.environment(place), variables_are(service.name, stale), within=deadlines.CONTROLLER)
+    eventually(chain.environment(place), variables_are(service.name, stale), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-DNS-070", link=Link.DNS, spec=DNS + "#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
 def test_search_list(chain: Chain, eventually: Eventually) -> None:
     """A Pod's resolver MUST search its namespace, the Services and the domain, in this order, with ndots 5."""
     wanted = searches(chain.namespace, chain.client.domain())
-    eventually(chain.resolver(chain.client), wanted, within=deadlines.CONTROLLER)
+    eventually(chain.resolver(chain.client), wanted, within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-DNS-080", link=Link.DNS, spec=DNS + "#srv-records", upstream="DNS, services")
-def test_srv_record_of_a_named_port(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_srv_record_of_a_named_port(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A named port of a Service MUST have an SRV record with its number and the Service's name."""
-    service, client = make(chain, services.two_port_service("srv")), chain.client
+    service, client = create(chain, service_manifests.two_port_service("srv")), chain.client
     full = chain.full_name(service.name, client)
-    for port_name, port in services.TWO_PORTS.items():
+    for port_name, port in service_manifests.TWO_PORTS.items():
         answers = chain.answers(client, f"_{port_name}._tcp.{full}", record="SRV")
-        eventually(answers, serves(port, full), within=deadlines.DNS)
+        eventually(answers, serves(port, full), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-090", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
@@ -150,7 +151,7 @@ def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) ->
     """The clusterIP of a Service MUST have a PTR record with the Service's full name."""
     client = chain.client
     answers = chain.answers(client, reverse_name(chain.cluster_ip), record="PTR")
-    eventually(answers, resolves_to(chain.full_name(WEB, client)), within=deadlines.DNS)
+    eventually(answers, resolves_to(chain.full_name(WEB, client)), within=timeouts.DNS)
 
 
 @claim(
@@ -160,11 +161,11 @@ def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) ->
     upstream="DNS, services",
     after=[Link.ENDPOINTS],
 )
-def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
-    name = make(chain, services.headless("headless")).name
+    name = create(chain, service_manifests.headless("headless")).name
     addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
-    eventually(chain.answers(chain.client, name), resolves_to(*addresses), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, name), resolves_to(*addresses), within=timeouts.DNS)
 
 
 @claim(
@@ -174,28 +175,28 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, make: Make, eventually
     upstream="DNS, resolve the hostname",
     level="full",
 )
-def test_pod_has_a_name_under_its_headless_service(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_pod_has_a_name_under_its_headless_service(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod with a hostname and the subdomain of a headless Service MUST resolve by hostname.subdomain to its address."""
-    make(chain, services.headless("sub", app="named"))
-    make(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
+    create(chain, service_manifests.headless("sub", app="named"))
+    create(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
     place = chain.ready_inside("named")
     address = str(chain.present("Pod", "named").at("status.podIP"))
-    eventually(chain.answers(chain.client, "named.sub"), resolves_to(address), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, "named.sub"), resolves_to(address), within=timeouts.DNS)
     assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
 
 
 @claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/", level="full")
-def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_unready_pods_are_named_on_request(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a headless name MUST resolve to a Pod that is not ready, and without it to none."""
-    make(chain, services.headless("named-early", app="waiting", early=True))
-    make(chain, services.headless("named-late", app="waiting"))
-    pod = make(chain, manifests.unready_pod("waiting", chain.client_image))
-    eventually(chain.objects, endpoints.lists("named-early", pod), within=deadlines.PODS_READY)
+    create(chain, service_manifests.headless("named-early", app="waiting", early=True))
+    create(chain, service_manifests.headless("named-late", app="waiting"))
+    pod = create(chain, manifests.unready_pod("waiting", chain.client_image))
+    eventually(chain.objects, endpoints.lists("named-early", pod), within=timeouts.PODS_READY)
     address = str(chain.present("Pod", pod.name).at("status.podIP"))
-    eventually(chain.answers(chain.client, "named-early"), resolves_to(address), within=deadlines.DNS)
-    eventually(chain.objects, endpoints.listed_unready("named-late", pod.uid), within=deadlines.ENDPOINTS)
+    eventually(chain.answers(chain.client, "named-early"), resolves_to(address), within=timeouts.DNS)
+    eventually(chain.objects, endpoints.listed_unready("named-late", pod.uid), within=timeouts.ENDPOINTS)
     late = chain.full_name("named-late", chain.client)
-    eventually(chain.answers(chain.client, late), no_address(), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, late), no_address(), within=timeouts.DNS)
 
 
 @claim(
@@ -204,36 +205,36 @@ def test_unready_pods_are_named_on_request(chain: Chain, make: Make, eventually:
     spec="concepts/services-networking/service/#externalname",
     upstream="DNS, for ExternalName Services",
 )
-def test_external_name_is_an_alias(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_external_name_is_an_alias(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a Service of type ExternalName MUST be an alias (CNAME) for its external name."""
-    name = make(chain, services.external("outside")).name
+    name = create(chain, service_manifests.external("outside")).name
     full = chain.full_name(name, chain.client)
-    alias = resolves_to(services.EXTERNAL["externalName"] + ".")
-    eventually(chain.answers(chain.client, full, record="CNAME"), alias, within=deadlines.DNS)
+    alias = resolves_to(service_manifests.EXTERNAL["externalName"] + ".")
+    eventually(chain.answers(chain.client, full, record="CNAME"), alias, within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-140", link=Link.DNS, spec=DNS + "#namespaces-of-services", upstream="DNS, services")
-def test_other_namespace_must_be_named(chain: Chain, neighbour: str, eventually: Eventually) -> None:
+def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, eventually: Eventually) -> None:
     """A Service of another namespace MUST resolve by name and namespace, and MUST NOT by its name alone."""
-    service = chain.api.get("Service", neighbour, "neighbour")
+    service = chain.api.get("Service", other_namespace, "neighbour")
     assert service is not None
     address = str(service.at("spec.clusterIP"))
-    eventually(chain.answers(chain.client, f"neighbour.{neighbour}"), resolves_to(address), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, f"neighbour.{other_namespace}"), resolves_to(address), within=timeouts.DNS)
     searched = chain.searched("neighbour", chain.client)
-    eventually(chain.answers(chain.client, *searched), no_such_name(), within=deadlines.DNS)
+    eventually(chain.answers(chain.client, *searched), no_such_name(), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records", level="full")
-def test_name_follows_its_service(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_name_follows_its_service(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
-    service, client = make(chain, services.service(name="renewed", kind="ClusterIP")), chain.client
+    service, client = create(chain, service_manifests.service(name="renewed", kind="ClusterIP")), chain.client
     old = str(service.at("spec.clusterIP"))
-    eventually(chain.answers(client, service.name), resolves_to(old), within=deadlines.DNS)
+    eventually(chain.answers(client, service.name), resolves_to(old), within=timeouts.DNS)
     ttl = client.time_to_live(chain.full_name(service.name, client))
-    change.delete(chain, service)
-    make(chain, services.service_at(name="holder", cluster_ip=old))
-    new = str(make(chain, services.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
-    eventually(chain.answers(client, service.name), resolves_to(new), within=deadlines.renewal(ttl))
+    actions.delete(chain, service)
+    create(chain, service_manifests.service_at(name="holder", cluster_ip=old))
+    new = str(create(chain, service_manifests.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
+    eventually(chain.answers(client, service.name), resolves_to(new), within=timeouts.renewal(ttl))
 
 
 @claim("CHAIN-DNS-160", link=Link.DNS, spec=DNS, upstream="DNS, cluster")
@@ -241,8 +242,8 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
     """A name MUST resolve to the same address by UDP and by TCP."""
     client = chain.client
     full = chain.full_name(WEB, client)
-    eventually(chain.answers(client, full), resolves_to(chain.cluster_ip), within=deadlines.DNS)
-    eventually(chain.answers(client, full, tcp=True), resolves_to(chain.cluster_ip), within=deadlines.DNS)
+    eventually(chain.answers(client, full), resolves_to(chain.cluster_ip), within=timeouts.DNS)
+    eventually(chain.answers(client, full, tcp=True), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-170", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
@@ -252,6 +253,6 @@ def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> Non
     assert servers
     for server in servers:
         known = chain.answers(client, chain.full_name(WEB, client), server=server)
-        eventually(known, resolves_to(chain.cluster_ip), within=deadlines.DNS)
+        eventually(known, resolves_to(chain.cluster_ip), within=timeouts.DNS)
         unknown = chain.answers(client, chain.full_name("absent", client), server=server)
-        eventually(unknown, no_such_name(), within=deadlines.DNS)
+        eventually(unknown, no_such_name(), within=timeouts.DNS)

@@ -1,13 +1,12 @@
 """Deletion: of the Deployment, which takes what it owns and nothing else, and of the Service."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import endpoints, pods
-from fixtures.conditions.answers import all_refused
-from fixtures.conditions.names import no_such_name
-from fixtures.given import Eventually
-from fixtures.observe import deadlines
-from fixtures.scenarios.deletion import Deleted
-from fixtures.workload.manifests import WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import endpoints, pods, timeouts
+from kubechain.conditions.dns import no_such_name
+from kubechain.conditions.http import all_refused
+from kubechain.pytest.given import Eventually
+from kubechain.scenarios.deletion import Deleted
+from kubechain.workload.manifests import WEB
 
 CASCADE = "concepts/architecture/garbage-collection/#cascading-deletion"
 SERVICE = "concepts/services-networking/service/"
@@ -19,9 +18,11 @@ SERVICE = "concepts/services-networking/service/"
     spec=CASCADE,
     upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
-def test_replica_set_goes_with_its_deployment(undeployed: Deleted, eventually: Eventually) -> None:
+def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
-    eventually(undeployed.chain.objects, pods.gone("ReplicaSet", undeployed.replica_sets), within=deadlines.DELETION)
+    eventually(
+        without_deployment.chain.objects, pods.gone("ReplicaSet", without_deployment.replica_sets), within=timeouts.DELETION
+    )
 
 
 @claim(
@@ -30,37 +31,37 @@ def test_replica_set_goes_with_its_deployment(undeployed: Deleted, eventually: E
     spec=CASCADE,
     upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
-def test_pods_go_with_their_deployment(undeployed: Deleted, eventually: Eventually) -> None:
+def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
-    eventually(undeployed.chain.objects, pods.gone("Pod", undeployed.pod_uids), within=deadlines.DELETION)
+    eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids), within=timeouts.DELETION)
 
 
 @claim("CHAIN-DELETION-030", link=Link.DELETION, spec="concepts/services-networking/endpoint-slices/")
-def test_endpoints_empty_with_the_pods(undeployed: Deleted, eventually: Eventually) -> None:
+def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Service whose Pods were deleted MUST stay, with no ready address in its Endpoints and EndpointSlices."""
-    eventually(undeployed.chain.objects, endpoints.no_address(WEB), within=deadlines.DELETION)
+    eventually(without_deployment.chain.objects, endpoints.no_address(WEB), within=timeouts.DELETION)
 
 
 @claim("CHAIN-DELETION-040", link=Link.DELETION, spec="concepts/overview/working-with-objects/owners-dependents/")
-def test_bystander_is_untouched(undeployed: Deleted, eventually: Eventually) -> None:
+def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Pod that the Deployment does not own MUST be untouched when the Deployment's own Pods are gone."""
-    objects = undeployed.chain.objects
-    eventually(objects, pods.gone("Pod", undeployed.pod_uids), within=deadlines.DELETION)
-    eventually(objects, pods.same_and_ready(undeployed.bystander), within=deadlines.CONTROLLER)
+    objects = without_deployment.chain.objects
+    eventually(objects, pods.gone("Pod", without_deployment.pod_uids), within=timeouts.DELETION)
+    eventually(objects, pods.same_and_ready(without_deployment.bystander), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-DELETION-050", link=Link.DELETION, spec=SERVICE + "#type-nodeport")
-def test_node_port_closes_with_its_service(unserved: Deleted, eventually: Eventually) -> None:
+def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
-    pages = unserved.chain.pages(*unserved.node_urls)
-    eventually(pages, all_refused(), within=deadlines.DATA_PLANE)
+    pages = without_service.chain.pages(*without_service.node_urls)
+    eventually(pages, all_refused(), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-DELETION-060", link=Link.DELETION, spec="concepts/services-networking/dns-pod-service/#services")
-def test_name_goes_with_its_service(unserved: Deleted, eventually: Eventually) -> None:
+def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
-    chain, client = unserved.chain, unserved.chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), no_such_name(), within=deadlines.DNS)
+    chain, client = without_service.chain, without_service.chain.client
+    eventually(chain.answers(client, chain.full_name(WEB, client)), no_such_name(), within=timeouts.DNS)
 
 
 @claim(
@@ -69,8 +70,8 @@ def test_name_goes_with_its_service(unserved: Deleted, eventually: Eventually) -
     spec="concepts/services-networking/endpoint-slices/#ownership",
     upstream="EndpointSlice, creation/deletion",
 )
-def test_endpoints_go_with_their_service(unserved: Deleted, eventually: Eventually) -> None:
+def test_endpoints_go_with_their_service(without_service: Deleted, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a deleted Service MUST be deleted, and its Pods stay as they were."""
-    objects = unserved.chain.objects
-    eventually(objects, endpoints.no_slices(WEB), within=deadlines.DELETION)
-    eventually(objects, pods.same_and_ready(*unserved.pods), within=deadlines.CONTROLLER)
+    objects = without_service.chain.objects
+    eventually(objects, endpoints.no_slices(WEB), within=timeouts.DELETION)
+    eventually(objects, pods.same_and_ready(*without_service.pods), within=timeouts.CONTROLLER)

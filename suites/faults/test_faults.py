@@ -1,7 +1,7 @@
 """The suite judged: each fault must turn the right link red, and no harmless change any."""
 
-from fixtures.faults.fault import Fault
-from fixtures.faults.plugin import Judge
+from kubechain.faults.fault import Fault
+from kubechain.pytest.faults import Judge
 
 
 def test_suite_finds(fault: Fault, judged: Judge) -> None:

@@ -1,15 +1,14 @@
 """Scaling: the Pods, and with them the endpoints, follow the number that is asked for."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, endpoints, pods
-from fixtures.given import Eventually
-from fixtures.observe import deadlines
-from fixtures.observe.wait import require
-from fixtures.probes.continuous import asked, none_lost
-from fixtures.scenarios.load import LEAST, load
-from fixtures.workload import change
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import deployments, endpoints, pods, timeouts
+from kubechain.observe.wait import require
+from kubechain.probes.load import asked, none_lost
+from kubechain.pytest.given import Eventually
+from kubechain.scenarios.load import LEAST, load
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
 SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
 
@@ -23,30 +22,30 @@ SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
 )
 def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled up through its scale subresource MUST get that many ready Pods, all of them listed."""
-    change.scale(own_chain, REPLICAS + 2)
+    actions.scale(own_chain, REPLICAS + 2)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS + 2)
-    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+    eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
 
 
 @claim("LIFE-SCALE-020", link=Link.SCALE, spec=SCALE, level="full")
 def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled down by its own replicas field MUST keep that many Pods, and no other be listed."""
-    change.deployment(own_chain, {"replicas": 1})
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, 1), within=deadlines.DELETION)
+    actions.deployment(own_chain, {"replicas": 1})
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 1)
-    eventually(own_chain.objects, listed, within=deadlines.ENDPOINTS)
+    eventually(own_chain.objects, listed, within=timeouts.ENDPOINTS)
 
 
 @claim("LIFE-SCALE-030", link=Link.SCALE, spec=SCALE, level="full")
 def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled to zero MUST lose all Pods and keep its Service and ReplicaSet, and MUST serve when scaled up."""
     replica_set = own_chain.replica_set.uid
-    change.scale(own_chain, 0)
-    eventually(own_chain.objects, pods.count(LABELS, 0), within=deadlines.DELETION)
-    eventually(own_chain.objects, endpoints.no_address(WEB), within=deadlines.ENDPOINTS)
-    change.scale(own_chain, REPLICAS)
+    actions.scale(own_chain, 0)
+    eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
+    eventually(own_chain.objects, endpoints.no_address(WEB), within=timeouts.ENDPOINTS)
+    actions.scale(own_chain, REPLICAS)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+    eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     assert own_chain.replica_set.uid == replica_set
 
 
@@ -59,10 +58,10 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
 )
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
-    asked_for = change.scale(own_chain, REPLICAS + 1)
+    asked_for = actions.scale(own_chain, REPLICAS + 1)
     assert asked_for.at("spec.replicas") == REPLICAS + 1
-    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=deadlines.PODS_READY)
-    assert change.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
+    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=timeouts.PODS_READY)
+    assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
 
 
 @claim(
@@ -72,7 +71,7 @@ def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventu
 def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:
     """Scaling down Pods that end gracefully MUST NOT lose a request through the NodePort."""
     with load(serving_four, list(serving_four.node_urls().values())) as stream:
-        change.scale(serving_four, 1)
-        eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=deadlines.DELETION)
-        eventually(stream.requests, asked(LEAST), within=deadlines.LOAD)
+        actions.scale(serving_four, 1)
+        eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
+        eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
     require(stream.tally(), none_lost(LEAST))

@@ -1,19 +1,18 @@
 """Rolling a Deployment to another Pod template, and back."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, pods
-from fixtures.conditions.answers import every_backend
-from fixtures.given import Consistently, Eventually
-from fixtures.observe import deadlines
-from fixtures.observe.history import at_every_moment
-from fixtures.observe.wait import require
-from fixtures.probes.continuous import none_lost
-from fixtures.scenarios.load import LEAST
-from fixtures.scenarios.rollout import REPLICAS as FOUR
-from fixtures.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
-from fixtures.workload import change
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import deployments, pods, timeouts
+from kubechain.conditions.http import every_backend
+from kubechain.observe.history import at_every_moment
+from kubechain.observe.wait import require
+from kubechain.probes.load import none_lost
+from kubechain.pytest.given import Consistently, Eventually
+from kubechain.scenarios.load import LEAST
+from kubechain.scenarios.rollout import REPLICAS as FOUR
+from kubechain.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
 
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
@@ -29,7 +28,7 @@ DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> None:
     """A changed Pod template MUST make a new ReplicaSet with all Pods, and keep the old one at 0 with its revision."""
     wanted = deployments.replica_sets(WEB, {1: 0, 2: FOUR})
-    eventually(rolled.chain.objects, wanted, within=deadlines.CONTROLLER)
+    eventually(rolled.chain.objects, wanted, within=timeouts.CONTROLLER)
     kept = rolled.chain.present("ReplicaSet", rolled.old.name)
     assert (kept.uid, deployments.revision(kept)) == (rolled.old.uid, 1)
 
@@ -62,11 +61,11 @@ def test_roll_loses_no_request(rolled: Rolled) -> None:
 def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventually) -> None:
     """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
     old = own_chain.replica_set
-    change.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=deadlines.ROLLOUT)
-    change.roll_back(own_chain, old)
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=deadlines.ROLLOUT)
-    eventually(own_chain.objects, deployments.same_again(WEB, 3, old), within=deadlines.CONTROLLER)
+    actions.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
+    actions.roll_back(own_chain, old)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.same_again(WEB, 3, old), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -78,11 +77,11 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
 )
 def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
     """A template that changes during a roll MUST be rolled out at once, and the one in between be scaled to 0."""
-    change.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.at_revision(WEB, 2), within=deadlines.CONTROLLER)
-    change.template(own_chain, "3")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=deadlines.ROLLOUT)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=deadlines.DELETION)
+    actions.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.at_revision(WEB, 2), within=timeouts.CONTROLLER)
+    actions.template(own_chain, "3")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=timeouts.DELETION)
 
 
 @claim(
@@ -94,29 +93,29 @@ def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventu
 )
 def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> None:
     """With the strategy Recreate no Pod of the new template MUST exist before the last of the old one has ended."""
-    change.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
+    actions.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
     before = own_chain.objects.sequence()
-    change.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=deadlines.ROLLOUT)
+    actions.template(own_chain, "2")
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
     require(own_chain.objects, at_every_moment(deployments.never_both(LABELS), after=before))
 
 
 @claim("LIFE-ROLLOUT-070", link=Link.ROLLOUT, spec=DEPLOYMENT + "#pausing-and-resuming-a-deployment", level="full")
 def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
     """A paused Deployment MUST NOT roll when its template changes, and MUST when it is resumed."""
-    change.deployment(own_chain, {"paused": True})
+    actions.deployment(own_chain, {"paused": True})
     eventually(
         own_chain.objects,
         deployments.says(WEB, "Progressing", "Unknown", "DeploymentPaused"),
-        within=deadlines.CONTROLLER,
+        within=timeouts.CONTROLLER,
     )
-    change.template(own_chain, "2")
+    actions.template(own_chain, "2")
     # Scaling goes on while paused: when it has been done, the controller has seen the new template too.
-    change.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=deadlines.PODS_READY)
-    consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=deadlines.STEADY)
-    change.deployment(own_chain, {"paused": False})
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=deadlines.ROLLOUT)
+    actions.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
+    consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=timeouts.STEADY)
+    actions.deployment(own_chain, {"paused": False})
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=timeouts.ROLLOUT)
 
 
 @claim(
@@ -128,11 +127,11 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
 )
 def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     """No more old ReplicaSets MUST be kept than revisionHistoryLimit allows, the oldest going first."""
-    change.deployment(own_chain, {"revisionHistoryLimit": 1})
+    actions.deployment(own_chain, {"revisionHistoryLimit": 1})
     for number in (2, 3):
-        change.template(own_chain, str(number))
-        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}), within=deadlines.DELETION)
+        actions.template(own_chain, str(number))
+        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}), within=timeouts.DELETION)
 
 
 @claim(
@@ -142,10 +141,10 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""
     serving = own_chain.pods
-    change.deployment(own_chain, {"progressDeadlineSeconds": 5})
-    change.image(own_chain, ABSENT_IMAGE)
+    actions.deployment(own_chain, {"progressDeadlineSeconds": 5})
+    actions.image(own_chain, ABSENT_IMAGE)
     stalled = deployments.says(WEB, "Progressing", "False", "ProgressDeadlineExceeded")
-    eventually(own_chain.objects, stalled, within=deadlines.STALLED)
-    eventually(own_chain.objects, pods.same_and_ready(*serving), within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, stalled, within=timeouts.STALLED)
+    eventually(own_chain.objects, pods.same_and_ready(*serving), within=timeouts.CONTROLLER)
     backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends, within=deadlines.DATA_PLANE)
+    eventually(own_chain.backends_at_nodes(), backends, within=timeouts.DATA_PLANE)

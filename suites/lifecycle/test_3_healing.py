@@ -2,14 +2,13 @@
 
 from http import HTTPStatus
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import disruption, endpoints, pods, starting
-from fixtures.conditions.answers import every_backend
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.workload import change, manifests
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
+from kubechain.conditions.http import every_backend
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
 
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 
@@ -18,12 +17,12 @@ LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
-    change.end_container(own_chain, pod)
-    eventually(own_chain.objects, starting.restarted(pod.name, pod.uid, 1), within=deadlines.CONTROLLER)
+    actions.end_container(own_chain, pod)
+    eventually(own_chain.objects, containers.restarted(pod.name, pod.uid, 1), within=timeouts.CONTROLLER)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(own_chain.objects, listed, within=deadlines.PODS_READY)
+    eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     backends = every_backend(own_chain.pod_names, WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends, within=deadlines.DATA_PLANE)
+    eventually(own_chain.backends_at_nodes(), backends, within=timeouts.DATA_PLANE)
 
 
 @claim(
@@ -36,11 +35,11 @@ def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) 
 def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
     deleted = own_chain.pods[0]
-    change.delete(own_chain, deleted)
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])), within=deadlines.DELETION)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.PODS_READY)
+    actions.delete(own_chain, deleted)
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])), within=timeouts.DELETION)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
     count = pods.controlled_count(own_chain.replica_set.uid, REPLICAS)
-    eventually(own_chain.objects, count, within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, count, within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -50,15 +49,15 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     upstream="PodDisruptionBudget: block an eviction until the PDB is updated to allow it",
     level="full",
 )
-def test_eviction_respects_the_budget(own_chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""
     evicted = own_chain.pods[0]
-    make(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
-    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS), within=deadlines.CONTROLLER)
+    create(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
+    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS), within=timeouts.CONTROLLER)
     assert own_chain.evict(evicted) == HTTPStatus.TOO_MANY_REQUESTS
-    eventually(own_chain.objects, pods.same_and_ready(evicted), within=deadlines.CONTROLLER)
-    change.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.budget(WEB), disruption.allows(1, of=REPLICAS + 1), within=deadlines.PODS_READY)
+    eventually(own_chain.objects, pods.same_and_ready(evicted), within=timeouts.CONTROLLER)
+    actions.scale(own_chain, REPLICAS + 1)
+    eventually(own_chain.budget(WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
     assert own_chain.evict(evicted) == HTTPStatus.CREATED
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])), within=deadlines.DELETION)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=deadlines.PODS_READY)
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])), within=timeouts.DELETION)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)

@@ -4,21 +4,20 @@ import math
 
 import pytest
 
-from fixtures.claims import Link, claim
-from fixtures.cluster.kind import Cluster
-from fixtures.conditions import disruption, node, pods
-from fixtures.conditions.answers import all_welcome
-from fixtures.given import Eventually, Make, Measured
-from fixtures.observe import deadlines
-from fixtures.observe.history import seen_in_history
-from fixtures.observe.wait import require
-from fixtures.probes.continuous import asked, none_lost
-from fixtures.scenarios.load import LEAST, load
-from fixtures.scenarios.outage import AFTER, TOLERATION_SECONDS, Outage
-from fixtures.workload import change, manifests
-from fixtures.workload.addresses import address_of, url
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import LABELS, REPLICAS, WELCOME
+from kubechain.claims.claim import Link, claim
+from kubechain.cluster.kind import Cluster
+from kubechain.conditions import disruption, nodes, pods, timeouts
+from kubechain.conditions.http import all_welcome
+from kubechain.observe.history import seen_in_history
+from kubechain.observe.wait import require
+from kubechain.probes.load import asked, none_lost
+from kubechain.pytest.given import Create, Eventually, RecordMetric
+from kubechain.scenarios.load import LEAST, load
+from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
+from kubechain.workload import actions, manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import LABELS, REPLICAS, WELCOME
+from kubechain.workload.urls import address_of, url
 
 NODES = "concepts/architecture/nodes/"
 EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions"
@@ -26,16 +25,16 @@ LOST = ["disruptive", "kind", "host", "nodes>=3"]
 
 
 @claim("LIFE-NODES-010", link=Link.NODES, spec=NODES + "#node-heartbeats", needs=LOST, level="full")
-def test_lost_node_is_reported_in_time(outage: Outage, measured: Measured) -> None:
+def test_lost_node_is_reported_in_time(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Node whose kubelet is silent MUST be reported NotReady no later than its grace period allows."""
-    measured("seconds to NotReady", outage.not_ready - outage.killed)
-    assert outage.not_ready - outage.killed < deadlines.GRACE_PERIOD.seconds
+    record_metric("seconds to NotReady", node_outage.not_ready - node_outage.killed)
+    assert node_outage.not_ready - node_outage.killed < timeouts.GRACE_PERIOD.seconds
 
 
 @claim("LIFE-NODES-020", link=Link.NODES, spec=EVICTION, needs=LOST, level="full")
-def test_lost_node_is_tainted(outage: Outage) -> None:
+def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
     """A lost Node MUST be tainted unreachable, so that no Pod is sent there and those there are driven off."""
-    require(outage.nodes.read(), seen_in_history(outage.nodes, node.tainted(outage.lost.name, "unreachable")))
+    require(node_outage.nodes.read(), seen_in_history(node_outage.nodes, nodes.tainted(node_outage.lost.name, "unreachable")))
 
 
 @claim(
@@ -45,10 +44,10 @@ def test_lost_node_is_tainted(outage: Outage) -> None:
     needs=LOST,
     level="full",
 )
-def test_addresses_of_a_lost_node_leave(outage: Outage, measured: Measured) -> None:
+def test_addresses_of_a_lost_node_leave(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """The addresses of a lost Node's Pods MUST leave Endpoints and EndpointSlices as soon as it is NotReady."""
-    measured("seconds from NotReady to unlisted", outage.unlisted - outage.not_ready)
-    assert outage.unlisted - outage.not_ready < deadlines.ENDPOINTS.seconds
+    record_metric("seconds from NotReady to unlisted", node_outage.unlisted - node_outage.not_ready)
+    assert node_outage.unlisted - node_outage.not_ready < timeouts.ENDPOINTS.seconds
 
 
 @claim(
@@ -59,11 +58,11 @@ def test_addresses_of_a_lost_node_leave(outage: Outage, measured: Measured) -> N
     needs=LOST,
     level="full",
 )
-def test_pods_of_a_lost_node_are_replaced(outage: Outage, measured: Measured) -> None:
+def test_pods_of_a_lost_node_are_replaced(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Pod on a lost Node MUST be evicted when its toleration has run out, not before, and be replaced elsewhere."""
-    seconds = outage.replaced - outage.not_ready
-    measured("seconds from NotReady to replaced", seconds)
-    assert TOLERATION_SECONDS - 1 < seconds < TOLERATION_SECONDS + deadlines.PODS_READY.seconds
+    seconds = node_outage.replaced - node_outage.not_ready
+    record_metric("seconds from NotReady to replaced", seconds)
+    assert TOLERATION_SECONDS - 1 < seconds < TOLERATION_SECONDS + timeouts.PODS_READY.seconds
 
 
 @claim(
@@ -73,34 +72,36 @@ def test_pods_of_a_lost_node_are_replaced(outage: Outage, measured: Measured) ->
     needs=LOST,
     level="full",
 )
-def test_other_nodes_lose_no_request_after_not_ready(outage: Outage, measured: Measured) -> None:
+def test_other_nodes_lose_no_request_after_not_ready(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """Once a lost Node's addresses have left, the NodePorts of the other Nodes MUST NOT lose a request."""
-    before = outage.requests.between(outage.killed, outage.unlisted)
-    measured("requests lost before the addresses left", len(before.lost))
-    measured("requests sent before the addresses left", len(before.samples))
-    after = outage.requests.between(outage.unlisted, outage.started)
-    last_lost = max((sample.sent for sample in after.lost), default=outage.unlisted)
-    measured("seconds of loss after the addresses left", last_lost - outage.unlisted)
-    settled = outage.unlisted + deadlines.PROXY_SYNC.seconds
-    require(outage.requests.between(settled, outage.started), none_lost(AFTER))
+    before = node_outage.requests.between(node_outage.killed, node_outage.unlisted)
+    record_metric("requests lost before the addresses left", len(before.lost))
+    record_metric("requests sent before the addresses left", len(before.samples))
+    after = node_outage.requests.between(node_outage.unlisted, node_outage.started)
+    last_lost = max((sample.sent for sample in after.lost), default=node_outage.unlisted)
+    record_metric("seconds of loss after the addresses left", last_lost - node_outage.unlisted)
+    settled = node_outage.unlisted + timeouts.PROXY_SYNC.seconds
+    require(node_outage.requests.between(settled, node_outage.started), none_lost(AFTER))
 
 
 @claim("LIFE-NODES-060", link=Link.NODES, spec=NODES, needs=LOST, level="full")
-def test_returning_node_is_usable(outage: Outage, make: Make, eventually: Eventually, measured: Measured) -> None:
+def test_returning_node_is_usable(
+    node_outage: NodeOutage, create: Create, eventually: Eventually, record_metric: RecordMetric
+) -> None:
     """A Node that comes back MUST turn Ready, lose its taints, run Pods, and answer at its NodePort."""
-    measured("seconds from its start to Ready", outage.back - outage.started)
-    chain, name = outage.chain, outage.lost.name
-    pod = make(chain, manifests.on_node(manifests.client_pod("settler", chain.client_image), name))
-    eventually(chain.objects, pods.ready(pod.name), within=deadlines.PODS_READY)
-    back = eventually(outage.nodes, node.ready(name), within=deadlines.NODE_BACK).state.one("Node", name)
+    record_metric("seconds from its start to Ready", node_outage.back - node_outage.started)
+    chain, name = node_outage.chain, node_outage.lost.name
+    pod = create(chain, manifests.on_node(manifests.client_pod("settler", chain.client_image), name))
+    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
+    back = eventually(node_outage.nodes, nodes.ready(name), within=timeouts.NODE_BACK).state.one("Node", name)
     assert back is not None
-    eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME), within=deadlines.DATA_PLANE)
+    eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
 @claim("LIFE-NODES-070", link=Link.NODES, spec=NODES, needs=LOST, level="full")
-def test_node_return_loses_no_request(outage: Outage) -> None:
+def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
     """While a Node comes back, the NodePorts of the other Nodes MUST NOT lose a request."""
-    require(outage.requests.between(outage.started, math.inf), none_lost(LEAST))
+    require(node_outage.requests.between(node_outage.started, math.inf), none_lost(LEAST))
 
 
 @claim(
@@ -114,16 +115,16 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     """Draining a Node whose Pods a PodDisruptionBudget guards MUST move them all, and MUST NOT lose a request."""
     chain = guarded_chain
     drained = str(chain.pods[0].at("spec.nodeName"))
-    with load(chain, list(chain.node_urls().values())) as stream, change.cordoned(chain, drained):
+    with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
         for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
-            eventually(chain.evictions(pod), disruption.carried_out(), within=deadlines.DELETION)
+            eventually(chain.evictions(pod), disruption.carried_out(), within=timeouts.DELETION)
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
-        eventually(chain.objects, moved, within=deadlines.ROLLOUT)
-        eventually(stream.requests, asked(LEAST), within=deadlines.LOAD)
+        eventually(chain.objects, moved, within=timeouts.ROLLOUT)
+        eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
     require(stream.tally(), none_lost(LEAST))
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("exclusive")
 @claim(
     "LIFE-NODES-090",
     link=Link.NODES,
@@ -131,13 +132,13 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     needs=["disruptive", "kind"],
     level="full",
 )
-def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, make: Make, eventually: Eventually) -> None:
+def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, create: Create, eventually: Eventually) -> None:
     """A restart of the kubelet MUST leave the Pods of its Node running, under their UIDs and without a restart."""
     running = own_chain.pods
     for name in sorted({str(pod.at("spec.nodeName")) for pod in running}):
         kind_cluster.restart_kubelet(name)
         # That a new Pod runs there shows that the new kubelet has taken over.
-        pod = make(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
-        eventually(own_chain.objects, pods.ready(pod.name), within=deadlines.NODE_BACK)
-    eventually(own_chain.objects, pods.same_and_ready(*running), within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.CONTROLLER)
+        pod = create(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
+        eventually(own_chain.objects, pods.ready(pod.name), within=timeouts.NODE_BACK)
+    eventually(own_chain.objects, pods.same_and_ready(*running), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.CONTROLLER)

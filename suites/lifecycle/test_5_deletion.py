@@ -1,16 +1,15 @@
 """Deletion in its other ways: foreground, orphaning, graceful, guarded, and of everything at once."""
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, pods, starting
-from fixtures.conditions.objects import absent, controlled_by
-from fixtures.conditions.verdict import empty
-from fixtures.given import Eventually, Make
-from fixtures.observe import deadlines
-from fixtures.observe.history import deleted_in_order, last_version, seen_in_history
-from fixtures.observe.wait import require
-from fixtures.workload import change, manifests
-from fixtures.workload.chain import CLIENT, Chain
-from fixtures.workload.manifests import LABELS, REPLICAS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import containers, deployments, pods, timeouts
+from kubechain.conditions.condition import empty
+from kubechain.conditions.objects import absent, controlled_by
+from kubechain.observe.history import deleted_in_order, last_version, seen_in_history
+from kubechain.observe.wait import require
+from kubechain.pytest.given import Create, Eventually
+from kubechain.workload import actions, manifests
+from kubechain.workload.chain import CLIENT, Chain
+from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
 CASCADE = "concepts/architecture/garbage-collection/"
 GRACE_SECONDS = 2
@@ -29,12 +28,12 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
     """Deleted in the foreground, a Deployment MUST stay with the finalizer foregroundDeletion until its dependents are gone."""
     deployment, replica_set = own_chain.deployment, own_chain.replica_set
     made = frozenset(pod.uid for pod in own_chain.pods)
-    change.delete(own_chain, deployment, propagationPolicy="Foreground")
+    actions.delete(own_chain, deployment, propagationPolicy="Foreground")
     waits = seen_in_history(own_chain.objects, deployments.waits_for_dependents(WEB))
-    eventually(own_chain.objects, waits, within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, absent("Deployment", WEB), within=deadlines.DELETION)
-    eventually(own_chain.objects, pods.gone("Pod", made), within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, absent("ReplicaSet", replica_set.name), within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, waits, within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, absent("Deployment", WEB), within=timeouts.DELETION)
+    eventually(own_chain.objects, pods.gone("Pod", made), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, absent("ReplicaSet", replica_set.name), within=timeouts.CONTROLLER)
     order = made, frozenset([replica_set.uid]), frozenset([deployment.uid])
     require(own_chain.objects, deleted_in_order(*order))
 
@@ -49,34 +48,34 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
 def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted with its dependents orphaned, a Deployment MUST leave them running, and another of its kind MUST adopt them."""
     replica_set, running = own_chain.replica_set, own_chain.pods
-    change.delete(own_chain, own_chain.deployment, propagationPolicy="Orphan")
-    eventually(own_chain.objects, absent("Deployment", WEB), within=deadlines.DELETION)
-    eventually(own_chain.objects, controlled_by("ReplicaSet", replica_set.name, None), within=deadlines.CONTROLLER)
+    actions.delete(own_chain, own_chain.deployment, propagationPolicy="Orphan")
+    eventually(own_chain.objects, absent("Deployment", WEB), within=timeouts.DELETION)
+    eventually(own_chain.objects, controlled_by("ReplicaSet", replica_set.name, None), within=timeouts.CONTROLLER)
     again = own_chain.api.create(manifests.deployment(own_chain.image), own_chain.namespace)
     adopted = controlled_by("ReplicaSet", replica_set.name, again.uid)
-    eventually(own_chain.objects, adopted, within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS), within=deadlines.CONTROLLER)
-    eventually(own_chain.objects, pods.same_and_ready(*running), within=deadlines.CONTROLLER)
+    eventually(own_chain.objects, adopted, within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.same_and_ready(*running), within=timeouts.CONTROLLER)
 
 
 @claim("LIFE-DELETION-030", link=Link.DELETION, spec=TERMINATION, upstream="Pods, lifecycle", level="full")
-def test_pod_is_told_and_given_time(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A deleted Pod MUST be sent SIGTERM and be let end by itself within its grace period."""
-    pod = make(chain, manifests.obedient_pod("obedient", chain.client_image))
-    eventually(chain.objects, pods.ready(pod.name), within=deadlines.PODS_READY)
-    change.delete(chain, pod)
-    eventually(chain.objects, absent("Pod", pod.name), within=deadlines.DELETION)
-    assert starting.ended_with(last_version(chain.objects, pod)) == (7, "TERM\n")
+    pod = create(chain, manifests.obedient_pod("obedient", chain.client_image))
+    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
+    actions.delete(chain, pod)
+    eventually(chain.objects, absent("Pod", pod.name), within=timeouts.DELETION)
+    assert containers.ended_with(last_version(chain.objects, pod)) == (7, "TERM\n")
 
 
 @claim("LIFE-DELETION-040", link=Link.DELETION, spec=TERMINATION + "-forced", level="full")
-def test_stubborn_pod_is_killed(chain: Chain, make: Make, eventually: Eventually) -> None:
+def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that ignores SIGTERM MUST be killed when its grace period is over, and not before."""
-    pod = make(chain, manifests.stubborn_pod("stubborn", chain.client_image, GRACE_SECONDS))
-    eventually(chain.objects, pods.ready(pod.name), within=deadlines.PODS_READY)
-    change.delete(chain, pod)
-    ended = eventually(chain.objects, absent("Pod", pod.name), within=deadlines.DELETION)
-    assert starting.ended_with(last_version(chain.objects, pod))[0] == SIGKILLED
+    pod = create(chain, manifests.stubborn_pod("stubborn", chain.client_image, GRACE_SECONDS))
+    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
+    actions.delete(chain, pod)
+    ended = eventually(chain.objects, absent("Pod", pod.name), within=timeouts.DELETION)
+    assert containers.ended_with(last_version(chain.objects, pod))[0] == SIGKILLED
     assert ended.seconds > GRACE_SECONDS - 1
 
 
@@ -85,9 +84,9 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     """A deletion whose precondition names another UID MUST be refused with a conflict, and delete nothing."""
     client = chain.present("Pod", chain.client.pod)
     other = {"uid": "00000000-0000-0000-0000-000000000000"}
-    refused = change.refusal(lambda: change.delete(chain, client, preconditions=other))
+    refused = actions.refusal(lambda: actions.delete(chain, client, preconditions=other))
     assert (refused.status, refused.reason) == (409, "Conflict")
-    eventually(chain.objects, pods.same_and_ready(client), within=deadlines.CONTROLLER)
+    eventually(chain.objects, pods.same_and_ready(client), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -101,7 +100,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
 def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
     own_chain.api.delete("Namespace", "", own_chain.namespace)
-    eventually(own_chain.objects, pods.count(LABELS, 0), within=deadlines.NAMESPACE_GONE)
+    eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.NAMESPACE_GONE)
     for kind, name in (("Deployment", WEB), ("Service", WEB), ("Pod", CLIENT)):
-        eventually(own_chain.objects, absent(kind, name), within=deadlines.NAMESPACE_GONE)
-    eventually(own_chain.remaining("Namespace", own_chain.namespace), empty("namespace"), within=deadlines.NAMESPACE_GONE)
+        eventually(own_chain.objects, absent(kind, name), within=timeouts.NAMESPACE_GONE)
+    eventually(own_chain.remaining("Namespace", own_chain.namespace), empty("namespace"), within=timeouts.NAMESPACE_GONE)

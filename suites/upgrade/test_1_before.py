@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.claims import Link, claim
-from fixtures.upgrade.passing import too_old
-from fixtures.upgrade.story import Before, removed_by
-from fixtures.upgrade.versions import next_minor
+from kubechain.claims.claim import Link, claim
+from kubechain.upgrade.availability import too_old
+from kubechain.upgrade.phases import Before, removed_by
+from kubechain.upgrade.versions import next_minor
 
 
 @claim("BEFORE-UPGRADE-010", link=Link.UPGRADE, spec="tasks/administer-cluster/cluster-upgrade/")
@@ -19,12 +19,12 @@ def test_chain_holds_before(chain_before: dict[str, Any]) -> None:
 @claim("BEFORE-NODES-010", link=Link.NODES, spec="tasks/administer-cluster/cluster-upgrade/")
 def test_kubelets_are_new_enough(before: Before) -> None:
     """Before an upgrade every kubelet MUST be new enough for the API server of the next minor version."""
-    assert not too_old(before.baseline.nodes, next_minor(before.baseline.server))
+    assert not too_old(before.snapshot.nodes, next_minor(before.snapshot.server))
 
 
 @claim("BEFORE-API-010", link=Link.API, spec="reference/using-api/deprecation-guide/")
 def test_nothing_asks_for_removed_apis(before: Before) -> None:
     """Before an upgrade nothing on the cluster MUST still ask for an API that the next minor version removes."""
-    if before.baseline.deprecated is None:
+    if before.snapshot.deprecated is None:
         pytest.skip("needs the right to read /metrics of the API server")
-    assert not removed_by(before.baseline.deprecated, next_minor(before.baseline.server))
+    assert not removed_by(before.snapshot.deprecated, next_minor(before.snapshot.server))

@@ -1,12 +1,12 @@
 """During an upgrade: what serves goes on serving, and nothing that belongs to it is touched."""
 
-from fixtures.claims import Link, claim
-from fixtures.observe.wait import require
-from fixtures.upgrade.invariants import budget_held, endpoints_follow, never_restarted, none_added, unchanged
-from fixtures.upgrade.passing import kept_up, skew_allowed
-from fixtures.upgrade.story import During
-from fixtures.upgrade.witness import LEAST
-from fixtures.workload.manifests import LABELS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.observe.wait import require
+from kubechain.upgrade.availability import kept_up, skew_allowed
+from kubechain.upgrade.invariants import budget_held, endpoints_follow, never_restarted, none_added, unchanged
+from kubechain.upgrade.phases import During
+from kubechain.upgrade.witnesses import LEAST
+from kubechain.workload.manifests import LABELS, WEB
 
 UPGRADE = "tasks/administer-cluster/kubeadm/kubeadm-upgrade/"
 PROXY = "reference/networking/virtual-ips/"
@@ -52,37 +52,37 @@ def test_services_unchanged(during: During) -> None:
 @claim("DURING-ENDPOINTS-010", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/#conditions")
 def test_endpoints_follow_their_pods(during: During) -> None:
     """During an upgrade no endpoint MUST be ready while its Pod is not."""
-    require(during.log, endpoints_follow(during.start, WEB, until=during.passage.ended))
+    require(during.log, endpoints_follow(during.start, WEB, until=during.record.ended))
 
 
 @claim("DURING-CLUSTERIP-010", link=Link.CLUSTERIP, spec=PROXY)
 def test_cluster_ip_keeps_answering(during: During) -> None:
     """During an upgrade the clusterIP MUST NOT lose a request from any Node, be its connection new or kept."""
-    require(during.passage, kept_up("ClusterIP"))
+    require(during.record, kept_up("ClusterIP"))
 
 
 @claim("DURING-NODEPORT-010", link=Link.NODEPORT, spec=PROXY)
 def test_node_ports_keep_answering(during: During) -> None:
     """During an upgrade the nodePort of no Node MUST lose a request, be its connection new or kept."""
-    require(during.passage, kept_up("NodePort"))
+    require(during.record, kept_up("NodePort"))
 
 
 @claim("DURING-DNS-010", link=Link.DNS, spec="concepts/services-networking/dns-pod-service/")
 def test_names_keep_resolving(during: During) -> None:
     """During an upgrade the Service's name MUST at every moment lead to the Service from every Node, asked from a new socket."""
-    require(during.passage, kept_up("DNS"))
+    require(during.record, kept_up("DNS"))
 
 
 @claim("DURING-API-010", link=Link.API, spec=UPGRADE)
 def test_api_server_comes_back(during: During) -> None:
     """During an upgrade the API server MUST NOT be away for longer than the replacement of a control plane takes."""
-    require(during.passage, kept_up("API server"))
+    require(during.record, kept_up("API server"))
 
 
 @claim("DURING-API-020", link=Link.API, spec="tasks/access-application-cluster/access-cluster-services/")
 def test_api_proxy_comes_back(during: During) -> None:
     """During an upgrade the API server's proxy to a Service MUST NOT be away for longer than the API server may be."""
-    require(during.passage, kept_up("API proxy"))
+    require(during.record, kept_up("API proxy"))
 
 
 @claim(
@@ -92,4 +92,4 @@ def test_api_proxy_comes_back(during: During) -> None:
 )
 def test_versions_fit_all_the_time(during: During) -> None:
     """During an upgrade no kubelet or kube-proxy MUST be newer than the API server, or more than three minors older."""
-    require(during.passage, skew_allowed())
+    require(during.record, skew_allowed())

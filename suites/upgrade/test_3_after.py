@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from fixtures.claims import Link, claim
-from fixtures.conditions import deployments, endpoints, objects, pods
-from fixtures.given import Eventually
-from fixtures.observe import deadlines
-from fixtures.observe.wait import require
-from fixtures.upgrade.configuration import lost
-from fixtures.upgrade.invariants import still_there
-from fixtures.upgrade.passing import kubelets_as_wanted, proxies_as_wanted
-from fixtures.upgrade.story import After, not_served
-from fixtures.upgrade.witness import INNER, REPLICAS
-from fixtures.workload import change
-from fixtures.workload.chain import Chain
-from fixtures.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from kubechain.claims.claim import Link, claim
+from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
+from kubechain.observe.wait import require
+from kubechain.pytest.given import Eventually
+from kubechain.upgrade.addon_config import lost
+from kubechain.upgrade.availability import kubelets_as_wanted, proxies_as_wanted
+from kubechain.upgrade.invariants import still_there
+from kubechain.upgrade.phases import After, not_served
+from kubechain.upgrade.witnesses import INNER, REPLICAS
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 UPGRADE = "tasks/administer-cluster/kubeadm/kubeadm-upgrade/"
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
@@ -23,102 +22,102 @@ DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 @claim("AFTER-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec=DEPLOYMENT)
 def test_deployment_as_before(after: After) -> None:
     """After an upgrade a Deployment made before it MUST be as it was."""
-    require(after.state, still_there(after.before.baseline.state, ["Deployment"]))
+    require(after.state, still_there(after.before.snapshot.state, ["Deployment"]))
 
 
 @claim("AFTER-REPLICASET-010", link=Link.REPLICASET, spec="concepts/workloads/controllers/replicaset/")
 def test_replica_sets_as_before(after: After) -> None:
     """After an upgrade every ReplicaSet made before it MUST be there with its owner and its pod-template-hash."""
-    require(after.state, still_there(after.before.baseline.state, ["ReplicaSet"]))
+    require(after.state, still_there(after.before.snapshot.state, ["ReplicaSet"]))
 
 
 @claim("AFTER-PODS-010", link=Link.PODS, spec=UPGRADE)
 def test_pods_as_before(after: After) -> None:
     """After an upgrade every Pod MUST be as before, but those of Nodes that were drained or replaced."""
-    require(after.state, still_there(after.before.baseline.state, ["Pod"], replaced=after.replaced))
+    require(after.state, still_there(after.before.snapshot.state, ["Pod"], replaced=after.replaced))
     require(after.state, pods.exactly_ready(LABELS, REPLICAS))
 
 
 @claim("AFTER-SERVICE-010", link=Link.SERVICE, spec="concepts/services-networking/service/")
 def test_services_as_before(after: After) -> None:
     """After an upgrade every Service MUST have the clusterIP, nodePorts, ports and selector that it had."""
-    require(after.state, still_there(after.before.baseline.state, ["Service"]))
+    require(after.state, still_there(after.before.snapshot.state, ["Service"]))
 
 
 @claim("AFTER-ENDPOINTS-010", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/")
 def test_slices_as_before(after: After) -> None:
     """After an upgrade the EndpointSlices of a Service MUST be those from before, and list exactly its ready Pods."""
-    require(after.state, still_there(after.before.baseline.state, ["EndpointSlice"]))
+    require(after.state, still_there(after.before.snapshot.state, ["EndpointSlice"]))
     require(after.state, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS))
 
 
 @claim("AFTER-ENDPOINTS-020", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/#management")
 def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the EndpointSlices of a Service made before it MUST follow a change of its selector and back."""
-    change.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
-    eventually(witnesses.objects, endpoints.no_address(INNER), within=deadlines.ENDPOINTS)
-    change.service(witnesses, {"selector": LABELS}, INNER)
-    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods), within=deadlines.ENDPOINTS)
+    actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
+    eventually(witnesses.objects, endpoints.no_address(INNER), within=timeouts.ENDPOINTS)
+    actions.service(witnesses, {"selector": LABELS}, INNER)
+    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods), within=timeouts.ENDPOINTS)
 
 
 @claim("AFTER-CLUSTERIP-010", link=Link.CLUSTERIP, spec="reference/config-api/kube-proxy-config.v1alpha1/")
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
-    assert not lost("kube-proxy", after.before.baseline.configuration, after.configuration)
+    assert not lost("kube-proxy", after.before.snapshot.configuration, after.configuration)
 
 
 @claim("AFTER-API-010", link=Link.API, spec="reference/using-api/deprecation-policy/")
 def test_apis_are_still_served(after: After) -> None:
     """After an upgrade every API that serves the objects made before it MUST still be served."""
-    assert not not_served(after.before.witnesses.api, after.before.baseline.apis)
+    assert not not_served(after.before.witnesses.api, after.before.snapshot.apis)
 
 
 @claim("AFTER-DNS-010", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
-    assert not lost("CoreDNS", after.before.baseline.configuration, after.configuration)
+    assert not lost("CoreDNS", after.before.snapshot.configuration, after.configuration)
 
 
 @claim("AFTER-SCALE-010", link=Link.SCALE, spec=DEPLOYMENT + "#scaling-a-deployment")
 def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment made before it MUST scale with the ReplicaSet and the hash that it had."""
     before = witnesses.replica_set
-    change.scale(witnesses, REPLICAS + 1)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=deadlines.PODS_READY)
+    actions.scale(witnesses, REPLICAS + 1)
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
     require(witnesses.objects.read(), pods.controlled_count(before.uid, REPLICAS + 1))
-    change.scale(witnesses, REPLICAS)
-    eventually(witnesses.objects, pods.count(LABELS, REPLICAS), within=deadlines.DELETION)
+    actions.scale(witnesses, REPLICAS)
+    eventually(witnesses.objects, pods.count(LABELS, REPLICAS), within=timeouts.DELETION)
 
 
 @claim("AFTER-ROLLOUT-010", link=Link.ROLLOUT, spec=DEPLOYMENT + "#updating-a-deployment")
 def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
     old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
-    change.template(witnesses, str(number))
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
-    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=deadlines.ROLLOUT)
+    actions.template(witnesses, str(number))
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=timeouts.ROLLOUT)
 
 
 @claim("AFTER-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#rolling-back-a-deployment")
 def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment MUST roll back to a ReplicaSet from before it: the same UID, the same hash."""
-    old = deployments.current_replica_set(after.before.baseline.state, WEB)
+    old = deployments.current_replica_set(after.before.snapshot.state, WEB)
     assert old is not None
     number = deployments.revision(witnesses.deployment) + 1
-    change.roll_back(witnesses, old)
-    eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=deadlines.ROLLOUT)
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=deadlines.ROLLOUT)
+    actions.roll_back(witnesses, old)
+    eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
 
 
 @claim("AFTER-HEALING-010", link=Link.HEALING, spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
 def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a ReplicaSet made before it MUST release a Pod that is relabelled, and replace it."""
     pod = witnesses.pods[0]
-    change.label(witnesses, pod, {"app": "apart"})
-    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None), within=deadlines.CONTROLLER)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS), within=deadlines.PODS_READY)
-    eventually(witnesses.objects, endpoints.without(WEB, pod.uid), within=deadlines.ENDPOINTS)
-    change.remove(witnesses, "Pod", pod.name)
+    actions.label(witnesses, pod, {"app": "apart"})
+    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None), within=timeouts.CONTROLLER)
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
+    eventually(witnesses.objects, endpoints.without(WEB, pod.uid), within=timeouts.ENDPOINTS)
+    actions.remove(witnesses, "Pod", pod.name)
 
 
 @claim("AFTER-NODES-010", link=Link.NODES, spec=UPGRADE)
@@ -136,17 +135,17 @@ def test_all_kube_proxies_are_upgraded(after: After) -> None:
 @claim("AFTER-DELETION-010", link=Link.DELETION, spec="concepts/architecture/garbage-collection/#cascading-deletion")
 def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Service made before it MUST take its EndpointSlices with it."""
-    change.delete(witnesses, witnesses.present("Service", INNER))
-    eventually(witnesses.objects, endpoints.no_slices(INNER), within=deadlines.DELETION)
+    actions.delete(witnesses, witnesses.present("Service", INNER))
+    eventually(witnesses.objects, endpoints.no_slices(INNER), within=timeouts.DELETION)
 
 
 @claim("AFTER-DELETION-020", link=Link.DELETION, spec="concepts/architecture/garbage-collection/#cascading-deletion")
 def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
-    change.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
-    eventually(witnesses.objects, pods.gone("ReplicaSet", owned), within=deadlines.DELETION)
-    eventually(witnesses.objects, pods.count(LABELS, 0), within=deadlines.DELETION)
+    actions.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
+    eventually(witnesses.objects, pods.gone("ReplicaSet", owned), within=timeouts.DELETION)
+    eventually(witnesses.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
 
 
 @claim("AFTER-UPGRADE-010", link=Link.UPGRADE, spec="tasks/administer-cluster/cluster-upgrade/")

@@ -1,0 +1,1 @@
+"""End-to-end conformance of the chain from a Deployment to the answer of its Service."""

@@ -1,0 +1,1 @@
+"""What runs leave behind: locks, containers, namespaces, processes."""

@@ -1,0 +1,72 @@
+"""The programs kind and kubectl: the machine's if they are recent enough, else from source or from the node image."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import check, run
+from kubechain.core.progress import Progress
+from kubechain.images import golang, pins
+from kubechain.images.docker import Docker, container_labels
+
+QUERY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program and its version such as "0.33.0"."""
+
+    path: Path
+    version: str
+
+
+def kind(given: str | None, store: BuildCache, progress: Progress) -> Tool:
+    """Return kind: the given one, the machine's if it is not older than the pin, else built from its Go module."""
+    pinned = pins.load().kind
+    path = given or shutil.which("kind")
+    found = number(run([path, "version"], timeout=QUERY_SECONDS).stdout) if path else ""
+    if path and (given or version_key(found) >= version_key(pinned)):
+        return Tool(Path(path), found)
+    return Tool(golang.tools("kind", pinned, store, progress) / "kind", pinned)
+
+
+def kubectl(given: str | None, minor: int, docker: Docker, node_image: str, store: BuildCache, progress: Progress) -> Tool:
+    """Return kubectl: the given one, the machine's if within one minor version, else the node image's own."""
+    path = given or shutil.which("kubectl")
+    if path:
+        found = _kubectl_version(Path(path))
+        if given or abs(version_key(found)[1] - minor) <= 1:
+            return Tool(Path(path), found)
+
+    def extract(folder: Path) -> None:
+        with progress.step("kubectl from the node image"):
+            container = docker.call("create", *container_labels(), node_image).strip()
+            try:
+                docker.call("cp", f"{container}:/usr/bin/kubectl", folder / "kubectl")
+            finally:
+                docker.call("rm", container)
+
+    own = store.artifact("kubectl", key(docker.image_id(node_image) or node_image), extract) / "kubectl"
+    return Tool(own, _kubectl_version(own))
+
+
+def _kubectl_version(path: Path) -> str:
+    text = check([path, "version", "--client", "-o", "json"], timeout=QUERY_SECONDS, code=ExitCode.TOOLS)
+    return number(json.loads(text)["clientVersion"]["gitVersion"])
+
+
+def number(text: str) -> str:
+    """Return the first version such as "1.37.2" in a text, "0.0.0" if there is none."""
+    found = re.search(r"(\d+\.\d+\.\d+)", text)
+    return found[1] if found else "0.0.0"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, for comparison."""
+    return tuple(map(int, version.split(".")))

@@ -1,0 +1,191 @@
+"""The container engine: the Docker that runs, or else one installed and started here, kept to this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubechain.cluster import bounded_runtime, network_isolation
+from kubechain.conditions.condition import Condition, Result, expect, hopeless
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.process import OWNER, check, run
+from kubechain.core.progress import Progress
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+
+ANSWER_SECONDS = 15.0
+STARTING = Timeout(60, "dockerd reads its images and sets up its networks")
+STOPPING = Timeout(30, "dockerd stops its containers, 10 s each")
+PACKAGES = ("docker.io", "iptables", "iproute2")
+HELP = "install and start Docker (or run as root on Debian or Ubuntu, where this is done for you), then try again"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine that answers: the path of its client, its version, and whether it is one of ours."""
+
+    docker: Path
+    version: str
+    ours: bool
+
+
+def ensure(cache: Path, progress: Progress) -> Engine:
+    """Return the running engine; without one, install and start one where that can be done.
+
+    Raises:
+        SetupError: there is none and none can be started (exit code ENGINE).
+
+    """
+    folder = cache / "engine"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / "lock"), progress.step("container engine") as step:
+        found = running()
+        if found and not _our_process(folder):
+            step.note(f"running Docker {found[1]}")
+            return Engine(*found, ours=False)
+        if not found:
+            _require_root()
+            if not shutil.which("dockerd"):
+                step.note(f"installed {' '.join(PACKAGES)}")
+                _install(progress)
+            _start(folder)
+            step.note("started")
+            found = running()
+        network_isolation.apply()
+        if not found:
+            raise SetupError("the container engine does not answer after its start", ExitCode.ENGINE)
+        step.note(f"Docker {found[1]}, kept to this machine")
+        return Engine(*found, ours=True)
+
+
+def running() -> tuple[Path, str] | None:
+    """Return the docker client and the version of the engine that answers it, None if none does."""
+    docker = shutil.which("docker")
+    if not docker:
+        return None
+    done = run([docker, "version", "--format", "{{.Server.Version}}"], timeout=ANSWER_SECONDS)
+    return (Path(docker), done.stdout.strip()) if done.status == 0 else None
+
+
+def is_ours(cache: Path) -> bool:
+    """Whether the engine that `ensure` started runs."""
+    return _our_process(cache / "engine") is not None
+
+
+def stop(cache: Path) -> bool:
+    """Stop the engine that `ensure` started, and take the isolation back; False if there is none of ours."""
+    folder = cache / "engine"
+    pid = _our_process(folder)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {pid}) still runs"))
+    source = Polled("dockerd", lambda: _our_process(folder) is not None, RealClock())
+    Waiter(RealClock()).eventually(source, stopped, within=STOPPING)
+    network_isolation.remove()
+    return True
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise SetupError(f"no container engine answers, and this is not root: {HELP}", ExitCode.ENGINE)
+    if not shutil.which("dockerd") and not shutil.which("apt-get"):
+        raise SetupError(f"no container engine answers, and this is not Debian or Ubuntu: {HELP}", ExitCode.ENGINE)
+
+
+def _install(progress: Progress) -> None:
+    with progress.step(f"installing {' '.join(PACKAGES)} (Debian packages)"):
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        check(["apt-get", "update"], timeout=300, code=ExitCode.ENGINE, doing="apt-get update")
+        # The packages' start scripts would start an engine that is not kept to this machine.
+        policy = Path("/usr/sbin/policy-rc.d")
+        mine = not policy.exists()
+        if mine:
+            policy.write_text("#!/bin/sh\nexit 101\n")
+            policy.chmod(0o755)
+        try:
+            install = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
+            check(install, timeout=600, env=quiet, code=ExitCode.ENGINE, doing="installing Docker")
+        finally:
+            if mine:
+                policy.unlink()
+
+
+def _start(folder: Path) -> None:
+    """Start dockerd detached, with a configuration of its own, and wait until it answers."""
+    config, pid_file, log = folder / "daemon.json", folder / "dockerd.pid", folder / "dockerd.log"
+    config.write_text(json.dumps(_configuration(folder), indent=2))
+    # Left by an engine that died with the machine.
+    pid_file.unlink(missing_ok=True)
+    Path("/var/run/docker.pid").unlink(missing_ok=True)
+    network_isolation.apply()
+    with log.open("wb") as output:
+        # Forked away by setsid: the engine outlives this process, and is no child that it would have to wait for.
+        subprocess.run(
+            ["setsid", "--fork", "dockerd", "--config-file", str(config), "--pidfile", str(pid_file)],
+            # It works for all runs: ending with the one that started it would take the others' clusters along.
+            env={name: value for name, value in os.environ.items() if name != OWNER},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=True,
+        )
+    answers = Condition("dockerd answers", _has_started)
+    source = Polled("dockerd", lambda: log.read_text(errors="replace"), RealClock())
+    try:
+        Waiter(RealClock()).eventually(source, answers, within=STARTING)
+    except Unmet as unmet:
+        pid = _our_process(folder)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+        raise SetupError(f"dockerd does not start: {unmet}; its log: {log}", ExitCode.ENGINE) from unmet
+
+
+def _has_started(log: str) -> Result:
+    """Judge a start by what dockerd says in its log and by whether it answers."""
+    lines = log.strip().splitlines()
+    last = lines[-1] if lines else "nothing in its log yet"
+    if "failed to" in last and not last.startswith("time="):
+        return hopeless(last)
+    return expect(running() is not None, last)
+
+
+def _configuration(folder: Path) -> dict[str, object]:
+    """Return the daemon's configuration; the bounded runtime only where the bounding set is incomplete."""
+    if bounded_runtime.is_complete(Path("/proc/self/status").read_text()):
+        return {}
+    script, wrapper = folder / "bounded_runtime.py", folder / "bounded-runc"
+    shutil.copyfile(bounded_runtime.__file__, script)
+    # Not this environment's python, which goes with its checkout.
+    python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    wrapper.write_text(f'#!/bin/sh\nexec {python} -I -S "{script}" "$@"\n')
+    wrapper.chmod(0o755)
+    return {"runtimes": {"bounded": {"path": str(wrapper)}}, "default-runtime": "bounded"}
+
+
+def _our_process(folder: Path) -> int | None:
+    """Return the pid of the dockerd that was started from `folder`, None if it does not run."""
+    try:
+        pid = int((folder / "dockerd.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except (OSError, ValueError):
+        return None
+    return pid if str(folder / "daemon.json") in command else None
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Hold a lock against other runs on this machine."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

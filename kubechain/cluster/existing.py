@@ -1,0 +1,135 @@
+"""A cluster that exists: found by a context that was named, checked before anything is made, held to its identity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused
+from kubechain.kube.objects import KubeObject
+
+SYSTEM = "kube-system"
+# What the suite does: (API group, resource, verbs), in namespaces of its own unless the resource has none.
+RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("", "namespaces", ("create", "get", "list", "delete")),
+    ("", "nodes", ("list",)),
+    ("", "pods", ("create", "get", "list", "watch", "patch", "delete")),
+    ("", "pods/exec", ("get", "create")),
+    ("", "pods/eviction", ("create",)),
+    ("", "pods/portforward", ("get", "create")),
+    ("", "pods/log", ("get",)),
+    ("", "pods/proxy", ("get",)),
+    ("", "services", ("create", "get", "list", "watch", "patch", "delete")),
+    ("", "services/proxy", ("get",)),
+    ("", "endpoints", ("list", "watch")),
+    ("", "events", ("list", "watch")),
+    ("", "configmaps", ("create", "get")),
+    ("", "secrets", ("create",)),
+    ("", "serviceaccounts", ("create", "get")),
+    ("apps", "deployments", ("create", "get", "list", "watch", "patch", "delete")),
+    ("apps", "deployments/scale", ("get", "patch")),
+    ("apps", "replicasets", ("list", "watch")),
+    ("discovery.k8s.io", "endpointslices", ("create", "list", "watch", "delete")),
+    ("policy", "poddisruptionbudgets", ("create", "get", "delete")),
+)
+
+
+def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
+    """Return the API behind a context of a kubeconfig file, whose keys go to the folder `secrets`.
+
+    Raises:
+        SetupError: there is no such file or context, or it is no kubeconfig (exit code KUBECONFIG).
+
+    """
+    names = contexts(kubeconfig)
+    if context not in names:
+        known = ", ".join(names) or "none"
+        raise SetupError(f"CONTEXT={context}: not in {kubeconfig}, which has {known}", ExitCode.KUBECONFIG)
+    try:
+        return Api(kubeconfig, context, secrets)
+    except Exception as error:  # whatever the library makes of a file that is YAML but no kubeconfig
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SetupError(f"{kubeconfig}: context {context} cannot be used: {why}", ExitCode.KUBECONFIG) from error
+
+
+def kubeconfig_path(given: str) -> Path:
+    """Return the kubeconfig file that was named, else the user's own."""
+    return Path(given).expanduser() if given else Path.home() / ".kube" / "config"
+
+
+def contexts(kubeconfig: Path) -> list[str]:
+    """Return the names of the contexts in a kubeconfig file."""
+    try:
+        text = kubeconfig.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise SetupError(f"KUBECONFIG={kubeconfig}: {why}", ExitCode.KUBECONFIG) from error
+    if not text.strip():
+        raise SetupError(f"KUBECONFIG={kubeconfig}: the file is empty", ExitCode.KUBECONFIG)
+    try:
+        found: Any = yaml.safe_load(text)
+        return [str(entry["name"]) for entry in found["contexts"]]
+    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        raise SetupError(f"KUBECONFIG={kubeconfig}: not a kubeconfig", ExitCode.KUBECONFIG) from error
+
+
+def identity(api: Api) -> str:
+    """Return the UID of kube-system, which is as good as a name for the cluster.
+
+    Raises:
+        SetupError: the API server cannot be reached (UNREACHABLE) or refuses (RIGHTS).
+
+    """
+    try:
+        found = api.get("Namespace", "", SYSTEM)
+    except HarnessError as error:
+        raise SetupError(f"{api.server}: {error}", error.code) from error
+    if found is None:
+        raise SetupError(f"{api.server}: has no namespace {SYSTEM}; not a Kubernetes cluster?", ExitCode.CLUSTER)
+    return found.uid
+
+
+def verify(api: Api, server: str, uid: str) -> None:
+    """Raise a HarnessError if the API no longer leads to the cluster with which the run began."""
+    now = identity(api)
+    if (api.server, now) != (server, uid):
+        raise HarnessError(f"the cluster changed under the run: {server} {uid} is now {api.server} {now}")
+
+
+def preflight(api: Api) -> None:
+    """Check every right that the suite needs, before anything is made (SelfSubjectAccessReview).
+
+    Raises:
+        SetupError: rights are missing (exit code RIGHTS); the message lists all of them.
+
+    """
+    missing = [
+        f"{verb} {resource}" for group, resource, verbs in RIGHTS for verb in verbs if not _allowed(api, group, resource, verb)
+    ]
+    if missing:
+        raise SetupError(f"{api.context} lacks the rights to {', '.join(missing)}", ExitCode.RIGHTS)
+
+
+def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
+    name, _, sub = resource.partition("/")
+    attributes = {"group": group, "resource": name, "subresource": sub, "verb": verb}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    try:
+        answer = json.loads(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body))
+    except ApiRefused as refused:
+        raise SetupError(f"{api.context} may not ask for its rights: {refused.detail}", ExitCode.RIGHTS) from refused
+    return bool(KubeObject(answer).at("status.allowed", default=False))
+
+
+def server_version(api: Api) -> str:
+    """Return the API server's version, such as "v1.37.2"."""
+    return str(json.loads(api.call("GET", "/version"))["gitVersion"])

@@ -1,0 +1,58 @@
+"""The environment variables that a container gets for Services, and the conditions on them.
+
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubechain.conditions.condition import Condition, Result, equal, expect
+
+
+def service_variables(name: str, address: str, port: int) -> dict[str, str]:
+    """Return the seven variables that a container gets for a Service with one TCP port."""
+    prefix = name.upper().replace("-", "_")
+    url = f"tcp://{address}:{port}"
+    each = f"{prefix}_PORT_{port}_TCP"
+    return {
+        f"{prefix}_SERVICE_HOST": address,
+        f"{prefix}_SERVICE_PORT": str(port),
+        f"{prefix}_PORT": url,
+        each: url,
+        f"{each}_PROTO": "tcp",
+        f"{each}_PORT": str(port),
+        f"{each}_ADDR": address,
+    }
+
+
+def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str, str]]:
+    """The variables for the Service of that name are exactly `wanted`, which may be none."""
+    prefix = name.upper().replace("-", "_") + "_"
+
+    def check(environment: Mapping[str, str]) -> Result:
+        seen = {k: v for k, v in environment.items() if k.startswith((prefix + "SERVICE_", prefix + "PORT"))}
+        return equal("variables", seen, dict(wanted))
+
+    return Condition(f"{len(wanted)} variables for Service {name}", check)
+
+
+def multi_port_variables(name: str, address: str, ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the variables for a Service with several TCP ports, name -> port, in the order of its spec."""
+    prefix = name.upper().replace("-", "_")
+    first = next(iter(ports.values()))
+    variables = service_variables(name, address, first)
+    for port_name, port in ports.items():
+        variables |= {key: value for key, value in service_variables(name, address, port).items() if f"_{port}_TCP" in key}
+        variables[f"{prefix}_SERVICE_PORT_{port_name.upper().replace('-', '_')}"] = str(port)
+    return variables
+
+
+def has_variables(*names: str) -> Condition[Mapping[str, str]]:
+    """The environment has each of these variables, and none is empty."""
+
+    def check(environment: Mapping[str, str]) -> Result:
+        missing = [name for name in names if not environment.get(name)]
+        return expect(not missing, f"missing: {missing}")
+
+    return Condition(f"variables {', '.join(names)}", check)

@@ -1,0 +1,43 @@
+"""How long a cluster may take for what it promises: one table, in seconds, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """A bound in seconds, and why it is that long."""
+
+    seconds: float
+    reason: str
+
+
+SYNC = Timeout(15, "the first list of each watched kind")
+CONTROLLER = Timeout(15, "a controller acts within a second on an idle cluster; 15 s allow for a loaded one")
+PODS_READY = Timeout(60, "image present, scheduled, started and probed in about 2 s; 60 s allow for a pull")
+ENDPOINTS = Timeout(15, "the EndpointSlice controller batches for up to a second")
+DATA_PLANE = Timeout(20, "kube-proxy syncs at least once a second when something changed")
+PROXY_SYNC = Timeout(2, "kube-proxy waits up to 1 s between two syncs, and one takes well below 1 s")
+API = Timeout(10, "the API server answers at once; 10 s allow for its start")
+DNS = Timeout(35, "CoreDNS learns a Service by watch; a cached NXDOMAIN lives for up to 30 s")
+CRASH_LOOP = Timeout(60, "the kubelet waits 10 s before the second restart, 20 s before the third")
+CROWD = Timeout(180, "more than a hundred Pods on two cores, a few starting each second")
+ROLLOUT = Timeout(120, "each Pod is replaced in turn, and serves on for some seconds when it is told to end")
+LOAD = Timeout(120, "some thousand requests at 150 a second or more")
+INJECTED = Timeout(90, "a component of the control plane is restarted by the kubelet; a lost Node is noticed after 50 s")
+HEALED = Timeout(120, "components come back, leases of those before them run out (15 s), nodes turn ready")
+OTHERS = Timeout(600, "what other processes of the run still have to do")
+GRACE_PERIOD = Timeout(60, "node-monitor-grace-period is 50 s since Kubernetes 1.32; the controller looks every 5 s")
+STALLED = Timeout(30, "progressDeadlineSeconds of 5 s, and the controller's next look")
+NODE_LOST = Timeout(90, "node-monitor-grace-period is 50 s, and the controller looks every 5 s")
+NODE_BACK = Timeout(120, "the node's container starts, the kubelet reports, the network's Pod runs again")
+RESCHEDULED = Timeout(90, "the taint, 5 s of toleration, and a new Pod elsewhere")
+DELETION = Timeout(45, "30 s of terminationGracePeriodSeconds, then the garbage collector")
+STEADY = Timeout(1, "long enough for a controller that would wrongly act, after it has shown that it is awake")
+NAMESPACE_GONE = Timeout(120, "the namespace controller deletes the content, Pods with their grace period first")
+
+
+def renewal(ttl: int) -> Timeout:
+    """Return how long a changed DNS record may take that may be remembered for `ttl` seconds, 30 at most."""
+    return Timeout(min(ttl, 30) + 5, f"the old record's time to live is {ttl} s; 5 s for CoreDNS to learn of the change")

@@ -1,0 +1,31 @@
+"""How a program of the project begins and ends: bad input and trouble are one line each, with their own exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.settings import PROJECT
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is a SetupError (exit code USAGE)."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise SetupError(f"{message} (see --help)", ExitCode.USAGE)
+
+
+def main(work: Callable[[], int]) -> NoReturn:
+    """Do the work and exit with the code that it returns, or with that of its trouble."""
+    try:
+        code = work()
+    except HarnessError as error:
+        sys.stderr.write(f"{PROJECT}: {error}\n")
+        code = error.code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    sys.exit(int(code))

@@ -1,0 +1,1 @@
+"""Evidence for claims that did not pass."""

@@ -1,0 +1,122 @@
+"""What is shown of a chain when a claim on it did not pass: objects along the owner graph, events, logs, timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import yaml
+
+from kubechain.conditions.pods import restarts, why_not_ready
+from kubechain.core import redact
+from kubechain.core.errors import HarnessError
+from kubechain.kube.errors import ApiUnavailable
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.kube.paths import path_of
+from kubechain.observe.history import ObjectChange
+from kubechain.observe.timeline import milestones
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import WEB
+
+LOG_LINES = "50"
+LOG_SECONDS = 3.0
+KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One piece of evidence: a title and redacted text."""
+
+    title: str
+    text: str
+
+
+def evidence(chain: Chain) -> list[Section]:
+    """Return the evidence on a chain; what cannot be had is said in its place, never raised."""
+    log = chain.objects.log()
+    state = NamespaceState(tuple(latest(log)))
+    sections = [
+        Section("owner graph", "\n".join(graph(state))),
+        Section("timeline", "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
+        Section("events", "\n".join(events(state))),
+        Section("objects", manifests(state)),
+    ]
+    silent: set[str] = set()
+    sections += [Section(f"log of {pod.name}", _logs(chain, pod, silent)) for pod in state.all("Pod")]
+    return [Section(section.title, redact.text(section.text)) for section in sections if section.text]
+
+
+def latest(log: Iterable[ObjectChange]) -> list[KubeObject]:
+    """Return the last version of each object that was not deleted."""
+    current: dict[tuple[str, str], KubeObject] = {}
+    for seen in log:
+        key = (seen.resource.kind, seen.resource.name)
+        if seen.change == "DELETED":
+            current.pop(key, None)
+        else:
+            current[key] = seen.resource
+    return list(current.values())
+
+
+def graph(state: NamespaceState) -> list[str]:
+    """Return the objects as a tree, each below its controller, with what matters of their status."""
+    shown = [each for kind in KINDS for each in state.all(kind)]
+    known = {each.uid for each in shown}
+    roots = [each for each in shown if (each.controller or {}).get("uid") not in known]
+
+    def lines(node: KubeObject, depth: int) -> list[str]:
+        below = [each for each in shown if (each.controller or {}).get("uid") == node.uid]
+        mine = f"{'  ' * depth}{node.kind}/{node.name} {summary(node)}"
+        return [mine, *(line for child in below for line in lines(child, depth + 1))]
+
+    return [line for root in roots for line in lines(root, 0)]
+
+
+def summary(node: KubeObject) -> str:
+    """Say in a few words how an object is."""
+    if node.kind in ("Deployment", "ReplicaSet"):
+        return f"({node.at('status.readyReplicas', 0)}/{node.at('spec.replicas')} ready)"
+    if node.kind == "Pod":
+        return f"({why_not_ready(node)}, on {node.at('spec.nodeName', 'no node')})"
+    if node.kind == "Service":
+        return f"({node.at('spec.type')} {node.at('spec.clusterIP')})"
+    entries: list[Json] = node.at("endpoints") or node.at("subsets") or []
+    return f"({len(entries)} entries)"
+
+
+def events(state: NamespaceState) -> list[str]:
+    """Return the events in the order of time, one line each."""
+
+    def when(event: KubeObject) -> str:
+        return str(event.at("lastTimestamp") or event.at("eventTime") or event.at("metadata.creationTimestamp"))
+
+    return [
+        f"{when(e)} {e.at('type')} {e.at('involvedObject.kind')}/{e.at('involvedObject.name')} "
+        f"{e.at('reason')}: {e.at('message', '')}"
+        for e in sorted(state.all("Event"), key=when)
+    ]
+
+
+def manifests(state: NamespaceState) -> str:
+    """Return the objects as YAML."""
+    bodies = [redact.resource(each.body) for kind in KINDS for each in state.all(kind)]
+    return yaml.safe_dump_all(bodies, sort_keys=False, allow_unicode=True)
+
+
+def _logs(chain: Chain, pod: KubeObject, silent: set[str]) -> str:
+    """Return the log of a Pod, and that before its last restart; a Node on which that took too long is not asked again."""
+    node = str(pod.at("spec.nodeName"))
+    if node in silent:
+        return f"no log: {node} does not answer"
+    found: list[str] = []
+    for previous in ["true"] * bool(restarts(pod)) + ["false"]:
+        query = {"tailLines": LOG_LINES, "previous": previous}
+        try:
+            path = path_of("Pod", chain.namespace, pod.name, "log")
+            found.append(chain.api.call("GET", path, query, seconds=LOG_SECONDS, accept="*/*"))
+        except HarnessError as error:
+            found.append(f"no log: {error}")
+            if isinstance(error, ApiUnavailable):
+                silent.add(node)
+                break
+    return "".join(found)

@@ -1,0 +1,1 @@
+"""Faults injected into a cluster, and how the suite scores under each."""

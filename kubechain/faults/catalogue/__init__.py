@@ -1,0 +1,1 @@
+"""Every fault and harmless change, by kind."""

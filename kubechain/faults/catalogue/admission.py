@@ -1,0 +1,165 @@
+"""Faults at admission: what is made is not what was asked for, or is refused."""
+
+from __future__ import annotations
+
+from kubechain.claims.claim import Link
+from kubechain.faults.admission_policies import DeadWebhook, Denial, Mutation, Stuck, set_to, without
+from kubechain.faults.api_limits import QuotaOfNothing
+from kubechain.faults.fault import Fault
+from kubechain.faults.testbed import NOBODY
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.workload import manifests, service_manifests
+from kubechain.workload.manifests import WEB
+
+ANY = "127.0.0.1:9/any"
+POD = manifests.web_pod(WEB, ANY)
+SERVICE = service_manifests.service()
+DEPLOYMENT = manifests.deployment(ANY)
+CONFIG = manifests.nginx_config()
+OF_WEB = "has(object.metadata.labels) && 'app' in object.metadata.labels && object.metadata.labels['app'] == 'web'"
+CONTAINER = "/spec/containers/0"
+ADDRESS: Json = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IPAddress",
+    "metadata": {"name": "10.96.255.252"},
+    "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "any"}},
+}
+# Whether the endpoint of an index is one of a Pod that ends.
+ENDS = (
+    "i < size(object.endpoints) && has(object.endpoints[i].conditions) && "
+    "has(object.endpoints[i].conditions.terminating) && object.endpoints[i].conditions.terminating"
+)
+
+
+def ending_slice() -> Json:
+    """Return an EndpointSlice with the address of a Pod that ends."""
+    made = service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)
+    (endpoint,) = made["endpoints"]
+    return {**made, "endpoints": [{**endpoint, "conditions": {"ready": False, "serving": True, "terminating": True}}]}
+
+
+def replica_set() -> Json:
+    """Return a ReplicaSet as a Deployment makes it."""
+    labels = {**manifests.LABELS, "pod-template-hash": "0"}
+    template = {"metadata": {"labels": labels}, "spec": POD["spec"]}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web-0", "labels": labels}, "spec": spec}
+
+
+def owned(manifest: Json) -> Json:
+    """Return the manifest with an owner that does not exist."""
+    owner = KubeObject({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "uid": "0-0-0"}})
+    return manifests.controlled(manifest, owner)
+
+
+def pod_mutation(name: str, expression: str, shows: str, value: object) -> Mutation:
+    """Return a mutation of nginx Pods, in force when the value at a dotted path of the sample's container is `value`."""
+    return Mutation(name, "Pod", expression, POD, lambda pod: pod.at("spec.containers")[0].get(shows) == value, OF_WEB)
+
+
+def page(name: str, line: str) -> Mutation:
+    """Return a mutation of nginx's configuration: a line more in its server."""
+    sight = (
+        f'object.data["nginx.conf"].replace("listen {manifests.CONTAINER_PORT};", "listen {manifests.CONTAINER_PORT}; {line}")'
+    )
+    return Mutation(
+        name,
+        "ConfigMap",
+        set_to("/data/nginx.conf", sight),
+        CONFIG,
+        lambda config: line in config.at("data")["nginx.conf"],
+        "object.metadata.name == 'nginx'",
+    )
+
+
+FAULTS = (
+    Fault("slice-owner-stripped", "admission", "EndpointSlices lose their ownerReferences", Link.ENDPOINTS,
+          Mutation("slice-owner-stripped", "EndpointSlice", without("/metadata/ownerReferences"),
+                   owned(service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)), lambda s: s.controller is None,
+                   "has(object.metadata.ownerReferences)", ("CREATE", "UPDATE")),
+          ("CHAIN-ENDPOINTS-030",), "controller, manager and address type|no EndpointSlice"),
+    Fault("hash-stripped", "admission", "ReplicaSets lose the label pod-template-hash", Link.REPLICASET,
+          Mutation("hash-stripped", "ReplicaSet", without("/metadata/labels/pod-template-hash"), replica_set(),
+                   lambda rs: "pod-template-hash" not in rs.labels,
+                   "has(object.metadata.labels) && 'pod-template-hash' in object.metadata.labels", ("CREATE", "UPDATE")),
+          ("CHAIN-REPLICASET-020", "CHAIN-REPLICASET-030"), "name is|labels, selector and template"),
+    Fault("selector-changed", "admission", "Services select something else", Link.SERVICE,
+          Mutation("selector-changed", "Service", set_to("/spec/selector", '{"app": "another"}'), SERVICE,
+                   lambda s: s.at("spec.selector.app") == "another", OF_WEB),
+          ("CHAIN-SERVICE-030",), "spec.selector is"),
+    Fault("target-port-changed", "admission", "Services lead to another port", Link.SERVICE,
+          Mutation("target-port-changed", "Service", set_to("/spec/ports/0/targetPort", "8081"), SERVICE,
+                   lambda s: s.at("spec.ports")[0]["targetPort"] == 8081, OF_WEB),
+          ("CHAIN-SERVICE-030",), "targetPort"),
+    Fault("service-links-off", "admission", "Pods are made without service links", Link.ENV,
+          Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
+                   lambda pod: pod.at("spec.enableServiceLinks") is False),
+          ("CHAIN-ENV-010",), "variables"),
+    Fault("image-replaced", "admission", "nginx Pods get another image", Link.PODS,
+          pod_mutation("image-replaced", set_to(f"{CONTAINER}/image", f'"{manifests.ABSENT_IMAGE}"'), "image",
+                       manifests.ABSENT_IMAGE),
+          ("CHAIN-PODS-010",), "ImagePull|ContainersReady"),
+    Fault("replica-set-stuck", "admission", "ReplicaSets have a finalizer that nobody removes", Link.DELETION,
+          Stuck("replica-set-stuck", "ReplicaSet", set_to("/metadata/finalizers", '["kubechain.test/never"]'), replica_set(),
+                lambda rs: "kubechain.test/never" in rs.at("metadata.finalizers", []), "!has(object.metadata.finalizers)"),
+          ("CHAIN-DELETION-010",), "still there"),
+    Fault("pods-denied", "admission", "every Pod of the suite is refused", Link.REPLICASET,
+          Denial("pods-denied", "Pod", POD), ("CHAIN-REPLICASET-010",), "status.replicas is"),
+    Fault("webhook-dead", "admission", "a webhook for Pods that fails closed is dead", Link.REPLICASET,
+          DeadWebhook("webhook-dead", POD), ("CHAIN-REPLICASET-010",), "status.replicas is"),
+    Fault("quota-of-nothing", "admission", "every namespace of the suite has a quota of no Pods", Link.REPLICASET,
+          QuotaOfNothing(), ("CHAIN-REPLICASET-010",), "exceeded quota|status unknown for quota"),
+    # The API server asks itself for an IPAddress: this is how it would fare if the range were used up.
+    Fault("addresses-exhausted", "admission", "no clusterIP can be had for a Service", Link.SERVICE,
+          Denial("addresses-exhausted", "IPAddress", ADDRESS), ("CHAIN-SERVICE-010",), "failed to allocate"),
+    Fault("not-ready-published", "endpoints", "Services list Pods that are not ready", Link.ENDPOINTS,
+          Mutation("not-ready-published", "Service", set_to("/spec/publishNotReadyAddresses", "true"), SERVICE,
+                   lambda s: s.at("spec.publishNotReadyAddresses") is True),
+          ("CHAIN-ENDPOINTS-060",), "UIDs in slices"),
+    Fault("foreign-address", "endpoints", "EndpointSlices list an address of nobody", Link.ENDPOINTS,
+          Mutation("foreign-address", "EndpointSlice",
+                   set_to("/endpoints/-", f'Object.endpoints{{addresses: ["{NOBODY}"]}}'),
+                   service_manifests.endpoint_slice(WEB, "10.0.0.1", 80), lambda s: len(s.at("endpoints")) == 2,
+                   "has(object.endpoints) && size(object.endpoints) > 0 && "
+                   f"!object.endpoints.exists(e, '{NOBODY}' in e.addresses)",
+                   ("CREATE", "UPDATE")),
+          ("CHAIN-ENDPOINTS-010",), NOBODY),
+    Fault("ending-listed", "endpoints", "EndpointSlices list Pods that end as ready", Link.ENDPOINTS,
+          Mutation("ending-listed", "EndpointSlice",
+                   f'[0, 1, 2, 3].filter(i, {ENDS}).map(i, JSONPatch{{op: "replace", path: "/endpoints/" + string(i) + '
+                   '"/conditions", value: Object.endpoints.conditions{ready: true, serving: true, terminating: false}})',
+                   ending_slice(), lambda s: s.at("endpoints")[0]["conditions"].get("ready") is True,
+                   f"has(object.endpoints) && [0, 1, 2, 3].exists(i, {ENDS})", ("CREATE", "UPDATE")),
+          ("CHAIN-ENDPOINTS-090",), "ready"),
+    Fault("endpoints-emptied", "endpoints", "Endpoints are empty, EndpointSlices are not", Link.ENDPOINTS,
+          Mutation("endpoints-emptied", "Endpoints", without("/subsets"),
+                   {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": WEB},
+                    "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]},
+                   lambda e: not e.at("subsets"), "has(object.subsets)", ("CREATE", "UPDATE")),
+          ("CHAIN-ENDPOINTS-020", "CHAIN-ENDPOINTS-050"), "no ready address|ready addresses of Endpoints"),
+    Fault("page-wrong", "workload", "nginx shows another page", Link.CLUSTERIP,
+          page("page-wrong", "error_page 418 =200 @odd; location @odd { return 200 odd; } location = / { return 418; }"),
+          ("CHAIN-CLUSTERIP-010",), "200"),
+    Fault("server-error", "workload", "nginx answers with status 500", Link.CLUSTERIP,
+          page("server-error", "location = / { return 500; }"), ("CHAIN-CLUSTERIP-010",), "500"),
+    Fault("crash-loop", "workload", "nginx ends at once", Link.PODS,
+          pod_mutation("crash-loop", set_to(f"{CONTAINER}/command", '["false"]'), "command", ["false"]),
+          ("CHAIN-PODS-010",), "ContainersReady is False|Ready is False|restarts"),
+    Fault("out-of-memory", "workload", "nginx may use almost no memory", Link.PODS,
+          pod_mutation("out-of-memory",
+                       set_to(f"{CONTAINER}/resources", 'Object.spec.containers.resources{limits: {"memory": "2Mi"}}'),
+                       "resources", {"limits": {"memory": "2Mi"}, "requests": {"memory": "2Mi"}}),
+          ("CHAIN-PODS-010",), "ContainersReady is|Ready is"),
+    Fault("never-ready", "workload", "the readiness probe asks for a page that is not there", Link.PODS,
+          Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe/httpGet/path", '"/never"'), POD,
+                   lambda pod: pod.at("spec.containers")[0]["readinessProbe"]["httpGet"]["path"] == "/never", OF_WEB),
+          ("CHAIN-PODS-010",), "ContainersReady is False"),
+    Fault("pods-never-end", "workload", "Pods ignore SIGTERM and have an hour to end", Link.DELETION,
+          Stuck("pods-never-end", "Pod",
+                   '[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 3600},'
+                   'JSONPatch{op: "add", path: "/spec/containers/0/lifecycle",'
+                   ' value: Object.spec.containers.lifecycle{preStop: Object.spec.containers.lifecycle.preStop{'
+                   'sleep: Object.spec.containers.lifecycle.preStop.sleep{seconds: 3000}}}}]',
+                   POD, lambda pod: pod.at("spec.terminationGracePeriodSeconds") == 3600, OF_WEB),
+          ("CHAIN-DELETION-020",), "still there"),
+)  # fmt: skip

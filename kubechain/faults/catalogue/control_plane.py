@@ -1,0 +1,69 @@
+"""Faults of the control plane: its components stopped or frozen, controllers switched off, arguments changed."""
+
+from __future__ import annotations
+
+from kubechain.claims.claim import Link
+from kubechain.conditions.condition import Result, expect
+from kubechain.faults.fault import Fault
+from kubechain.faults.injections import StaticPod, frozen
+from kubechain.faults.testbed import MANAGER, SCHEDULER, SERVER, Testbed
+
+BINDING = "system:controller:endpointslice-controller"
+
+
+def controller_off(name: str, at: Link, claims: tuple[str, ...], symptom: str, patience: float = 0.25) -> Fault:
+    """Return the fault that one controller does not run; its process takes no lease, so that nothing waits for an old one."""
+    off = {"--controllers": f"*,bootstrapsigner,tokencleaner,-{name}", "--leader-elect": "false"}
+    return Fault(
+        f"{name}-off", "control plane", f"{name} does not run", at, StaticPod(MANAGER, off), claims, symptom, patience
+    )  # fmt: skip
+
+
+class NoBinding:
+    """The endpointslice-controller has lost its rights."""
+
+    def inject(self, lab: Testbed) -> None:
+        """Take its subjects out of the binding: the role itself stays."""
+        lab.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": []})
+
+    def took(self, lab: Testbed) -> Result:
+        """Look at the binding."""
+        found = lab.api.get("ClusterRoleBinding", "", BINDING)
+        return expect(found is not None and not found.at("subjects"), "the binding still has subjects")
+
+    def heal(self, lab: Testbed) -> None:
+        """Put the controller's ServiceAccount back."""
+        subject = {"kind": "ServiceAccount", "name": "endpointslice-controller", "namespace": "kube-system"}
+        lab.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": [subject]})
+
+
+FAULTS = (
+    Fault("scheduler-stopped", "control plane", "kube-scheduler does not run", Link.PODS, StaticPod(SCHEDULER),
+          ("CHAIN-PODS-010",), "PodScheduled is"),
+    Fault("scheduler-frozen", "control plane", "kube-scheduler is frozen", Link.PODS, frozen(SCHEDULER),
+          ("CHAIN-PODS-010",), "PodScheduled is"),
+    Fault("controller-manager-stopped", "control plane", "kube-controller-manager does not run", Link.DEPLOYMENT,
+          StaticPod(MANAGER), ("CHAIN-DEPLOYMENT-010",), "observedGeneration is None"),
+    Fault("controller-manager-frozen", "control plane", "kube-controller-manager is frozen", Link.DEPLOYMENT,
+          frozen(MANAGER), ("CHAIN-DEPLOYMENT-010",), "observedGeneration is None"),
+    Fault("apiserver-stopped", "control plane", "kube-apiserver does not run", "unreachable", StaticPod(SERVER)),
+    Fault("apiserver-frozen", "control plane", "kube-apiserver is frozen", "unreachable", frozen(SERVER)),
+    Fault("etcd-frozen", "control plane", "etcd is frozen", "unreachable", frozen("etcd")),
+    controller_off("deployment-controller", Link.DEPLOYMENT, ("CHAIN-DEPLOYMENT-010",), "observedGeneration is None"),
+    controller_off("replicaset-controller", Link.REPLICASET, ("CHAIN-REPLICASET-010",), "status.replicas is"),
+    controller_off("endpoints-controller", Link.ENDPOINTS, ("CHAIN-ENDPOINTS-020",), "Endpoints of web"),
+    controller_off("endpointslice-controller", Link.ENDPOINTS, ("CHAIN-ENDPOINTS-010",), "no ready address"),
+    controller_off("garbage-collector-controller", Link.DELETION, ("CHAIN-DELETION-010", "CHAIN-DELETION-020"), "still there"),
+    controller_off("namespace-controller", Link.DELETION, ("LIFE-DELETION-060",), "number of Pods is|still there"),
+    controller_off("serviceaccount-controller", Link.PODS, ("CHAIN-PODS-160",), "it is not there"),
+    controller_off("root-ca-certificate-publisher-controller", Link.PODS, ("CHAIN-PODS-010", "CHAIN-PODS-160"),
+                   "not there|data has|ContainersReady|not ready"),
+    Fault("endpointslice-rights-lost", "control plane", "the endpointslice-controller has no rights", Link.ENDPOINTS,
+          NoBinding(), ("CHAIN-ENDPOINTS-010",), "no ready address"),
+    Fault("node-port-range-moved", "control plane", "nodePorts come from another range", Link.SERVICE,
+          StaticPod(SERVER, {"--service-node-port-range": "20000-20100"}), ("CHAIN-SERVICE-020",), "nodePort': 20"),
+    Fault("tolerations-admission-off", "control plane", "DefaultTolerationSeconds is off", Link.PODS,
+          StaticPod(SERVER, {"--disable-admission-plugins": "DefaultTolerationSeconds"}), ("CHAIN-PODS-090",), "tolerations"),
+    Fault("serviceaccount-admission-off", "control plane", "ServiceAccount admission is off", Link.PODS,
+          StaticPod(SERVER, {"--disable-admission-plugins": "ServiceAccount"}), ("CHAIN-PODS-100",), "projected are"),
+)  # fmt: skip

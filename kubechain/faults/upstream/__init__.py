@@ -1,0 +1,1 @@
+"""Upstream's own conformance tests under the same faults."""

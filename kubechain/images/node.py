@@ -1,0 +1,129 @@
+"""A kind node image from source: Debian, containerd, Kubernetes, and the control plane's images inside.
+
+Made as kind makes its own (sigs.k8s.io/kind, pkg/build/nodeimage), but for the Pod network: a DaemonSet writes each
+node's CNI configuration and keeps the routes between them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import check
+from kubechain.core.progress import Progress
+from kubechain.images import golang, kubernetes, pins, rootfs
+from kubechain.images.docker import OWNER_LABEL, Docker, context, copy
+from kubechain.images.pins import FOLDER, Kubernetes, Pins
+
+HERE = FOLDER / "node"
+KIND_MODULE = "sigs.k8s.io/kind"
+BASE_PACKAGES = tuple(
+    "systemd systemd-sysv conntrack iptables nftables iproute2 ethtool util-linux mount kmod libseccomp2 pigz "  # noqa: SIM905
+    "bash ca-certificates curl jq procps runc containernetworking-plugins".split()
+)
+NETWORK_PACKAGES = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "dash", "coreutils", "libc-bin")
+# Unpacked without Debian's alternatives, iptables has no names.
+TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+LINKS = f'mkdir -p "$1/usr/sbin"; for n in {" ".join(TABLES)}; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done'
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ROUTES = "docker.io/kubechain/routes:pinned"
+IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --all-platforms --no-unpack \
+--digests -"
+START = "nohup containerd > /dev/null 2>&1 & until ctr version > /dev/null 2>&1; do sleep 0.1; done"
+IMPORT_SECONDS = 600.0
+
+
+def tag(pinned: Kubernetes, pinning: Pins) -> str:
+    """Return the name of the node image, which tells what it is made from."""
+    modules = [
+        pins.module("kubernetes", pinned.version) / "go.sum",
+        pins.module("etcd", pinned.etcd) / "go.sum",
+        pins.module("coredns", pinned.coredns) / "go.sum",
+        pins.module("containerd", pinning.containerd) / "go.sum",
+        pins.module("kind", pinning.kind) / "go.sum",
+    ]
+    recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, Path(rootfs.__file__)]
+    return f"kubechain/node:{pinned.version}-{key(*recipe, *modules)}"
+
+
+def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: BuildCache, progress: Progress) -> None:
+    """Build the node image `name`."""
+    programs = kubernetes.programs(pinned, store, progress)
+    containerd = golang.tools("containerd", pinning.containerd, store, progress)
+    kind_files = golang.source("kind", pinning.kind, KIND_MODULE, store, progress) / "images" / "base" / "files"
+    base = rootfs.tarball("node", BASE_PACKAGES, store, progress, variant="minbase")
+    base_tag = f"{name}-base"
+    with ExitStack() as stack:
+        archive = _control_plane(pinned, programs, docker, store, progress)
+        with progress.step(f"node image {name}"):
+            # Read-only in the module cache, and without the version that the set-up needs.
+            kind = stack.enter_context(context(store.root, kind=kind_files))
+            check(["chmod", "-R", "u+w", kind], timeout=60, code=ExitCode.IMAGES)
+            (kind / "kind" / "kind" / "version").write_text(f"v{pinned.version}")
+            shutil.copytree(HERE / "manifests", kind / "kind" / "kind" / "manifests")
+            files = stack.enter_context(
+                context(
+                    store.root,
+                    rootfs__tar=base,
+                    kind=kind / "kind",
+                    setup__sh=HERE / "setup.sh",
+                    **{program: programs / program for program in ("kubelet", "kubeadm", "kubectl")},
+                )
+            )
+            for program in ("containerd", "ctr", "containerd-shim-runc-v2"):
+                copy(containerd / program, files / program)
+            docker.build(base_tag, HERE / "Dockerfile.base", files)
+            stack.callback(docker.call, "rmi", base_tag)
+            with docker.container(base_tag, "--entrypoint", "sleep") as container:
+                docker.call("exec", container, "bash", "-c", START, doing="starting containerd in the node image")
+                with archive.open("rb") as stream:
+                    words = [docker.client, "exec", "--interactive", container, *IMPORT.split()]
+                    check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
+                docker.call("exec", container, "pkill", "-x", "containerd")
+                # A container's labels go to its image, and from there to every node.
+                changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', f'LABEL {OWNER_LABEL}=""']
+                given = [word for change in changes for word in ("--change", change)]
+                docker.call("commit", *given, container, name, seconds=IMPORT_SECONDS)
+
+
+def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: BuildCache, progress: Progress) -> Path:
+    """Return an archive of the control plane's images under the names by which kubeadm asks for them."""
+    listed = check(
+        [programs / "kubeadm", "config", "images", "list", "--kubernetes-version", f"v{pinned.version}"],
+        timeout=60,
+        code=ExitCode.IMAGES,
+    ).split()
+    names = {each.rpartition("/")[2].partition(":")[0]: each for each in listed}
+    etcd = golang.tools("etcd", pinned.etcd, store, progress)
+    coredns = golang.tools("coredns", pinned.coredns, store, progress)
+    pause = kubernetes.pause(pinned, store, progress)
+    network = rootfs.tarball("network", NETWORK_PACKAGES, store, progress, commands=[LINKS])
+    simple = {
+        **{program: programs / program for program in PROGRAMS},
+        "etcd": etcd / "server",
+        "coredns": coredns / "coredns",
+        "pause": pause,
+    }
+    networked = {"kube-proxy": names["kube-proxy"], "kubectl": ROUTES}
+    recipe = [*listed, HERE, Path(__file__), pins.module("kubernetes", pinned.version), pinned.etcd, pinned.coredns]
+
+    def save(folder: Path) -> None:
+        with progress.step(f"control plane images {pinned.version}"):
+            for short, program in simple.items():
+                own = HERE / f"Dockerfile.{short}"
+                with context(store.root, program=program) as files:
+                    dockerfile = own if own.exists() else HERE / "Dockerfile.program"
+                    docker.build(names[short], dockerfile, files, {"NAME": short})
+            for program, image in networked.items():
+                with context(store.root, rootfs__tar=network, routes__sh=HERE / "routes.sh") as files:
+                    copy(programs / program, files / program)
+                    docker.build(image, HERE / "Dockerfile.network", files, {"PROGRAM": program})
+            made = [*(names[short] for short in simple), *networked.values()]
+            docker.call("save", "--output", folder / "images.tar", *made, seconds=IMPORT_SECONDS)
+            # The names are those of the public images; they must not stay behind on the machine.
+            docker.call("rmi", *made)
+
+    return store.artifact(f"control-plane-{pinned.version}", key(*recipe), save, needs_gib=3) / "images.tar"

@@ -1,0 +1,70 @@
+"""Root file systems of Debian packages, made on the host, so that no image build needs a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.process import check
+from kubechain.core.progress import Progress
+
+SUITE = "bookworm"  # its systemd still runs on cgroup v1; its successor's does not
+HOST_PACKAGES = {"mmdebstrap": "mmdebstrap", "gcc": "gcc libc6-dev"}
+BUILD_SECONDS = 1200.0
+
+
+def prepare_host(progress: Progress) -> None:
+    """Install what builds need on the host, where it is missing.
+
+    Raises:
+        SetupError: something is missing and this is not root on Debian or Ubuntu (exit code IMAGES).
+
+    """
+    missing = [packages for program, packages in HOST_PACKAGES.items() if not shutil.which(program)]
+    if not missing:
+        return
+    words = " ".join(missing).split()
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SetupError(
+            f"building images needs the Debian packages {' '.join(words)}: install them, or use IMAGES=pull",
+            ExitCode.IMAGES,
+        )
+    with progress.step(f"installing {' '.join(words)} (Debian packages)"):
+        check(["apt-get", "update"], timeout=300, code=ExitCode.IMAGES, doing="apt-get update")
+        install = ["apt-get", "install", "-y", "--no-install-recommends", *words, "debian-archive-keyring"]
+        check(install, timeout=600, env={"DEBIAN_FRONTEND": "noninteractive"}, code=ExitCode.IMAGES)
+
+
+def tarball(
+    name: str,
+    packages: Sequence[str],
+    store: BuildCache,
+    progress: Progress,
+    *,
+    variant: Literal["minbase", "extract"] = "extract",
+    commands: Sequence[str] = (),
+) -> Path:
+    """Return a tar of a root file system with these packages and all that they depend on.
+
+    `extract` only unpacks, `minbase` installs a small Debian; `commands` are shell commands run on the host when
+    all is unpacked, with the root file system as "$1".
+    """
+    hooks = [f"--extract-hook={command}" for command in commands]
+    # Documentation and translations are half of the size.
+    lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
+
+    def make(folder: Path) -> None:
+        prepare_host(progress)
+        with progress.step(f"root file system of {name} (Debian packages)"):
+            include = f"--include={','.join(packages)}"
+            target = folder / "rootfs.tar"
+            command = ["mmdebstrap", f"--variant={variant}", include, *lean, *hooks, SUITE, target]
+            check(command, timeout=BUILD_SECONDS, code=ExitCode.IMAGES, doing=f"root file system of {name}")
+
+    inputs = key(SUITE, variant, *packages, *lean, *hooks)
+    return store.artifact(f"rootfs-{name}", inputs, make, needs_gib=2) / "rootfs.tar"

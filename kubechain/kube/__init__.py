@@ -1,0 +1,1 @@
+"""The Kubernetes API: the client, its errors, paths and objects."""

@@ -1,0 +1,109 @@
+"""A Kubernetes object as it came over the wire, with short ways to what conditions ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KubeObject:
+    """One version of an object; `body` is the decoded JSON and is never changed."""
+
+    body: Json
+
+    @property
+    def kind(self) -> str:
+        """The kind, such as "Pod"."""
+        return self.body.get("kind", "")
+
+    @property
+    def name(self) -> str:
+        """metadata.name."""
+        return self.body["metadata"]["name"]
+
+    @property
+    def uid(self) -> str:
+        """metadata.uid."""
+        return self.body["metadata"].get("uid", "")
+
+    @property
+    def version(self) -> str:
+        """metadata.resourceVersion."""
+        return self.body["metadata"].get("resourceVersion", "")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """metadata.labels."""
+        return self.body["metadata"].get("labels") or {}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """metadata.annotations."""
+        return self.body["metadata"].get("annotations") or {}
+
+    @property
+    def deleting(self) -> bool:
+        """Whether metadata.deletionTimestamp is set."""
+        return "deletionTimestamp" in self.body["metadata"]
+
+    @property
+    def over(self) -> bool:
+        """Whether a Pod has come to its end or was refused by its Node: it stays as an object, and runs nothing."""
+        return self.at("status.phase") in ("Succeeded", "Failed")
+
+    @property
+    def controller(self) -> Json | None:
+        """The owner reference with controller=true, if there is one."""
+        owners: list[Json] = self.body["metadata"].get("ownerReferences") or []
+        return next((owner for owner in owners if owner.get("controller")), None)
+
+    def at(self, path: str, default: Any = None) -> Any:
+        """Return the value at a dotted path such as "spec.template.metadata.labels", `default` where it ends."""
+        value: Any = self.body
+        for key in path.split("."):
+            if not isinstance(value, Mapping) or key not in value:
+                return default
+            value = value[key]  # pyright: ignore[reportUnknownVariableType]  # JSON
+        return value  # pyright: ignore[reportUnknownVariableType]
+
+    def condition(self, kind: str) -> Json:
+        """Return the entry of status.conditions of that type, {} if there is none."""
+        conditions: list[Json] = self.at("status.conditions", [])
+        return next((c for c in conditions if c["type"] == kind), Json())
+
+    def is_true(self, kind: str) -> bool:
+        """Whether the condition of that type has status "True"."""
+        return self.condition(kind).get("status") == "True"
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether the object has all these labels with these values."""
+        return labels.items() <= self.labels.items()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """All objects of a namespace that are watched, as they stood at one moment."""
+
+    objects: tuple[KubeObject, ...] = ()
+
+    def all(self, kind: str, labels: Mapping[str, str] | None = None) -> tuple[KubeObject, ...]:
+        """Return the objects of a kind that have all these labels, by name."""
+        found = (o for o in self.objects if o.kind == kind and o.matches(labels or {}))
+        return tuple(sorted(found, key=lambda o: o.name))
+
+    def one(self, kind: str, name: str) -> KubeObject | None:
+        """Return the object of that kind and name, None if there is none."""
+        return next((o for o in self.objects if o.kind == kind and o.name == name), None)
+
+    def owned_by(self, owner: KubeObject, kind: str) -> tuple[KubeObject, ...]:
+        """Return the objects of a kind whose controller is `owner`, by UID."""
+        return tuple(o for o in self.all(kind) if (o.controller or {}).get("uid") == owner.uid)
+
+
+def names(resources: Iterable[KubeObject]) -> str:
+    """Return the names of the objects for a message: "a, b", or "none"."""
+    return ", ".join(r.name for r in resources) or "none"

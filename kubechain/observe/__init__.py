@@ -1,0 +1,1 @@
+"""Observing a cluster: watches, their history, and the one wait."""

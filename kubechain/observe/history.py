@@ -1,0 +1,215 @@
+"""Every version of every watched object of one namespace, in the order in which this process learned of it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.observe.clock import Clock
+
+Change = Literal["ADDED", "MODIFIED", "DELETED"]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """One change: when it was learned of (monotonic and Unix seconds), and the object as it then was."""
+
+    sequence: int
+    now: float
+    wall: float
+    change: Change
+    resource: KubeObject
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A kind whose watch is down: since when (monotonic seconds), and the last error."""
+
+    since: float
+    error: str
+
+
+class History:
+    """The changes seen so far; followers add to it, waits read from it and are woken by it. Safe for threads."""
+
+    def __init__(self, namespace: str, clock: Clock) -> None:
+        self.what = f"objects of namespace {namespace}"
+        self.namespace = namespace
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._log: list[ObjectChange] = []
+        self._current: dict[Key, KubeObject] = {}
+        self._trouble: dict[str, Trouble] = {}
+        self._fatal: HarnessError | None = None
+        self._relists = 0
+        self._losses = 0
+
+    def record(self, change: Change, resource: KubeObject) -> None:
+        """Add one change and wake the waits; a version that is known already changes nothing."""
+        with self._changed:
+            self._record(change, resource, self._clock.now(), self._clock.wall())
+
+    def _record(self, change: Change, resource: KubeObject, now: float, wall: float) -> None:
+        key = (resource.kind, resource.name)
+        with self._changed:
+            known = self._current.get(key)
+            if change != "DELETED" and known and (known.uid, known.version) == (resource.uid, resource.version):
+                return
+            if change == "DELETED":
+                self._current.pop(key, None)
+            else:
+                self._current[key] = resource
+            self._log.append(ObjectChange(len(self._log) + 1, now, wall, change, resource))
+            self._changed.notify_all()
+
+    def relist(self, kind: str, resources: list[KubeObject]) -> None:
+        """Take a complete list of a kind: what is new or changed is recorded, what is missing was deleted.
+
+        All of it has the same time: in which order it happened is not known.
+        """
+        present = {(r.kind, r.name): r for r in resources}
+        with self._changed:
+            now, wall = self._clock.now(), self._clock.wall()
+            gone = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
+            for resource in gone:
+                self._record("DELETED", resource, now, wall)
+            for key, resource in present.items():
+                self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
+
+    def lost(self, kind: str, error: str) -> None:
+        """Note that the watch of a kind is down; the time of the first loss is kept until it is up again."""
+        with self._changed:
+            before = self._trouble.get(kind)
+            self._losses += before is None
+            self._trouble[kind] = Trouble(before.since if before else self._clock.now(), error)
+
+    def restored(self, kind: str, *, gap: bool) -> None:
+        """Note that the watch of a kind is up; with a `gap`, versions in between may have been missed."""
+        with self._changed:
+            self._trouble.pop(kind, None)
+            self._relists += gap
+
+    def fail(self, error: HarnessError) -> None:
+        """End every present and future wait with this error: the history cannot go on."""
+        with self._changed:
+            self._fatal = self._fatal or error
+            self._changed.notify_all()
+
+    @property
+    def gaps(self) -> int:
+        """How often a kind had to be listed anew, so that versions may be missing from the history."""
+        with self._changed:
+            return self._relists
+
+    @property
+    def losses(self) -> int:
+        """How often the watch of a kind was lost and had to be opened anew."""
+        with self._changed:
+            return self._losses
+
+    def sequence(self) -> int:
+        """Return the number of changes seen so far."""
+        with self._changed:
+            return len(self._log)
+
+    def read(self) -> NamespaceState:
+        """Return the objects as last seen.
+
+        Raises:
+            HarnessError: the history cannot go on, for example for want of a right.
+
+        """
+        with self._changed:
+            if self._fatal:
+                raise self._fatal
+            return NamespaceState(tuple(self._current.values()))
+
+    def pause(self, after: int, seconds: float) -> None:
+        """Wait until there is a change after number `after`, or `seconds` have passed."""
+        with self._changed:
+            if len(self._log) <= after and self._fatal is None:
+                self._clock.wait(self._changed, seconds)
+
+    def trouble(self) -> str | None:
+        """Say in a few words what keeps the history from being up to date, None if nothing does."""
+        with self._changed:
+            if not self._trouble:
+                return None
+            kind, first = min(self._trouble.items(), key=lambda item: item[1].since)
+            return f"watch of {kind} down for {self._clock.now() - first.since:.1f} s: {first.error}"
+
+    def log(self, after: int = 0) -> list[ObjectChange]:
+        """Return the changes after number `after`, oldest first."""
+        with self._changed:
+            return self._log[after:]
+
+    def since(self, after: int) -> Iterator[NamespaceState]:
+        """Yield the state after each change that came after number `after`: what two samples cannot show."""
+        current: dict[Key, KubeObject] = {}
+        self.read()  # raises what keeps the history from going on
+        for seen in self.log():
+            key = (seen.resource.kind, seen.resource.name)
+            if seen.change == "DELETED":
+                current.pop(key, None)
+            else:
+                current[key] = seen.resource
+            if seen.sequence > after:
+                yield NamespaceState(tuple(current.values()))
+
+
+def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
+    """The condition was met at some moment of the history, if only for as long as one version of an object lasted."""
+
+    def check(state: NamespaceState) -> Result:
+        result = condition(state)
+        found = next((found for past in history.since(0) if (found := condition(past)).met), result)
+        if not found.met and history.gaps:
+            raise HarnessError(f"cannot tell whether at some moment {condition.what}: versions were missed")
+        return found
+
+    return Condition(f"at some moment {condition.what}", check)
+
+
+def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Condition[History]:
+    """The condition was met after each change since the one numbered `after`, with no version missed in between."""
+
+    def check(history: History) -> Result:
+        trouble = history.trouble() or ("versions were missed" if history.gaps else None)
+        if trouble:
+            raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
+        return next((found for past in history.since(after) if not (found := condition(past)).met), met())
+
+    return Condition(f"at every moment {condition.what}", check)
+
+
+def last_version(history: History, resource: KubeObject) -> KubeObject:
+    """Return the last version that was seen of an object, by its UID, be it gone or not; HarnessError if none was."""
+    found = next((seen.resource for seen in reversed(history.log()) if seen.resource.uid == resource.uid), None)
+    if found is None:
+        raise HarnessError(f"{resource.kind} {resource.name} was never seen")
+    return found
+
+
+def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
+    """All objects of each group of UIDs were deleted before any of the next group, told by their resourceVersions.
+
+    The API server counts all changes of a cluster in one order (KEP-5504), which watches of several kinds do not keep.
+    """
+
+    def check(history: History) -> Result:
+        at = {seen.resource.uid: int(seen.resource.version) for seen in history.log() if seen.change == "DELETED"}
+        missing = [uid for group in groups for uid in group if uid not in at]
+        if missing:
+            return unmet(f"not seen to be deleted: {missing}")
+        spans = [(min(at[uid] for uid in group), max(at[uid] for uid in group)) for group in groups]
+        ordered = all(earlier[1] < later[0] for earlier, later in itertools.pairwise(spans))
+        return expect(ordered, f"resourceVersions of the deletions are {spans}")
+
+    return Condition("deleted in order", check)

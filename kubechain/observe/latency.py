@@ -1,0 +1,47 @@
+"""How fast the one wait is: from a change at the API server to the return of the wait for it."""
+
+from __future__ import annotations
+
+import threading
+
+from kubechain.conditions.condition import Condition, Result, equal, unmet
+from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.kube.client import Api
+from kubechain.kube.objects import NamespaceState
+from kubechain.observe.clock import Clock
+from kubechain.observe.history import History
+from kubechain.observe.wait import Waiter
+
+ANNOTATION = "kubechain/measured"
+CHANGES = 100
+
+
+def change_to_wait(api: Api, history: History, pod: str, clock: Clock, changes: int = CHANGES) -> list[float]:
+    """Annotate a Pod `changes` times while waiting for it; return the milliseconds from each request to the wait's end.
+
+    The request itself is included, so the figure is an upper bound.
+    """
+    waiter = Waiter(clock)
+    milliseconds: list[float] = []
+    for number in range(changes):
+        sent: list[float] = []
+        writer = threading.Thread(target=_annotate, args=(api, history.namespace, pod, str(number), clock, sent))
+        writer.start()
+        waiter.eventually(history, _annotated(pod, str(number)), within=CONTROLLER)
+        ended = clock.now()
+        writer.join()
+        milliseconds.append((ended - sent[0]) * 1000)
+    return milliseconds
+
+
+def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent: list[float]) -> None:
+    sent.append(clock.now())
+    api.patch("Pod", namespace, pod, {"metadata": {"annotations": {ANNOTATION: value}}})
+
+
+def _annotated(pod: str, value: str) -> Condition[NamespaceState]:
+    def check(state: NamespaceState) -> Result:
+        found = state.one("Pod", pod)
+        return equal(ANNOTATION, found.annotations.get(ANNOTATION), value) if found else unmet(f"no Pod {pod}")
+
+    return Condition(f"annotation {value} seen", check)

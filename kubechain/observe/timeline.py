@@ -1,0 +1,51 @@
+"""From the history of a namespace: when each part of the chain handed over to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kubechain.conditions.endpoints import SERVICE_NAME, slice_addresses
+from kubechain.conditions.pods import is_ready
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import ObjectChange
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """Something that happened for the `count`-th time, `seconds` after the Deployment was first seen."""
+
+    what: str
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the milestone as run.json holds it."""
+        return {"what": self.what, "seconds": round(self.seconds, 4)}
+
+
+def milestones(log: Iterable[ObjectChange], name: str) -> list[Milestone]:
+    """Return the first moment of each hand-over of the chain of Deployment `name`, in the order of time."""
+    labels = {"app": name}
+    steps: list[tuple[str, Callable[[KubeObject], bool]]] = [
+        ("Deployment created", lambda o: o.kind == "Deployment" and o.name == name),
+        ("ReplicaSet created", lambda o: o.kind == "ReplicaSet" and o.matches(labels)),
+        ("Pod created", lambda o: o.kind == "Pod" and o.matches(labels)),
+        ("Pod scheduled", lambda o: o.kind == "Pod" and o.matches(labels) and o.is_true("PodScheduled")),
+        ("Pod ready", lambda o: o.kind == "Pod" and o.matches(labels) and is_ready(o)),
+        (
+            "address in EndpointSlice",
+            lambda o: o.kind == "EndpointSlice" and o.matches({SERVICE_NAME: name}) and bool(slice_addresses([o])),
+        ),
+        (
+            "Deployment complete",
+            lambda o: o.kind == "Deployment" and o.name == name and o.is_true("Available"),
+        ),
+    ]
+    entries = list(log)
+    firsts = [(what, next((seen.now for seen in entries if is_it(seen.resource)), None)) for what, is_it in steps]
+    start = firsts[0][1]
+    if start is None:
+        return []
+    found = [Milestone(what, at - start) for what, at in firsts if at is not None]
+    return sorted(found, key=lambda milestone: milestone.seconds)

@@ -1,0 +1,232 @@
+"""The one wait of the project: eventually and consistently, over anything that can be read and paused on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from kubechain.conditions.condition import Condition, Result, unmet
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import HarnessError, Transient, Unmet
+from kubechain.observe.clock import Clock
+
+T = TypeVar("T")
+S_co = TypeVar("S_co", covariant=True)
+
+
+class Source(Protocol[S_co]):
+    """Something whose state a claim is about."""
+
+    @property
+    def what(self) -> str:
+        """What is looked at, for messages."""
+        ...
+
+    def sequence(self) -> int:
+        """Return a number that grows with every change that `pause` would wake for."""
+        ...
+
+    def read(self) -> S_co:
+        """Return the present state; Transient if it cannot be read just now."""
+        ...
+
+    def since(self, after: int) -> Iterator[S_co]:
+        """Yield each state that came after the change numbered `after`."""
+        ...
+
+    def pause(self, after: int, seconds: float) -> None:
+        """Wait for a change after number `after`, at most `seconds`."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Say what keeps the source from being up to date, None if nothing does."""
+        ...
+
+    @property
+    def gaps(self) -> int:
+        """How often states may have been missed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observation(Generic[T]):
+    """The state that met a condition, what was seen of it, after how many seconds and how many readings."""
+
+    state: T
+    why: str
+    seconds: float
+    readings: int
+
+
+@dataclass
+class WaitRecord:
+    """The record of one wait, kept for the report."""
+
+    what: str
+    condition: str
+    seconds: float = 0.0
+    observations: int = 0
+    ended_by: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as run.json holds it."""
+        return {
+            "what": self.what,
+            "condition": self.condition,
+            "seconds": round(self.seconds, 4),
+            "observations": self.observations,
+            "endedBy": self.ended_by,
+        }
+
+
+@dataclass
+class Waiter:
+    """`eventually` and `consistently` for one claim.
+
+    `record` keeps what each wait did; `patience` is a factor on every deadline, for clusters that are known to be
+    faster or slower than the table of deadlines allows for.
+    """
+
+    clock: Clock
+    record: list[WaitRecord] = field(default_factory=list[WaitRecord])
+    patience: float = 1.0
+
+    def eventually(
+        self, source: Source[T], condition: Condition[T], *, within: Timeout, since: float | None = None
+    ) -> Observation[T]:
+        """Wait until the state of `source` meets `condition`, and return that observation.
+
+        The deadline runs from now, or from `since` (monotonic seconds), when what is waited for was begun.
+
+        Raises:
+            Unmet: the deadline passed, or the condition said that it is hopeless; the message tells what was
+                waited for, how long, and what was last seen.
+            HarnessError: the source could not be read, or was not up to date when the deadline passed.
+
+        """
+        waiting = self._begin(source.what, condition.what)
+        start = self.clock.now() if since is None else since
+        allowed = within.seconds * self.patience
+        result = unmet("nothing was seen")
+        while True:
+            sequence, error = source.sequence(), ""
+            try:
+                state = source.read()
+                result = condition(state)
+                waiting.observations += 1
+                waiting.seconds = self.clock.now() - start
+                if result.met:
+                    waiting.ended_by = f"change {sequence}" if waiting.observations > 1 else "met at once"
+                    return Observation(state, result.why, waiting.seconds, waiting.observations)
+                if result.hopeless:
+                    waiting.ended_by = "hopeless"
+                    raise Unmet(self._message(waiting, result, "gave up: hopeless"))
+            except Transient as trouble:
+                error = str(trouble)
+                waiting.seconds = self.clock.now() - start
+            left = allowed - waiting.seconds
+            if left <= 0:
+                waiting.ended_by = "deadline"
+                trouble = error or source.trouble()
+                if trouble:
+                    raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
+                raise Unmet(self._message(waiting, result, f"deadline {allowed:g} s: {within.reason}"))
+            source.pause(sequence, left)
+
+    def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
+        """Watch for `during` that every state of `source`, also between two readings, meets `condition`.
+
+        Raises:
+            Unmet: a state did not meet it; the message tells which and when.
+            HarnessError: the source could not be read, or states may have been missed.
+
+        """
+        waiting = self._begin(source.what, condition.what)
+        start, gaps = self.clock.now(), source.gaps
+        sequence = source.sequence()
+        state = source.read()
+        result = self._hold(condition, state, waiting)
+        while True:
+            waiting.seconds = self.clock.now() - start
+            left = during.seconds - waiting.seconds
+            if left <= 0:
+                break
+            source.pause(sequence, left)
+            upto = source.sequence()
+            for state in source.since(sequence):
+                waiting.seconds = self.clock.now() - start
+                result = self._hold(condition, state, waiting)
+            sequence = upto
+        trouble = source.trouble() or ("versions were missed" if source.gaps != gaps else None)
+        if trouble:
+            raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
+        waiting.ended_by = f"held for {during.seconds:g} s"
+        return Observation(state, result.why, waiting.seconds, waiting.observations)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass for what is to be observed meanwhile; to wait for something, use `eventually`."""
+        passing = threading.Condition()
+        with passing:
+            self.clock.wait(passing, seconds)
+
+    def _begin(self, what: str, condition: str) -> WaitRecord:
+        waiting = WaitRecord(what, condition)
+        self.record.append(waiting)
+        return waiting
+
+    def _hold(self, condition: Condition[T], state: T, waiting: WaitRecord) -> Result:
+        result = condition(state)
+        waiting.observations += 1
+        if not result.met:
+            waiting.ended_by = f"broken by observation {waiting.observations}"
+            raise Unmet(self._message(waiting, result, "must hold at every moment"))
+        return result
+
+    @staticmethod
+    def _message(waiting: WaitRecord, result: Result, how: str) -> str:
+        seen = f"{waiting.observations} observation{'s' if waiting.observations != 1 else ''}"
+        return f"not {waiting.condition}: {result.why} after {waiting.seconds:.1f} s ({seen}; {how})"
+
+
+def require(state: T, condition: Condition[T]) -> None:
+    """Judge a state that will not change any more, such as a record of what was; Unmet if it does not meet."""
+    result = condition(state)
+    if not result.met:
+        raise Unmet(f"not {condition.what}: {result.why}")
+
+
+@dataclass
+class Polled(Generic[T]):
+    """A source that has to be asked: a probe or a command, pulled every `interval` seconds until it satisfies."""
+
+    what: str
+    pull: Callable[[], T]
+    clock: Clock
+    interval: float = 0.1
+    gaps: int = 0
+    _count: int = 0
+
+    def sequence(self) -> int:
+        """Return the number of pulls so far."""
+        return self._count
+
+    def read(self) -> T:
+        """Pull once."""
+        self._count += 1
+        return self.pull()
+
+    def since(self, after: int) -> Iterator[T]:  # noqa: ARG002  # a pull has no past
+        """Pull once: what was between two pulls is not known."""
+        yield self.read()
+
+    def pause(self, after: int, seconds: float) -> None:  # noqa: ARG002
+        """Let the interval pass."""
+        passing = threading.Condition()
+        with passing:
+            self.clock.wait(passing, min(self.interval, seconds))
+
+    def trouble(self) -> str | None:
+        """A pull is always up to date."""
+        return None

@@ -1,0 +1,83 @@
+"""HTTP from this process: one request on a connection of its own, an answer or the reason why there is none."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from kubechain.conditions.http import Failure, Page
+
+REQUEST_SECONDS = 3.0
+BODY_LIMIT = 4096
+
+
+class FromPort(HTTPAdapter):
+    """Connects from a given port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # handed on
+        """Make the pool with the port as the source of its connections."""
+        super().init_poolmanager(*args, source_address=("", self._port), **kwargs)  # pyright: ignore[reportUnknownMemberType]
+
+
+def fetch(url: str, *, seconds: float = REQUEST_SECONDS, port: int = 0) -> Page:
+    """Ask for `url` once, without retries, proxies or a kept connection; never raises for what the network does.
+
+    `port` is the port of this machine to ask from, 0 for any; one that is taken gives the failure "local".
+    """
+    start = time.monotonic()
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            if port:
+                session.mount("http://", FromPort(port))
+            answer = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False)
+    except requests.RequestException as error:
+        kind, detail = classify(error)
+        return Page(url, failure=kind, detail=detail, seconds=time.monotonic() - start)
+    return Page(
+        url,
+        status=answer.status_code,
+        body=answer.text[:BODY_LIMIT],
+        backend=answer.headers.get("X-Backend", ""),
+        source=answer.headers.get("X-Source", ""),
+        seconds=time.monotonic() - start,
+    )
+
+
+def classify(error: BaseException) -> tuple[Failure, str]:
+    """Say what kind of failure lies at the bottom of a requests exception, and the bottom's own words."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        inner = getattr(following, "reason", None) or next((a for a in following.args if isinstance(a, BaseException)), None)
+        following = inner if isinstance(inner, BaseException) else following.__cause__ or following.__context__
+    detail = str(chain[-1]).splitlines()[0] if str(chain[-1]) else type(chain[-1]).__name__
+    codes = {e.errno for e in chain if isinstance(e, OSError)}
+    if errno.EADDRINUSE in codes:
+        return "local", detail
+    if errno.ECONNREFUSED in codes:
+        return "refused", detail
+    if errno.ECONNRESET in codes or any(isinstance(e, urllib3.exceptions.ProtocolError) for e in chain):
+        return "reset", detail
+    if codes & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return "unreachable", detail
+    if any(isinstance(e, requests.Timeout | TimeoutError | urllib3.exceptions.TimeoutError) for e in chain):
+        return "timeout", detail
+    return "other", detail
+
+
+def own_address(address: str, port: int) -> str:
+    """Return the address of this machine from which it connects to another."""
+    with socket.create_connection((address, port), timeout=REQUEST_SECONDS) as connection:
+        return str(connection.getsockname()[0])

@@ -1,0 +1,74 @@
+"""The program kubectl: commands, and its two ways to reach into a cluster from loopback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kubechain.conditions.condition import Condition, Result, hopeless, met, unmet
+from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import check
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+
+COMMAND_SECONDS = 30.0
+LISTENING = re.compile(r"(127\.0\.0\.1:\d+)")
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with a kubeconfig and a context of its own."""
+
+    program: Path
+    kubeconfig: Path
+    context: str
+
+    def run(self, *words: str) -> str:
+        """Run a command and return what it printed; a SetupError if it fails."""
+        return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
+
+    @property
+    def _base(self) -> list[str]:
+        return [str(self.program), "--kubeconfig", str(self.kubeconfig), "--context", self.context]
+
+    @contextmanager
+    def listening(self, *words: str) -> Generator[str]:
+        """Run a command that listens on loopback, such as proxy or port-forward; yield "127.0.0.1:port".
+
+        Raises:
+            Unmet: it does not listen.
+
+        """
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen([*self._base, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            try:
+                printed = Polled(f"kubectl {words[0]}", lambda: _said(process, output), RealClock())
+                done = Waiter(RealClock()).eventually(printed, _listens(), within=CONTROLLER)
+                yield done.why
+            finally:
+                process.kill()
+                process.wait()
+
+
+def _said(process: subprocess.Popen[bytes], output: IO[bytes]) -> tuple[str, int | None]:
+    ended = process.poll()
+    output.seek(0)
+    return output.read().decode(errors="replace"), ended
+
+
+def _listens() -> Condition[tuple[str, int | None]]:
+    def check(said: tuple[str, int | None]) -> Result:
+        text, ended = said
+        found = LISTENING.search(text)
+        if ended is not None:
+            return hopeless(f"it ended with status {ended}: {text.strip()}")
+        return met(found[1]) if found else unmet(f"it said {text.strip()!r}")
+
+    return Condition("kubectl listens on loopback", check)

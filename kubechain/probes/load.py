@@ -1,0 +1,163 @@
+"""Asking without pause while something changes: every request counted, and what could not be told never counted as up.
+
+A sample is due every `interval` seconds. One that could not be sent in time is recorded as unknown: a prober that was
+held up says nothing of the path.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.observe.clock import Clock
+
+State = Literal["up", "down", "unknown"]
+# A sample may be this many intervals late before those that it displaces are unknown.
+LATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request: when it was sent and when its answer came (monotonic seconds), and "" or why it is not up."""
+
+    sent: float
+    done: float
+    state: State
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a path's samples say; `gap` is the largest distance in seconds between two that are known."""
+
+    path: str
+    samples: tuple[Sample, ...]
+
+    @property
+    def up(self) -> int:
+        """How many were answered as they should be."""
+        return sum(sample.state == "up" for sample in self.samples)
+
+    @property
+    def lost(self) -> list[Sample]:
+        """Those that were sent and not answered as they should be."""
+        return [sample for sample in self.samples if sample.state == "down"]
+
+    @property
+    def unknown(self) -> int:
+        """How many could not be sent in time."""
+        return sum(sample.state == "unknown" for sample in self.samples)
+
+    @property
+    def gap(self) -> float:
+        """The longest time in which nothing is known of the path."""
+        known = [sample for sample in self.samples if sample.state != "unknown"]
+        return max((later.sent - earlier.sent for earlier, later in itertools.pairwise(known)), default=0.0)
+
+    def between(self, start: float, end: float) -> Tally:
+        """Return what was sent from `start` to before `end`."""
+        return Tally(self.path, tuple(sample for sample in self.samples if start <= sample.sent < end))
+
+    def __str__(self) -> str:
+        errors = Counter(sample.error for sample in self.lost)
+        why = "".join(f"; {count} x {error}" for error, count in errors.most_common(3))
+        doubt = f", {self.unknown} unknown" if self.unknown else ""
+        return f"{self.path}: {len(self.lost)} of {len(self.samples)} lost{doubt}{why}"
+
+
+@dataclass
+class Prober:
+    """Asks `ask` ("" is up, else the error) every `interval` seconds in a thread of its own, `limit` times at most."""
+
+    path: str
+    ask: Callable[[], str]
+    clock: Clock
+    interval: float
+    limit: int
+    _samples: list[Sample] = field(default_factory=list[Sample])
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _stopped: bool = False
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.run, name=f"probe {self.path}", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop asking; returns when the request under way has ended."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+
+    def run(self) -> None:
+        """Ask until stopped, or `limit` times."""
+        start = self.clock.now()
+        due = 0
+        while due < self.limit and self._pause(start + due * self.interval):
+            sent = self.clock.now()
+            late = int((sent - start) / self.interval) - due
+            if late > LATE:
+                missed = min(late, self.limit - due - 1)
+                times = [start + (due + number) * self.interval for number in range(missed)]
+                self._add(Sample(at, at, "unknown", f"not sent in time ({late * self.interval:.2f} s late)") for at in times)
+                due += missed
+            error = self.ask()
+            self._add([Sample(sent, self.clock.now(), "down" if error else "up", error)])
+            due += 1
+
+    def _pause(self, until: float) -> bool:
+        with self._changed:
+            while not self._stopped and (left := until - self.clock.now()) > 0:
+                self.clock.wait(self._changed, left)
+            return not self._stopped
+
+    def _add(self, samples: Iterable[Sample]) -> None:
+        with self._changed:
+            self._samples.extend(samples)
+
+    def tally(self) -> Tally:
+        """Return what was seen so far."""
+        with self._changed:
+            return Tally(self.path, tuple(self._samples))
+
+
+def together(path: str, tallies: Sequence[Tally]) -> Tally:
+    """Return the samples of several probers of one path as one, in the order of time."""
+    return Tally(path, tuple(sorted((s for tally in tallies for s in tally.samples), key=lambda s: s.sent)))
+
+
+def asked(least: int) -> Condition[Tally]:
+    """At least `least` requests were sent, whatever became of them."""
+
+    def check(tally: Tally) -> Result:
+        sent = len(tally.samples) - tally.unknown
+        return expect(sent >= least, f"{sent} of {least} requests sent")
+
+    return Condition(f"{least} requests sent", check)
+
+
+def asked_since(moment: float, least: int) -> Condition[Tally]:
+    """At least `least` requests were sent from a moment (monotonic seconds) on, whatever became of them."""
+    enough = asked(least)
+    return Condition(f"{least} more requests sent", lambda tally: enough(tally.between(moment, math.inf)))
+
+
+def none_lost(least: int) -> Condition[Tally]:
+    """At least `least` requests were answered, and none was lost; one that was not sent in time counts as neither."""
+
+    def check(tally: Tally) -> Result:
+        return expect(tally.up >= least and not tally.lost, f"{tally.up} answered; {tally}")
+
+    return Condition(f"none of at least {least} requests lost", check)

@@ -1,0 +1,1 @@
+"""Providing the cluster of a run, and cleaning up after runs."""

@@ -1,0 +1,203 @@
+"""`make clean`: removes what runs left behind on this machine and, with --context, on an existing cluster.
+
+What a run that is alive uses is never touched. Everything that is removed is listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from kubechain.cleanup import containers, namespaces, processes, run_locks
+from kubechain.cluster import docker_engine, existing, kind
+from kubechain.core import cli, settings
+from kubechain.core.build_cache import BuildCache, remove, unless_held
+from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.progress import Progress
+from kubechain.core.settings import Settings
+from kubechain.images.docker import Docker
+from kubechain.images.resolve import store_of
+from kubechain.kube.client import Api
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = cli.Parser(
+        prog="python -m fixtures.cluster.clean",
+        description="Removes what runs that died left behind: programs, kind clusters, containers and images of "
+        "builds, the network of kind, half-made files, folders of runs. Nothing of a run that is alive is touched.",
+    )
+    made.add_argument("--images", action="store_true", help="also the images that the project built")
+    made.add_argument("--cache", action="store_true", help="also the cache of builds; the next run builds anew")
+    made.add_argument("--engine", action="store_true", help="also stop the container engine, if a run started it")
+    kept = "also clusters kept with KEEP=1; with --context, instead, the unexpired namespaces and witnesses there"
+    made.add_argument("--kept", action="store_true", help=kept)
+    made.add_argument("--context", default="", help="also namespaces that runs left on the cluster of this context")
+    made.add_argument("--kubeconfig", default="", help="the kubeconfig of the context; default: ~/.kube/config")
+    return made
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """One run of `make clean`; what is removed is listed as steps of `progress`."""
+
+    options: argparse.Namespace
+    settings: Settings
+    progress: Progress
+    stays: list[str] = field(default_factory=list[str])
+
+    @property
+    def kept_clusters_too(self) -> bool:
+        """Whether kept clusters of this machine are to go: not where the words are about another cluster."""
+        return self.options.kept and not self.options.context
+
+    @property
+    def cache(self) -> Path:
+        """Where signs of life, builds and the engine's files are."""
+        return self.settings.cache
+
+    def say(self, text: str) -> None:
+        """Print a line about what is left, and why."""
+        self.progress.console.print(f"  {text}", markup=False, soft_wrap=True)
+
+    def run(self) -> None:
+        """Remove everything that was asked for."""
+        processes.end(self.progress)
+        self.files()
+        found = docker_engine.running()
+        if found:
+            self.engine(found[0])
+        else:
+            self.say("no container engine answers, and none is started: what runs may have left on one is not looked for")
+        if self.options.cache:
+            self.builds()
+        if self.options.context:
+            self.context()
+        self.tell_visitors()
+        if not self.progress.steps:
+            self.say("nothing was removed" if self.options.context and self.stays else "nothing to clean")
+
+    def files(self) -> None:
+        """Remove half-made artifacts, and the folders of runs that died."""
+        for path in store_of(self.settings).sweep():
+            self.removed(path)
+        runs = self.settings.out / ".runs"
+        for name in sorted({path.name.removesuffix(".lock") for path in runs.glob("*")}):
+            folder, lock = runs / name, runs / f"{name}.lock"
+            with unless_held(lock) as free:
+                if free:
+                    remove(folder)
+                    remove(lock)
+                    self.removed(folder)
+        with contextlib.suppress(OSError):
+            runs.rmdir()
+
+    def removed(self, path: Path) -> None:
+        """List a file or folder that was removed."""
+        with self.progress.step(f"removing {path}"):
+            pass
+
+    def engine(self, client: Path) -> None:
+        """Remove what is on the container engine, and stop it if asked to."""
+        docker = Docker(client)
+        containers.remove_dead(self.cache, client, self.progress, kept_too=self.kept_clusters_too)
+        self.kept_clusters(docker)
+        for name in containers.strange_clusters(self.cache, docker):
+            self.say(f"cluster {name} stays: its run is not known here; `kind delete cluster --name {name}` removes it")
+        containers.remove_containers(docker, self.progress)
+        self.images(docker)
+        if docker_engine.is_ours(self.cache):
+            containers.remove_network(docker, self.progress)
+            if self.options.engine:
+                self.stop_engine(docker)
+
+    def images(self, docker: Docker) -> None:
+        """Remove the images that the project built, if asked to, and unless a run may need them."""
+        living, temporary = run_locks.living(self.cache), containers.temporary_images(docker)
+        if living:
+            self.say(f"alive: {', '.join(living)}")
+        elif self.options.images:
+            for image in containers.remove_images(docker, self.progress):
+                self.say(f"image {image} is in use by a container and stays")
+        elif temporary:
+            self.say(f"images of a build that was killed stay: {', '.join(temporary)}; IMAGES_TOO=1 removes them")
+
+    def stop_engine(self, docker: Docker) -> None:
+        """Stop the container engine that a run started, unless something runs on it."""
+        running = containers.running_containers(docker)
+        if running:
+            self.say(f"the container engine stays: {', '.join(running)} run on it (KEPT=1 removes kept clusters)")
+            return
+        with self.progress.step("stopping the container engine"):
+            try:
+                docker_engine.stop(self.cache)
+            except Unmet as unmet:
+                raise SetupError(str(unmet), ExitCode.ENGINE) from unmet
+
+    def kept_clusters(self, docker: Docker) -> None:
+        """Remove what runs that died left on clusters that are kept."""
+        for name in kind.names(docker):
+            if run_locks.is_kept(self.cache, name) and run_locks.visitors(self.cache, kind.context(name)):
+                with store_of(self.settings).scratch() as folder:
+                    try:
+                        self.namespaces(Api(*kind.kubeconfig(docker, name, folder), folder))
+                    except SetupError as error:
+                        self.say(f"kept cluster {name} is not cleaned: {error}")
+
+    def context(self) -> None:
+        """Remove what runs left on the existing cluster that was named."""
+        kubeconfig = existing.kubeconfig_path(self.options.kubeconfig)
+        with store_of(self.settings).scratch() as folder:
+            self.namespaces(existing.connect(kubeconfig, self.options.context, folder), kept_too=self.options.kept)
+
+    def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
+        """Remove the namespaces on a cluster that no run needs, and list those that one may need."""
+        try:
+            uid = existing.identity(api)
+            names = namespaces.clear(api, uid, self.cache, self.progress, kept_too=kept_too)
+            if names:
+                with self.progress.step("waiting until they are gone"):
+                    namespaces.await_gone(api, names)
+            for namespace in namespaces.left_by_runs(api):
+                self.stay(namespace.name, "stays until its run ends or it expires; KEPT=1 removes it now")
+            for namespace in namespaces.witnesses(api):
+                self.stay(namespace.name, "holds the witnesses of an upgrade; make upgrade-after or KEPT=1 removes it")
+        finally:
+            api.close()
+
+    def stay(self, namespace: str, why: str) -> None:
+        """Say of a namespace that it is left, and why."""
+        self.stays.append(namespace)
+        self.say(f"namespace {namespace} {why}")
+
+    def builds(self) -> None:
+        """Remove the cache of builds, unless something is being built."""
+        store: BuildCache = store_of(self.settings)
+        if store.busy():
+            self.say(f"{store.root} is in use by a build and stays")
+        elif store.root.is_dir():
+            with self.progress.step(f"removing {store.root}"):
+                remove(store.root)
+
+    def tell_visitors(self) -> None:
+        """Say on which clusters runs died that may have left namespaces there."""
+        found = ((name, run_locks.visited(self.cache, name)) for name in run_locks.names(self.cache))
+        for name, where in found:
+            if where and not run_locks.is_alive(self.cache, name):
+                self.say(f"{name} died on the cluster of context {where[1]}: CONTEXT={where[1]} cleans up there")
+
+
+def main() -> int:
+    """Clean as the command line says."""
+    options = parser().parse_args()
+    progress = Progress(Console(highlight=False, soft_wrap=True))
+    Cleaning(options, settings.load(), progress).run()
+    return ExitCode.HOLDS
+
+
+if __name__ == "__main__":
+    cli.main(main)

@@ -1,0 +1,129 @@
+"""The pytest plugin that judges: which tests are claims, in which order, and how each of them ended."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from kubechain.claims import claim
+from kubechain.claims.claim import Claim, Outcome
+from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.observe.wait import WaitRecord
+from kubechain.pytest.session import SETTINGS_KEY
+
+SUITES = "suites/"
+# There the suite is judged, not the cluster.
+FAULTS = "suites/faults/"
+WAITS = pytest.StashKey[list[WaitRecord]]()
+FIGURES = pytest.StashKey[dict[str, float]]()
+CLAIM_PROPERTY = "claim"
+LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.BROKEN: ("B", "BROKEN", {"purple": True})}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "claim(record): a statement about the cluster; see fixtures.claims.claim")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check that every test under suites/ is a claim of its own; keep the claims of the run's level, in chain order."""
+    stated = (item for item in items if item.nodeid.startswith(SUITES) and not item.nodeid.startswith(FAULTS))
+    wrong = claim.problems((item.nodeid, claim.of(item)) for item in stated)
+    if wrong:
+        raise pytest.UsageError("; ".join(wrong))
+    items.sort(key=_place)
+    settings = config.stash[SETTINGS_KEY]
+    only = frozenset(filter(None, settings.only.split(",")))
+    unknown = only - {found.id for item in items if (found := claim.of(item))}
+    if unknown:
+        raise pytest.UsageError(f"E2E_ONLY: no such claim: {', '.join(sorted(unknown))}")
+    left_out = [item for item in items if (found := claim.of(item)) and not found.belongs_to(settings.level, only)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _place(item: pytest.Item) -> tuple[int, bool, str]:
+    found = claim.of(item)
+    return (found.link.order, not found.long, found.id) if found else (-1, False, "")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:  # noqa: ARG001
+    """Make the failed check of a fixture what it is, for Allure too: trouble of the harness."""
+    try:
+        return (yield)
+    except AssertionError as error:
+        if isinstance(error, Unmet):
+            raise
+        raise HarnessError(f"a check of a fixture failed: {one_line(error)}") from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the claim's record into each report that decides its outcome; the last one holds."""
+    report = yield
+    found = claim.of(item)
+    decides = report.when == "call" or report.outcome != "passed"
+    if found and decides:
+        error = call.excinfo.value if call.excinfo else None
+        outcome = outcome_of(error, report.when or "call")
+        record = _record(found, item, outcome, error, report.duration)
+        if outcome in (Outcome.FAILED, Outcome.BLOCKED):
+            # The message says it all; a trace through the wait says nothing of the cluster.
+            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record['message']}"
+        report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record)]
+    return report
+
+
+def outcome_of(error: BaseException | None, when: str) -> Outcome:
+    """Tell how a claim ended from what its test raised.
+
+    Only a statement about the cluster that proved wrong is a failure: an AssertionError of the claim itself, or an
+    Unmet of the one wait anywhere. Everything else that is raised is trouble of the harness.
+    """
+    if error is None:
+        return Outcome.PASSED
+    if isinstance(error, Blocked):
+        return Outcome.BLOCKED
+    if isinstance(error, pytest.skip.Exception):
+        return Outcome.SKIPPED
+    if isinstance(error, Unmet) or (isinstance(error, AssertionError) and when == "call"):
+        return Outcome.FAILED
+    return Outcome.BROKEN
+
+
+def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> dict[str, Any]:
+    return {
+        **found.as_json(),
+        "nodeid": item.nodeid,
+        "outcome": outcome.value,
+        "waitsFor": str(error.waits_for) if isinstance(error, Blocked) else None,
+        "message": one_line(error) if error else None,
+        "seconds": round(seconds, 3),
+        "worker": getattr(item.config, "workerinput", {}).get("workerid", "main"),
+        "measured": {name: round(value, 3) for name, value in item.stash.get(FIGURES, dict[str, float]()).items()},
+        "waits": [waiting.as_json() for waiting in item.stash.get(WAITS, list[WaitRecord]())],
+    }
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's message on one line; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def recorded(report: pytest.TestReport) -> dict[str, Any] | None:
+    """Return the claim's record in a report, None if the report decides nothing."""
+    return next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)  # pyright: ignore[reportReturnType]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """Show blocked and broken claims as what they are, not as failures."""
+    record = recorded(report) if isinstance(report, pytest.TestReport) else None  # pyright: ignore[reportUnnecessaryIsInstance]  # also called for collection
+    shown = LETTERS.get(Outcome(record["outcome"])) if record else None
+    return (record["outcome"], shown[0], (shown[1], shown[2])) if shown and record else None

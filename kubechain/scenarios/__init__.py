@@ -1,0 +1,1 @@
+"""Scenarios that several claims look at."""

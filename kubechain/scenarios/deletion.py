@@ -1,0 +1,82 @@
+"""The pytest plugin with chains from which something was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from kubechain.conditions import timeouts
+from kubechain.conditions.http import all_welcome
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.wait import Waiter
+from kubechain.pytest.given import of_claim
+from kubechain.workload.chain import Chain
+from kubechain.workload.factory import ChainFactory
+from kubechain.workload.manifests import WEB, WELCOME
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A chain from which something was deleted, and what there was before.
+
+    `replica_sets` and `pods` of the Deployment, the client Pod as `bystander`, and each Node's URL of the nodePort.
+    """
+
+    chain: Chain
+    replica_sets: frozenset[str]
+    pods: tuple[KubeObject, ...]
+    bystander: KubeObject
+    node_urls: tuple[str, ...]
+
+    @property
+    def pod_uids(self) -> frozenset[str]:
+        """The UIDs of the Deployment's Pods."""
+        return frozenset(pod.uid for pod in self.pods)
+
+
+@contextmanager
+def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
+    """Make a chain, wait until it serves, and delete its object of that kind in the background."""
+    waiter = chain_factory.waiter()
+    with chain_factory.serving(waiter) as chain:
+        client = chain.client
+        # Reached on every Node before, or a refusal afterwards would prove nothing.
+        waiter.eventually(chain.pages(*chain.node_urls().values()), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+        before = Deleted(
+            chain,
+            frozenset([chain.replica_set.uid]),
+            chain.pods,
+            chain.present("Pod", client.pod),
+            tuple(chain.node_urls().values()),
+        )
+        chain.api.delete(kind, chain.namespace, WEB, {"propagationPolicy": "Background"})
+        yield before
+
+
+@pytest.fixture(scope="session")
+def without_deployment_chain(chain_factory: ChainFactory) -> Iterator[Deleted]:
+    """A chain whose Deployment was deleted in the background."""
+    with without(chain_factory, "Deployment") as deleted:
+        yield deleted
+
+
+@pytest.fixture(scope="session")
+def without_service_chain(chain_factory: ChainFactory) -> Iterator[Deleted]:
+    """A chain whose Service was deleted."""
+    with without(chain_factory, "Service") as deleted:
+        yield deleted
+
+
+@pytest.fixture
+def without_deployment(request: pytest.FixtureRequest, without_deployment_chain: Deleted, waiter: Waiter) -> Deleted:
+    """What is left of a chain whose Deployment was deleted in the background."""
+    return replace(without_deployment_chain, chain=of_claim(request, without_deployment_chain.chain, waiter))
+
+
+@pytest.fixture
+def without_service(request: pytest.FixtureRequest, without_service_chain: Deleted, waiter: Waiter) -> Deleted:
+    """What is left of a chain whose Service was deleted."""
+    return replace(without_service_chain, chain=of_claim(request, without_service_chain.chain, waiter))

@@ -1,0 +1,40 @@
+"""Which versions an upgrade goes through. Pure functions."""
+
+from __future__ import annotations
+
+from kubechain.cluster.binaries import version_key
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.images.pins import Kubernetes, Pins
+
+
+def hops(first: str, last: str, pins: Pins) -> tuple[Kubernetes, ...]:
+    """Return the versions of an upgrade, one of each minor from `first` to `last`, both of them included.
+
+    Raises:
+        SetupError: one of them is unknown, they are no upgrade, or a minor between them is not pinned (exit code
+            USAGE): kubeadm never skips one.
+
+    """
+    if not first:
+        raise SetupError(f"FROM= is not given: one of {', '.join(pins.kubernetes)}", ExitCode.USAGE)
+    begin, end = _find("FROM", first, pins), _find("TO", last, pins)
+    if version_key(end.version) <= version_key(begin.version):
+        what = "the same version" if end == begin else "a downgrade"
+        raise SetupError(f"FROM={begin.version} TO={end.version}: {what}, nothing to upgrade", ExitCode.USAGE)
+    newest = {each.minor: each for each in sorted(pins.kubernetes.values(), key=lambda each: version_key(each.version))}
+    between = range(begin.minor + 1, end.minor)
+    missing = [f"1.{minor}" for minor in between if minor not in newest]
+    if missing:
+        raise SetupError(
+            f"FROM={begin.version} TO={end.version}: {', '.join(missing)} not pinned, and kubeadm skips no minor version",
+            ExitCode.USAGE,
+        )
+    return (begin, *(newest[minor] for minor in between), end)
+
+
+def _find(variable: str, wanted: str, pins: Pins) -> Kubernetes:
+    try:
+        return pins.find(wanted)
+    except SetupError as error:
+        known = ", ".join(pins.kubernetes)
+        raise SetupError(f"{variable}={wanted}: unknown version; pinned are {known}", ExitCode.USAGE) from error

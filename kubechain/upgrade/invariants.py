@@ -1,0 +1,234 @@
+"""What must not change while a cluster is upgraded: judged over every version that was seen. Pure functions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from kubechain.conditions import pods
+from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.endpoints import slices_of
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.observe.history import ObjectChange
+
+Log = Sequence[ObjectChange]
+# How long the control plane may take to turn a Pod's state into that of its endpoint, once it is known: a lease of 15 s
+# may have to run out before another controller manager leads.
+SLICE_SECONDS = 20.0
+SERVICE_NAME = "kubernetes.io/service-name"
+# Labels with these prefixes are Kubernetes' own: a new version may add one, such as the topology of a Pod.
+RESERVED = ("kubernetes.io", "k8s.io")
+# Of the spec, what has a name of its own in what is fixed.
+NAMED = ("selector", "clusterIP", "ports", "nodeName")
+
+
+def fixed(resource: KubeObject) -> Json:
+    """Return what an upgrade must leave as it is: identity, labels, owners, and what clients have been told."""
+    owners: list[Json] = resource.at("metadata.ownerReferences", []) or []
+    ports: list[Json] = resource.at("spec.ports", []) if resource.kind == "Service" else []
+    found = {
+        "UID": resource.uid,
+        "labels": dict(resource.labels),
+        "owners": sorted((str(owner["uid"]), bool(owner.get("controller"))) for owner in owners),
+        "selector": resource.at("spec.selector"),
+        "clusterIP": resource.at("spec.clusterIP"),
+        "nodePorts": [port.get("nodePort") for port in ports],
+        "ports": [tuple(port.get(field) for field in ("name", "port", "targetPort", "protocol")) for port in ports],
+        "paused": resource.at("spec.paused"),
+        "template hash": resource.at("spec.template.metadata.labels.pod-template-hash"),
+        "node": resource.at("spec.nodeName"),
+        "address": resource.at("status.podIP"),
+    }
+    return {name: value for name, value in found.items() if value not in (None, [])}
+
+
+def difference(before: KubeObject, after: KubeObject) -> str:
+    """Say what of an object is not as before, "" if all is: what is fixed, and every value that its spec had.
+
+    A field that the spec had not may be a default of the new version, and a reserved label one of its own.
+    """
+    old, new = fixed(before), fixed(after)
+    new["labels"] = {name: value for name, value in after.labels.items() if name in before.labels or not _reserved(name)}
+    changed = [f"{name} was {old.get(name)}, is {new.get(name)}" for name in {**old, **new} if old.get(name) != new.get(name)]
+    if before.kind != "EndpointSlice":
+        spec: Json = before.at("spec", {})
+        rest = {name: value for name, value in spec.items() if name not in NAMED}
+        changed += _not_kept("spec", rest, after.at("spec", {}))
+    if after.deleting and not before.deleting:
+        changed.append("it is being deleted")
+    return f"{before.kind} {before.name}: {'; '.join(changed)}" if changed else ""
+
+
+def _reserved(label: str) -> bool:
+    prefix, slash, _ = label.partition("/")
+    return bool(slash) and any(prefix == own or prefix.endswith(f".{own}") for own in RESERVED)
+
+
+def _not_kept(path: str, before: Any, after: Any) -> list[str]:
+    """Say which values are others than before; what was not there before does not count, but in a list."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        pairs: list[tuple[str, Any]] = list(before.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
+        return [text for key, value in pairs for text in _not_kept(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):  # pyright: ignore[reportUnknownArgumentType]  # JSON
+        both = enumerate(zip(before, after, strict=True))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
+        return [text for number, (old, new) in both for text in _not_kept(f"{path}.{number}", old, new)]  # pyright: ignore[reportUnknownVariableType]
+    return [] if before == after else [f"{path} was {before}, is {after}"]
+
+
+def _known(before: NamespaceState, kind: str) -> tuple[KubeObject, ...]:
+    """Return the objects of a kind from before; HarnessError if there are none: nothing could be said of them."""
+    found = before.all(kind)
+    if not found:
+        raise HarnessError(f"no {kind} is known from before the upgrade")
+    return found
+
+
+def unchanged(
+    before: NamespaceState, kinds: Iterable[str], *, replaced: Callable[[KubeObject], bool] = lambda _: False
+) -> Condition[Log]:
+    """No version of these kinds of objects differs from before, and none was deleted or is another of the same name.
+
+    What was `replaced` on purpose, such as a Pod of a Node that was drained, does not count.
+    """
+    wanted = {(kind, each.name): each for kind in kinds for each in _known(before, kind) if not replaced(each)}
+
+    def check(log: Log) -> Result:
+        for seen in log:
+            old = wanted.get((seen.resource.kind, seen.resource.name))
+            if old is None:
+                continue
+            if seen.change == "DELETED":
+                return unmet(f"{old.kind} {old.name} was deleted")
+            changed = difference(old, seen.resource)
+            if changed:
+                return unmet(changed)
+        return met(f"{len(wanted)} objects in {len(log)} versions")
+
+    return Condition(f"{', '.join(kinds)} unchanged", check)
+
+
+def still_there(
+    before: NamespaceState, kinds: Iterable[str], *, replaced: Callable[[KubeObject], bool] = lambda _: False
+) -> Condition[NamespaceState]:
+    """Every object of these kinds is there as before, but for those that were `replaced` on purpose."""
+    wanted = [each for kind in kinds for each in _known(before, kind) if not replaced(each)]
+
+    def check(state: NamespaceState) -> Result:
+        found = {each.uid: each for each in state.objects}
+        missing = [f"{each.kind} {each.name}" for each in wanted if each.uid not in found]
+        changed = [text for each in wanted if each.uid in found and (text := difference(each, found[each.uid]))]
+        problems = [*([f"gone: {', '.join(missing)}"] if missing else []), *changed]
+        return expect(not problems, "; ".join(problems))
+
+    return Condition(f"{', '.join(kinds)} as before the upgrade", check)
+
+
+def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condition[Log]:
+    """No container of the Pods that were there before was restarted: none has a higher count or another id."""
+    runs = {pod.uid: _runs(pod) for pod in _known(before, "Pod") if pod.matches(labels)}
+
+    def check(log: Log) -> Result:
+        pods_seen = (seen.resource for seen in log if seen.resource.kind == "Pod" and seen.resource.uid in runs)
+        again = next((pod for pod in pods_seen if _restarted(runs[pod.uid], _runs(pod))), None)
+        return expect(again is None, f"Pod {again.name} restarted: {_ended(again) or 'why is not told'}" if again else "")
+
+    return Condition("no Pod restarted", check)
+
+
+def _runs(pod: KubeObject) -> dict[str, tuple[int, str]]:
+    """Return container name -> the number of its restarts and its id, "" while it has none."""
+    statuses: list[Json] = [*(pod.at("status.initContainerStatuses") or []), *(pod.at("status.containerStatuses") or [])]
+    return {str(each.get("name")): (int(each.get("restartCount", 0)), each.get("containerID") or "") for each in statuses}
+
+
+def _restarted(before: Mapping[str, tuple[int, str]], after: Mapping[str, tuple[int, str]]) -> bool:
+    pairs = [(before.get(name, (0, "")), run) for name, run in after.items()]
+    return any(count > known or bool(old and new and new != old) for (known, old), (count, new) in pairs)
+
+
+def _ended(pod: KubeObject) -> str:
+    states = [status.get("lastState", {}).get("terminated", {}) for status in pod.at("status.containerStatuses", [])]
+    return "; ".join(f"{s.get('reason')} with status {s.get('exitCode')} at {s.get('finishedAt')}" for s in states if s)
+
+
+def none_added(before: NamespaceState, kind: str) -> Condition[Log]:
+    """No object of a kind appeared that was not there before."""
+    known = {each.uid for each in _known(before, kind)}
+
+    def check(log: Log) -> Result:
+        new = {seen.resource.name for seen in log if seen.resource.kind == kind and seen.resource.uid not in known}
+        return expect(not new, f"new: {', '.join(sorted(new))}")
+
+    return Condition(f"no other {kind}", check)
+
+
+def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -> Condition[Log]:
+    """At no moment were fewer than `least` Pods ready that were not being deleted.
+
+    What one list told of is of one moment: in which order it happened nobody saw.
+    """
+
+    def check(log: Log) -> Result:
+        ready = {pod.uid: pods.is_ready(pod) for pod in before.all("Pod", labels)}
+        if sum(ready.values()) < least:
+            return unmet(f"{sum(ready.values())} Pods were ready at the beginning")
+        of_pods = (seen for seen in log if seen.resource.kind == "Pod")
+        for _, moment in itertools.groupby(of_pods, key=lambda seen: seen.now):
+            changes: list[str] = []
+            for seen in moment:
+                pod = seen.resource
+                if pod.uid in ready or pod.matches(labels):
+                    ready[pod.uid] = seen.change != "DELETED" and pod.matches(labels) and pods.is_ready(pod)
+                    changes.append(f"{pod.name} was {seen.change.lower()}")
+            if sum(ready.values()) < least:
+                return unmet(f"{sum(ready.values())} Pods were ready when {', '.join(changes)}")
+        return met()
+
+    return Condition(f"at least {least} Pods ready at every moment", check)
+
+
+def endpoints_follow(before: NamespaceState, service: str, *, until: float | None = None) -> Condition[Log]:
+    """No endpoint of a Service was ready for longer than SLICE_SECONDS after its Pod was seen not to be, or to be gone.
+
+    `until` (Unix seconds) is how long was watched: what did not happen by then did not.
+    """
+    slices = slices_of(before, service)
+    if not slices:
+        raise HarnessError(f"no EndpointSlice of {service} is known from before the upgrade")
+
+    def check(log: Log) -> Result:
+        listed = {each.uid: _ready_targets(each) for each in slices}
+        unready: dict[str, ObjectChange] = {}
+        for seen in log:
+            each = seen.resource
+            stale = _stale(listed, {uid: seen.now - since.now for uid, since in unready.items()})
+            if stale:
+                return unmet(stale)
+            if each.kind == "Pod":
+                if seen.change == "DELETED" or not pods.is_ready(each):
+                    unready.setdefault(each.uid, seen)
+                else:
+                    unready.pop(each.uid, None)
+            elif each.kind == "EndpointSlice" and (each.uid in listed or each.labels.get(SERVICE_NAME) == service):
+                gone = seen.change == "DELETED" or each.labels.get(SERVICE_NAME) != service
+                listed[each.uid] = set[str]() if gone else _ready_targets(each)
+        stale = _stale(listed, {uid: until - since.wall for uid, since in unready.items()}) if until is not None else ""
+        return expect(not stale, stale)
+
+    return Condition(f"endpoints of {service} ready only with their Pods", check)
+
+
+def _stale(listed: Mapping[str, set[str]], unready: Mapping[str, float]) -> str:
+    """Say which Pod that has not been ready for so many seconds is still listed, "" if none is for too long."""
+    ready = set[str]().union(*listed.values())
+    late = next((uid for uid, seconds in unready.items() if uid in ready and seconds > SLICE_SECONDS), None)
+    return f"the Pod with UID {late} is listed as ready {unready[late]:.1f} s after it was not" if late else ""
+
+
+def _ready_targets(endpoint_slice: KubeObject) -> set[str]:
+    found: list[Json] = endpoint_slice.at("endpoints") or []
+    # An absent "ready" means unknown, which consumers take for ready (EndpointSlice API).
+    ready = [each for each in found if each.get("conditions", {}).get("ready", True)]
+    return {str(each["targetRef"]["uid"]) for each in ready if each.get("targetRef")}

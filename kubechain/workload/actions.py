@@ -1,0 +1,117 @@
+"""What claims do to a chain: each function makes one change through the API, and waits for nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+from kubechain.core.errors import Unmet
+from kubechain.kube.errors import ApiRefused
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.paths import path_of
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import WEB
+
+UNREADY = "/tmp/unready"  # noqa: S108  # in the container: what the readiness probe of nginx looks for
+
+
+def scale(chain: Chain, replicas: int) -> KubeObject:
+    """Set the replicas of the Deployment through its scale subresource; return the Scale."""
+    return chain.api.patch("Deployment", chain.namespace, WEB, {"spec": {"replicas": replicas}}, sub="scale")
+
+
+def read_scale(chain: Chain) -> KubeObject:
+    """Return the Scale of the Deployment."""
+    return KubeObject(json.loads(chain.api.call("GET", path_of("Deployment", chain.namespace, WEB, "scale"))))
+
+
+def deployment(chain: Chain, spec: Json) -> KubeObject:
+    """Merge fields into the Deployment's spec."""
+    return chain.api.patch("Deployment", chain.namespace, WEB, {"spec": spec})
+
+
+def template(chain: Chain, annotation: str) -> KubeObject:
+    """Change the Deployment's Pod template by an annotation, which rolls it."""
+    return deployment(chain, {"template": {"metadata": {"annotations": {"kubechain/version": annotation}}}})
+
+
+def image(chain: Chain, name: str) -> KubeObject:
+    """Set the image of the Deployment's container."""
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": name}]}}}}
+    return chain.api.patch("Deployment", chain.namespace, WEB, patch, form="strategic-merge")
+
+
+def roll_back(chain: Chain, to: KubeObject) -> KubeObject:
+    """Give the Deployment the Pod template of an older ReplicaSet, as `kubectl rollout undo` does."""
+    spec: Json = dict(to.at("spec.template"))
+    labels: Mapping[str, str] = spec["metadata"]["labels"]
+    kept = {key: value for key, value in labels.items() if key != "pod-template-hash"}
+    spec["metadata"] = {**spec["metadata"], "labels": kept}
+    patch = [{"op": "replace", "path": "/spec/template", "value": spec}]
+    return chain.api.patch("Deployment", chain.namespace, WEB, patch, form="json")
+
+
+def service(chain: Chain, spec: Json, name: str = WEB) -> KubeObject:
+    """Merge fields into a Service's spec."""
+    return chain.api.patch("Service", chain.namespace, name, {"spec": spec})
+
+
+def label(chain: Chain, pod: KubeObject, labels: Mapping[str, str | None]) -> KubeObject:
+    """Set labels of a Pod; None takes one away."""
+    return chain.api.patch("Pod", chain.namespace, pod.name, {"metadata": {"labels": dict(labels)}})
+
+
+def unready(chain: Chain, pod: KubeObject) -> None:
+    """Make the readiness probe of an nginx Pod fail."""
+    chain.inside(pod).must_run("touch", UNREADY)
+
+
+def ready(chain: Chain, pod: KubeObject) -> None:
+    """Make the readiness probe of an nginx Pod succeed again."""
+    chain.inside(pod).must_run("rm", UNREADY)
+
+
+def delete(chain: Chain, resource: KubeObject, **options: Any) -> None:
+    """Delete an object with these DeleteOptions (propagationPolicy, gracePeriodSeconds, preconditions)."""
+    chain.api.delete(resource.kind, chain.namespace, resource.name, options)
+
+
+def remove(chain: Chain, kind: str, name: str) -> None:
+    """Delete an object at once, with all that it owns; one that is gone already is as good."""
+    try:
+        chain.api.delete(kind, chain.namespace, name, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+    except ApiRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+
+
+def end_container(chain: Chain, pod: KubeObject) -> None:
+    """Tell the first process of a Pod's container to end; the connection may go with it."""
+    chain.inside(pod).run("sh", "-c", "kill -TERM 1")
+
+
+def refusal(attempt: Callable[[], object]) -> ApiRefused:
+    """Return how the API server refused an attempt.
+
+    Raises:
+        Unmet: it was accepted.
+
+    """
+    try:
+        attempt()
+    except ApiRefused as refused:
+        return refused
+    raise Unmet("the API server accepted what it must refuse")
+
+
+@contextmanager
+def cordoned(chain: Chain, node: str) -> Generator[None]:
+    """Keep new Pods away from a Node for the time of the body (https://kubernetes.io/docs/concepts/architecture/nodes/)."""
+    chain.api.patch("Node", "", node, {"spec": {"unschedulable": True}})
+    try:
+        yield
+    finally:
+        chain.api.patch("Node", "", node, {"spec": {"unschedulable": None}})

@@ -1,0 +1,122 @@
+"""When is a link up? The conditions that later links wait for, so that one broken link is not twenty failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kubechain.claims.claim import Claim, Link
+from kubechain.conditions import deployments, endpoints, pods, timeouts
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import Blocked, Unmet
+from kubechain.kube.objects import NamespaceState
+from kubechain.observe.wait import Source, Waiter
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+
+# The links that hand over to each link. Links without a gate hand over to none.
+BEFORE: dict[Link, tuple[Link, ...]] = {
+    Link.IMAGE: (Link.PODS,),
+    Link.DEPLOYMENT: (),
+    Link.REPLICASET: (Link.DEPLOYMENT,),
+    Link.PODS: (Link.REPLICASET,),
+    Link.SERVICE: (),
+    Link.ENDPOINTS: (Link.PODS, Link.SERVICE),
+    Link.CLUSTERIP: (Link.ENDPOINTS,),
+    Link.NODEPORT: (Link.ENDPOINTS,),
+    Link.API: (Link.ENDPOINTS,),
+    Link.ENV: (Link.SERVICE,),
+    Link.DNS: (Link.SERVICE,),
+    Link.SCALE: (Link.ENDPOINTS,),
+    Link.ROLLOUT: (Link.ENDPOINTS,),
+    Link.HEALING: (Link.ENDPOINTS,),
+    Link.NODES: (Link.ENDPOINTS,),
+    Link.DELETION: (Link.ENDPOINTS,),
+    Link.UPGRADE: (Link.ENDPOINTS,),
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The condition that says that a link is up, and how long it may take from the link before."""
+
+    condition: Condition[NamespaceState]
+    within: Timeout
+
+
+SERVICE_UP = endpoints.service(
+    WEB,
+    "with a clusterIP and a nodePort",
+    lambda s: expect(
+        bool(s.at("spec.clusterIP")) and bool(s.at("spec.ports")[0].get("nodePort")),
+        f"clusterIP {s.at('spec.clusterIP')}, ports {s.at('spec.ports')}",
+    ),
+)
+GATED = (Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS)
+
+
+def gates(replicas: int) -> dict[Link, Gate]:
+    """Return the gate of each of GATED for a Deployment of that many replicas."""
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, replicas)
+    return {
+        Link.DEPLOYMENT: Gate(deployments.observed(WEB), timeouts.CONTROLLER),
+        Link.REPLICASET: Gate(deployments.owned_and_asking(WEB, replicas), timeouts.CONTROLLER),
+        Link.PODS: Gate(pods.exactly_ready(LABELS, replicas), timeouts.PODS_READY),
+        Link.SERVICE: Gate(SERVICE_UP, timeouts.CONTROLLER),
+        Link.ENDPOINTS: Gate(listed, timeouts.ENDPOINTS),
+    }
+
+
+def awaited(claim: Claim) -> list[Link]:
+    """Return the links whose gates must be open before a claim is tried, in the order of the chain."""
+    return gated([*BEFORE[claim.link], *claim.after, *([] if claim.opens else [claim.link])])
+
+
+def gated(links: list[Link]) -> list[Link]:
+    """Return the links that have a gate among these and all that hand over to them, in the order of the chain."""
+    found: set[Link] = set()
+    todo = list(links)
+    while todo:
+        link = todo.pop()
+        if link not in found:
+            found.add(link)
+            todo += BEFORE[link]
+    return sorted((link for link in found if link in GATED), key=lambda link: link.order)
+
+
+@dataclass
+class Gatekeeper:
+    """Opens gates, and remembers which stayed shut: what one chain has waited for in vain, no other waits for again.
+
+    `refused` are those of them for which there is nothing to wait: the API server does not take what they are made of.
+    """
+
+    shut: dict[Link, str] = field(default_factory=dict[Link, str])
+    refused: dict[Link, str] = field(default_factory=dict[Link, str])
+
+    def refuse(self, links: dict[Link, str]) -> None:
+        """Shut the gates of links, with why, because what they are made of was refused."""
+        for link, why in links.items():
+            self.refused.setdefault(link, why)
+            self.shut.setdefault(link, why)
+
+    def require_taken(self, link: Link) -> None:
+        """Raise Unmet if what the link is made of was refused."""
+        if link in self.refused:
+            raise Unmet(self.refused[link])
+
+    def admit(self, links: list[Link], objects: Source[NamespaceState], waiter: Waiter, replicas: int = REPLICAS) -> None:
+        """Wait until each of the links is up, for a Deployment of that many replicas.
+
+        Raises:
+            Blocked: one did not come up, on this chain or on an earlier one of this run.
+
+        """
+        for link in links:
+            if link in self.shut:
+                raise Blocked(link, self.shut[link])
+            gate = gates(replicas)[link]
+            try:
+                waiter.eventually(objects, gate.condition, within=gate.within)
+            except Unmet as unmet:
+                self.shut[link] = str(unmet)
+                raise Blocked(link, str(unmet)) from unmet

