@@ -1,0 +1,1 @@
+"""How a run becomes something that people and programs read."""

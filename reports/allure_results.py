@@ -89,7 +89,7 @@ def label(name: str, claim: Claim) -> None:
     allure.dynamic.feature(feature(claim.link))
     allure.dynamic.story(claim.id)
     allure.dynamic.severity(severity(claim.link))
-    allure.dynamic.tag(claim.level, *claim.needs)
+    allure.dynamic.tag(claim.level, *(requirement.id for requirement in claim.requirements))
     allure.dynamic.label("claim", claim.id)
     allure.dynamic.link(claim.spec_url, name="specification")
     if claim.upstream:

@@ -22,7 +22,8 @@ from kubechain.claims.claim import Claim, Link
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
-from reports import coverage, fault_list
+
+from . import coverage, fault_list
 
 LEVELS = (
     "`quick` claims run by default, `full` ones as well with `LEVEL=full`; "
@@ -100,7 +101,12 @@ def text(entries: Sequence[Entry], console: Console) -> None:
     for link, group in by_link(entries):
         table.add_row(f"[bold]{link.value}[/]")
         for each in group:
-            table.add_row(each.claim.id, each.claim.level, each.claim.must, ", ".join(each.claim.needs))
+            table.add_row(
+                each.claim.id,
+                each.claim.level,
+                each.claim.must,
+                ", ".join(requirement.id for requirement in each.claim.requirements),
+            )
     console.print(table)
     console.print(f"\n{count(entries)}")
 
@@ -120,7 +126,7 @@ def markdown(entries: Sequence[Entry]) -> str:
 
 
 def _row(claim: Claim) -> str:
-    needs = ", ".join(f"`{need}`" for need in claim.needs)
+    needs = ", ".join(f"`{requirement.id}`" for requirement in claim.requirements)
     cells = (claim.id, f"{claim.must} ([docs]({claim.spec_url}))", claim.level, needs, claim.upstream)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

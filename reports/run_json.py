@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from kubechain.claims.verdict import Record, Verdict
 from kubechain.core.bundle import ROOT
 from kubechain.core.process import run as run_command
-from kubechain.core.progress import Step
-from kubechain.core.run import Run
+from kubechain.pytest.results import RunResult
 
 SCHEMA = 1
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
@@ -50,18 +48,9 @@ def peak_mib() -> dict[str, float]:
     return {name: round(resource.getrusage(kind).ru_maxrss / 1024, 1) for name, kind in kinds.items()}
 
 
-def document(
-    verdict: Verdict,
-    records: Sequence[Record],
-    *,
-    run: Run,
-    steps: Sequence[Step],
-    claims_seconds: float,
-    cluster: Mapping[str, Any],
-    measured: Sequence[Mapping[str, Any]],
-    report: str | None,
-) -> dict[str, Any]:
-    """Return the content of run.json; `measured` is what each process measured, `report` a path or None."""
+def document(result: RunResult, report: str | None) -> dict[str, Any]:
+    """Return the content of run.json; `report` is the path of the HTML report in the run's folder, or None."""
+    run, verdict, measured, cluster = result.run, result.verdict, result.measured, result.cluster
     return {
         "schema": SCHEMA,
         "run": run.id,
@@ -75,12 +64,12 @@ def document(
         "versions": versions(cluster.get("versions", {})),
         "vantage": next((each["vantage"] for each in measured), None),
         "phases": [
-            *({"phase": s.title, "seconds": round(s.seconds, 2), "notes": s.notes} for s in steps),
-            {"phase": "claims", "seconds": round(claims_seconds, 2), "notes": []},
+            *({"phase": s.title, "seconds": round(s.seconds, 2), "notes": s.notes} for s in result.progress.steps),
+            {"phase": "claims", "seconds": round(result.seconds, 2), "notes": []},
         ],
         "changeToWaitMs": latency([ms for each in measured for ms in each["changeToWaitMs"]]),
         "timeline": next((each["timeline"] for each in measured), None) or [],
         "peakMiB": peak_mib(),
         "report": report,
-        "claims": list(records),
+        "claims": list(result.records),
     }

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from statistics import median
 
+from kubechain.upgrade.figures import KINDS, Figures, duration, figures, title
 from kubechain.upgrade.model import Mark, MarkKind, UpgradeRecord
-from reports.upgrade_json import KINDS, Figures, duration, figures, iso, title
+
+from .upgrade_json import iso
 
 STATES = {"up": "#9fd6a3", "down": "#d64545", "unknown": "#a8a8a8", "": "#e4e4e4"}
 BADNESS = ("", "up", "unknown", "down")

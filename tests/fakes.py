@@ -254,7 +254,7 @@ def healthy() -> list[KubeObject]:
 
 def claim_of(link: Link, **over: Any) -> Claim:
     """Return a claim on a link."""
-    given: dict[str, Any] = {"must": "It MUST hold.", "spec": "x/", "upstream": "", "level": "quick", "needs": ()}
+    given: dict[str, Any] = {"must": "It MUST hold.", "spec": "x/", "upstream": "", "level": "quick"}
     return Claim(over.pop("id", f"CHAIN-{link}-010"), link, **{**given, **over})
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from kubechain.claims.claim import Claim, Link
+from kubechain.claims.requirements import OWN_CLUSTER
 from kubechain.core.bundle import ROOT
 from reports import catalogue
 from reports.catalogue import Entry
 
 
 def entry(name: str, link: Link = Link.DNS, must: str = "It MUST.") -> Entry:
-    return Entry(Claim(name, link, must, "concepts/", "Upstream, test", "quick", ("kind",)), f"suites/x.py::{name}")
+    return Entry(Claim(name, link, must, "concepts/", "Upstream, test", "quick", (OWN_CLUSTER,)), f"suites/x.py::{name}")
 
 
 def test_every_claim_is_there_once_in_the_order_of_the_chain() -> None:
@@ -34,7 +35,7 @@ def test_json_is_for_programs() -> None:
     assert done.stderr == ""
     first = json.loads(done.stdout)[0]
     assert first["specUrl"].startswith("https://kubernetes.io/docs/")
-    assert {"id", "link", "must", "level", "needs", "upstream", "nodeid"} <= set(first)
+    assert {"id", "link", "must", "level", "requirements", "upstream", "nodeid"} <= set(first)
 
 
 def test_markdown_has_a_row_for_each_claim_and_escapes_bars() -> None:

@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kubechain.claims.claim import DOCS, Claim, Link, claim, problems
+from kubechain.claims.claim import DOCS, Claim, ClaimDecorator, Link, claim, problems
+from kubechain.claims.requirements import OWN_CLUSTER
 from tests.fakes import claim_of
 
 
@@ -10,12 +11,14 @@ def make(identity: str, text: str | None, **more: object) -> Callable[..., None]
     def body() -> None: ...
 
     body.__doc__ = text
-    return claim(identity, link=Link.PODS, spec="a/b/", **more)(body)  # pyright: ignore[reportArgumentType]
+    return claim(identity, spec="a/b/", **more)(body)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("bad", ["", "CHAIN-PODS-1", "chain-pods-010", "CHAIN-010", "CHAIN-PODS-010x", "CHAIN PODS 010"])
+@pytest.mark.parametrize(
+    "bad", ["", "CHAIN-PODS-1", "chain-pods-010", "CHAIN-010", "CHAIN-PODS-010x", "CHAIN PODS 010", "CHAIN-MOON-010"]
+)
 def test_id_of_another_form_is_refused(bad: str) -> None:
-    with pytest.raises(ValueError, match="not of the form"):
+    with pytest.raises(ValueError, match="expected WORD-LINK-010"):
         make(bad, "A Pod MUST run.")
 
 
@@ -36,13 +39,30 @@ def test_docstring_over_two_lines_is_one_sentence() -> None:
 
 
 def test_metadata_is_kept_and_can_be_written_as_json() -> None:
-    made = make("CHAIN-PODS-010", "A Pod MUST run.", needs=["kind"], after=[Link.DNS], level="full", upstream="Pods")
+    made = make("CHAIN-PODS-010", "A Pod MUST run.", requires=[OWN_CLUSTER], after=[Link.DNS], level="full", upstream="Pods")
     found: Claim = made.pytestmark[0].args[0]  # pyright: ignore[reportFunctionMemberAccess]
     assert found.spec_url == DOCS + "a/b/"
     plain = found.as_json()
-    assert (plain["link"], plain["needs"], plain["after"], plain["level"]) == ("PODS", ["kind"], ["DNS"], "full")
+    assert (plain["link"], plain["requirements"], plain["after"], plain["level"]) == ("PODS", ["kind"], ["DNS"], "full")
     assert type(plain["link"]) is str
     assert type(plain["after"][0]) is str
+
+
+def test_id_gives_the_link() -> None:
+    made = make("LIFE-ROLLOUT-010", "A Deployment MUST roll.")
+    assert made.pytestmark[0].args[0].link == Link.ROLLOUT  # pyright: ignore[reportFunctionMemberAccess]
+
+
+@pytest.mark.parametrize(
+    ("spec", "page"), [("", "a/b/"), ("#anchor", "a/b/#anchor"), ("c/d/", "c/d/")], ids=["page", "anchor", "another page"]
+)
+def test_module_gives_page_and_level(spec: str, page: str) -> None:
+    def body() -> None:
+        """A Pod MUST run."""
+
+    made = ClaimDecorator("a/b/", level="full")("CHAIN-PODS-010", spec=spec)(body)
+    found: Claim = made.pytestmark[0].args[0]  # pyright: ignore[reportFunctionMemberAccess]
+    assert (found.spec, found.level) == (page, "full")
 
 
 def test_links_have_the_order_of_the_chain() -> None:

@@ -1,11 +1,14 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import yaml
 
+from kubechain.core import run, settings
+from kubechain.core.progress import Progress
 from kubechain.diagnostics.evidence import events, evidence, graph, latest, manifests, summary
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
@@ -13,8 +16,10 @@ from kubechain.observe.history import Change, History, ObjectChange
 from kubechain.observe.timeline import milestones
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
+from kubechain.pytest.outcomes import chain_of as chain_of_claim
+from kubechain.pytest.outcomes import evidence_on
+from kubechain.pytest.state import RunState, claim_state
 from kubechain.workload.chain import Chain
-from reports.plugin import is_news
 from tests.fakes import (
     HASH,
     RS_NAME,
@@ -191,11 +196,27 @@ def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
 
 
 def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
-    config, chain = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash())), chain_of(lambda _method, _path, _body: "")
+    state = RunState(settings.load(), run.new(Path("out")), Progress())
+    chain = chain_of(lambda _method, _path, _body: "", pod(0))
     failed = {"link": "PODS", "waitsFor": None}
     blocked = {"link": "DNS", "waitsFor": "PODS"}
     other = {"link": "DNS", "waitsFor": "SERVICE"}
-    assert [is_news(config, each, chain) for each in (failed, blocked, blocked, other, other, failed)] == [
+
+    def shown(record: dict[str, Any], on: Chain) -> bool:
+        item = SimpleNamespace(stash=pytest.Stash(), funcargs={"rolled": SimpleNamespace(chain=on)})
+        return bool(evidence_on(cast("pytest.Item", item), record, state))
+
+    assert [shown(each, chain) for each in (failed, blocked, blocked, other, other, failed)] == [
         True, False, False, True, False, True,
     ]  # fmt: skip
-    assert is_news(config, blocked, replace(chain, namespace="another"))
+    assert shown(blocked, replace(chain, namespace="another"))
+
+
+@pytest.mark.parametrize("of", ["claim", "fixture", "scenario", "none"])
+def test_chain_of_a_claim_is_found_where_it_looks(of: str) -> None:
+    chain = chain_of(lambda _method, _path, _body: "")
+    values = {"fixture": {"x": 1, "chain": chain}, "scenario": {"rolled": SimpleNamespace(chain=chain)}}
+    item: Any = SimpleNamespace(stash=pytest.Stash(), funcargs=values.get(of, {"watch": lambda: None}))
+    if of == "claim":
+        claim_state(item).chain = chain
+    assert chain_of_claim(item) is (None if of == "none" else chain)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kubechain.claims.requirements import NEEDS
+from kubechain.claims.requirements import ALL
 from kubechain.claims.verdict import judge
 from kubechain.core import run
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
-from kubechain.core.settings import Settings
+from kubechain.core.progress import Progress
+from kubechain.core.settings import Settings, load
 from kubechain.probes.load import Sample, Tally
+from kubechain.pytest.results import RunResult
 from kubechain.upgrade.allowances import ALLOWANCES
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
@@ -41,15 +43,14 @@ def test_every_exit_code_is_in_the_reference() -> None:
     assert [code for code in ExitCode if f"\n| {int(code)} | {code.name} |" not in REFERENCE] == []
 
 
-def test_every_need_is_in_the_reference() -> None:
-    assert [need for need in NEEDS if f"`{need}`" not in REFERENCE] == []
+def test_every_requirement_is_in_the_reference() -> None:
+    assert [each.id for each in ALL if f"`{each.id}`" not in REFERENCE] == []
 
 
 def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_json, "project_version", lambda: "1")
-    made = run_json.document(
-        judge([], 0.0), [], run=run.new(Path("out")), steps=[], claims_seconds=0.0, cluster={}, measured=[], report=None
-    )
+    result = RunResult(run.new(Path("out")), load(), Progress(), judge([], 0.0), [], 0.0, {}, [])
+    made = run_json.document(result, None)
     assert [field for field in made if f"`{field}`" not in REFERENCE] == []
 
 

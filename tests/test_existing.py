@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from kubechain.claims.requirements import NEEDS, REASONS, Environment, missing
+from kubechain.claims.requirements import (
+    ALL,
+    DISRUPTION,
+    HOST_ACCESS,
+    KUBECTL,
+    OWN_CLUSTER,
+    POD_CIDR,
+    SLEEP_ACTION,
+    TWO_NODES,
+    Environment,
+    missing,
+    nodes,
+)
 from kubechain.cleanup import namespaces
 from kubechain.cluster import existing
 from kubechain.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
@@ -178,21 +190,21 @@ def environment(target: Target = TARGET, nodes: int = 2, version: str = "v1.37.2
     return Environment(versioned, found, probe_from="cluster", disruptive=False)
 
 
-def test_every_need_has_its_reason_in_words() -> None:
-    assert set(NEEDS) == set(REASONS)
+def test_requirements_that_are_not_met_are_named_in_words() -> None:
+    assert missing([TWO_NODES, POD_CIDR], environment()) == []
+    assert missing([TWO_NODES, OWN_CLUSTER], environment(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
+    lacking = (DISRUPTION, HOST_ACCESS, KUBECTL)
+    assert missing(lacking, environment()) == [each.text for each in lacking]
 
 
-def test_needs_that_are_not_met_are_told_in_words() -> None:
-    assert missing(["nodes>=2", "podCIDR"], environment()) == []
-    assert missing(["nodes>=2", "kind"], environment(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
-    assert missing(["disruptive", "host", "kubectl"], environment()) == [REASONS[n] for n in ("disruptive", "host", "kubectl")]
-    with pytest.raises(KeyError):
-        missing(["moon"], environment())
+def test_requirements_of_the_same_id_are_the_same() -> None:
+    assert nodes(2) == TWO_NODES
+    assert len({each.id for each in ALL}) == len(ALL)
 
 
 @pytest.mark.parametrize(("version", "lacks"), [("v1.29.9", True), ("v1.30.0", False), ("1.37.2", False), ("", True)])
 def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
-    assert bool(missing(["kubernetes>=1.30"], environment(version=version))) == lacks
+    assert bool(missing([SLEEP_ACTION], environment(version=version))) == lacks
 
 
 def namespace(name: str, expires: str, **labels: str) -> KubeObject:

@@ -6,12 +6,12 @@ import pytest
 
 from kubechain.claims.claim import Link
 from kubechain.core.errors import ExitCode
+from kubechain.faults import trial
 from kubechain.faults.catalogue import dns, selection
 from kubechain.faults.fault import Fault, Prepared
 from kubechain.faults.injections import frozen
 from kubechain.faults.scoring import judge, verdict_line
 from kubechain.kube.objects import Json
-from kubechain.pytest import faults
 from reports import fault_list, fault_matrix
 from reports.catalogue import collect
 from tests.fakes import FakeApi
@@ -133,6 +133,6 @@ def test_servers_of_dns_are_pods_that_have_not_ended() -> None:
 
 
 def test_api_server_is_away_under_faults_that_stop_or_restart_it() -> None:
-    away = {fault.id for fault in selection.ALL if faults.takes_api_away(fault)}
+    away = {fault.id for fault in selection.ALL if trial.takes_api_away(fault)}
     assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= away
     assert not away & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}

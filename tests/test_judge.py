@@ -8,7 +8,7 @@ from kubechain.claims.claim import Link, Outcome
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.pytest import outcomes
 from kubechain.pytest.outcomes import one_line, outcome_of
-from kubechain.pytest.session import SETTINGS_KEY
+from kubechain.pytest.state import RUN
 from tests.fakes import claim_of
 
 
@@ -62,9 +62,10 @@ def test_message_is_one_line_and_never_empty() -> None:
 
 
 def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:
+    names = over.pop("fixturenames", [])
     found = claim_of(link, **over) if link else None
     marker = SimpleNamespace(args=[found]) if found else None
-    return SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda _name: marker)  # pyright: ignore[reportUnknownLambdaType]
+    return SimpleNamespace(nodeid=nodeid, fixturenames=names, get_closest_marker=lambda _name: marker)  # pyright: ignore[reportUnknownLambdaType]
 
 
 def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]:
@@ -74,7 +75,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     def deselected(items: list[Any]) -> None:
         aside.extend(each.nodeid for each in items)
 
-    stash = {SETTINGS_KEY: SimpleNamespace(level=level, only=only)}
+    stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only))}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
     return aside
@@ -109,8 +110,8 @@ def test_quick_run_puts_claims_of_the_full_level_aside_and_a_full_run_does_not()
 
 
 def test_suite_with_a_test_that_is_no_claim_is_a_usage_error() -> None:
-    with pytest.raises(pytest.UsageError, match="must be a claim"):
-        collect([item("suites/a.py::test_a")])
+    with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: expected a claim"):
+        collect([item("suites/a.py::test_a"), item("suites/a.py::test_b", Link.PODS)])
 
 
 def test_tests_of_the_harness_need_no_claim() -> None:
@@ -131,5 +132,5 @@ def test_only_with_a_claim_that_does_not_exist_is_a_usage_error() -> None:
 
 
 def test_faults_need_not_be_claims() -> None:
-    items = [item("suites/faults/test_faults.py::a")]
+    items = [item("suites/faults/test_faults.py::a", fixturenames=["fault"])]
     assert collect(items) == []

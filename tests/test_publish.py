@@ -6,9 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kubechain.core import redact_files
+from kubechain.core import publish, redact_files
 from kubechain.core.errors import ExitCode, SetupError
-from reports import publish
 
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl-_x"  # noqa: S105  # made up
 JUNIT = f"""<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite><testcase name="a">

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from kubechain.claims import verdict
 from kubechain.claims.claim import Link
-from kubechain.core.progress import Step
+from kubechain.claims.requirements import OWN_CLUSTER
+from kubechain.core.progress import Progress, Step
 from kubechain.core.run import Run
+from kubechain.core.settings import load
+from kubechain.pytest.results import RunResult
 from reports import allure_results, run_json, summary
 from tests.fakes import claim_of, record
 
@@ -29,11 +32,9 @@ MEASURED = {"vantage": "host", "changeToWaitMs": [1.0, 2.0, 9.0], "timeline": [{
 def content(records: list[dict[str, Any]], measured: list[dict[str, Any]]) -> dict[str, Any]:
     run = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
     cluster = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
-    steps = [Step("container engine", 1.234, ["running"])]
+    progress = Progress(steps=[Step("container engine", 1.234, ["running"])])
     found = verdict.judge(records, 3.21)
-    return run_json.document(
-        found, records, run=run, steps=steps, claims_seconds=3.21, cluster=cluster, measured=measured, report=None
-    )
+    return run_json.document(RunResult(run, load(), progress, found, records, 3.21, cluster, measured), None)
 
 
 def test_run_json_says_what_the_verdict_says_and_is_json() -> None:
@@ -133,7 +134,7 @@ def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyP
                 calls.append((_name, words, more))
 
             monkeypatch.setattr(f"allure.dynamic.{name}", note)
-        allure_results.label("test_x", claim_of(Link.DNS, upstream="DNS, services", needs=("kind",)))
+        allure_results.label("test_x", claim_of(Link.DNS, upstream="DNS, services", requirements=(OWN_CLUSTER,)))
         return calls
 
     first = told()

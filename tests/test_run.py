@@ -25,7 +25,7 @@ from kubechain.cluster.target import Target
 from kubechain.core.errors import ExitCode, SetupError
 from reports import allure_html
 
-pytest_plugins = ["kubechain.pytest.session", "kubechain.pytest.outcomes", "kubechain.pytest.scheduling", "kubechain.pytest.given", "reports.plugin"]
+pytest_plugins = ["kubechain.pytest.plugin", "fixtures.plugins", "reports.plugin"]
 bundle.ROOT = Path(__file__).parent
 
 def provide(run, *_):
@@ -58,35 +58,35 @@ def undone():
     yield
     raise HarnessError("cannot delete")
 
-@claim("T-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec="x")
+@claim("T-DEPLOYMENT-010", spec="x")
 def test_passes():
     """It MUST pass."""
 
-@claim("T-PODS-010", link=Link.PODS, spec="x")
+@claim("T-PODS-010", spec="x")
 def test_unmet(eventually, clock, undone):
     """It MUST be met."""
     eventually(Polled("x", lambda: 1, clock), Condition("two", lambda n: unmet("is 1")), within=Timeout(0, "now"))
 
-@claim("T-DNS-010", link=Link.DNS, spec="x")
+@claim("T-DNS-010", spec="x")
 def test_blocked():
     """It MUST wait."""
     raise Blocked(Link.ENDPOINTS, "no address")
 
-@claim("T-DNS-020", link=Link.DNS, spec="x")
+@claim("T-DNS-020", spec="x")
 def test_crashes():
     """It MUST survive."""
     os._exit(1)
 
-@claim("T-DNS-030", link=Link.DNS, spec="x")
+@claim("T-DNS-030", spec="x")
 def test_skipped():
     """It MUST apply."""
     pytest.skip("needs 2 nodes")
 
-@claim("T-DNS-040", link=Link.DNS, spec="x")
+@claim("T-DNS-040", spec="x")
 def test_setup(bad):
     """It MUST begin."""
 
-@claim("T-DNS-050", link=Link.DNS, spec="x")
+@claim("T-DNS-050", spec="x")
 def test_harness():
     """It MUST be told."""
     raise HarnessError("server unreachable, token=s3cr3ts3cr3t")

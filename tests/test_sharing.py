@@ -2,37 +2,38 @@
 
 import pytest
 
-from kubechain.pytest.scheduling import STORIES
 from tests.test_run import Done, project
 
+SCENARIOS = ("exclusive", "failing_pods", "rolled", "without_deployment", "without_service")
 HEAD = """
 from pathlib import Path
 import pytest
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import claim
+from kubechain.pytest.scenario import scenario
 
 def note(name):
     with Path("order").open("a") as file:
         file.write(f"{name} ")
 """
-STORY = '''
-@pytest.fixture(scope="session")
-def {story}():
-    note("{story}")
+SCENARIO = '''
+@scenario
+def {scenario}():
+    note("{scenario}")
 
-@claim("T-PODS-{number}10", link=Link.PODS, spec="x")
-def test_{story}_begins({story}):
+@claim("T-PODS-{number}10", spec="x")
+def test_{scenario}_begins({scenario}):
     """It MUST begin."""
 
-@claim("T-PODS-{number}20", link=Link.PODS, spec="x")
-def test_{story}_goes_on({story}):
+@claim("T-PODS-{number}20", spec="x")
+def test_{scenario}_goes_on({scenario}):
     """It MUST go on."""
 
-@claim("T-PODS-{number}30", link=Link.PODS, spec="x")
-def test_{story}_ends({story}):
+@claim("T-PODS-{number}30", spec="x")
+def test_{scenario}_ends({scenario}):
     """It MUST end."""
 '''
 PLAIN = '''
-@claim("T-IMAGE-0{number}0", link=Link.IMAGE, spec="x")
+@claim("T-IMAGE-0{number}0", spec="x")
 def test_plain_{number}():
     """It MUST pass."""
     note("plain-{number}")
@@ -41,9 +42,9 @@ def test_plain_{number}():
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """A run in two processes, of plain claims and, behind them, three of each story."""
+    """A run in two processes, of plain claims and, behind them, three of each scenario."""
     plain = [PLAIN.format(number=number) for number in range(6)]
-    told = [STORY.format(story=story, number=number) for number, story in enumerate(STORIES)]
+    told = [SCENARIO.format(scenario=name, number=number) for number, name in enumerate(SCENARIOS)]
     return project(tmp_path_factory.mktemp("shared"), ("-n", "2"), {}, "".join([HEAD, *plain, *told]))
 
 
@@ -57,21 +58,21 @@ def order(shared: Done) -> list[str]:
 
 def test_every_claim_is_run_and_bears_its_own_id(shared: Done) -> None:
     assert set(shared.outcomes.values()) == {"passed"}, shared.output
-    assert len(shared.outcomes) == 6 + 3 * len(STORIES)
+    assert len(shared.outcomes) == 6 + 3 * len(SCENARIOS)
     assert not [claim for claim in shared.run["claims"] if "@" in claim["nodeid"]]
 
 
-@pytest.mark.parametrize("number", range(len(STORIES)))
-def test_claims_of_a_story_are_run_by_one_process(shared: Done, number: int) -> None:
+@pytest.mark.parametrize("number", range(len(SCENARIOS)))
+def test_claims_of_a_scenario_are_run_by_one_process(shared: Done, number: int) -> None:
     assert len(workers(shared, f"T-PODS-{number}")) == 1
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_each_story_is_told_once(shared: Done, story: str) -> None:
-    assert order(shared).count(story) == 1
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_each_scenario_takes_place_once(shared: Done, name: str) -> None:
+    assert order(shared).count(name) == 1
 
 
-def test_stories_that_come_last_are_not_told_first(shared: Done) -> None:
+def test_scenarios_that_come_last_do_not_begin_first(shared: Done) -> None:
     assert order(shared)[0].startswith("plain")
 
 

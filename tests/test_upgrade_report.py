@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubechain.probes.load import Sample, State, Tally
+from kubechain.upgrade.figures import figures, line
 from kubechain.upgrade.model import Kind, Mark, MarkKind, Route, RouteSamples, UpgradeRecord, Versions
-from reports.upgrade_json import document, figures, line
+from reports.upgrade_json import document
 from reports.upgrade_svg import APART, PLOT, columns, labelled, spread, svg, ticks
 
 BEGAN, SECONDS = 1_790_000_000.0, 200.0

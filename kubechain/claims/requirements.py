@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from kubechain.cluster.target import Target
@@ -29,31 +29,50 @@ class Environment:
         return int(found[1]) if found else 0
 
 
-Need = Callable[[Environment], bool]
-NEEDS: dict[str, Need] = {
-    "kind": lambda environment: environment.target.owned,
-    "disruptive": lambda environment: environment.target.owned or environment.disruptive,
-    "host": lambda environment: environment.probe_from == "host",
-    "kubectl": lambda environment: bool(environment.target.kubectl),
-    "room": lambda environment: sum(int(node.at("status.allocatable.pods", 0)) for node in environment.nodes) >= 200,
-    "podCIDR": lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes),
-    "nodes>=2": lambda environment: len(environment.nodes) >= 2,
-    "nodes>=3": lambda environment: len(environment.nodes) >= 3,
-    "kubernetes>=1.30": lambda environment: environment.minor >= 30,
-}
-REASONS = {
-    "kind": "a kind cluster of this project",
-    "disruptive": "leave to disturb nodes (DISRUPTIVE=1)",
-    "host": "this machine to reach the nodes' addresses",
-    "kubectl": "kubectl on this machine",
-    "room": "room for a hundred more Pods",
-    "podCIDR": "a podCIDR on every node",
-    "nodes>=2": "2 nodes",
-    "nodes>=3": "3 nodes",
-    "kubernetes>=1.30": "Kubernetes 1.30 or newer",
-}
+@dataclass(frozen=True)
+class Requirement:
+    """What a claim may require of a cluster: `text` completes "needs ...", `met` says whether an environment has it."""
+
+    id: str
+    text: str
+    met: Callable[[Environment], bool] = field(compare=False)
 
 
-def missing(needs: Iterable[str], environment: Environment) -> list[str]:
-    """Return in words which of the needs are not met; KeyError for one that does not exist."""
-    return [REASONS[need] for need in needs if not NEEDS[need](environment)]
+def nodes(count: int) -> Requirement:
+    """At least that many Nodes."""
+    return Requirement(f"nodes>={count}", f"{count} nodes", lambda environment: len(environment.nodes) >= count)
+
+
+def kubernetes(minor: int) -> Requirement:
+    """An API server of Kubernetes 1.`minor` or newer."""
+    text = f"Kubernetes 1.{minor} or newer"
+    return Requirement(f"kubernetes>=1.{minor}", text, lambda environment: environment.minor >= minor)
+
+
+def _pods(environment: Environment) -> int:
+    return sum(int(node.at("status.allocatable.pods", 0)) for node in environment.nodes)
+
+
+OWN_CLUSTER = Requirement("kind", "a kind cluster of this project", lambda environment: environment.target.owned)
+DISRUPTION = Requirement(
+    "disruptive",
+    "leave to disturb nodes (DISRUPTIVE=1)",
+    lambda environment: environment.target.owned or environment.disruptive,
+)
+HOST_ACCESS = Requirement(
+    "host", "this machine to reach the nodes' addresses", lambda environment: environment.probe_from == "host"
+)
+KUBECTL = Requirement("kubectl", "kubectl on this machine", lambda environment: bool(environment.target.kubectl))
+ROOM = Requirement("room", "room for a hundred more Pods", lambda environment: _pods(environment) >= 200)
+POD_CIDR = Requirement(
+    "podCIDR", "a podCIDR on every node", lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes)
+)
+TWO_NODES, THREE_NODES = nodes(2), nodes(3)
+# The preStop action sleep (KEP-3960) is on by default.
+SLEEP_ACTION = kubernetes(30)
+ALL = (OWN_CLUSTER, DISRUPTION, HOST_ACCESS, KUBECTL, ROOM, POD_CIDR, TWO_NODES, THREE_NODES, SLEEP_ACTION)
+
+
+def missing(requirements: Iterable[Requirement], environment: Environment) -> list[str]:
+    """Return in words which of the requirements are not met."""
+    return [requirement.text for requirement in requirements if not requirement.met(environment)]

@@ -6,6 +6,8 @@ installed at top level.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -18,3 +20,20 @@ def root() -> Path:
 
 
 ROOT = root()
+
+
+def load(part: str) -> str:
+    """Make a part of the bundle importable under a name of its own, such as `kubechain_reports`, and return that name.
+
+    A repository that uses kubechain may have a package of the plain name itself.
+    """
+    name = f"kubechain_{part}"
+    if name not in sys.modules:
+        folder = ROOT / part
+        spec = importlib.util.spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{folder}: no package")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return name

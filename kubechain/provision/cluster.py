@@ -83,6 +83,30 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
     return Provided(target, None)
 
 
+def look_at(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
+    """Take the existing cluster whose context was named for claims of one's own: nothing is asked of it but who it is."""
+    kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
+    with progress.step(f"cluster of context {settings.context}") as step:
+        api = existing.connect(kubeconfig, settings.context, run.secrets)
+        uid, version = existing.identity(api), existing.server_version(api)
+        step.note(version)
+        target = Target(
+            name=settings.context,
+            kubeconfig=str(kubeconfig),
+            context=settings.context,
+            server=api.server,
+            uid=uid,
+            owned=False,
+            temporary=False,
+            nginx=resolve.public_nginx(settings),
+            client=resolve.public_client(settings),
+            kubectl=shutil.which("kubectl") or "",
+            versions={"server": version},
+        )
+    api.close()
+    return Provided(target, None)
+
+
 def _check_secret(path: Path | None) -> None:
     if path is None:
         return

@@ -1,40 +1,43 @@
-"""The pytest plugin that judges: which tests are claims, in which order, and how each of them ended."""
+"""Which tests are claims, in which order they run, and how each of them ends."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Outcome
+from kubechain.core import redact
 from kubechain.core.errors import Blocked, HarnessError, Unmet
-from kubechain.observe.wait import WaitRecord
-from kubechain.pytest.session import SETTINGS_KEY
+from kubechain.diagnostics.evidence import Section, evidence
+from kubechain.pytest.session import is_of_a_run
+from kubechain.pytest.state import CLAIM, ClaimState, RunState, claim_state, run_state
+from kubechain.workload.chain import Chain
 
 SUITES = "suites/"
-# There the suite is judged, not the cluster.
-FAULTS = "suites/faults/"
-WAITS = pytest.StashKey[list[WaitRecord]]()
-FIGURES = pytest.StashKey[dict[str, float]]()
 CLAIM_PROPERTY = "claim"
+BAD = (Outcome.FAILED, Outcome.BLOCKED, Outcome.BROKEN)
 LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.BROKEN: ("B", "BROKEN", {"purple": True})}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
-    config.addinivalue_line("markers", "claim(record): a statement about the cluster; see fixtures.claims.claim")
+    config.addinivalue_line("markers", "claim(record): a statement about the cluster; see kubechain.claims.claim.claim")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check that every test under suites/ is a claim of its own; keep the claims of the run's level, in chain order."""
-    stated = (item for item in items if item.nodeid.startswith(SUITES) and not item.nodeid.startswith(FAULTS))
-    wrong = claim.problems((item.nodeid, claim.of(item)) for item in stated)
+    if not any(map(is_of_a_run, items)):
+        return
+    stated = (item for item in items if item.nodeid.startswith(SUITES) or claim.of(item))
+    wrong = claim.problems((item.nodeid, claim.of(item)) for item in stated if "fault" not in getattr(item, "fixturenames", ()))
     if wrong:
         raise pytest.UsageError("; ".join(wrong))
     items.sort(key=_place)
-    settings = config.stash[SETTINGS_KEY]
+    settings = run_state(config).settings
     only = frozenset(filter(None, settings.only.split(",")))
     unknown = only - {found.id for item in items if (found := claim.of(item))}
     if unknown:
@@ -51,12 +54,12 @@ def _place(item: pytest.Item) -> tuple[int, bool, str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:  # noqa: ARG001
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Make the failed check of a fixture what it is, for Allure too: trouble of the harness."""
     try:
         return (yield)
     except AssertionError as error:
-        if isinstance(error, Unmet):
+        if isinstance(error, Unmet) or claim.of(item) is None:
             raise
         raise HarnessError(f"a check of a fixture failed: {one_line(error)}") from error
 
@@ -77,7 +80,46 @@ def pytest_runtest_makereport(
             # The message says it all; a trace through the wait says nothing of the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record['message']}"
         report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record)]
+        _tell(item, record, run_state(item.config))
     return report
+
+
+def _tell(item: pytest.Item, record: dict[str, Any], state: RunState) -> None:
+    """Tell every plugin how a claim ended, with the evidence while its chain still stands."""
+    failed = record["outcome"] in BAD
+    sections = evidence_on(item, record, state) if failed else []
+    if sections:
+        write_evidence(state.run.folder / "evidence", record, sections)
+    item.config.hook.pytest_kubechain_claim_finished(item=item, record=record, evidence=sections)
+    if state.upgrade.record:
+        item.config.hook.pytest_kubechain_upgrade_finished(item=item, record=state.upgrade.record, failed=failed)
+
+
+def evidence_on(item: pytest.Item, record: dict[str, Any], state: RunState) -> list[Section]:
+    """Return the evidence on a claim that did not pass; none where the same link was shown on the same chain before."""
+    chain = chain_of(item)
+    if chain is None:
+        return []
+    place = (chain.namespace, record["waitsFor"] or record["link"])
+    known = place in state.evidence
+    state.evidence.add(place)
+    return [] if known and record["waitsFor"] else evidence(chain)
+
+
+def write_evidence(folder: Path, record: dict[str, Any], sections: Sequence[Section]) -> None:
+    """Write the evidence on a claim into a file of the claim's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
+    (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
+
+
+def chain_of(item: pytest.Item) -> Chain | None:
+    """Return the chain that a claim looks at: its own, the shared one, or that of a scenario; None if it looks at none."""
+    if chain := claim_state(item).chain:
+        return chain
+    values: list[Any] = list(getattr(item, "funcargs", {}).values())
+    found = (value if isinstance(value, Chain) else getattr(value, "chain", None) for value in values)
+    return next((each for each in found if isinstance(each, Chain)), None)
 
 
 def outcome_of(error: BaseException | None, when: str) -> Outcome:
@@ -98,6 +140,7 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
 
 
 def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> dict[str, Any]:
+    state = item.stash.get(CLAIM, ClaimState())
     return {
         **found.as_json(),
         "nodeid": item.nodeid,
@@ -106,8 +149,8 @@ def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseExcept
         "message": one_line(error) if error else None,
         "seconds": round(seconds, 3),
         "worker": getattr(item.config, "workerinput", {}).get("workerid", "main"),
-        "measured": {name: round(value, 3) for name, value in item.stash.get(FIGURES, dict[str, float]()).items()},
-        "waits": [waiting.as_json() for waiting in item.stash.get(WAITS, list[WaitRecord]())],
+        "measured": {name: round(value, 3) for name, value in state.metrics.items()},
+        "waits": [wait.as_json() for wait in state.waits],
     }
 
 

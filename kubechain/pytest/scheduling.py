@@ -1,6 +1,6 @@
-"""The pytest plugin that shares claims out among processes, and keeps those apart that take nodes away from others.
+"""How claims are shared out among processes, and how those are kept apart that take Nodes away from others.
 
-With xdist, one process runs all claims that look at one story; those that disturb nodes run last, when all else is done.
+With xdist, one process runs all claims that look at one scenario; those that disturb Nodes run last, when all else is done.
 """
 
 from __future__ import annotations
@@ -16,54 +16,44 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from kubechain.claims import claim
+from kubechain.claims.requirements import DISRUPTION, ROOM, Requirement
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, expect
 from kubechain.core.errors import HarnessError, Unmet
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
-from kubechain.pytest.session import RUN_KEY, worker_input
+from kubechain.pytest.scenario import SCENARIOS
+from kubechain.pytest.session import asks_for_claims, is_of_a_run
+from kubechain.pytest.state import run_state, worker_input
 
-DISTURBING, FILLING = "disruptive", "room"
-CALM_KEY, ALL_KEY = pytest.StashKey[int](), pytest.StashKey[int]()
-FINISHED, TOLD = "finished", "stories.json"
-# The fixtures that tell a story which several claims look at; it has the name of its fixture.
-STORIES = ("exclusive", "failing_pods", "rolled_chain", "without_deployment_chain", "without_service_chain")
+FINISHED, GROUPS = "finished", "scenarios.json"
+EXCLUSIVE = "exclusive"
 
 
-def needs(item: pytest.Item, need: str) -> bool:
-    """Whether a claim has that need."""
+def requires(item: pytest.Item, requirement: Requirement) -> bool:
+    """Whether a test is a claim with that requirement."""
     found = claim.of(item)
-    return bool(found and need in found.needs)
+    return bool(found and requirement in found.requirements)
 
 
-def disturbs(item: pytest.Item) -> bool:
-    """Whether a claim takes nodes away from other claims."""
-    return needs(item, DISTURBING)
-
-
-def fills(item: pytest.Item) -> bool:
-    """Whether a claim fills the nodes with Pods."""
-    return needs(item, FILLING)
-
-
-def stories(items: Iterable[pytest.Item]) -> dict[str, str]:
-    """Return nodeid -> story of the claims that look at one."""
-    told = ((item.nodeid, [name for name in STORIES if name in getattr(item, "fixturenames", ())]) for item in items)
-    return {nodeid: "-".join(names) for nodeid, names in told if names}
+def groups(items: Iterable[pytest.Item]) -> dict[str, str]:
+    """Return nodeid -> the group of claims that one process runs: those that look at the same scenarios, or disturb Nodes."""
+    used = {item.nodeid: sorted(SCENARIOS.intersection(getattr(item, "fixturenames", ()))) for item in items}
+    return {nodeid: EXCLUSIVE if EXCLUSIVE in names else "-".join(names) for nodeid, names in used.items() if names}
 
 
 class ScenarioScheduling(LoadScopeScheduling):
-    """Hands claims out one by one, in their order, and those that look at one story together.
+    """Hands claims out one by one, in their order, and those that look at one scenario together.
 
     Not by xdist's own groups: they are told by the ids of the tests, which pytest 9.2 no longer lets xdist change.
     """
 
     @cached_property
-    def _stories(self) -> dict[str, str]:
-        return json.loads((self.config.stash[RUN_KEY].folder / TOLD).read_text())
+    def _groups(self) -> dict[str, str]:
+        return json.loads((run_state(self.config).run.folder / GROUPS).read_text())
 
     def _split_scope(self, nodeid: str) -> str:
-        return self._stories.get(nodeid, nodeid)
+        return self._groups.get(nodeid, nodeid)
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Take a process out; return the claim that it died of, which xdist would try again and again, None if it was done."""
@@ -88,58 +78,52 @@ class ScenarioScheduling(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioScheduling:
-    """With xdist: share the claims out by story."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioScheduling | None:
+    """With xdist: share claims out by scenario; tests that are none are xdist's own business."""
+    if not asks_for_claims(config):
+        return None
     config.option.loadscopereorder = False
     return ScenarioScheduling(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put node-disturbing claims behind all others, and what fills the nodes last of all.
+    """Put claims that disturb Nodes behind all others, and those that fill the Nodes last of all.
 
     xdist hands claims out in this order, so that no claim waits for one that its own process has yet to run.
     """
-    items.sort(key=lambda item: (fills(item), disturbs(item)))
-    config.stash[CALM_KEY] = sum(not disturbs(item) and not fills(item) for item in items)
-    config.stash[ALL_KEY] = sum(not fills(item) for item in items)
+    if not any(map(is_of_a_run, items)):
+        return
+    items.sort(key=lambda item: (requires(item, ROOM), requires(item, DISRUPTION)))
+    state = run_state(config)
+    state.schedule.before_exclusive = sum(not requires(item, DISRUPTION) and not requires(item, ROOM) for item in items)
+    state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
     if worker_input(config) is not None:
-        (config.stash[RUN_KEY].folder / TOLD).write_text(json.dumps(stories(items)))
+        state.run.folder.mkdir(parents=True, exist_ok=True)
+        (state.run.folder / GROUPS).write_text(json.dumps(groups(items)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Note that a claim, of whichever process, has finished."""
     done = yield
-    folder = item.config.stash[RUN_KEY].folder
+    folder = run_state(item.config).run.folder
     if folder.exists():
         with (folder / FINISHED).open("a") as file:
             file.write(f"{item.nodeid}\n")
     return done
 
 
-@pytest.fixture(scope="session")
-def exclusive(request: pytest.FixtureRequest) -> None:
-    """No other claim of the run is under way in any process, but those that disturb nodes.
+def wait_for_others(config: pytest.Config, count: int) -> None:
+    """Wait until that many claims of the run have finished, in all processes.
 
     Raises:
         HarnessError: one never finished, because its process died.
 
     """
-    wait_for(request.config, request.config.stash[CALM_KEY])
-
-
-@pytest.fixture
-def last(request: pytest.FixtureRequest) -> None:
-    """Every other claim of the run has finished, in all processes; HarnessError as for `quiet`."""
-    wait_for(request.config, request.config.stash[ALL_KEY])
-
-
-def wait_for(config: pytest.Config, others: int) -> None:
-    """Wait until as many claims of the run have finished; HarnessError if they do not."""
-    file = config.stash[RUN_KEY].folder / FINISHED
+    file = run_state(config).run.folder / FINISHED
     source = Polled("other claims", lambda: finished(file), RealClock())
-    all_done = Condition[int]("all other claims finished", lambda count: expect(count >= others, f"{count} of {others}"))
+    all_done = Condition[int]("all other claims finished", lambda done: expect(done >= count, f"{done} of {count}"))
     try:
         Waiter(RealClock()).eventually(source, all_done, within=timeouts.OTHERS)
     except Unmet as unmet:

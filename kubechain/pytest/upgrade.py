@@ -1,93 +1,81 @@
-"""The pytest plugin that tells the story of an upgrade once, for all claims about it."""
+"""The phases of an upgrade as a run takes them: checked before a cluster is made, recorded, and resumed if interrupted."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from kubechain.cluster.kind import Cluster
-from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import bundle
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
-from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images import pins
-from kubechain.images.pins import Kubernetes
 from kubechain.images.resolve import store_of
-from kubechain.kube.client import Api
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
-from kubechain.observe.wait import Polled, Waiter
-from kubechain.pytest.given import CHAIN_KEY
-from kubechain.pytest.session import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, uncaptured
-from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot
-from kubechain.upgrade import hops as route
-from kubechain.upgrade import witnesses as witness
+from kubechain.observe.wait import Polled
+from kubechain.pytest.session import end, uncaptured
+from kubechain.pytest.state import RunState, run_state
+from kubechain.upgrade import cluster_watch, events, hops, kubeadm, routes, samplers, snapshot
 from kubechain.upgrade.cluster_watch import Watching
 from kubechain.upgrade.model import UpgradeRecord
-from kubechain.upgrade.phases import After, Before, During
-from kubechain.upgrade.snapshot import Snapshot
-from kubechain.workload.chain import Chain
-from kubechain.workload.factory import ChainFactory
+from kubechain.upgrade.phases import Before, During
 
-SUITE = "suites/upgrade/"
-PASSAGE_KEY = pytest.StashKey[UpgradeRecord]()
-HOPS_KEY = pytest.StashKey[tuple[Kubernetes, ...]]()
-DONE_KEY = pytest.StashKey[bool]()
 # What the phases keep beside the snapshot: a folder of samples, and what was there after the upgrade.
 ASKED, AFTER = "asked", "after.json"
-KITS_KEY = pytest.StashKey[list[Path]]()
-BASELINE_KEY = pytest.StashKey[Snapshot]()
 # An answer that is late may take so long; then all samples are written.
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 0.5
-# An upgrade that takes less is asked on, for 5,000 samples of each path of the data plane.
+# A shorter upgrade is sampled on, for 5,000 samples of each route of the data plane.
 LEAST_SECONDS = 5000 * routes.DATA_INTERVAL * 1.02
 
 
-def of_upgrade(config: pytest.Config) -> bool:
+def is_upgrade(config: pytest.Config) -> bool:
     """Whether the command line names the suite of upgrades."""
-    return any(str(argument).startswith(SUITE.rstrip("/")) for argument in config.args)
+    suite = bundle.ROOT / "suites" / "upgrade"
+    paths = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
+    return any(path == suite or suite in path.parents for path in paths)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check what the run was told of an upgrade, before a cluster is made for it."""
+    """Check what the run is asked for, before a cluster is made for it."""
     config = session.config
-    if config.option.collectonly or not of_upgrade(config):
+    if config.option.collectonly or not is_upgrade(config):
         return
-    settings = config.stash[SETTINGS_KEY]
+    state = run_state(config)
+    settings = state.settings
     try:
         if settings.phase:
-            require_told(settings)
+            require_input(settings)
         if settings.phase in ("during", "after"):
-            config.stash[BASELINE_KEY] = snapshot.read(snapshot_file(settings))
+            state.upgrade.snapshot = snapshot.read(snapshot_file(settings))
         elif not settings.phase and not settings.rehearsal:
-            config.stash[HOPS_KEY] = route.hops(settings.k8s, settings.to, pins.load())
+            state.upgrade.hops = hops.hops(settings.k8s, settings.to, pins.load())
     except SetupError as error:
         end(config, error)
 
 
-def require_told(settings: Settings) -> None:
-    """Check that a phase is told of a cluster and of a file; SetupError if not."""
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Note that the last claim was run: nothing was interrupted."""
+    if nextitem is None:
+        run_state(item.config).upgrade.complete = True
+
+
+def require_input(settings: Settings) -> None:
+    """Check that a phase has a cluster and a file; SetupError if not."""
     if not settings.context:
         raise SetupError("CONTEXT= is not given: the cluster that is upgraded by other means", ExitCode.USAGE)
     file = snapshot_file(settings)
     if settings.phase == "before" and file.exists():
         raise SetupError(f"SNAPSHOT={file}: is there already, and its witnesses too; choose another name", ExitCode.SNAPSHOT)
-
-
-def end(config: pytest.Config, error: SetupError) -> NoReturn:
-    """End the run, which cannot go on."""
-    config.stash[TROUBLE_KEY] = error
-    pytest.exit(str(error), returncode=int(error.code))
 
 
 def snapshot_file(settings: Settings) -> Path:
@@ -103,106 +91,47 @@ def beside(settings: Settings, what: str) -> Path:
     return file.with_name(f"{file.name}.{what}")
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Note that the last claim was run: nothing was interrupted."""
-    if nextitem is None:
-        item.config.stash[DONE_KEY] = True
-
-
-def wants(request: pytest.FixtureRequest, fixture: str) -> bool:
-    """Whether any claim of the run uses a fixture."""
-    return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
-
-
-@pytest.fixture(scope="session")
-def chain_before(request: pytest.FixtureRequest, target: Target) -> dict[str, Any]:  # noqa: ARG001  # the cluster is there
-    """The run.json of the quick claims on the cluster as it was before."""
-    return whole_chain(request, "before")
-
-
-@pytest.fixture(scope="session")
-def chain_after(request: pytest.FixtureRequest, target: Target) -> dict[str, Any]:
-    """The run.json of the quick claims on the cluster as it is after the upgrade."""
-    now: After = request.getfixturevalue("after")
-    folder = request.config.stash[RUN_KEY].folder
-    # Those who join look there for what the cluster is.
-    replace(target, versions={**target.versions, "server": now.server}).write(folder)
-    return whole_chain(request, "after")
-
-
-def whole_chain(request: pytest.FixtureRequest, when: str) -> dict[str, Any]:
+def whole_chain(config: pytest.Config, when: str) -> dict[str, Any]:
     """Run the quick claims in a process of their own; what they found is published in a folder of that name."""
-    folder, progress = request.config.stash[RUN_KEY].folder, request.config.stash[PROGRESS_KEY]
-    with uncaptured(request.config), progress.step(f"the whole chain {when} the upgrade") as step:
-        found = suite_run.verdict_of(folder, folder / when, (), 1.0)
+    state = run_state(config)
+    with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
+        found = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
         step.note(str(found["verdict"]))
     return found
 
 
-@pytest.fixture(scope="session")
-def before(request: pytest.FixtureRequest, chain_factory: ChainFactory) -> Iterator[Before]:
-    """The witnesses and the snapshot: made now, or found where an earlier phase left them."""
-    config = request.config
-    settings, run, progress = config.stash[SETTINGS_KEY], config.stash[RUN_KEY], config.stash[PROGRESS_KEY]
-    waiter = chain_factory.waiter()
-    api, environment = chain_factory.api, chain_factory.environment
-    if settings.phase in ("during", "after"):
-        found = config.stash[BASELINE_KEY]
-        try:
-            found.require(environment.target.uid, snapshot_file(settings))
-            if api.get("Namespace", "", found.namespace) is None:
-                why = f"its witnesses are gone with the namespace {found.namespace}: was make upgrade-after run to its end?"
-                raise SetupError(f"SNAPSHOT={snapshot_file(settings)}: {why}", ExitCode.SNAPSHOT)
-        except SetupError as error:
-            end(config, error)
-        witnesses = witness.attach(api, environment, found.namespace, chain_factory.image_ids, waiter)
-    else:
-        verdict = request.getfixturevalue("chain_before")["verdict"] if wants(request, "chain_before") else ""
-        with uncaptured(config), progress.step("witnesses of the upgrade"):
-            labels = run.labels if not settings.phase else {}
-            witnesses = witness.make(api, environment, run.id, labels, chain_factory.image_ids, waiter)
-            found = phases.capture(witnesses, run.id, verdict)
-        found.write(run.folder / "snapshot.json" if not settings.phase else snapshot_file(settings))
-    yield Before(witnesses, found)
-    witnesses.observer.close()
-    # A run that was interrupted can be run again: what it needs stays.
-    if not settings.phase or (settings.phase == "after" and DONE_KEY in config.stash):
-        witness.remove(api, found.namespace)
-        if settings.phase:
-            beside(settings, AFTER).unlink(missing_ok=True)
+def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock: Clock) -> During:
+    """Sample every route and watch the cluster while it is upgraded, by this run (`cluster`) or by other means.
 
+    Raises:
+        HarnessError: the upgrade stopped, or a watch ended on the way; what was seen until then is kept.
 
-@pytest.fixture(scope="session")
-def during(request: pytest.FixtureRequest, before: Before, api: Api, clock: Clock) -> During:
-    """Ask and watch all the time while the cluster is upgraded, by this run or by other means."""
-    config = request.config
-    settings, run, progress = config.stash[SETTINGS_KEY], config.stash[RUN_KEY], config.stash[PROGRESS_KEY]
-    if HOPS_KEY in config.stash:
-        cluster: Cluster = request.getfixturevalue("kind_cluster")
-        with uncaptured(config):
-            config.stash[KITS_KEY] = kubeadm.prepare(cluster, config.stash[HOPS_KEY], settings, store_of(settings), progress)
+    """
+    state = run_state(config)
+    settings, run = state.settings, state.run
+    kits = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
     start, first = chain.objects.sequence(), chain.objects.read()
     folder = beside(settings, ASKED) if settings.phase else run.folder / ASKED
     with (
         uncaptured(config),
-        cluster_watch.watching(api, clock) as watched,
-        samplers.probing(chain, folder, clock) as asked,
+        cluster_watch.watching(chain.api, clock) as watched,
+        samplers.probing(chain, folder, clock) as sampled,
     ):
-        began = asked.began
-        drained, stopped = attempt(request, watched, before.snapshot, progress, waiter)
-        if HOPS_KEY in config.stash and not stopped:
+        began = sampled.began
+        drained, stopped = _attempt(lambda: _upgrade(state, before, watched, cluster, kits), watched)
+        if cluster and not stopped:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
-    seen = asked.seen(began, ended)
+    seen = sampled.seen(began, ended)
     if settings.phase and watched.arrived(before.snapshot.server):
         shutil.move(folder, run.folder / ASKED)
     nodes, system = watched.nodes.log(), watched.system.log()
     happened = [*watched.steps, *events.marks(system, nodes, chain.objects.log(), began)]
-    hops = config.stash.get(HOPS_KEY, ())
+    versions = state.upgrade.hops
     record = UpgradeRecord(
-        hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
+        hops=tuple(each.version for each in versions) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
         paths=seen,
@@ -211,11 +140,11 @@ def during(request: pytest.FixtureRequest, before: Before, api: Api, clock: Cloc
         relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
         lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
-        asked=bool(hops),
+        asked=bool(versions),
         drained=drained,
         warnings=tuple(before.snapshot.warnings),
     )
-    config.stash[PASSAGE_KEY] = record
+    state.upgrade.record = record
     if stopped:
         raise stopped
     # A watch that ended on the way has an error to raise here: its log would be taken for silence.
@@ -223,64 +152,42 @@ def during(request: pytest.FixtureRequest, before: Before, api: Api, clock: Cloc
     return During(before, record, first, tuple(chain.objects.log(start)))
 
 
-def attempt(
-    request: pytest.FixtureRequest, watched: Watching, found: Snapshot, progress: Progress, waiter: Waiter
-) -> tuple[tuple[str, ...], HarnessError | None]:
-    """Do as `upgrade` does; return also what stopped it, so that what was seen until then is not lost."""
+def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
+    state = run_state(config)
+    with uncaptured(config):
+        return kubeadm.prepare(cluster, state.upgrade.hops, state.settings, store_of(state.settings), state.progress)
+
+
+def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: Watching) -> tuple[tuple[str, ...], HarnessError | None]:
+    """Upgrade; return also what stopped it, so that what was seen until then is not lost."""
     try:
-        return upgrade(request, watched, found, progress, waiter), None
+        return upgrade(), None
     except HarnessError as error:
         watched.mark("the upgrade stopped")
         return (), error
 
 
-def upgrade(
-    request: pytest.FixtureRequest, watched: Watching, found: Snapshot, progress: Progress, waiter: Waiter
-) -> tuple[str, ...]:
+def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, kits: list[Path]) -> tuple[str, ...]:
     """Upgrade the run's own cluster, or wait until others have; return the Nodes that were drained."""
-    config = request.config
-    settings = config.stash[SETTINGS_KEY]
+    settings, waiter = state.settings, before.witnesses.waiter
     if settings.rehearsal:
-        rehearse(config, waiter)
-    elif settings.phase == "during":
-        with contextlib.suppress(KeyboardInterrupt), progress.step("asking; ends with the upgrade of every Node, or with Ctrl-C"):
-            while not watched.arrived(found.server):
+        _rehearse(state, before)
+    elif cluster:
+        return kubeadm.travel(cluster, state.upgrade.hops, kits, watched.mark, state.progress, drain=settings.drain)
+    else:
+        text = "asking; ends with the upgrade of every Node, or with Ctrl-C"
+        with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
+            while not watched.arrived(before.snapshot.server):
                 waiter.pause(WATCH_SECONDS)
         return watched.drained
-    else:
-        cluster: Cluster = request.getfixturevalue("kind_cluster")
-        path, kits = config.stash[HOPS_KEY], config.stash[KITS_KEY]
-        return kubeadm.travel(cluster, path, kits, watched.mark, progress, drain=settings.drain)
     return ()
 
 
-def rehearse(config: pytest.Config, waiter: Waiter) -> None:
+def _rehearse(state: RunState, before: Before) -> None:
     """Show in the run's folder that a rehearsal has begun, and let its time pass, or wait until the sign is taken away."""
-    seconds = config.stash[SETTINGS_KEY].rehearsal
-    sign = config.stash[RUN_KEY].folder / suite_run.REHEARSING
+    waiter, sign = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
     sign.touch()
     over = Condition[bool]("over", lambda there: expect(not there, "the sign is still there"))
+    within = Timeout(state.settings.rehearsal, "that was asked for")
     with contextlib.suppress(Unmet):
-        waiter.eventually(Polled("rehearsal", sign.exists, waiter.clock), over, within=Timeout(seconds, "that was asked for"))
-
-
-@pytest.fixture(scope="session")
-def after(request: pytest.FixtureRequest, before: Before) -> After:
-    """What is there now, looked at before any claim changes it."""
-    config = request.config
-    settings = config.stash[SETTINGS_KEY]
-    if settings.phase != "after":
-        wanted = [f"v{each.version}" for each in config.stash.get(HOPS_KEY, ())[-1:]]
-        return phases.look(before, request.getfixturevalue("during"), "".join(wanted))
-    kept = beside(settings, AFTER)
-    if not kept.exists():
-        phases.keep(phases.look(before, None, ""), kept)
-    return phases.kept(before, kept)
-
-
-@pytest.fixture
-def witnesses(request: pytest.FixtureRequest, after: After, waiter: Any) -> Chain:
-    """The chain of the witnesses, after the upgrade, to be changed by one claim after the other."""
-    chain = after.before.witnesses
-    request.node.stash[CHAIN_KEY] = chain
-    return replace(chain, waiter=waiter)
+        waiter.eventually(Polled("rehearsal", sign.exists, waiter.clock), over, within=within)

@@ -1,18 +1,14 @@
-"""The pytest plugin with chains from which something was deleted."""
+"""Chains from which something is deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-
-import pytest
+from dataclasses import dataclass
 
 from kubechain.conditions import timeouts
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.wait import Waiter
-from kubechain.pytest.given import of_claim
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from kubechain.workload.manifests import WEB, WELCOME
@@ -54,29 +50,3 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
         )
         chain.api.delete(kind, chain.namespace, WEB, {"propagationPolicy": "Background"})
         yield before
-
-
-@pytest.fixture(scope="session")
-def without_deployment_chain(chain_factory: ChainFactory) -> Iterator[Deleted]:
-    """A chain whose Deployment was deleted in the background."""
-    with without(chain_factory, "Deployment") as deleted:
-        yield deleted
-
-
-@pytest.fixture(scope="session")
-def without_service_chain(chain_factory: ChainFactory) -> Iterator[Deleted]:
-    """A chain whose Service was deleted."""
-    with without(chain_factory, "Service") as deleted:
-        yield deleted
-
-
-@pytest.fixture
-def without_deployment(request: pytest.FixtureRequest, without_deployment_chain: Deleted, waiter: Waiter) -> Deleted:
-    """What is left of a chain whose Deployment was deleted in the background."""
-    return replace(without_deployment_chain, chain=of_claim(request, without_deployment_chain.chain, waiter))
-
-
-@pytest.fixture
-def without_service(request: pytest.FixtureRequest, without_service_chain: Deleted, waiter: Waiter) -> Deleted:
-    """What is left of a chain whose Service was deleted."""
-    return replace(without_service_chain, chain=of_claim(request, without_service_chain.chain, waiter))

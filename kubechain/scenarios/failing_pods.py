@@ -1,10 +1,8 @@
-"""The pytest plugin with Pods that cannot run: begun together, because the kubelet takes its time between two attempts."""
+"""Pods that cannot run: made together, because the kubelet pauses between two attempts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import pytest
 
 from kubechain.kube.objects import KubeObject
 from kubechain.workload import manifests
@@ -14,17 +12,14 @@ from kubechain.workload.manifests import ABSENT_IMAGE
 
 @dataclass(frozen=True)
 class FailingPods:
-    """A Pod whose container ends with an error at once, and one whose image cannot be had."""
+    """A Pod whose container ends with an error at once, and one whose image does not exist."""
 
     crashing: KubeObject
     absent: KubeObject
 
 
-@pytest.fixture(scope="session")
-def failing_pods(shared_chain: Chain) -> FailingPods:
-    """Pods that cannot run, in the namespace of the shared chain."""
-    crashing = manifests.running(manifests.client_pod("crashing", shared_chain.client_image), "exit 1")
+def make(chain: Chain) -> FailingPods:
+    """Make Pods that cannot run in the namespace of a chain, which deletes them at its end."""
+    crashing = manifests.running(manifests.client_pod("crashing", chain.client_image), "exit 1")
     absent = manifests.client_pod("absent", ABSENT_IMAGE)
-    return FailingPods(
-        shared_chain.api.create(crashing, shared_chain.namespace), shared_chain.api.create(absent, shared_chain.namespace)
-    )
+    return FailingPods(chain.api.create(crashing, chain.namespace), chain.api.create(absent, chain.namespace))

@@ -1,11 +1,10 @@
-"""The pytest plugin with the story of a worker that is lost and comes back, told under load."""
+"""A worker that is lost and comes back, under load."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-
-import pytest
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import endpoints, pods, timeouts
@@ -14,14 +13,11 @@ from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
-from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.probes.load import Tally, asked_since
-from kubechain.pytest.given import of_claim
 from kubechain.scenarios.load import LASTING_RATE, LEAST, load
 from kubechain.workload import manifests
 from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.factory import ChainFactory
 from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
 TOLERATION_SECONDS = 5
@@ -71,33 +67,18 @@ def away_from_client(chain: Chain) -> KubeObject:
     return found
 
 
-@pytest.fixture(scope="session")
-def impatient_chain(chain_factory: ChainFactory) -> Iterator[Chain]:
-    """A chain whose Pods leave a lost Node soon; it is made while other processes are still at work."""
-    # The Pods of the spare chain would be restarted with the Node.
-    chain_factory.drop_spare()
-    with chain_factory.serving(chain_factory.waiter(), impatient(chain_factory.environment.target.nginx)) as chain:
-        yield chain
-
-
-@pytest.fixture(scope="session")
-def node_outage_scenario(
-    impatient_chain: Chain,
-    exclusive: None,  # noqa: ARG001  # waited for when the chain is made
-    chain_factory: ChainFactory,
-    kind_cluster: Cluster,
-    clock: Clock,
-) -> Iterator[NodeOutage]:
-    """Kill a worker, see what the cluster makes of it, start it again."""
-    chain, waiter = impatient_chain, impatient_chain.waiter
-    with Watcher(chain_factory.api, "", clock, ("Node",)) as nodes:
+@contextmanager
+def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage]:
+    """Kill the worker of one of a chain's Pods, see what the cluster makes of it, and start it again, all under load."""
+    waiter = chain.waiter
+    with Watcher(chain.api, "", clock, ("Node",)) as nodes:
         victim = away_from_client(chain)
         name = str(victim.at("spec.nodeName"))
         lost = next(each for each in chain.nodes if each.name == name)
         others = [url for node_name, url in chain.node_urls().items() if node_name != name]
         with load(chain, others, LASTING_RATE) as stream:
             killed = clock.now()
-            kind_cluster.kill_node(name)
+            cluster.kill_node(name)
             try:
                 waiter.eventually(nodes.history, node.unreachable(name), within=timeouts.NODE_LOST)
                 not_ready = clock.now()
@@ -111,16 +92,10 @@ def node_outage_scenario(
                 waiter.eventually(stream.requests, asked_since(settled, AFTER), within=timeouts.LOAD)
             finally:
                 started = clock.now()
-                kind_cluster.start_node(name)
+                cluster.start_node(name)
             waiter.eventually(nodes.history, node.ready(name), within=timeouts.NODE_BACK)
             waiter.eventually(chain.objects, pods.gone("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
             back = clock.now()
             waiter.eventually(stream.requests, asked_since(started, LEAST), within=timeouts.LOAD)
             seen = stream.tally()
         yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unlisted, replaced, started, back, seen)
-
-
-@pytest.fixture
-def node_outage(request: pytest.FixtureRequest, node_outage_scenario: NodeOutage, waiter: Waiter) -> NodeOutage:
-    """The story of a worker that was lost and came back."""
-    return replace(node_outage_scenario, chain=of_claim(request, node_outage_scenario.chain, waiter))

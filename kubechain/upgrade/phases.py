@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.cluster import existing
+from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject, NamespaceState
@@ -90,6 +91,19 @@ def capture(witnesses: Chain, identity: str, verdict: str) -> Snapshot:
         warnings=sorted(warnings),
         verdict=verdict,
     )
+
+
+def require_witnesses(api: Api, snapshot: Snapshot, uid: str, file: Path) -> None:
+    """Check that a snapshot is of the cluster with that UID, and that its witnesses are still there.
+
+    Raises:
+        SetupError: it is not, or they are gone (exit code SNAPSHOT).
+
+    """
+    snapshot.require(uid, file)
+    if api.get("Namespace", "", snapshot.namespace) is None:
+        why = f"its witnesses are gone with the namespace {snapshot.namespace}: was make upgrade-after run to its end?"
+        raise SetupError(f"SNAPSHOT={file}: {why}", ExitCode.SNAPSHOT)
 
 
 def look(before: Before, during: During | None, wanted: str) -> After:

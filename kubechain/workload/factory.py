@@ -21,7 +21,7 @@ MADE = {"Service": Link.SERVICE, "Deployment": Link.DEPLOYMENT}
 
 @dataclass
 class ChainFactory:
-    """Makes chains on `ground`; `prefix` begins the names of their namespaces, which bear `labels`."""
+    """Makes chains in an environment; `prefix` begins the names of their namespaces, which bear `labels`."""
 
     api: Api
     environment: Environment
@@ -91,6 +91,10 @@ class ChainFactory:
         """Make a namespace with nothing but what every workload needs; yield its name, and delete it at the end."""
         with namespace.namespace(self.api, self.environment.target, self._name(), self.labels, waiter) as observer:
             yield observer.history.namespace
+
+    def remaining(self) -> list[str]:
+        """Return which of the namespaces that were made are still there."""
+        return [name for name in self.made if self.api.get("Namespace", "", name)]
 
     def _name(self) -> str:
         name = f"{self.prefix}-{len(self.made)}"

@@ -1,17 +1,19 @@
 """The Deployment: what its controller makes of it, and what the API server fills in."""
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import deployments, timeouts
 from kubechain.conditions.objects import has, table_row
-from kubechain.pytest.given import Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import REPLICAS, WEB
 
+claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
+
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
 
-@claim("CHAIN-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec=DEPLOYMENT, opens=True)
+@claim("CHAIN-DEPLOYMENT-010", opens=True)
 def test_controller_observes_the_generation(chain: Chain, eventually: Eventually) -> None:
     """The Deployment controller MUST report in status.observedGeneration the generation that it has acted on."""
     eventually(chain.objects, deployments.observed(WEB), within=timeouts.CONTROLLER)
@@ -19,8 +21,7 @@ def test_controller_observes_the_generation(chain: Chain, eventually: Eventually
 
 @claim(
     "CHAIN-DEPLOYMENT-020",
-    link=Link.DEPLOYMENT,
-    spec=DEPLOYMENT + "#deployment-status",
+    spec="#deployment-status",
     upstream="Deployment, completes the lifecycle of a Deployment",
     after=[Link.PODS],
 )
@@ -29,33 +30,21 @@ def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> No
     eventually(chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-DEPLOYMENT-030",
-    link=Link.DEPLOYMENT,
-    spec=DEPLOYMENT + "#complete-deployment",
-    upstream="Deployment, status sub-resource",
-    after=[Link.PODS],
-)
+@claim("CHAIN-DEPLOYMENT-030", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are available MUST have condition Available=True, MinimumReplicasAvailable."""
     condition = deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable")
     eventually(chain.objects, condition, within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-DEPLOYMENT-040",
-    link=Link.DEPLOYMENT,
-    spec=DEPLOYMENT + "#complete-deployment",
-    upstream="Deployment, status sub-resource",
-    after=[Link.PODS],
-)
+@claim("CHAIN-DEPLOYMENT-040", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose rollout is complete MUST have condition Progressing=True, NewReplicaSetAvailable."""
     condition = deployments.says(WEB, "Progressing", "True", "NewReplicaSetAvailable")
     eventually(chain.objects, condition, within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DEPLOYMENT-050", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#writing-a-deployment-spec")
+@claim("CHAIN-DEPLOYMENT-050", spec="#writing-a-deployment-spec")
 def test_defaults(chain: Chain, eventually: Eventually) -> None:
     """A bare Deployment MUST roll by 25% surge and 25% unavailable, keep 10 revisions and wait 600 s."""
     wanted = {
@@ -68,13 +57,13 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.objects, has("Deployment", WEB, wanted), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DEPLOYMENT-060", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#checking-rollout-history-of-a-deployment")
+@claim("CHAIN-DEPLOYMENT-060", spec="#checking-rollout-history-of-a-deployment")
 def test_first_revision(chain: Chain, eventually: Eventually) -> None:
     """A new Deployment MUST carry the annotation deployment.kubernetes.io/revision with the value 1."""
     eventually(chain.objects, deployments.at_revision(WEB, 1), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DEPLOYMENT-070", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#selector")
+@claim("CHAIN-DEPLOYMENT-070", spec="#selector")
 def test_selector_must_match_the_template(chain: Chain) -> None:
     """A Deployment whose selector does not match its own Pod template MUST be refused as invalid."""
     manifest = manifests.deployment(chain.image, name="astray")
@@ -84,7 +73,7 @@ def test_selector_must_match_the_template(chain: Chain) -> None:
     assert "selector" in refused.detail
 
 
-@claim("CHAIN-DEPLOYMENT-080", link=Link.DEPLOYMENT, spec=DEPLOYMENT + "#label-selector-updates")
+@claim("CHAIN-DEPLOYMENT-080", spec="#label-selector-updates")
 def test_selector_is_immutable(chain: Chain) -> None:
     """A change of a Deployment's selector MUST be refused as invalid."""
     another = {
@@ -96,12 +85,7 @@ def test_selector_is_immutable(chain: Chain) -> None:
     assert "immutable" in refused.detail
 
 
-@claim(
-    "CHAIN-DEPLOYMENT-090",
-    link=Link.DEPLOYMENT,
-    spec="reference/using-api/api-concepts/#receiving-resources-as-tables",
-    after=[Link.PODS],
-)
+@claim("CHAIN-DEPLOYMENT-090", spec="reference/using-api/api-concepts/#receiving-resources-as-tables", after=[Link.PODS])
 def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
     eventually(chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
@@ -110,7 +94,7 @@ def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     assert seen == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
 
 
-@claim("CHAIN-DEPLOYMENT-100", link=Link.DEPLOYMENT, spec=DEPLOYMENT, after=[Link.PODS], level="full")
+@claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full")
 def test_observed_generation_follows(own_chain: Chain, eventually: Eventually) -> None:
     """After a change of its spec a Deployment MUST have a higher generation, and its controller MUST observe it."""
     before = own_chain.deployment.at("metadata.generation")

@@ -1,57 +1,48 @@
 """The ReplicaSet that the Deployment makes, and how the two are tied together."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.deployments import HASH
 from kubechain.conditions.objects import controlled_by
 from kubechain.observe.history import seen_in_history
-from kubechain.pytest.given import Create, Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WEB
+
+claim = ClaimDecorator("concepts/workloads/controllers/replicaset/")
 
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 REPLICASET = "concepts/workloads/controllers/replicaset/"
 
 
-@claim(
-    "CHAIN-REPLICASET-010",
-    link=Link.REPLICASET,
-    spec=REPLICASET + "#how-a-replicaset-works",
-    upstream="Deployment RollingUpdate",
-    opens=True,
-)
+@claim("CHAIN-REPLICASET-010", spec="#how-a-replicaset-works", upstream="Deployment RollingUpdate", opens=True)
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
     eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-REPLICASET-020", link=Link.REPLICASET, spec=DEPLOYMENT + "#creating-a-deployment")
+@claim("CHAIN-REPLICASET-020", spec=DEPLOYMENT + "#creating-a-deployment")
 def test_name_ends_with_hash(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be named [DEPLOYMENT-NAME]-[HASH], with the hash of its pod-template-hash label."""
     eventually(chain.objects, deployments.named_by_hash(WEB), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-REPLICASET-030", link=Link.REPLICASET, spec=DEPLOYMENT + "#pod-template-hash-label")
+@claim("CHAIN-REPLICASET-030", spec=DEPLOYMENT + "#pod-template-hash-label")
 def test_hash_in_label_selector_and_template(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST have one pod-template-hash in its labels, its selector and its Pod template."""
     eventually(chain.objects, deployments.hash_everywhere(WEB), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-REPLICASET-040", link=Link.REPLICASET, spec=DEPLOYMENT + "#max-surge")
+@claim("CHAIN-REPLICASET-040", spec=DEPLOYMENT + "#max-surge")
 def test_annotations(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be annotated with its revision, the desired replicas, and these plus maxSurge rounded up."""
     wanted = {"revision": "1", "desired-replicas": str(REPLICAS), "max-replicas": str(REPLICAS + 1)}
     eventually(chain.objects, deployments.annotated(WEB, wanted), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-REPLICASET-050",
-    link=Link.REPLICASET,
-    spec=REPLICASET + "#how-a-replicaset-works",
-    upstream="Replica Set, run basic image",
-    after=[Link.PODS],
-)
+@claim("CHAIN-REPLICASET-050", spec="#how-a-replicaset-works", upstream="Replica Set, run basic image", after=[Link.PODS])
 def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet whose Pods are ready MUST count all of them as fully labelled, ready and available."""
     eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
@@ -59,8 +50,7 @@ def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
 
 @claim(
     "CHAIN-REPLICASET-060",
-    link=Link.REPLICASET,
-    spec=REPLICASET + "#non-template-pod-acquisitions",
+    spec="#non-template-pod-acquisitions",
     upstream="Replica Set, adopt matching pods and release non matching pods",
     after=[Link.PODS],
     level="full",
@@ -77,8 +67,7 @@ def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventua
 
 @claim(
     "CHAIN-REPLICASET-070",
-    link=Link.REPLICASET,
-    spec=REPLICASET + "#isolating-pods-from-a-replicaset",
+    spec="#isolating-pods-from-a-replicaset",
     upstream="Replica Set, adopt matching pods and release non matching pods",
     after=[Link.PODS],
     level="full",
@@ -92,13 +81,7 @@ def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: E
     eventually(own_chain.objects, pods.same_and_ready(released), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-REPLICASET-080",
-    link=Link.REPLICASET,
-    spec=REPLICASET + "#non-template-pod-acquisitions",
-    after=[Link.PODS],
-    level="full",
-)
+@claim("CHAIN-REPLICASET-080", spec="#non-template-pod-acquisitions", after=[Link.PODS], level="full")
 def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """A ReplicaSet MUST NOT take a Pod that matches its selector but has another controller."""
     owner = own_chain.api.get("ConfigMap", own_chain.namespace, "nginx")
@@ -113,13 +96,7 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-REPLICASET-090",
-    link=Link.REPLICASET,
-    spec=DEPLOYMENT + "#pod-template-hash-label",
-    after=[Link.PODS],
-    level="full",
-)
+@claim("CHAIN-REPLICASET-090", spec=DEPLOYMENT + "#pod-template-hash-label", after=[Link.PODS], level="full")
 def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: Eventually) -> None:
     """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""
     old = own_chain.replica_set

@@ -1,96 +1,87 @@
 """The Pods that the ReplicaSet makes: whose they are, where they run, and in which state."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import OWN_CLUSTER, POD_CIDR
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.http import forbidden_to
 from kubechain.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
 from kubechain.observe.history import seen_in_history
-from kubechain.pytest.given import Consistently, Create, Eventually
+from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS, WEB
 
+claim = ClaimDecorator("concepts/containers/images/")
+
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
-IMAGES = "concepts/containers/images/"
 LOST_NODE = {"not-ready": 300, "unreachable": 300}
 REPLICASET = "concepts/workloads/controllers/replicaset/"
 
 
-@claim(
-    "CHAIN-PODS-010",
-    link=Link.PODS,
-    spec=REPLICASET,
-    upstream="Replica Set, run basic image",
-    opens=True,
-)
+@claim("CHAIN-PODS-010", spec=REPLICASET, upstream="Replica Set, run basic image", opens=True)
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
     eventually(chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
 
 
-@claim("CHAIN-PODS-020", link=Link.PODS, spec="concepts/overview/working-with-objects/owners-dependents/")
+@claim("CHAIN-PODS-020", spec="concepts/overview/working-with-objects/owners-dependents/")
 def test_pods_are_controlled_by_the_replica_set(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have the ReplicaSet as its controller, by apiVersion, kind, name and UID."""
     eventually(chain.objects, deployments.pods_controlled(WEB, LABELS), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-030", link=Link.PODS, spec="concepts/workloads/pods/#pod-templates")
+@claim("CHAIN-PODS-030", spec="concepts/workloads/pods/#pod-templates")
 def test_pods_have_the_labels_of_the_template(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have every label of the Pod template, pod-template-hash included."""
     eventually(chain.objects, deployments.pods_labelled(WEB), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-040", link=Link.PODS, spec="concepts/scheduling-eviction/kube-scheduler/")
+@claim("CHAIN-PODS-040", spec="concepts/scheduling-eviction/kube-scheduler/")
 def test_pods_are_bound_to_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST be bound to a Node of the cluster and run at an address of that Node."""
     eventually(chain.objects, pods.on_nodes(LABELS, chain.node_addresses), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-050", link=Link.PODS, spec="concepts/cluster-administration/networking/", needs=["podCIDR"])
+@claim("CHAIN-PODS-050", spec="concepts/cluster-administration/networking/", requires=[POD_CIDR])
 def test_pod_addresses_lie_in_the_range_of_their_node(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have an address of its own that lies in the podCIDR of its Node."""
     eventually(chain.objects, pods.in_pod_cidr(LABELS, chain.pod_ranges), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-060", link=Link.PODS, spec=LIFECYCLE + "#pod-conditions")
+@claim("CHAIN-PODS-060", spec=LIFECYCLE + "#pod-conditions")
 def test_conditions_are_true(chain: Chain, eventually: Eventually) -> None:
     """Each ready Pod MUST report PodScheduled, Initialized, ContainersReady and Ready as True."""
     eventually(chain.objects, pods.conditions_true(LABELS), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-070", link=Link.PODS, spec=LIFECYCLE + "#how-pods-handle-problems-with-containers")
+@claim("CHAIN-PODS-070", spec=LIFECYCLE + "#how-pods-handle-problems-with-containers")
 def test_containers_run_without_a_restart(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a healthy workload MUST be Running with a restartCount of 0."""
     eventually(chain.objects, pods.never_restarted(LABELS), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-IMAGE-010", link=Link.IMAGE, spec="concepts/containers/images/#image-names", after=[Link.PODS])
+@claim("CHAIN-IMAGE-010", spec="#image-names", after=[Link.PODS])
 def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the image that the Pod template names, with one and the same imageID on every Node."""
     eventually(chain.objects, pods.run_image(LABELS, chain.image), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-IMAGE-020",
-    link=Link.IMAGE,
-    spec="concepts/containers/images/#image-names",
-    after=[Link.PODS],
-    needs=["kind"],
-)
+@claim("CHAIN-IMAGE-020", spec="#image-names", after=[Link.PODS], requires=[OWN_CLUSTER])
 def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the very image that was put on the Nodes, told by the digest of its configuration."""
     eventually(chain.objects, pods.run_image_of(LABELS, chain.image_ids), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-080", link=Link.PODS, spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
+@claim("CHAIN-PODS-080", spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
 def test_quality_of_service_is_best_effort(chain: Chain, eventually: Eventually) -> None:
     """A Pod whose containers ask for no resources MUST be of QoS class BestEffort."""
     eventually(chain.objects, pods.with_values(LABELS, {"status.qosClass": "BestEffort"}), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-090", link=Link.PODS, spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
+@claim("CHAIN-PODS-090", spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
 def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST tolerate the NoExecute taints not-ready and unreachable for 300 s where it says nothing of them."""
     eventually(chain.objects, pods.tolerating(LOST_NODE, LABELS), within=timeouts.CONTROLLER)
@@ -98,7 +89,6 @@ def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventuall
 
 @claim(
     "CHAIN-PODS-100",
-    link=Link.PODS,
     spec="concepts/storage/projected-volumes/#serviceaccounttoken",
     upstream="Service account tokens auto mount optionally",
 )
@@ -109,7 +99,6 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
 
 @claim(
     "CHAIN-PODS-110",
-    link=Link.PODS,
     spec="reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume",
     upstream="Service Account Tokens Must AutoMount",
     after=[Link.PODS],
@@ -123,7 +112,7 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
     eventually(asked, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-PODS-120", link=Link.PODS, spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS])
+@claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS])
 def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
     told = happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started")
@@ -132,7 +121,6 @@ def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
 
 @claim(
     "CHAIN-PODS-130",
-    link=Link.PODS,
     spec="concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
     after=[Link.PODS],
     level="full",
@@ -145,7 +133,7 @@ def test_unschedulable_pod_says_why_and_runs_later(chain: Chain, create: Create,
     eventually(chain.objects, pods.ready(lonely.name), within=timeouts.PODS_READY)
 
 
-@claim("CHAIN-PODS-140", link=Link.PODS, spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full")
+@claim("CHAIN-PODS-140", spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full")
 def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
     """A Pod whose readiness probe fails MUST turn unready and MUST NOT be restarted or replaced for it."""
     pod = own_chain.pods[0]
@@ -155,7 +143,7 @@ def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, con
     eventually(own_chain.objects, pods.count(LABELS, REPLICAS), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-PODS-150", link=Link.PODS, spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
+@claim("CHAIN-PODS-150", spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
 def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A container that keeps failing MUST be started again, each restart counted, with CrashLoopBackOff in between."""
     # It is seen waiting only for a moment, at the end of each wait.
@@ -163,32 +151,27 @@ def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually
     eventually(chain.objects, crashed, within=timeouts.CRASH_LOOP)
 
 
-@claim(
-    "CHAIN-PODS-160",
-    link=Link.PODS,
-    spec="concepts/security/service-accounts/#default-service-accounts",
-    upstream="RootCA ConfigMap test",
-)
+@claim("CHAIN-PODS-160", spec="concepts/security/service-accounts/#default-service-accounts", upstream="RootCA ConfigMap test")
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
     eventually(chain.one("ServiceAccount", "default"), exists(), within=timeouts.CONTROLLER)
     eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-IMAGE-030", link=Link.IMAGE, spec="concepts/containers/images/", needs=["kind"])
+@claim("CHAIN-IMAGE-030", requires=[OWN_CLUSTER])
 def test_image_is_on_every_node(chain: Chain, kind_cluster: Cluster) -> None:
     """The image that was loaded MUST be in the image store of every Node."""
     missing = [node for node in kind_cluster.nodes() if not kind_cluster.holds(node, chain.image)]
     assert missing == []
 
 
-@claim("CHAIN-IMAGE-040", link=Link.IMAGE, spec=IMAGES + "#image-pull-policy", after=[Link.PODS], needs=["kind"])
+@claim("CHAIN-IMAGE-040", spec="#image-pull-policy", after=[Link.PODS], requires=[OWN_CLUSTER])
 def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> None:
     """An image that is on the Node MUST NOT be pulled again under the pull policy IfNotPresent."""
     eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-IMAGE-050", link=Link.IMAGE, spec=IMAGES + "#imagepullbackoff", level="full", long=True)
+@claim("CHAIN-IMAGE-050", spec="#imagepullbackoff", level="full", long=True)
 def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
     absent = failing_pods.absent

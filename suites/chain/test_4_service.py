@@ -2,39 +2,37 @@
 
 import json
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import KUBECTL, OWN_CLUSTER
 from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.http import all_welcome, only_from
+from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
-from kubechain.pytest.given import Create, Eventually
 from kubechain.workload import actions, service_manifests
 from kubechain.workload.chain import ROUND, Chain
 from kubechain.workload.gates import SERVICE_UP
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
+claim = ClaimDecorator("concepts/services-networking/service/")
+
 SERVICE = "concepts/services-networking/service/"
 
 
-@claim(
-    "CHAIN-SERVICE-010",
-    link=Link.SERVICE,
-    spec=SERVICE + "#type-nodeport",
-    upstream="Service, change type, ExternalName to NodePort",
-    opens=True,
-)
+@claim("CHAIN-SERVICE-010", spec="#type-nodeport", upstream="Service, change type, ExternalName to NodePort", opens=True)
 def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventually) -> None:
     """A Service of type NodePort MUST be given a clusterIP and a nodePort."""
     eventually(chain.objects, SERVICE_UP, within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-SERVICE-020", link=Link.SERVICE, spec=SERVICE + "#type-nodeport", needs=["kind"])
+@claim("CHAIN-SERVICE-020", spec="#type-nodeport", requires=[OWN_CLUSTER])
 def test_node_port_lies_in_the_default_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the default range 30000-32767 where no other range was configured."""
     eventually(chain.objects, endpoints.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-SERVICE-030", link=Link.SERVICE, spec=SERVICE + "#defining-a-service")
+@claim("CHAIN-SERVICE-030", spec="#defining-a-service")
 def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> None:
     """A Service MUST keep its selector, port and targetPort as they were written."""
     wanted = {"spec.selector": {"app": WEB}}
@@ -42,7 +40,7 @@ def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> No
     eventually(chain.objects, endpoints.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-SERVICE-040", link=Link.SERVICE, spec="reference/networking/virtual-ips/#traffic-policies")
+@claim("CHAIN-SERVICE-040", spec="reference/networking/virtual-ips/#traffic-policies")
 def test_defaults(chain: Chain, eventually: Eventually) -> None:
     """A Service that says nothing of it MUST have no session affinity and send traffic to the whole cluster."""
     wanted = {
@@ -54,7 +52,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.objects, endpoints.service_has(WEB, wanted), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-SERVICE-050", link=Link.SERVICE, spec="reference/kubectl/generated/kubectl_expose/", needs=["kubectl"])
+@claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[KUBECTL])
 def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Create) -> None:
     """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
     words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", "NodePort", "--dry-run=client", "-o", "json"]
@@ -65,7 +63,7 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Creat
     assert endpoints.ports_of(exposed) == endpoints.ports_of(chain.service)
 
 
-@claim("CHAIN-SERVICE-060", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
+@claim("CHAIN-SERVICE-060", spec="#nodeport-custom-port")
 def test_node_port_in_use_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort which another Service has MUST be refused as invalid."""
     manifest = service_manifests.service_at(node_port=chain.node_port)
@@ -74,7 +72,7 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
     assert "already allocated" in refused.detail
 
 
-@claim("CHAIN-SERVICE-070", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port", needs=["kind"])
+@claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port", requires=[OWN_CLUSTER])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
     refused = actions.refusal(lambda: chain.api.create(service_manifests.service_at(node_port=80), chain.namespace))
@@ -82,7 +80,7 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     assert "valid ports" in refused.detail
 
 
-@claim("CHAIN-SERVICE-080", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
+@claim("CHAIN-SERVICE-080", spec="#nodeport-custom-port")
 def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
     first = create(chain, service_manifests.service(name="first"))
@@ -92,7 +90,7 @@ def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> No
     assert endpoints.node_port(second) == released
 
 
-@claim("CHAIN-SERVICE-090", link=Link.SERVICE, spec=SERVICE + "#type-clusterip")
+@claim("CHAIN-SERVICE-090", spec="#type-clusterip")
 def test_cluster_ip_is_immutable(chain: Chain) -> None:
     """A change of a Service's clusterIP MUST be refused as invalid."""
     refused = actions.refusal(lambda: actions.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
@@ -100,7 +98,7 @@ def test_cluster_ip_is_immutable(chain: Chain) -> None:
     assert "clusterIP" in refused.detail
 
 
-@claim("CHAIN-SERVICE-100", link=Link.SERVICE, spec=SERVICE + "#choosing-your-own-ip-address")
+@claim("CHAIN-SERVICE-100", spec="#choosing-your-own-ip-address")
 def test_cluster_ip_is_unique(chain: Chain) -> None:
     """A Service that asks for a clusterIP which another Service has MUST be refused as invalid."""
     manifest = service_manifests.service_at(cluster_ip=chain.cluster_ip)
@@ -109,12 +107,7 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
     assert "already allocated" in refused.detail
 
 
-@claim(
-    "CHAIN-SERVICE-110",
-    link=Link.SERVICE,
-    spec=SERVICE + "#publishing-services-service-types",
-    upstream="Service, change type, ExternalName to ClusterIP",
-)
+@claim("CHAIN-SERVICE-110", spec="#publishing-services-service-types", upstream="Service, change type, ExternalName to ClusterIP")
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
     name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
@@ -129,8 +122,7 @@ def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventuall
 
 @claim(
     "CHAIN-SERVICE-120",
-    link=Link.SERVICE,
-    spec=SERVICE + "#multi-port-services",
+    spec="#multi-port-services",
     upstream="Service, endpoints with multiple ports",
     after=[Link.ENDPOINTS],
     level="full",
@@ -144,8 +136,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
 
 @claim(
     "CHAIN-SERVICE-130",
-    link=Link.SERVICE,
-    spec=SERVICE + "#services-without-selectors",
+    spec="#services-without-selectors",
     upstream="EndpointSlice, multiple IPs, multiple ports",
     after=[Link.ENDPOINTS],
     level="full",

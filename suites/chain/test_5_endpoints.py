@@ -1,53 +1,44 @@
 """Endpoints and EndpointSlices: exactly the ready Pods that the selector matches."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import SLEEP_ACTION
 from kubechain.conditions import endpoints, timeouts
-from kubechain.pytest.given import Create, Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
-SLICES = "concepts/services-networking/endpoint-slices/"
+claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 
 
-@claim(
-    "CHAIN-ENDPOINTS-010",
-    link=Link.ENDPOINTS,
-    spec=SLICES,
-    upstream="EndpointSlice, creation/deletion",
-    opens=True,
-)
+@claim("CHAIN-ENDPOINTS-010", upstream="EndpointSlice, creation/deletion", opens=True)
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """EndpointSlices of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
 
 
-@claim(
-    "CHAIN-ENDPOINTS-020",
-    link=Link.ENDPOINTS,
-    spec="concepts/services-networking/service/#endpoints",
-    upstream="Endpoints, creation/deletion",
-)
+@claim("CHAIN-ENDPOINTS-020", spec="concepts/services-networking/service/#endpoints", upstream="Endpoints, creation/deletion")
 def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """Endpoints of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
 
 
-@claim("CHAIN-ENDPOINTS-030", link=Link.ENDPOINTS, spec=SLICES + "#ownership", upstream="EndpointSlice, creation/deletion")
+@claim("CHAIN-ENDPOINTS-030", spec="#ownership", upstream="EndpointSlice, creation/deletion")
 def test_slices_are_controlled_by_the_service(chain: Chain, eventually: Eventually) -> None:
     """Each EndpointSlice MUST be controlled by its Service and name endpointslice-controller.k8s.io as its manager."""
     eventually(chain.objects, endpoints.slices_belong(WEB), within=timeouts.ENDPOINTS)
 
 
-@claim("CHAIN-ENDPOINTS-040", link=Link.ENDPOINTS, spec=SLICES + "#topology")
+@claim("CHAIN-ENDPOINTS-040", spec="#topology")
 def test_endpoints_name_their_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each endpoint of an EndpointSlice MUST name the Node on which its Pod runs."""
     eventually(chain.objects, endpoints.on_their_nodes(WEB), within=timeouts.ENDPOINTS)
 
 
-@claim("CHAIN-ENDPOINTS-050", link=Link.ENDPOINTS, spec="concepts/services-networking/service/#endpoints")
+@claim("CHAIN-ENDPOINTS-050", spec="concepts/services-networking/service/#endpoints")
 def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a Service MUST list the same ready addresses."""
     eventually(chain.objects, endpoints.agree(WEB), within=timeouts.ENDPOINTS)
@@ -55,7 +46,6 @@ def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> Non
 
 @claim(
     "CHAIN-ENDPOINTS-060",
-    link=Link.ENDPOINTS,
     spec="concepts/workloads/pods/pod-lifecycle/#container-probes",
     upstream="Service, endpoints",
     level="full",
@@ -69,12 +59,7 @@ def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually:
     eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=timeouts.ENDPOINTS)
 
 
-@claim(
-    "CHAIN-ENDPOINTS-070",
-    link=Link.ENDPOINTS,
-    spec="concepts/services-networking/service/#defining-a-service",
-    level="full",
-)
+@claim("CHAIN-ENDPOINTS-070", spec="concepts/services-networking/service/#defining-a-service", level="full")
 def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave the Service when a label no longer matches, and return when it does again."""
     first, second = own_chain.pods
@@ -87,7 +72,7 @@ def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually:
     eventually(own_chain.objects, endpoints.lists(WEB, second), within=timeouts.ENDPOINTS)
 
 
-@claim("CHAIN-ENDPOINTS-080", link=Link.ENDPOINTS, spec=SLICES, level="full")
+@claim("CHAIN-ENDPOINTS-080", level="full")
 def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a deleted Pod MUST leave, and that of the Pod made in its place MUST come."""
     deleted, other = own_chain.pods
@@ -98,13 +83,7 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
     assert other.uid in {pod.uid for pod in own_chain.pods}
 
 
-@claim(
-    "CHAIN-ENDPOINTS-090",
-    link=Link.ENDPOINTS,
-    spec=SLICES + "#conditions",
-    needs=["kubernetes>=1.30"],
-    level="full",
-)
+@claim("CHAIN-ENDPOINTS-090", spec="#conditions", requires=[SLEEP_ACTION], level="full")
 def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that is ready while it ends MUST be listed as serving and terminating, but not as ready."""
     create(chain, service_manifests.service(name="ending", app="ending", kind="ClusterIP"))
@@ -117,7 +96,7 @@ def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Crea
     eventually(chain.objects, endpoints.lists("ending"), within=timeouts.DELETION)
 
 
-@claim("CHAIN-ENDPOINTS-100", link=Link.ENDPOINTS, spec="reference/kubernetes-api/service-resources/service-v1/")
+@claim("CHAIN-ENDPOINTS-100", spec="reference/kubernetes-api/service-resources/service-v1/")
 def test_unready_addresses_are_published_on_request(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a Service MUST list a Pod that is not ready, and without it not."""
     create(chain, service_manifests.headless("early", app="unready", early=True))

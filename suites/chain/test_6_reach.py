@@ -1,6 +1,8 @@
 """Reaching nginx: through the clusterIP, through every node's port, and through the API server's proxy."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import HOST_ACCESS, KUBECTL, THREE_NODES
 from kubechain.conditions import pods, timeouts
 from kubechain.conditions.endpoints import node_port
 from kubechain.conditions.http import (
@@ -16,14 +18,16 @@ from kubechain.conditions.http import (
     spread_over,
     sticks,
 )
+from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.pytest.given import Create, Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
+
+claim = ClaimDecorator("reference/networking/virtual-ips/")
 
 SERVICE = "concepts/services-networking/service/"
 # Of as many requests to two backends each gets at least 12, but for a chance below one in a million.
@@ -33,56 +37,46 @@ RETRANSMISSION_SECONDS = 1.0
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
 
 
-@claim(
-    "CHAIN-CLUSTERIP-010",
-    link=Link.CLUSTERIP,
-    spec=SERVICE + "#type-clusterip",
-    upstream="Service, NodePort Service",
-)
+@claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service")
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
     pages = chain.pages_inside(chain.client, url(chain.cluster_ip))
     eventually(pages, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-020", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#proxy-mode-iptables")
+@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables")
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
     backends = chain.backends_inside(chain.client, url(chain.cluster_ip))
     eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim(
-    "CHAIN-NODEPORT-010",
-    link=Link.NODEPORT,
-    spec=SERVICE + "#type-nodeport",
-    upstream="Service, NodePort Service",
-)
+@claim("CHAIN-NODEPORT-010", spec=SERVICE + "#type-nodeport", upstream="Service, NodePort Service")
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
     pages = chain.pages(*chain.node_urls().values())
     eventually(pages, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-NODEPORT-020", link=Link.NODEPORT, spec=SERVICE + "#type-nodeport")
+@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport")
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
     eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-API-010", link=Link.API, spec=PROXY, upstream="Proxy through apiserver to a Service")
+@claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service")
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
     eventually(chain.proxied(chain.service_proxy), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-API-020", link=Link.API, spec=PROXY, upstream="Proxy, validate Proxy responses")
+@claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses")
 def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for each Pod with nginx's page."""
     eventually(chain.proxied(*chain.pod_proxies), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-030", link=Link.CLUSTERIP, spec="tasks/debug/debug-application/debug-service/")
+@claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/")
 def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventually) -> None:
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
     for pod in chain.pods:
@@ -92,8 +86,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
 
 @claim(
     "CHAIN-CLUSTERIP-040",
-    link=Link.CLUSTERIP,
-    spec="reference/networking/virtual-ips/#session-affinity",
+    spec="#session-affinity",
     upstream="Service, ClusterIP type, session affinity to ClientIP",
     level="full",
 )
@@ -110,7 +103,6 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
 
 @claim(
     "CHAIN-CLUSTERIP-050",
-    link=Link.CLUSTERIP,
     spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
     level="full",
 )
@@ -125,14 +117,14 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
         eventually(pages, only_from(*near), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-060", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#traffic-to-services")
+@claim("CHAIN-CLUSTERIP-060", spec="#traffic-to-services")
 def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
     name = create(chain, service_manifests.service(name="nobody", app="nobody")).name
     eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused(), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-070", link=Link.CLUSTERIP, spec=SERVICE + "#defining-a-service", level="full")
+@claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full")
 def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = create(chain, service_manifests.service(name="twin")).name
@@ -140,14 +132,14 @@ def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventual
     eventually(backends, every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-080", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/#proxy-mode-iptables")
+@claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables")
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
     pages = chain.repeated(chain.client, url(chain.cluster_ip), MANY)
     eventually(pages, spread_over(chain.pod_names), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-CLUSTERIP-090", link=Link.CLUSTERIP, spec="reference/networking/virtual-ips/")
+@claim("CHAIN-CLUSTERIP-090")
 def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> None:
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
@@ -155,7 +147,7 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
     require(chain.client.repeat(at, MANY), none_slower(RETRANSMISSION_SECONDS))
 
 
-@claim("CHAIN-NODEPORT-030", link=Link.NODEPORT, spec="reference/networking/virtual-ips/#traffic-to-services")
+@claim("CHAIN-NODEPORT-030", spec="#traffic-to-services")
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
     port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
@@ -165,9 +157,8 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
 
 @claim(
     "CHAIN-NODEPORT-040",
-    link=Link.NODEPORT,
     spec="tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport",
-    needs=["nodes>=3", "host"],
+    requires=[THREE_NODES, HOST_ACCESS],
     level="full",
 )
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
@@ -181,12 +172,7 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
             eventually(pages, came_from(http.own_address(address, port)), within=timeouts.DATA_PLANE)
 
 
-@claim(
-    "CHAIN-NODEPORT-050",
-    link=Link.NODEPORT,
-    spec=SERVICE + "#udp",
-    level="full",
-)
+@claim("CHAIN-NODEPORT-050", spec=SERVICE + "#udp", level="full")
 def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""
     port = node_port(create(chain, service_manifests.udp_service("echo")))
@@ -195,7 +181,7 @@ def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventua
     eventually(chain.echoes(port), echoed("echo"), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-API-030", link=Link.API, spec="tasks/extend-kubernetes/http-proxy-access-api/", needs=["kubectl"])
+@claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[KUBECTL])
 def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """The Service MUST answer through `kubectl proxy` on loopback."""
     with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1") as at:
@@ -203,12 +189,7 @@ def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -
         eventually(page, all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim(
-    "CHAIN-API-040",
-    link=Link.API,
-    spec="tasks/access-application-cluster/port-forward-access-application-cluster/",
-    needs=["kubectl"],
-)
+@claim("CHAIN-API-040", spec="tasks/access-application-cluster/port-forward-access-application-cluster/", requires=[KUBECTL])
 def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """A Pod of the Service MUST answer through a port that is forwarded to it from loopback."""
     target = ["port-forward", "--namespace", chain.namespace, f"service/{WEB}", f":{SERVICE_PORT}"]
@@ -216,7 +197,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
         eventually(chain.loopback(f"http://{at}/"), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-API-050", link=Link.API, spec="reference/access-authn-authz/rbac/")
+@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/")
 def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])

@@ -1,28 +1,31 @@
 """Finding the Service from inside a Pod: by environment variables and by DNS."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
 from kubechain.conditions.http import all_welcome
-from kubechain.pytest.given import Create, Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
+claim = ClaimDecorator("concepts/services-networking/dns-pod-service/")
+
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 DNS = "concepts/services-networking/dns-pod-service/"
 
 
-@claim("CHAIN-ENV-010", link=Link.ENV, spec=ENVIRONMENT, upstream="Pods, service environment variables")
+@claim("CHAIN-ENV-010", spec=ENVIRONMENT, upstream="Pods, service environment variables")
 def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> None:
     """A Pod started after a Service MUST have its seven variables, with the clusterIP and the port."""
     variables = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
     eventually(chain.environment(chain.client), variables_are(WEB, variables), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-ENV-020", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS])
+@claim("CHAIN-ENV-020", spec=ENVIRONMENT, after=[Link.DNS])
 def test_earlier_pod_has_no_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod started before a Service MUST have no variable of it, also once the Service is known to the cluster."""
     client = chain.client
@@ -31,33 +34,27 @@ def test_earlier_pod_has_no_variable(chain: Chain, create: Create, eventually: E
     eventually(chain.environment(client), variables_are(late, {}), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DNS-010", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
+@claim("CHAIN-DNS-010", spec="#a-aaaa-records", upstream="DNS, services")
 def test_short_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service MUST resolve to exactly its clusterIP in Pods of its namespace."""
     eventually(chain.answers(chain.client, WEB), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-020", link=Link.DNS, spec=DNS + "#namespaces-of-services", upstream="DNS, services")
+@claim("CHAIN-DNS-020", spec="#namespaces-of-services", upstream="DNS, services")
 def test_name_with_namespace_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace MUST resolve to exactly the clusterIP of that Service."""
     name = f"{WEB}.{chain.namespace}"
     eventually(chain.answers(chain.client, name), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-030", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
+@claim("CHAIN-DNS-030", spec="#a-aaaa-records", upstream="DNS, services")
 def test_full_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace.svc.domain MUST resolve to exactly the clusterIP of that Service."""
     client = chain.client
     eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
-@claim(
-    "CHAIN-DNS-040",
-    link=Link.DNS,
-    spec=DNS + "#services",
-    upstream="DNS, cluster",
-    after=[Link.CLUSTERIP],
-)
+@claim("CHAIN-DNS-040", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
 def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the Service by each of its names MUST be answered by nginx."""
     client = chain.client
@@ -65,7 +62,7 @@ def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> N
     eventually(chain.pages_inside(client, *urls), all_welcome(WELCOME), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-050", link=Link.DNS, spec=DNS + "#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
+@claim("CHAIN-DNS-050", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
 def test_names_work_from_a_backend(chain: Chain, eventually: Eventually) -> None:
     """A Pod of the Service itself MUST reach the Service by each of its names, at exactly the clusterIP."""
     backend = chain.inside(chain.pods[0])
@@ -73,7 +70,7 @@ def test_names_work_from_a_backend(chain: Chain, eventually: Eventually) -> None
     eventually(chain.pages_inside(backend, *urls), all_welcome(WELCOME, at=chain.cluster_ip), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-060", link=Link.DNS, spec=DNS + "#services", upstream="DNS, cluster")
+@claim("CHAIN-DNS-060", spec="#services", upstream="DNS, cluster")
 def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service that does not exist MUST be answered with NXDOMAIN, while a Service's name resolves."""
     client = chain.client
@@ -81,7 +78,7 @@ def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> No
     eventually(chain.answers(client, chain.full_name("absent", client)), no_such_name(), within=timeouts.DNS)
 
 
-@claim("CHAIN-ENV-030", link=Link.ENV, spec=ENVIRONMENT)
+@claim("CHAIN-ENV-030", spec=ENVIRONMENT)
 def test_services_of_other_namespaces_are_not_told(
     chain: Chain, other_namespace: str, create: Create, eventually: Eventually
 ) -> None:
@@ -93,9 +90,7 @@ def test_services_of_other_namespaces_are_not_told(
     eventually(chain.environment(place), variables_are(WEB, web), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "CHAIN-ENV-040", link=Link.ENV, spec="tutorials/services/connect-applications-service/#environment-variables", level="full"
-)
+@claim("CHAIN-ENV-040", spec="tutorials/services/connect-applications-service/#environment-variables", level="full")
 def test_service_links_can_be_switched_off(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod with enableServiceLinks false MUST have the variables of the API server's Service and of no other."""
     place = chain.ready_inside(create(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
@@ -103,7 +98,7 @@ def test_service_links_can_be_switched_off(chain: Chain, create: Create, eventua
     eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-ENV-050", link=Link.ENV, spec=ENVIRONMENT, level="full")
+@claim("CHAIN-ENV-050", spec=ENVIRONMENT, level="full")
 def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST be told with one variable for each port by name."""
     service = create(chain, service_manifests.two_port_service("multi-env"))
@@ -112,7 +107,7 @@ def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventual
     eventually(chain.environment(place), variables_are(service.name, variables), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-ENV-060", link=Link.ENV, spec=ENVIRONMENT, after=[Link.DNS], level="full")
+@claim("CHAIN-ENV-060", spec=ENVIRONMENT, after=[Link.DNS], level="full")
 def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
     service = create(chain, service_manifests.service(name="moved", kind="ClusterIP"))
@@ -129,14 +124,14 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     eventually(chain.environment(place), variables_are(service.name, stale), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DNS-070", link=Link.DNS, spec=DNS + "#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
+@claim("CHAIN-DNS-070", spec="#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
 def test_search_list(chain: Chain, eventually: Eventually) -> None:
     """A Pod's resolver MUST search its namespace, the Services and the domain, in this order, with ndots 5."""
     wanted = searches(chain.namespace, chain.client.domain())
     eventually(chain.resolver(chain.client), wanted, within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DNS-080", link=Link.DNS, spec=DNS + "#srv-records", upstream="DNS, services")
+@claim("CHAIN-DNS-080", spec="#srv-records", upstream="DNS, services")
 def test_srv_record_of_a_named_port(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A named port of a Service MUST have an SRV record with its number and the Service's name."""
     service, client = create(chain, service_manifests.two_port_service("srv")), chain.client
@@ -146,7 +141,7 @@ def test_srv_record_of_a_named_port(chain: Chain, create: Create, eventually: Ev
         eventually(answers, serves(port, full), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-090", link=Link.DNS, spec=DNS + "#a-aaaa-records", upstream="DNS, services")
+@claim("CHAIN-DNS-090", spec="#a-aaaa-records", upstream="DNS, services")
 def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) -> None:
     """The clusterIP of a Service MUST have a PTR record with the Service's full name."""
     client = chain.client
@@ -154,13 +149,7 @@ def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) ->
     eventually(answers, resolves_to(chain.full_name(WEB, client)), within=timeouts.DNS)
 
 
-@claim(
-    "CHAIN-DNS-100",
-    link=Link.DNS,
-    spec=DNS + "#services",
-    upstream="DNS, services",
-    after=[Link.ENDPOINTS],
-)
+@claim("CHAIN-DNS-100", spec="#services", upstream="DNS, services", after=[Link.ENDPOINTS])
 def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
     name = create(chain, service_manifests.headless("headless")).name
@@ -168,13 +157,7 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventu
     eventually(chain.answers(chain.client, name), resolves_to(*addresses), within=timeouts.DNS)
 
 
-@claim(
-    "CHAIN-DNS-110",
-    link=Link.DNS,
-    spec=DNS + "#pod-s-hostname-and-subdomain-fields",
-    upstream="DNS, resolve the hostname",
-    level="full",
-)
+@claim("CHAIN-DNS-110", spec="#pod-s-hostname-and-subdomain-fields", upstream="DNS, resolve the hostname", level="full")
 def test_pod_has_a_name_under_its_headless_service(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod with a hostname and the subdomain of a headless Service MUST resolve by hostname.subdomain to its address."""
     create(chain, service_manifests.headless("sub", app="named"))
@@ -185,7 +168,7 @@ def test_pod_has_a_name_under_its_headless_service(chain: Chain, create: Create,
     assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
 
 
-@claim("CHAIN-DNS-120", link=Link.DNS, spec="reference/kubernetes-api/service-resources/service-v1/", level="full")
+@claim("CHAIN-DNS-120", spec="reference/kubernetes-api/service-resources/service-v1/", level="full")
 def test_unready_pods_are_named_on_request(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With publishNotReadyAddresses a headless name MUST resolve to a Pod that is not ready, and without it to none."""
     create(chain, service_manifests.headless("named-early", app="waiting", early=True))
@@ -199,12 +182,7 @@ def test_unready_pods_are_named_on_request(chain: Chain, create: Create, eventua
     eventually(chain.answers(chain.client, late), no_address(), within=timeouts.DNS)
 
 
-@claim(
-    "CHAIN-DNS-130",
-    link=Link.DNS,
-    spec="concepts/services-networking/service/#externalname",
-    upstream="DNS, for ExternalName Services",
-)
+@claim("CHAIN-DNS-130", spec="concepts/services-networking/service/#externalname", upstream="DNS, for ExternalName Services")
 def test_external_name_is_an_alias(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a Service of type ExternalName MUST be an alias (CNAME) for its external name."""
     name = create(chain, service_manifests.external("outside")).name
@@ -213,7 +191,7 @@ def test_external_name_is_an_alias(chain: Chain, create: Create, eventually: Eve
     eventually(chain.answers(chain.client, full, record="CNAME"), alias, within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-140", link=Link.DNS, spec=DNS + "#namespaces-of-services", upstream="DNS, services")
+@claim("CHAIN-DNS-140", spec="#namespaces-of-services", upstream="DNS, services")
 def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, eventually: Eventually) -> None:
     """A Service of another namespace MUST resolve by name and namespace, and MUST NOT by its name alone."""
     service = chain.api.get("Service", other_namespace, "neighbour")
@@ -224,7 +202,7 @@ def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, event
     eventually(chain.answers(chain.client, *searched), no_such_name(), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-150", link=Link.DNS, spec=DNS + "#a-aaaa-records", level="full")
+@claim("CHAIN-DNS-150", spec="#a-aaaa-records", level="full")
 def test_name_follows_its_service(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
     service, client = create(chain, service_manifests.service(name="renewed", kind="ClusterIP")), chain.client
@@ -237,7 +215,7 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     eventually(chain.answers(client, service.name), resolves_to(new), within=timeouts.renewal(ttl))
 
 
-@claim("CHAIN-DNS-160", link=Link.DNS, spec=DNS, upstream="DNS, cluster")
+@claim("CHAIN-DNS-160", upstream="DNS, cluster")
 def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
     """A name MUST resolve to the same address by UDP and by TCP."""
     client = chain.client
@@ -246,7 +224,7 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.answers(client, full, tcp=True), resolves_to(chain.cluster_ip), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-170", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
+@claim("CHAIN-DNS-170", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
     """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
     client, servers = chain.client, chain.dns_servers()

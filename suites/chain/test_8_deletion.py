@@ -1,21 +1,21 @@
 """Deletion: of the Deployment, which takes what it owns and nothing else, and of the Service."""
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
-from kubechain.pytest.given import Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
 from kubechain.workload.manifests import WEB
 
-CASCADE = "concepts/architecture/garbage-collection/#cascading-deletion"
+claim = ClaimDecorator("concepts/architecture/garbage-collection/")
+
 SERVICE = "concepts/services-networking/service/"
 
 
 @claim(
     "CHAIN-DELETION-010",
-    link=Link.DELETION,
-    spec=CASCADE,
+    spec="#cascading-deletion",
     upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
 def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
@@ -27,8 +27,7 @@ def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, event
 
 @claim(
     "CHAIN-DELETION-020",
-    link=Link.DELETION,
-    spec=CASCADE,
+    spec="#cascading-deletion",
     upstream="Garbage Collector, delete deployment,  propagation policy background",
 )
 def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
@@ -36,13 +35,13 @@ def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: 
     eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids), within=timeouts.DELETION)
 
 
-@claim("CHAIN-DELETION-030", link=Link.DELETION, spec="concepts/services-networking/endpoint-slices/")
+@claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")
 def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Service whose Pods were deleted MUST stay, with no ready address in its Endpoints and EndpointSlices."""
     eventually(without_deployment.chain.objects, endpoints.no_address(WEB), within=timeouts.DELETION)
 
 
-@claim("CHAIN-DELETION-040", link=Link.DELETION, spec="concepts/overview/working-with-objects/owners-dependents/")
+@claim("CHAIN-DELETION-040", spec="concepts/overview/working-with-objects/owners-dependents/")
 def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Pod that the Deployment does not own MUST be untouched when the Deployment's own Pods are gone."""
     objects = without_deployment.chain.objects
@@ -50,14 +49,14 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
     eventually(objects, pods.same_and_ready(without_deployment.bystander), within=timeouts.CONTROLLER)
 
 
-@claim("CHAIN-DELETION-050", link=Link.DELETION, spec=SERVICE + "#type-nodeport")
+@claim("CHAIN-DELETION-050", spec=SERVICE + "#type-nodeport")
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = without_service.chain.pages(*without_service.node_urls)
     eventually(pages, all_refused(), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-DELETION-060", link=Link.DELETION, spec="concepts/services-networking/dns-pod-service/#services")
+@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services")
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client
@@ -66,7 +65,6 @@ def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventu
 
 @claim(
     "CHAIN-DELETION-070",
-    link=Link.DELETION,
     spec="concepts/services-networking/endpoint-slices/#ownership",
     upstream="EndpointSlice, creation/deletion",
 )

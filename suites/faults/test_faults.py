@@ -1,10 +1,10 @@
 """The suite judged: each fault must turn the right link red, and no harmless change any."""
 
 from kubechain.faults.fault import Fault
-from kubechain.pytest.faults import Judge
+from kubechain.pytest.faults import Try
 
 
-def test_suite_finds(fault: Fault, judged: Judge) -> None:
+def test_suite_finds(fault: Fault, try_fault: Try) -> None:
     """The suite finds the fault at the link where it is, or stays green under a harmless change."""
-    judgement = judged(fault)
-    assert judgement.good, f"{judgement.result}: {judgement.why}"
+    score = try_fault(fault)
+    assert score.good, f"{score.result}: {score.why}"

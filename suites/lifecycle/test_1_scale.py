@@ -1,25 +1,22 @@
 """Scaling: the Pods, and with them the endpoints, follow the number that is asked for."""
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, endpoints, pods, timeouts
+from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import asked, none_lost
-from kubechain.pytest.given import Eventually
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
+claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
+
 SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
 
 
-@claim(
-    "LIFE-SCALE-010",
-    link=Link.SCALE,
-    spec=SCALE,
-    upstream="Deployment, completes the scaling of a Deployment subresource",
-    level="full",
-)
+@claim("LIFE-SCALE-010", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
 def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled up through its scale subresource MUST get that many ready Pods, all of them listed."""
     actions.scale(own_chain, REPLICAS + 2)
@@ -27,7 +24,7 @@ def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
 
 
-@claim("LIFE-SCALE-020", link=Link.SCALE, spec=SCALE, level="full")
+@claim("LIFE-SCALE-020", spec="#scaling-a-deployment")
 def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled down by its own replicas field MUST keep that many Pods, and no other be listed."""
     actions.deployment(own_chain, {"replicas": 1})
@@ -36,7 +33,7 @@ def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, listed, within=timeouts.ENDPOINTS)
 
 
-@claim("LIFE-SCALE-030", link=Link.SCALE, spec=SCALE, level="full")
+@claim("LIFE-SCALE-030", spec="#scaling-a-deployment")
 def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled to zero MUST lose all Pods and keep its Service and ReplicaSet, and MUST serve when scaled up."""
     replica_set = own_chain.replica_set.uid
@@ -49,13 +46,7 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
     assert own_chain.replica_set.uid == replica_set
 
 
-@claim(
-    "LIFE-SCALE-040",
-    link=Link.SCALE,
-    spec=SCALE,
-    upstream="Deployment, completes the scaling of a Deployment subresource",
-    level="full",
-)
+@claim("LIFE-SCALE-040", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
     asked_for = actions.scale(own_chain, REPLICAS + 1)
@@ -64,10 +55,7 @@ def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventu
     assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
 
 
-@claim(
-    "LIFE-SCALE-050", link=Link.SCALE, spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
-    needs=["host", "kubernetes>=1.30"], level="full",
-)  # fmt: skip
+@claim("LIFE-SCALE-050", spec="concepts/workloads/pods/pod-lifecycle/#pod-termination", requires=[HOST_ACCESS, SLEEP_ACTION])
 def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:
     """Scaling down Pods that end gracefully MUST NOT lose a request through the NodePort."""
     with load(serving_four, list(serving_four.node_urls().values())) as stream:

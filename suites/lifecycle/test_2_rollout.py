@@ -1,12 +1,13 @@
 """Rolling a Deployment to another Pod template, and back."""
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.history import at_every_moment
+from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import none_lost
-from kubechain.pytest.given import Consistently, Eventually
 from kubechain.scenarios.load import LEAST
 from kubechain.scenarios.rollout import REPLICAS as FOUR
 from kubechain.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
@@ -14,16 +15,11 @@ from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
 
-DEPLOYMENT = "concepts/workloads/controllers/deployment/"
+claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
 
 
 @claim(
-    "LIFE-ROLLOUT-010",
-    link=Link.ROLLOUT,
-    spec=DEPLOYMENT + "#updating-a-deployment",
-    upstream="Deployment RollingUpdate",
-    needs=["host", "kubernetes>=1.30"],
-    level="full",
+    "LIFE-ROLLOUT-010", spec="#updating-a-deployment", upstream="Deployment RollingUpdate", requires=[HOST_ACCESS, SLEEP_ACTION]
 )
 def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> None:
     """A changed Pod template MUST make a new ReplicaSet with all Pods, and keep the old one at 0 with its revision."""
@@ -33,31 +29,20 @@ def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> N
     assert (kept.uid, deployments.revision(kept)) == (rolled.old.uid, 1)
 
 
-@claim("LIFE-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#max-surge", needs=["host", "kubernetes>=1.30"], level="full")
+@claim("LIFE-ROLLOUT-020", spec="#max-surge", requires=[HOST_ACCESS, SLEEP_ACTION])
 def test_surge_and_availability_hold_at_every_moment(rolled: Rolled) -> None:
     """During a roll there MUST NOT be more Pods than replicas plus maxSurge, nor fewer ready than less maxUnavailable."""
     bounds = deployments.within_bounds(WEB, LABELS, FOUR + SURGE, FOUR - UNAVAILABLE)
     require(rolled.chain.objects, at_every_moment(bounds, after=rolled.from_sequence))
 
 
-@claim(
-    "LIFE-ROLLOUT-030",
-    link=Link.ROLLOUT,
-    spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
-    needs=["host", "kubernetes>=1.30"],
-    level="full",
-)
+@claim("LIFE-ROLLOUT-030", spec="concepts/workloads/pods/pod-lifecycle/#pod-termination", requires=[HOST_ACCESS, SLEEP_ACTION])
 def test_roll_loses_no_request(rolled: Rolled) -> None:
     """Rolling Pods that have a readiness probe and end gracefully MUST NOT lose a request through the NodePort."""
     require(rolled.requests, none_lost(LEAST))
 
 
-@claim(
-    "LIFE-ROLLOUT-040",
-    link=Link.ROLLOUT,
-    spec=DEPLOYMENT + "#rolling-back-a-deployment",
-    level="full",
-)
+@claim("LIFE-ROLLOUT-040", spec="#rolling-back-a-deployment")
 def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventually) -> None:
     """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
     old = own_chain.replica_set
@@ -68,13 +53,7 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     eventually(own_chain.objects, deployments.same_again(WEB, 3, old), within=timeouts.CONTROLLER)
 
 
-@claim(
-    "LIFE-ROLLOUT-050",
-    link=Link.ROLLOUT,
-    spec=DEPLOYMENT + "#rollover-aka-multiple-updates-in-flight",
-    upstream="Deployment Rollover",
-    level="full",
-)
+@claim("LIFE-ROLLOUT-050", spec="#rollover-aka-multiple-updates-in-flight", upstream="Deployment Rollover")
 def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
     """A template that changes during a roll MUST be rolled out at once, and the one in between be scaled to 0."""
     actions.template(own_chain, "2")
@@ -84,13 +63,7 @@ def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventu
     eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=timeouts.DELETION)
 
 
-@claim(
-    "LIFE-ROLLOUT-060",
-    link=Link.ROLLOUT,
-    spec=DEPLOYMENT + "#recreate-deployment",
-    upstream="Deployment Recreate",
-    level="full",
-)
+@claim("LIFE-ROLLOUT-060", spec="#recreate-deployment", upstream="Deployment Recreate")
 def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> None:
     """With the strategy Recreate no Pod of the new template MUST exist before the last of the old one has ended."""
     actions.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
@@ -100,7 +73,7 @@ def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> No
     require(own_chain.objects, at_every_moment(deployments.never_both(LABELS), after=before))
 
 
-@claim("LIFE-ROLLOUT-070", link=Link.ROLLOUT, spec=DEPLOYMENT + "#pausing-and-resuming-a-deployment", level="full")
+@claim("LIFE-ROLLOUT-070", spec="#pausing-and-resuming-a-deployment")
 def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
     """A paused Deployment MUST NOT roll when its template changes, and MUST when it is resumed."""
     actions.deployment(own_chain, {"paused": True})
@@ -118,13 +91,7 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=timeouts.ROLLOUT)
 
 
-@claim(
-    "LIFE-ROLLOUT-080",
-    link=Link.ROLLOUT,
-    spec=DEPLOYMENT + "#clean-up-policy",
-    upstream="Deployment RevisionHistoryLimit",
-    level="full",
-)
+@claim("LIFE-ROLLOUT-080", spec="#clean-up-policy", upstream="Deployment RevisionHistoryLimit")
 def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     """No more old ReplicaSets MUST be kept than revisionHistoryLimit allows, the oldest going first."""
     actions.deployment(own_chain, {"revisionHistoryLimit": 1})
@@ -134,10 +101,7 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}), within=timeouts.DELETION)
 
 
-@claim(
-    "LIFE-ROLLOUT-090", link=Link.ROLLOUT, spec=DEPLOYMENT + "#failed-deployment",
-    upstream="Deployment, status sub-resource", level="full",
-)  # fmt: skip
+@claim("LIFE-ROLLOUT-090", spec="#failed-deployment", upstream="Deployment, status sub-resource")
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""
     serving = own_chain.pods

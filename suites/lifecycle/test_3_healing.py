@@ -2,18 +2,21 @@
 
 from http import HTTPStatus
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
 from kubechain.conditions.http import every_backend
-from kubechain.pytest.given import Create, Eventually
+from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
 
+claim = ClaimDecorator(level="full")
+
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 
 
-@claim("LIFE-HEALING-010", link=Link.HEALING, spec=LIFECYCLE + "#restart-policy", level="full")
+@claim("LIFE-HEALING-010", spec=LIFECYCLE + "#restart-policy")
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
@@ -27,10 +30,8 @@ def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) 
 
 @claim(
     "LIFE-HEALING-020",
-    link=Link.HEALING,
     spec="concepts/workloads/controllers/replicaset/#how-a-replicaset-works",
     upstream="Replica Set, run basic image",
-    level="full",
 )
 def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
@@ -44,10 +45,8 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
 
 @claim(
     "LIFE-HEALING-030",
-    link=Link.HEALING,
     spec="tasks/run-application/configure-pdb/",
     upstream="PodDisruptionBudget: block an eviction until the PDB is updated to allow it",
-    level="full",
 )
 def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""

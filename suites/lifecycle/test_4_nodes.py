@@ -4,14 +4,17 @@ import math
 
 import pytest
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from fixtures.waiting import RecordMetric
+from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, OWN_CLUSTER, SLEEP_ACTION, THREE_NODES
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import disruption, nodes, pods, timeouts
 from kubechain.conditions.http import all_welcome
 from kubechain.observe.history import seen_in_history
+from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import asked, none_lost
-from kubechain.pytest.given import Create, Eventually, RecordMetric
 from kubechain.scenarios.load import LEAST, load
 from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
 from kubechain.workload import actions, manifests
@@ -19,45 +22,34 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WELCOME
 from kubechain.workload.urls import address_of, url
 
+claim = ClaimDecorator("concepts/architecture/nodes/", level="full")
+
 NODES = "concepts/architecture/nodes/"
 EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions"
-LOST = ["disruptive", "kind", "host", "nodes>=3"]
+LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, THREE_NODES]
 
 
-@claim("LIFE-NODES-010", link=Link.NODES, spec=NODES + "#node-heartbeats", needs=LOST, level="full")
+@claim("LIFE-NODES-010", spec="#node-heartbeats", requires=LOST)
 def test_lost_node_is_reported_in_time(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Node whose kubelet is silent MUST be reported NotReady no later than its grace period allows."""
     record_metric("seconds to NotReady", node_outage.not_ready - node_outage.killed)
     assert node_outage.not_ready - node_outage.killed < timeouts.GRACE_PERIOD.seconds
 
 
-@claim("LIFE-NODES-020", link=Link.NODES, spec=EVICTION, needs=LOST, level="full")
+@claim("LIFE-NODES-020", spec=EVICTION, requires=LOST)
 def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
     """A lost Node MUST be tainted unreachable, so that no Pod is sent there and those there are driven off."""
     require(node_outage.nodes.read(), seen_in_history(node_outage.nodes, nodes.tainted(node_outage.lost.name, "unreachable")))
 
 
-@claim(
-    "LIFE-NODES-030",
-    link=Link.NODES,
-    spec="concepts/services-networking/endpoint-slices/#conditions",
-    needs=LOST,
-    level="full",
-)
+@claim("LIFE-NODES-030", spec="concepts/services-networking/endpoint-slices/#conditions", requires=LOST)
 def test_addresses_of_a_lost_node_leave(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """The addresses of a lost Node's Pods MUST leave Endpoints and EndpointSlices as soon as it is NotReady."""
     record_metric("seconds from NotReady to unlisted", node_outage.unlisted - node_outage.not_ready)
     assert node_outage.unlisted - node_outage.not_ready < timeouts.ENDPOINTS.seconds
 
 
-@claim(
-    "LIFE-NODES-040",
-    link=Link.NODES,
-    spec=EVICTION,
-    upstream="Pod Eviction, Toleration limits",
-    needs=LOST,
-    level="full",
-)
+@claim("LIFE-NODES-040", spec=EVICTION, upstream="Pod Eviction, Toleration limits", requires=LOST)
 def test_pods_of_a_lost_node_are_replaced(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Pod on a lost Node MUST be evicted when its toleration has run out, not before, and be replaced elsewhere."""
     seconds = node_outage.replaced - node_outage.not_ready
@@ -65,13 +57,7 @@ def test_pods_of_a_lost_node_are_replaced(node_outage: NodeOutage, record_metric
     assert TOLERATION_SECONDS - 1 < seconds < TOLERATION_SECONDS + timeouts.PODS_READY.seconds
 
 
-@claim(
-    "LIFE-NODES-050",
-    link=Link.NODES,
-    spec="reference/networking/virtual-ips/",
-    needs=LOST,
-    level="full",
-)
+@claim("LIFE-NODES-050", spec="reference/networking/virtual-ips/", requires=LOST)
 def test_other_nodes_lose_no_request_after_not_ready(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """Once a lost Node's addresses have left, the NodePorts of the other Nodes MUST NOT lose a request."""
     before = node_outage.requests.between(node_outage.killed, node_outage.unlisted)
@@ -84,7 +70,7 @@ def test_other_nodes_lose_no_request_after_not_ready(node_outage: NodeOutage, re
     require(node_outage.requests.between(settled, node_outage.started), none_lost(AFTER))
 
 
-@claim("LIFE-NODES-060", link=Link.NODES, spec=NODES, needs=LOST, level="full")
+@claim("LIFE-NODES-060", requires=LOST)
 def test_returning_node_is_usable(
     node_outage: NodeOutage, create: Create, eventually: Eventually, record_metric: RecordMetric
 ) -> None:
@@ -98,7 +84,7 @@ def test_returning_node_is_usable(
     eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
 
 
-@claim("LIFE-NODES-070", link=Link.NODES, spec=NODES, needs=LOST, level="full")
+@claim("LIFE-NODES-070", requires=LOST)
 def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
     """While a Node comes back, the NodePorts of the other Nodes MUST NOT lose a request."""
     require(node_outage.requests.between(node_outage.started, math.inf), none_lost(LEAST))
@@ -106,10 +92,8 @@ def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
 
 @claim(
     "LIFE-NODES-080",
-    link=Link.NODES,
     spec="tasks/administer-cluster/safely-drain-node/",
-    needs=["disruptive", "host", "nodes>=3", "kubernetes>=1.30"],
-    level="full",
+    requires=[DISRUPTION, HOST_ACCESS, THREE_NODES, SLEEP_ACTION],
 )
 def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) -> None:
     """Draining a Node whose Pods a PodDisruptionBudget guards MUST move them all, and MUST NOT lose a request."""
@@ -125,13 +109,7 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
 
 
 @pytest.mark.usefixtures("exclusive")
-@claim(
-    "LIFE-NODES-090",
-    link=Link.NODES,
-    spec="concepts/architecture/#kubelet",
-    needs=["disruptive", "kind"],
-    level="full",
-)
+@claim("LIFE-NODES-090", spec="concepts/architecture/#kubelet", requires=[DISRUPTION, OWN_CLUSTER])
 def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, create: Create, eventually: Eventually) -> None:
     """A restart of the kubelet MUST leave the Pods of its Node running, under their UIDs and without a restart."""
     running = own_chain.pods

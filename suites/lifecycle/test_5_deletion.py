@@ -1,17 +1,19 @@
 """Deletion in its other ways: foreground, orphaning, graceful, guarded, and of everything at once."""
 
-from kubechain.claims.claim import Link, claim
+from fixtures.chain import Create
+from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.condition import empty
 from kubechain.conditions.objects import absent, controlled_by
 from kubechain.observe.history import deleted_in_order, last_version, seen_in_history
+from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.pytest.given import Create, Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
-CASCADE = "concepts/architecture/garbage-collection/"
+claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
+
 GRACE_SECONDS = 2
 SIGKILLED = 128 + 9
 TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
@@ -19,10 +21,8 @@ TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
 
 @claim(
     "LIFE-DELETION-010",
-    link=Link.DELETION,
-    spec=CASCADE + "#foreground-deletion",
+    spec="#foreground-deletion",
     upstream="Garbage Collector, delete replication controller, after owned pods",
-    level="full",
 )
 def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted in the foreground, a Deployment MUST stay with the finalizer foregroundDeletion until its dependents are gone."""
@@ -39,11 +39,7 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
 
 
 @claim(
-    "LIFE-DELETION-020",
-    link=Link.DELETION,
-    spec=CASCADE + "#orphaned-dependents",
-    upstream="Garbage Collector, delete deployment, propagation policy orphan",
-    level="full",
+    "LIFE-DELETION-020", spec="#orphaned-dependents", upstream="Garbage Collector, delete deployment, propagation policy orphan"
 )
 def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted with its dependents orphaned, a Deployment MUST leave them running, and another of its kind MUST adopt them."""
@@ -58,7 +54,7 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
     eventually(own_chain.objects, pods.same_and_ready(*running), within=timeouts.CONTROLLER)
 
 
-@claim("LIFE-DELETION-030", link=Link.DELETION, spec=TERMINATION, upstream="Pods, lifecycle", level="full")
+@claim("LIFE-DELETION-030", spec=TERMINATION, upstream="Pods, lifecycle")
 def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A deleted Pod MUST be sent SIGTERM and be let end by itself within its grace period."""
     pod = create(chain, manifests.obedient_pod("obedient", chain.client_image))
@@ -68,7 +64,7 @@ def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Ev
     assert containers.ended_with(last_version(chain.objects, pod)) == (7, "TERM\n")
 
 
-@claim("LIFE-DELETION-040", link=Link.DELETION, spec=TERMINATION + "-forced", level="full")
+@claim("LIFE-DELETION-040", spec=TERMINATION + "-forced")
 def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that ignores SIGTERM MUST be killed when its grace period is over, and not before."""
     pod = create(chain, manifests.stubborn_pod("stubborn", chain.client_image, GRACE_SECONDS))
@@ -79,7 +75,7 @@ def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventu
     assert ended.seconds > GRACE_SECONDS - 1
 
 
-@claim("LIFE-DELETION-050", link=Link.DELETION, spec="reference/using-api/api-concepts/#resource-deletion", level="full")
+@claim("LIFE-DELETION-050", spec="reference/using-api/api-concepts/#resource-deletion")
 def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     """A deletion whose precondition names another UID MUST be refused with a conflict, and delete nothing."""
     client = chain.present("Pod", chain.client.pod)
@@ -91,10 +87,8 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
 
 @claim(
     "LIFE-DELETION-060",
-    link=Link.DELETION,
     spec="concepts/overview/working-with-objects/namespaces/",
     upstream="namespace-deletion-removes-pods",
-    level="full",
     long=True,
 )
 def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:

@@ -1,6 +1,6 @@
 """During an upgrade: what serves goes on serving, and nothing that belongs to it is touched."""
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator
 from kubechain.observe.wait import require
 from kubechain.upgrade.availability import kept_up, skew_allowed
 from kubechain.upgrade.invariants import budget_held, endpoints_follow, never_restarted, none_added, unchanged
@@ -8,88 +8,85 @@ from kubechain.upgrade.phases import During
 from kubechain.upgrade.witnesses import LEAST
 from kubechain.workload.manifests import LABELS, WEB
 
-UPGRADE = "tasks/administer-cluster/kubeadm/kubeadm-upgrade/"
+claim = ClaimDecorator("tasks/administer-cluster/kubeadm/kubeadm-upgrade/")
+
 PROXY = "reference/networking/virtual-ips/"
 
 
-@claim("DURING-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec="concepts/workloads/controllers/deployment/")
+@claim("DURING-DEPLOYMENT-010", spec="concepts/workloads/controllers/deployment/")
 def test_deployment_unchanged(during: During) -> None:
     """During an upgrade no version of a Deployment MUST differ in its UID, labels, selector or template."""
     require(during.log, unchanged(during.state, ["Deployment"]))
 
 
-@claim("DURING-REPLICASET-010", link=Link.REPLICASET, spec="concepts/workloads/controllers/replicaset/")
+@claim("DURING-REPLICASET-010", spec="concepts/workloads/controllers/replicaset/")
 def test_replica_sets_unchanged(during: During) -> None:
     """During an upgrade no ReplicaSet MUST change its UID, owner or pod-template-hash, nor be replaced by another."""
     require(during.log, unchanged(during.state, ["ReplicaSet"]))
     require(during.log, none_added(during.state, "ReplicaSet"))
 
 
-@claim("DURING-PODS-010", link=Link.PODS, spec=UPGRADE)
+@claim("DURING-PODS-010")
 def test_pods_stay(during: During) -> None:
     """During an upgrade no Pod MUST be deleted or changed, but those of a Node that was to be drained."""
     require(during.log, unchanged(during.state, ["Pod"], replaced=during.replaced))
 
 
-@claim("DURING-PODS-020", link=Link.PODS, spec="concepts/workloads/pods/pod-lifecycle/#container-restarts")
+@claim("DURING-PODS-020", spec="concepts/workloads/pods/pod-lifecycle/#container-restarts")
 def test_containers_run_on(during: During) -> None:
     """During an upgrade no container of a Pod that stays MUST be restarted."""
     require(during.log, never_restarted(during.state, LABELS))
 
 
-@claim("DURING-PODS-030", link=Link.PODS, spec="concepts/workloads/pods/disruptions/#pod-disruption-budgets")
+@claim("DURING-PODS-030", spec="concepts/workloads/pods/disruptions/#pod-disruption-budgets")
 def test_budget_is_kept(during: During) -> None:
     """During an upgrade there MUST at every moment be as many ready Pods as the PodDisruptionBudget asks for."""
     require(during.log, budget_held(during.start, LABELS, LEAST))
 
 
-@claim("DURING-SERVICE-010", link=Link.SERVICE, spec="concepts/services-networking/service/")
+@claim("DURING-SERVICE-010", spec="concepts/services-networking/service/")
 def test_services_unchanged(during: During) -> None:
     """During an upgrade no Service MUST change its clusterIP, nodePorts, ports or selector."""
     require(during.log, unchanged(during.state, ["Service"]))
 
 
-@claim("DURING-ENDPOINTS-010", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/#conditions")
+@claim("DURING-ENDPOINTS-010", spec="concepts/services-networking/endpoint-slices/#conditions")
 def test_endpoints_follow_their_pods(during: During) -> None:
     """During an upgrade no endpoint MUST be ready while its Pod is not."""
     require(during.log, endpoints_follow(during.start, WEB, until=during.record.ended))
 
 
-@claim("DURING-CLUSTERIP-010", link=Link.CLUSTERIP, spec=PROXY)
+@claim("DURING-CLUSTERIP-010", spec=PROXY)
 def test_cluster_ip_keeps_answering(during: During) -> None:
     """During an upgrade the clusterIP MUST NOT lose a request from any Node, be its connection new or kept."""
     require(during.record, kept_up("ClusterIP"))
 
 
-@claim("DURING-NODEPORT-010", link=Link.NODEPORT, spec=PROXY)
+@claim("DURING-NODEPORT-010", spec=PROXY)
 def test_node_ports_keep_answering(during: During) -> None:
     """During an upgrade the nodePort of no Node MUST lose a request, be its connection new or kept."""
     require(during.record, kept_up("NodePort"))
 
 
-@claim("DURING-DNS-010", link=Link.DNS, spec="concepts/services-networking/dns-pod-service/")
+@claim("DURING-DNS-010", spec="concepts/services-networking/dns-pod-service/")
 def test_names_keep_resolving(during: During) -> None:
     """During an upgrade the Service's name MUST at every moment lead to the Service from every Node, asked from a new socket."""
     require(during.record, kept_up("DNS"))
 
 
-@claim("DURING-API-010", link=Link.API, spec=UPGRADE)
+@claim("DURING-API-010")
 def test_api_server_comes_back(during: During) -> None:
     """During an upgrade the API server MUST NOT be away for longer than the replacement of a control plane takes."""
     require(during.record, kept_up("API server"))
 
 
-@claim("DURING-API-020", link=Link.API, spec="tasks/access-application-cluster/access-cluster-services/")
+@claim("DURING-API-020", spec="tasks/access-application-cluster/access-cluster-services/")
 def test_api_proxy_comes_back(during: During) -> None:
     """During an upgrade the API server's proxy to a Service MUST NOT be away for longer than the API server may be."""
     require(during.record, kept_up("API proxy"))
 
 
-@claim(
-    "DURING-NODES-010",
-    link=Link.NODES,
-    spec="setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#version-skew-policy",
-)
+@claim("DURING-NODES-010", spec="setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#version-skew-policy")
 def test_versions_fit_all_the_time(during: During) -> None:
     """During an upgrade no kubelet or kube-proxy MUST be newer than the API server, or more than three minors older."""
     require(during.record, skew_allowed())

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from kubechain.claims.claim import Link, claim
+from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
+from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.pytest.given import Eventually
 from kubechain.upgrade.addon_config import lost
 from kubechain.upgrade.availability import kubelets_as_wanted, proxies_as_wanted
 from kubechain.upgrade.invariants import still_there
@@ -15,43 +15,45 @@ from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
+claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
+
 UPGRADE = "tasks/administer-cluster/kubeadm/kubeadm-upgrade/"
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
 
-@claim("AFTER-DEPLOYMENT-010", link=Link.DEPLOYMENT, spec=DEPLOYMENT)
+@claim("AFTER-DEPLOYMENT-010")
 def test_deployment_as_before(after: After) -> None:
     """After an upgrade a Deployment made before it MUST be as it was."""
     require(after.state, still_there(after.before.snapshot.state, ["Deployment"]))
 
 
-@claim("AFTER-REPLICASET-010", link=Link.REPLICASET, spec="concepts/workloads/controllers/replicaset/")
+@claim("AFTER-REPLICASET-010", spec="concepts/workloads/controllers/replicaset/")
 def test_replica_sets_as_before(after: After) -> None:
     """After an upgrade every ReplicaSet made before it MUST be there with its owner and its pod-template-hash."""
     require(after.state, still_there(after.before.snapshot.state, ["ReplicaSet"]))
 
 
-@claim("AFTER-PODS-010", link=Link.PODS, spec=UPGRADE)
+@claim("AFTER-PODS-010", spec=UPGRADE)
 def test_pods_as_before(after: After) -> None:
     """After an upgrade every Pod MUST be as before, but those of Nodes that were drained or replaced."""
     require(after.state, still_there(after.before.snapshot.state, ["Pod"], replaced=after.replaced))
     require(after.state, pods.exactly_ready(LABELS, REPLICAS))
 
 
-@claim("AFTER-SERVICE-010", link=Link.SERVICE, spec="concepts/services-networking/service/")
+@claim("AFTER-SERVICE-010", spec="concepts/services-networking/service/")
 def test_services_as_before(after: After) -> None:
     """After an upgrade every Service MUST have the clusterIP, nodePorts, ports and selector that it had."""
     require(after.state, still_there(after.before.snapshot.state, ["Service"]))
 
 
-@claim("AFTER-ENDPOINTS-010", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/")
+@claim("AFTER-ENDPOINTS-010", spec="concepts/services-networking/endpoint-slices/")
 def test_slices_as_before(after: After) -> None:
     """After an upgrade the EndpointSlices of a Service MUST be those from before, and list exactly its ready Pods."""
     require(after.state, still_there(after.before.snapshot.state, ["EndpointSlice"]))
     require(after.state, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS))
 
 
-@claim("AFTER-ENDPOINTS-020", link=Link.ENDPOINTS, spec="concepts/services-networking/endpoint-slices/#management")
+@claim("AFTER-ENDPOINTS-020", spec="concepts/services-networking/endpoint-slices/#management")
 def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the EndpointSlices of a Service made before it MUST follow a change of its selector and back."""
     actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
@@ -60,25 +62,25 @@ def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> N
     eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods), within=timeouts.ENDPOINTS)
 
 
-@claim("AFTER-CLUSTERIP-010", link=Link.CLUSTERIP, spec="reference/config-api/kube-proxy-config.v1alpha1/")
+@claim("AFTER-CLUSTERIP-010", spec="reference/config-api/kube-proxy-config.v1alpha1/")
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
     assert not lost("kube-proxy", after.before.snapshot.configuration, after.configuration)
 
 
-@claim("AFTER-API-010", link=Link.API, spec="reference/using-api/deprecation-policy/")
+@claim("AFTER-API-010", spec="reference/using-api/deprecation-policy/")
 def test_apis_are_still_served(after: After) -> None:
     """After an upgrade every API that serves the objects made before it MUST still be served."""
     assert not not_served(after.before.witnesses.api, after.before.snapshot.apis)
 
 
-@claim("AFTER-DNS-010", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
+@claim("AFTER-DNS-010", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
     assert not lost("CoreDNS", after.before.snapshot.configuration, after.configuration)
 
 
-@claim("AFTER-SCALE-010", link=Link.SCALE, spec=DEPLOYMENT + "#scaling-a-deployment")
+@claim("AFTER-SCALE-010", spec="#scaling-a-deployment")
 def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment made before it MUST scale with the ReplicaSet and the hash that it had."""
     before = witnesses.replica_set
@@ -89,7 +91,7 @@ def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> No
     eventually(witnesses.objects, pods.count(LABELS, REPLICAS), within=timeouts.DELETION)
 
 
-@claim("AFTER-ROLLOUT-010", link=Link.ROLLOUT, spec=DEPLOYMENT + "#updating-a-deployment")
+@claim("AFTER-ROLLOUT-010", spec="#updating-a-deployment")
 def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
     old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
@@ -98,7 +100,7 @@ def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> Non
     eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=timeouts.ROLLOUT)
 
 
-@claim("AFTER-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#rolling-back-a-deployment")
+@claim("AFTER-ROLLOUT-020", spec="#rolling-back-a-deployment")
 def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment MUST roll back to a ReplicaSet from before it: the same UID, the same hash."""
     old = deployments.current_replica_set(after.before.snapshot.state, WEB)
@@ -109,7 +111,7 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
 
 
-@claim("AFTER-HEALING-010", link=Link.HEALING, spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
+@claim("AFTER-HEALING-010", spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
 def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a ReplicaSet made before it MUST release a Pod that is relabelled, and replace it."""
     pod = witnesses.pods[0]
@@ -120,26 +122,26 @@ def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventual
     actions.remove(witnesses, "Pod", pod.name)
 
 
-@claim("AFTER-NODES-010", link=Link.NODES, spec=UPGRADE)
+@claim("AFTER-NODES-010", spec=UPGRADE)
 def test_all_kubelets_are_upgraded(after: After) -> None:
     """After an upgrade the API server and every kubelet MUST be at the version that was wanted."""
     require(after, kubelets_as_wanted())
 
 
-@claim("AFTER-NODES-020", link=Link.NODES, spec=UPGRADE)
+@claim("AFTER-NODES-020", spec=UPGRADE)
 def test_all_kube_proxies_are_upgraded(after: After) -> None:
     """After an upgrade the kube-proxy of every Node, where there is one, MUST be of the API server's minor version."""
     require(after, proxies_as_wanted())
 
 
-@claim("AFTER-DELETION-010", link=Link.DELETION, spec="concepts/architecture/garbage-collection/#cascading-deletion")
+@claim("AFTER-DELETION-010", spec="concepts/architecture/garbage-collection/#cascading-deletion")
 def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Service made before it MUST take its EndpointSlices with it."""
     actions.delete(witnesses, witnesses.present("Service", INNER))
     eventually(witnesses.objects, endpoints.no_slices(INNER), within=timeouts.DELETION)
 
 
-@claim("AFTER-DELETION-020", link=Link.DELETION, spec="concepts/architecture/garbage-collection/#cascading-deletion")
+@claim("AFTER-DELETION-020", spec="concepts/architecture/garbage-collection/#cascading-deletion")
 def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
@@ -148,7 +150,7 @@ def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventuall
     eventually(witnesses.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
 
 
-@claim("AFTER-UPGRADE-010", link=Link.UPGRADE, spec="tasks/administer-cluster/cluster-upgrade/")
+@claim("AFTER-UPGRADE-010", spec="tasks/administer-cluster/cluster-upgrade/")
 def test_chain_holds_after(chain_after: dict[str, Any]) -> None:
     """After an upgrade the whole chain MUST hold for what is made anew."""
     assert chain_after["holds"], chain_after["verdict"]

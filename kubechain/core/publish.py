@@ -15,7 +15,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import SECRETS
 
 # Of the run's folder, only for the run itself.
-PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "stories.json", "rehearsing"}
+PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "scenarios.json", "rehearsing"}
 # Names what the last publication put into the folder, so that the next one removes that and nothing else.
 MANIFEST = ".published.json"
 # Where the results of a run go that could not begin: they replace nothing.

@@ -1,0 +1,27 @@
+"""What the fixtures `eventually` and `consistently` are, for the signatures of claims."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from kubechain.conditions.condition import Condition
+from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.wait import Observation, Source
+
+T = TypeVar("T")
+
+
+class Eventually(Protocol):
+    """Wait until a source meets a condition; see kubechain.observe.wait.Waiter.eventually."""
+
+    def __call__(self, source: Source[T], condition: Condition[T], *, within: Timeout) -> Observation[T]:
+        """Return the observation that met the condition; Unmet at the timeout."""
+        ...
+
+
+class Consistently(Protocol):
+    """Watch that a source meets a condition all the time; see kubechain.observe.wait.Waiter.consistently."""
+
+    def __call__(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
+        """Return the last observation; Unmet at the first state that does not meet the condition."""
+        ...

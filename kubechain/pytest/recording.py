@@ -1,0 +1,158 @@
+"""What the claims of a run report, and how the run ends: results handed to every plugin, published, and one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kubechain.claims import claim
+from kubechain.claims.claim import Outcome
+from kubechain.claims.verdict import Record, Verdict, complete, judge
+from kubechain.cluster.target import FILE
+from kubechain.core import publish, redact
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.faults.scoring import verdict_line
+from kubechain.observe.clock import RealClock
+from kubechain.pytest.outcomes import recorded
+from kubechain.pytest.results import RunResult
+from kubechain.pytest.session import asks_for_claims
+from kubechain.pytest.state import RunState, run_state, worker_input
+from kubechain.upgrade import figures
+
+COLLECTED = "collected.json"
+RECORDER = pytest.StashKey["Recorder"]()
+
+
+@dataclass
+class Recorder:
+    """A plugin of its own that keeps what the claims of this run report; times are of the machine's clock."""
+
+    records: list[Record] = field(default_factory=list[Record])
+    measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    began: float | None = None
+    ended: float = 0.0
+
+    def pytest_runtest_logstart(self) -> None:
+        """Note when the first claim began."""
+        self.began = self.began or RealClock().now()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record of each claim."""
+        record = recorded(report)
+        if record:
+            self.records.append(record)
+            self.ended = RealClock().now()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker measured."""
+        found = getattr(node, "workeroutput", {}).get("measured")
+        if found:
+            self.measured.append(found)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
+        for outcome in (Outcome.BLOCKED, Outcome.BROKEN):
+            chosen = [record for record in self.records if record["outcome"] == outcome]
+            if chosen:
+                terminalreporter.section(outcome.value)
+            for record in chosen:
+                terminalreporter.line(f"{record['id']}: {redact.text(record['message'])}")
+
+    def seconds(self) -> float:
+        """Return the seconds from the first claim's beginning to the last one's end; 0 if none has ended."""
+        return self.ended - self.began if self.began and self.ended else 0.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what claims report; refuse a folder for results that is not ours, before anything begins."""
+    if not asks_for_claims(config):
+        return
+    if worker_input(config) is None:
+        try:
+            publish.require_ours(run_state(config).settings.out)
+        except SetupError as error:
+            raise pytest.UsageError(str(error)) from error
+    config.stash[RECORDER] = Recorder()
+    config.pluginmanager.register(config.stash[RECORDER])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which claims there are, so that none can get lost."""
+    if RECORDER in session.config.stash and session.items:
+        found = ((item.nodeid, claim.of(item)) for item in session.items)
+        listed = [{**each.as_json(), "nodeid": nodeid} for nodeid, each in found if each]
+        folder = run_state(session.config).run.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # All workers collect the same; the controller reads what is there at the end.
+        (folder / COLLECTED).write_text(json.dumps(listed))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    """When all else has ended, hand the results out, publish them, and say the verdict."""
+    config = session.config
+    if worker_input(config) is not None:
+        # Before xdist sends it to the controller.
+        output: dict[str, Any] = vars(config)["workeroutput"]
+        output["measured"] = run_state(config).measured
+    done = yield
+    if worker_input(config) is None and RECORDER in config.stash:
+        session.exitstatus = _finish(config, exitstatus)
+    return done
+
+
+def _finish(config: pytest.Config, exitstatus: int) -> int:
+    """Hand out, publish and say what the run found; return its exit code."""
+    state, recorder = run_state(config), config.stash[RECORDER]
+    run, trouble = state.run, state.trouble
+    if exitstatus == ExitCode.USAGE and not trouble:
+        # pytest has said what is wrong with the command line; there was no run.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        return exitstatus
+    listed, target = run.folder / COLLECTED, run.folder / FILE
+    collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
+    records = redact.tree(complete(collected, recorder.records))
+    seconds = recorder.seconds()
+    verdict = _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED)
+    if run.folder.exists():
+        result = RunResult(
+            run,
+            state.settings,
+            state.progress,
+            verdict,
+            records,
+            seconds,
+            json.loads(target.read_text()) if target.exists() else {},
+            recorder.measured or list(filter(None, [state.measured])),
+            state.faults.scores,
+            state.upgrade.record,
+        )
+        config.hook.pytest_kubechain_run_finished(run=result)
+        where = publish.publish(run.folder, state.settings.out, begun=not trouble)
+        if trouble:
+            Console(highlight=False).print(f"  what there is of the run: {where}", soft_wrap=True, markup=False)
+    style = "bold green" if verdict.holds else "bold red"
+    Console(highlight=False).print(verdict.line, style=style, soft_wrap=True, markup=False)
+    return int(verdict.exit_code)
+
+
+def _verdict(state: RunState, records: list[Record], seconds: float, *, interrupted: bool) -> Verdict:
+    """Return the verdict of the run: on the cluster, on the suite under faults, or on an upgrade."""
+    trouble, faults, upgrade = state.trouble, state.faults, state.upgrade.record
+    why = redact.text(str(trouble)) if trouble else None
+    verdict = judge(records, seconds, trouble=why, interrupted=interrupted)
+    if trouble:
+        return replace(verdict, exit_code=trouble.code)
+    if faults.wanted:
+        good, line = verdict_line(faults.scores, faults.wanted)
+        return replace(verdict, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
+    if upgrade:
+        return replace(verdict, line=figures.line(upgrade, "chain holds" if verdict.holds else verdict.line))
+    return verdict
