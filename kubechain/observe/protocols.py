@@ -1,4 +1,4 @@
-"""What the fixtures `eventually` and `consistently` are, for the signatures of claims."""
+"""What the fixtures `eventually`, `consistently` and `watch` are, for the signatures of claims."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.history import History
 from kubechain.observe.wait import Observation, Source
 
 T = TypeVar("T")
@@ -24,4 +25,12 @@ class Consistently(Protocol):
 
     def __call__(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Return the last observation; Unmet at the first state that does not meet the condition."""
+        ...
+
+
+class Watch(Protocol):
+    """Watch a namespace by its name; nothing is made there."""
+
+    def __call__(self, namespace: str) -> History:
+        """Return the source of the namespace's objects: Deployments, ReplicaSets, Pods, Services, endpoints and Events."""
         ...

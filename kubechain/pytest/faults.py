@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from kubechain.core.errors import SetupError
@@ -18,9 +16,6 @@ from kubechain.images import e2e_tests
 from kubechain.observe.clock import Clock
 from kubechain.pytest.session import uncaptured
 from kubechain.pytest.state import run_state
-
-# Tries the suite under one fault.
-Try = Callable[[Fault], Judgement]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,7 +1,7 @@
 """The suite judged: each fault must turn the right link red, and no harmless change any."""
 
+from fixtures.faults import Try
 from kubechain.faults.fault import Fault
-from kubechain.pytest.faults import Try
 
 
 def test_suite_finds(fault: Fault, try_fault: Try) -> None:

@@ -1,0 +1,29 @@
+"""What a repository of its own claims imports: the decorator, the types of the fixtures, and the parts of a wait.
+
+The fixtures themselves come with the pytest plugin: `watch`, `eventually`, `consistently`, `clock`, `api`, `record_metric`.
+Conditions are in kubechain.conditions.
+"""
+
+from __future__ import annotations
+
+from kubechain.claims.claim import ClaimDecorator, Link, claim
+from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.clock import Clock
+from kubechain.observe.protocols import Consistently, Eventually, Watch
+from kubechain.observe.wait import Polled
+
+__all__ = [
+    "ClaimDecorator",
+    "Clock",
+    "Condition",
+    "Consistently",
+    "Eventually",
+    "Link",
+    "Polled",
+    "Result",
+    "Timeout",
+    "Watch",
+    "claim",
+    "expect",
+]
