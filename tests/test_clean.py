@@ -208,7 +208,7 @@ def namespace(name: str, run: str, expires: str) -> KubeObject:
 
 def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
     sign = run_locks.show(tmp_path, "kubechain-live")
-    run_locks.hold(run_locks.folder(tmp_path) / "kubechain-died").file.close()
+    run_locks.hold(run_locks.folder(tmp_path) / "kubechain-died").lock.release()
     expired, live, died, away, odd = (
         namespace("kubechain-old-main-0", "old", "1000"),
         namespace("kubechain-live-main-0", "live", "1000"),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubechain.cluster import bounded_runtime, network_isolation
 from kubechain.conditions.condition import Condition, Result, expect, hopeless
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import file_locks
 from kubechain.core.errors import ExitCode, SetupError, Unmet
 from kubechain.core.process import OWNER, check, run
 from kubechain.core.progress import Progress
@@ -48,7 +46,7 @@ def ensure(cache: Path, progress: Progress) -> Engine:
     """
     folder = cache / "engine"
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"), progress.step("container engine") as step:
+    with file_locks.lock(folder / "lock"), progress.step("container engine") as step:
         found = running()
         if found and not _our_process(folder):
             step.note(f"running Docker {found[1]}")
@@ -181,11 +179,3 @@ def _our_process(folder: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if str(folder / "daemon.json") in command else None
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold a lock against other runs on this machine."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

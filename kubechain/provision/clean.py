@@ -15,8 +15,9 @@ from rich.console import Console
 from kubechain.cleanup import containers, namespaces, processes, run_locks
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core import cli, settings
-from kubechain.core.build_cache import BuildCache, remove, unless_held
+from kubechain.core.build_cache import BuildCache, remove
 from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.file_locks import unless_held
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images.docker import Docker

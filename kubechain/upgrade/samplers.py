@@ -16,9 +16,9 @@ from typing import TypeVar
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import is_ready
 from kubechain.conditions.timeouts import PODS_READY, Timeout
-from kubechain.core.build_cache import unless_held
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, Unmet
+from kubechain.core.file_locks import unless_held
 from kubechain.core.process import OWNER, identity
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.background import repeating
