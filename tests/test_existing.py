@@ -190,7 +190,9 @@ def test_needs_that_are_not_met_are_told_in_words() -> None:
         missing(["moon"], environment())
 
 
-@pytest.mark.parametrize(("version", "lacks"), [("v1.29.9", True), ("v1.30.0", False), ("1.37.2", False), ("", True)])
+@pytest.mark.parametrize(
+    ("version", "lacks"), [("v1.29.9-gke.100", True), ("v1.30.5-eks-abc123", False), ("1.37.2", False), ("", True)]
+)
 def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
     assert bool(missing(["kubernetes>=1.30"], environment(version=version))) == lacks
 

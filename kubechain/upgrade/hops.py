@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kubechain.cluster.binaries import version_key
+from packaging.version import Version
+
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.images.pins import Kubernetes, Pins
 
@@ -18,10 +19,10 @@ def hops(first: str, last: str, pins: Pins) -> tuple[Kubernetes, ...]:
     if not first:
         raise SetupError(f"FROM= is not given: one of {', '.join(pins.kubernetes)}", ExitCode.USAGE)
     begin, end = _find("FROM", first, pins), _find("TO", last, pins)
-    if version_key(end.version) <= version_key(begin.version):
+    if Version(end.version) <= Version(begin.version):
         what = "the same version" if end == begin else "a downgrade"
         raise SetupError(f"FROM={begin.version} TO={end.version}: {what}, nothing to upgrade", ExitCode.USAGE)
-    newest = {each.minor: each for each in sorted(pins.kubernetes.values(), key=lambda each: version_key(each.version))}
+    newest = {each.minor: each for each in sorted(pins.kubernetes.values(), key=lambda each: Version(each.version))}
     between = range(begin.minor + 1, end.minor)
     missing = [f"1.{minor}" for minor in between if minor not in newest]
     if missing:

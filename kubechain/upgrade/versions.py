@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubechain.core.versions import minor
 from kubechain.kube.objects import KubeObject
-
-
-def minor(version: str) -> int:
-    """Return the minor version of "v1.37.2", -1 if there is none to be read."""
-    parts = version.removeprefix("v").split(".")
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else -1
 
 
 def next_minor(version: str) -> str:
