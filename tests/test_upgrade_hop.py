@@ -16,8 +16,8 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, starting_up
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade import kubeadm
-from kubechain.upgrade.hops import hops
 from kubechain.upgrade.kubeadm import Hop, settled
+from kubechain.upgrade.versions import hops
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 

@@ -27,8 +27,7 @@ from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.pytest.given import CHAIN_KEY
 from kubechain.pytest.session import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, TROUBLE_KEY, uncaptured
-from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot
-from kubechain.upgrade import hops as route
+from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot, versions
 from kubechain.upgrade import witnesses as witness
 from kubechain.upgrade.cluster_watch import Watching
 from kubechain.upgrade.model import UpgradeRecord
@@ -70,7 +69,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if settings.phase in ("during", "after"):
             config.stash[BASELINE_KEY] = snapshot.read(snapshot_file(settings))
         elif not settings.phase and not settings.rehearsal:
-            config.stash[HOPS_KEY] = route.hops(settings.k8s, settings.to, pins.load())
+            config.stash[HOPS_KEY] = versions.hops(settings.k8s, settings.to, pins.load())
     except SetupError as error:
         end(config, error)
 
