@@ -248,8 +248,9 @@ def upgrade(
         return watched.drained
     else:
         cluster: Cluster = request.getfixturevalue("kind_cluster")
+        api: Api = request.getfixturevalue("api")
         path, kits = config.stash[HOPS_KEY], config.stash[KITS_KEY]
-        return kubeadm.travel(cluster, path, kits, watched.mark, progress, drain=settings.drain)
+        return kubeadm.travel(cluster, api, path, kits, watched.mark, progress, drain=settings.drain)
     return ()
 
 

@@ -17,7 +17,6 @@ from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, SetupError, Unmet
 from kubechain.core.process import Completed, check, run
 from kubechain.core.progress import Progress
-from kubechain.core.run import SECRETS
 from kubechain.core.settings import Settings
 from kubechain.images import resolve
 from kubechain.images.kubeadm_bundle import ARCHIVE, kit
@@ -69,6 +68,7 @@ def prepare(
 
 def travel(
     cluster: Cluster,
+    api: Api,
     path: tuple[Kubernetes, ...],
     kits: list[Path],
     mark: Callable[[str], None],
@@ -84,12 +84,8 @@ def travel(
         SetupError: the cluster cannot be upgraded (exit code CLUSTER).
 
     """
-    api = Api(cluster.kubeconfig_path, cluster.context, cluster.kubeconfig_path.with_name(SECRETS))
-    try:
-        for to, tools in zip(path[1:], kits, strict=True):
-            Hop(cluster, api, Waiter(RealClock()), progress, mark, to.version, tools, drain=drain).run()
-    finally:
-        api.close()
+    for to, tools in zip(path[1:], kits, strict=True):
+        Hop(cluster, api, Waiter(RealClock()), progress, mark, to.version, tools, drain=drain).run()
     return tuple(split(cluster.nodes())[1]) if drain else ()
 
 
