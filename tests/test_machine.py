@@ -23,10 +23,7 @@ from kubechain.observe.wait import Polled, Waiter
 
 def lives(pid: int) -> bool:
     """Whether a process lives; one that waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return bool(process.identity(pid))
 
 
 def ended(pid: int) -> bool:

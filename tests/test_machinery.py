@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kubechain.cleanup import containers, processes, run_locks
+from kubechain.cleanup import containers, run_locks
 from kubechain.cluster import bounded_runtime, kind, network_isolation
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.process import OWNER
 from kubechain.images import pins
 from kubechain.images.docker import Docker, is_orphaned, place
 
@@ -161,12 +160,6 @@ def test_container_is_orphaned_only_if_its_process_is_known_to_be_gone() -> None
     assert is_orphaned(f"{place()} 4194399-1")
     assert not is_orphaned("another-machine pid:[1] 4194399-1")
     assert not is_orphaned("")
-
-
-def test_owner_of_a_process_is_in_its_environment() -> None:
-    assert processes.owner_of(f"A=1\0{OWNER}=7-99\0B=2".encode()) == "7-99"
-    assert processes.owner_of(b"A=1\0") == ""
-    assert processes.owner_of(f"NOT_{OWNER}=7-99".encode()) == ""
 
 
 FIND: Callable[[str], pins.Kubernetes] = pins.load().find

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from kubechain.cluster import bounded_runtime, network_isolation
 from kubechain.conditions.condition import Condition, Result, expect, hopeless
@@ -83,11 +84,11 @@ def is_ours(cache: Path) -> bool:
 def stop(cache: Path) -> bool:
     """Stop the engine that `ensure` started, and take the isolation back; False if there is none of ours."""
     folder = cache / "engine"
-    pid = _our_process(folder)
-    if pid is None:
+    process = _our_process(folder)
+    if process is None:
         return False
-    os.kill(pid, signal.SIGTERM)
-    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {pid}) still runs"))
+    process.terminate()
+    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {process.pid}) still runs"))
     source = Polled("dockerd", lambda: _our_process(folder) is not None, RealClock())
     Waiter(RealClock()).eventually(source, stopped, within=STOPPING)
     network_isolation.remove()
@@ -143,9 +144,9 @@ def _start(folder: Path) -> None:
     try:
         Waiter(RealClock()).eventually(source, answers, within=STARTING)
     except Unmet as unmet:
-        pid = _our_process(folder)
-        if pid:
-            os.kill(pid, signal.SIGTERM)
+        process = _our_process(folder)
+        if process:
+            process.terminate()
         raise SetupError(f"dockerd does not start: {unmet}; its log: {log}", ExitCode.ENGINE) from unmet
 
 
@@ -171,11 +172,10 @@ def _configuration(folder: Path) -> dict[str, object]:
     return {"runtimes": {"bounded": {"path": str(wrapper)}}, "default-runtime": "bounded"}
 
 
-def _our_process(folder: Path) -> int | None:
-    """Return the pid of the dockerd that was started from `folder`, None if it does not run."""
+def _our_process(folder: Path) -> psutil.Process | None:
+    """Return the dockerd that was started from `folder`, None if it does not run."""
     try:
-        pid = int((folder / "dockerd.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_text()
-    except (OSError, ValueError):
+        process = psutil.Process(int((folder / "dockerd.pid").read_text()))
+        return process if str(folder / "daemon.json") in process.cmdline() else None
+    except (OSError, ValueError, psutil.Error):
         return None
-    return pid if str(folder / "daemon.json") in command else None
