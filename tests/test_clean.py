@@ -167,8 +167,9 @@ class Namespaces:
         keys = [part.partition("=")[0] for part in selector.split(",")]
         return Listing([KubeObject(each) for each in self.items if set(keys) <= set(each["metadata"]["labels"])], "1")
 
-    def delete(self, kind: str, space: str, name: str, options: Json) -> None:
-        assert (kind, space, bool(options)) == ("Namespace", "", True)
+    def delete(self, kind: str, space: str, name: str, options: Json, *, missing_ok: bool = False) -> None:
+        assert (kind, space, missing_ok) == ("Namespace", "", True)
+        assert options == {"preconditions": {"uid": name.rpartition("-")[2] if "upgrade" in name else name}}
         self.items = [each for each in self.items if each["metadata"]["name"] != name]
 
     def close(self) -> None:
