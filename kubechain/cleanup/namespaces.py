@@ -8,7 +8,7 @@ from pathlib import Path
 from kubechain.cleanup import run_locks
 from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import NAMESPACE_GONE
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.settings import PROJECT
@@ -85,7 +85,5 @@ def await_gone(api: Api, names: list[str]) -> None:
     """
     clock = RealClock()
     left = Polled("namespaces", lambda: [name for name in names if api.get("Namespace", "", name)], clock)
-    try:
+    with unmet_as(SetupError, code=ExitCode.CLUSTER):
         Waiter(clock).eventually(left, empty("namespace"), within=NAMESPACE_GONE)
-    except Unmet as unmet:
-        raise SetupError(str(unmet), ExitCode.CLUSTER) from unmet

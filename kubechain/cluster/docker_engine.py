@@ -16,7 +16,7 @@ from kubechain.cluster import bounded_runtime, network_isolation
 from kubechain.conditions.condition import Condition, Result, expect, hopeless
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core import file_locks
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.process import OWNER, check, run
 from kubechain.core.progress import Progress
 from kubechain.observe.clock import RealClock
@@ -142,12 +142,13 @@ def _start(folder: Path) -> None:
     answers = Condition("dockerd answers", _has_started)
     source = Polled("dockerd", lambda: log.read_text(errors="replace"), RealClock())
     try:
-        Waiter(RealClock()).eventually(source, answers, within=STARTING)
-    except Unmet as unmet:
+        with unmet_as(SetupError, f"dockerd does not start (its log: {log})", code=ExitCode.ENGINE):
+            Waiter(RealClock()).eventually(source, answers, within=STARTING)
+    except SetupError:
         process = _our_process(folder)
         if process:
             process.terminate()
-        raise SetupError(f"dockerd does not start: {unmet}; its log: {log}", ExitCode.ENGINE) from unmet
+        raise
 
 
 def _has_started(log: str) -> Result:

@@ -16,7 +16,7 @@ from kubechain.cleanup import containers, namespaces, processes, run_locks
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core import cli, settings
 from kubechain.core.build_cache import BuildCache, remove
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.file_locks import unless_held
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
@@ -133,11 +133,8 @@ class Cleaning:
         if running:
             self.say(f"the container engine stays: {', '.join(running)} run on it (KEPT=1 removes kept clusters)")
             return
-        with self.progress.step("stopping the container engine"):
-            try:
-                docker_engine.stop(self.cache)
-            except Unmet as unmet:
-                raise SetupError(str(unmet), ExitCode.ENGINE) from unmet
+        with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
+            docker_engine.stop(self.cache)
 
     def kept_clusters(self, docker: Docker) -> None:
         """Remove what runs that died left on clusters that are kept."""

@@ -13,7 +13,7 @@ from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
@@ -188,7 +188,5 @@ def _settle(api: Api) -> None:
         return expect(bool(objects) and not waiting, f"not ready: {names(waiting)}")
 
     source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
-    try:
+    with unmet_as(SetupError, "the new cluster does not become ready", code=ExitCode.CLUSTER):
         Waiter(RealClock()).eventually(source, Condition("ready", ready), within=SETTLED)
-    except Unmet as unmet:
-        raise SetupError(f"the new cluster does not become ready: {unmet}", ExitCode.CLUSTER) from unmet
