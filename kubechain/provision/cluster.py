@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubechain.cleanup import containers, namespaces, processes, run_locks
+from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
@@ -55,6 +55,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
     """Take the existing cluster whose context was named, after checking that the suite can run there."""
     kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
     processes.end(progress)
+    run_folders.remove_dead(settings.out, progress)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid = existing.identity(api)
@@ -96,6 +97,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     """Take the kind cluster of the given name, or make one; the engine, the programs and the images before it."""
     pinned = pins.load().find(settings.k8s)
     processes.end(progress)
+    run_folders.remove_dead(settings.out, progress)
     host = docker_engine.ensure(settings.cache, progress)
     containers.remove_dead(settings.cache, host.docker, progress)
     store = resolve.store_of(settings)
