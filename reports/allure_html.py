@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.claims.claim import Link
-from kubechain.core import redact_files
+from kubechain.core import redact_files, versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
@@ -90,8 +90,8 @@ def _node(store: BuildCache) -> Path:
     """Return a node command: the machine's, if recent, else PyPI's."""
     found = shutil.which("node")
     if found:
-        version = re.match(r"v(\d+)", run([found, "--version"], timeout=30).stdout)
-        if version and int(version[1]) >= OLDEST_NODE:
+        version = versions.find(run([found, "--version"], timeout=30).stdout)
+        if version and version.major >= OLDEST_NODE:
             return Path(found)
 
     def install(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+import statistics
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -16,18 +17,14 @@ SCHEMA = 1
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which a share (0 to 1) of the values lies; they must not be empty."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def latency(milliseconds: Sequence[float]) -> dict[str, float | int] | None:
     """Return count, median, 99th percentile and maximum in milliseconds; None without values."""
     if not milliseconds:
         return None
-    shares = {"median": percentile(milliseconds, 0.5), "p99": percentile(milliseconds, 0.99), "max": max(milliseconds)}
-    return {"count": len(milliseconds), **{name: round(value, 2) for name, value in shares.items()}}
+    # Of one value there are no quantiles.
+    p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[-1] if len(milliseconds) > 1 else milliseconds[0]
+    found = {"median": statistics.median(milliseconds), "p99": p99, "max": max(milliseconds)}
+    return {"count": len(milliseconds), **{name: round(value, 2) for name, value in found.items()}}
 
 
 def project_version() -> str:

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from kubechain.core.errors import ExitCode, HarnessError, Transient
 from kubechain.kube import client as module
 from kubechain.kube.client import Api, turned_away
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
+from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
 from tests import loopback
 from tests.loopback import Answer, Server, response, serving
@@ -19,6 +21,7 @@ from tests.loopback import Answer, Server, response, serving
 FORBIDDEN = '{"kind": "Status", "reason": "Forbidden", "message": "pods is forbidden"}'
 PODS = "/api/v1/namespaces/ns/pods"
 Speak = Callable[[Api], object]
+UID: Json = {"preconditions": {"uid": "u"}}
 CALLS: dict[str, Speak] = {
     "get": lambda api: api.get("Pod", "ns", "a"),
     "list": lambda api: api.list("Pod", "ns"),
@@ -56,6 +59,26 @@ def test_server_that_cannot_serve_is_unavailable_and_not_asked_again(tmp_path: P
             CALLS[name](api)
         assert caught.value.code == ExitCode.UNREACHABLE
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "deleted"),
+    [(200, {}, True), (404, {}, True), (409, {}, False), (403, {}, False), (409, UID, True), (404, UID, True), (422, UID, False)],
+)
+def test_object_that_may_be_missing_is_deleted_if_it_is_there(
+    tmp_path: Path, status: int, options: Json, *, deleted: bool
+) -> None:
+    with speaking(tmp_path, response(status, FORBIDDEN)) as (api, server):
+        with contextlib.nullcontext() if deleted else pytest.raises(ApiRefused, match=str(status)):
+            api.delete("Pod", "ns", "a", options, missing_ok=True)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("options", [{}, UID])
+@pytest.mark.parametrize("status", [404, 409])
+def test_object_that_must_not_be_missing_is_refused(tmp_path: Path, status: int, options: Json) -> None:
+    with speaking(tmp_path, response(status, FORBIDDEN)) as (api, _), pytest.raises(ApiRefused, match=str(status)):
+        api.delete("Pod", "ns", "a", options)
 
 
 def test_request_that_a_busy_server_turned_away_is_made_again_when_it_says_so(tmp_path: Path) -> None:

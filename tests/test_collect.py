@@ -9,10 +9,10 @@ import yaml
 
 from kubechain.core import run, settings
 from kubechain.core.progress import Progress
-from kubechain.diagnostics.evidence import events, evidence, graph, latest, manifests, summary
+from kubechain.diagnostics.evidence import events, evidence, graph, manifests, summary
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import Change, History, ObjectChange
+from kubechain.observe.history import Change, History, ObjectChange, latest
 from kubechain.observe.timeline import milestones
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
@@ -52,7 +52,7 @@ def logged(*changes: tuple[Change, KubeObject]) -> list[ObjectChange]:
 def test_latest_is_the_last_version_of_what_is_still_there() -> None:
     newer = changed(pod(0), "metadata.resourceVersion", "999")
     log = logged(("ADDED", pod(0)), ("ADDED", pod(1)), ("MODIFIED", newer), ("DELETED", pod(1)))
-    assert latest(log) == [newer]
+    assert latest(log).objects == (newer,)
 
 
 def test_owner_graph_shows_each_object_once_below_its_controller() -> None:

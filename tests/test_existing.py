@@ -202,7 +202,9 @@ def test_requirements_of_the_same_id_are_the_same() -> None:
     assert len({each.id for each in ALL}) == len(ALL)
 
 
-@pytest.mark.parametrize(("version", "lacks"), [("v1.29.9", True), ("v1.30.0", False), ("1.37.2", False), ("", True)])
+@pytest.mark.parametrize(
+    ("version", "lacks"), [("v1.29.9-gke.100", True), ("v1.30.5-eks-abc123", False), ("1.37.2", False), ("", True)]
+)
 def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
     assert bool(missing([SLEEP_ACTION], environment(version=version))) == lacks
 

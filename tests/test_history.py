@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import ready
 from kubechain.core.errors import HarnessError
-from kubechain.kube.objects import NamespaceState
-from kubechain.observe.history import History, at_every_moment, last_version, seen_in_history
+from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.observe.history import Change, History, at_every_moment, last_version, latest, seen_in_history
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 
 
@@ -34,6 +34,15 @@ def test_objects_of_different_kinds_with_one_name_are_different_objects() -> Non
     history.record("ADDED", service())
     history.record("DELETED", service())
     assert [each.kind for each in history.read().objects] == ["Pod"]
+
+
+def test_log_leads_to_what_is_there() -> None:
+    history, second = fresh(), changed(pod(0), "metadata.resourceVersion", "999")
+    steps: list[tuple[Change, KubeObject]] = [("ADDED", pod(0)), ("ADDED", pod(1)), ("MODIFIED", second), ("DELETED", pod(1))]
+    for step in steps:
+        history.record(*step)
+    assert latest(history.log()) == history.read() == list(history.since(0))[-1] == NamespaceState((second,))
+    assert latest(history.log()[:2]) == list(history.since(0))[1]
 
 
 def test_same_version_is_not_recorded_twice() -> None:

@@ -13,7 +13,7 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core import process, settings
 from kubechain.core import run as runs
 from kubechain.core.build_cache import BuildCache, key
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet, unmet_as
 from kubechain.core.process import check, run
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, Run
@@ -23,10 +23,7 @@ from kubechain.observe.wait import Polled, Waiter
 
 def lives(pid: int) -> bool:
     """Whether a process lives; one that waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return bool(process.identity(pid))
 
 
 def ended(pid: int) -> bool:
@@ -240,3 +237,21 @@ def test_exit_codes_of_trouble_are_none_of_pytests() -> None:
     assert min(trouble) >= 10
     assert len(set(trouble)) == len(trouble)
     assert SetupError("x").code == ExitCode.HARNESS
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [("", "not there"), ("the engine does not start", "the engine does not start: not there")]
+)
+def test_wait_for_what_a_run_needs_ends_with_trouble_of_its_own(what: str, message: str) -> None:
+    cause = Unmet("not there")
+    with pytest.raises(SetupError) as caught, unmet_as(SetupError, what, code=ExitCode.ENGINE):
+        raise cause
+    assert (str(caught.value), caught.value.code, caught.value.__cause__) == (message, ExitCode.ENGINE, cause)
+
+
+def test_only_what_is_unmet_becomes_trouble_of_the_run() -> None:
+    with pytest.raises(HarnessError, match=r"^away$") as kept, unmet_as(SetupError, "x"):
+        raise HarnessError("away")
+    assert type(kept.value) is HarnessError
+    with unmet_as(SetupError, "x"):
+        pass

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kubechain.cleanup import containers, processes, run_locks
-from kubechain.cluster import binaries, bounded_runtime, kind, network_isolation
+from kubechain.cleanup import containers, run_locks
+from kubechain.cluster import bounded_runtime, kind, network_isolation
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.process import OWNER
-from kubechain.images import golang, pins
+from kubechain.images import pins
 from kubechain.images.docker import Docker, is_orphaned, place
 
 ROUTES = "10.0.0.0/8 via 172.17.0.9 dev eth1\ndefault via 172.17.0.1 dev eth0 proto static\n172.17.0.0/16 dev eth0\n"
@@ -161,33 +160,6 @@ def test_container_is_orphaned_only_if_its_process_is_known_to_be_gone() -> None
     assert is_orphaned(f"{place()} 4194399-1")
     assert not is_orphaned("another-machine pid:[1] 4194399-1")
     assert not is_orphaned("")
-
-
-def test_owner_of_a_process_is_in_its_environment() -> None:
-    assert processes.owner_of(f"A=1\0{OWNER}=7-99\0B=2".encode()) == "7-99"
-    assert processes.owner_of(b"A=1\0") == ""
-    assert processes.owner_of(f"NOT_{OWNER}=7-99".encode()) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("kind v0.33.0 go1.26.8 linux/amd64", "0.33.0"),
-        ("v1.37.2-rc.0+abc", "1.37.2"),
-        ("no version", "0.0.0"),
-        ("", "0.0.0"),
-    ],
-)
-def test_number_is_the_first_version_in_a_text(text: str, number: str) -> None:
-    assert binaries.number(text) == number
-
-
-def test_versions_are_compared_as_numbers() -> None:
-    assert binaries.version_key("0.33.0") > binaries.version_key("0.9.1")
-    assert golang.version_of("go version go1.26.8 linux/amd64") == (1, 26, 8)
-    assert golang.version_of("go1.26.10") > golang.version_of("go1.26.9")
-    assert golang.version_of("go1.26") == (1, 26)
-    assert golang.version_of("devel +abc") == (0,)
 
 
 FIND: Callable[[str], pins.Kubernetes] = pins.load().find

@@ -16,8 +16,8 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, starting_up
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade import kubeadm
-from kubechain.upgrade.hops import hops
 from kubechain.upgrade.kubeadm import Hop, settled
+from kubechain.upgrade.versions import hops
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 
@@ -242,23 +242,19 @@ def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatc
     log, path = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
 
     def run(this: Hop) -> None:
+        assert this.api is api
         log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}")
 
-    def api(*_: object) -> FakeApi:
-        made = FakeApi(no_answer)
-        monkeypatch.setattr(made, "close", lambda: log.add("closed"))
-        return made
-
-    monkeypatch.setattr(kubeadm, "Api", api)
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
-    given = (cluster, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
+    api = FakeApi(no_answer)
+    given = (cluster, api, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
     assert kubeadm.travel(*given, drain=True) == tuple(WORKERS)
     steps = [f"hop to {each} with kit of {each}, drained" for each in ("1.35.4", "1.36.3")]
-    assert [line for line in log.lines if not line.startswith("ps ")] == [*steps, "closed"]
+    assert [line for line in log.lines if not line.startswith("ps ")] == steps
     assert kubeadm.travel(*given) == ()
     with pytest.raises(ValueError, match="shorter"):
-        kubeadm.travel(cluster, path, [Path("kit of 1.35.4")], log.add, Progress())
+        kubeadm.travel(cluster, api, path, [Path("kit of 1.35.4")], log.add, Progress())
 
 
 PROXY, COREDNS = 5, 6

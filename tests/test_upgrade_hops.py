@@ -2,7 +2,7 @@ import pytest
 
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.images.pins import Kubernetes, Pins
-from kubechain.upgrade.hops import hops
+from kubechain.upgrade.versions import hops
 
 
 def pinning(*versions: str) -> Pins:

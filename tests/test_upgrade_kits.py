@@ -14,7 +14,7 @@ from kubechain.images.docker import Docker
 from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, kit
 from kubechain.images.node import tag
 from kubechain.upgrade import kubeadm
-from kubechain.upgrade.hops import hops
+from kubechain.upgrade.versions import hops
 from tests.test_upgrade_hop import CONTROL_PLANE, WORKERS, Log
 from tests.test_upgrade_hops import PINNED
 

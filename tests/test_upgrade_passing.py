@@ -20,7 +20,7 @@ from kubechain.upgrade.availability import (
 )
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions
 from kubechain.upgrade.phases import After
-from kubechain.upgrade.versions import minor, next_minor
+from kubechain.upgrade.versions import next_minor
 
 BEGAN, ENDED = 1000.0, 1600.0
 DATA: list[Kind] = ["NodePort", "ClusterIP", "DNS"]
@@ -203,11 +203,6 @@ def test_kubelets_that_the_next_version_would_not_support_are_told() -> None:
     kubelets = {"a": "v1.34.0", "b": "v1.33.9", "c": NEW}
     assert too_old(kubelets, NEW) == {"b": "v1.33.9"}
     assert too_old(kubelets, next_minor(NEW)) == {"a": "v1.34.0", "b": "v1.33.9"}
-
-
-@pytest.mark.parametrize(("version", "number"), [(NEW, 37), ("1.9", 9), ("v1.30.4-eks-1", 30), ("1", -1), ("", -1), ("v1.x", -1)])
-def test_minor_version_is_read(version: str, number: int) -> None:
-    assert minor(version) == number
 
 
 def test_next_minor_version_is_one_more() -> None:

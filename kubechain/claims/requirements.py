@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from kubechain.cluster.target import Target
+from kubechain.core import versions
 from kubechain.kube.objects import KubeObject
 
 ProbeOrigin = Literal["host", "cluster"]
@@ -24,9 +24,8 @@ class Environment:
 
     @property
     def minor(self) -> int:
-        """The minor version of the API server, 0 if it is not known."""
-        found = re.match(r"v?1\.(\d+)", self.target.versions.get("server", ""))
-        return int(found[1]) if found else 0
+        """The minor version of the API server, -1 if it is not known."""
+        return versions.minor(self.target.versions.get("server", ""))
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.cleanup import run_locks
 from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import NAMESPACE_GONE
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.settings import PROJECT
 from kubechain.kube.client import Api
-from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
@@ -70,21 +68,12 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool
     found += witnesses(api) if kept_too else []
     for namespace in found:
         with progress.step(f"removing namespace {namespace.name}, whose run is gone"):
-            _delete(api, namespace)
+            api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
     for name in run_locks.names(cache):
         visited = run_locks.visited(cache, name)
         if visited and visited[0] == uid and not run_locks.is_alive(cache, name):
             run_locks.forget(cache, name)
     return [namespace.name for namespace in found]
-
-
-def _delete(api: Api, namespace: KubeObject) -> None:
-    try:
-        api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}})
-    except ApiRefused as refused:
-        # Gone meanwhile, or another of that name.
-        if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            raise
 
 
 def await_gone(api: Api, names: list[str]) -> None:
@@ -96,7 +85,5 @@ def await_gone(api: Api, names: list[str]) -> None:
     """
     clock = RealClock()
     left = Polled("namespaces", lambda: [name for name in names if api.get("Namespace", "", name)], clock)
-    try:
+    with unmet_as(SetupError, code=ExitCode.CLUSTER):
         Waiter(clock).eventually(left, empty("namespace"), within=NAMESPACE_GONE)
-    except Unmet as unmet:
-        raise SetupError(str(unmet), ExitCode.CLUSTER) from unmet

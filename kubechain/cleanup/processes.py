@@ -1,7 +1,7 @@
 """Programs that outlived the run that started them, found by the owner in their environment, and ended.
 
 A run that is killed cannot end what it started, and a Go build goes on for an hour. Every program that the project
-runs carries its owner's identity (fixtures.command), which all that it starts inherits.
+runs carries the identity of its owner (kubechain.core.process), which all that it starts inherits.
 """
 
 from __future__ import annotations
@@ -10,51 +10,43 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import SetupError, Unmet
-from kubechain.core.process import OWNER, identity
+from kubechain.core.process import OWNER, is_running, pid_namespace
 from kubechain.core.progress import Progress
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
-PROC = Path("/proc")
 ASKED = Timeout(10, "a compiler or an image build stops and removes its temporary files")
 KILLED = Timeout(5, "the kernel takes a killed process away")
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A process whose owner is gone."""
+    """A process whose owner has ended."""
 
-    pid: int
+    process: psutil.Process
     program: str
 
 
 def find() -> list[Orphan]:
-    """Return this user's processes (every user's, for root) whose owner lives no more; none where there is no /proc."""
+    """Return the processes of this user (of every user, for root) whose owner has ended."""
     # What this very process was started with, if it has an owner, is its own business.
     spared = os.environ.get(OWNER)
     found: list[Orphan] = []
-    for folder in PROC.glob("[0-9]*"):
-        # Gone meanwhile, or another user's.
-        with contextlib.suppress(OSError):
-            owner = owner_of((folder / "environ").read_bytes())
-            # In another PID namespace, such as a container's, the number would mean another process.
-            here = (folder / "ns" / "pid").readlink() == (PROC / "self" / "ns" / "pid").readlink()
-            if owner and owner != spared and here and identity(owner.partition("-")[0]) != owner:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                found.append(Orphan(int(folder.name), Path(words[0].decode(errors="replace")).name))
+    for process in psutil.process_iter():
+        # It has ended meanwhile, or is another user's.
+        with contextlib.suppress(psutil.Error, OSError):
+            owner = process.environ().get(OWNER)
+            # In another PID namespace, such as a container's, the pid of the owner means another process.
+            here = pid_namespace(process.pid) == pid_namespace()
+            if owner and owner != spared and here and not is_running(owner):
+                found.append(Orphan(process, process.name()))
     return found
-
-
-def owner_of(environment: bytes) -> str:
-    """Return the owner in a process's environment, "" if it has none."""
-    prefix = f"{OWNER}=".encode()
-    found = next((entry for entry in environment.split(b"\0") if entry.startswith(prefix)), b"")
-    return found.removeprefix(prefix).decode(errors="replace")
 
 
 def end(progress: Progress) -> None:
@@ -67,26 +59,27 @@ def end(progress: Progress) -> None:
     found = find()
     if not found:
         return
-    names = ", ".join(f"{orphan.program} (pid {orphan.pid})" for orphan in found)
-    with progress.step(f"ending programs of runs that are gone: {names}"):
+    names = ", ".join(f"{orphan.program} (pid {orphan.process.pid})" for orphan in found)
+    with progress.step(f"ending programs of runs that have ended: {names}"):
         for number, within in ((signal.SIGTERM, ASKED), (signal.SIGKILL, KILLED)):
             with contextlib.suppress(Unmet):
                 _signal(number, within)
                 return
-        raise SetupError(f"cannot end {', '.join(f'pid {orphan.pid}' for orphan in find())}: a run that is gone left it")
+        left = ", ".join(f"pid {orphan.process.pid}" for orphan in find())
+        raise SetupError(f"cannot end {left}: a run that has ended left it")
 
 
 def _signal(number: signal.Signals, within: Timeout) -> None:
     """Send all orphans a signal, also those that come to light meanwhile, until none is left."""
-    told: set[int] = set()
+    signalled: set[psutil.Process] = set()
 
     def pull() -> list[str]:
         left = find()
         for orphan in left:
-            if orphan.pid not in told:
-                told.add(orphan.pid)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(orphan.pid, number)
+            if orphan.process not in signalled:
+                signalled.add(orphan.process)
+                with contextlib.suppress(psutil.Error):
+                    orphan.process.send_signal(number)
         return [orphan.program for orphan in left]
 
     Waiter(RealClock()).eventually(Polled("orphans", pull, RealClock()), empty("orphan"), within=within)

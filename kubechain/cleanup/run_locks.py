@@ -5,27 +5,30 @@ Beside the signs of life lie marks on clusters: made by the project, kept on pur
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock
+
+from kubechain.core import file_locks
 
 MARKS = ("made", "kept", "visited")
 
 
 @dataclass
 class RunLock:
-    """The sign of life of one run; closed by the operating system when the process ends."""
+    """The sign of life of one run, which holds the lock of its file."""
 
     path: Path
-    file: IO[str]
+    lock: FileLock
 
     def withdraw(self) -> None:
-        """Take the sign away: the run has nothing left on the machine, nor on a cluster that it visited."""
+        """Remove the sign: the run has nothing left on the machine, nor on a cluster that it visited."""
         self.path.with_name(f"{self.path.name}.visited").unlink(missing_ok=True)
+        # While it is held: nobody finds the file of a run that has ended, and takes it for one that died.
         self.path.unlink(missing_ok=True)
-        self.file.close()
+        self.lock.release()
 
 
 def folder(cache: Path) -> Path:
@@ -41,21 +44,14 @@ def show(cache: Path, name: str) -> RunLock:
 def hold(path: Path) -> RunLock:
     """Make a file that tells by its lock that this process is alive."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return RunLock(path, file)
+    lock = file_locks.lock(path)
+    lock.acquire()
+    return RunLock(path, lock)
 
 
 def is_alive(cache: Path, name: str) -> bool:
     """Whether the run `name`, or one that uses the cluster `name`, lives on this machine."""
-    try:
-        with (folder(cache) / name).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return file_locks.is_held(folder(cache) / name)
 
 
 def has_died(cache: Path, name: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
+from kubechain.core import versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, run
@@ -20,7 +22,7 @@ QUERY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Tool:
-    """A program and its version such as "0.33.0"."""
+    """A program and its version such as "0.33.0"; "" if it does not say any."""
 
     path: Path
     version: str
@@ -30,9 +32,9 @@ def kind(given: str | None, store: BuildCache, progress: Progress) -> Tool:
     """Return kind: the given one, the machine's if it is not older than the pin, else built from its Go module."""
     pinned = pins.load().kind
     path = given or shutil.which("kind")
-    found = number(run([path, "version"], timeout=QUERY_SECONDS).stdout) if path else ""
-    if path and (given or version_key(found) >= version_key(pinned)):
-        return Tool(Path(path), found)
+    found = versions.find(run([path, "version"], timeout=QUERY_SECONDS).stdout) if path else None
+    if path and (given or (found and found >= Version(pinned))):
+        return Tool(Path(path), str(found or ""))
     return Tool(golang.tools("kind", pinned, store, progress) / "kind", pinned)
 
 
@@ -41,7 +43,7 @@ def kubectl(given: str | None, minor: int, docker: Docker, node_image: str, stor
     path = given or shutil.which("kubectl")
     if path:
         found = _kubectl_version(Path(path))
-        if given or abs(version_key(found)[1] - minor) <= 1:
+        if given or abs(versions.minor(found) - minor) <= 1:
             return Tool(Path(path), found)
 
     def extract(folder: Path) -> None:
@@ -58,15 +60,4 @@ def kubectl(given: str | None, minor: int, docker: Docker, node_image: str, stor
 
 def _kubectl_version(path: Path) -> str:
     text = check([path, "version", "--client", "-o", "json"], timeout=QUERY_SECONDS, code=ExitCode.TOOLS)
-    return number(json.loads(text)["clientVersion"]["gitVersion"])
-
-
-def number(text: str) -> str:
-    """Return the first version such as "1.37.2" in a text, "0.0.0" if there is none."""
-    found = re.search(r"(\d+\.\d+\.\d+)", text)
-    return found[1] if found else "0.0.0"
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Return a version's numbers, for comparison."""
-    return tuple(map(int, version.split(".")))
+    return str(versions.find(json.loads(text)["clientVersion"]["gitVersion"]) or "")

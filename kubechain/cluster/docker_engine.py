@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from kubechain.cluster import bounded_runtime, network_isolation
 from kubechain.conditions.condition import Condition, Result, expect, hopeless
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core import file_locks
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.process import OWNER, check, run
 from kubechain.core.progress import Progress
 from kubechain.observe.clock import RealClock
@@ -48,7 +47,7 @@ def ensure(cache: Path, progress: Progress) -> Engine:
     """
     folder = cache / "engine"
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"), progress.step("container engine") as step:
+    with file_locks.lock(folder / "lock"), progress.step("container engine") as step:
         found = running()
         if found and not _our_process(folder):
             step.note(f"running Docker {found[1]}")
@@ -85,11 +84,11 @@ def is_ours(cache: Path) -> bool:
 def stop(cache: Path) -> bool:
     """Stop the engine that `ensure` started, and take the isolation back; False if there is none of ours."""
     folder = cache / "engine"
-    pid = _our_process(folder)
-    if pid is None:
+    process = _our_process(folder)
+    if process is None:
         return False
-    os.kill(pid, signal.SIGTERM)
-    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {pid}) still runs"))
+    process.terminate()
+    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {process.pid}) still runs"))
     source = Polled("dockerd", lambda: _our_process(folder) is not None, RealClock())
     Waiter(RealClock()).eventually(source, stopped, within=STOPPING)
     network_isolation.remove()
@@ -143,12 +142,13 @@ def _start(folder: Path) -> None:
     answers = Condition("dockerd answers", _has_started)
     source = Polled("dockerd", lambda: log.read_text(errors="replace"), RealClock())
     try:
-        Waiter(RealClock()).eventually(source, answers, within=STARTING)
-    except Unmet as unmet:
-        pid = _our_process(folder)
-        if pid:
-            os.kill(pid, signal.SIGTERM)
-        raise SetupError(f"dockerd does not start: {unmet}; its log: {log}", ExitCode.ENGINE) from unmet
+        with unmet_as(SetupError, f"dockerd does not start (its log: {log})", code=ExitCode.ENGINE):
+            Waiter(RealClock()).eventually(source, answers, within=STARTING)
+    except SetupError:
+        process = _our_process(folder)
+        if process:
+            process.terminate()
+        raise
 
 
 def _has_started(log: str) -> Result:
@@ -173,19 +173,10 @@ def _configuration(folder: Path) -> dict[str, object]:
     return {"runtimes": {"bounded": {"path": str(wrapper)}}, "default-runtime": "bounded"}
 
 
-def _our_process(folder: Path) -> int | None:
-    """Return the pid of the dockerd that was started from `folder`, None if it does not run."""
+def _our_process(folder: Path) -> psutil.Process | None:
+    """Return the dockerd that was started from `folder`, None if it does not run."""
     try:
-        pid = int((folder / "dockerd.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_text()
-    except (OSError, ValueError):
+        process = psutil.Process(int((folder / "dockerd.pid").read_text()))
+        return process if str(folder / "daemon.json") in process.cmdline() else None
+    except (OSError, ValueError, psutil.Error):
         return None
-    return pid if str(folder / "daemon.json") in command else None
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold a lock against other runs on this machine."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.file_locks import is_held, lock, unless_held
 
 GIB = 1024**3
 
@@ -75,8 +75,7 @@ class BuildCache:
     def locked(self, name: str) -> Generator[None]:
         """Hold a lock of that name against all other processes."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f".lock-{name}").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with lock(self.root / f".lock-{name}"):
             yield
 
     @contextmanager
@@ -89,8 +88,7 @@ class BuildCache:
         with ExitStack() as stack:
             with self.locked("scratch"):
                 home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.root, prefix=".scratch-")))
-                lock = stack.enter_context((home / "lock").open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                stack.enter_context(lock(home / "lock"))
             folder = home / "files"
             folder.mkdir()
             yield folder
@@ -104,8 +102,8 @@ class BuildCache:
             found = [(path, path / "lock") for path in self.root.glob(".scratch-*")]
             halves = self.root.glob(".half-*")
             found += [(path, self.root / path.name.replace(".half-", ".lock-", 1)) for path in halves]
-            for path, lock in sorted(found):
-                with unless_held(lock) as free:
+            for path, sign in sorted(found):
+                with unless_held(sign) as free:
                     if free:
                         remove(path)
                         removed.append(path)
@@ -113,11 +111,7 @@ class BuildCache:
 
     def busy(self) -> bool:
         """Whether some process makes an artifact just now."""
-        for lock in self.root.glob(".lock-*"):
-            with unless_held(lock) as free:
-                if not free:
-                    return True
-        return False
+        return any(is_held(path) for path in self.root.glob(".lock-*"))
 
     def require_space(self, gib: float) -> None:
         """Raise a SetupError unless `gib` GiB are free where the store is."""
@@ -125,22 +119,6 @@ class BuildCache:
         free = shutil.disk_usage(self.root).free / GIB
         if free < gib:
             raise SetupError(f"{free:.1f} GiB free in {self.root}, {gib:g} GiB needed: make room there", ExitCode.DISK)
-
-
-@contextmanager
-def unless_held(path: Path) -> Generator[bool]:
-    """Hold the lock on a file for the time of the body, and yield True; yield False if another process holds it."""
-    if not path.exists():
-        yield True
-        return
-    with path.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            free = False
-        else:
-            free = True
-        yield free
 
 
 def remove(path: Path) -> None:

@@ -6,17 +6,20 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from kubechain.core.errors import ExitCode, SetupError
 
 LAST_LINES = 3
 GRACE_SECONDS = 5.0
-# In the environment of every program that is run, and so of all that it starts: who it works for. By it, what a run
-# that was killed has left running is found (fixtures.cluster.orphans).
+# In the environment of every program that is run, and so of all that it starts: the identity of the process that it works
+# for. By it, what a run that was killed has left running is found (kubechain.cleanup.processes).
 OWNER = "KUBECHAIN_OWNER"
 
 
@@ -96,15 +99,32 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.communicate()
 
 
-def identity(pid: int | str = "self") -> str:
-    """Return a process's pid and when it began, which no other process shares; "" if it does not live (or no Linux)."""
+def identity(pid: int | None = None) -> str:
+    """Return the pid of a process (by default this one) and its start, which no other process shares; "" if it has ended."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return ""
+        # In hundredths of a second since the machine started: the time of day may be set while the process runs.
+        return f"{process.pid}-{round((process.create_time() - psutil.boot_time()) * 100)}"
+    except psutil.Error:
         return ""
-    # Behind the program's name, which may hold anything: the state is the first, the start the 20th field.
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else f"{stat.split()[0]}-{fields[19]}"
+
+
+def is_running(owner: str) -> bool:
+    """Whether the process with that identity still runs."""
+    pid = owner.partition("-")[0]
+    return pid.isdecimal() and identity(int(pid)) == owner
+
+
+def pid_namespace(pid: int | None = None) -> str:
+    """Return the PID namespace in which the pid of a process means it; "" where there are none.
+
+    Raises:
+        OSError: the process has ended, or is another user's.
+
+    """
+    return str(Path(f"/proc/{pid or os.getpid()}/ns/pid").readlink()) if sys.platform == "linux" else ""
 
 
 def check(

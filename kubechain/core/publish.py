@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
-from kubechain.core import redact_files
+from kubechain.core import file_locks, redact_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import SECRETS
 
@@ -75,7 +72,8 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
     """
     redact_files.folder(folder, private=PRIVATE)
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    # Against other runs that publish there.
+    with file_locks.lock(out / ".lock"):
         require_ours(out)
         where = out if begun else out / NOT_BEGUN
         where.mkdir(exist_ok=True)
@@ -90,14 +88,6 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
     return where
-
-
-@contextmanager
-def _locked(out: Path) -> Generator[None]:
-    """Hold the folder against other runs that publish there."""
-    with (out / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def remove(path: Path) -> None:

@@ -16,6 +16,8 @@ UPGRADE_LABEL = f"{PROJECT}/upgrade"
 LIFETIME = timedelta(hours=2)
 # In the folder of a run: keys by which it asks the cluster. They go with it, also if it was killed.
 SECRETS = "secrets"
+# In the folder of the results: where runs work until they publish.
+FOLDERS = ".runs"
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,4 @@ class Run:
 def new(out: Path, run_id: str | None = None) -> Run:
     """Begin a run (or, in an xdist worker, join the run `run_id`), whose folder lies under `out`."""
     name = run_id or secrets.token_hex(4)
-    return Run(name, out / ".runs" / name, datetime.now(UTC))
+    return Run(name, out / FOLDERS / name, datetime.now(UTC))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import yaml
@@ -13,7 +12,7 @@ from kubechain.core.errors import HarnessError
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.history import latest
 from kubechain.observe.timeline import milestones
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB
@@ -34,7 +33,7 @@ class Section:
 def evidence(chain: Chain) -> list[Section]:
     """Return the evidence on a chain; what cannot be had is said in its place, never raised."""
     log = chain.objects.log()
-    state = NamespaceState(tuple(latest(log)))
+    state = latest(log)
     sections = [
         Section("owner graph", "\n".join(graph(state))),
         Section("timeline", "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
@@ -44,18 +43,6 @@ def evidence(chain: Chain) -> list[Section]:
     silent: set[str] = set()
     sections += [Section(f"log of {pod.name}", _logs(chain, pod, silent)) for pod in state.all("Pod")]
     return [Section(section.title, redact.text(section.text)) for section in sections if section.text]
-
-
-def latest(log: Iterable[ObjectChange]) -> list[KubeObject]:
-    """Return the last version of each object that was not deleted."""
-    current: dict[tuple[str, str], KubeObject] = {}
-    for seen in log:
-        key = (seen.resource.kind, seen.resource.name)
-        if seen.change == "DELETED":
-            current.pop(key, None)
-        else:
-            current[key] = seen.resource
-    return list(current.values())
 
 
 def graph(state: NamespaceState) -> list[str]:

@@ -110,9 +110,8 @@ class Testbed:
         self.api.create(manifest, namespace)
 
     def removed(self, kind: str, name: str, namespace: str = "") -> None:
-        """Delete an object; one that is gone already is as good."""
-        if self.api.get(kind, namespace, name):
-            self.api.delete(kind, namespace, name)
+        """Delete an object if it is there."""
+        self.api.delete(kind, namespace, name, missing_ok=True)
 
     def require_led(self) -> None:
         """Wait until the API server is ready and the leaders lead that are meant to run; one that has ended is revived.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode
-from kubechain.core.process import check, identity, run
+from kubechain.core.process import check, identity, is_running, pid_namespace, run
 
 LABEL = "kubechain=1"
 # Whose a container is, so that it can be told when it is nobody's any more.
@@ -54,11 +54,8 @@ class Docker:
 
 
 def place() -> str:
-    """Return where a process id means something: the machine and the PID namespace; "" where there is no /proc."""
-    try:
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
+    """Return where a process id means something: the machine and the PID namespace."""
+    return f"{socket.gethostname()} {pid_namespace()}"
 
 
 def container_labels() -> list[str]:
@@ -69,7 +66,7 @@ def container_labels() -> list[str]:
 def is_orphaned(owner: str) -> bool:
     """Whether the process in a container's owner label is known to live no more; that of another machine never is."""
     where, _, process = owner.rpartition(" ")
-    return bool(where) and where == place() and identity(process.partition("-")[0]) != process
+    return where == place() and not is_running(process)
 
 
 @contextmanager

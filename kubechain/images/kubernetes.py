@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from packaging.version import Version
+
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check
@@ -18,11 +20,11 @@ DATE = "1970-01-01T00:00:00Z"
 
 def linker_flags(version: str) -> str:
     """Return the -ldflags that tell the programs their version; kubeadm refuses to work without."""
-    major, minor, _ = version.split(".")
+    number = Version(version)
     fields = {
         "gitVersion": f"v{version}",
-        "gitMajor": major,
-        "gitMinor": minor,
+        "gitMajor": number.major,
+        "gitMinor": number.minor,
         "gitTreeState": "clean",
         "gitCommit": COMMIT,
         "buildDate": DATE,

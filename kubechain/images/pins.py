@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 
@@ -26,7 +28,7 @@ class Kubernetes:
     @property
     def minor(self) -> int:
         """The minor version, such as 37."""
-        return int(self.version.split(".")[1])
+        return Version(self.version).minor
 
 
 @dataclass(frozen=True)

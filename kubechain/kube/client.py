@@ -172,10 +172,18 @@ class Api:
         content = f"application/{form}-patch+json"
         return KubeObject(json.loads(self.call("PATCH", path_of(kind, namespace, name, sub), body=patch, content=content)))
 
-    def delete(self, kind: str, namespace: str, name: str, options: Json | None = None) -> None:
-        """Delete an object; `options` is a DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds)."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", **(options or {})}
-        self.call("DELETE", path_of(kind, namespace, name), body=body)
+    def delete(self, kind: str, namespace: str, name: str, options: Json | None = None, *, missing_ok: bool = False) -> None:
+        """Delete an object; `options` is a DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
+
+        With `missing_ok`, it may be that there is no such object, or only another one of that name (preconditions).
+        """
+        given = options or {}
+        missing = {HTTPStatus.NOT_FOUND, *([HTTPStatus.CONFLICT] if "preconditions" in given else [])}
+        try:
+            self.call("DELETE", path_of(kind, namespace, name), body={"kind": "DeleteOptions", "apiVersion": "v1", **given})
+        except ApiRefused as refused:
+            if not missing_ok or refused.status not in missing:
+                raise
 
     def watch(self, kind: str, namespace: str, version: str, seconds: float) -> Iterator[tuple[str, Json]]:
         """Open a watch; it yields (type, object) for each change after `version` until the server ends it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,23 @@ class Trouble:
     error: str
 
 
+def apply(objects: dict[Key, KubeObject], seen: ObjectChange) -> None:
+    """Bring the objects of a namespace up to date with one change."""
+    key = (seen.resource.kind, seen.resource.name)
+    if seen.change == "DELETED":
+        objects.pop(key, None)
+    else:
+        objects[key] = seen.resource
+
+
+def latest(log: Iterable[ObjectChange]) -> NamespaceState:
+    """Return the last version of each object that was not deleted."""
+    current: dict[Key, KubeObject] = {}
+    for seen in log:
+        apply(current, seen)
+    return NamespaceState(tuple(current.values()))
+
+
 class History:
     """The changes seen so far; followers add to it, waits read from it and are woken by it. Safe for threads."""
 
@@ -62,11 +79,9 @@ class History:
             known = self._current.get(key)
             if change != "DELETED" and known and (known.uid, known.version) == (resource.uid, resource.version):
                 return
-            if change == "DELETED":
-                self._current.pop(key, None)
-            else:
-                self._current[key] = resource
-            self._log.append(ObjectChange(len(self._log) + 1, now, wall, change, resource))
+            seen = ObjectChange(len(self._log) + 1, now, wall, change, resource)
+            apply(self._current, seen)
+            self._log.append(seen)
             self._changed.notify_all()
 
     def relist(self, kind: str, resources: list[KubeObject]) -> None:
@@ -155,11 +170,7 @@ class History:
         current: dict[Key, KubeObject] = {}
         self.read()  # raises what keeps the history from going on
         for seen in self.log():
-            key = (seen.resource.kind, seen.resource.name)
-            if seen.change == "DELETED":
-                current.pop(key, None)
-            else:
-                current[key] = seen.resource
+            apply(current, seen)
             if seen.sequence > after:
                 yield NamespaceState(tuple(current.values()))
 

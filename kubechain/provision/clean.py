@@ -6,17 +6,16 @@ What a run that is alive uses is never touched. Everything that is removed is li
 from __future__ import annotations
 
 import argparse
-import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
-from kubechain.cleanup import containers, namespaces, processes, run_locks
+from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core import cli, settings
-from kubechain.core.build_cache import BuildCache, remove, unless_held
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.build_cache import BuildCache, remove
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images.docker import Docker
@@ -84,22 +83,9 @@ class Cleaning:
     def files(self) -> None:
         """Remove half-made artifacts, and the folders of runs that died."""
         for path in store_of(self.settings).sweep():
-            self.removed(path)
-        runs = self.settings.out / ".runs"
-        for name in sorted({path.name.removesuffix(".lock") for path in runs.glob("*")}):
-            folder, lock = runs / name, runs / f"{name}.lock"
-            with unless_held(lock) as free:
-                if free:
-                    remove(folder)
-                    remove(lock)
-                    self.removed(folder)
-        with contextlib.suppress(OSError):
-            runs.rmdir()
-
-    def removed(self, path: Path) -> None:
-        """List a file or folder that was removed."""
-        with self.progress.step(f"removing {path}"):
-            pass
+            with self.progress.step(f"removing {path}"):
+                pass
+        run_folders.remove_dead(self.settings.out, self.progress)
 
     def engine(self, client: Path) -> None:
         """Remove what is on the container engine, and stop it if asked to."""
@@ -132,11 +118,8 @@ class Cleaning:
         if running:
             self.say(f"the container engine stays: {', '.join(running)} run on it (KEPT=1 removes kept clusters)")
             return
-        with self.progress.step("stopping the container engine"):
-            try:
-                docker_engine.stop(self.cache)
-            except Unmet as unmet:
-                raise SetupError(str(unmet), ExitCode.ENGINE) from unmet
+        with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
+            docker_engine.stop(self.cache)
 
     def kept_clusters(self, docker: Docker) -> None:
         """Remove what runs that died left on clusters that are kept."""

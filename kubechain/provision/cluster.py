@@ -7,13 +7,13 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubechain.cleanup import containers, namespaces, processes, run_locks
+from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
@@ -55,6 +55,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
     """Take the existing cluster whose context was named, after checking that the suite can run there."""
     kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
     processes.end(progress)
+    run_folders.remove_dead(settings.out, progress)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid = existing.identity(api)
@@ -120,6 +121,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     """Take the kind cluster of the given name, or make one; the engine, the programs and the images before it."""
     pinned = pins.load().find(settings.k8s)
     processes.end(progress)
+    run_folders.remove_dead(settings.out, progress)
     host = docker_engine.ensure(settings.cache, progress)
     containers.remove_dead(settings.cache, host.docker, progress)
     store = resolve.store_of(settings)
@@ -212,7 +214,5 @@ def _settle(api: Api) -> None:
         return expect(bool(objects) and not waiting, f"not ready: {names(waiting)}")
 
     source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
-    try:
+    with unmet_as(SetupError, "the new cluster does not become ready", code=ExitCode.CLUSTER):
         Waiter(RealClock()).eventually(source, Condition("ready", ready), within=SETTLED)
-    except Unmet as unmet:
-        raise SetupError(f"the new cluster does not become ready: {unmet}", ExitCode.CLUSTER) from unmet

@@ -23,7 +23,7 @@ from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.upgrade import cluster_watch, events, hops, kubeadm, routes, samplers, snapshot
+from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
 from kubechain.upgrade.cluster_watch import Watching
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
@@ -58,7 +58,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if settings.phase in ("during", "after"):
             state.upgrade.snapshot = snapshot.read(snapshot_file(settings))
         elif not settings.phase and not settings.rehearsal:
-            state.upgrade.hops = hops.hops(settings.k8s, settings.to, pins.load())
+            state.upgrade.hops = versions.hops(settings.k8s, settings.to, pins.load())
     except SetupError as error:
         end(config, error)
 
@@ -129,9 +129,9 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         shutil.move(folder, run.folder / ASKED)
     nodes, system = watched.nodes.log(), watched.system.log()
     happened = [*watched.steps, *events.marks(system, nodes, chain.objects.log(), began)]
-    versions = state.upgrade.hops
+    hops = state.upgrade.hops
     record = UpgradeRecord(
-        hops=tuple(each.version for each in versions) or (before.snapshot.server, watched.server or before.snapshot.server),
+        hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
         paths=seen,
@@ -140,7 +140,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
         lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
-        asked=bool(versions),
+        asked=bool(hops),
         drained=drained,
         warnings=tuple(before.snapshot.warnings),
     )
@@ -173,7 +173,9 @@ def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluste
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
-        return kubeadm.travel(cluster, state.upgrade.hops, kits, watched.mark, state.progress, drain=settings.drain)
+        return kubeadm.travel(
+            cluster, before.witnesses.api, state.upgrade.hops, kits, watched.mark, state.progress, drain=settings.drain
+        )
     else:
         text = "asking; ends with the upgrade of every Node, or with Ctrl-C"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Key, ObjectChange
+from kubechain.observe.history import Key, ObjectChange, apply
 from kubechain.upgrade.model import Mark, MarkKind, Versions
 
 LEADERS = ("kube-scheduler", "kube-controller-manager", "cloud-controller-manager")
@@ -194,7 +194,7 @@ def versions(
     found: list[Versions] = []
     for moment in sorted(moments):
         while changes and changes[0].wall <= moment:
-            _take(objects, changes.popleft())
+            apply(objects, changes.popleft())
         server = next((version for at, version in reversed(servers) if at <= moment), "")
         now = _versions(moment, server, list(objects.values()))
         if not found or replace(now, at=found[-1].at) != found[-1]:
@@ -204,14 +204,6 @@ def versions(
 
 def _has_version(seen: ObjectChange) -> bool:
     return seen.resource.kind == "Node" or (seen.resource.kind == "Pod" and seen.resource.matches(PROXY))
-
-
-def _take(objects: dict[Key, KubeObject], seen: ObjectChange) -> None:
-    key = (seen.resource.kind, seen.resource.name)
-    if seen.change == "DELETED":
-        objects.pop(key, None)
-    else:
-        objects[key] = seen.resource
 
 
 def _versions(at: float, server: str, objects: Sequence[KubeObject]) -> Versions:

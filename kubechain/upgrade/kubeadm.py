@@ -14,10 +14,9 @@ from kubechain.cluster.kind import Cluster, split
 from kubechain.conditions.condition import Condition, Result, expect, hopeless, met, unmet
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.build_cache import BuildCache
-from kubechain.core.errors import ExitCode, SetupError, Unmet
+from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.process import Completed, check, run
 from kubechain.core.progress import Progress
-from kubechain.core.run import SECRETS
 from kubechain.core.settings import Settings
 from kubechain.images import resolve
 from kubechain.images.kubeadm_bundle import ARCHIVE, kit
@@ -69,6 +68,7 @@ def prepare(
 
 def travel(
     cluster: Cluster,
+    api: Api,
     path: tuple[Kubernetes, ...],
     kits: list[Path],
     mark: Callable[[str], None],
@@ -84,12 +84,8 @@ def travel(
         SetupError: the cluster cannot be upgraded (exit code CLUSTER).
 
     """
-    api = Api(cluster.kubeconfig_path, cluster.context, cluster.kubeconfig_path.with_name(SECRETS))
-    try:
-        for to, tools in zip(path[1:], kits, strict=True):
-            Hop(cluster, api, Waiter(RealClock()), progress, mark, to.version, tools, drain=drain).run()
-    finally:
-        api.close()
+    for to, tools in zip(path[1:], kits, strict=True):
+        Hop(cluster, api, Waiter(RealClock()), progress, mark, to.version, tools, drain=drain).run()
     return tuple(split(cluster.nodes())[1]) if drain else ()
 
 
@@ -229,10 +225,8 @@ class Hop:
         return settled(objects, self.to if proxies else "")
 
     def _wait(self, source: Polled[T], condition: Condition[T], within: Timeout) -> None:
-        try:
+        with unmet_as(SetupError, f"the upgrade to {self.to} stopped", code=ExitCode.CLUSTER):
             self.waiter.eventually(source, condition, within=within)
-        except Unmet as error:
-            raise SetupError(f"the upgrade to {self.to} stopped: {error}", ExitCode.CLUSTER) from error
 
     def _replace(self, node: str, program: str) -> None:
         """Put a program of the kit in the place of a node's own, at once: nothing finds half of it, or none."""

@@ -16,9 +16,9 @@ from typing import TypeVar
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import is_ready
 from kubechain.conditions.timeouts import PODS_READY, Timeout
-from kubechain.core.build_cache import unless_held
 from kubechain.core.bundle import ROOT
-from kubechain.core.errors import ExitCode, HarnessError, Unmet
+from kubechain.core.errors import ExitCode, HarnessError, unmet_as
+from kubechain.core.file_locks import unless_held
 from kubechain.core.process import OWNER, identity
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.background import repeating
@@ -291,7 +291,5 @@ def unfetched(remotes: list[Remote]) -> list[str]:
 
 def must(waiter: Waiter, source: Polled[T], condition: Condition[T], within: Timeout) -> T:
     """Wait for what the samplers need; HarnessError if it does not come, which says nothing of the chain."""
-    try:
+    with unmet_as(HarnessError, "the samplers do not work"):
         return waiter.eventually(source, condition, within=within).state
-    except Unmet as unmet:
-        raise HarnessError(f"the samplers do not work: {unmet}") from unmet

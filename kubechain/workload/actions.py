@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 from kubechain.core.errors import Unmet
@@ -80,12 +79,9 @@ def delete(chain: Chain, resource: KubeObject, **options: Any) -> None:
 
 
 def remove(chain: Chain, kind: str, name: str) -> None:
-    """Delete an object at once, with all that it owns; one that is gone already is as good."""
-    try:
-        chain.api.delete(kind, chain.namespace, name, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
-    except ApiRefused as refused:
-        if refused.status != HTTPStatus.NOT_FOUND:
-            raise
+    """Delete an object at once, with all that it owns, if it is there."""
+    options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+    chain.api.delete(kind, chain.namespace, name, options, missing_ok=True)
 
 
 def end_container(chain: Chain, pod: KubeObject) -> None:

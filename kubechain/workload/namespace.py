@@ -6,7 +6,6 @@ import base64
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.claims.requirements import ProbeOrigin
@@ -47,7 +46,7 @@ def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], wa
         with Watcher(api, name, waiter.clock) as observer:
             yield observer
     finally:
-        delete_namespace(api, name)
+        api.delete("Namespace", "", name, missing_ok=True)
 
 
 def furnish(api: Api, target: Target, name: str) -> None:
@@ -56,15 +55,6 @@ def furnish(api: Api, target: Target, name: str) -> None:
         api.create(pull_secret(Path(target.pull_secret)), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
     api.create(manifests.nginx_config(), name)
-
-
-def delete_namespace(api: Api, name: str) -> None:
-    """Ask for the deletion of a namespace; one that is gone already is as good."""
-    try:
-        api.delete("Namespace", "", name)
-    except ApiRefused as refused:
-        if refused.status != HTTPStatus.NOT_FOUND:
-            raise
 
 
 def pull_secret(config: Path) -> Json:

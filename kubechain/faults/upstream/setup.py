@@ -20,7 +20,6 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.testbed import Testbed
 from kubechain.faults.upstream.run import LIMIT, TESTS, Peer
 from kubechain.images import e2e_tests
-from kubechain.workload.namespace import delete_namespace
 
 QUERY_SECONDS = 60.0
 # Upstream's label of the namespaces that its tests make.
@@ -111,7 +110,7 @@ def tidy(lab: Testbed, fault: Fault | None = None) -> None:
         left = lab.api.list("Namespace", selector=UPSTREAM_LABEL).items
         for each in left:
             if not each.deleting:
-                delete_namespace(lab.api, each.name)
+                lab.api.delete("Namespace", "", each.name, missing_ok=True)
         if left and fault and isinstance(fault.injection, Stuck):
             # What was not yet being deleted when the fault was healed is kept by it still.
             fault.injection.heal(lab)

@@ -1,0 +1,139 @@
+"""Which process is which, and which ones a run that ended has left."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kubechain.cleanup import processes
+from kubechain.cluster import docker_engine
+from kubechain.core.errors import SetupError
+from kubechain.core.process import OWNER, identity, is_running
+from kubechain.core.progress import Progress
+
+
+@pytest.fixture
+def sleeping(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    """What ends, at the end, the programs that `start` started; only those of this test are looked at."""
+    monkeypatch.setattr(psutil, "process_iter", psutil.Process().children)
+    with ExitStack() as stack:
+        yield stack
+
+
+def start(sleeping: ExitStack, **environment: str) -> subprocess.Popen[bytes]:
+    found = sleeping.enter_context(subprocess.Popen(["sleep", "600"], env={**os.environ, **environment}))
+    sleeping.callback(found.kill)
+    return found
+
+
+@pytest.fixture
+def ended() -> str:
+    """The identity of a process that has ended."""
+    with subprocess.Popen(["sleep", "600"]) as program:
+        known = identity(program.pid)
+        program.kill()
+    return known
+
+
+def found() -> list[int]:
+    return [orphan.process.pid for orphan in processes.find()]
+
+
+def test_identity_is_of_one_process_for_as_long_as_it_runs(sleeping: ExitStack) -> None:
+    first, second = start(sleeping), start(sleeping)
+    assert identity() == identity(os.getpid())
+    assert len({identity(), identity(first.pid), identity(second.pid)}) == 3
+    assert is_running(known := identity(first.pid))
+    first.kill()
+    os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running(known), "a process that waits to be reaped has ended"
+    first.wait()
+    assert not is_running(known)
+    assert identity(first.pid) == ""
+
+
+def test_identity_does_not_change_when_the_time_of_day_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, boot = identity(), psutil.boot_time()
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot + 3600)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 3600)
+    assert identity() == before
+
+
+@pytest.mark.parametrize("owner", ["", "-", "x-1", f"{os.getpid()}-1", "99999999999999999999-1"])
+def test_what_is_no_identity_of_a_process_does_not_run(owner: str) -> None:
+    assert not is_running(owner)
+
+
+def test_orphans_are_the_programs_whose_owner_has_ended(sleeping: ExitStack, ended: str) -> None:
+    orphan = start(sleeping, **{OWNER: ended})
+    start(sleeping, **{OWNER: identity()})
+    start(sleeping, **{f"NOT_{OWNER}": ended})
+    assert processes.find() == [processes.Orphan(psutil.Process(orphan.pid), "sleep")]
+    processes.end(Progress())
+    assert orphan.wait(5) < 0
+
+
+def test_program_with_the_owner_of_this_process_is_spared(
+    sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OWNER, ended)
+    start(sleeping)
+    assert not found()
+
+
+def test_program_in_another_pid_namespace_is_left_alone(sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = start(sleeping, **{OWNER: ended})
+    assert found() == [orphan.pid]
+
+    def namespace(pid: int | None = None) -> str:
+        return f"pid:[{int(pid == orphan.pid)}]"
+
+    monkeypatch.setattr(processes, "pid_namespace", namespace)
+    assert not found()
+
+
+@pytest.mark.parametrize("error", [psutil.AccessDenied(), psutil.NoSuchProcess(1)])
+def test_program_of_another_user_is_left_alone(
+    sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch, error: psutil.Error
+) -> None:
+    orphan = start(sleeping, **{OWNER: ended})
+    assert found() == [orphan.pid]
+
+    def refused(_: psutil.Process) -> dict[str, str]:
+        raise error
+
+    monkeypatch.setattr(psutil.Process, "environ", refused)
+    assert not found()
+
+
+def test_program_that_cannot_be_ended_is_an_error(sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = start(sleeping, **{OWNER: ended})
+
+    def refused(_: psutil.Process, _number: int) -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "send_signal", refused)
+    for name in ("ASKED", "KILLED"):
+        monkeypatch.setattr(processes, name, processes.Timeout(0.2, "it is refused"))
+    with pytest.raises(SetupError, match=f"^cannot end pid {orphan.pid}: a run that has ended left it$"):
+        processes.end(Progress())
+
+
+def test_engine_is_ours_if_it_runs_with_the_configuration_in_the_cache(tmp_path: Path, sleeping: ExitStack) -> None:
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    assert not docker_engine.is_ours(tmp_path)
+    command = ["sh", "-c", "sleep 600; :", "dockerd", "--config-file", folder / "daemon.json"]
+    ours = sleeping.enter_context(subprocess.Popen(command, start_new_session=True))
+    sleeping.callback(os.killpg, ours.pid, signal.SIGKILL)
+    (folder / "dockerd.pid").write_text(f"{ours.pid}\n")
+    assert docker_engine.is_ours(tmp_path)
+    (folder / "dockerd.pid").write_text(str(start(sleeping).pid))
+    assert not docker_engine.is_ours(tmp_path)
+    (folder / "dockerd.pid").write_text("no number")
+    assert not docker_engine.is_ours(tmp_path)
