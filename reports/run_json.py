@@ -8,13 +8,21 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from kubechain.claims.verdict import Record, Verdict
+from kubechain.claims.records import (
+    ClaimRecord,
+    ClusterRecord,
+    LatencyRecord,
+    MilestoneRecord,
+    PeakRecord,
+    PhaseRecord,
+    RunRecord,
+)
+from kubechain.claims.verdict import Verdict
 from kubechain.core.bundle import ROOT
 from kubechain.core.process import run as run_command
 from kubechain.core.progress import Step
 from kubechain.core.run import Run
 
-SCHEMA = 1
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
 
 
@@ -24,12 +32,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def latency(milliseconds: Sequence[float]) -> dict[str, float | int] | None:
+def latency(milliseconds: Sequence[float]) -> LatencyRecord | None:
     """Return count, median, 99th percentile and maximum in milliseconds; None without values."""
     if not milliseconds:
         return None
-    shares = {"median": percentile(milliseconds, 0.5), "p99": percentile(milliseconds, 0.99), "max": max(milliseconds)}
-    return {"count": len(milliseconds), **{name: round(value, 2) for name, value in shares.items()}}
+    return LatencyRecord(
+        count=len(milliseconds),
+        median=percentile(milliseconds, 0.5),
+        p99=percentile(milliseconds, 0.99),
+        max=max(milliseconds),
+    )
 
 
 def project_version() -> str:
@@ -44,15 +56,15 @@ def versions(cluster: Mapping[str, str]) -> dict[str, str]:
     return {"kubechain": project_version(), "python": platform.python_version(), **packages, **cluster}
 
 
-def peak_mib() -> dict[str, float]:
+def peak_mib() -> PeakRecord:
     """Return the largest resident set of this process and of its largest child, in MiB."""
-    kinds = {"harness": resource.RUSAGE_SELF, "largestChild": resource.RUSAGE_CHILDREN}
-    return {name: round(resource.getrusage(kind).ru_maxrss / 1024, 1) for name, kind in kinds.items()}
+    harness, child = (resource.getrusage(kind).ru_maxrss / 1024 for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return PeakRecord(harness=harness, largest_child=child)
 
 
 def document(
     verdict: Verdict,
-    records: Sequence[Record],
+    records: Sequence[ClaimRecord],
     *,
     run: Run,
     steps: Sequence[Step],
@@ -60,27 +72,24 @@ def document(
     cluster: Mapping[str, Any],
     measured: Sequence[Mapping[str, Any]],
     report: str | None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Return the content of run.json; `measured` is what each process measured, `report` a path or None."""
-    return {
-        "schema": SCHEMA,
-        "run": run.id,
-        "started": run.started.isoformat(timespec="seconds"),
-        "verdict": verdict.line,
-        "holds": verdict.holds,
-        "firstBrokenLink": verdict.first_broken_link,
-        "exitCode": int(verdict.exit_code),
-        "counts": verdict.counts,
-        "cluster": {key: cluster.get(key) for key in ("name", "context", "uid", "owned")},
-        "versions": versions(cluster.get("versions", {})),
-        "vantage": next((each["vantage"] for each in measured), None),
-        "phases": [
-            *({"phase": s.title, "seconds": round(s.seconds, 2), "notes": s.notes} for s in steps),
-            {"phase": "claims", "seconds": round(claims_seconds, 2), "notes": []},
-        ],
-        "changeToWaitMs": latency([ms for each in measured for ms in each["changeToWaitMs"]]),
-        "timeline": next((each["timeline"] for each in measured), None) or [],
-        "peakMiB": peak_mib(),
-        "report": report,
-        "claims": list(records),
-    }
+    phases = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in steps]
+    return RunRecord(
+        run=run.id,
+        started=run.started.replace(microsecond=0),
+        verdict=verdict.line,
+        holds=verdict.holds,
+        first_broken_link=verdict.first_broken_link,
+        exit_code=verdict.exit_code,
+        counts=verdict.counts,
+        cluster=ClusterRecord(**{key: cluster.get(key) for key in ClusterRecord.model_fields}),
+        versions=versions(cluster.get("versions", {})),
+        probe_from=measured[0]["vantage"] if measured else None,
+        phases=[*phases, PhaseRecord(phase="claims", seconds=claims_seconds, notes=[])],
+        change_to_wait_ms=latency([ms for each in measured for ms in each["changeToWaitMs"]]),
+        timeline=[MilestoneRecord.model_validate(milestone) for each in measured[:1] for milestone in each["timeline"]],
+        peak_mib=peak_mib(),
+        report=report,
+        claims=list(records),
+    )

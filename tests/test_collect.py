@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from kubechain.claims.claim import Link
 from kubechain.diagnostics.evidence import events, evidence, graph, latest, manifests, summary
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
@@ -28,6 +29,7 @@ from tests.fakes import (
     healthy,
     not_ready,
     pod,
+    record,
     replica_set,
     service,
     state,
@@ -192,9 +194,9 @@ def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
 
 def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
     config, chain = cast("pytest.Config", SimpleNamespace(stash=pytest.Stash())), chain_of(lambda _method, _path, _body: "")
-    failed = {"link": "PODS", "waitsFor": None}
-    blocked = {"link": "DNS", "waitsFor": "PODS"}
-    other = {"link": "DNS", "waitsFor": "SERVICE"}
+    failed = record(Link.PODS, "failed")
+    blocked = record(Link.DNS, "blocked", waits_for="PODS")
+    other = record(Link.DNS, "blocked", waits_for="SERVICE")
     assert [is_news(config, each, chain) for each in (failed, blocked, blocked, other, other, failed)] == [
         True, False, False, True, False, True,
     ]  # fmt: skip
