@@ -6,5 +6,5 @@ from kubechain.pytest.faults import Judge
 
 def test_suite_finds(fault: Fault, judged: Judge) -> None:
     """The suite finds the fault at the link where it is, or stays green under a harmless change."""
-    judgement = judged(fault)
-    assert judgement.good, f"{judgement.result}: {judgement.why}"
+    score = judged(fault)
+    assert score.good, f"{score.result}: {score.why}"
