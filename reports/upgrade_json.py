@@ -6,13 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
 from kubechain.upgrade.availability import known_seconds, limit_of, longest_unknown, too_long_away, unclear
+from kubechain.upgrade.documents import (
+    AllowanceRecord,
+    DurationRecord,
+    EventRecord,
+    OutageRecord,
+    RouteRecord,
+    UpgradeDocument,
+    VersionsRecord,
+)
 from kubechain.upgrade.model import Allowance, Kind, RouteSamples, UpgradeRecord
 from kubechain.upgrade.outages import Outage, away, outages
 
-SCHEMA = 1
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -44,67 +52,72 @@ def figures(record: UpgradeRecord, seen: RouteSamples) -> Figures:
     return Figures(seen, outages(seen.tally), seconds, error, gap, unknown, limit, within)
 
 
-def document(record: UpgradeRecord, verdict_line: str) -> dict[str, Any]:
-    """Return the content of upgrade.json; `start`, `end` and `at` are seconds after `began`."""
+def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
+    """Return the content of upgrade.json."""
 
     def since(moment: float) -> float:
-        return round(moment - record.began, 3)
+        return moment - record.began
 
-    def path(each: Figures) -> dict[str, Any]:
-        at, tally = each.seen.route, each.seen.tally
-        gone = [
-            {
-                "start": since(outage.start),
-                "end": since(outage.end),
-                "seconds": round(outage.seconds, 3),
-                "error": round(outage.error, 3),
-                "lost": outage.lost,
-                "errors": outage.errors,
-            }
-            for outage in each.outages
-        ]
-        return {
-            "name": at.name,
-            "kind": at.kind,
-            "what": at.what,
-            "from": at.place,
-            "connections": "kept" if at.reuse else "new",
-            "samples": len(tally.samples),
-            "up": tally.up,
-            "lost": len(tally.lost),
-            "unknown": tally.unknown,
-            "largestGap": round(each.gap, 3),
-            "outages": gone,
-            "away": {"seconds": round(each.away, 3), "error": round(each.error, 3)},
-            "allowed": {"seconds": each.allowed.seconds, "reason": each.allowed.reason},
-            "within": each.within,
-        }
-
-    return {
-        "schema": SCHEMA,
-        "verdict": verdict_line,
-        "hops": list(record.hops),
-        "began": iso(record.began),
-        "ended": iso(record.ended),
-        "seconds": since(record.ended),
-        "upgradedByThisRun": record.asked,
-        "controlPlanes": record.control_planes,
-        "paths": [path(figures(record, seen)) for seen in record.paths],
-        "marks": [{"at": since(mark.at), "kind": mark.kind, "what": mark.what} for mark in record.marks],
-        "versions": [
-            {"at": since(each.at), "server": each.server, "kubelets": each.kubelets, "proxies": each.proxies}
+    return UpgradeDocument(
+        verdict=verdict_line,
+        hops=list(record.hops),
+        began=utc(record.began),
+        ended=utc(record.ended),
+        seconds=since(record.ended),
+        upgraded_by_this_run=record.asked,
+        control_planes=record.control_planes,
+        routes=[_route(figures(record, seen), record.began) for seen in record.routes],
+        events=[EventRecord(at=since(event.at), kind=event.kind, what=event.what) for event in record.events],
+        versions=[
+            VersionsRecord(at=since(each.at), server=each.server, kubelets=each.kubelets, proxies=each.proxies)
             for each in record.versions
         ],
-        "relists": record.relists,
-        "lostWatches": record.lost,
-        "warnings": list(record.warnings),
-        "drained": list(record.drained),
-    }
+        relists=record.relists,
+        lost_watches=record.lost,
+        warnings=list(record.warnings),
+        drained=list(record.drained),
+    )
+
+
+def _route(found: Figures, began: float) -> RouteRecord:
+    route, tally = found.seen.route, found.seen.tally
+    outages = [
+        OutageRecord(
+            start=outage.start - began,
+            end=outage.end - began,
+            seconds=outage.seconds,
+            error=outage.error,
+            lost=outage.lost,
+            errors=outage.errors,
+        )
+        for outage in found.outages
+    ]
+    return RouteRecord(
+        name=route.name,
+        kind=route.kind,
+        what=route.what,
+        probe_from=route.place,
+        connections="kept" if route.reuse else "new",
+        samples=len(tally.samples),
+        up=tally.up,
+        lost=len(tally.lost),
+        unknown=tally.unknown,
+        largest_gap=found.gap,
+        outages=outages,
+        unavailable=DurationRecord(seconds=found.away, error=found.error),
+        allowed=AllowanceRecord(seconds=found.allowed.seconds, reason=found.allowed.reason),
+        within=found.within,
+    )
+
+
+def utc(moment: float) -> datetime:
+    """Return Unix seconds as a time of UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(moment, 3), UTC)
 
 
 def iso(moment: float) -> str:
-    """Return Unix seconds as a time of UTC, to the millisecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    """Return Unix seconds as the text of a time of UTC, to the millisecond."""
+    return utc(moment).isoformat(timespec="milliseconds")
 
 
 def title(record: UpgradeRecord) -> str:
@@ -114,7 +127,7 @@ def title(record: UpgradeRecord) -> str:
 
 def line(record: UpgradeRecord, chain: str) -> str:
     """Return the line that a run ends with; `chain` says what became of the claims."""
-    found = [figures(record, seen) for seen in record.paths]
+    found = [figures(record, seen) for seen in record.routes]
     kinds = [text for kind in KINDS for text in _kinds(kind, [each for each in found if each.seen.route.kind == kind])]
     return f"{title(record)}: {'; '.join([chain, *kinds])}"
 
