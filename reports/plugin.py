@@ -14,7 +14,8 @@ from rich.console import Console
 
 from kubechain.claims import claim as claims
 from kubechain.claims import verdict
-from kubechain.claims.verdict import Record, Verdict
+from kubechain.claims.records import ClaimRecord, CollectedClaim
+from kubechain.claims.verdict import Verdict
 from kubechain.cluster.target import FILE
 from kubechain.core import redact
 from kubechain.core.build_cache import BuildCache
@@ -31,7 +32,7 @@ from kubechain.workload.chain import Chain
 from reports import allure_html, allure_results, fault_matrix, publish, run_json, summary, upgrade_json, upgrade_svg
 
 COLLECTED = "collected.json"
-BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.BROKEN)
+BAD = (claims.Outcome.FAILED, claims.Outcome.BLOCKED, claims.Outcome.INCONCLUSIVE)
 RECORDER_KEY = pytest.StashKey["Recorder"]()
 # The picture of the upgrade, as SVG, once it was attached to a claim.
 PICTURE_KEY = pytest.StashKey[str]()
@@ -43,7 +44,7 @@ SHOWN_KEY = pytest.StashKey[set[tuple[str, str]]]()
 class Recorder:
     """A plugin of its own that keeps what the claims of this run report; times are of the machine's clock."""
 
-    records: list[Record] = field(default_factory=list[Record])
+    records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     began: float | None = None
     ended: float = 0.0
@@ -67,13 +68,13 @@ class Recorder:
             self.measured.append(found)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List the claims that were blocked or could not be told; pytest itself lists the failed ones."""
-        for outcome in (claims.Outcome.BLOCKED, claims.Outcome.BROKEN):
-            chosen = [record for record in self.records if record["outcome"] == outcome]
+        """List the claims that were blocked or are inconclusive; pytest itself lists the failed ones."""
+        for outcome in (claims.Outcome.BLOCKED, claims.Outcome.INCONCLUSIVE):
+            chosen = [record for record in self.records if record.outcome == outcome]
             if chosen:
                 terminalreporter.section(outcome.value)
             for record in chosen:
-                terminalreporter.line(f"{record['id']}: {redact.text(record['message'])}")
+                terminalreporter.line(f"{record.id}: {redact.text(record.message or '')}")
 
     def seconds(self) -> float:
         """Return the seconds from the first claim's beginning to the last one's verdict; 0 if none was told."""
@@ -100,7 +101,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which claims there are, so that none can get lost."""
     if RECORDER_KEY in session.config.stash and session.items:
         found = ((item.nodeid, claims.of(item)) for item in session.items)
-        listed = [{**claim.as_json(), "nodeid": nodeid} for nodeid, claim in found if claim]
+        listed = [CollectedClaim.of(claim, nodeid).as_json() for nodeid, claim in found if claim]
         folder = session.config.stash[RUN_KEY].folder
         folder.mkdir(parents=True, exist_ok=True)
         # All workers collect the same; the controller reads what is there at the end.
@@ -126,31 +127,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     record = outcomes.recorded(report)
     chain = item.stash.get(CHAIN_KEY, None)
     if record and PASSAGE_KEY in item.config.stash:
-        _show_picture(item.config, failed=record["outcome"] in BAD)
-    if (
-        record
-        and record["outcome"] in BAD
-        and chain
-        and RECORDER_KEY in item.config.stash
-        and is_news(item.config, record, chain)
-    ):
+        _show_picture(item.config, failed=record.outcome in BAD)
+    if record and record.outcome in BAD and chain and RECORDER_KEY in item.config.stash and is_news(item.config, record, chain):
         folder = item.config.stash[RUN_KEY].folder / "evidence"
         folder.mkdir(parents=True, exist_ok=True)
         sections = evidence(chain)
         for section in sections:
             allure.attach(section.text, section.title, allure.attachment_type.TEXT)
         text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
-        (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
+        (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n")
     return report
 
 
-def is_news(config: pytest.Config, record: dict[str, Any], chain: Chain) -> bool:
+def is_news(config: pytest.Config, record: ClaimRecord, chain: Chain) -> bool:
     """Whether a claim has evidence of its own: what is blocked by a link that was shown on the same chain has none."""
     shown = config.stash.setdefault(SHOWN_KEY, set())
-    place = (chain.namespace, record["waitsFor"] or record["link"])
+    place = (chain.namespace, record.waits_for or record.link)
     known = place in shown
     shown.add(place)
-    return not (known and record["waitsFor"])
+    return not (known and record.waits_for)
 
 
 def _show_picture(config: pytest.Config, *, failed: bool) -> None:
@@ -182,11 +177,13 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
         shutil.rmtree(run.folder, ignore_errors=True)
         return exitstatus
     listed = run.folder / COLLECTED
-    collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
-    records = redact.tree(verdict.complete(collected, recorder.records))
+    entries: list[Any] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
+    collected = [CollectedClaim.model_validate(entry) for entry in entries]
+    complete = verdict.complete(collected, recorder.records)
+    records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in complete]
     seconds = recorder.seconds()
     why = redact.text(str(trouble)) if trouble else None
-    found = verdict.judge(records, seconds, trouble=why, interrupted=exitstatus == ExitCode.INTERRUPTED)
+    found = verdict.verdict_of(records, seconds, trouble=why, interrupted=exitstatus == ExitCode.INTERRUPTED)
     if trouble:
         found = replace(found, exit_code=trouble.code)
     elif config.stash.get(WANTED_KEY, 0):
@@ -208,7 +205,7 @@ def _judge_the_suite(config: pytest.Config, found: Verdict) -> Verdict:
     judgements = config.stash[JUDGEMENTS_KEY]
     good, line = verdict_line(judgements, config.stash[WANTED_KEY])
     folder = config.stash[RUN_KEY].folder
-    (folder / "faults.json").write_text(json.dumps(redact.tree(fault_matrix.document(judgements, line)), indent=2))
+    (folder / "faults.json").write_text(json.dumps(redact.tree(fault_matrix.document(judgements, line).as_json()), indent=2))
     (folder / "faults.svg").write_text(redact.text(fault_matrix.svg(judgements)))
     return replace(found, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
 
@@ -217,12 +214,12 @@ def _tell_the_upgrade(config: pytest.Config, found: Verdict) -> Verdict:
     """Write what was seen of an upgrade; return the verdict with the line that tells of it."""
     record, folder = config.stash[PASSAGE_KEY], config.stash[RUN_KEY].folder
     line = upgrade_json.line(record, "chain holds" if found.holds else found.line)
-    (folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade_json.document(record, line)), indent=2))
+    (folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade_json.document(record, line).as_json()), indent=2))
     (folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(record)))
     return replace(found, line=line)
 
 
-def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds: float) -> None:
+def _write(config: pytest.Config, found: Verdict, records: list[ClaimRecord], seconds: float) -> None:
     """Write the results into the run's folder."""
     run, progress, settings = config.stash[RUN_KEY], config.stash[PROGRESS_KEY], config.stash[SETTINGS_KEY]
     report = None
@@ -248,5 +245,5 @@ def _write(config: pytest.Config, found: Verdict, records: list[Record], seconds
         measured=measured,
         report=report,
     )
-    (run.folder / "run.json").write_text(json.dumps(content, indent=2))
+    (run.folder / "run.json").write_text(json.dumps(content.as_json(), indent=2))
     (run.folder / "summary.md").write_text(summary.markdown(content))

@@ -13,10 +13,11 @@ from kubechain.core.errors import Blocked, HarnessError, SetupError, Unmet
 from kubechain.faults.catalogue import selection
 from kubechain.faults.fault import Fault, Prepared
 from kubechain.faults.injections import StaticPod
-from kubechain.faults.scoring import Judgement, judge
+from kubechain.faults.records import FaultSeconds, Score
+from kubechain.faults.scoring import score
 from kubechain.faults.testbed import SERVER, Testbed
 from kubechain.faults.upstream import setup
-from kubechain.faults.upstream.run import Peer
+from kubechain.faults.upstream.run import UpstreamTests
 from kubechain.images import e2e_tests
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
@@ -24,12 +25,12 @@ from kubechain.pytest.session import PROGRESS_KEY, RUN_KEY, SETTINGS_KEY, uncapt
 from kubechain.workload.factory import ChainFactory
 
 CHOSEN_KEY = pytest.StashKey[list[Fault]]()
-JUDGEMENTS_KEY = pytest.StashKey[list[Judgement]]()
+JUDGEMENTS_KEY = pytest.StashKey[list[Score]]()
 WANTED_KEY = pytest.StashKey[int]()
 PEER_VERSION_KEY = pytest.StashKey[str]()
 # Kinds of which some faults leave the cluster without leaders for a while.
 LEADERLESS = ("control plane", "harmless")
-Judge = Callable[[Fault], Judgement]
+Judge = Callable[[Fault], Score]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,7 +71,7 @@ def lab(request: pytest.FixtureRequest, kind_cluster: Cluster, chain_factory: Ch
 
 
 @pytest.fixture(scope="session")
-def peer(lab: Testbed, request: pytest.FixtureRequest) -> Peer | None:
+def peer(lab: Testbed, request: pytest.FixtureRequest) -> UpstreamTests | None:
     """Upstream's tests, all of which have passed on the lab's cluster; None unless they are to be compared with."""
     config = request.config
     version = config.stash[PEER_VERSION_KEY]
@@ -79,18 +80,18 @@ def peer(lab: Testbed, request: pytest.FixtureRequest) -> Peer | None:
 
 
 @pytest.fixture
-def judged(lab: Testbed, peer: Peer | None, clock: Clock, request: pytest.FixtureRequest) -> Judge:
+def judged(lab: Testbed, peer: UpstreamTests | None, clock: Clock, request: pytest.FixtureRequest) -> Judge:
     """Inject a fault, run the suite (and its peer) under it, heal it, see the chain whole again, and judge what was found."""
     config = request.config
     progress = config.stash[PROGRESS_KEY]
 
-    def told(fault: Fault) -> Judgement:
+    def told(fault: Fault) -> Score:
         with uncaptured(config), progress.step(f"fault {fault.id}") as step:
             found = under(fault)
             step.note(found.result if found.good else f"NOT AS IT MUST BE: {found.result}: {found.why}")
         return found
 
-    def under(fault: Fault) -> Judgement:
+    def under(fault: Fault) -> Score:
         start = clock.now()
         injected = start
         out = lab.folder / "faults" / fault.id
@@ -110,10 +111,10 @@ def judged(lab: Testbed, peer: Peer | None, clock: Clock, request: pytest.Fixtur
             mended = heal(lab, fault) or (tidied(lab, fault) if peer else "")
         if mended:
             raise HarnessError(f"the chain is not whole after {fault.id}: {mended}")
-        seconds = {"inject": injected - start, "verdict": ran - injected, "heal": clock.now() - began}
-        judgement = judge(fault, found, {name: round(value, 2) for name, value in seconds.items()}, compared)
-        config.stash[JUDGEMENTS_KEY].append(judgement)
-        return judgement
+        seconds = FaultSeconds(inject=injected - start, verdict=ran - injected, heal=clock.now() - began)
+        result = score(fault, found, seconds, compared)
+        config.stash[JUDGEMENTS_KEY].append(result)
+        return result
 
     return told
 

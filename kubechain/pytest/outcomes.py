@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Outcome
+from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.observe.wait import WaitRecord
 from kubechain.pytest.session import SETTINGS_KEY
@@ -19,7 +19,7 @@ FAULTS = "suites/faults/"
 WAITS = pytest.StashKey[list[WaitRecord]]()
 FIGURES = pytest.StashKey[dict[str, float]]()
 CLAIM_PROPERTY = "claim"
-LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.BROKEN: ("B", "BROKEN", {"purple": True})}
+LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.INCONCLUSIVE: ("I", "INCONCLUSIVE", {"purple": True})}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,8 +75,9 @@ def pytest_runtest_makereport(
         record = _record(found, item, outcome, error, report.duration)
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message says it all; a trace through the wait says nothing of the cluster.
-            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record['message']}"
-        report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record)]
+            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
+        # As JSON: xdist carries no other objects from a worker to the controller.
+        report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
     return report
 
 
@@ -94,21 +95,19 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
         return Outcome.SKIPPED
     if isinstance(error, Unmet) or (isinstance(error, AssertionError) and when == "call"):
         return Outcome.FAILED
-    return Outcome.BROKEN
+    return Outcome.INCONCLUSIVE
 
 
-def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> dict[str, Any]:
-    return {
-        **found.as_json(),
-        "nodeid": item.nodeid,
-        "outcome": outcome.value,
-        "waitsFor": str(error.waits_for) if isinstance(error, Blocked) else None,
-        "message": one_line(error) if error else None,
-        "seconds": round(seconds, 3),
-        "worker": getattr(item.config, "workerinput", {}).get("workerid", "main"),
-        "measured": {name: round(value, 3) for name, value in item.stash.get(FIGURES, dict[str, float]()).items()},
-        "waits": [waiting.as_json() for waiting in item.stash.get(WAITS, list[WaitRecord]())],
-    }
+def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> ClaimRecord:
+    return CollectedClaim.of(found, item.nodeid).ended(
+        outcome,
+        one_line(error) if error else None,
+        waits_for=error.waits_for if isinstance(error, Blocked) else None,
+        seconds=seconds,
+        worker=getattr(item.config, "workerinput", {}).get("workerid", "main"),
+        measured=item.stash.get(FIGURES, dict[str, float]()),
+        waits=item.stash.get(WAITS, list[WaitRecord]()),
+    )
 
 
 def one_line(error: BaseException) -> str:
@@ -116,14 +115,15 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def recorded(report: pytest.TestReport) -> dict[str, Any] | None:
+def recorded(report: pytest.TestReport) -> ClaimRecord | None:
     """Return the claim's record in a report, None if the report decides nothing."""
-    return next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)  # pyright: ignore[reportReturnType]
+    content = next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)
+    return ClaimRecord.model_validate(content) if content else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Show blocked and broken claims as what they are, not as failures."""
+    """Show blocked and inconclusive claims as what they are, not as failures."""
     record = recorded(report) if isinstance(report, pytest.TestReport) else None  # pyright: ignore[reportUnnecessaryIsInstance]  # also called for collection
-    shown = LETTERS.get(Outcome(record["outcome"])) if record else None
-    return (record["outcome"], shown[0], (shown[1], shown[2])) if shown and record else None
+    shown = LETTERS.get(record.outcome) if record else None
+    return (record.outcome.value, shown[0], (shown[1], shown[2])) if shown and record else None

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from kubechain.claims.records import RunRecord
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
@@ -115,14 +116,14 @@ def wants(request: pytest.FixtureRequest, fixture: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def chain_before(request: pytest.FixtureRequest, target: Target) -> dict[str, Any]:  # noqa: ARG001  # the cluster is there
-    """The run.json of the quick claims on the cluster as it was before."""
+def chain_before(request: pytest.FixtureRequest, target: Target) -> RunRecord:  # noqa: ARG001  # the cluster is there
+    """What the run of the quick claims found on the cluster as it was before."""
     return whole_chain(request, "before")
 
 
 @pytest.fixture(scope="session")
-def chain_after(request: pytest.FixtureRequest, target: Target) -> dict[str, Any]:
-    """The run.json of the quick claims on the cluster as it is after the upgrade."""
+def chain_after(request: pytest.FixtureRequest, target: Target) -> RunRecord:
+    """What the run of the quick claims found on the cluster as it is after the upgrade."""
     now: After = request.getfixturevalue("after")
     folder = request.config.stash[RUN_KEY].folder
     # Those who join look there for what the cluster is.
@@ -130,12 +131,12 @@ def chain_after(request: pytest.FixtureRequest, target: Target) -> dict[str, Any
     return whole_chain(request, "after")
 
 
-def whole_chain(request: pytest.FixtureRequest, when: str) -> dict[str, Any]:
+def whole_chain(request: pytest.FixtureRequest, when: str) -> RunRecord:
     """Run the quick claims in a process of their own; what they found is published in a folder of that name."""
     folder, progress = request.config.stash[RUN_KEY].folder, request.config.stash[PROGRESS_KEY]
     with uncaptured(request.config), progress.step(f"the whole chain {when} the upgrade") as step:
         found = suite_run.verdict_of(folder, folder / when, (), 1.0)
-        step.note(str(found["verdict"]))
+        step.note(found.verdict)
     return found
 
 
@@ -157,7 +158,7 @@ def before(request: pytest.FixtureRequest, chain_factory: ChainFactory) -> Itera
             end(config, error)
         witnesses = witness.attach(api, environment, found.namespace, chain_factory.image_ids, waiter)
     else:
-        verdict = request.getfixturevalue("chain_before")["verdict"] if wants(request, "chain_before") else ""
+        verdict = request.getfixturevalue("chain_before").verdict if wants(request, "chain_before") else ""
         with uncaptured(config), progress.step("witnesses of the upgrade"):
             labels = run.labels if not settings.phase else {}
             witnesses = witness.make(api, environment, run.id, labels, chain_factory.image_ids, waiter)
@@ -199,14 +200,14 @@ def during(request: pytest.FixtureRequest, before: Before, api: Api, clock: Cloc
     if settings.phase and watched.arrived(before.snapshot.server):
         shutil.move(folder, run.folder / ASKED)
     nodes, system = watched.nodes.log(), watched.system.log()
-    happened = [*watched.steps, *events.marks(system, nodes, chain.objects.log(), began)]
+    happened = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = config.stash.get(HOPS_KEY, ())
     record = UpgradeRecord(
         hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
-        paths=seen,
-        marks=tuple(sorted(happened, key=lambda mark: mark.at)),
+        routes=seen,
+        events=tuple(sorted(happened, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
         relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
         lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),
