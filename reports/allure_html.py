@@ -65,13 +65,13 @@ def configuration(folder: Path) -> dict[str, Any]:
 
     failed = [category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"}) for link in Link]
     blocked = category("Blocked by an earlier link", statuses=["broken"], message=r".*\bBlocked: blocked by .*")
-    broken = category("Broken: trouble of the machine or the harness", statuses=["broken"])
+    inconclusive = category("Inconclusive: trouble of the machine or the harness", statuses=["broken"])
     options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"], "reportName": PROJECT}
     return {
         "name": PROJECT,
         "output": str(folder),
         "plugins": {"awesome": {"options": options}},
-        "categories": {"rules": [*failed, blocked, broken]},
+        "categories": {"rules": [*failed, blocked, inconclusive]},
     }
 
 

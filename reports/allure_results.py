@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import allure
 
 from kubechain.claims.claim import Claim, Link
-from kubechain.claims.verdict import Record
+from kubechain.claims.records import ClaimRecord
 from kubechain.core.settings import PROJECT
+from kubechain.observe.wait import WaitRecord
 
 # What breaks here takes everything behind it along.
 BLOCKERS = {Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS}
@@ -36,28 +37,28 @@ def title(name: str, claim: Claim) -> str:
     return f"{claim.id} {name.removeprefix('test_').replace('_', ' ')}"
 
 
-def write_lost(records: Iterable[Record], results: Path) -> None:
-    """Write an Allure result for each claim that has none, because its worker died before it was told."""
+def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
+    """Write an Allure result for each claim that has none, because its worker died before it reported."""
     known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text()).get("labels", [])}
     for record in records:
-        if record["id"] in known:
+        if record.id in known:
             continue
-        link = Link(record["link"])
-        named = {"epic": PROJECT, "feature": feature(link), "story": record["id"], "severity": severity(link).value}
+        link = record.link
+        named = {"epic": PROJECT, "feature": feature(link), "story": record.id, "severity": severity(link).value}
         result = {
             "uuid": str(uuid.uuid4()),
-            "name": f"{record['id']} {record['must']}",
-            "fullName": record["nodeid"],
+            "name": f"{record.id} {record.must}",
+            "fullName": record.nodeid,
             "status": "broken",
-            "statusDetails": {"message": record["message"]},
+            "statusDetails": {"message": record.message},
             "labels": [{"name": name, "value": value} for name, value in named.items()],
         }
         (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
 
 
-def write_steps(records: Sequence[Record], results: Path) -> None:
+def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
     """Put the waits of each claim into its Allure result as steps: what was waited for, and what ended the wait."""
-    waits = {record["id"]: record["waits"] for record in records}
+    waits = {record.id: record.waits for record in records}
     for file in results.glob("*-result.json"):
         result = json.loads(file.read_text())
         claim = next((each["value"] for each in result.get("labels", []) if each["name"] == "claim"), "")
@@ -66,14 +67,14 @@ def write_steps(records: Sequence[Record], results: Path) -> None:
             file.write_text(json.dumps(result))
 
 
-def steps(waits: Sequence[Mapping[str, Any]], start: int, *, passed: bool) -> list[dict[str, Any]]:
+def steps(waits: Sequence[WaitRecord], start: int, *, passed: bool) -> list[dict[str, Any]]:
     """Return waits as Allure steps, one after the other from `start` (ms); in a claim that did not pass the last one failed."""
     made: list[dict[str, Any]] = []
     for wait in waits:
-        stop = start + round(wait["seconds"] * 1000)
-        ended = {"name": "ended by", "value": wait["endedBy"] or "the end of the claim"}
-        seen = {"name": "observations", "value": str(wait["observations"])}
-        step = {"name": f"{wait['condition']} ({wait['what']})", "status": "passed", "stage": "finished"}
+        stop = start + round(wait.seconds * 1000)
+        ended = {"name": "ended by", "value": wait.ended_by or "the end of the claim"}
+        seen = {"name": "observations", "value": str(wait.observations)}
+        step = {"name": f"{wait.condition} ({wait.what})", "status": "passed", "stage": "finished"}
         made.append({**step, "start": start, "stop": stop, "parameters": [ended, seen]})
         start = stop
     if made and not passed:

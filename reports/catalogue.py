@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +23,9 @@ from kubechain.claims.claim import Claim, Link
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.records import JsonRecord
 
-from . import coverage, fault_list
+from . import coverage, fault_list, schemas
 
 LEVELS = (
     "`quick` claims run by default, `full` ones as well with `LEVEL=full`; "
@@ -131,11 +133,16 @@ def _row(claim: Claim) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-# What is generated from the claims: where it lies, and what makes it.
+def _schema(model: type[JsonRecord], _entries: Sequence[Entry]) -> str:
+    return schemas.document(model)
+
+
+# What is generated from the claims, the faults and the records: where it lies, and what makes it.
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
+    **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
 }
 
 
@@ -147,7 +154,7 @@ def write(entries: Sequence[Entry]) -> None:
 
 
 def stale(entries: Sequence[Entry]) -> list[Path]:
-    """Return the generated documents that are not what the claims say."""
+    """Return the generated documents that are not what their sources say."""
     return [path for path, render in DOCUMENTS.items() if not path.exists() or path.read_text() != render(entries)]
 
 

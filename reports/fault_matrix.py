@@ -5,38 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from statistics import median
-from typing import Any
 
-from kubechain.claims.claim import Link
-from kubechain.faults.scoring import Comparison, Judgement
+from kubechain.claims.claim import Link, Outcome
+from kubechain.faults.records import Comparison, FaultsRecord, Score, TotalSeconds
 
-COLOURS = {"passed": "#9fd6a3", "failed": "#d64545", "blocked": "#f2c94c", "broken": "#9b6bd6", "skipped": "#dddddd"}
+COLOURS: dict[Outcome, str] = {
+    Outcome.PASSED: "#9fd6a3",
+    Outcome.FAILED: "#d64545",
+    Outcome.BLOCKED: "#f2c94c",
+    Outcome.INCONCLUSIVE: "#9b6bd6",
+    Outcome.SKIPPED: "#dddddd",
+}
 GOOD, BAD, NEITHER = "#2e7d32", "#b00020", "#777777"
-CELL, LEFT, TOP, RIGHT, PEER = 14, 250, 150, 330, 250
+CELL, LEFT, TOP, RIGHT, UPSTREAM, LEGEND = 14, 250, 150, 330, 250, 100
 
 
-def document(judgements: Sequence[Judgement], line: str) -> dict[str, Any]:
+def document(scores: Sequence[Score], line: str) -> FaultsRecord:
     """Return the content of faults.json."""
-    totals = [sum(judgement.seconds.values()) for judgement in judgements]
-    seconds = {"median": round(median(totals), 1), "max": round(max(totals), 1), "sum": round(sum(totals), 1)} if totals else {}
-    return {"schema": 1, "verdict": line, "seconds": seconds, "faults": [judgement.as_json() for judgement in judgements]}
+    totals = [score.seconds.total for score in scores]
+    seconds = TotalSeconds(median=median(totals), max=max(totals), sum=sum(totals)) if totals else None
+    return FaultsRecord(verdict=line, seconds=seconds, faults=list(scores))
 
 
-def claims_of(judgements: Sequence[Judgement]) -> list[str]:
+def claims_of(scores: Sequence[Score]) -> list[str]:
     """Return every claim that was run under any fault, in the order of the chain."""
-    ids = {claim for judgement in judgements for claim in judgement.outcomes}
+    ids = {claim for score in scores for claim in score.outcomes}
     return sorted(ids, key=lambda claim: (Link(claim.split("-")[1]).order, claim))
 
 
-def svg(judgements: Sequence[Judgement]) -> str:
+def svg(scores: Sequence[Score]) -> str:
     """Return the matrix: a row for each fault, a column for each claim, and what was found at the end of the row.
 
-    What a peer found, if there was one, is a column at the right.
+    What upstream's tests found, if they were compared, is a column at the right.
     """
-    claims = claims_of(judgements)
+    claims = claims_of(scores)
     end = LEFT + CELL * len(claims)
-    width = end + RIGHT + (PEER if any(judgement.peer for judgement in judgements) else 0)
-    height = TOP + CELL * len(judgements) + 40
+    width = end + RIGHT + (UPSTREAM if any(score.upstream for score in scores) else 0)
+    height = TOP + CELL * len(scores) + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
@@ -44,32 +49,32 @@ def svg(judgements: Sequence[Judgement]) -> str:
     for column, claim in enumerate(claims):
         x = LEFT + CELL * column + CELL - 3
         parts.append(f'<text transform="translate({x},{TOP - 6}) rotate(-60)">{escape(claim)}</text>')
-    for row, judgement in enumerate(judgements):
+    for row, score in enumerate(scores):
         y = TOP + CELL * row
-        parts.append(f'<text x="{LEFT - 6}" y="{y + CELL - 3}" text-anchor="end">{escape(judgement.fault)}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + CELL - 3}" text-anchor="end">{escape(score.fault)}</text>')
         for column, claim in enumerate(claims):
-            colour = COLOURS.get(judgement.outcomes.get(claim, ""))
-            if colour:
+            outcome = score.outcomes.get(claim)
+            if outcome:
                 place = f'x="{LEFT + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}"'
-                parts.append(f'<rect {place} fill="{colour}"><title>{escape(claim)}</title></rect>')
-        said = f"{judgement.result} at {judgement.first_broken_link or '-'}, {sum(judgement.seconds.values()):.0f} s"
-        colour = GOOD if judgement.good else BAD
+                parts.append(f'<rect {place} fill="{COLOURS[outcome]}"><title>{escape(claim)}</title></rect>')
+        said = f"{score.result} at {score.first_broken_link or '-'}, {score.seconds.total:.0f} s"
+        colour = GOOD if score.good else BAD
         parts.append(f'<text x="{end + 8}" y="{y + CELL - 3}" fill="{colour}">{escape(said)}</text>')
-        if judgement.peer:
-            told, colour = of_peer(judgement.peer, broken=judgement.expected is not None)
-            parts.append(f'<text x="{end + RIGHT}" y="{y + CELL - 3}" fill="{colour}">{escape(told)}</text>')
+        if score.upstream:
+            noticed, colour = of_upstream(score.upstream, broken=score.expected is not None)
+            parts.append(f'<text x="{end + RIGHT}" y="{y + CELL - 3}" fill="{colour}">{escape(noticed)}</text>')
     legend = LEFT
     for outcome, colour in COLOURS.items():
         parts.append(f'<rect x="{legend}" y="{height - 22}" width="12" height="12" fill="{colour}"/>')
         parts.append(f'<text x="{legend + 16}" y="{height - 12}">{outcome}</text>')
-        legend += 80
+        legend += LEGEND
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def of_peer(found: Comparison, *, broken: bool) -> tuple[str, str]:
-    """Return what a peer found, and the colour of that: to notice is right if something is broken, and only then."""
-    if not found.reached:
+def of_upstream(compared: Comparison, *, broken: bool) -> tuple[str, str]:
+    """Return what upstream's tests found, and the colour of that: to notice is right if something is broken, and only then."""
+    if not compared.reached:
         return "upstream: not reached", NEITHER
-    late = found.count("timeout")
-    told = f"upstream: {found.noticing} of {len(found.outcomes)} noticed{f', {late} by timeout' if late else ''}"
-    return told, GOOD if bool(found.noticing) == broken else BAD
+    late = compared.count("timeout")
+    line = f"upstream: {compared.noticing} of {len(compared.outcomes)} noticed{f', {late} by timeout' if late else ''}"
+    return line, GOOD if bool(compared.noticing) == broken else BAD

@@ -55,15 +55,15 @@ def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, 
 def pytest_kubechain_run_finished(run: RunResult) -> None:
     """Write the results into the run's folder."""
     if run.faults:
-        content = fault_matrix.document(run.faults, run.verdict.line)
-        (run.folder / "faults.json").write_text(json.dumps(redact.tree(content), indent=2))
+        faults = fault_matrix.document(run.faults, run.verdict.line)
+        (run.folder / "faults.json").write_text(json.dumps(redact.tree(faults.as_json()), indent=2))
         (run.folder / "faults.svg").write_text(redact.text(fault_matrix.svg(run.faults)))
     if run.upgrade:
-        content = upgrade_json.document(run.upgrade, run.verdict.line)
-        (run.folder / "upgrade.json").write_text(json.dumps(redact.tree(content), indent=2))
+        upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
+        (run.folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.as_json()), indent=2))
         (run.folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(run.upgrade)))
     content = run_json.document(run, html_report(run))
-    (run.folder / "run.json").write_text(json.dumps(content, indent=2))
+    (run.folder / "run.json").write_text(json.dumps(content.as_json(), indent=2))
     (run.folder / "summary.md").write_text(summary.markdown(content))
 
 

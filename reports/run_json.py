@@ -7,24 +7,30 @@ import resource
 import statistics
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
+from kubechain.claims.records import (
+    ClusterRecord,
+    LatencyRecord,
+    MilestoneRecord,
+    PeakRecord,
+    PhaseRecord,
+    RunRecord,
+)
 from kubechain.core.bundle import ROOT
 from kubechain.core.process import run as run_command
 from kubechain.pytest.results import RunResult
 
-SCHEMA = 1
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
 
 
-def latency(milliseconds: Sequence[float]) -> dict[str, float | int] | None:
+def latency(milliseconds: Sequence[float]) -> LatencyRecord | None:
     """Return count, median, 99th percentile and maximum in milliseconds; None without values."""
     if not milliseconds:
         return None
     # Of one value there are no quantiles.
     p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[-1] if len(milliseconds) > 1 else milliseconds[0]
-    found = {"median": statistics.median(milliseconds), "p99": p99, "max": max(milliseconds)}
-    return {"count": len(milliseconds), **{name: round(value, 2) for name, value in found.items()}}
+    median = statistics.median(milliseconds)
+    return LatencyRecord(count=len(milliseconds), median=median, p99=p99, max=max(milliseconds))
 
 
 def project_version() -> str:
@@ -39,34 +45,31 @@ def versions(cluster: Mapping[str, str]) -> dict[str, str]:
     return {"kubechain": project_version(), "python": platform.python_version(), **packages, **cluster}
 
 
-def peak_mib() -> dict[str, float]:
+def peak_mib() -> PeakRecord:
     """Return the largest resident set of this process and of its largest child, in MiB."""
-    kinds = {"harness": resource.RUSAGE_SELF, "largestChild": resource.RUSAGE_CHILDREN}
-    return {name: round(resource.getrusage(kind).ru_maxrss / 1024, 1) for name, kind in kinds.items()}
+    harness, child = (resource.getrusage(kind).ru_maxrss / 1024 for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return PeakRecord(harness=harness, largest_child=child)
 
 
-def document(result: RunResult, report: str | None) -> dict[str, Any]:
+def document(result: RunResult, report: str | None) -> RunRecord:
     """Return the content of run.json; `report` is the path of the HTML report in the run's folder, or None."""
     run, verdict, measured, cluster = result.run, result.verdict, result.measured, result.cluster
-    return {
-        "schema": SCHEMA,
-        "run": run.id,
-        "started": run.started.isoformat(timespec="seconds"),
-        "verdict": verdict.line,
-        "holds": verdict.holds,
-        "firstBrokenLink": verdict.first_broken_link,
-        "exitCode": int(verdict.exit_code),
-        "counts": verdict.counts,
-        "cluster": {key: cluster.get(key) for key in ("name", "context", "uid", "owned")},
-        "versions": versions(cluster.get("versions", {})),
-        "vantage": next((each["vantage"] for each in measured), None),
-        "phases": [
-            *({"phase": s.title, "seconds": round(s.seconds, 2), "notes": s.notes} for s in result.progress.steps),
-            {"phase": "claims", "seconds": round(result.seconds, 2), "notes": []},
-        ],
-        "changeToWaitMs": latency([ms for each in measured for ms in each["changeToWaitMs"]]),
-        "timeline": next((each["timeline"] for each in measured), None) or [],
-        "peakMiB": peak_mib(),
-        "report": report,
-        "claims": list(result.records),
-    }
+    steps = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in result.progress.steps]
+    return RunRecord(
+        run=run.id,
+        started=run.started.replace(microsecond=0),
+        verdict=verdict.line,
+        holds=verdict.holds,
+        first_broken_link=verdict.first_broken_link,
+        exit_code=verdict.exit_code,
+        counts=verdict.counts,
+        cluster=ClusterRecord(**{key: cluster.get(key) for key in ClusterRecord.model_fields}),
+        versions=versions(cluster.get("versions", {})),
+        probe_from=measured[0]["probeFrom"] if measured else None,
+        phases=[*steps, PhaseRecord(phase="claims", seconds=result.seconds, notes=[])],
+        change_to_wait_ms=latency([ms for each in measured for ms in each["changeToWaitMs"]]),
+        timeline=[MilestoneRecord.model_validate(milestone) for each in measured[:1] for milestone in each["timeline"]],
+        peak_mib=peak_mib(),
+        report=report,
+        claims=list(result.records),
+    )

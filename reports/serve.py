@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from kubechain.claims.records import read_run
 from kubechain.core import cli, settings
 from kubechain.core.errors import ExitCode, SetupError
 
@@ -45,10 +44,11 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
 def verdict(out: Path) -> tuple[str, bool]:
     """Return the verdict of the published run with the time of the run, and whether the chain holds."""
     try:
-        found: dict[str, Any] = json.loads((out / "run.json").read_text())
-        return f"{found['verdict']} (run of {found['started']})", bool(found["holds"])
-    except (OSError, ValueError, KeyError) as error:
-        return f"no verdict: {out / 'run.json'}: {type(error).__name__}", False
+        run = read_run(out / "run.json")
+    except SetupError as error:
+        return f"no verdict: {error}", False
+    note = f"; {run.note}" if run.note else ""
+    return f"{run.verdict} (run of {run.started.isoformat()}{note})", run.holds
 
 
 def port_number(text: str) -> int:

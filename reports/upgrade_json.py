@@ -3,72 +3,83 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
+from kubechain.upgrade.documents import (
+    AllowanceRecord,
+    DurationRecord,
+    EventRecord,
+    OutageRecord,
+    RouteRecord,
+    UpgradeDocument,
+    VersionsRecord,
+)
 from kubechain.upgrade.figures import Figures, figures
 from kubechain.upgrade.model import UpgradeRecord
 
-SCHEMA = 1
 
-
-def document(record: UpgradeRecord, verdict_line: str) -> dict[str, Any]:
-    """Return the content of upgrade.json; `start`, `end` and `at` are seconds after `began`."""
+def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
+    """Return the content of upgrade.json."""
 
     def since(moment: float) -> float:
-        return round(moment - record.began, 3)
+        return moment - record.began
 
-    def path(each: Figures) -> dict[str, Any]:
-        at, tally = each.seen.route, each.seen.tally
-        gone = [
-            {
-                "start": since(outage.start),
-                "end": since(outage.end),
-                "seconds": round(outage.seconds, 3),
-                "error": round(outage.error, 3),
-                "lost": outage.lost,
-                "errors": outage.errors,
-            }
-            for outage in each.outages
-        ]
-        return {
-            "name": at.name,
-            "kind": at.kind,
-            "what": at.what,
-            "from": at.place,
-            "connections": "kept" if at.reuse else "new",
-            "samples": len(tally.samples),
-            "up": tally.up,
-            "lost": len(tally.lost),
-            "unknown": tally.unknown,
-            "largestGap": round(each.gap, 3),
-            "outages": gone,
-            "away": {"seconds": round(each.away, 3), "error": round(each.error, 3)},
-            "allowed": {"seconds": each.allowed.seconds, "reason": each.allowed.reason},
-            "within": each.within,
-        }
-
-    return {
-        "schema": SCHEMA,
-        "verdict": verdict_line,
-        "hops": list(record.hops),
-        "began": iso(record.began),
-        "ended": iso(record.ended),
-        "seconds": since(record.ended),
-        "upgradedByThisRun": record.asked,
-        "controlPlanes": record.control_planes,
-        "paths": [path(figures(record, seen)) for seen in record.paths],
-        "marks": [{"at": since(mark.at), "kind": mark.kind, "what": mark.what} for mark in record.marks],
-        "versions": [
-            {"at": since(each.at), "server": each.server, "kubelets": each.kubelets, "proxies": each.proxies}
+    return UpgradeDocument(
+        verdict=verdict_line,
+        hops=list(record.hops),
+        began=utc(record.began),
+        ended=utc(record.ended),
+        seconds=since(record.ended),
+        upgraded_by_this_run=record.asked,
+        control_planes=record.control_planes,
+        routes=[_route(figures(record, seen), record.began) for seen in record.routes],
+        events=[EventRecord(at=since(event.at), kind=event.kind, what=event.what) for event in record.events],
+        versions=[
+            VersionsRecord(at=since(each.at), server=each.server, kubelets=each.kubelets, proxies=each.proxies)
             for each in record.versions
         ],
-        "relists": record.relists,
-        "lostWatches": record.lost,
-        "warnings": list(record.warnings),
-        "drained": list(record.drained),
-    }
+        relists=record.relists,
+        lost_watches=record.lost,
+        warnings=list(record.warnings),
+        drained=list(record.drained),
+    )
+
+
+def _route(found: Figures, began: float) -> RouteRecord:
+    route, tally = found.seen.route, found.seen.tally
+    outages = [
+        OutageRecord(
+            start=outage.start - began,
+            end=outage.end - began,
+            seconds=outage.seconds,
+            error=outage.error,
+            lost=outage.lost,
+            errors=outage.errors,
+        )
+        for outage in found.outages
+    ]
+    return RouteRecord(
+        name=route.name,
+        kind=route.kind,
+        what=route.what,
+        probe_from=route.place,
+        connections="kept" if route.reuse else "new",
+        samples=len(tally.samples),
+        up=tally.up,
+        lost=len(tally.lost),
+        unknown=tally.unknown,
+        largest_gap=found.gap,
+        outages=outages,
+        unavailable=DurationRecord(seconds=found.away, error=found.error),
+        allowed=AllowanceRecord(seconds=found.allowed.seconds, reason=found.allowed.reason),
+        within=found.within,
+    )
+
+
+def utc(moment: float) -> datetime:
+    """Return Unix seconds as a time of UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(moment, 3), UTC)
 
 
 def iso(moment: float) -> str:
-    """Return Unix seconds as a time of UTC, to the millisecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    """Return Unix seconds as the text of a time of UTC, to the millisecond."""
+    return utc(moment).isoformat(timespec="milliseconds")

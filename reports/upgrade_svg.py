@@ -9,14 +9,14 @@ from html import escape
 from statistics import median
 
 from kubechain.upgrade.figures import KINDS, Figures, duration, figures, title
-from kubechain.upgrade.model import Mark, MarkKind, UpgradeRecord
+from kubechain.upgrade.model import EventKind, UpgradeEvent, UpgradeRecord
 
 from .upgrade_json import iso
 
 STATES = {"up": "#9fd6a3", "down": "#d64545", "unknown": "#a8a8a8", "": "#e4e4e4"}
 BADNESS = ("", "up", "unknown", "down")
 NAMES = {"up": "up", "down": "away", "unknown": "unknown", "": "no samples"}
-MARKS: dict[MarkKind, str] = {
+EVENTS: dict[EventKind, str] = {
     "step": "#1f5fbf",
     "version": "#00897b",
     "node": "#000000",
@@ -25,7 +25,7 @@ MARKS: dict[MarkKind, str] = {
     "pod": "#8d6e63",
     "watch": "#777777",
 }
-ABOVE: tuple[MarkKind, ...] = ("step", "version", "node")
+ABOVE: tuple[EventKind, ...] = ("step", "version", "node")
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "cloud-controller-manager")
 TINTS = ("#d6e6f7", "#a9cdec", "#7fb3e0", "#c9e4d8", "#98cfb8")
 WITHIN = {True: "#2e7d32", False: "#b00020", None: "#7b3fb5"}
@@ -42,9 +42,9 @@ MOST_TICKS = 16
 def svg(record: UpgradeRecord) -> str:
     """Return the picture."""
     versions = _version_rows(record)
-    paths = sorted((figures(record, seen) for seen in record.paths), key=lambda each: KINDS.index(each.seen.route.kind))
-    marks = [mark for mark in record.marks if record.began <= mark.at <= record.ended]
-    above, below = (labelled([mark for mark in marks if (mark.kind in ABOVE) == side]) for side in (True, False))
+    paths = sorted((figures(record, seen) for seen in record.routes), key=lambda each: KINDS.index(each.seen.route.kind))
+    events = [event for event in record.events if record.began <= event.at <= record.ended]
+    above, below = (labelled([event for event in events if (event.kind in ABOVE) == side]) for side in (True, False))
     names = [name for name, _ in versions] + [each.seen.route.name for each in paths]
     left = math.ceil(min(max(map(len, names), default=0), 80) * LETTER) + 16
     top = HEAD + label_height(above)
@@ -61,7 +61,7 @@ def svg(record: UpgradeRecord) -> str:
             bad += [rect for state, rect in runs if state in ("down", "unknown")]
             y += ROW
     bottom = y + GAP
-    unlabelled = len(marks) - len(above) - len(below)
+    unlabelled = len(events) - len(above) - len(below)
     width, height = left + PLOT + RIGHT, bottom + label_height(below) + (20 if unlabelled else 0)
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
 
@@ -75,12 +75,12 @@ def svg(record: UpgradeRecord) -> str:
             *_head(record),
             *rows,
             *_axis(record, left, axis, bottom),
-            *(_line(x_of(mark.at), top, bottom, mark) for mark in marks),
+            *(_line(x_of(event.at), top, bottom, event) for event in events),
             # What is not up lies on the lines: it may be as thin as they are.
             *bad,
             *_labels(above, x_of, left, top - 2, up=True),
             *_labels(below, x_of, left, bottom + 2, up=False),
-            *([_text(16, height - 8, f"{unlabelled} more marks have no label here", "#777777")] if unlabelled else []),
+            *([_text(16, height - 8, f"{unlabelled} more events have no label here", "#777777")] if unlabelled else []),
             "</svg>\n",
         ]
     )
@@ -114,14 +114,14 @@ def columns(record: UpgradeRecord, each: Figures) -> list[str]:
     return [BADNESS[cell] for cell in cells]
 
 
-def labelled(marks: Sequence[Mark]) -> list[Mark]:
-    """Return the marks that get a label, by time: as many as there is room for, the most telling ones first."""
+def labelled(events: Sequence[UpgradeEvent]) -> list[UpgradeEvent]:
+    """Return the events that get a label, by time: as many as there is room for, the most telling ones first."""
 
-    def rank(mark: Mark) -> int:
-        ours = mark.kind != "restart" or mark.what.startswith(CONTROL_PLANE)
-        return [*ABOVE, "leader", "restart", "watch", "pod"].index(mark.kind) if ours else len(MARKS)
+    def rank(event: UpgradeEvent) -> int:
+        ours = event.kind != "restart" or event.what.startswith(CONTROL_PLANE)
+        return [*ABOVE, "leader", "restart", "watch", "pod"].index(event.kind) if ours else len(EVENTS)
 
-    return sorted(sorted(marks, key=rank)[: int(PLOT / APART)], key=lambda mark: mark.at)
+    return sorted(sorted(events, key=rank)[: int(PLOT / APART)], key=lambda event: event.at)
 
 
 def spread(wanted: Sequence[float]) -> list[float]:
@@ -146,10 +146,10 @@ def ticks(seconds: float) -> list[tuple[float, str]]:
     return [(at, f"{at // 60}:{at % 60:02d}" if seconds >= 120 else f"{at} s") for at in places]
 
 
-def label_height(marks: Sequence[Mark]) -> int:
-    """Return the height that the labels of these marks need."""
-    longest = max((len(_short(mark.what)) for mark in marks), default=0)
-    return math.ceil(longest * LETTER * math.sin(math.radians(SLANT))) + ELBOW + 14 if marks else 0
+def label_height(events: Sequence[UpgradeEvent]) -> int:
+    """Return the height that the labels of these events need."""
+    longest = max((len(_short(event.what)) for event in events), default=0)
+    return math.ceil(longest * LETTER * math.sin(math.radians(SLANT))) + ELBOW + 14 if events else 0
 
 
 def _version_rows(record: UpgradeRecord) -> list[tuple[str, list[tuple[float, float, str]]]]:
@@ -207,7 +207,7 @@ def _head(record: UpgradeRecord) -> Iterator[str]:
         yield f'<rect x="{x:.1f}" y="54" width="11" height="11" fill="{colour}"/>'
         yield _text(x + 15, 64, NAMES[state])
         x += 15 + (len(NAMES[state]) + 3) * LETTER
-    for kind, colour in MARKS.items():
+    for kind, colour in EVENTS.items():
         yield f'<path d="M{x:.1f} 60h13" stroke="{colour}" stroke-width="2"/>'
         yield _text(x + 17, 64, kind, colour)
         x += 17 + (len(kind) + 3) * LETTER
@@ -220,20 +220,20 @@ def _axis(record: UpgradeRecord, left: int, y: int, bottom: int) -> Iterator[str
         yield f'<text x="{x:.1f}" y="{y + 10}" text-anchor="middle" fill="#555555">{label}</text>'
 
 
-def _line(x: float, top: int, bottom: int, mark: Mark) -> str:
-    width = 1.4 if mark.kind == "step" else 0.8
-    stroke = f'stroke="{MARKS[mark.kind]}" stroke-width="{width}" stroke-opacity="0.5"'
-    return f'<path d="M{x:.1f} {top}V{bottom}" {stroke}><title>{escape(mark.what)}</title></path>'
+def _line(x: float, top: int, bottom: int, event: UpgradeEvent) -> str:
+    width = 1.4 if event.kind == "step" else 0.8
+    stroke = f'stroke="{EVENTS[event.kind]}" stroke-width="{width}" stroke-opacity="0.5"'
+    return f'<path d="M{x:.1f} {top}V{bottom}" {stroke}><title>{escape(event.what)}</title></path>'
 
 
-def _labels(marks: Sequence[Mark], x_of: Callable[[float], float], left: int, y: int, *, up: bool) -> Iterator[str]:
+def _labels(events: Sequence[UpgradeEvent], x_of: Callable[[float], float], left: int, y: int, *, up: bool) -> Iterator[str]:
     turn, side = (-SLANT, -1) if up else (SLANT, 1)
-    for mark, place in zip(marks, spread([x_of(mark.at) - left for mark in marks]), strict=True):
-        x, colour = left + place, MARKS[mark.kind]
-        yield f'<path d="M{x_of(mark.at):.1f} {y}L{x:.1f} {y + side * ELBOW}" fill="none" stroke="{colour}" stroke-width="0.8"/>'
-        weight = ' font-weight="bold"' if mark.kind == "step" else ""
+    for event, place in zip(events, spread([x_of(event.at) - left for event in events]), strict=True):
+        x, colour = left + place, EVENTS[event.kind]
+        yield f'<path d="M{x_of(event.at):.1f} {y}L{x:.1f} {y + side * ELBOW}" fill="none" stroke="{colour}" stroke-width="0.8"/>'
+        weight = ' font-weight="bold"' if event.kind == "step" else ""
         at = f"translate({x + 2:.1f},{y + side * (ELBOW + 3) + (0 if up else 4)}) rotate({turn})"
-        yield f'<text transform="{at}" fill="{colour}"{weight}>{escape(_short(mark.what))}</text>'
+        yield f'<text transform="{at}" fill="{colour}"{weight}>{escape(_short(event.what))}</text>'
 
 
 def _rect(x: float, y: int, width: float, colour: str, title: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kubechain.claims.claim import Claim, Link
-from kubechain.core.errors import HarnessError
+from kubechain.claims.claim import Claim, Link, Outcome
+from kubechain.claims.records import ClaimRecord, ClusterRecord, CollectedClaim, PeakRecord, RunRecord
+from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api, Listing
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
@@ -258,11 +260,38 @@ def claim_of(link: Link, **over: Any) -> Claim:
     return Claim(over.pop("id", f"CHAIN-{link}-010"), link, **{**given, **over})
 
 
-def record(link: Link, outcome: str, **over: Any) -> dict[str, Any]:
-    """Return the record of a claim as it stands in run.json."""
-    metadata = claim_of(link, **{key: over.pop(key) for key in ("id", "must") if key in over}).as_json()
-    rest: Json = {"waitsFor": None, "message": None, "seconds": 0.1, "worker": "main", "measured": {}, "waits": []}
-    return {**metadata, "nodeid": f"suites/test_x.py::test_{metadata['id']}", **rest, "outcome": outcome, **over}
+def collected(link: Link, **over: Any) -> CollectedClaim:
+    """Return the entry of a claim that was collected."""
+    claim = claim_of(link, **over)
+    return CollectedClaim.of(claim, f"suites/test_x.py::test_{claim.id}")
+
+
+def record(link: Link, outcome: str, message: str | None = None, **over: Any) -> ClaimRecord:
+    """Return the record of a claim; `over` may name fields of its metadata as well as those of its end."""
+    entry = collected(link, **{key: over.pop(key) for key in ("id", "must") if key in over})
+    return entry.ended(Outcome(outcome), message, **over)
+
+
+def run_record(first: str | None, *claims: ClaimRecord, code: int = 1) -> RunRecord:
+    """Return a run.json with that first broken link and these claims; the chain holds with exit code 0."""
+    return RunRecord(
+        run="ab12",
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        verdict="said",
+        holds=code == ExitCode.HOLDS,
+        first_broken_link=Link(first) if first else None,
+        exit_code=ExitCode(code),
+        counts={},
+        cluster=ClusterRecord(),
+        versions={},
+        probe_from=None,
+        phases=[],
+        change_to_wait_ms=None,
+        timeline=[],
+        peak_mib=PeakRecord(harness=1.0, largest_child=1.0),
+        report=None,
+        claims=list(claims),
+    )
 
 
 def no_answer(*_: object) -> str:

@@ -7,6 +7,8 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from kubechain.claims.claim import Link
+from kubechain.claims.records import ClaimRecord
 from kubechain.core import run, settings
 from kubechain.core.progress import Progress
 from kubechain.diagnostics.evidence import events, evidence, graph, manifests, summary
@@ -33,6 +35,7 @@ from tests.fakes import (
     healthy,
     not_ready,
     pod,
+    record,
     replica_set,
     service,
     state,
@@ -198,13 +201,13 @@ def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
 def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
     state = RunState(settings.load(), run.new(Path("out")), Progress())
     chain = chain_of(lambda _method, _path, _body: "", pod(0))
-    failed = {"link": "PODS", "waitsFor": None}
-    blocked = {"link": "DNS", "waitsFor": "PODS"}
-    other = {"link": "DNS", "waitsFor": "SERVICE"}
+    failed = record(Link.PODS, "failed")
+    blocked = record(Link.DNS, "blocked", waits_for="PODS")
+    other = record(Link.DNS, "blocked", waits_for="SERVICE")
 
-    def shown(record: dict[str, Any], on: Chain) -> bool:
+    def shown(found: ClaimRecord, on: Chain) -> bool:
         item = SimpleNamespace(stash=pytest.Stash(), funcargs={"rolled": SimpleNamespace(chain=on)})
-        return bool(evidence_on(cast("pytest.Item", item), record, state))
+        return bool(evidence_on(cast("pytest.Item", item), found, state))
 
     assert [shown(each, chain) for each in (failed, blocked, blocked, other, other, failed)] == [
         True, False, False, True, False, True,

@@ -1,25 +1,27 @@
 """The documents name everything that there is, and what they point to is there."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from kubechain.claims.claim import Link
 from kubechain.claims.requirements import ALL
-from kubechain.claims.verdict import judge
+from kubechain.claims.verdict import verdict_of
 from kubechain.core import run
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings, load
+from kubechain.faults.records import Comparison, FaultSeconds, FaultsRecord, Score, TotalSeconds
 from kubechain.probes.load import Sample, Tally
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.allowances import ALLOWANCES
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord
-from kubechain.upgrade.snapshot import Snapshot
+from kubechain.upgrade.snapshot import SnapshotFile
 from reports import run_json
 from reports.upgrade_json import document
+from tests.fakes import record
 
 REFERENCE = (ROOT / "docs" / "REFERENCE.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -49,9 +51,18 @@ def test_every_requirement_is_in_the_reference() -> None:
 
 def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_json, "project_version", lambda: "1")
-    result = RunResult(run.new(Path("out")), load(), Progress(), judge([], 0.0), [], 0.0, {}, [])
+    result = RunResult(run.new(Path("out")), load(), Progress(), verdict_of([], 0.0), [], 0.0, {}, [])
     made = run_json.document(result, None)
-    assert [field for field in made if f"`{field}`" not in REFERENCE] == []
+    section = REFERENCE.partition("### run.json")[2].partition("\n### ")[0]
+    names = [*made.as_json(), *record(Link.PODS, "passed").as_json()]
+    assert [name for name in names if f"`{name}`" not in section] == []
+
+
+def test_every_field_of_faults_json_is_in_the_reference() -> None:
+    section = REFERENCE.partition("### faults.json")[2]
+    models = (FaultsRecord, Score, Comparison, FaultSeconds, TotalSeconds)
+    names = [name for model in models for name in model.model_json_schema(mode="serialization")["properties"]]
+    assert [name for name in names if f"`{name}`" not in section] == []
 
 
 def test_every_allowance_is_in_the_reference() -> None:
@@ -65,16 +76,16 @@ def test_every_allowance_is_in_the_reference() -> None:
 
 def test_every_field_of_the_snapshot_is_in_the_reference() -> None:
     section = REFERENCE.partition("### The snapshot file")[2].partition("\n## ")[0]
-    names = ["schema", *(field.name for field in fields(Snapshot)), "checksum"]
+    names = list(SnapshotFile.model_json_schema(mode="serialization")["properties"])
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == names
 
 
 def test_every_field_of_upgrade_json_is_in_the_reference() -> None:
-    section = REFERENCE.partition("### upgrade.json")[2]
+    section = REFERENCE.partition("### upgrade.json")[2].partition("\n### ")[0]
     path = RouteSamples(Route("DNS", "", "", reuse=False), Tally("", (Sample(0.0, 0.0, "down", "x"), Sample(1.0, 1.0, "up"))))
-    made = document(UpgradeRecord(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x")
-    outage = made["paths"][0]["outages"][0]
-    assert [field for field in (*made, *made["paths"][0], *outage) if f"`{field}`" not in section] == []
+    made = document(UpgradeRecord(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x").as_json()
+    outage = made["routes"][0]["outages"][0]
+    assert [field for field in (*made, *made["routes"][0], *outage) if f"`{field}`" not in section] == []
 
 
 @pytest.mark.parametrize("target", targets())

@@ -4,71 +4,72 @@ from typing import Any, cast
 
 import pytest
 
-from kubechain.claims.claim import Link
+from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.records import RunRecord
 from kubechain.core.errors import ExitCode
 from kubechain.faults import trial
 from kubechain.faults.catalogue import dns, selection
 from kubechain.faults.fault import Fault, Prepared
 from kubechain.faults.injections import frozen
-from kubechain.faults.scoring import judge, verdict_line
+from kubechain.faults.records import FaultSeconds
+from kubechain.faults.scoring import score, verdict_line
 from kubechain.kube.objects import Json
 from reports import fault_list, fault_matrix
 from reports.catalogue import collect
-from tests.fakes import FakeApi
+from tests.fakes import FakeApi, record, run_record
 
 PODS = Fault("pods", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
 AWAY = Fault("away", "control plane", "no API server", "unreachable", frozen("x"))
 HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
 
 
-def run(
-    first: str | None = None, *, holds: bool = False, code: int = 1, message: str = "PodScheduled is False"
-) -> dict[str, object]:
-    failed = "failed" if first == "PODS" else "passed"
-    claims = [{"id": "CHAIN-PODS-010", "outcome": failed, "message": message if failed == "failed" else None}]
-    return {"firstBrokenLink": first, "holds": holds, "exitCode": code, "verdict": "said", "claims": claims}
+NO_TIME = FaultSeconds()
+
+
+def run(first: str | None = None, *, code: int = 1, message: str = "PodScheduled is False") -> RunRecord:
+    pods = record(Link.PODS, "failed", message) if first == "PODS" else record(Link.PODS, "passed")
+    return run_record(first, pods, code=code)
 
 
 def test_fault_is_killed_at_its_link_by_a_message_that_names_it() -> None:
-    assert judge(PODS, run("PODS"), {}).result == "killed"
+    assert score(PODS, run("PODS"), NO_TIME).result == "killed"
 
 
 @pytest.mark.parametrize(
     ("found", "result"),
     [
-        (run(holds=True, code=0), "survived"),
+        (run(code=0), "survived"),
         (run("ENDPOINTS"), "misattributed"),
         (run("PODS", message="something else"), "misattributed"),
         (run(None, code=int(ExitCode.UNREACHABLE)), "misattributed"),
     ],
 )
-def test_fault_that_was_not_found_where_it_is_counts_as_not_killed(found: dict[str, object], result: str) -> None:
-    judgement = judge(PODS, found, {})
-    assert (judgement.result, judgement.good) == (result, False)
+def test_fault_that_was_not_found_where_it_is_counts_as_not_killed(found: RunRecord, result: str) -> None:
+    scored = score(PODS, found, NO_TIME)
+    assert (scored.result, scored.good) == (result, False)
 
 
 def test_claim_of_another_link_does_not_kill_for_the_expected_one() -> None:
-    found = run("PODS")
-    found["claims"] = [{"id": "CHAIN-PODS-020", "outcome": "failed", "message": "PodScheduled"}]
-    assert judge(PODS, found, {}).result == "misattributed"
+    found = run_record("PODS", record(Link.PODS, "failed", "PodScheduled", id="CHAIN-PODS-020"))
+    assert score(PODS, found, NO_TIME).result == "misattributed"
 
 
 def test_cluster_that_is_away_must_be_told_as_such_and_not_as_a_broken_chain() -> None:
-    assert judge(AWAY, run(None, code=int(ExitCode.UNREACHABLE)), {}).result == "killed"
-    assert judge(AWAY, run("PODS"), {}).result == "misattributed"
-    assert judge(AWAY, run(holds=True, code=0), {}).result == "survived"
-    assert judge(AWAY, run(None, code=int(ExitCode.NOTHING_SELECTED)), {}).result == "misattributed"
+    assert score(AWAY, run(None, code=int(ExitCode.UNREACHABLE)), NO_TIME).result == "killed"
+    assert score(AWAY, run("PODS"), NO_TIME).result == "misattributed"
+    assert score(AWAY, run(code=0), NO_TIME).result == "survived"
+    assert score(AWAY, run(None, code=int(ExitCode.NOTHING_SELECTED)), NO_TIME).result == "misattributed"
 
 
 def test_harmless_change_must_stay_green() -> None:
-    assert judge(HARMLESS, run(holds=True, code=0), {}).result == "green"
-    assert judge(HARMLESS, run("DNS"), {}).result == "false alarm"
-    assert judge(HARMLESS, run(None, code=10), {}).result == "false alarm"
+    assert score(HARMLESS, run(code=0), NO_TIME).result == "green"
+    assert score(HARMLESS, run("DNS"), NO_TIME).result == "false alarm"
+    assert score(HARMLESS, run(None, code=10), NO_TIME).result == "false alarm"
 
 
-def test_verdict_is_good_only_if_every_fault_was_judged_and_every_judgement_is_good() -> None:
-    killed, green = judge(PODS, run("PODS"), {}), judge(HARMLESS, run(holds=True, code=0), {})
-    survived = judge(PODS, run(holds=True, code=0), {})
+def test_verdict_is_good_only_if_every_fault_has_a_score_and_every_score_is_good() -> None:
+    killed, green = score(PODS, run("PODS"), NO_TIME), score(HARMLESS, run(code=0), NO_TIME)
+    survived = score(PODS, run(code=0), NO_TIME)
     assert verdict_line([killed, green], 2)[0]
     assert not verdict_line([killed, green], 3)[0]
     assert not verdict_line([], 0)[0]
@@ -106,11 +107,11 @@ def test_fault_that_does_not_exist_is_named() -> None:
 
 
 def test_picture_shows_each_fault_and_what_was_found() -> None:
-    picture = fault_matrix.svg([judge(PODS, run("PODS"), {"verdict": 12.0}), judge(HARMLESS, run("DNS"), {})])
+    picture = fault_matrix.svg([score(PODS, run("PODS"), FaultSeconds(verdict=12.0)), score(HARMLESS, run("DNS"), NO_TIME)])
     assert "pods" in picture
     assert "killed at PODS, 12 s" in picture
     assert "false alarm at DNS" in picture
-    assert fault_matrix.COLOURS["failed"] in picture
+    assert fault_matrix.COLOURS[Outcome.FAILED] in picture
 
 
 def test_document_lists_every_fault() -> None:

@@ -89,7 +89,7 @@ def test_blocked_claim_is_filed_apart_from_broken_ones_by_the_message_that_allur
     error = Blocked("PODS", "0/2 ready")
     kept = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
     assert category_of("broken", Link.DNS, kept) == "Blocked by an earlier link"
-    assert category_of("broken", Link.DNS, "kubechain.core.errors.HarnessError: unreachable").startswith("Broken")
+    assert category_of("broken", Link.DNS, "kubechain.core.errors.HarnessError: unreachable").startswith("Inconclusive")
 
 
 def test_report_is_one_page() -> None:

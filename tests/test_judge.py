@@ -33,12 +33,12 @@ def failing() -> NoReturn:
     [
         (Unmet("no ready address"), Outcome.FAILED),
         (Blocked("PODS", "0/2 ready"), Outcome.BLOCKED),
-        (HarnessError("unreachable"), Outcome.BROKEN),
-        (KeyError("status"), Outcome.BROKEN),
-        (OSError("no space left"), Outcome.BROKEN),
+        (HarnessError("unreachable"), Outcome.INCONCLUSIVE),
+        (KeyError("status"), Outcome.INCONCLUSIVE),
+        (OSError("no space left"), Outcome.INCONCLUSIVE),
         (caught(skipping), Outcome.SKIPPED),
-        (caught(failing), Outcome.BROKEN),
-        (KeyboardInterrupt(), Outcome.BROKEN),
+        (caught(failing), Outcome.INCONCLUSIVE),
+        (KeyboardInterrupt(), Outcome.INCONCLUSIVE),
     ],
     ids=["unmet", "blocked", "harness", "defect", "machine", "skip", "timeout", "interrupt"],
 )
@@ -52,8 +52,8 @@ def test_nothing_raised_is_passed() -> None:
 
 def test_assertion_of_the_claim_is_failed_and_one_of_a_fixture_is_broken() -> None:
     assert outcome_of(AssertionError(), "call") == Outcome.FAILED
-    assert outcome_of(AssertionError(), "setup") == Outcome.BROKEN
-    assert outcome_of(AssertionError(), "teardown") == Outcome.BROKEN
+    assert outcome_of(AssertionError(), "setup") == Outcome.INCONCLUSIVE
+    assert outcome_of(AssertionError(), "teardown") == Outcome.INCONCLUSIVE
 
 
 def test_message_is_one_line_and_never_empty() -> None:

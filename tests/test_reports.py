@@ -10,54 +10,56 @@ from hypothesis import strategies as st
 
 from kubechain.claims import verdict
 from kubechain.claims.claim import Link
+from kubechain.claims.records import ClaimRecord, RunRecord
 from kubechain.claims.requirements import OWN_CLUSTER
 from kubechain.core.progress import Progress, Step
 from kubechain.core.run import Run
 from kubechain.core.settings import load
+from kubechain.observe.wait import WaitRecord
 from kubechain.pytest.results import RunResult
 from reports import allure_results, run_json, summary
 from tests.fakes import claim_of, record
 
-WAIT = {"what": "objects", "condition": "2 Pods ready", "seconds": 1.5, "observations": 3, "endedBy": "change 7"}
+WAIT = WaitRecord(what="objects", condition="2 Pods ready", seconds=1.5, observations=3, ended_by="change 7")
 RECORDS = [
     record(Link.PODS, "passed", waits=[WAIT]),
     record(Link.DNS, "failed", message="web is NXDOMAIN", must="A name MUST resolve."),
-    record(Link.CLUSTERIP, "blocked", waitsFor="ENDPOINTS", message="blocked by ENDPOINTS: none"),
-    record(Link.API, "broken", message="unreachable"),
+    record(Link.CLUSTERIP, "blocked", waits_for="ENDPOINTS", message="blocked by ENDPOINTS: none"),
+    record(Link.API, "inconclusive", message="unreachable"),
     record(Link.NODES, "skipped", message="needs 2 nodes"),
 ]
-MEASURED = {"vantage": "host", "changeToWaitMs": [1.0, 2.0, 9.0], "timeline": [{"what": "Pod ready", "seconds": 1.2}]}
+MEASURED = {"probeFrom": "host", "changeToWaitMs": [1.0, 2.0, 9.0], "timeline": [{"what": "Pod ready", "seconds": 1.2}]}
 
 
-def content(records: list[dict[str, Any]], measured: list[dict[str, Any]]) -> dict[str, Any]:
+def content(records: list[ClaimRecord], measured: list[dict[str, Any]]) -> RunRecord:
     run = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
     cluster = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
     progress = Progress(steps=[Step("container engine", 1.234, ["running"])])
-    found = verdict.judge(records, 3.21)
+    found = verdict.verdict_of(records, 3.21)
     return run_json.document(RunResult(run, load(), progress, found, records, 3.21, cluster, measured), None)
 
 
 def test_run_json_says_what_the_verdict_says_and_is_json() -> None:
-    run = json.loads(json.dumps(content(RECORDS, [MEASURED])))
+    run = json.loads(json.dumps(content(RECORDS, [MEASURED]).as_json()))
     assert run["verdict"].startswith("chain broken at ENDPOINTS: none")
     assert (run["holds"], run["firstBrokenLink"], run["exitCode"]) == (False, "ENDPOINTS", 1)
-    assert run["counts"] == {"passed": 1, "failed": 1, "blocked": 1, "broken": 1, "skipped": 1}
-    assert run["started"] == "2026-01-02T03:04:05+00:00"
-    assert [claim["id"] for claim in run["claims"]] == [each["id"] for each in RECORDS]
+    assert run["counts"] == {"passed": 1, "failed": 1, "blocked": 1, "inconclusive": 1, "skipped": 1}
+    assert run["started"] == "2026-01-02T03:04:05Z"
+    assert [claim["id"] for claim in run["claims"]] == [each.id for each in RECORDS]
 
 
 def test_run_json_has_versions_phases_and_measures() -> None:
-    run = content(RECORDS, [MEASURED, {**MEASURED, "changeToWaitMs": [5.0]}])
+    run = content(RECORDS, [MEASURED, {**MEASURED, "changeToWaitMs": [5.0]}]).as_json()
     assert run["versions"]["server"] == "v1.37.2"
     assert {"kubechain", "python", "pytest", "kubernetes"} <= set(run["versions"])
     assert [phase["phase"] for phase in run["phases"]] == ["container engine", "claims"]
     assert run["changeToWaitMs"] == {"count": 4, "median": 3.5, "p99": 8.88, "max": 9.0}
-    assert (run["vantage"], run["timeline"]) == ("host", MEASURED["timeline"])
+    assert (run["probeFrom"], run["timeline"]) == ("host", MEASURED["timeline"])
 
 
 def test_run_json_of_a_run_that_did_not_begin_has_nothing_measured() -> None:
-    run = content([], [])
-    assert (run["vantage"], run["changeToWaitMs"], run["timeline"], run["holds"]) == (None, None, [], False)
+    run = content([], []).as_json()
+    assert (run["probeFrom"], run["changeToWaitMs"], run["timeline"], run["holds"]) == (None, None, [], False)
 
 
 # Whole numbers: a quantile of floats may be off by the last bit.
@@ -68,10 +70,10 @@ MILLISECONDS = st.lists(st.integers(0, 1_000_000).map(float), min_size=1, max_si
 def test_latencies_are_in_order_and_end_with_the_maximum(values: list[float]) -> None:
     found = run_json.latency(values)
     assert found
-    assert min(values) <= found["median"] <= found["p99"] <= found["max"] == max(values)
-    assert found["count"] == len(values)
+    assert min(values) <= found.median <= found.p99 <= found.max == max(values)
+    assert found.count == len(values)
     # It lies at 99 % of the way from the first to the last value.
-    assert sum(value <= found["p99"] for value in values) >= 0.99 * (len(values) - 1)
+    assert sum(value <= found.p99 for value in values) >= 0.99 * (len(values) - 1)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +86,14 @@ def test_latencies_are_in_order_and_end_with_the_maximum(values: list[float]) ->
     ],
 )
 def test_latency_is_summed_up(values: list[float], found: dict[str, float] | None) -> None:
-    assert run_json.latency(values) == found
+    made = run_json.latency(values)
+    assert (made.as_json() if made else None) == found
 
 
 def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
     text = summary.markdown(content(RECORDS, [MEASURED]))
     assert text.startswith("## ❌ chain broken at ENDPOINTS: none")
-    for title in ("### Failed", "### Blocked", "### Broken", "### Skipped"):
+    for title in ("### Failed", "### Blocked", "### Inconclusive", "### Skipped"):
         assert title in text
     assert "- **CHAIN-DNS-010** A name MUST resolve.<br>web is NXDOMAIN" in text
     assert "| ✅ PODS | 1 |" in text
@@ -146,15 +149,15 @@ def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyP
 
 
 def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:
-    found = verdict.judge([], 0, trouble="x")
+    found = verdict.verdict_of([], 0, trouble="x")
     assert replace(found, exit_code=found.exit_code).line == "no verdict: x"
 
 
 def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path) -> None:
-    wait = {"what": "objects", "condition": "2 Pods ready", "seconds": 0.5, "observations": 3, "endedBy": "change 7"}
-    claim: dict[str, Any] = {"id": "CHAIN-PODS-010", "waits": [wait, {**wait, "endedBy": "deadline"}]}
+    wait = WAIT.model_copy(update={"seconds": 0.5})
+    claim = record(Link.PODS, "failed", waits=[wait, wait.model_copy(update={"ended_by": "deadline"})])
     file = tmp_path / "a-result.json"
-    file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim["id"]}], "status": "failed", "start": 1000}))
+    file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim.id}], "status": "failed", "start": 1000}))
     allure_results.write_steps([claim], tmp_path)
     first, last = json.loads(file.read_text())["steps"]
     assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
@@ -165,8 +168,7 @@ def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path
 def test_result_that_an_interrupted_test_left_without_labels_is_passed_over(tmp_path: Path) -> None:
     torn = tmp_path / "torn-result.json"
     torn.write_text(json.dumps({"name": "interrupted", "status": "broken"}))
-    wait = {"what": "objects", "condition": "ready", "seconds": 0.5, "observations": 3, "endedBy": "change 7"}
-    found = record(Link.DNS, "broken", id="CHAIN-DNS-020", message="lost", waits=[wait])
+    found = record(Link.DNS, "inconclusive", id="CHAIN-DNS-020", message="lost", waits=[WAIT])
     allure_results.write_lost([found], tmp_path)
     (made,) = [path for path in tmp_path.glob("*-result.json") if path != torn]
     assert {"name": "story", "value": "CHAIN-DNS-020"} in json.loads(made.read_text())["labels"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,8 +18,9 @@ import requests
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from reports import serve
+from tests.fakes import run_record
 
-RUN = {"verdict": "chain holds: 3 claims in 1.0 s", "started": "2026-01-01T00:00:00+00:00", "holds": True}
+RUN = run_record(None, code=0)
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def out(tmp_path: Path) -> Path:
     """A published run."""
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("the report")
-    (tmp_path / "run.json").write_text(json.dumps(RUN))
+    (tmp_path / "run.json").write_text(json.dumps(RUN.as_json()))
     return tmp_path
 
 
@@ -36,7 +38,7 @@ def test_serves_the_report_alone_until_it_is_told_to_end(out: Path, number: sign
     environment = {**os.environ, "E2E_OUT": str(out)}
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert process.stdout.readline().startswith(RUN["verdict"])
+        assert process.stdout.readline().startswith(f"{RUN.verdict} (run of 2026-01-01T00:00:00+00:00)")
         address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
         assert address
         assert requests.get(address[0], timeout=5).text == "the report"
@@ -65,4 +67,12 @@ def test_a_bad_port_is_refused(text: str) -> None:
 
 def test_a_report_without_a_readable_run_has_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
-    assert serve.verdict(tmp_path)[0].startswith("no verdict")
+    assert serve.verdict(tmp_path) == (f"no verdict: {tmp_path / 'run.json'}: not JSON, or truncated", False)
+
+
+def test_a_report_of_an_earlier_version_is_served_with_a_note(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests" / "data" / "run-schema-1.json", tmp_path / "run.json")
+    line, holds = serve.verdict(tmp_path)
+    assert line.startswith("chain broken at PODS: ")
+    assert line.endswith("; schema 1, read as 2)")
+    assert not holds

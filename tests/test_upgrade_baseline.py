@@ -1,10 +1,11 @@
 import json
-from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.objects import Json
 from kubechain.upgrade import addon_config, snapshot
@@ -12,10 +13,12 @@ from kubechain.upgrade.addon_config import lines_lost, lost, values_lost
 from kubechain.upgrade.snapshot import Snapshot, checksum, kept
 from tests.fakes import FakeApi, deployment, pod, thing
 
+# What version 623c5c4 wrote of MADE.
+SCHEMA_1 = ROOT / "tests" / "data" / "snapshot-schema-1.json"
 MADE = Snapshot(
-    identity="ab12",
-    made="2026-01-01T00:00:00+00:00",
-    cluster="uid-1",
+    run="ab12",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+    cluster_uid="uid-1",
     server="v1.36.3",
     namespace="kubechain-upgrade-ab12",
     nodes={"node-ä": "v1.36.3"},
@@ -49,7 +52,7 @@ def test_snapshot_is_read_as_it_was_written(path: Path) -> None:
 
 
 def test_snapshot_takes_the_place_of_one_that_is_there(path: Path) -> None:
-    replace(MADE, verdict="other").write(path)
+    MADE.model_copy(update={"verdict": "other"}).write(path)
     assert snapshot.read(path).verdict == "other"
 
 
@@ -59,7 +62,7 @@ def test_snapshot_may_be_laid_out_anew(path: Path) -> None:
     assert snapshot.read(path) == MADE
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Snapshot)])
+@pytest.mark.parametrize("name", [name for name in MADE.as_json() if name != "schema"])
 def test_snapshot_that_was_changed_anywhere_is_refused(path: Path, name: str) -> None:
     content = json.loads(path.read_text())
     for value in ('"tampered"', "null", "[]"):
@@ -81,10 +84,27 @@ def test_snapshot_of_another_cluster_is_refused(path: Path) -> None:
     assert caught.value.code == ExitCode.SNAPSHOT
 
 
-def test_snapshot_of_another_schema_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("schema", [0, 3, "2", None, True, [2]])
+def test_snapshot_of_another_schema_is_refused(path: Path, schema: object) -> None:
     content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "schema": 2}))
-    assert refused(path) == "schema 2, this version reads 1"
+    path.write_text(json.dumps({**content, "schema": schema}))
+    assert refused(path) == f"schema {schema}, this version reads 1 and 2"
+
+
+def test_snapshot_of_schema_1_is_read_as_schema_2_with_a_note(tmp_path: Path) -> None:
+    found = snapshot.read(SCHEMA_1)
+    objects = json.loads(SCHEMA_1.read_text())["objects"]
+    assert found == MADE.model_copy(update={"note": "schema 1, read as 2", "objects": objects})
+    assert [each.name for each in found.state.objects] == ["web", "web-5d4f-0"]
+    found.write(tmp_path / "snapshot.json")
+    assert snapshot.read(tmp_path / "snapshot.json") == found.model_copy(update={"note": ""})
+
+
+@pytest.mark.parametrize(("old", "new"), [("ab12", "ab13"), ('"schema": 1', '"schema": 2'), ("10.244.0.5", "10.244.0.6")])
+def test_snapshot_of_schema_1_that_was_changed_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_text(SCHEMA_1.read_text().replace(old, new))
+    assert refused(path) == "changed since it was written: its checksum does not fit"
 
 
 def test_snapshot_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -92,7 +112,19 @@ def test_snapshot_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "directory" in refused(tmp_path)
 
 
-NONE: list[bytes] = [b"", b"no JSON", b"[]", b"[1, 2]", b'"text"', b"7", b"null", b"{}", b'{"schema": 1}', bytes(range(256))]
+NONE: list[bytes] = [
+    b"",
+    b"no JSON",
+    b"[]",
+    b"[1, 2]",
+    b'"text"',
+    b"7",
+    b"null",
+    b"{}",
+    b'{"schema": 2}',
+    b'{"checksum": "x"}',
+    bytes(range(256)),
+]
 
 
 @pytest.mark.parametrize("content", NONE)

@@ -44,8 +44,8 @@ def seen(
 
 
 def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
-    given: Json = {"hops": HOP, "marks": (), "versions": (), "relists": 0, "lost": 0, "control_planes": 1, "asked": True}
-    return UpgradeRecord(began=BEGAN, ended=ENDED, paths=paths, **{**given, **over})
+    given: Json = {"hops": HOP, "events": (), "versions": (), "relists": 0, "lost": 0, "control_planes": 1, "asked": True}
+    return UpgradeRecord(began=BEGAN, ended=ENDED, routes=paths, **{**given, **over})
 
 
 def judged(kind: Kind, *paths: RouteSamples, **over: Any) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kubechain.probes.load import Sample, State, Tally
 from kubechain.upgrade.figures import figures, line
-from kubechain.upgrade.model import Kind, Mark, MarkKind, Route, RouteSamples, UpgradeRecord, Versions
+from kubechain.upgrade.model import EventKind, Kind, Route, RouteSamples, UpgradeEvent, UpgradeRecord, Versions
 from reports.upgrade_json import document
 from reports.upgrade_svg import APART, PLOT, columns, labelled, spread, svg, ticks
 
@@ -44,8 +44,11 @@ def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
         "hops": ("1.36.3", "1.37.2"),
         "began": BEGAN,
         "ended": BEGAN + SECONDS,
-        "paths": paths,
-        "marks": (Mark(BEGAN + 5, "step", "kubelet of <b> & co"), Mark(BEGAN + 6.25, "restart", "etcd of cp started")),
+        "routes": paths,
+        "events": (
+            UpgradeEvent(BEGAN + 5, "step", "kubelet of <b> & co"),
+            UpgradeEvent(BEGAN + 6.25, "restart", "etcd of cp started"),
+        ),
         "versions": (
             Versions(BEGAN, "v1.36.3", {"cp": "v1.36.3"}, {"cp": "v1.36.3"}),
             Versions(BEGAN + 50, "v1.37.2", {"cp": "v1.36.3"}, {"cp": ""}),
@@ -65,28 +68,28 @@ def within(each: RouteSamples, **over: Any) -> bool | None:
 
 
 def entry(each: RouteSamples, **over: Any) -> dict[str, Any]:
-    return json.loads(json.dumps(document(record(each, **over), "chain holds")))["paths"][0]
+    return json.loads(json.dumps(document(record(each, **over), "chain holds").as_json()))["routes"][0]
 
 
 def test_document_says_what_was_seen_of_a_path() -> None:
     found = entry(seen("API server", "get", down=(10, 21), unknown=(30, 30.5)))
     assert (found["name"], found["kind"], found["what"]) == ("API server get, new connections", "API server", "get")
-    assert (found["from"], found["connections"]) == ("", "new")
+    assert (found["probeFrom"], found["connections"]) == ("", "new")
     assert (found["samples"], found["up"], found["lost"], found["unknown"]) == (2000, 1885, 110, 5)
     assert found["largestGap"] == pytest.approx(0.6)
     [outage] = found["outages"]
     assert (outage["start"], outage["end"], outage["seconds"], outage["lost"]) == (10, 21, 11, 110)
     assert outage["errors"] == {"refused <&>": 110}
-    assert found["away"] == {"seconds": 11, "error": pytest.approx(0.1)}
+    assert found["unavailable"] == {"seconds": 11, "error": pytest.approx(0.1)}
     assert (found["allowed"]["seconds"], found["within"]) == (180, True)
 
 
 def test_document_says_what_happened_when() -> None:
-    found = json.loads(json.dumps(document(record(), "chain holds: 9 claims")))
-    assert (found["schema"], found["verdict"], found["hops"]) == (1, "chain holds: 9 claims", ["1.36.3", "1.37.2"])
-    assert (found["began"], found["ended"]) == ("2026-09-21T14:13:20.000+00:00", "2026-09-21T14:16:40.000+00:00")
+    found = json.loads(json.dumps(document(record(), "chain holds: 9 claims").as_json()))
+    assert (found["schema"], found["verdict"], found["hops"]) == (2, "chain holds: 9 claims", ["1.36.3", "1.37.2"])
+    assert (found["began"], found["ended"]) == ("2026-09-21T14:13:20Z", "2026-09-21T14:16:40Z")
     assert found["seconds"] == 200
-    assert found["marks"][1] == {"at": 6.25, "kind": "restart", "what": "etcd of cp started"}
+    assert found["events"][1] == {"at": 6.25, "kind": "restart", "what": "etcd of cp started"}
     assert found["versions"][1] == {"at": 50, "server": "v1.37.2", "kubelets": {"cp": "v1.36.3"}, "proxies": {"cp": ""}}
     assert (found["relists"], found["lostWatches"], found["drained"]) == (1, 4, ["cp"])
     assert found["warnings"] == ["policy/v1beta1 is deprecated"]
@@ -130,7 +133,7 @@ def test_what_lies_beside_an_outage_widens_its_bounds() -> None:
     for unknown, down in (((20, 25), (10, 20)), ((5, 10), (10, 20))):
         found = entry(seen("API server", down=down, unknown=unknown))
         assert found["largestGap"] == pytest.approx(0.1)
-        assert found["away"]["error"] == pytest.approx(5.1)
+        assert found["unavailable"]["error"] == pytest.approx(5.1)
     # Between the bounds of the allowance.
     assert within(seen("DNS", down=(10, 17), unknown=(17, 23), reuse=True)) is None
     assert within(seen("DNS", down=(10, 14), unknown=(14, 18), reuse=True)) is True
@@ -246,24 +249,24 @@ def test_picture_is_well_formed_and_names_everything() -> None:
 
 
 def test_picture_of_nothing_is_a_picture() -> None:
-    assert ElementTree.fromstring(svg(record(marks=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
+    assert ElementTree.fromstring(svg(record(events=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
 
 
 def test_a_mark_outside_the_passage_is_not_drawn_at_its_edge() -> None:
-    assert "too late" not in svg(record(marks=(Mark(BEGAN + SECONDS + 9, "step", "too late"),)))
+    assert "too late" not in svg(record(events=(UpgradeEvent(BEGAN + SECONDS + 9, "step", "too late"),)))
 
 
 def test_of_too_many_marks_the_most_telling_ones_are_labelled_and_the_rest_counted() -> None:
-    def many(kind: MarkKind, what: str, count: int) -> list[Mark]:
-        return [Mark(BEGAN + number, kind, f"{what} {number}") for number in range(count)]
+    def many(kind: EventKind, what: str, count: int) -> list[UpgradeEvent]:
+        return [UpgradeEvent(BEGAN + number, kind, f"{what} {number}") for number in range(count)]
 
     telling = [*many("leader", "leader", 20), *many("restart", "etcd of cp started", 20)]
-    marks = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *telling]
-    chosen = labelled(marks)
+    events = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *telling]
+    chosen = labelled(events)
     assert len(chosen) == int(PLOT / APART)
     assert set(telling) <= set(chosen)
-    assert [mark.at for mark in chosen] == sorted(mark.at for mark in chosen)
-    assert f"{len(marks) - len(chosen)} more marks have no label" in svg(replace(record(), marks=tuple(marks)))
+    assert [event.at for event in chosen] == sorted(event.at for event in chosen)
+    assert f"{len(events) - len(chosen)} more events have no label" in svg(replace(record(), events=tuple(events)))
 
 
 @given(st.lists(st.floats(0, PLOT), max_size=int(PLOT / APART)))

@@ -137,7 +137,7 @@ def test_snapshot_has_what_was_there_and_no_secret(tmp_path: Path) -> None:
     assert HIDDEN not in text
     assert "managedFields" not in text
     found = read(tmp_path / "snapshot.json")
-    assert (found.identity, found.cluster, found.server, found.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
+    assert (found.run, found.cluster_uid, found.server, found.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
     assert (found.namespace, found.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3"})
     assert {each["kind"] for each in found.objects} == set(KINDS)
     assert [each.name for each in found.state.all("Pod")] == ["web-5d4f-0", "web-5d4f-1"]
@@ -234,7 +234,7 @@ def test_control_planes_are_counted_by_their_label() -> None:
     found = watched([], ("ADDED", labelled), node("b", OLD), node("c", OLD))
     assert found.control_planes == 1
     found.mark("a step")
-    assert [(mark.kind, mark.what) for mark in found.steps] == [("step", "a step")]
+    assert [(event.kind, event.what) for event in found.steps] == [("step", "a step")]
 
 
 class Versioned(FakeApi):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core.errors import ExitCode
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -19,73 +17,74 @@ class Verdict:
 
     holds: bool
     line: str
-    first_broken_link: str | None
-    counts: dict[str, int]
+    first_broken_link: Link | None
+    counts: dict[Outcome, int]
     exit_code: ExitCode
 
 
-def complete(collected: Iterable[Record], reported: Iterable[Record]) -> list[Record]:
-    """Return one record for each collected claim: the last that was reported, broken for one that never was."""
-    last: dict[str, Record] = {}
+def complete(collected: Iterable[CollectedClaim], reported: Iterable[ClaimRecord]) -> list[ClaimRecord]:
+    """Return one record for each collected claim: the last that was reported, inconclusive for one that never was."""
+    last: dict[str, ClaimRecord] = {}
     for record in reported:
+        known = last.get(record.nodeid)
         # A teardown that goes wrong does not take back that the claim was disproved.
-        if last.get(record["nodeid"], {}).get("outcome") != Outcome.FAILED:
-            last[record["nodeid"]] = record
-    return [last.get(claim["nodeid"]) or lost(claim) for claim in collected]
+        if known is None or known.outcome != Outcome.FAILED:
+            last[record.nodeid] = record
+    return [last.get(claim.nodeid) or lost(claim) for claim in collected]
 
 
-def lost(claim: Record) -> Record:
+def lost(claim: CollectedClaim) -> ClaimRecord:
     """Return the record of a claim that never reported, because its worker died or the run was ended."""
-    message = "never reported: its worker died, or the run ended before it"
-    rest: Record = {"waitsFor": None, "seconds": 0.0, "worker": "", "measured": {}, "waits": []}
-    return {**claim, **rest, "outcome": Outcome.BROKEN.value, "message": message}
+    return claim.ended(Outcome.INCONCLUSIVE, "never reported: its worker died, or the run ended before it")
 
 
-def judge(records: Sequence[Record], seconds: float, *, trouble: str | None = None, interrupted: bool = False) -> Verdict:
+def verdict_of(
+    records: Sequence[ClaimRecord], seconds: float, *, trouble: str | None = None, interrupted: bool = False
+) -> Verdict:
     """Return the verdict on a run that took `seconds` for its claims; `trouble` is why it could not begin or go on."""
-    counts = {outcome.value: 0 for outcome in Outcome} | Counter(record["outcome"] for record in records)
+    counts = dict.fromkeys(Outcome, 0) | Counter(record.outcome for record in records)
     first = first_broken(records)
-    link = first[0] if first else None
-    broken = [record for record in records if record["outcome"] == Outcome.BROKEN]
-    done = len(records) - len(broken)
+    inconclusive = [record for record in records if record.outcome == Outcome.INCONCLUSIVE]
+    done = len(records) - len(inconclusive)
     if first:
-        also = f" ({len(broken)} more could not be told)" if broken else ""
+        also = f" ({len(inconclusive)} more inconclusive)" if inconclusive else ""
         line, code = f"chain broken at {first[0]}: {first[1]}{also}", ExitCode.CHAIN_BROKEN
     elif trouble:
         line, code = f"no verdict: {trouble}", ExitCode.HARNESS
     elif interrupted:
         line, code = f"no verdict: interrupted after {done} of {len(records)} claims", ExitCode.INTERRUPTED
-    elif broken:
-        line = f"no verdict: {len(broken)} claims could not be told: {broken[0]['id']}: {broken[0]['message']}"
-        code = ExitCode.HARNESS
+    elif inconclusive:
+        example = f"{inconclusive[0].id}: {inconclusive[0].message}"
+        line, code = f"no verdict: {len(inconclusive)} claims inconclusive: {example}", ExitCode.HARNESS
     elif counts[Outcome.BLOCKED]:
-        found = next(record for record in records if record["outcome"] == Outcome.BLOCKED)
-        line = f"no verdict: {counts[Outcome.BLOCKED]} claims were not tried: {found['id']}: {found['message']}"
+        blocked = next(record for record in records if record.outcome == Outcome.BLOCKED)
+        line = f"no verdict: {counts[Outcome.BLOCKED]} claims were not tried: {blocked.id}: {blocked.message}"
         code = ExitCode.HARNESS
     elif not counts[Outcome.PASSED]:
         line, code = "no verdict: no claim was run", ExitCode.NOTHING_SELECTED
     else:
         line, code = f"chain holds: {counts[Outcome.PASSED]} claims in {seconds:.1f} s", ExitCode.HOLDS
-    return Verdict(code == ExitCode.HOLDS, line + _skips(records), link, counts, code)
+    return Verdict(code == ExitCode.HOLDS, line + _skips(records), first[0] if first else None, counts, code)
 
 
-def first_broken(records: Iterable[Record]) -> tuple[str, str] | None:
+def first_broken(records: Iterable[ClaimRecord]) -> tuple[Link, str] | None:
     """Return the first link of the chain that is broken, and how it shows; None if none is.
 
     A link is broken if one of its claims failed, or if it did not come up although others waited for it.
     """
-    failed = [(r["link"], r["id"], r["message"]) for r in records if r["outcome"] == Outcome.FAILED]
-    waited = [
-        (r["waitsFor"], "~", r["message"].partition(": ")[2])
-        for r in records
-        if r["outcome"] == Outcome.BLOCKED and r["waitsFor"] in set(Link)
-    ]
-    found = sorted(failed + waited, key=lambda entry: (Link(entry[0]).order, entry[1]))
-    return (found[0][0], found[0][2]) if found else None
+    shown: list[tuple[Link, str, str]] = []
+    for record in records:
+        if record.outcome == Outcome.FAILED:
+            shown.append((record.link, record.id, record.message or ""))
+        elif record.outcome == Outcome.BLOCKED and record.waits_for in set(Link):
+            # Behind the claims of the link itself, which say more.
+            shown.append((Link(record.waits_for), "~", (record.message or "").partition(": ")[2]))
+    first = min(shown, key=lambda entry: (entry[0].order, entry[1]), default=None)
+    return (first[0], first[2]) if first else None
 
 
-def _skips(records: Iterable[Record]) -> str:
-    reasons = Counter(record["message"] for record in records if record["outcome"] == Outcome.SKIPPED)
+def _skips(records: Iterable[ClaimRecord]) -> str:
+    reasons = Counter(record.message for record in records if record.outcome == Outcome.SKIPPED)
     if not reasons:
         return ""
     return f", {reasons.total()} skipped ({'; '.join(f'{count} {reason}' for reason, count in reasons.items())})"

@@ -9,10 +9,11 @@ from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod
-from kubechain.faults.scoring import Judgement, judge
+from kubechain.faults.records import FaultSeconds, Score
+from kubechain.faults.scoring import score
 from kubechain.faults.testbed import SERVER, Testbed
 from kubechain.faults.upstream import setup
-from kubechain.faults.upstream.run import Peer
+from kubechain.faults.upstream.run import UpstreamTests
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
 
@@ -20,7 +21,7 @@ from kubechain.observe.clock import Clock
 LEADERLESS = ("control plane", "harmless")
 
 
-def run(lab: Testbed, fault: Fault, upstream: Peer | None, clock: Clock) -> Judgement:
+def run(lab: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: Clock) -> Score:
     """Inject a fault, run the suite (and upstream's tests) under it, heal it, see the chain whole again; return the score.
 
     Raises:
@@ -46,8 +47,8 @@ def run(lab: Testbed, fault: Fault, upstream: Peer | None, clock: Clock) -> Judg
         left = heal(lab, fault) or (tidied(lab, fault) if upstream else "")
     if left:
         raise HarnessError(f"the chain is not whole after {fault.id}: {left}")
-    seconds = {"inject": injected - start, "verdict": ran - injected, "heal": clock.now() - began}
-    return judge(fault, found, {name: round(value, 2) for name, value in seconds.items()}, compared)
+    seconds = FaultSeconds(inject=injected - start, verdict=ran - injected, heal=clock.now() - began)
+    return score(fault, found, seconds, compared)
 
 
 def inject(lab: Testbed, fault: Fault) -> None:
@@ -90,7 +91,7 @@ def takes_api_away(fault: Fault) -> bool:
 
 
 def tidied(lab: Testbed, fault: Fault) -> str:
-    """Remove what the peer has left; return "" or why that is not possible."""
+    """Remove what upstream's tests have left; return "" or why that is not possible."""
     try:
         setup.tidy(lab, fault)
     except (HarnessError, Unmet) as error:

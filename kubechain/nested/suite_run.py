@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+from kubechain.claims.records import RunRecord, read_run
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.bundle import ROOT
@@ -29,21 +28,21 @@ REHEARSING = "rehearsing"
 CALM_SECONDS = 3.0
 
 
-def verdict_of(joined: Path, out: Path, claims: Sequence[str], patience: float) -> dict[str, Any]:
-    """Run these claims on the cluster of the run in folder `joined`; return the run.json, which is left in `out`.
+def verdict_of(joined: Path, out: Path, claims: Sequence[str], patience: float) -> RunRecord:
+    """Run these claims on the cluster of the run in folder `joined`; return what it found; its run.json is left in `out`.
 
     Raises:
-        HarnessError: the run left no run.json.
+        HarnessError: the run left no run.json that can be read.
 
     """
     return _run(SUITES, joined, out, {"E2E_ONLY": ",".join(claims), "E2E_PATIENCE": str(patience)})
 
 
-def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[], None], clock: Clock) -> dict[str, Any]:
-    """Rehearse an upgrade on the cluster of the run in folder `joined`, and strike in the middle; return the run.json.
+def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[], None], clock: Clock) -> RunRecord:
+    """Rehearse an upgrade on the cluster of the run in folder `joined`, and strike in the middle; return what it found.
 
     Raises:
-        HarnessError: the run left no run.json, or never came to where it asks; and what `strike` raises.
+        HarnessError: the run left no run.json that can be read, or never came to where it asks; and what `strike` raises.
 
     """
     given = {"E2E_ONLY": ",".join(claims), "E2E_REHEARSAL": str(REHEARSAL_SECONDS), "E2E_PHASE": "", "E2E_SNAPSHOT": ""}
@@ -63,11 +62,11 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[
         return running.result()
 
 
-def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> dict[str, Any]:
+def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:
     always = {"E2E_JOIN": str(joined), "E2E_OUT": str(out), "E2E_HTML": "false", "E2E_CONTEXT": "", "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]
     done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT)
     found = out / "run.json"
     if not found.exists():
         raise HarnessError(f"the suite left no run.json (status {done.status}): {done.last_words}")
-    return json.loads(found.read_text())
+    return read_run(found)

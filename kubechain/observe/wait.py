@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
+
+from pydantic import ConfigDict
 
 from kubechain.conditions.condition import Condition, Result, unmet
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
+from kubechain.core.records import JsonRecord, rounded
 from kubechain.observe.clock import Clock
 
 T = TypeVar("T")
@@ -60,25 +63,19 @@ class Observation(Generic[T]):
     readings: int
 
 
-@dataclass
-class WaitRecord:
-    """The record of one wait, kept for the report."""
+class WaitRecord(JsonRecord):
+    """The record of one wait, kept for the report; it is filled in while the wait goes on."""
+
+    model_config = ConfigDict(frozen=False)
 
     what: str
+    """What was looked at."""
     condition: str
-    seconds: float = 0.0
+    """What was waited for."""
+    seconds: Annotated[float, rounded(4)] = 0.0
     observations: int = 0
     ended_by: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record as run.json holds it."""
-        return {
-            "what": self.what,
-            "condition": self.condition,
-            "seconds": round(self.seconds, 4),
-            "observations": self.observations,
-            "endedBy": self.ended_by,
-        }
+    """What ended the wait, "" if the end of the claim did."""
 
 
 @dataclass
@@ -172,7 +169,7 @@ class Waiter:
             self.clock.wait(passing, seconds)
 
     def _begin(self, what: str, condition: str) -> WaitRecord:
-        waiting = WaitRecord(what, condition)
+        waiting = WaitRecord(what=what, condition=condition)
         self.record.append(waiting)
         return waiting
 

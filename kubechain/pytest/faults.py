@@ -8,10 +8,10 @@ from kubechain.core.errors import SetupError
 from kubechain.faults import trial
 from kubechain.faults.catalogue import selection
 from kubechain.faults.fault import Fault, Prepared
-from kubechain.faults.scoring import Judgement
+from kubechain.faults.records import Score
 from kubechain.faults.testbed import Testbed
 from kubechain.faults.upstream import setup
-from kubechain.faults.upstream.run import Peer
+from kubechain.faults.upstream.run import UpstreamTests
 from kubechain.images import e2e_tests
 from kubechain.observe.clock import Clock
 from kubechain.pytest.session import uncaptured
@@ -49,14 +49,14 @@ def prepare(config: pytest.Config, testbed: Testbed) -> None:
     testbed.require_whole()
 
 
-def prepare_upstream(config: pytest.Config, testbed: Testbed) -> Peer | None:
+def prepare_upstream(config: pytest.Config, testbed: Testbed) -> UpstreamTests | None:
     """Return upstream's tests, all of which pass on the whole cluster; None unless the run compares with them."""
     state = run_state(config)
     with uncaptured(config):
         return setup.prepare(testbed, state.faults.upstream, state.progress) if state.faults.upstream else None
 
 
-def try_fault(config: pytest.Config, testbed: Testbed, upstream: Peer | None, clock: Clock, fault: Fault) -> Judgement:
+def try_fault(config: pytest.Config, testbed: Testbed, upstream: UpstreamTests | None, clock: Clock, fault: Fault) -> Score:
     """Try the suite under one fault, and keep its score."""
     state = run_state(config)
     with uncaptured(config), state.progress.step(f"fault {fault.id}") as step:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from kubechain.claims.verdict import Record
+from kubechain.claims.records import ClaimRecord
 from kubechain.diagnostics.evidence import Section
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.model import UpgradeRecord
 
 
 @pytest.hookspec
-def pytest_kubechain_claim_finished(item: pytest.Item, record: Record, evidence: Sequence[Section]) -> None:
+def pytest_kubechain_claim_finished(item: pytest.Item, record: ClaimRecord, evidence: Sequence[Section]) -> None:
     """A claim has ended: called in the process that ran it, while its chain still stands.
 
     `evidence` is redacted, and empty for a claim that passed or whose evidence another claim has shown already.

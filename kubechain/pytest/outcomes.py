@@ -10,17 +10,18 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Outcome
+from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core import redact
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
 from kubechain.pytest.session import is_of_a_run
-from kubechain.pytest.state import CLAIM, ClaimState, RunState, claim_state, run_state
+from kubechain.pytest.state import RunState, claim_state, run_state
 from kubechain.workload.chain import Chain
 
 SUITES = "suites/"
 CLAIM_PROPERTY = "claim"
-BAD = (Outcome.FAILED, Outcome.BLOCKED, Outcome.BROKEN)
-LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.BROKEN: ("B", "BROKEN", {"purple": True})}
+BAD = (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE)
+LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.INCONCLUSIVE: ("I", "INCONCLUSIVE", {"purple": True})}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,15 +79,16 @@ def pytest_runtest_makereport(
         record = _record(found, item, outcome, error, report.duration)
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message says it all; a trace through the wait says nothing of the cluster.
-            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record['message']}"
-        report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record)]
+            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
+        # As JSON: xdist carries no other objects from a worker to the controller.
+        report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
         _tell(item, record, run_state(item.config))
     return report
 
 
-def _tell(item: pytest.Item, record: dict[str, Any], state: RunState) -> None:
+def _tell(item: pytest.Item, record: ClaimRecord, state: RunState) -> None:
     """Tell every plugin how a claim ended, with the evidence while its chain still stands."""
-    failed = record["outcome"] in BAD
+    failed = record.outcome in BAD
     sections = evidence_on(item, record, state) if failed else []
     if sections:
         write_evidence(state.run.folder / "evidence", record, sections)
@@ -95,22 +97,22 @@ def _tell(item: pytest.Item, record: dict[str, Any], state: RunState) -> None:
         item.config.hook.pytest_kubechain_upgrade_finished(item=item, record=state.upgrade.record, failed=failed)
 
 
-def evidence_on(item: pytest.Item, record: dict[str, Any], state: RunState) -> list[Section]:
+def evidence_on(item: pytest.Item, record: ClaimRecord, state: RunState) -> list[Section]:
     """Return the evidence on a claim that did not pass; none where the same link was shown on the same chain before."""
     chain = chain_of(item)
     if chain is None:
         return []
-    place = (chain.namespace, record["waitsFor"] or record["link"])
+    place = (chain.namespace, record.waits_for or record.link)
     known = place in state.evidence
     state.evidence.add(place)
-    return [] if known and record["waitsFor"] else evidence(chain)
+    return [] if known and record.waits_for else evidence(chain)
 
 
-def write_evidence(folder: Path, record: dict[str, Any], sections: Sequence[Section]) -> None:
+def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section]) -> None:
     """Write the evidence on a claim into a file of the claim's name."""
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
-    (folder / f"{record['id']}.txt").write_text(f"{record['must']}\n{redact.text(record['message'])}\n\n{text}\n")
+    (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n")
 
 
 def chain_of(item: pytest.Item) -> Chain | None:
@@ -136,22 +138,20 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
         return Outcome.SKIPPED
     if isinstance(error, Unmet) or (isinstance(error, AssertionError) and when == "call"):
         return Outcome.FAILED
-    return Outcome.BROKEN
+    return Outcome.INCONCLUSIVE
 
 
-def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> dict[str, Any]:
-    state = item.stash.get(CLAIM, ClaimState())
-    return {
-        **found.as_json(),
-        "nodeid": item.nodeid,
-        "outcome": outcome.value,
-        "waitsFor": str(error.waits_for) if isinstance(error, Blocked) else None,
-        "message": one_line(error) if error else None,
-        "seconds": round(seconds, 3),
-        "worker": getattr(item.config, "workerinput", {}).get("workerid", "main"),
-        "measured": {name: round(value, 3) for name, value in state.metrics.items()},
-        "waits": [wait.as_json() for wait in state.waits],
-    }
+def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> ClaimRecord:
+    state = claim_state(item)
+    return CollectedClaim.of(found, item.nodeid).ended(
+        outcome,
+        one_line(error) if error else None,
+        waits_for=error.waits_for if isinstance(error, Blocked) else None,
+        seconds=seconds,
+        worker=getattr(item.config, "workerinput", {}).get("workerid", "main"),
+        measured=state.metrics,
+        waits=state.waits,
+    )
 
 
 def one_line(error: BaseException) -> str:
@@ -159,14 +159,15 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def recorded(report: pytest.TestReport) -> dict[str, Any] | None:
+def recorded(report: pytest.TestReport) -> ClaimRecord | None:
     """Return the claim's record in a report, None if the report decides nothing."""
-    return next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)  # pyright: ignore[reportReturnType]
+    content = next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)
+    return ClaimRecord.model_validate(content) if content else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Show blocked and broken claims as what they are, not as failures."""
+    """Show blocked and inconclusive claims as what they are, not as failures."""
     record = recorded(report) if isinstance(report, pytest.TestReport) else None  # pyright: ignore[reportUnnecessaryIsInstance]  # also called for collection
-    shown = LETTERS.get(Outcome(record["outcome"])) if record else None
-    return (record["outcome"], shown[0], (shown[1], shown[2])) if shown and record else None
+    shown = LETTERS.get(record.outcome) if record else None
+    return (record.outcome.value, shown[0], (shown[1], shown[2])) if shown and record else None

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Outcome
-from kubechain.claims.verdict import Record, Verdict, complete, judge
+from kubechain.claims.records import ClaimRecord, CollectedClaim
+from kubechain.claims.verdict import Verdict, complete, verdict_of
 from kubechain.cluster.target import FILE
 from kubechain.core import publish, redact
 from kubechain.core.errors import ExitCode, SetupError
@@ -33,7 +34,7 @@ RECORDER = pytest.StashKey["Recorder"]()
 class Recorder:
     """A plugin of its own that keeps what the claims of this run report; times are of the machine's clock."""
 
-    records: list[Record] = field(default_factory=list[Record])
+    records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     began: float | None = None
     ended: float = 0.0
@@ -58,12 +59,12 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
-        for outcome in (Outcome.BLOCKED, Outcome.BROKEN):
-            chosen = [record for record in self.records if record["outcome"] == outcome]
+        for outcome in (Outcome.BLOCKED, Outcome.INCONCLUSIVE):
+            chosen = [record for record in self.records if record.outcome == outcome]
             if chosen:
                 terminalreporter.section(outcome.value)
             for record in chosen:
-                terminalreporter.line(f"{record['id']}: {redact.text(record['message'])}")
+                terminalreporter.line(f"{record.id}: {redact.text(record.message or '')}")
 
     def seconds(self) -> float:
         """Return the seconds from the first claim's beginning to the last one's end; 0 if none has ended."""
@@ -87,7 +88,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which claims there are, so that none can get lost."""
     if RECORDER in session.config.stash and session.items:
         found = ((item.nodeid, claim.of(item)) for item in session.items)
-        listed = [{**each.as_json(), "nodeid": nodeid} for nodeid, each in found if each]
+        listed = [CollectedClaim.of(each, nodeid).as_json() for nodeid, each in found if each]
         folder = run_state(session.config).run.folder
         folder.mkdir(parents=True, exist_ok=True)
         # All workers collect the same; the controller reads what is there at the end.
@@ -117,8 +118,9 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
         shutil.rmtree(run.folder, ignore_errors=True)
         return exitstatus
     listed, target = run.folder / COLLECTED, run.folder / FILE
-    collected: list[Record] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
-    records = redact.tree(complete(collected, recorder.records))
+    entries: list[Any] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
+    told = complete(map(CollectedClaim.model_validate, entries), recorder.records)
+    records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in told]
     seconds = recorder.seconds()
     verdict = _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED)
     if run.folder.exists():
@@ -143,11 +145,11 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     return int(verdict.exit_code)
 
 
-def _verdict(state: RunState, records: list[Record], seconds: float, *, interrupted: bool) -> Verdict:
+def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, interrupted: bool) -> Verdict:
     """Return the verdict of the run: on the cluster, on the suite under faults, or on an upgrade."""
     trouble, faults, upgrade = state.trouble, state.faults, state.upgrade.record
     why = redact.text(str(trouble)) if trouble else None
-    verdict = judge(records, seconds, trouble=why, interrupted=interrupted)
+    verdict = verdict_of(records, seconds, trouble=why, interrupted=interrupted)
     if trouble:
         return replace(verdict, exit_code=trouble.code)
     if faults.wanted:

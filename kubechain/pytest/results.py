@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubechain.claims.verdict import Record, Verdict
+from kubechain.claims.records import ClaimRecord
+from kubechain.claims.verdict import Verdict
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
-from kubechain.faults.scoring import Judgement
+from kubechain.faults.records import Score
 from kubechain.upgrade.model import UpgradeRecord
 
 
@@ -29,11 +30,11 @@ class RunResult:
     settings: Settings
     progress: Progress
     verdict: Verdict
-    records: Sequence[Record]
+    records: Sequence[ClaimRecord]
     seconds: float
     cluster: Mapping[str, Any]
     measured: Sequence[Mapping[str, Any]]
-    faults: Sequence[Judgement] = ()
+    faults: Sequence[Score] = ()
     upgrade: UpgradeRecord | None = None
 
     @property

@@ -13,7 +13,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.faults.fault import Fault
-from kubechain.faults.scoring import Judgement
+from kubechain.faults.records import Score
 from kubechain.images.pins import Kubernetes
 from kubechain.observe.wait import WaitRecord
 from kubechain.provision.cluster import Provided
@@ -38,7 +38,7 @@ class FaultsState:
     chosen: list[Fault] = field(default_factory=list[Fault])
     wanted: int = 0
     upstream: str = ""
-    scores: list[Judgement] = field(default_factory=list[Judgement])
+    scores: list[Score] = field(default_factory=list[Score])
 
 
 @dataclass

@@ -6,10 +6,10 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from kubechain.claims.records import RunRecord
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
@@ -63,12 +63,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         end(config, error)
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Note that the last claim was run: nothing was interrupted."""
-    if nextitem is None:
-        run_state(item.config).upgrade.complete = True
-
-
 def require_input(settings: Settings) -> None:
     """Check that a phase has a cluster and a file; SetupError if not."""
     if not settings.context:
@@ -91,12 +85,18 @@ def beside(settings: Settings, what: str) -> Path:
     return file.with_name(f"{file.name}.{what}")
 
 
-def whole_chain(config: pytest.Config, when: str) -> dict[str, Any]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Note that the last claim was run: nothing was interrupted."""
+    if nextitem is None:
+        run_state(item.config).upgrade.complete = True
+
+
+def whole_chain(config: pytest.Config, when: str) -> RunRecord:
     """Run the quick claims in a process of their own; what they found is published in a folder of that name."""
     state = run_state(config)
     with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
         found = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
-        step.note(str(found["verdict"]))
+        step.note(found.verdict)
     return found
 
 
@@ -128,14 +128,14 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     if settings.phase and watched.arrived(before.snapshot.server):
         shutil.move(folder, run.folder / ASKED)
     nodes, system = watched.nodes.log(), watched.system.log()
-    happened = [*watched.steps, *events.marks(system, nodes, chain.objects.log(), began)]
+    happened = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = state.upgrade.hops
     record = UpgradeRecord(
         hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
-        paths=seen,
-        marks=tuple(sorted(happened, key=lambda mark: mark.at)),
+        routes=seen,
+        events=tuple(sorted(happened, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
         relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
         lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),

@@ -27,7 +27,7 @@ def paths_of(record: UpgradeRecord, kind: Kind) -> list[RouteSamples]:
         HarnessError: there is none.
 
     """
-    found = [seen for seen in record.paths if seen.route.kind == kind]
+    found = [seen for seen in record.routes if seen.route.kind == kind]
     if not found:
         raise HarnessError(f"no {kind} was asked")
     return found
@@ -55,7 +55,7 @@ def unclear(record: UpgradeRecord, seen: RouteSamples) -> bool:
 
 def known_seconds(record: UpgradeRecord, seen: RouteSamples) -> float:
     """Return for how long a path may be unknown: on many Nodes, the samplers in Pods ask less often (paths.plan)."""
-    nodes = {each.route.place for each in record.paths} - {""}
+    nodes = {each.route.place for each in record.routes} - {""}
     return spaced(KNOWN_SECONDS, len(nodes)) if seen.route.place else KNOWN_SECONDS
 
 

@@ -15,7 +15,7 @@ from kubechain.observe.background import repeating
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
-from kubechain.upgrade.model import Mark
+from kubechain.upgrade.model import UpgradeEvent
 from kubechain.upgrade.versions import kubelets, minor
 
 VERSION_SECONDS = 1.0
@@ -31,11 +31,11 @@ class Watching:
     system: History
     clock: Clock
     servers: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
-    steps: list[Mark] = field(default_factory=list[Mark])
+    steps: list[UpgradeEvent] = field(default_factory=list[UpgradeEvent])
 
     def mark(self, what: str) -> None:
         """Note a step of the upgrade."""
-        self.steps.append(Mark(self.clock.wall(), "step", what))
+        self.steps.append(UpgradeEvent(self.clock.wall(), "step", what))
 
     @property
     def server(self) -> str:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Key, ObjectChange, apply
-from kubechain.upgrade.model import Mark, MarkKind, Versions
+from kubechain.upgrade.model import EventKind, UpgradeEvent, Versions
 
 LEADERS = ("kube-scheduler", "kube-controller-manager", "cloud-controller-manager")
 MIRROR = "kubernetes.io/config.mirror"
 PROXY = {"k8s-app": "kube-proxy"}
-Said = tuple[MarkKind, str]
+Said = tuple[EventKind, str]
 
 
-def marks(
+def upgrade_events(
     system: Iterable[ObjectChange], nodes: Iterable[ObjectChange], witnesses: Iterable[ObjectChange], began: float
-) -> tuple[Mark, ...]:
+) -> tuple[UpgradeEvent, ...]:
     """Return what happened after `began`, in the order of time.
 
     `system` is the history of the Pods and Leases of kube-system, `nodes` that of the Nodes, `witnesses` that of the
@@ -36,15 +36,15 @@ def marks(
         *_said(system, _Leaders().news, began),
         *_said(witnesses, _Pods(_places(witnesses), "pod ").news, began),
     ]
-    return tuple(sorted(found, key=lambda mark: mark.at))
+    return tuple(sorted(found, key=lambda event: event.at))
 
 
-def _said(log: Iterable[ObjectChange], news: Callable[[ObjectChange], Iterable[Said]], began: float) -> Iterator[Mark]:
+def _said(log: Iterable[ObjectChange], news: Callable[[ObjectChange], Iterable[Said]], began: float) -> Iterator[UpgradeEvent]:
     """Tell `news` of everything, so that it knows what was there, and yield what is new after `began`."""
     for seen in log:
         for kind, what in list(news(seen)):
             if seen.wall > began:
-                yield Mark(seen.wall, kind, what)
+                yield UpgradeEvent(seen.wall, kind, what)
 
 
 def _places(log: Iterable[ObjectChange]) -> dict[str, str]:

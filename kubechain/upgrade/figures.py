@@ -49,7 +49,7 @@ def title(record: UpgradeRecord) -> str:
 
 def line(record: UpgradeRecord, chain: str) -> str:
     """Return the line that a run ends with; `chain` says what became of the claims."""
-    found = [figures(record, seen) for seen in record.paths]
+    found = [figures(record, seen) for seen in record.routes]
     kinds = [text for kind in KINDS for text in _kinds(kind, [each for each in found if each.seen.route.kind == kind])]
     return f"{title(record)}: {'; '.join([chain, *kinds])}"
 

@@ -8,7 +8,7 @@ from typing import Literal
 from kubechain.probes.load import Tally
 
 Kind = Literal["NodePort", "ClusterIP", "DNS", "API server", "API proxy"]
-MarkKind = Literal["step", "version", "restart", "leader", "node", "pod", "watch"]
+EventKind = Literal["step", "version", "restart", "leader", "node", "pod", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class RouteSamples:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class UpgradeEvent:
     """Something that happened at a moment: a step of the upgrade, a container restart, a change of leader or version."""
 
     at: float
-    kind: MarkKind
+    kind: EventKind
     what: str
 
 
@@ -70,7 +70,7 @@ class Versions:
 class UpgradeRecord:
     """One upgrade from its beginning to its end.
 
-    `hops` are the versions, the first of them where it began; `began` and `ended` bound the samples in `paths`;
+    `hops` are the versions, the first of them where it began; `began` and `ended` bound the samples in `routes`;
     `relists` is how often a watch lost its place, `lost` how often one lost its connection; `control_planes` is the
     number of Nodes that run a control plane; `asked` says that the run did the upgrade itself;
     `drained` are the Nodes that it drained; `warnings` are those of the API server about deprecated APIs.
@@ -79,8 +79,8 @@ class UpgradeRecord:
     hops: tuple[str, ...]
     began: float
     ended: float
-    paths: tuple[RouteSamples, ...]
-    marks: tuple[Mark, ...]
+    routes: tuple[RouteSamples, ...]
+    events: tuple[UpgradeEvent, ...]
     versions: tuple[Versions, ...]
     relists: int
     lost: int

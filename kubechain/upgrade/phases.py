@@ -73,14 +73,14 @@ class After:
         return self.during.replaced(resource) if self.during else resource.kind == "Pod"
 
 
-def capture(witnesses: Chain, identity: str, verdict: str) -> Snapshot:
+def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
     """Return what is there now, for the snapshot."""
     api, namespace = witnesses.api, witnesses.namespace
     warnings = {warning for kind in snapshot.KINDS for warning in api.warnings(kind, namespace)}
     return Snapshot(
-        identity=identity,
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        cluster=existing.identity(api),
+        run=run,
+        created=datetime.now(UTC).replace(microsecond=0),
+        cluster_uid=existing.identity(api),
         server=existing.server_version(api),
         namespace=namespace,
         nodes=kubelets(api.list("Node").items),

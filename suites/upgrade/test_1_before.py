@@ -1,10 +1,9 @@
 """Before an upgrade: the chain holds, and nothing is known that the next version would break."""
 
-from typing import Any
-
 import pytest
 
 from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.records import RunRecord
 from kubechain.upgrade.availability import too_old
 from kubechain.upgrade.phases import Before, removed_by
 from kubechain.upgrade.versions import next_minor
@@ -13,9 +12,9 @@ claim = ClaimDecorator("tasks/administer-cluster/cluster-upgrade/")
 
 
 @claim("BEFORE-UPGRADE-010")
-def test_chain_holds_before(chain_before: dict[str, Any]) -> None:
+def test_chain_holds_before(chain_before: RunRecord) -> None:
     """Before an upgrade the whole chain MUST hold."""
-    assert chain_before["holds"], chain_before["verdict"]
+    assert chain_before.holds, chain_before.verdict
 
 
 @claim("BEFORE-NODES-010")

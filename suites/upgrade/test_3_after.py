@@ -1,8 +1,7 @@
 """After an upgrade: everything is as it was before, is still managed, and the whole chain holds anew."""
 
-from typing import Any
-
 from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.records import RunRecord
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -151,6 +150,6 @@ def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventuall
 
 
 @claim("AFTER-UPGRADE-010", spec="tasks/administer-cluster/cluster-upgrade/")
-def test_chain_holds_after(chain_after: dict[str, Any]) -> None:
+def test_chain_holds_after(chain_after: RunRecord) -> None:
     """After an upgrade the whole chain MUST hold for what is made anew."""
-    assert chain_after["holds"], chain_after["verdict"]
+    assert chain_after.holds, chain_after.verdict

@@ -14,7 +14,7 @@ from kubechain.core import redact
 from kubechain.core.errors import HarnessError
 from kubechain.core.process import TookTooLong, run
 from kubechain.faults.fault import Fault
-from kubechain.faults.scoring import Comparison, PeerOutcome
+from kubechain.faults.records import Comparison, UpstreamOutcome
 from kubechain.observe.clock import Clock
 
 # Of the tests in docs/coverage.toml, by Testname, those that look at a hand-over of the chain and take less than LIMIT on
@@ -73,7 +73,7 @@ OURS_ALONE = frozenset(
         "neighbours",
     ]
 )
-STATES: Mapping[str, PeerOutcome] = {
+STATES: Mapping[str, UpstreamOutcome] = {
     "passed": "passed",
     "timedout": "timeout",
     "interrupted": "timeout",
@@ -83,7 +83,7 @@ STATES: Mapping[str, PeerOutcome] = {
 
 
 @dataclass(frozen=True)
-class Peer:
+class UpstreamTests:
     """The program e2e.test for one cluster; `tests` is Testname -> the full name by which the program knows a test."""
 
     program: Path
@@ -103,9 +103,9 @@ class Peer:
             return Comparison()
         start = clock.now()
         outcomes = self.run(folder)
-        return Comparison(outcomes, round(clock.now() - start, 2))
+        return Comparison(outcomes=outcomes, seconds=clock.now() - start)
 
-    def run(self, folder: Path) -> dict[str, PeerOutcome]:
+    def run(self, folder: Path) -> dict[str, UpstreamOutcome]:
         """Run all tests at once, and return the outcome of each."""
         folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(len(self.tests)) as pool:
@@ -116,7 +116,7 @@ class Peer:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _one(self, test: str, folder: Path) -> PeerOutcome:
+    def _one(self, test: str, folder: Path) -> UpstreamOutcome:
         log = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', test)}.txt"
         # The program leaves folders in the temporary one.
         with TemporaryDirectory(dir=folder) as temporary:
@@ -154,17 +154,17 @@ class Peer:
         ]
 
 
-def outcome_of(report: str, test: str) -> PeerOutcome:
+def outcome_of(report: str, test: str) -> UpstreamOutcome:
     """Return how a test ended, by its full name and the JUnit report of a run for it alone.
 
     Where the set-up of the run failed, so did the test. A test that the report does not know has not been run: a failure
     of the harness.
     """
     found = ET.fromstring(report).iter("testcase")  # noqa: S314  # nosec B314  # see the import
-    cases: list[tuple[str, PeerOutcome]] = [(str(case.get("name")), _outcome(str(case.get("status")))) for case in found]
-    outcomes: list[PeerOutcome] = [outcome for name, outcome in cases if f"{name} ".startswith(f"[It] {test} ")]
+    cases: list[tuple[str, UpstreamOutcome]] = [(str(case.get("name")), _outcome(str(case.get("status")))) for case in found]
+    outcomes: list[UpstreamOutcome] = [outcome for name, outcome in cases if f"{name} ".startswith(f"[It] {test} ")]
     if not outcomes or outcomes == ["skipped"]:
-        wrong: list[PeerOutcome] = [outcome for name, outcome in cases if "BeforeSuite]" in name and outcome != "passed"]
+        wrong: list[UpstreamOutcome] = [outcome for name, outcome in cases if "BeforeSuite]" in name and outcome != "passed"]
         if wrong:
             return wrong[0]
     if len(outcomes) != 1:
@@ -172,6 +172,6 @@ def outcome_of(report: str, test: str) -> PeerOutcome:
     return outcomes[0]
 
 
-def _outcome(state: str) -> PeerOutcome:
+def _outcome(state: str) -> UpstreamOutcome:
     """Return what a state of ginkgo means; one that is not known here is no pass."""
     return STATES.get(state, "failed")

@@ -18,7 +18,7 @@ from kubechain.core.run import RUN_LABEL
 from kubechain.faults.admission_policies import Mutation, Stuck
 from kubechain.faults.fault import Fault
 from kubechain.faults.testbed import Testbed
-from kubechain.faults.upstream.run import LIMIT, TESTS, Peer
+from kubechain.faults.upstream.run import LIMIT, TESTS, UpstreamTests
 from kubechain.images import e2e_tests
 
 QUERY_SECONDS = 60.0
@@ -26,7 +26,7 @@ QUERY_SECONDS = 60.0
 UPSTREAM_LABEL = "e2e-run"
 
 
-def prepare(lab: Testbed, version: str, progress: Progress) -> Peer:
+def prepare(lab: Testbed, version: str, progress: Progress) -> UpstreamTests:
     """Return upstream's tests for the lab's cluster, on which, while it is whole, every one of them has passed.
 
     Raises:
@@ -44,16 +44,16 @@ def prepare(lab: Testbed, version: str, progress: Progress) -> Peer:
             lab.on(node, as_names(f"docker.io/{image}", names))
     within_reach(lab)
     known = full_names(yaml.safe_load(_asked(program, "--list-conformance-tests")), TESTS)
-    peer = Peer(program, Path(cluster.kubeconfig_path), Path(cluster.kubectl_path), known)
+    tests = UpstreamTests(program, Path(cluster.kubeconfig_path), Path(cluster.kubectl_path), known)
     with progress.step("upstream's tests on the whole cluster"):
         folder = lab.folder / "upstream"
-        bad = [f"{test} ({outcome})" for test, outcome in peer.run(folder).items() if outcome != "passed"]
+        bad = [f"{test} ({outcome})" for test, outcome in tests.run(folder).items() if outcome != "passed"]
         tidy(lab)
     if bad:
         raise HarnessError(
             f"upstream's tests do not pass on a whole cluster within {LIMIT} s: {', '.join(bad)}; see upstream/ among the results"
         )
-    return peer
+    return tests
 
 
 def _asked(program: Path, question: str) -> str:

@@ -12,18 +12,20 @@ from kubechain.faults.admission_policies import Mutation
 from kubechain.faults.catalogue import selection
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import Rule, frozen
-from kubechain.faults.scoring import Comparison, Judgement, PeerOutcome, judge, verdict_line
+from kubechain.faults.records import Comparison, FaultSeconds, Score, UpstreamOutcome
+from kubechain.faults.scoring import score, verdict_line
 from kubechain.faults.upstream import run, setup
-from kubechain.faults.upstream.run import OURS_ALONE, TESTS, Peer, outcome_of
+from kubechain.faults.upstream.run import OURS_ALONE, TESTS, UpstreamTests, outcome_of
 from kubechain.images import e2e_tests, pins
 from kubechain.workload.manifests import CONTAINER_PORT, WEB
 from reports import coverage, fault_matrix
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, record, run_record
 
 NAME = "[sig-apps] Deployment should roll [Conformance]"
 BROKEN = Fault("broken", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
 HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
-WHOLE: dict[str, object] = {"firstBrokenLink": None, "holds": True, "exitCode": 0, "verdict": "said", "claims": []}
+WHOLE = run_record(None, code=0)
+SECONDS = FaultSeconds(verdict=12.0)
 
 
 def report(*cases: tuple[str, str]) -> str:
@@ -75,14 +77,14 @@ def test_test_that_was_not_run_is_trouble_of_the_harness() -> None:
         outcome_of(report(twice, twice), NAME)
 
 
-def program(folder: Path, script: str) -> Peer:
-    """Return a peer of two tests, whose program is a shell script that knows $report and the $focus."""
+def program(folder: Path, script: str) -> UpstreamTests:
+    """Return upstream's tests, two of them, whose program is a shell script that knows $report and the $focus."""
     path = folder / "e2e.test"
     head = "#!/bin/sh\nfor word; do case $word in *junit-report=*) report=${word#*=};; *focus=*) focus=${word#*=};; esac; done\n"
     path.write_text(head + script)
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     tests = {"One, two": "[sig-a] One two [Conformance]", "Three": "[sig-a] Three [Conformance]"}
-    return Peer(path, folder / "kubeconfig", folder / "kubectl", tests)
+    return UpstreamTests(path, folder / "kubeconfig", folder / "kubectl", tests)
 
 
 ONE = report(("[It] [sig-a] One two [Conformance] [x]", "passed"), ("[It] [sig-a] Three [Conformance] [x]", "failed"))
@@ -153,24 +155,23 @@ def test_tests_are_of_those_that_are_closest_to_the_chain() -> None:
     assert len(set(TESTS)) == len(TESTS)
 
 
-def judged(fault: Fault, *found: PeerOutcome, reached: bool = True) -> Judgement:
-    failed = {"id": "CHAIN-PODS-010", "outcome": "failed", "message": "PodScheduled is False"}
-    broken = {"firstBrokenLink": "PODS", "holds": False, "exitCode": 1, "verdict": "said", "claims": [failed]}
-    seen = Comparison(dict(zip("abcd", found, strict=False)), 7.0) if reached else Comparison()
-    return judge(fault, WHOLE if fault.at is None else broken, {"verdict": 12.0}, seen)
+def scored(fault: Fault, *outcomes: UpstreamOutcome, reached: bool = True) -> Score:
+    broken = run_record("PODS", record(Link.PODS, "failed", "PodScheduled is False"))
+    seen = Comparison(outcomes=dict(zip("abcd", outcomes, strict=False)), seconds=7.0) if reached else Comparison()
+    return score(fault, WHOLE if fault.at is None else broken, SECONDS, seen)
 
 
 def test_end_line_says_what_upstream_noticed_and_what_it_only_waited_for() -> None:
     good, line = verdict_line(
         [
-            judged(BROKEN, "passed", "passed"),
-            judged(BROKEN, "failed", "timeout"),
-            judged(BROKEN, "passed", "timeout"),
-            judged(BROKEN, "passed", "skipped"),
-            judged(BROKEN, reached=False),
-            judged(HARMLESS, "passed", "failed"),
-            judged(HARMLESS, "passed", "timeout"),
-            judged(HARMLESS, "passed"),
+            scored(BROKEN, "passed", "passed"),
+            scored(BROKEN, "failed", "timeout"),
+            scored(BROKEN, "passed", "timeout"),
+            scored(BROKEN, "passed", "skipped"),
+            scored(BROKEN, reached=False),
+            scored(HARMLESS, "passed", "failed"),
+            scored(HARMLESS, "passed", "timeout"),
+            scored(HARMLESS, "passed"),
         ],
         8,
     )
@@ -182,30 +183,33 @@ def test_end_line_says_what_upstream_noticed_and_what_it_only_waited_for() -> No
 
 
 def test_what_upstream_found_decides_nothing_and_is_not_told_if_it_was_not_asked() -> None:
-    alone = judge(HARMLESS, WHOLE, {})
+    alone = score(HARMLESS, WHOLE, SECONDS)
     assert "upstream" not in verdict_line([alone], 1)[1]
-    assert alone.as_json()["peer"] is None
-    assert judged(HARMLESS, "failed").result == "green"
-    assert "upstream noticed 1 of 1 faults, 0 false alarms on harmless" in verdict_line([judged(BROKEN, "failed")], 1)[1]
+    assert alone.as_json()["upstream"] is None
+    assert scored(HARMLESS, "failed").result == "green"
+    assert "upstream noticed 1 of 1 faults, 0 false alarms on harmless" in verdict_line([scored(BROKEN, "failed")], 1)[1]
 
 
 def test_document_holds_every_outcome_of_upstream() -> None:
-    (fault,) = fault_matrix.document([judged(BROKEN, "passed", "timeout")], "line")["faults"]
-    assert fault["peer"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0}
-    assert fault["seconds"] == {"verdict": 12.0}
+    (fault,) = fault_matrix.document([scored(BROKEN, "passed", "timeout")], "line").as_json()["faults"]
+    assert fault["upstream"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0}
+    assert fault["seconds"] == {"inject": 0.0, "verdict": 12.0, "heal": 0.0}
 
 
 def test_picture_has_a_column_for_upstream() -> None:
-    assert fault_matrix.of_peer(Comparison({"a": "failed", "b": "timeout", "c": "passed"}), broken=True) == (
+    assert fault_matrix.of_upstream(Comparison(outcomes={"a": "failed", "b": "timeout", "c": "passed"}), broken=True) == (
         "upstream: 2 of 3 noticed, 1 by timeout",
         fault_matrix.GOOD,
     )
-    assert fault_matrix.of_peer(Comparison({"a": "passed"}), broken=True) == ("upstream: 0 of 1 noticed", fault_matrix.BAD)
-    assert fault_matrix.of_peer(Comparison({"a": "failed"}), broken=False)[1] == fault_matrix.BAD
-    assert fault_matrix.of_peer(Comparison({"a": "passed"}), broken=False)[1] == fault_matrix.GOOD
-    assert fault_matrix.of_peer(Comparison(), broken=True) == ("upstream: not reached", fault_matrix.NEITHER)
-    assert "upstream: 1 of 2 noticed" in fault_matrix.svg([judged(BROKEN, "failed", "passed")])
-    assert "upstream" not in fault_matrix.svg([judge(HARMLESS, WHOLE, {})])
+    assert fault_matrix.of_upstream(Comparison(outcomes={"a": "passed"}), broken=True) == (
+        "upstream: 0 of 1 noticed",
+        fault_matrix.BAD,
+    )
+    assert fault_matrix.of_upstream(Comparison(outcomes={"a": "failed"}), broken=False)[1] == fault_matrix.BAD
+    assert fault_matrix.of_upstream(Comparison(outcomes={"a": "passed"}), broken=False)[1] == fault_matrix.GOOD
+    assert fault_matrix.of_upstream(Comparison(), broken=True) == ("upstream: not reached", fault_matrix.NEITHER)
+    assert "upstream: 1 of 2 noticed" in fault_matrix.svg([scored(BROKEN, "failed", "passed")])
+    assert "upstream" not in fault_matrix.svg([score(HARMLESS, WHOLE, SECONDS)])
 
 
 def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:

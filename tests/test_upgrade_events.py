@@ -5,7 +5,7 @@ import pytest
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, ObjectChange
 from kubechain.upgrade.allowances import ALLOWANCES, allowed
-from kubechain.upgrade.events import marks, proxy_version, tag, versions
+from kubechain.upgrade.events import proxy_version, tag, upgrade_events, versions
 from kubechain.upgrade.model import Kind
 from tests.fakes import changed, conditions, thing
 
@@ -21,7 +21,7 @@ def log(*entries: tuple[float, Change, KubeObject]) -> list[ObjectChange]:
 def said(
     system: list[ObjectChange] | None = None, nodes: list[ObjectChange] | None = None, witnesses: list[ObjectChange] | None = None
 ) -> list[tuple[float, str, str]]:
-    return [(mark.at, mark.kind, mark.what) for mark in marks(system or [], nodes or [], witnesses or [], BEGAN)]
+    return [(event.at, event.kind, event.what) for event in upgrade_events(system or [], nodes or [], witnesses or [], BEGAN)]
 
 
 def static(

@@ -1,0 +1,100 @@
+"""faults.json: what the suite found under each fault, as typed records; described in docs/REFERENCE.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from kubechain.claims.claim import Link, Outcome
+from kubechain.core.records import JsonRecord, rounded
+from kubechain.faults.fault import Kind
+
+Result = Literal["killed", "survived", "misattributed", "false alarm", "green"]
+GOOD: tuple[Result, ...] = ("killed", "green")
+UpstreamOutcome = Literal["passed", "failed", "timeout", "skipped"]
+
+
+class Comparison(JsonRecord):
+    """What upstream's tests found under the same fault; no outcomes if the fault does not reach them."""
+
+    outcomes: dict[str, UpstreamOutcome] = Field(default_factory=dict[str, UpstreamOutcome])
+    """Test -> outcome; "timeout" is a test that had not ended when it was given up."""
+    seconds: Annotated[float, rounded(2)] = 0.0
+    """How long all tests took together."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether there was something to find."""
+        return bool(self.outcomes)
+
+    def count(self, outcome: UpstreamOutcome) -> int:
+        """Return how many tests ended so."""
+        return list(self.outcomes.values()).count(outcome)
+
+    @property
+    def noticing(self) -> int:
+        """How many tests did not go through: failed, or given up."""
+        return self.count("failed") + self.count("timeout")
+
+
+class FaultSeconds(JsonRecord):
+    """How long each part of the trial of one fault took."""
+
+    inject: Annotated[float, rounded(2)] = 0.0
+    verdict: Annotated[float, rounded(2)] = 0.0
+    heal: Annotated[float, rounded(2)] = 0.0
+
+    @property
+    def total(self) -> float:
+        """The seconds of all parts together."""
+        return self.inject + self.verdict + self.heal
+
+
+class Score(JsonRecord):
+    """The suite under one fault."""
+
+    fault: str
+    """Id of the fault."""
+    kind: Kind
+    title: str
+    result: Result
+    """Killed if the fault was found at the right link and by an expected claim, survived if nothing turned red, misattributed
+    if something else did; for a harmless change green or false alarm."""
+    why: str
+    expected: Link | Literal["unreachable"] | None
+    """The link at which the fault must be found, "unreachable" if there must be no verdict; null for a harmless change."""
+    first_broken_link: Link | None
+    verdict: str
+    """The line that the suite ended with under the fault."""
+    outcomes: dict[str, Outcome]
+    """Id of a claim -> how it ended."""
+    seconds: FaultSeconds
+    upstream: Comparison | None = None
+    """What upstream's tests found, if they were compared; it has no part in the result."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the suite did what it must."""
+        return self.result in GOOD
+
+
+class TotalSeconds(JsonRecord):
+    """Seconds of the trials of all faults."""
+
+    median: Annotated[float, rounded(1)]
+    max: Annotated[float, rounded(1)]
+    sum: Annotated[float, rounded(1)]
+
+
+class FaultsRecord(JsonRecord):
+    """What the suite found under every fault of a run."""
+
+    model_config = ConfigDict(title="faults.json")
+
+    schema_number: Literal[2] = Field(default=2, alias="schema")
+    verdict: str
+    """The line that the run ended with."""
+    seconds: TotalSeconds | None
+    """Null if no fault was tried."""
+    faults: list[Score]

@@ -1,0 +1,34 @@
+"""The JSON Schemas of the files for programs, generated from the records that are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from kubechain.claims.records import RunRecord
+from kubechain.core.records import JsonRecord
+from kubechain.faults.records import FaultsRecord
+from kubechain.upgrade.documents import UpgradeDocument
+from kubechain.upgrade.snapshot import SnapshotFile
+
+SCHEMAS: Mapping[str, type[JsonRecord]] = {
+    "faults": FaultsRecord,
+    "run": RunRecord,
+    "snapshot": SnapshotFile,
+    "upgrade": UpgradeDocument,
+}
+
+
+class _WithoutFieldTitles(GenerateJsonSchema):
+    """A generator that gives fields no titles: they would only repeat the names."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
+        return False
+
+
+def document(model: type[JsonRecord]) -> str:
+    """Return the JSON Schema of the files that hold such a record."""
+    schema = model.model_json_schema(mode="serialization", schema_generator=_WithoutFieldTitles)
+    return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema}, indent=2, sort_keys=True) + "\n"
