@@ -45,4 +45,4 @@ def test_every_node_answers(api: Api, watch: Watch, clock: Clock, eventually: Ev
     ]
     urls = [f"http://{address}:{endpoints.node_port(service)}/" for address in addresses]
     pages = Polled("answers of every Node", lambda: [http.fetch(url) for url in urls], clock)
-    eventually(pages, all_welcome("Welcome to nginx!"), within=Timeout(20, "kube-proxy syncs once a second"))
+    eventually(pages, all_welcome("The shop is open"), within=Timeout(20, "kube-proxy syncs once a second"))

@@ -14,7 +14,7 @@ from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core import redact
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
-from kubechain.pytest.session import is_of_a_run
+from kubechain.pytest.session import NO_CLUSTER, asks_for_claims, is_of_a_run
 from kubechain.pytest.state import RunState, claim_state, run_state
 from kubechain.workload.chain import Chain
 
@@ -57,6 +57,9 @@ def _place(item: pytest.Item) -> tuple[int, bool, str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Make the failed check of a fixture what it is, for Allure too: trouble of the harness."""
+    if claim.of(item) and not asks_for_claims(item.config):
+        # With xdist, only the workers know that there are claims.
+        raise HarnessError(NO_CLUSTER)
     try:
         return (yield)
     except AssertionError as error:
@@ -73,7 +76,7 @@ def pytest_runtest_makereport(
     report = yield
     found = claim.of(item)
     decides = report.when == "call" or report.outcome != "passed"
-    if found and decides:
+    if found and decides and asks_for_claims(item.config):
         error = call.excinfo.value if call.excinfo else None
         outcome = outcome_of(error, report.when or "call")
         record = _record(found, item, outcome, error, report.duration)

@@ -92,7 +92,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     xdist hands claims out in this order, so that no claim waits for one that its own process has yet to run.
     """
-    if not any(map(is_of_a_run, items)):
+    if not asks_for_claims(config) or not any(map(is_of_a_run, items)):
         return
     items.sort(key=lambda item: (requires(item, ROOM), requires(item, DISRUPTION)))
     state = run_state(config)

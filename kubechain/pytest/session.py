@@ -24,6 +24,7 @@ from kubechain.provision.cluster import Choice
 from kubechain.pytest.state import RUN, RunState, run_state, worker_input
 
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
+NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,7 +99,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if worker_input(config) is None and not config.option.collectonly and any(map(is_of_a_run, session.items)):
         if not asks_for_claims(config):
-            raise pytest.UsageError("claims need a cluster: name it with --kube-context NAME")
+            raise pytest.UsageError(NO_CLUSTER)
         _provide(config)
 
 
