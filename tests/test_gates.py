@@ -64,7 +64,7 @@ def test_empty_namespace_opens_no_gate() -> None:
 
 def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
     history, waiter, _ = up_to(*sick())
-    with pytest.raises(Blocked, match="0/2 Pods ready") as caught:
+    with pytest.raises(Blocked, match="0 of 2 ready") as caught:
         Gatekeeper().admit(awaited(claim_of(Link.CLUSTERIP)), history, waiter)
     assert caught.value.waits_for == Link.PODS
 
@@ -103,7 +103,7 @@ def test_service_without_a_node_port_is_not_up() -> None:
     objects = healthy()
     port = {"port": 80, "protocol": "TCP"}
     history, waiter, _ = up_to(*[changed(o, "spec.ports", [port]) if o.kind == "Service" else o for o in objects])
-    with pytest.raises(Blocked, match="ports"):
+    with pytest.raises(Blocked, match="nodePort none"):
         Gatekeeper().admit([Link.SERVICE], history, waiter)
 
 

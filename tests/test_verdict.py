@@ -6,7 +6,7 @@ from kubechain.core.errors import ExitCode
 from tests.fakes import record
 
 
-def blocked(link: Link, waits_for: str, why: str = "0/2 Pods ready", **over: object) -> dict[str, object]:
+def blocked(link: Link, waits_for: str, why: str = "0 of 2 ready", **over: object) -> dict[str, object]:
     return record(link, "blocked", waitsFor=waits_for, message=f"blocked by {waits_for}: {why}", **over)
 
 
@@ -39,7 +39,7 @@ def test_first_claim_of_the_broken_link_is_told() -> None:
 
 def test_link_that_others_waited_for_in_vain_is_broken_although_no_claim_of_it_failed() -> None:
     found = judge([PASSED, blocked(Link.DNS, "SERVICE"), blocked(Link.CLUSTERIP, "PODS")], 1)
-    assert found.line == "chain broken at PODS: 0/2 Pods ready"
+    assert found.line == "chain broken at PODS: 0 of 2 ready"
     assert found.exit_code == ExitCode.CHAIN_BROKEN
 
 
@@ -58,13 +58,13 @@ def test_blocked_claim_is_never_green_whatever_it_waits_for(waits_for: str) -> N
 
 
 def test_broken_claims_beside_a_broken_link_are_counted() -> None:
-    assert judge([failed(Link.PODS, "x"), BROKEN], 1).line == "chain broken at PODS: x (1 more could not be told)"
+    assert judge([failed(Link.PODS, "x"), BROKEN], 1).line == "chain broken at PODS: x (1 more inconclusive)"
 
 
 def test_broken_claim_is_no_verdict_and_neither_a_failure_nor_a_pass() -> None:
     found = judge([PASSED, BROKEN], 1)
     assert (found.holds, found.exit_code, found.first_broken_link) == (False, ExitCode.HARNESS, None)
-    assert found.line.startswith("no verdict: 1 claims could not be told: CHAIN-DNS-010: API server unreachable")
+    assert found.line.startswith("no verdict: 1 claims inconclusive: CHAIN-DNS-010: API server unreachable")
 
 
 def test_trouble_of_the_run_is_no_verdict() -> None:

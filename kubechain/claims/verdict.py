@@ -49,14 +49,14 @@ def judge(records: Sequence[Record], seconds: float, *, trouble: str | None = No
     broken = [record for record in records if record["outcome"] == Outcome.BROKEN]
     done = len(records) - len(broken)
     if first:
-        also = f" ({len(broken)} more could not be told)" if broken else ""
+        also = f" ({len(broken)} more inconclusive)" if broken else ""
         line, code = f"chain broken at {first[0]}: {first[1]}{also}", ExitCode.CHAIN_BROKEN
     elif trouble:
         line, code = f"no verdict: {trouble}", ExitCode.HARNESS
     elif interrupted:
         line, code = f"no verdict: interrupted after {done} of {len(records)} claims", ExitCode.INTERRUPTED
     elif broken:
-        line = f"no verdict: {len(broken)} claims could not be told: {broken[0]['id']}: {broken[0]['message']}"
+        line = f"no verdict: {len(broken)} claims inconclusive: {broken[0]['id']}: {broken[0]['message']}"
         code = ExitCode.HARNESS
     elif counts[Outcome.BLOCKED]:
         found = next(record for record in records if record["outcome"] == Outcome.BLOCKED)

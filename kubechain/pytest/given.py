@@ -45,7 +45,7 @@ MEASURED = pytest.StashKey[dict[str, Any]]()
 class Eventually(Protocol):
     """Wait until a source meets a condition; see fixtures.observe.wait.Waiter.eventually."""
 
-    def __call__(self, source: Source[T], condition: Condition[T], *, within: Timeout) -> Observation[T]:
+    def __call__(self, source: Source[T], condition: Condition[T], *, within: Timeout | None = None) -> Observation[T]:
         """Return the observation that met the condition; Unmet at the deadline."""
         ...
 

@@ -171,7 +171,7 @@ def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually
 )
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
-    eventually(chain.one("ServiceAccount", "default"), exists(), within=timeouts.CONTROLLER)
+    eventually(chain.one("ServiceAccount", "default"), exists("ServiceAccount default"), within=timeouts.CONTROLLER)
     eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"), within=timeouts.CONTROLLER)
 
 

@@ -3,7 +3,7 @@
 import json
 
 from kubechain.claims.claim import Link, claim
-from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions import services, timeouts
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.probes.kubectl import Kubectl
 from kubechain.pytest.given import Create, Eventually
@@ -31,7 +31,7 @@ def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventu
 @claim("CHAIN-SERVICE-020", link=Link.SERVICE, spec=SERVICE + "#type-nodeport", needs=["kind"])
 def test_node_port_lies_in_the_default_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the default range 30000-32767 where no other range was configured."""
-    eventually(chain.objects, endpoints.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-030", link=Link.SERVICE, spec=SERVICE + "#defining-a-service")
@@ -39,7 +39,7 @@ def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> No
     """A Service MUST keep its selector, port and targetPort as they were written."""
     wanted = {"spec.selector": {"app": WEB}}
     ports = {"port": SERVICE_PORT, "targetPort": CONTAINER_PORT, "protocol": "TCP"}
-    eventually(chain.objects, endpoints.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-040", link=Link.SERVICE, spec="reference/networking/virtual-ips/#traffic-policies")
@@ -51,7 +51,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.externalTrafficPolicy": "Cluster",
         "spec.ipFamilyPolicy": "SingleStack",
     }
-    eventually(chain.objects, endpoints.service_has(WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-SERVICE-050", link=Link.SERVICE, spec="reference/kubectl/generated/kubectl_expose/", needs=["kubectl"])
@@ -62,7 +62,7 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Creat
     exposed = create(chain, json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports)))
     assert exposed.labels == chain.service.labels
     assert exposed.at("spec.selector") == chain.service.at("spec.selector")
-    assert endpoints.ports_of(exposed) == endpoints.ports_of(chain.service)
+    assert services.ports_of(exposed) == services.ports_of(chain.service)
 
 
 @claim("CHAIN-SERVICE-060", link=Link.SERVICE, spec=SERVICE + "#nodeport-custom-port")
@@ -86,10 +86,10 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
 def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
     first = create(chain, service_manifests.service(name="first"))
-    released = endpoints.node_port(first)
+    released = services.node_port(first)
     actions.delete(chain, first)
     second = create(chain, service_manifests.service_at(node_port=released, name="second"))
-    assert endpoints.node_port(second) == released
+    assert services.node_port(second) == released
 
 
 @claim("CHAIN-SERVICE-090", link=Link.SERVICE, spec=SERVICE + "#type-clusterip")
@@ -118,13 +118,13 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
     name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False), within=timeouts.CONTROLLER)
     actions.service(chain, {"type": "NodePort"}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
     actions.service(chain, service_manifests.EXTERNAL, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=False, node_port=False), within=timeouts.CONTROLLER)
     actions.service(chain, {"type": "NodePort", "externalName": None}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
 
 
 @claim(

@@ -2,7 +2,6 @@
 
 from kubechain.claims.claim import Link, claim
 from kubechain.conditions import pods, timeouts
-from kubechain.conditions.endpoints import node_port
 from kubechain.conditions.http import (
     all_refused,
     all_welcome,
@@ -16,6 +15,7 @@ from kubechain.conditions.http import (
     spread_over,
     sticks,
 )
+from kubechain.conditions.services import node_port
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl

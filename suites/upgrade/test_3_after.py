@@ -6,7 +6,7 @@ from kubechain.claims.claim import Link, claim
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
 from kubechain.observe.wait import require
 from kubechain.pytest.given import Eventually
-from kubechain.upgrade.addon_config import lost
+from kubechain.upgrade.addon_config import kept
 from kubechain.upgrade.availability import kubelets_as_wanted, proxies_as_wanted
 from kubechain.upgrade.invariants import still_there
 from kubechain.upgrade.phases import After, not_served
@@ -63,7 +63,7 @@ def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> N
 @claim("AFTER-CLUSTERIP-010", link=Link.CLUSTERIP, spec="reference/config-api/kube-proxy-config.v1alpha1/")
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
-    assert not lost("kube-proxy", after.before.snapshot.configuration, after.configuration)
+    require(after.configuration, kept("kube-proxy", after.before.snapshot.configuration))
 
 
 @claim("AFTER-API-010", link=Link.API, spec="reference/using-api/deprecation-policy/")
@@ -75,7 +75,7 @@ def test_apis_are_still_served(after: After) -> None:
 @claim("AFTER-DNS-010", link=Link.DNS, spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
-    assert not lost("CoreDNS", after.before.snapshot.configuration, after.configuration)
+    require(after.configuration, kept("CoreDNS", after.before.snapshot.configuration))
 
 
 @claim("AFTER-SCALE-010", link=Link.SCALE, spec=DEPLOYMENT + "#scaling-a-deployment")

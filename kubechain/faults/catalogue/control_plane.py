@@ -29,7 +29,7 @@ class NoBinding:
     def took(self, lab: Testbed) -> Result:
         """Look at the binding."""
         found = lab.api.get("ClusterRoleBinding", "", BINDING)
-        return expect(found is not None and not found.at("subjects"), "the binding still has subjects")
+        return expect(found is not None and not found.at("subjects"), "a binding with subjects")
 
     def heal(self, lab: Testbed) -> None:
         """Put the controller's ServiceAccount back."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect
+from kubechain.conditions.text import some, text
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import Kubelet, Patched, Rule
 from kubechain.faults.testbed import Testbed
@@ -54,7 +55,7 @@ class Corefile:
         config, kept = lab.api.get("ConfigMap", SYSTEM, COREDNS), lab.folder / "Corefile"
         changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text()
         ready = [pod.is_true("Ready") for pod in servers(lab)]
-        return expect(changed and bool(ready) and all(ready), f"changed {changed}, servers ready {ready}")
+        return expect(changed and bool(ready) and all(ready), f"changed: {text(changed)}, servers ready: {text(ready)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put the Corefile back, restart the servers."""
@@ -97,7 +98,7 @@ class OddServer:
     def took(self, lab: Testbed) -> Result:
         """Look whether it is one of the Service's endpoints."""
         pod = lab.api.get("Pod", SYSTEM, self.NAME)
-        return expect(pod is not None and pod.is_true("Ready"), "it is not ready yet")
+        return expect(pod is not None and pod.is_true("Ready"), f"no ready Pod {self.NAME}")
 
     def heal(self, lab: Testbed) -> None:
         """Take it away."""
@@ -108,7 +109,8 @@ class OddServer:
 
 def none_ready(lab: Testbed) -> Result:
     """No server is left."""
-    return expect(not servers(lab), "there are servers yet")
+    left = [pod.name for pod in servers(lab)]
+    return expect(not left, f"{some(left)} still there")
 
 
 def template(kind: str, zone: str, match: str, rest: str) -> Corefile:

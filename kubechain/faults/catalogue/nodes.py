@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect
+from kubechain.conditions.text import some
 from kubechain.faults.catalogue.control_plane import controller_off
 from kubechain.faults.fault import Both, Fault
 from kubechain.faults.injections import Kubelet, Rule, Script, frozen, unit_stopped
@@ -32,7 +33,7 @@ class Stopped:
     def took(self, lab: Testbed) -> Result:
         """Ask it, and its Node."""
         (node,) = [each for each in lab.api.list("Node").items if each.name == lab.workers[0]]
-        return expect(bool(lab.failing("worker", "true")) and not node.is_true("Ready"), "it still runs, or is Ready")
+        return expect(bool(lab.failing("worker", "true")) and not node.is_true("Ready"), "it running, or Ready")
 
     def heal(self, lab: Testbed) -> None:
         """Start it."""
@@ -53,7 +54,8 @@ class EveryWorker:
     def took(self, lab: Testbed) -> Result:
         """Look at them."""
         found: list[KubeObject] = [node for node in lab.api.list("Node").items if node.name in lab.workers]
-        return expect(all(node.at(f"spec.{self._shows}") for node in found), "not every worker is so yet")
+        plain = [node.name for node in found if not node.at(f"spec.{self._shows}")]
+        return expect(not plain, f"no {self._shows} on {some(plain)}")
 
     def heal(self, lab: Testbed) -> None:
         """Patch them back."""
@@ -77,7 +79,7 @@ class ImageGone:
     def took(self, lab: Testbed) -> Result:
         """Look for it."""
         left = [node for node in lab.workers if lab.cluster.holds(node, lab.chain_factory.environment.target.nginx)]
-        return expect(not left, f"still on {left}")
+        return expect(not left, f"it still on {some(left)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put it back."""

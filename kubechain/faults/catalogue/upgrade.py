@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect, met
+from kubechain.conditions.text import text
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
 from kubechain.core.run import UPGRADE_LABEL
@@ -126,7 +127,7 @@ class OldKubelet:
         control = lab.api.get("Node", "", lab.control_plane)
         versions = [each.at("status.nodeInfo.kubeletVersion") for each in (found, control) if each]
         ready = bool(found and found.is_true("Ready"))
-        return expect(other and ready and len(set(versions)) == 2, f"kubelets are {versions}, ready: {ready}")
+        return expect(other and ready and len(set(versions)) == 2, f"kubelets {text(versions)}, ready: {text(ready)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put the kubelet back."""
