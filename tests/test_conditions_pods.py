@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kubechain.conditions import containers
 from kubechain.conditions import pods as on
 from kubechain.conditions.condition import Condition
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -17,8 +18,8 @@ ALL: dict[str, Condition[NamespaceState]] = {
     "ready": on.ready(FIRST.name),
     "on_nodes": on.on_nodes(LABELS, NODES),
     "conditions_true": on.conditions_true(LABELS),
-    "run_image": on.run_image(LABELS, "nginx:1"),
-    "run_image_of": on.run_image_of(LABELS, frozenset(["sha256:aa"])),
+    "run_image": containers.run_image(LABELS, "nginx:1"),
+    "run_image_of": containers.run_image_of(LABELS, frozenset(["sha256:aa"])),
     "same_and_ready": on.same_and_ready(FIRST, SECOND),
     "in_pod_cidr": on.in_pod_cidr(LABELS, RANGES),
     "never_restarted": on.never_restarted(LABELS),

@@ -1,21 +1,28 @@
 """Every condition tells one form of message; each function that returns a condition has a sample here that does not meet it."""
 
 import ast
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from kubechain.conditions import condition, containers, deployments, disruption, dns, endpoints, env, http, nodes, objects
+from kubechain.conditions import (
+    condition,
+    containers,
+    deployments,
+    disruption,
+    dns,
+    endpoints,
+    env,
+    http,
+    nodes,
+    objects,
+    services,
+)
 from kubechain.conditions import pods as on_pods
-from kubechain.conditions import services
 from kubechain.conditions.condition import Condition, equal, expect
 from kubechain.conditions.dns import Answer
-from kubechain.conditions.endpoints import Address
 from kubechain.conditions.http import Page
-from kubechain.conditions.text import some, tally, text
 from kubechain.core.bundle import ROOT
 from kubechain.kube.objects import KubeObject
 from kubechain.observe import history
@@ -64,9 +71,7 @@ RECORD = UpgradeRecord(
     ("1.36.3", "1.37.2"), 0, 12, (RouteSamples(Route("NodePort", "n1", "", reuse=False), LOST),), (),
     (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, asked=True,
 )  # fmt: skip
-AFTER = After(
-    cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={}
-)
+AFTER = After(cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={})
 
 
 def log(*changes: tuple[history.Change, KubeObject]) -> History:
@@ -172,8 +177,8 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.each": (on_pods.each(LABELS, "odd", lambda each: expect(ok=False, got=each.name)), SICK),
     "pods.on_nodes": (on_pods.on_nodes(LABELS, {"n1": "172.18.0.9"}), SICK),
     "pods.conditions_true": (on_pods.conditions_true(LABELS), SICK),
-    "pods.run_image": (on_pods.run_image(LABELS, "nginx:2"), SICK),
-    "pods.run_image_of": (on_pods.run_image_of(LABELS, frozenset(["sha256:bb"])), SICK),
+    "containers.run_image": (containers.run_image(LABELS, "nginx:2"), SICK),
+    "containers.run_image_of": (containers.run_image_of(LABELS, frozenset(["sha256:bb"])), SICK),
     "pods.same_and_ready": (on_pods.same_and_ready(A, B), SICK),
     "pods.in_pod_cidr": (on_pods.in_pod_cidr(LABELS, {"node-0": ["10.245.0.0/24"]}), SICK),
     "pods.never_restarted": (on_pods.never_restarted(LABELS), state(changed(A, "status.containerStatuses.0.restartCount", 2))),

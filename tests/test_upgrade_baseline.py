@@ -142,7 +142,7 @@ COREFILE = """.:53 {
 def test_line_that_is_gone_from_a_corefile_is_a_loss_and_others_are_not() -> None:
     assert lines_lost(COREFILE, COREFILE) == []
     assert lines_lost(COREFILE, "example:53 {\n  cache\n}\n" + COREFILE.replace("   ", "\t")) == []
-    assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == ["no 10.0.0.1 mine.example"]
+    assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == ["no line 10.0.0.1 mine.example"]
     assert lines_lost(COREFILE, "") != []
     assert lines_lost("\n\n", "") == []
 
@@ -204,7 +204,7 @@ def test_configuration_is_compared_where_there_was_one() -> None:
         assert addon_config.kept(name, {})(before).met
         assert str(addon_config.kept(name, before)({})) == f"expected the configuration of {name} as before the upgrade, got none"
     other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": SET.replace("nftables", "ipvs")}
-    assert addon_config.kept("CoreDNS", before)(other).got == "no errors"
+    assert addon_config.kept("CoreDNS", before)(other).got == "no line errors"
     assert addon_config.kept("kube-proxy", before)(other).got == "mode ipvs (before: nftables)"
 
 

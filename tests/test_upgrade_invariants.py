@@ -166,7 +166,7 @@ def test_pods_of_a_drained_node_may_go_and_no_others() -> None:
     assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
 
 
-JUDGES: list[Callable[[NamespaceState], Condition[Any]]] = [
+CHECKS: list[Callable[[NamespaceState], Condition[Any]]] = [
     lambda before: unchanged(before, ["Deployment", "Service"]),
     lambda before: still_there(before, ["Deployment", "Service"]),
     lambda before: never_restarted(before, LABELS),
@@ -175,7 +175,7 @@ JUDGES: list[Callable[[NamespaceState], Condition[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("judged", JUDGES)
+@pytest.mark.parametrize("judged", CHECKS)
 def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[NamespaceState], Condition[Any]]) -> None:
     judged(BEFORE)
     with pytest.raises(HarnessError, match="is known from before the upgrade"):
@@ -197,17 +197,17 @@ def run_of(resource: KubeObject, restarts: int, run: str = "", **more: Any) -> K
 def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> None:
     first = run_of(PODS[0], 1, "containerd://a")
     before = state(first, *PODS[1:])
-    judge = never_restarted(before, LABELS)
+    check = never_restarted(before, LABELS)
     end = {"lastState": {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": "noon"}}}
-    assert judge(seen(first, run_of(PODS[0], 1), PODS[1])).met
-    found = judge(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
+    assert check(seen(first, run_of(PODS[0], 1), PODS[1])).met
+    found = check(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
     assert found.got == f"Pod {first.name} restarted: Error with status 137 at noon"
     assert never_restarted(state(run_of(PODS[0], 0)), LABELS)(seen(run_of(PODS[0], 0, "containerd://a"))).met
     # The kubelet counts from 0 again when it has lost what it knew.
-    assert not judge(seen(run_of(PODS[0], 0, "containerd://b"))).met
-    assert not judge(seen(run_of(PODS[0], 2))).met
-    assert not judge(seen(run_of(PODS[1], 1, "containerd://c"))).met
-    assert judge(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
+    assert not check(seen(run_of(PODS[0], 0, "containerd://b"))).met
+    assert not check(seen(run_of(PODS[0], 2))).met
+    assert not check(seen(run_of(PODS[1], 1, "containerd://c"))).met
+    assert check(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
 
 
 def test_restart_of_a_pod_without_the_labels_does_not_matter() -> None:

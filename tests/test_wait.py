@@ -118,7 +118,7 @@ def test_condition_brings_its_usual_timeout_and_a_wait_may_give_another(fake: Fa
 
 def test_wait_without_any_timeout_is_trouble_of_the_harness(fake: FakeClock) -> None:
     readings = Readings(fake, [3])
-    with pytest.raises(HarnessError, match="^no timeout to wait for three: "):
+    with pytest.raises(HarnessError, match=r"^no timeout to wait for three: "):
         Waiter(fake).eventually(readings, IS_THREE)
     assert readings.taken == 0
 
@@ -138,7 +138,7 @@ def test_hopeless_ends_the_wait_early(fake: FakeClock) -> None:
 
 def test_transient_error_at_the_deadline_is_broken_and_never_unmet(fake: FakeClock) -> None:
     readings = Readings(fake, [7, 7, Transient("503 from the server", ExitCode.UNREACHABLE)])
-    with pytest.raises(HarnessError, match="^cannot decide: expected three; 503 from the server$") as caught:
+    with pytest.raises(HarnessError, match=r"^cannot decide: expected three; 503 from the server$") as caught:
         Waiter(fake).eventually(readings, IS_THREE, within=TEN)
     assert not isinstance(caught.value, AssertionError)
 
@@ -285,5 +285,5 @@ def test_every_wait_is_recorded_also_one_that_failed(fake: FakeClock) -> None:
 
 def test_state_that_will_not_change_is_required_at_once() -> None:
     require(3, IS_THREE)
-    with pytest.raises(Unmet, match="^expected number 3, got 4$"):
+    with pytest.raises(Unmet, match=r"^expected number 3, got 4$"):
         require(4, IS_THREE)

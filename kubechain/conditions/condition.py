@@ -12,7 +12,7 @@ from kubechain.core.errors import HarnessError
 
 T = TypeVar("T")
 # Of the fields that differ, a message names this many.
-MOST_FIELDS = 3
+MOST_FIELDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def fields(found: Mapping[str, object], wanted: Mapping[str, object]) -> Result:
     if found == wanted:
         return met()
     names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)] or [*{**wanted, **found}]
-    expected = some([field(name, wanted.get(name)) for name in names], " and ", MOST_FIELDS)
+    expected = some([field(name, wanted.get(name)) for name in names], most=MOST_FIELDS)
     if len(names) > 1:
         return unmet(some([field(name, found.get(name)) for name in names], most=MOST_FIELDS), expected)
     value, other = found.get(names[0]), wanted.get(names[0])

@@ -1,12 +1,17 @@
-"""Conditions on Pods that do not start, start again, or end (kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle)."""
+"""Conditions on the containers of Pods: how they start, fail and end, and which image they run.
+
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+"""
 
 from __future__ import annotations
 
-from kubechain.conditions.condition import Condition, Result, expect, fields
+from collections.abc import Iterable, Mapping
+
+from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
 from kubechain.conditions.objects import one
 from kubechain.conditions.pods import restarts
 from kubechain.conditions.text import text
-from kubechain.conditions.timeouts import CRASH_LOOP
+from kubechain.conditions.timeouts import CONTROLLER, CRASH_LOOP
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 
@@ -86,3 +91,34 @@ def ended_with(pod: KubeObject) -> tuple[int, str]:
     """Return the exit code and the termination message of a Pod's first container; (-1, "") if it has not ended."""
     ended: Json = container(pod).get("state", {}).get("terminated", {})
     return int(ended.get("exitCode", -1)), str(ended.get("message", ""))
+
+
+def image_ids(pods: Iterable[KubeObject]) -> set[str]:
+    """Return the imageIDs of all containers of the Pods."""
+    # A Pod that reports no container counts as one without an imageID.
+    statuses: list[Json] = [status for pod in pods for status in pod.at("status.containerStatuses") or [Json()]]
+    return {str(status.get("imageID", "")) for status in statuses}
+
+
+def run_image(labels: Mapping[str, str], image: str) -> Condition[NamespaceState]:
+    """Each Pod asks for `image`, and all report one imageID for it."""
+
+    def check(state: NamespaceState) -> Result:
+        pods = state.all("Pod", labels)
+        asked: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
+        if asked != {image}:
+            return unmet(f"image {text(asked)}")
+        seen = image_ids(pods)
+        return expect(len(seen) == 1 and "" not in seen, f"imageID {text(seen)}")
+
+    return Condition(f"Pods with {text(labels)} to run {image} under one imageID", check, CONTROLLER)
+
+
+def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Condition[NamespaceState]:
+    """Every imageID of the Pods ends with one of these digests."""
+
+    def check(state: NamespaceState) -> Result:
+        seen = {each.rpartition("@")[2] for each in image_ids(state.all("Pod", labels))}
+        return expect(bool(seen) and seen <= digests, text(seen))
+
+    return Condition(f"Pods with {text(labels)} to run the loaded image, imageID {text(digests)}", check, CONTROLLER)

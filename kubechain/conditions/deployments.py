@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, all_of, equal, expect, fields, unmet
 from kubechain.conditions.objects import one
-from kubechain.conditions.text import some, text
+from kubechain.conditions.text import counted, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, ROLLOUT
 from kubechain.kube.objects import KubeObject, NamespaceState, names
 
@@ -20,8 +20,7 @@ def observed(name: str) -> Condition[NamespaceState]:
 
     def check(found: KubeObject) -> Result:
         seen, generation = found.at("status.observedGeneration"), found.at("metadata.generation")
-        expected = f"Deployment {name} with status.observedGeneration at least {generation}"
-        return expect((seen or 0) >= generation, text(seen), expected)
+        return expect((seen or 0) >= generation, text(seen), f"status.observedGeneration at least {generation}")
 
     return deployment(name, "observed at its generation", check)
 
@@ -43,11 +42,11 @@ def at_revision(name: str, revision: int) -> Condition[NamespaceState]:
 
 def counts(name: str, replicas: int) -> Condition[NamespaceState]:
     """All replica counts of the Deployment's status equal `replicas`, and none is unavailable."""
-    counted = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    wanted = {**{f"status.{field}": replicas for field in counted}, "status.unavailableReplicas": 0}
+    names_of_counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    wanted = {**{f"status.{field}": replicas for field in names_of_counts}, "status.unavailableReplicas": 0}
     return deployment(
         name,
-        f"with {replicas} replicas in every count of its status",
+        f"with {counted(replicas, 'replica')} in every count of its status",
         lambda found: fields({path: found.at(path, 0) for path in wanted}, wanted),
     )
 
@@ -87,7 +86,7 @@ def owned_and_asking(name: str, replicas: int) -> Condition[NamespaceState]:
         failure = found.condition("ReplicaFailure").get("message", "")
         return unmet(f"{made.got}: {failure}", made.expected) if failure else made
 
-    return replica_set(name, f"controlled by it, with {replicas} Pods made", check)
+    return replica_set(name, f"controlled by it, with {counted(replicas, 'Pod')} made", check)
 
 
 def named_by_hash(name: str) -> Condition[NamespaceState]:
@@ -126,11 +125,11 @@ def annotated(name: str, wanted: Mapping[str, str]) -> Condition[NamespaceState]
 
 def replica_set_counts(name: str, replicas: int) -> Condition[NamespaceState]:
     """All counts of the ReplicaSet's status equal `replicas`."""
-    counted = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-    wanted = {f"status.{field}": replicas for field in counted}
+    names_of_counts = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+    wanted = {f"status.{field}": replicas for field in names_of_counts}
     return replica_set(
         name,
-        f"with {replicas} replicas in every count of its status",
+        f"with {counted(replicas, 'replica')} in every count of its status",
         lambda found: fields({path: found.at(path, 0) for path in wanted}, wanted),
     )
 
@@ -197,7 +196,7 @@ def replica_sets(name: str, wanted: Mapping[int, int]) -> Condition[NamespaceSta
 
 
 def _replicas(number: int, asked: int, made: int) -> str:
-    return f"revision {number} with {made} Pods" + (f" (spec.replicas {asked})" if asked != made else "")
+    return f"revision {number} with {counted(made, 'Pod')}" + (f" (spec.replicas {asked})" if asked != made else "")
 
 
 def within_bounds(name: str, labels: Mapping[str, str], most: int, least: int) -> Condition[NamespaceState]:
@@ -206,9 +205,9 @@ def within_bounds(name: str, labels: Mapping[str, str], most: int, least: int) -
     def check(state: NamespaceState) -> Result:
         pods = [pod for pod in state.all("Pod", labels) if not pod.deleting]
         ready = [pod for pod in pods if pod.is_true("Ready")]
-        return expect(len(pods) <= most and len(ready) >= least, f"{len(pods)} Pods, {len(ready)} ready")
+        return expect(len(pods) <= most and len(ready) >= least, f"{counted(len(pods), 'Pod')}, {len(ready)} ready")
 
-    return Condition(f"Deployment {name} to have at most {most} Pods, at least {least} ready", check)
+    return Condition(f"Deployment {name} to have at most {counted(most, 'Pod')}, at least {least} ready", check)
 
 
 def never_both(labels: Mapping[str, str]) -> Condition[NamespaceState]:

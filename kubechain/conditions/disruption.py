@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubechain.conditions.condition import Condition, Result, expect, fields
+from kubechain.conditions.text import counted
 from kubechain.conditions.timeouts import CONTROLLER, DELETION
 from kubechain.kube.objects import KubeObject
 
@@ -18,7 +19,7 @@ def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
         }
         return fields({path: budget.at(path) for path in wanted}, wanted).of(f"PodDisruptionBudget {budget.name} with")
 
-    what = f"PodDisruptionBudget with {of} healthy Pods and {disruptions} disruptions allowed"
+    what = f"PodDisruptionBudget with {counted(of, 'healthy Pod')} and {counted(disruptions, 'disruption')} allowed"
     return Condition(what, check, CONTROLLER)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.conditions.condition import Condition, Result, equal, expect, fields, unmet
 from kubechain.conditions.pods import ready_pods
-from kubechain.conditions.text import some, text
+from kubechain.conditions.text import counted, some, text
 from kubechain.conditions.timeouts import CROWD, DELETION, ENDPOINTS
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
@@ -92,10 +92,10 @@ def _exactly(state: NamespaceState, listed: list[Address], labels: Mapping[str, 
     pods = ready_pods(state, labels)
     wanted = pod_addresses(pods, port)
     if not listed and wanted:
-        return unmet(f"no ready address ({len(pods)} Pods ready)")
+        return unmet(f"no ready address ({counted(len(pods), 'Pod')} ready)")
     if listed != wanted:
-        return unmet(f"{len(listed)} addresses ({_difference(listed, wanted)})")
-    return expect(len(pods) == count, f"{len(pods)} ready Pods, all listed")
+        return unmet(f"{counted(len(listed), 'address')} ({_difference(listed, wanted)})")
+    return expect(len(pods) == count, f"{counted(len(pods), 'ready Pod')}, all listed")
 
 
 def _difference(listed: list[Address], wanted: list[Address]) -> str:
@@ -190,7 +190,7 @@ def agree(name: str) -> Condition[NamespaceState]:
         slices = slice_addresses(slices_of(state, name))
         endpoints = endpoints_addresses(state.one("Endpoints", name))
         if endpoints != slices:
-            return unmet(f"Endpoints with {len(endpoints)} addresses ({_difference(endpoints, slices)})")
+            return unmet(f"Endpoints with {counted(len(endpoints), 'address')} ({_difference(endpoints, slices)})")
         return expect(bool(slices), "no ready address")
 
     return Condition(f"Endpoints of {name} to list the ready addresses of its EndpointSlices", check, ENDPOINTS)
@@ -240,7 +240,7 @@ def endpoint_is(name: str, uid: str, *, ready: bool, serving: bool, terminating:
     def check(state: NamespaceState) -> Result:
         found = [e.get("conditions", {}) for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
         if len(found) != 1:
-            return unmet(f"{len(found)} endpoints")
+            return unmet(counted(len(found), "endpoint"))
         return fields(found[0], wanted).of(f"endpoint of {name} with")
 
     return Condition(f"one endpoint of {name} with {text(wanted)}", check, ENDPOINTS)
@@ -252,7 +252,7 @@ def split_without_loss(name: str, labels: Mapping[str, str], port: int, count: i
 
     def check(state: NamespaceState) -> Result:
         sizes = sorted(len(each.at("endpoints") or []) for each in slices_of(state, name))
-        split = expect(len(sizes) > 1 and sizes[-1] <= at_most, f"EndpointSlices of {text(sizes)} endpoints")
+        split = expect(len(sizes) > 1 and sizes[-1] <= at_most, f"{len(sizes)} with {text(sizes)} endpoints")
         result = exactly(state)
         return split if result.met else result
 

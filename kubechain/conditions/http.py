@@ -48,7 +48,7 @@ def welcomes(pages: Iterable[Page], text: str) -> Result:
 
 def _wrong(pages: Sequence[str]) -> str:
     """Return the wrong pages for a message, or that there is no page."""
-    return some(pages, "; ", MOST_PAGES) if pages else "no answer"
+    return tally(pages, "; ", MOST_PAGES) if pages else "no answer"
 
 
 def _shown(page: Page) -> str:
@@ -173,7 +173,7 @@ def no_answer() -> Condition[list[Page]]:
 
     def check(pages: list[Page]) -> Result:
         answered = [str(page) for page in pages if page.failure not in ("refused", "timeout", "unreachable")]
-        return expect(bool(pages) and not answered, some(answered, "; ", MOST_PAGES) if pages else "no request")
+        return expect(bool(pages) and not answered, _wrong(answered) if pages else "no request")
 
     return Condition("every connection refused or without an answer", check, DATA_PLANE)
 
@@ -182,7 +182,7 @@ def forbidden_to(who: str) -> Condition[list[Page]]:
     """Each request is answered with 403 Forbidden, to the user of that name."""
 
     def check(pages: list[Page]) -> Result:
-        wrong = [f"{page}: {page.body[:200]}" for page in pages if page.status != 403 or f'"{who}\\"' not in page.body]
+        wrong = [f"{page} {page.body[:200]}".rstrip() for page in pages if page.status != 403 or f'"{who}\\"' not in page.body]
         return expect(bool(pages) and not wrong, _wrong(wrong))
 
     return Condition(f"status 403 for {who}", check, API)

@@ -27,7 +27,7 @@ def has(kind: str, name: str, wanted: Mapping[str, object]) -> Condition[Namespa
     return one(
         kind,
         name,
-        f"with {some([field(path, value) for path, value in wanted.items()], ' and ')}",
+        f"with {some([field(path, value) for path, value in wanted.items()])}",
         lambda found: fields({path: found.at(path) for path in wanted}, wanted),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, equal, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import one
-from kubechain.conditions.text import field, some, text
+from kubechain.conditions.text import counted, field, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
@@ -45,7 +45,7 @@ def stuck(pod: KubeObject) -> str | None:
     for status in statuses:
         waiting: Json = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in HOPELESS:
-            return f"{pod.name}: {waiting['reason']}: {waiting.get('message', '')}"
+            return f"{waiting['reason']}: {waiting.get('message', '')}"
     return None
 
 
@@ -60,14 +60,19 @@ def _reason(state: Json) -> str:
     return str(next((each.get("reason", "") for kind, each in state.items() if kind in ("waiting", "terminated")), ""))
 
 
-def why_not_ready(pod: KubeObject) -> str:
-    """Say how far a Pod has come: "web-a: Ready is False (containers with unready status: [nginx])"."""
+def progress(pod: KubeObject) -> str:
+    """Say how far a Pod has come: "Ready is False (containers with unready status: [nginx])"."""
     for kind in READY_CONDITIONS:
         condition = pod.condition(kind)
         if condition.get("status") != "True":
             why = condition.get("message") or condition.get("reason") or "not reported"
-            return f"{pod.name}: {kind} is {condition.get('status', 'absent')} ({'; '.join([why, *not_running(pod)])})"
-    return f"{pod.name}: being deleted" if pod.deleting else f"{pod.name}: ready"
+            return f"{kind} is {condition.get('status', 'absent')} ({'; '.join([why, *not_running(pod)])})"
+    return "being deleted" if pod.deleting else "ready"
+
+
+def why_not_ready(pod: KubeObject) -> str:
+    """Say how far a Pod has come, by its name."""
+    return f"{pod.name}: {progress(pod)}"
 
 
 def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceState]:
@@ -75,9 +80,9 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        lost = next(filter(None, map(stuck, pods)), None)
+        lost = [f"{pod.name}: {why}" for pod in pods if (why := stuck(pod))]
         if lost:
-            return hopeless(lost)
+            return hopeless(lost[0])
         waiting = [why_not_ready(pod) for pod in pods if not is_ready(pod)]
         ready = f"{len(pods) - len(waiting)} of {len(pods)} ready"
         if waiting:
@@ -92,7 +97,7 @@ def ready(name: str) -> Condition[NamespaceState]:
 
     def check(pod: KubeObject) -> Result:
         lost = stuck(pod)
-        return hopeless(lost) if lost else expect(is_ready(pod), why_not_ready(pod))
+        return hopeless(lost) if lost else expect(is_ready(pod), progress(pod))
 
     return one("Pod", name, "ready", check, PODS_READY)
 
@@ -125,39 +130,8 @@ def conditions_true(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     return each(
         labels,
         f"with {what}",
-        lambda pod: expect(all(map(pod.is_true, READY_CONDITIONS)), why_not_ready(pod), what),
+        lambda pod: expect(all(map(pod.is_true, READY_CONDITIONS)), progress(pod), what),
     )
-
-
-def image_ids(pods: Iterable[KubeObject]) -> set[str]:
-    """Return the imageIDs of all containers of the Pods."""
-    # A Pod that reports no container counts as one without an imageID.
-    statuses: list[Json] = [status for pod in pods for status in pod.at("status.containerStatuses") or [Json()]]
-    return {str(status.get("imageID", "")) for status in statuses}
-
-
-def run_image(labels: Mapping[str, str], image: str) -> Condition[NamespaceState]:
-    """Each Pod asks for `image`, and all report one imageID for it."""
-
-    def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
-        asked: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
-        if asked != {image}:
-            return unmet(f"image {text(asked)}")
-        seen = image_ids(pods)
-        return expect(len(seen) == 1 and "" not in seen, f"imageID {text(seen)}")
-
-    return Condition(f"Pods with {text(labels)} to run {image} under one imageID", check, CONTROLLER)
-
-
-def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Condition[NamespaceState]:
-    """Every imageID of the Pods ends with one of these digests."""
-
-    def check(state: NamespaceState) -> Result:
-        seen = {each.rpartition("@")[2] for each in image_ids(state.all("Pod", labels))}
-        return expect(bool(seen) and seen <= digests, text(seen))
-
-    return Condition(f"Pods with {text(labels)} to run the loaded image, imageID {text(digests)}", check, CONTROLLER)
 
 
 def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
@@ -168,8 +142,10 @@ def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
             now = state.one("Pod", before.name)
             if now is None or now.uid != before.uid:
                 return hopeless(f"{before.name} with UID {now.uid} instead of {before.uid}" if now else f"no Pod {before.name}")
-            if not is_ready(now) or restarts(now) != restarts(before):
-                return unmet(f"{why_not_ready(now)}, restarted {restarts(now) - restarts(before)} times")
+            if not is_ready(now):
+                return unmet(why_not_ready(now))
+            if restarts(now) != restarts(before):
+                return unmet(f"{now.name} with restartCount {restarts(now)} instead of {restarts(before)}")
         return expect(bool(wanted), "no Pod to look at")
 
     return Condition(f"Pods {names(wanted)} to stay, ready and without a restart", check, CONTROLLER)
@@ -196,7 +172,7 @@ def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        again = [f"{pod.name} restarted {restarts(pod)} times" for pod in pods if restarts(pod)]
+        again = [f"{pod.name} with restartCount {restarts(pod)}" for pod in pods if restarts(pod)]
         if again:
             return hopeless(some(again))
         phases = {pod.at("status.phase") for pod in pods}
@@ -215,7 +191,7 @@ def gone(kind: str, uids: frozenset[str]) -> Condition[NamespaceState]:
         left = [o.name for o in state.all(kind) if o.uid in uids]
         return expect(bool(uids) and not left, f"{some(left)} still there" if uids else f"no {kind} to look for")
 
-    return Condition(f"{len(uids)} {kind}{'s' if len(uids) != 1 else ''} gone", check, DELETION)
+    return Condition(f"{counted(len(uids), kind)} gone", check, DELETION)
 
 
 def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
@@ -245,7 +221,7 @@ def _counted(pods: Iterable[KubeObject]) -> str:
 
 def with_values(labels: Mapping[str, str], wanted: Mapping[str, object]) -> Condition[NamespaceState]:
     """Each Pod with these labels has the `wanted` value at each dotted path."""
-    what = f"with {some([field(*entry) for entry in wanted.items()], ' and ')}"
+    what = f"with {some([field(*entry) for entry in wanted.items()])}"
     return each(labels, what, lambda pod: fields({path: pod.at(path) for path in wanted}, wanted))
 
 
@@ -262,7 +238,7 @@ def tolerating(seconds: Mapping[str, int], labels: Mapping[str, str]) -> Conditi
         }
         return fields({name: found.get(name) for name in wanted}, wanted)
 
-    return each(labels, f"with {some([field(*entry) for entry in wanted.items()], ' and ')}", check)
+    return each(labels, f"with {some([field(*entry) for entry in wanted.items()])}", check)
 
 
 def with_projected_token(labels: Mapping[str, str]) -> Condition[NamespaceState]:

@@ -25,7 +25,7 @@ def service_has(name: str, wanted: Mapping[str, object], port: Mapping[str, obje
         seen = {key: [each.get(key.rpartition(".")[2]) for each in ports] for key in of_ports}
         return fields({path: found.at(path) for path in wanted} | seen, everything)
 
-    return service(name, f"with {some([field(*each) for each in everything.items()], ' and ')}", check)
+    return service(name, f"with {some([field(*each) for each in everything.items()])}", check)
 
 
 def node_port_between(name: str, first: int, last: int) -> Condition[NamespaceState]:

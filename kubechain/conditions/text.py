@@ -37,10 +37,16 @@ def some(entries: Iterable[object], separator: str = ", ", most: int = MOST) -> 
     return (separator.join(found[:most]) or "none") + more
 
 
-def tally(entries: Iterable[object]) -> str:
+def tally(entries: Iterable[object], separator: str = ", ", most: int = MOST) -> str:
     """Return how often each entry occurs: "web-a (3 times), timeout"; "none" of none."""
     counts = sorted(Counter(map(str, entries)).items())
-    return some(entry if count == 1 else f"{entry} ({count} times)" for entry, count in counts)
+    return some([entry if count == 1 else f"{entry} ({count} times)" for entry, count in counts], separator, most)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: "1 Pod", "2 addresses"."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}" + (plural if number != 1 else "")
 
 
 def field(name: str, value: object) -> str:

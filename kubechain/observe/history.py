@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
@@ -167,27 +167,28 @@ class History:
 
 def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
     """The condition was met at some moment of the history, if only for as long as one version of an object lasted."""
-    what = f"at some moment {condition.what}"
+    what = f"{condition.what} at some moment"
 
     def check(state: NamespaceState) -> Result:
         now = condition(state)
         result = next((then for past in history.since(0) if (then := condition(past)).met), now)
         if not result.met and history.gaps:
             raise undecided(what, "versions were missed")
-        return result.of("at some moment")
+        return result if result.met else replace(result, expected=f"{result.expected} at some moment")
 
     return Condition(what, check, condition.timeout)
 
 
 def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Condition[History]:
     """The condition was met after each change since the one numbered `after`, with no version missed in between."""
-    what = f"at every moment {condition.what}"
+    what = f"{condition.what} at every moment"
 
     def check(history: History) -> Result:
         trouble = history.trouble() or ("versions were missed" if history.gaps else None)
         if trouble:
             raise undecided(what, trouble)
-        return next((now.of("at every moment") for past in history.since(after) if not (now := condition(past)).met), met())
+        wrong = next((result for past in history.since(after) if not (result := condition(past)).met), None)
+        return replace(wrong, expected=f"{wrong.expected} at every moment") if wrong else met()
 
     return Condition(what, check)
 

@@ -154,7 +154,7 @@ def asked(least: int) -> Condition[Tally]:
 def asked_since(moment: float, least: int) -> Condition[Tally]:
     """At least `least` requests were sent from a moment (monotonic seconds) on, whatever became of them."""
     enough = asked(least)
-    return Condition(f"at least {least:,} more requests sent", lambda tally: enough(tally.between(moment, math.inf)), LOAD)
+    return Condition(f"at least {least:,} more requests sent", lambda tally: enough.check(tally.between(moment, math.inf)), LOAD)
 
 
 def none_lost(least: int) -> Condition[Tally]:

@@ -43,7 +43,7 @@ def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
 def lines_lost(before: str, after: str) -> list[str]:
     """Say which lines of a Corefile are not there any more, wherever they were."""
     now = {" ".join(line.split()) for line in after.splitlines()}
-    return [f"no {line}" for each in before.splitlines() if (line := " ".join(each.split())) and line not in now]
+    return [f"no line {line}" for each in before.splitlines() if (line := " ".join(each.split())) and line not in now]
 
 
 def values_lost(before: str, after: str) -> list[str]:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
-from kubechain.conditions.text import some, text
+from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.upgrade import outages
 from kubechain.upgrade.allowances import allowed
@@ -91,8 +91,8 @@ def kept_up(kind: Kind) -> Condition[UpgradeRecord]:
             limit = limit_of(record, seen)
             lost = too_long_away(seen, limit)
             if lost:
-                bound = f"down for at most {limit.seconds:g} s" if limit.seconds else "without a lost request"
-                return unmet(lost, f"{seen.route.name} {bound} ({limit.reason})")
+                bound = f"at most {limit.seconds:g} s down" if limit.seconds else "no request lost"
+                return unmet(lost, f"{bound} on {seen.route.name} ({limit.reason})")
         for seen in found:
             require_known(record, seen)
         return met()
@@ -162,7 +162,11 @@ def proxies_as_wanted() -> Condition[After]:
     """Every kube-proxy that runs as a Pod is of the API server's minor version."""
 
     def check(after: After) -> Result:
-        wrong = [f"{text(version)} on {node}" for node, version in after.proxies.items() if minor(version) != minor(after.server)]
+        wrong = [
+            f"{version or 'no version'} on {node}"
+            for node, version in after.proxies.items()
+            if minor(version) != minor(after.server)
+        ]
         return expect(not wrong, some(wrong), f"every kube-proxy at the minor version of the API server, {after.server}")
 
     return Condition("every kube-proxy at the minor version of the API server", check)

@@ -69,7 +69,7 @@ def test_containers_run_without_a_restart(chain: Chain, eventually: Eventually) 
 @claim("CHAIN-IMAGE-010", link=Link.IMAGE, spec="concepts/containers/images/#image-names", after=[Link.PODS])
 def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the image that the Pod template names, with one and the same imageID on every Node."""
-    eventually(chain.objects, pods.run_image(LABELS, chain.image), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.run_image(LABELS, chain.image), within=timeouts.CONTROLLER)
 
 
 @claim(
@@ -81,7 +81,7 @@ def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually
 )
 def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the very image that was put on the Nodes, told by the digest of its configuration."""
-    eventually(chain.objects, pods.run_image_of(LABELS, chain.image_ids), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.run_image_of(LABELS, chain.image_ids), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-PODS-080", link=Link.PODS, spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
