@@ -27,7 +27,7 @@ from kubechain.workload.manifests import WEB
 
 AWAY_SECONDS = 3
 # The bounds within which an outage of AWAY_SECONDS must be told.
-TOLD = r"away (2\.[89]|3\.[0-2]) s"
+TOLD = r"down for (2\.[89]|3\.[0-2]) s"
 STOPPED_SECONDS = 5.0
 
 
@@ -224,7 +224,7 @@ FAULTS = (
             f"iptables-restore -w -T nat < {ASIDE}/nat",
         ),
         ("DURING-CLUSTERIP-010",),
-        "lost",
+        r"got [\d,]+ of [\d,]+ lost",
         lasting=False,
     ),
     Fault(
@@ -234,7 +234,7 @@ FAULTS = (
         Link.NODES,
         OldKubelet(),
         ("AFTER-NODES-010",),
-        r"kubelet of \S+ is v1\.",
+        r"kubelet of \S+ v1\.",
     ),
     Fault(
         "upgrade-pod-restarted",
@@ -243,7 +243,7 @@ FAULTS = (
         Link.PODS,
         Once(restart_witness),
         ("DURING-PODS-020",),
-        "restarted",
+        r"got Pod \S+ restarted",
         lasting=False,
     ),
     Fault(
@@ -253,7 +253,7 @@ FAULTS = (
         Link.SERVICE,
         Once(move_node_port),
         ("DURING-SERVICE-010", "AFTER-SERVICE-010"),
-        "nodePorts was",
+        r"nodePorts \d+ \(before: \d+\)",
         lasting=False,
     ),
     Fault(
