@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kubechain.conditions import deployments, timeouts
+from kubechain.conditions import deployments
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.probes.load import Tally, asked
@@ -52,8 +52,8 @@ def rolled_chain(chain_factory: ChainFactory) -> Iterator[Rolled]:
         old, before = chain.replica_set, chain.objects.sequence()
         with load(chain, list(chain.node_urls().values())) as stream:
             actions.template(chain, "2")
-            waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
-            waiter.eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
+            waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
+            waiter.eventually(stream.requests, asked(LEAST))
             seen = stream.tally()
         yield Rolled(chain, old, seen, before)
 

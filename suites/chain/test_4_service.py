@@ -3,7 +3,7 @@
 import json
 
 from kubechain.claims.claim import Link, claim
-from kubechain.conditions import services, timeouts
+from kubechain.conditions import services
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.probes.kubectl import Kubectl
 from kubechain.pytest.given import Create, Eventually
@@ -25,13 +25,13 @@ SERVICE = "concepts/services-networking/service/"
 )
 def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventually) -> None:
     """A Service of type NodePort MUST be given a clusterIP and a nodePort."""
-    eventually(chain.objects, SERVICE_UP, within=timeouts.CONTROLLER)
+    eventually(chain.objects, SERVICE_UP)
 
 
 @claim("CHAIN-SERVICE-020", link=Link.SERVICE, spec=SERVICE + "#type-nodeport", needs=["kind"])
 def test_node_port_lies_in_the_default_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the default range 30000-32767 where no other range was configured."""
-    eventually(chain.objects, services.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.node_port_between(WEB, 30000, 32767))
 
 
 @claim("CHAIN-SERVICE-030", link=Link.SERVICE, spec=SERVICE + "#defining-a-service")
@@ -39,7 +39,7 @@ def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> No
     """A Service MUST keep its selector, port and targetPort as they were written."""
     wanted = {"spec.selector": {"app": WEB}}
     ports = {"port": SERVICE_PORT, "targetPort": CONTAINER_PORT, "protocol": "TCP"}
-    eventually(chain.objects, services.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted, port=ports))
 
 
 @claim("CHAIN-SERVICE-040", link=Link.SERVICE, spec="reference/networking/virtual-ips/#traffic-policies")
@@ -51,7 +51,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.externalTrafficPolicy": "Cluster",
         "spec.ipFamilyPolicy": "SingleStack",
     }
-    eventually(chain.objects, services.service_has(WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted))
 
 
 @claim("CHAIN-SERVICE-050", link=Link.SERVICE, spec="reference/kubectl/generated/kubectl_expose/", needs=["kubectl"])
@@ -118,13 +118,13 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
     name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
-    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False))
     actions.service(chain, {"type": "NodePort"}, name)
-    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))
     actions.service(chain, service_manifests.EXTERNAL, name)
-    eventually(chain.objects, services.allocated(name, cluster_ip=False, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=False, node_port=False))
     actions.service(chain, {"type": "NodePort", "externalName": None}, name)
-    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))
 
 
 @claim(
@@ -139,7 +139,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
     name = create(chain, service_manifests.two_port_service("multi")).name
     urls = [url(chain.address(name), port) for port in service_manifests.TWO_PORTS.values()]
-    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME))
 
 
 @claim(
@@ -156,6 +156,6 @@ def test_service_without_selector_serves_given_endpoints(chain: Chain, create: C
     service = create(chain, service_manifests.without_selector("handmade"))
     create(chain, service_manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME))
     pages = chain.repeated(chain.client, at, ROUND)
-    eventually(pages, only_from(pod.name), within=timeouts.DATA_PLANE)
+    eventually(pages, only_from(pod.name))

@@ -55,9 +55,9 @@ def test_slices_as_before(after: After) -> None:
 def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the EndpointSlices of a Service made before it MUST follow a change of its selector and back."""
     actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
-    eventually(witnesses.objects, endpoints.no_address(INNER), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, endpoints.no_address(INNER))
     actions.service(witnesses, {"selector": LABELS}, INNER)
-    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods))
 
 
 @claim("AFTER-CLUSTERIP-010", link=Link.CLUSTERIP, spec="reference/config-api/kube-proxy-config.v1alpha1/")
@@ -83,10 +83,10 @@ def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> No
     """After an upgrade a Deployment made before it MUST scale with the ReplicaSet and the hash that it had."""
     before = witnesses.replica_set
     actions.scale(witnesses, REPLICAS + 1)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
     require(witnesses.objects.read(), pods.controlled_count(before.uid, REPLICAS + 1))
     actions.scale(witnesses, REPLICAS)
-    eventually(witnesses.objects, pods.count(LABELS, REPLICAS), within=timeouts.DELETION)
+    eventually(witnesses.objects, pods.count(LABELS, REPLICAS))
 
 
 @claim("AFTER-ROLLOUT-010", link=Link.ROLLOUT, spec=DEPLOYMENT + "#updating-a-deployment")
@@ -94,8 +94,8 @@ def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> Non
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
     old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
     actions.template(witnesses, str(number))
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
-    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
+    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old))
 
 
 @claim("AFTER-ROLLOUT-020", link=Link.ROLLOUT, spec=DEPLOYMENT + "#rolling-back-a-deployment")
@@ -106,7 +106,7 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     number = deployments.revision(witnesses.deployment) + 1
     actions.roll_back(witnesses, old)
     eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=timeouts.ROLLOUT)
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
 
 
 @claim("AFTER-HEALING-010", link=Link.HEALING, spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
@@ -114,9 +114,9 @@ def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventual
     """After an upgrade a ReplicaSet made before it MUST release a Pod that is relabelled, and replace it."""
     pod = witnesses.pods[0]
     actions.label(witnesses, pod, {"app": "apart"})
-    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None), within=timeouts.CONTROLLER)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
-    eventually(witnesses.objects, endpoints.without(WEB, pod.uid), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None))
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
+    eventually(witnesses.objects, endpoints.without(WEB, pod.uid))
     actions.remove(witnesses, "Pod", pod.name)
 
 
@@ -136,7 +136,7 @@ def test_all_kube_proxies_are_upgraded(after: After) -> None:
 def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Service made before it MUST take its EndpointSlices with it."""
     actions.delete(witnesses, witnesses.present("Service", INNER))
-    eventually(witnesses.objects, endpoints.no_slices(INNER), within=timeouts.DELETION)
+    eventually(witnesses.objects, endpoints.no_slices(INNER))
 
 
 @claim("AFTER-DELETION-020", link=Link.DELETION, spec="concepts/architecture/garbage-collection/#cascading-deletion")
@@ -144,8 +144,8 @@ def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventuall
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
     actions.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
-    eventually(witnesses.objects, pods.gone("ReplicaSet", owned), within=timeouts.DELETION)
-    eventually(witnesses.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
+    eventually(witnesses.objects, pods.gone("ReplicaSet", owned))
+    eventually(witnesses.objects, pods.count(LABELS, 0))
 
 
 @claim("AFTER-UPGRADE-010", link=Link.UPGRADE, spec="tasks/administer-cluster/cluster-upgrade/")
