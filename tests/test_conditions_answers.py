@@ -59,9 +59,9 @@ def test_one_answer_that_is_no_200_is_told(name: str, status: int) -> None:
 
 
 def test_page_of_somebody_else_is_no_welcome() -> None:
-    verdict = on.all_welcome(HI)([A, page(body="<h1>It works!</h1>")])
-    assert not verdict.met
-    assert URL in verdict.why
+    result = on.all_welcome(HI)([A, page(body="<h1>It works!</h1>")])
+    assert not result.met
+    assert URL in result.got
 
 
 def test_all_welcome_at_an_address_wants_every_connection_there() -> None:
@@ -118,9 +118,9 @@ def test_every_backend_at_every_place() -> None:
 
 @pytest.mark.parametrize("name", PLACES)
 def test_place_where_not_every_backend_answers_is_told(name: str) -> None:
-    verdict = EVERYWHERE(PLACES[name])
-    assert not verdict.met
-    assert verdict.why
+    result = EVERYWHERE(PLACES[name])
+    assert not result.met
+    assert result.got
 
 
 def test_every_backend_of_none_proves_nothing() -> None:

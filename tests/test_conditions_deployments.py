@@ -112,15 +112,15 @@ def _without_hash(each: KubeObject) -> KubeObject:
 
 @pytest.mark.parametrize("name", ALL)
 def test_chain_that_is_up_meets_each_condition(name: str) -> None:
-    verdict = ALL[name](state(*healthy()))
-    assert verdict.met, verdict.why
+    result = ALL[name](state(*healthy()))
+    assert result.met, result.got
 
 
 @pytest.mark.parametrize(("name", "change"), BROKEN, ids=lambda value: value if isinstance(value, str) else "")
 def test_one_thing_wrong_breaks_the_condition_and_is_told(name: str, change: Change) -> None:
-    verdict = ALL[name](state(*change(healthy())))
-    assert not verdict.met
-    assert verdict.why
+    result = ALL[name](state(*change(healthy())))
+    assert not result.met
+    assert result.got
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -154,5 +154,5 @@ def test_current_replica_set_is_that_of_the_highest_revision_as_a_number() -> No
 
 def test_message_of_a_missing_owner_names_what_is_there_instead() -> None:
     orphan = replica_set(ownerReferences=[])
-    assert RS_NAME in on.owned_and_asking(WEB, 2)(state(deployment(), orphan)).why
+    assert RS_NAME in on.owned_and_asking(WEB, 2)(state(deployment(), orphan)).got
     assert HASH in RS_NAME

@@ -1,6 +1,6 @@
 import pytest
 
-from kubechain.conditions import deployments, disruption, endpoints, http, objects, pods
+from kubechain.conditions import deployments, disruption, endpoints, http, objects, pods, services
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.http import Page
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[Namespace
         ],
     ),
     "allocated": (
-        endpoints.allocated(WEB, cluster_ip=True, node_port=True),
+        services.allocated(WEB, cluster_ip=True, node_port=True),
         state(service()),
         [
             state(),
@@ -233,12 +233,12 @@ CASES["with_projected_token"] = (
 @pytest.mark.parametrize("name", CASES)
 def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
     condition, right, wrong = CASES[name]
-    verdict = condition(right)
-    assert verdict.met, verdict.why
+    result = condition(right)
+    assert result.met, result.got
     for number, each in enumerate(wrong):
-        verdict = condition(each)
-        assert not verdict.met, f"wrong state {number}"
-        assert verdict.why
+        result = condition(each)
+        assert not result.met, f"wrong state {number}"
+        assert result.got
 
 
 def test_two_revisions_at_once_are_told_and_ended_pods_do_not_count() -> None:
@@ -255,12 +255,6 @@ def test_address_that_is_listed_anywhere_is_not_gone() -> None:
     assert gone(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
     assert not gone(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
     assert not gone(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
-
-
-def test_ports_of_a_service_are_read() -> None:
-    assert endpoints.node_port(service()) == 30080
-    assert endpoints.node_port(changed(service(), "spec.ports", [])) == 0
-    assert endpoints.ports_of(service()) == [(80, 8080, "TCP")]
 
 
 def test_budget_counts_what_its_controller_has_seen() -> None:

@@ -65,8 +65,8 @@ CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[Namespace
 @pytest.mark.parametrize("name", CASES)
 def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
     condition, right, wrong = CASES[name]
-    verdict = condition(right)
-    assert verdict.met, verdict.why
+    result = condition(right)
+    assert result.met, result.got
     for number, each in enumerate(wrong):
         assert not condition(each).met, f"wrong state {number}"
 

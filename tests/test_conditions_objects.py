@@ -143,8 +143,8 @@ STARTING: dict[str, tuple[Condition[NamespaceState], KubeObject, list[KubeObject
 @pytest.mark.parametrize("name", STARTING)
 def test_pod_that_starts_or_does_not_is_told_by_what_it_reports(name: str) -> None:
     condition, right, wrong = STARTING[name]
-    verdict = condition(state(right))
-    assert verdict.met, verdict.why
+    result = condition(state(right))
+    assert result.met, result.got
     for each in wrong:
         assert not condition(state(each)).met, each
     assert not condition(state()).met
@@ -216,8 +216,8 @@ def test_split_over_slices_loses_nobody() -> None:
 
 
 def test_object_that_was_asked_for_must_be_there() -> None:
-    assert objects.exists()(POD).met
-    assert not objects.exists()(None).met
+    assert objects.exists("ServiceAccount default")(POD).met
+    assert not objects.exists("ServiceAccount default")(None).met
 
 
 def test_certificate_is_wanted_under_its_key() -> None:

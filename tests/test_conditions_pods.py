@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kubechain.conditions import containers
 from kubechain.conditions import pods as on
 from kubechain.conditions.condition import Condition
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -17,8 +18,8 @@ ALL: dict[str, Condition[NamespaceState]] = {
     "ready": on.ready(FIRST.name),
     "on_nodes": on.on_nodes(LABELS, NODES),
     "conditions_true": on.conditions_true(LABELS),
-    "run_image": on.run_image(LABELS, "nginx:1"),
-    "run_image_of": on.run_image_of(LABELS, frozenset(["sha256:aa"])),
+    "run_image": containers.run_image(LABELS, "nginx:1"),
+    "run_image_of": containers.run_image_of(LABELS, frozenset(["sha256:aa"])),
     "same_and_ready": on.same_and_ready(FIRST, SECOND),
     "in_pod_cidr": on.in_pod_cidr(LABELS, RANGES),
     "never_restarted": on.never_restarted(LABELS),
@@ -84,15 +85,15 @@ BROKEN: list[tuple[str, Change]] = [
 
 @pytest.mark.parametrize("name", ALL)
 def test_two_pods_as_they_must_be_meet_each_condition(name: str) -> None:
-    verdict = ALL[name](state(FIRST, SECOND))
-    assert verdict.met, verdict.why
+    result = ALL[name](state(FIRST, SECOND))
+    assert result.met, result.got
 
 
 @pytest.mark.parametrize(("name", "change"), BROKEN, ids=lambda value: value if isinstance(value, str) else "")
 def test_one_of_two_pods_wrong_breaks_the_condition_and_is_told(name: str, change: Change) -> None:
-    verdict = ALL[name](state(change(FIRST), SECOND))
-    assert not verdict.met
-    assert verdict.why
+    result = ALL[name](state(change(FIRST), SECOND))
+    assert not result.met
+    assert result.got
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -112,8 +113,8 @@ def test_pod_too_many_or_too_few_is_not_exactly_ready() -> None:
 
 
 def test_exactly_ready_says_how_many_and_what_each_other_waits_for() -> None:
-    why = on.exactly_ready(LABELS, 2)(state(FIRST, not_ready(SECOND))).why
-    assert why.startswith("1/2 Pods ready")
+    why = on.exactly_ready(LABELS, 2)(state(FIRST, not_ready(SECOND))).got
+    assert why.startswith("1 of 2 ready: ")
     assert SECOND.name in why
     assert "ContainersReady is False" in why
 
@@ -121,9 +122,9 @@ def test_exactly_ready_says_how_many_and_what_each_other_waits_for() -> None:
 @pytest.mark.parametrize("reason", sorted(on.HOPELESS))
 def test_pod_that_cannot_start_is_hopeless(reason: str) -> None:
     for condition in (on.exactly_ready(LABELS, 2), on.ready(FIRST.name)):
-        verdict = condition(state(waiting(reason)(FIRST), SECOND))
-        assert verdict.hopeless
-        assert reason in verdict.why
+        result = condition(state(waiting(reason)(FIRST), SECOND))
+        assert result.hopeless
+        assert reason in result.got
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "ErrImagePull", "CrashLoopBackOff"])

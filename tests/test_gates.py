@@ -1,11 +1,12 @@
 import pytest
 
 from kubechain.claims.claim import Link
+from kubechain.conditions import timeouts
 from kubechain.core.errors import Blocked, HarnessError
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
-from kubechain.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated
+from kubechain.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated, gates
 from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
 
 
@@ -23,6 +24,16 @@ def sick() -> list[KubeObject]:
 
 def test_every_link_says_what_hands_over_to_it() -> None:
     assert set(BEFORE) == set(Link)
+
+
+def test_gates_take_as_long_as_the_claims_that_open_them() -> None:
+    assert {link: gate.timeout for link, gate in gates(2).items()} == {
+        Link.DEPLOYMENT: timeouts.CONTROLLER,
+        Link.REPLICASET: timeouts.CONTROLLER,
+        Link.PODS: timeouts.PODS_READY,
+        Link.SERVICE: timeouts.CONTROLLER,
+        Link.ENDPOINTS: timeouts.ENDPOINTS,
+    }
 
 
 def test_awaited_links_are_in_the_order_of_the_chain() -> None:
@@ -64,7 +75,7 @@ def test_empty_namespace_opens_no_gate() -> None:
 
 def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
     history, waiter, _ = up_to(*sick())
-    with pytest.raises(Blocked, match="0/2 Pods ready") as caught:
+    with pytest.raises(Blocked, match="0 of 2 ready") as caught:
         Gatekeeper().admit(awaited(claim_of(Link.CLUSTERIP)), history, waiter)
     assert caught.value.waits_for == Link.PODS
 
@@ -103,7 +114,7 @@ def test_service_without_a_node_port_is_not_up() -> None:
     objects = healthy()
     port = {"port": 80, "protocol": "TCP"}
     history, waiter, _ = up_to(*[changed(o, "spec.ports", [port]) if o.kind == "Service" else o for o in objects])
-    with pytest.raises(Blocked, match="ports"):
+    with pytest.raises(Blocked, match="nodePort none"):
         Gatekeeper().admit([Link.SERVICE], history, waiter)
 
 

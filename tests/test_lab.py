@@ -93,7 +93,7 @@ def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.
     node.leases[name] = renewed
     found = lab_of(node, monkeypatch).led(SINCE, {})
     assert not found.met
-    assert found.why.startswith(f"{name} renewed its lease at {renewed or 'no time'}")
+    assert found.got.startswith(f"{name} with a lease renewed at {renewed or 'no time'}")
     assert node.written == []
 
 
@@ -101,7 +101,7 @@ def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.
 def test_leader_that_ended_is_revived_and_leads_once_it_runs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     node = Node(*(set(LEADERS) - {name}))
     lab = lab_of(node, monkeypatch)
-    assert lab.led(SINCE, {}).why == f"{name} had ended"
+    assert lab.led(SINCE, {}).got == f"{name} ended"
     assert (node.written, node.dropped) == ([name], [name])
     node.running.add(name[:15])
     assert lab.led(SINCE, {}).met
@@ -144,7 +144,7 @@ def test_component_that_takes_no_lease_is_not_asked_for_one(monkeypatch: pytest.
 def test_nothing_is_revived_while_the_api_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     node.ready = False
-    assert "refused" in lab_of(node, monkeypatch).led(SINCE, {}).why
+    assert "refused" in lab_of(node, monkeypatch).led(SINCE, {}).got
     assert node.written == []
 
 

@@ -85,7 +85,7 @@ def test_environment_variable_of_a_manifest_that_is_named_like_a_secret_is_hidde
 @pytest.mark.parametrize(
     "harmless",
     [
-        "not 2 Pods ready: 1/2 Pods ready after 60.0 s (12 observations; deadline 60 s: image present)",
+        "expected exactly 2 ready Pods with app=web, got 1 of 2 ready: web-a: Ready is False (waited 60.0 of 60 s: image)",
         "chain broken at ENDPOINTS: no ready address",
         "http://10.96.0.9:80/: refused curl exit 7",
         "The Secret MUST be mounted.",

@@ -36,6 +36,6 @@ def test_what_the_body_raises_ends_it_too() -> None:
 def test_samplers_that_do_not_begin_say_nothing_of_the_chain() -> None:
     never = Condition[bool]("begun", lambda begun: expect(begun, "not yet"))
     source = Polled("samplers", lambda: False, RealClock(), interval=0.01)
-    with pytest.raises(HarnessError, match="the samplers do not work: not begun: not yet") as caught:
+    with pytest.raises(HarnessError, match="the samplers do not work: expected begun, got not yet") as caught:
         must(Waiter(RealClock()), source, never, Timeout(0.05, "a test"))
     assert not isinstance(caught.value, Unmet)

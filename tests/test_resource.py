@@ -53,10 +53,10 @@ def test_snapshot_finds_by_kind_name_labels_and_owner() -> None:
     assert names([]) == "none"
 
 
-def test_verdicts_say_why_only_when_they_are_not_met() -> None:
-    assert expect(ok=True, why="x is 3") == met()
-    assert expect(ok=False, why="x is 3") == unmet("x is 3")
-    assert equal("x", 3, 4).why == "x is 3, not 4"
+def test_results_say_what_there_is_only_when_they_are_not_met() -> None:
+    assert expect(ok=True, got="x is 3") == met()
+    assert expect(ok=False, got="x is 3") == unmet("x is 3")
+    assert str(equal("x", 3, 4)) == "expected x 4, got 3"
     assert hopeless("gone").hopeless
     assert not hopeless("gone").met
 
@@ -73,11 +73,11 @@ def test_all_of_is_met_only_by_all_and_tells_the_first_that_is_not() -> None:
 
     every: Condition[int] = all_of("big and even", big, even, lost)
     assert every(6) == met("sane")
-    assert every(3).why == "3 is small"
-    assert every(7).why == "7 is odd"
+    assert every(3).got == "3 is small"
+    assert every(7).got == "7 is odd"
     assert every(-1).hopeless
 
 
 def test_empty_means_that_nothing_is_left() -> None:
     assert empty("namespace")([]).met
-    assert empty("namespace")(["a", "b"]).why == "left: a, b"
+    assert empty("namespace")(["a", "b"]).got == "a, b"

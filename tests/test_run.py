@@ -66,7 +66,7 @@ def test_passes():
 @claim("T-PODS-010", spec="x")
 def test_unmet(eventually, clock, undone):
     """It MUST be met."""
-    eventually(Polled("x", lambda: 1, clock), Condition("two", lambda n: unmet("is 1")), within=Timeout(0, "now"))
+    eventually(Polled("x", lambda: 1, clock), Condition("two", lambda n: unmet("1")), within=Timeout(0, "now"))
 
 @claim("T-DNS-010", spec="x")
 def test_blocked():
@@ -161,7 +161,7 @@ def test_each_claim_ends_as_what_it_is(workers: Done) -> None:
 
 def test_verdict_is_the_first_broken_link_with_its_exit_code(workers: Done) -> None:
     last = workers.output.strip().splitlines()[-1]
-    assert last.startswith("chain broken at PODS: not two: is 1 after 0.0 s")
+    assert last.startswith("chain broken at PODS: expected two, got 1 (waited 0.0 of 0 s: now)")
     assert (workers.code, workers.run["firstBrokenLink"], workers.run["holds"]) == (1, "PODS", False)
 
 

@@ -9,7 +9,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.objects import Json
 from kubechain.upgrade import addon_config, snapshot
-from kubechain.upgrade.addon_config import lines_lost, lost, values_lost
+from kubechain.upgrade.addon_config import lines_lost, values_lost
 from kubechain.upgrade.snapshot import Snapshot, checksum, kept
 from tests.fakes import FakeApi, deployment, pod, thing
 
@@ -172,15 +172,16 @@ COREFILE = """.:53 {
 
 
 def test_line_that_is_gone_from_a_corefile_is_a_loss_and_others_are_not() -> None:
-    assert lines_lost(COREFILE, COREFILE) == ""
-    assert lines_lost(COREFILE, "example:53 {\n  cache\n}\n" + COREFILE.replace("   ", "\t")) == ""
-    assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == "without ['10.0.0.1 mine.example']"
-    assert lines_lost(COREFILE, "") != ""
-    assert lines_lost("\n\n", "") == ""
+    assert lines_lost(COREFILE, COREFILE) == []
+    assert lines_lost(COREFILE, "example:53 {\n  cache\n}\n" + COREFILE.replace("   ", "\t")) == []
+    assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == ["no line 10.0.0.1 mine.example"]
+    assert lines_lost(COREFILE, "") != []
+    assert lines_lost("\n\n", "") == []
 
 
 def test_document_that_is_empty_now_has_lost_all() -> None:
-    assert "nftables" in values_lost(SET, "")
+    (lost,) = values_lost(SET, "")
+    assert lost.startswith("no document (before: mode=nftables")
 
 
 SET = """
@@ -206,33 +207,37 @@ featureGates: {}
     ],
 )
 def test_default_that_is_written_out_and_a_new_value_are_no_loss(old: str, new: str) -> None:
-    assert values_lost(SET, SET) == ""
-    assert values_lost(SET, SET.replace(old, new)) == ""
+    assert values_lost(SET, SET) == []
+    assert values_lost(SET, SET.replace(old, new)) == []
 
 
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("mode: nftables", "mode: iptables", "mode was 'nftables', is 'iptables'"),
-        ("mode: nftables", "", "mode was 'nftables', is None"),
-        ("1h0m0s", "2h0m0s", "conntrack.tcpCloseWaitTimeout was '1h0m0s', is '2h0m0s'"),
-        ("[10.0.0.0/8]", "[]", "nodePortAddresses was ['10.0.0.0/8'], is []"),
-        ("conntrack: {maxPerCore: null, tcpCloseWaitTimeout: 1h0m0s}", "conntrack: null", "conntrack was"),
+        ("mode: nftables", "mode: iptables", "mode iptables (before: nftables)"),
+        ("mode: nftables", "", "no mode (before: nftables)"),
+        ("1h0m0s", "2h0m0s", "conntrack.tcpCloseWaitTimeout 2h0m0s (before: 1h0m0s)"),
+        ("[10.0.0.0/8]", "[]", "nodePortAddresses none (before: 10.0.0.0/8)"),
+        (
+            "conntrack: {maxPerCore: null, tcpCloseWaitTimeout: 1h0m0s}",
+            "conntrack: null",
+            "no conntrack (before: maxPerCore=none, tcpCloseWaitTimeout=1h0m0s)",
+        ),
     ],
 )
 def test_value_that_is_another_is_a_loss(old: str, new: str, what: str) -> None:
-    assert values_lost(SET, SET.replace(old, new)).startswith(what)
+    assert values_lost(SET, SET.replace(old, new)) == [what]
 
 
 def test_configuration_is_compared_where_there_was_one() -> None:
     before = {"CoreDNS": COREFILE, "kube-proxy": SET}
     for name in before:
-        assert lost(name, before, before) == ""
-        assert lost(name, {}, before) == ""
-        assert lost(name, before, {}) == "it is gone"
+        assert addon_config.kept(name, before)(before).met
+        assert addon_config.kept(name, {})(before).met
+        assert str(addon_config.kept(name, before)({})) == f"expected the configuration of {name} as before the upgrade, got none"
     other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": SET.replace("nftables", "ipvs")}
-    assert lost("CoreDNS", before, other) == "without ['errors']"
-    assert lost("kube-proxy", before, other) == "mode was 'nftables', is 'ipvs'"
+    assert addon_config.kept("CoreDNS", before)(other).got == "no line errors"
+    assert addon_config.kept("kube-proxy", before)(other).got == "mode ipvs (before: nftables)"
 
 
 def test_configuration_is_read_where_the_cluster_has_it() -> None:

@@ -30,7 +30,7 @@ def test_one_pod_at_a_time_may_be_away() -> None:
     one, other = not_ready(PODS[0]), not_ready(PODS[1])
     assert BUDGET(log((1, "MODIFIED", one), (2, "MODIFIED", PODS[0]), (3, "MODIFIED", other))).met
     found = BUDGET(log((1, "MODIFIED", one), (2, "MODIFIED", other), (3, "MODIFIED", PODS[0])))
-    assert found.why == f"2 Pods were ready when {PODS[1].name} was modified"
+    assert found.got == f"2 when {PODS[1].name} was modified"
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_pods_of_others_count_for_nothing() -> None:
 
 
 def test_too_few_at_the_beginning_are_told() -> None:
-    assert budget_held(state(*PODS[:2]), LABELS, 3)([]).why == "2 Pods were ready at the beginning"
-    assert budget_held(state(), LABELS, 3)([]).why == "0 Pods were ready at the beginning"
+    assert budget_held(state(*PODS[:2]), LABELS, 3)([]).got == "2 at the beginning"
+    assert budget_held(state(), LABELS, 3)([]).got == "0 at the beginning"
 
 
 class Ticking(FakeClock):
@@ -90,7 +90,7 @@ def test_list_after_a_gap_is_one_moment() -> None:
     assert BUDGET(relisted(*PODS[2:], NEW[0], NEW[1])).met
     found = BUDGET(relisted(*PODS[2:], not_ready(NEW[0])))
     assert not found.met
-    assert found.why.startswith("2 Pods were ready when")
+    assert found.got.startswith("2 when ")
     assert len({seen.now for seen in relisted(NEW[0])}) == 1
 
 
@@ -106,7 +106,7 @@ def test_endpoint_must_follow_its_pod_soon(away: Entry) -> None:
     other: Entry = (1 + LATE + 1, "MODIFIED", PODS[1])
     assert FOLLOW(log(away, (1 + SOON, "MODIFIED", left(*PODS[1:])), other)).met
     late = FOLLOW(log(away, (1 + LATE, "MODIFIED", left(*PODS[1:]))))
-    assert late.why == f"the Pod with UID {PODS[0].uid} is listed as ready {LATE:.1f} s after it was not"
+    assert late.got == f"the Pod with UID {PODS[0].uid} listed as ready {LATE:.1f} s after it was not"
     assert not FOLLOW(log(away, other)).met
 
 

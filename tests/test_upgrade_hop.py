@@ -186,7 +186,9 @@ def test_node_whose_rights_are_not_known_yet_is_upgraded_again(tmp_path: Path) -
 def test_refusal_that_does_not_end_is_told_when_the_time_is_up(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.times = math.inf
-    with pytest.raises(HarnessError, match=r"^cannot tell whether settled: API server: 403 Forbidden: no roles yet$"):
+    with pytest.raises(
+        HarnessError, match=r"^cannot decide: expected all ready at v1\.35\.4; API server: 403 Forbidden: no roles yet$"
+    ):
         world.hop.run()
     assert world.hop.waiter.clock.now() == pytest.approx(1000 + kubeadm.SETTLED.seconds)
 
@@ -216,7 +218,10 @@ def test_only_a_403_is_taken_for_a_start() -> None:
 
 @pytest.mark.parametrize(
     ("stuck", "why"),
-    [("c-worker", "not c-worker ready: c-worker: kubelet v1.34.4"), ("API", "not settled: the API server is of v1.34.4")],
+    [
+        ("c-worker", "expected Node c-worker ready, kubelet v1.35.4, got kubelet v1.34.4"),
+        ("API", "expected all ready at v1.35.4, got the API server at v1.34.4"),
+    ],
 )
 def test_what_stays_old_ends_the_hop_where_it_is(tmp_path: Path, stuck: str, why: str) -> None:
     world = World(tmp_path, drain=True)
@@ -263,21 +268,21 @@ PROXY, COREDNS = 5, 6
 @pytest.mark.parametrize(
     ("number", "path", "value", "why"),
     [
-        (1, "status.conditions", conditions(Ready="Unknown"), "not ready: c-worker"),
-        (3, "status.conditions", conditions(Ready="False"), "not ready: etcd"),
-        (PROXY, "metadata.generation", 3, "not rolled out: kube-proxy"),
-        (PROXY, "status.updatedNumberScheduled", 2, "not rolled out: kube-proxy"),
-        (PROXY, "status.numberAvailable", 2, "not rolled out: kube-proxy"),
-        (PROXY, "spec.template.spec.containers.0.image", "x/kube-proxy:v1.34.4", "kube-proxy is ['x/kube-proxy:v1.34.4']"),
-        (PROXY, "metadata.name", "routes", "kube-proxy is not there"),
-        (COREDNS, "status.updatedReplicas", 1, "not rolled out: coredns"),
-        (COREDNS, "status.availableReplicas", 1, "not rolled out: coredns"),
-        (COREDNS, "status.replicas", 3, "not rolled out: coredns"),
-        (COREDNS, "metadata.generation", 6, "not rolled out: coredns"),
+        (1, "status.conditions", conditions(Ready="Unknown"), "c-worker not ready"),
+        (3, "status.conditions", conditions(Ready="False"), "etcd not ready"),
+        (PROXY, "metadata.generation", 3, "kube-proxy not rolled out"),
+        (PROXY, "status.updatedNumberScheduled", 2, "kube-proxy not rolled out"),
+        (PROXY, "status.numberAvailable", 2, "kube-proxy not rolled out"),
+        (PROXY, "spec.template.spec.containers.0.image", "x/kube-proxy:v1.34.4", "kube-proxy of x/kube-proxy:v1.34.4"),
+        (PROXY, "metadata.name", "routes", "no kube-proxy"),
+        (COREDNS, "status.updatedReplicas", 1, "coredns not rolled out"),
+        (COREDNS, "status.availableReplicas", 1, "coredns not rolled out"),
+        (COREDNS, "status.replicas", 3, "coredns not rolled out"),
+        (COREDNS, "metadata.generation", 6, "coredns not rolled out"),
     ],
 )
 def test_upgrade_is_not_done_before_all_is_rolled_out(number: int, path: str, value: Any, why: str) -> None:
     objects = rolled_out()
     assert settled(objects, TO).met
     objects[number] = changed(objects[number], path, value)
-    assert (settled(objects, TO).met, settled(objects, TO).why) == (False, why)
+    assert (settled(objects, TO).met, settled(objects, TO).got) == (False, why)

@@ -106,10 +106,10 @@ def test_witness_that_is_not_as_before_is_seen_in_any_version_and_at_the_end(kin
     new = changed(old, path, value)
     versions = unchanged(BEFORE, [kind])(seen(old, new, old))
     assert not versions.met
-    assert old.name in versions.why
+    assert old.name in versions.got
     at_the_end = still_there(BEFORE, [kind])(state(*(new if each is old else each for each in BEFORE.objects)))
     assert not at_the_end.met
-    assert old.name in at_the_end.why
+    assert old.name in at_the_end.got
 
 
 @pytest.mark.parametrize(("kind", "path", "value"), UNTOUCHED)
@@ -123,26 +123,26 @@ def test_what_a_new_version_may_add_is_no_change(kind: str, path: str, value: An
 def test_message_says_what_was_and_what_is() -> None:
     new = changed(changed(SERVICE, "spec.ports.0.nodePort", 30081), "spec.type", "ClusterIP")
     text = difference(SERVICE, new)
-    assert text == "Service web: nodePorts was [30080], is [30081]; spec.type was NodePort, is ClusterIP"
+    assert text == "Service web with nodePorts 30081 (before: 30080), spec.type ClusterIP (before: NodePort)"
 
 
 def test_witness_that_was_being_deleted_before_is_as_before() -> None:
     assert difference(dying(PODS[0]), dying(PODS[0])) == ""
-    assert difference(PODS[0], dying(PODS[0])) == f"Pod {PODS[0].name}: it is being deleted"
+    assert difference(PODS[0], dying(PODS[0])) == f"Pod {PODS[0].name} with a deletionTimestamp"
 
 
 @pytest.mark.parametrize("kind", WITNESSES)
 def test_witness_that_was_deleted_is_told_though_its_last_version_was_well(kind: str) -> None:
     old = WITNESSES[kind]
-    assert unchanged(BEFORE, [kind])(seen(old, change="DELETED")).why == f"{kind} {old.name} was deleted"
+    assert unchanged(BEFORE, [kind])(seen(old, change="DELETED")).got == f"{kind} {old.name} deleted"
     rest = state(*(each for each in BEFORE.objects if each is not old))
-    assert still_there(BEFORE, [kind])(rest).why == f"gone: {kind} {old.name}"
+    assert still_there(BEFORE, [kind])(rest).got == f"no {kind} {old.name}"
 
 
 def test_witness_that_a_list_shows_as_another_of_the_same_name_was_replaced() -> None:
     # A list after a gap tells of no deletion.
     found = unchanged(BEFORE, ["Deployment"])(seen(deployment(uid="new", spec=SPEC)))
-    assert "UID was uid-Deployment-web, is new" in found.why
+    assert "UID new (before: uid-Deployment-web)" in found.got
 
 
 @pytest.mark.parametrize("change", ["ADDED", "MODIFIED", "DELETED"])
@@ -166,7 +166,7 @@ def test_pods_of_a_drained_node_may_go_and_no_others() -> None:
     assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
 
 
-JUDGES: list[Callable[[NamespaceState], Condition[Any]]] = [
+CHECKS: list[Callable[[NamespaceState], Condition[Any]]] = [
     lambda before: unchanged(before, ["Deployment", "Service"]),
     lambda before: still_there(before, ["Deployment", "Service"]),
     lambda before: never_restarted(before, LABELS),
@@ -175,7 +175,7 @@ JUDGES: list[Callable[[NamespaceState], Condition[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("judged", JUDGES)
+@pytest.mark.parametrize("judged", CHECKS)
 def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[NamespaceState], Condition[Any]]) -> None:
     judged(BEFORE)
     with pytest.raises(HarnessError, match="is known from before the upgrade"):
@@ -184,7 +184,7 @@ def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[Name
 
 def test_replica_set_that_was_not_there_is_told() -> None:
     assert none_added(BEFORE, "ReplicaSet")(seen(SET, PODS[0], thing("Deployment", "more"))).met
-    assert none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"))).why == "new: web-more"
+    assert none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"))).got == "web-more"
     assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"), change="DELETED")).met
     assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(uid="again"))).met
 
@@ -197,17 +197,17 @@ def run_of(resource: KubeObject, restarts: int, run: str = "", **more: Any) -> K
 def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> None:
     first = run_of(PODS[0], 1, "containerd://a")
     before = state(first, *PODS[1:])
-    judge = never_restarted(before, LABELS)
+    check = never_restarted(before, LABELS)
     end = {"lastState": {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": "noon"}}}
-    assert judge(seen(first, run_of(PODS[0], 1), PODS[1])).met
-    found = judge(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
-    assert found.why == f"Pod {first.name} restarted: Error with status 137 at noon"
+    assert check(seen(first, run_of(PODS[0], 1), PODS[1])).met
+    found = check(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
+    assert found.got == f"Pod {first.name} restarted: Error with status 137 at noon"
     assert never_restarted(state(run_of(PODS[0], 0)), LABELS)(seen(run_of(PODS[0], 0, "containerd://a"))).met
     # The kubelet counts from 0 again when it has lost what it knew.
-    assert not judge(seen(run_of(PODS[0], 0, "containerd://b"))).met
-    assert not judge(seen(run_of(PODS[0], 2))).met
-    assert not judge(seen(run_of(PODS[1], 1, "containerd://c"))).met
-    assert judge(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
+    assert not check(seen(run_of(PODS[0], 0, "containerd://b"))).met
+    assert not check(seen(run_of(PODS[0], 2))).met
+    assert not check(seen(run_of(PODS[1], 1, "containerd://c"))).met
+    assert check(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
 
 
 def test_restart_of_a_pod_without_the_labels_does_not_matter() -> None:

@@ -15,7 +15,7 @@ from kubechain.observe.wait import Polled, Waiter, require
 from tests.fakes import FakeClock, changed, not_ready, pod
 
 TEN = Timeout(10, "ten will do")
-IS_THREE: Condition[int] = Condition("is three", lambda n: equal("number", n, 3))
+IS_THREE: Condition[int] = Condition("three", lambda n: equal("number", n, 3))
 POD = pod(0)
 READY = ready(POD.name)
 
@@ -91,20 +91,36 @@ def test_eventually_never_true_says_what_how_long_what_was_seen_and_why_so_long(
     with pytest.raises(Unmet) as caught:
         waiter.eventually(Readings(fake, [7]), IS_THREE, within=TEN)
     message = str(caught.value)
-    for part in ("is three", "number is 7, not 3", "10.0 s", "11 observations", "deadline 10 s: ten will do"):
-        assert part in message
+    assert message == "expected number 3, got 7 (waited 10.0 of 10 s: ten will do)"
     assert waiter.record[0].ended_by == "deadline"
     assert waiter.record[0].as_json()["observations"] == 11
 
 
 def test_deadline_of_what_was_begun_before_runs_from_then(fake: FakeClock) -> None:
     start = fake.now()
-    with pytest.raises(Unmet, match=r"after 10\.0 s"):
+    with pytest.raises(Unmet, match=r"waited 10\.0 of 10 s"):
         Waiter(fake).eventually(Readings(fake, [2]), IS_THREE, within=TEN, since=start - 6)
     assert fake.now() == pytest.approx(start + 4)
-    with pytest.raises(Unmet, match=r"1 observation"):
-        Waiter(fake).eventually(Readings(fake, [2, 3]), IS_THREE, within=TEN, since=start - 60)
+    late = Waiter(fake)
+    with pytest.raises(Unmet):
+        late.eventually(Readings(fake, [2, 3]), IS_THREE, within=TEN, since=start - 60)
+    assert late.record[0].observations == 1
     assert Waiter(fake).eventually(Readings(fake, [3]), IS_THREE, within=TEN, since=start - 60).state == 3
+
+
+def test_condition_brings_its_usual_timeout_and_a_wait_may_give_another(fake: FakeClock) -> None:
+    usual = Condition("three", IS_THREE.check, Timeout(5, "five will do"))
+    with pytest.raises(Unmet, match=r"waited 5\.0 of 5 s: five will do"):
+        Waiter(fake).eventually(Readings(fake, [7]), usual)
+    with pytest.raises(Unmet, match=r"waited 10\.0 of 10 s: ten will do"):
+        Waiter(fake).eventually(Readings(fake, [7]), usual, within=TEN)
+
+
+def test_wait_without_any_timeout_is_trouble_of_the_harness(fake: FakeClock) -> None:
+    readings = Readings(fake, [3])
+    with pytest.raises(HarnessError, match=r"^no timeout to wait for three: "):
+        Waiter(fake).eventually(readings, IS_THREE)
+    assert readings.taken == 0
 
 
 def test_eventually_that_never_sees_anything_asks_for_no_longer_than_its_deadline(fake: FakeClock) -> None:
@@ -116,13 +132,13 @@ def test_eventually_that_never_sees_anything_asks_for_no_longer_than_its_deadlin
 
 def test_hopeless_ends_the_wait_early(fake: FakeClock) -> None:
     lost: Condition[int] = Condition("pulled", lambda _: hopeless("ImagePullBackOff"))
-    with pytest.raises(Unmet, match=r"ImagePullBackOff after 0\.0 s .*hopeless"):
+    with pytest.raises(Unmet, match=r"^expected pulled, got ImagePullBackOff \(gave up after 0\.0 s: waiting cannot help\)$"):
         Waiter(fake).eventually(Readings(fake, [1]), lost, within=TEN)
 
 
 def test_transient_error_at_the_deadline_is_broken_and_never_unmet(fake: FakeClock) -> None:
     readings = Readings(fake, [7, 7, Transient("503 from the server", ExitCode.UNREACHABLE)])
-    with pytest.raises(HarnessError, match="cannot tell whether is three: 503") as caught:
+    with pytest.raises(HarnessError, match=r"^cannot decide: expected three; 503 from the server$") as caught:
         Waiter(fake).eventually(readings, IS_THREE, within=TEN)
     assert not isinstance(caught.value, AssertionError)
 
@@ -133,7 +149,7 @@ def test_transient_error_is_forgotten_once_the_state_is_met(fake: FakeClock) -> 
 
 
 def test_transient_error_before_the_deadline_does_not_hide_that_the_last_state_is_wrong(fake: FakeClock) -> None:
-    with pytest.raises(Unmet, match="number is 7"):
+    with pytest.raises(Unmet, match="got 7"):
         Waiter(fake).eventually(Readings(fake, [Transient("503"), 7]), IS_THREE, within=TEN)
 
 
@@ -241,13 +257,13 @@ def test_pulled_source_is_asked_at_its_interval_and_not_between(fake: FakeClock)
 
 def test_pulled_source_that_stays_wrong_is_unmet_at_the_deadline(fake: FakeClock) -> None:
     source = Polled("probe", lambda: 0, fake)
-    with pytest.raises(Unmet, match=r"number is 0, not 3 after 10\.\d s"):
+    with pytest.raises(Unmet, match=r"expected number 3, got 0 \(waited 10\.\d of 10 s"):
         Waiter(fake).eventually(source, IS_THREE, within=TEN)
 
 
 def test_pulled_source_breaks_consistently_as_soon_as_it_is_wrong(fake: FakeClock) -> None:
     answers = iter([3, 3, 4])
-    with pytest.raises(Unmet, match="number is 4"):
+    with pytest.raises(Unmet, match=r"^expected number 3, got 4 \(at 0\.2 of 10 s: must hold at every moment\)$"):
         Waiter(fake).consistently(Polled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
 
 
@@ -264,10 +280,10 @@ def test_every_wait_is_recorded_also_one_that_failed(fake: FakeClock) -> None:
         waiter.eventually(Readings(fake, [1]), IS_THREE, within=TEN)
     entries: list[dict[str, Any]] = [entry.as_json() for entry in waiter.record]
     assert [entry["endedBy"] for entry in entries] == ["met at once", "deadline"]
-    assert entries[1] | {"seconds": 10.0, "what": "readings", "condition": "is three"} == entries[1]
+    assert entries[1] | {"seconds": 10.0, "what": "readings", "condition": "three"} == entries[1]
 
 
 def test_state_that_will_not_change_is_required_at_once() -> None:
     require(3, IS_THREE)
-    with pytest.raises(Unmet, match="not is three: number is 4, not 3"):
+    with pytest.raises(Unmet, match=r"^expected number 3, got 4$"):
         require(4, IS_THREE)

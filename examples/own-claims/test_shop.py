@@ -1,6 +1,6 @@
 """Claims about the shop: its own Deployment behind its own Service."""
 
-from kubechain.conditions import deployments, endpoints, pods
+from kubechain.conditions import deployments, endpoints, pods, services
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.client import Api
 from kubechain.probes import http
@@ -43,6 +43,6 @@ def test_every_node_answers(api: Api, watch: Watch, clock: Clock, eventually: Ev
         for address in node.at("status.addresses", [])
         if address["type"] == "InternalIP"
     ]
-    urls = [f"http://{address}:{endpoints.node_port(service)}/" for address in addresses]
+    urls = [f"http://{address}:{services.node_port(service)}/" for address in addresses]
     pages = Polled("answers of every Node", lambda: [http.fetch(url) for url in urls], clock)
     eventually(pages, all_welcome("The shop is open"), within=Timeout(20, "kube-proxy syncs once a second"))

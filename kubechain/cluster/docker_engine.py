@@ -88,7 +88,7 @@ def stop(cache: Path) -> bool:
     if process is None:
         return False
     process.terminate()
-    stopped = Condition[bool]("stopped", lambda alive: expect(not alive, f"dockerd (pid {process.pid}) still runs"))
+    stopped = Condition[bool]("dockerd stopped", lambda alive: expect(not alive, f"its process {process.pid} still running"))
     source = Polled("dockerd", lambda: _our_process(folder) is not None, RealClock())
     Waiter(RealClock()).eventually(source, stopped, within=STOPPING)
     network_isolation.remove()
@@ -139,7 +139,7 @@ def _start(folder: Path) -> None:
             stderr=output,
             check=True,
         )
-    answers = Condition("dockerd answers", _has_started)
+    answers = Condition("dockerd to answer", _has_started)
     source = Polled("dockerd", lambda: log.read_text(errors="replace"), RealClock())
     try:
         with unmet_as(SetupError, f"dockerd does not start (its log: {log})", code=ExitCode.ENGINE):
@@ -152,9 +152,9 @@ def _start(folder: Path) -> None:
 
 
 def _has_started(log: str) -> Result:
-    """Judge a start by what dockerd says in its log and by whether it answers."""
+    """Check a start by the log of dockerd and by whether it answers."""
     lines = log.strip().splitlines()
-    last = lines[-1] if lines else "nothing in its log yet"
+    last = lines[-1] if lines else "an empty log"
     if "failed to" in last and not last.startswith("time="):
         return hopeless(last)
     return expect(running() is not None, last)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kubechain.conditions.condition import Condition, Result, equal, expect
+from kubechain.conditions.condition import Condition, Result, expect, fields
+from kubechain.conditions.text import counted
+from kubechain.conditions.timeouts import CONTROLLER, DELETION
 from kubechain.kube.objects import KubeObject
 
 
@@ -10,13 +12,21 @@ def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
     """The budget, observed by its controller, counts `of` healthy Pods and allows that many disruptions."""
 
     def check(budget: KubeObject) -> Result:
-        fields = ("status.observedGeneration", "status.currentHealthy", "status.disruptionsAllowed")
-        wanted = (budget.at("metadata.generation"), of, disruptions)
-        return equal("observed generation, healthy and allowed", tuple(map(budget.at, fields)), wanted)
+        wanted = {
+            "status.observedGeneration": budget.at("metadata.generation"),
+            "status.currentHealthy": of,
+            "status.disruptionsAllowed": disruptions,
+        }
+        return fields({path: budget.at(path) for path in wanted}, wanted).of(f"PodDisruptionBudget {budget.name} with")
 
-    return Condition(f"{disruptions} disruptions allowed", check)
+    what = f"PodDisruptionBudget with {counted(of, 'healthy Pod')} and {counted(disruptions, 'disruption')} allowed"
+    return Condition(what, check, CONTROLLER)
 
 
 def carried_out() -> Condition[int]:
     """An eviction was accepted (201), or its Pod is gone already (404); it is refused (429) while a budget forbids it."""
-    return Condition("evicted", lambda status: expect(status in (201, 404), f"the answer is {status}"))
+    return Condition(
+        "eviction answered with status 201 or 404",
+        lambda status: expect(status in (201, 404), f"status {status}"),
+        DELETION,
+    )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from kubechain.conditions.condition import Condition, Result, equal, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, expect, unmet
+from kubechain.conditions.text import some
+from kubechain.conditions.timeouts import CONTROLLER, DNS
+
+NOTHING = ("NOERROR", "NXDOMAIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,51 +21,64 @@ class Answer:
     rcode: str
     data: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.rcode} {some(self.data)}" if self.data else self.rcode
+
+    @property
+    def found(self) -> str:
+        """The data for a message; where there is none, why."""
+        return str(self) if self.rcode != "NOERROR" else some(self.data) if self.data else "no record"
+
+
+def _first_wrong(answers: list[Answer], right: Callable[[Answer], bool], expected: Callable[[str], str]) -> Result:
+    """Met if there are answers and all are right; else the first wrong one is what there is."""
+    wrong = next((answer for answer in answers if not right(answer)), None)
+    return unmet(str(wrong), expected(wrong.name)) if wrong else expect(bool(answers), "no question")
+
 
 def resolves_to(*addresses: str) -> Condition[list[Answer]]:
     """Each name resolves to exactly these addresses."""
+    wanted = tuple(sorted(addresses))
 
     def check(answers: list[Answer]) -> Result:
-        for answer in answers:
-            result = equal(f"{answer.name}", (answer.rcode, answer.data), ("NOERROR", tuple(sorted(addresses))))
-            if not result.met:
-                return result
-        return met() if answers else unmet("nothing was asked")
+        wrong = next((each for each in answers if (each.rcode, each.data) != ("NOERROR", wanted)), None)
+        return unmet(wrong.found, f"{wrong.name} -> {some(wanted)}") if wrong else expect(bool(answers), "no question")
 
-    return Condition(f"names resolve to exactly {', '.join(addresses)}", check)
+    return Condition(f"every name -> {some(wanted)}", check, DNS)
 
 
 def no_such_name() -> Condition[list[Answer]]:
     """Each name is answered with NXDOMAIN: the server says that there is none, not that it failed."""
-
-    def check(answers: list[Answer]) -> Result:
-        wrong = [f"{a.name}: {a.rcode} {' '.join(a.data)}" for a in answers if a.rcode != "NXDOMAIN"]
-        return expect(bool(answers) and not wrong, "; ".join(wrong) or "nothing was asked")
-
-    return Condition("names answered with NXDOMAIN", check)
+    return Condition(
+        "NXDOMAIN for every name",
+        lambda answers: _first_wrong(answers, lambda each: each.rcode == "NXDOMAIN", lambda name: f"NXDOMAIN for {name}"),
+        DNS,
+    )
 
 
 def no_address() -> Condition[list[Answer]]:
     """No name has an address: there is no such name, or it has no record of that type."""
-
-    def check(answers: list[Answer]) -> Result:
-        wrong = [f"{a.name}: {a.rcode} {' '.join(a.data)}" for a in answers if a.rcode not in NOTHING or a.data]
-        return expect(bool(answers) and not wrong, "; ".join(wrong) or "nothing was asked")
-
-    return Condition("names without an address", check)
-
-
-NOTHING = ("NOERROR", "NXDOMAIN")
+    return Condition(
+        "no address for any name",
+        lambda answers: _first_wrong(
+            answers, lambda each: each.rcode in NOTHING and not each.data, lambda name: f"no address for {name}"
+        ),
+        DNS,
+    )
 
 
 def serves(port: int, target: str) -> Condition[list[Answer]]:
     """Each name has one SRV record, which leads to that port of the target; priority and weight are the server's."""
+    wanted = [str(port), target]
 
     def check(answers: list[Answer]) -> Result:
-        found = [(a.rcode, [tuple(record.split()[2:]) for record in a.data]) for a in answers]
-        return equal("port and target", found, [("NOERROR", [(str(port), target)])] * max(1, len(found)))
+        return _first_wrong(
+            answers,
+            lambda each: each.rcode == "NOERROR" and [record.split()[2:] for record in each.data] == [wanted],
+            lambda name: f"{name} SRV -> port {port} of {target}",
+        )
 
-    return Condition(f"SRV record to {target} port {port}", check)
+    return Condition(f"every name SRV -> port {port} of {target}", check, DNS)
 
 
 def reverse_name(address: str) -> str:
@@ -70,12 +88,14 @@ def reverse_name(address: str) -> str:
 
 def searches(namespace: str, domain: str) -> Condition[str]:
     """A resolv.conf begins its search list with the namespace, the Services and the domain, and sets ndots:5."""
+    wanted = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
 
     def check(text: str) -> Result:
         lines = [line.split() for line in text.splitlines()]
         search = next((words[1:] for words in lines if words[:1] == ["search"]), list[str]())
         options = [word for words in lines if words[:1] == ["options"] for word in words[1:]]
-        result = equal("search list", search[:3], [f"{namespace}.svc.{domain}", f"svc.{domain}", domain])
-        return expect("ndots:5" in options, f"options are {options}") if result.met else result
+        if search[:3] != wanted:
+            return unmet(some(search, " "), f"a search list that begins with {' '.join(wanted)}")
+        return expect("ndots:5" in options, some(options, " "), "ndots:5 among the options of resolv.conf")
 
-    return Condition(f"search list of {namespace} and ndots:5", check)
+    return Condition(f"the search list of {namespace} and ndots:5 in resolv.conf", check, CONTROLLER)

@@ -1,16 +1,19 @@
-"""Conditions on Services, Endpoints and EndpointSlices (https://kubernetes.io/docs/concepts/services-networking/)."""
+"""Conditions on Endpoints and EndpointSlices (https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kubechain.conditions.condition import Condition, Result, equal, expect, unmet
-from kubechain.conditions.objects import one
+from kubechain.conditions.condition import Condition, Result, equal, expect, fields, unmet
 from kubechain.conditions.pods import ready_pods
+from kubechain.conditions.text import counted, some, text
+from kubechain.conditions.timeouts import DELETION, ENDPOINTS, MANY_PODS
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 
 @dataclass(frozen=True, order=True)
@@ -21,55 +24,8 @@ class Address:
     port: int
     uid: str
 
-
-def service(name: str, what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """The Service of that name exists and is as `judge` wants it."""
-    return one("Service", name, what, check)
-
-
-def service_has(name: str, wanted: Mapping[str, object], port: Mapping[str, object] | None = None) -> Condition[NamespaceState]:
-    """The Service has the `wanted` value at each dotted path, and each field of `port` in its one port."""
-
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports", [])
-        results = [equal(path, found.at(path), value) for path, value in wanted.items()]
-        results += [equal(f"port's {k}", [each.get(k) for each in ports], [v]) for k, v in (port or {}).items()]
-        return next((v for v in results if not v.met), Result(met=True))
-
-    return service(name, f"with {', '.join(wanted)} as promised", check)
-
-
-def node_port_between(name: str, first: int, last: int) -> Condition[NamespaceState]:
-    """Every nodePort of the Service lies in the range, both ends included."""
-
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports", [])
-        outside = [port for port in ports if not first <= port.get("nodePort", 0) <= last]
-        return expect(bool(ports) and not outside, f"ports are {ports}")
-
-    return service(name, f"with its nodePort in {first}-{last}", check)
-
-
-def ports_of(service: KubeObject) -> list[tuple[int, object, str]]:
-    """Return (port, targetPort, protocol) of each port of a Service."""
-    return [(port["port"], port["targetPort"], port["protocol"]) for port in service.at("spec.ports", [])]
-
-
-def node_port(service: KubeObject) -> int:
-    """Return the nodePort of a Service's first port, 0 if it has none."""
-    ports: list[Json] = service.at("spec.ports") or [{}]
-    return int(ports[0].get("nodePort", 0))
-
-
-def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[NamespaceState]:
-    """The Service has a clusterIP, and its ports have nodePorts, or has them not."""
-
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports") or []
-        seen = (bool(found.at("spec.clusterIP")), any(port.get("nodePort") for port in ports))
-        return equal("has a clusterIP, has a nodePort", seen, (cluster_ip, node_port))
-
-    return service(name, f"with clusterIP: {cluster_ip}, nodePort: {node_port}", check)
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
 def slices_of(state: NamespaceState, service_name: str) -> tuple[KubeObject, ...]:
@@ -77,16 +33,20 @@ def slices_of(state: NamespaceState, service_name: str) -> tuple[KubeObject, ...
     return state.all("EndpointSlice", {SERVICE_NAME: service_name})
 
 
+def ready_endpoints(endpoint_slice: KubeObject) -> list[Json]:
+    """Return the ready endpoints of an EndpointSlice."""
+    endpoints: list[Json] = endpoint_slice.at("endpoints") or []
+    # An absent "ready" means unknown, which consumers take for ready (EndpointSlice API).
+    return [endpoint for endpoint in endpoints if endpoint.get("conditions", {}).get("ready", True)]
+
+
 def slice_addresses(slices: Iterable[KubeObject]) -> list[Address]:
     """Return every ready address of the slices, once for each time that it is listed."""
     found: list[Address] = []
     for each in slices:
         ports: list[Json] = each.at("ports") or []
-        endpoints: list[Json] = each.at("endpoints") or []
-        for endpoint in endpoints:
-            # An absent "ready" means unknown, which consumers take for ready (EndpointSlice API).
-            if endpoint.get("conditions", {}).get("ready", True):
-                found += [_address(ip, port, endpoint) for ip in endpoint["addresses"] for port in ports]
+        for endpoint in ready_endpoints(each):
+            found += [_address(ip, port, endpoint) for ip in endpoint["addresses"] for port in ports]
     return sorted(found)
 
 
@@ -116,7 +76,7 @@ def slices_list_exactly(name: str, labels: Mapping[str, str], port: int, count: 
     def check(state: NamespaceState) -> Result:
         return _exactly(state, slice_addresses(slices_of(state, name)), labels, port, count)
 
-    return Condition(f"EndpointSlices of {name} list exactly the {count} ready Pods", check)
+    return Condition(f"EndpointSlices of {name} to list exactly the {count} ready Pods", check, ENDPOINTS)
 
 
 def endpoints_list_exactly(name: str, labels: Mapping[str, str], port: int, count: int) -> Condition[NamespaceState]:
@@ -125,16 +85,30 @@ def endpoints_list_exactly(name: str, labels: Mapping[str, str], port: int, coun
     def check(state: NamespaceState) -> Result:
         return _exactly(state, endpoints_addresses(state.one("Endpoints", name)), labels, port, count)
 
-    return Condition(f"Endpoints of {name} list exactly the {count} ready Pods", check)
+    return Condition(f"Endpoints of {name} to list exactly the {count} ready Pods", check, ENDPOINTS)
 
 
 def _exactly(state: NamespaceState, listed: list[Address], labels: Mapping[str, str], port: int, count: int) -> Result:
     pods = ready_pods(state, labels)
     wanted = pod_addresses(pods, port)
     if not listed and wanted:
-        return unmet(f"no ready address ({len(pods)} Pods ready)")
-    result = equal("list of ready addresses", listed, wanted)
-    return result if not result.met else equal("number of ready Pods", len(pods), count)
+        return unmet(f"no ready address ({counted(len(pods), 'Pod')} ready)")
+    if listed != wanted:
+        return unmet(f"{counted(len(listed), 'address')} ({_difference(listed, wanted)})")
+    return expect(len(pods) == count, f"{counted(len(pods), 'ready Pod')}, all listed")
+
+
+def _difference(listed: list[Address], wanted: list[Address]) -> str:
+    """Say which addresses are missing and which are surplus; with the UIDs where the addresses alone are the same."""
+    missing, surplus = Counter(wanted) - Counter(listed), Counter(listed) - Counter(wanted)
+    alike = {str(each) for each in missing} & {str(each) for each in surplus}
+
+    def shown(addresses: Counter[Address]) -> str:
+        found = sorted(addresses.elements())
+        return some(f"{each} for UID {each.uid or 'none'}" if str(each) in alike else str(each) for each in found)
+
+    parts = [f"missing {shown(missing)}" if missing else "", f"surplus {shown(surplus)}" if surplus else ""]
+    return "; ".join(filter(None, parts))
 
 
 def no_address(name: str) -> Condition[NamespaceState]:
@@ -142,12 +116,16 @@ def no_address(name: str) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         if state.one("Service", name) is None:
-            return unmet(f"no Service {name}")
+            return unmet(f"no Service {name}", f"Service {name} without a ready address")
         slices = slice_addresses(slices_of(state, name))
         endpoints = endpoints_addresses(state.one("Endpoints", name))
-        return expect(not slices and not endpoints, f"slices list {slices}, Endpoints {endpoints}")
+        return expect(not slices and not endpoints, _both(slices, endpoints))
 
-    return Condition(f"no ready address for {name}", check)
+    return Condition(f"no ready address for {name}", check, ENDPOINTS)
+
+
+def _both(slices: Iterable[object], endpoints: Iterable[object]) -> str:
+    return f"{some(slices)} in EndpointSlices, {some(endpoints)} in Endpoints"
 
 
 def no_slices(name: str) -> Condition[NamespaceState]:
@@ -155,9 +133,9 @@ def no_slices(name: str) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         left = [*slices_of(state, name), *filter(None, [state.one("Endpoints", name)])]
-        return expect(not left, f"still there: {[f'{o.kind}/{o.name}' for o in left]}")
+        return expect(not left, f"{some(f'{o.kind} {o.name}' for o in left)} still there")
 
-    return Condition(f"no Endpoints or EndpointSlice of {name}", check)
+    return Condition(f"no Endpoints or EndpointSlice of {name}", check, DELETION)
 
 
 def slices_belong(name: str) -> Condition[NamespaceState]:
@@ -168,18 +146,18 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
         slices = slices_of(state, name)
         if owner is None or not slices:
             return unmet(f"no Service {name}" if owner is None else "no EndpointSlice")
+        families: list[str] = owner.at("spec.ipFamilies", [])
+        wanted = {"controller UID": owner.uid, MANAGED_BY: "endpointslice-controller.k8s.io"}
         for each in slices:
-            seen = (
-                (each.controller or {}).get("uid"),
-                each.labels.get("endpointslice.kubernetes.io/managed-by"),
-                each.at("addressType"),
-            )
-            families: list[str] = owner.at("spec.ipFamilies", [])
-            if seen[:2] != (owner.uid, "endpointslice-controller.k8s.io") or seen[2] not in families:
-                return unmet(f"{each.name}: controller, manager and address type are {seen}")
+            seen = {"controller UID": (each.controller or {}).get("uid"), MANAGED_BY: each.labels.get(MANAGED_BY)}
+            family = each.at("addressType")
+            known = expect(family in families, text(family), f"addressType among {text(families)}")
+            wrong = next((result for result in (fields(seen, wanted), known) if not result.met), None)
+            if wrong:
+                return wrong.of(f"EndpointSlice {each.name} with")
         return Result(met=True)
 
-    return Condition(f"EndpointSlices controlled by Service {name}", check)
+    return Condition(f"EndpointSlices controlled by Service {name}", check, ENDPOINTS)
 
 
 def entries(state: NamespaceState, name: str) -> list[Json]:
@@ -192,12 +170,17 @@ def on_their_nodes(name: str) -> Condition[NamespaceState]:
     """Each endpoint of the Service names the Node of the Pod that it stands for."""
 
     def check(state: NamespaceState) -> Result:
-        nodes = {pod.uid: pod.at("spec.nodeName") for pod in state.all("Pod")}
-        listed = {entry.get("targetRef", {}).get("uid"): entry.get("nodeName") for entry in entries(state, name)}
-        wanted = {uid: nodes.get(uid, "no such Pod") for uid in listed}
-        return equal("UID -> nodeName", listed, wanted) if listed else unmet("no endpoint")
+        pods = {pod.uid: pod for pod in state.all("Pod")}
+        listed = {str(entry.get("targetRef", {}).get("uid")): entry.get("nodeName") for entry in entries(state, name)}
+        for uid, node in listed.items():
+            if uid not in pods:
+                return unmet(f"one for UID {uid}", f"endpoints of {name} for Pods alone")
+            result = equal("nodeName", node, pods[uid].at("spec.nodeName"))
+            if not result.met:
+                return result.of(f"endpoint of Pod {pods[uid].name} with")
+        return expect(bool(listed), "no endpoint")
 
-    return Condition(f"endpoints of {name} on the Nodes of their Pods", check)
+    return Condition(f"each endpoint of {name} to name the Node of its Pod", check, ENDPOINTS)
 
 
 def agree(name: str) -> Condition[NamespaceState]:
@@ -205,43 +188,49 @@ def agree(name: str) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         slices = slice_addresses(slices_of(state, name))
-        result = equal("ready addresses of Endpoints", endpoints_addresses(state.one("Endpoints", name)), slices)
-        return expect(bool(slices), "no ready address") if result.met else result
+        endpoints = endpoints_addresses(state.one("Endpoints", name))
+        if endpoints != slices:
+            return unmet(f"Endpoints with {counted(len(endpoints), 'address')} ({_difference(endpoints, slices)})")
+        return expect(bool(slices), "no ready address")
 
-    return Condition(f"Endpoints and EndpointSlices of {name} agree", check)
+    return Condition(f"Endpoints of {name} to list the ready addresses of its EndpointSlices", check, ENDPOINTS)
 
 
 def lists(name: str, *pods: KubeObject) -> Condition[NamespaceState]:
     """The ready addresses of the Service are exactly those of these Pods, by UID; none if none are given."""
+    wanted = sorted(pod.uid for pod in pods)
 
     def check(state: NamespaceState) -> Result:
-        listed = sorted(address.uid for address in slice_addresses(slices_of(state, name)))
-        in_endpoints = sorted(address.uid for address in endpoints_addresses(state.one("Endpoints", name)))
-        wanted = sorted(pod.uid for pod in pods)
-        return equal("UIDs in slices and Endpoints", (listed, in_endpoints), (wanted, wanted))
+        names = {pod.uid: pod.name for pod in (*state.all("Pod"), *pods)}
+        slices = sorted(address.uid for address in slice_addresses(slices_of(state, name)))
+        endpoints = sorted(address.uid for address in endpoints_addresses(state.one("Endpoints", name)))
+        found = _both(*([names.get(uid, f"UID {uid or 'none'}") for uid in listed] for listed in (slices, endpoints)))
+        return expect((slices, endpoints) == (wanted, wanted), found)
 
-    return Condition(f"{len(pods)} Pods listed for {name}", check)
+    what = f"exactly Pods {some(pod.name for pod in pods)} listed for {name}" if pods else f"no Pod listed for {name}"
+    return Condition(what, check, ENDPOINTS)
 
 
 def without(name: str, uid: str) -> Condition[NamespaceState]:
     """Neither Endpoints nor EndpointSlices of the Service list a ready address for the Pod with that UID."""
 
     def check(state: NamespaceState) -> Result:
-        listed = slice_addresses(slices_of(state, name)) + endpoints_addresses(state.one("Endpoints", name))
-        return expect(uid not in {address.uid for address in listed}, f"still listed: {listed}")
+        slices = [each for each in slice_addresses(slices_of(state, name)) if each.uid == uid]
+        endpoints = [each for each in endpoints_addresses(state.one("Endpoints", name)) if each.uid == uid]
+        return expect(not slices and not endpoints, _both(slices, endpoints))
 
-    return Condition(f"{uid} no longer listed for {name}", check)
+    return Condition(f"no ready address of {name} for the Pod with UID {uid}", check, ENDPOINTS)
 
 
 def listed_unready(name: str, uid: str) -> Condition[NamespaceState]:
     """The EndpointSlices of the Service know the Pod with that UID, and no ready address is listed for it."""
-    gone = without(name, uid)
+    not_ready = without(name, uid)
 
     def check(state: NamespaceState) -> Result:
         known = [entry for entry in entries(state, name) if entry.get("targetRef", {}).get("uid") == uid]
-        return gone(state) if known else unmet(f"{uid} is not known to {name} yet")
+        return not_ready(state) if known else unmet("no endpoint")
 
-    return Condition(f"{uid} listed as not ready for {name}", check)
+    return Condition(f"an endpoint of {name}, not ready, for the Pod with UID {uid}", check, ENDPOINTS)
 
 
 def endpoint_is(name: str, uid: str, *, ready: bool, serving: bool, terminating: bool) -> Condition[NamespaceState]:
@@ -249,10 +238,12 @@ def endpoint_is(name: str, uid: str, *, ready: bool, serving: bool, terminating:
     wanted = {"ready": ready, "serving": serving, "terminating": terminating}
 
     def check(state: NamespaceState) -> Result:
-        found = [e.get("conditions") for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
-        return equal("conditions of the endpoint", found, [wanted])
+        found = [e.get("conditions", {}) for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
+        if len(found) != 1:
+            return unmet(counted(len(found), "endpoint"))
+        return fields(found[0], wanted).of(f"endpoint of {name} with")
 
-    return Condition(f"endpoint with {wanted}", check)
+    return Condition(f"one endpoint of {name} with {text(wanted)}", check, ENDPOINTS)
 
 
 def split_without_loss(name: str, labels: Mapping[str, str], port: int, count: int, at_most: int) -> Condition[NamespaceState]:
@@ -261,8 +252,8 @@ def split_without_loss(name: str, labels: Mapping[str, str], port: int, count: i
 
     def check(state: NamespaceState) -> Result:
         sizes = sorted(len(each.at("endpoints") or []) for each in slices_of(state, name))
-        split = expect(len(sizes) > 1 and sizes[-1] <= at_most, f"slices hold {sizes} endpoints")
+        split = expect(len(sizes) > 1 and sizes[-1] <= at_most, f"{len(sizes)} with {text(sizes)} endpoints")
         result = exactly(state)
         return split if result.met else result
 
-    return Condition(f"{count} endpoints of {name} over slices of at most {at_most}", check)
+    return Condition(f"several EndpointSlices of {name}, of at most {at_most} endpoints", check, MANY_PODS)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubechain.conditions.condition import Condition, Result, equal, expect
+from kubechain.conditions.condition import Condition, Result, expect, fields
+from kubechain.conditions.text import some
+from kubechain.conditions.timeouts import CONTROLLER
 
 
 def service_variables(name: str, address: str, port: int) -> dict[str, str]:
@@ -32,9 +34,12 @@ def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str
 
     def check(environment: Mapping[str, str]) -> Result:
         seen = {k: v for k, v in environment.items() if k.startswith((prefix + "SERVICE_", prefix + "PORT"))}
-        return equal("variables", seen, dict(wanted))
+        if not seen or not wanted:
+            return expect(len(seen) == len(wanted), some(seen))
+        return fields(seen, dict(wanted)).of(f"variables for Service {name}:")
 
-    return Condition(f"{len(wanted)} variables for Service {name}", check)
+    what = f"the {len(wanted)} variables" if wanted else "no variables"
+    return Condition(f"{what} for Service {name}", check, CONTROLLER)
 
 
 def multi_port_variables(name: str, address: str, ports: Mapping[str, int]) -> dict[str, str]:
@@ -53,6 +58,6 @@ def has_variables(*names: str) -> Condition[Mapping[str, str]]:
 
     def check(environment: Mapping[str, str]) -> Result:
         missing = [name for name in names if not environment.get(name)]
-        return expect(not missing, f"missing: {missing}")
+        return expect(not missing, f"no {some(missing)}")
 
-    return Condition(f"variables {', '.join(names)}", check)
+    return Condition(f"variables {', '.join(names)}", check, CONTROLLER)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from kubechain.conditions.condition import Condition, Result, equal, expect
+from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.objects import one
+from kubechain.conditions.text import some
+from kubechain.conditions.timeouts import CONTROLLER, NODE_BACK, NODE_LOST
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
+
+
+def _ready(node: KubeObject) -> str:
+    condition = node.condition("Ready")
+    return f"Ready {condition.get('status')} ({condition.get('reason')})" if condition else "no Ready"
+
+
+def _taints(node: KubeObject) -> list[str]:
+    taints: list[Json] = node.at("spec.taints") or []
+    return [f"{taint['key']}:{taint['effect']}" for taint in taints]
 
 
 def ready(name: str) -> Condition[NamespaceState]:
     """The Node is Ready, and no taint keeps Pods away from it or drives them off."""
 
     def check(node: KubeObject) -> Result:
-        taints: list[Json] = node.at("spec.taints") or []
-        return equal("Ready, taints", (node.is_true("Ready"), [t["key"] for t in taints]), (True, list[str]()))
+        taints = _taints(node)
+        return expect(node.is_true("Ready") and not taints, f"{_ready(node)}, taints {some(taints)}")
 
-    return one("Node", name, "ready", check)
+    return one("Node", name, "with Ready True and no taint", check, NODE_BACK)
 
 
 def unreachable(name: str) -> Condition[NamespaceState]:
@@ -23,17 +35,18 @@ def unreachable(name: str) -> Condition[NamespaceState]:
     def check(node: KubeObject) -> Result:
         condition = node.condition("Ready")
         seen = (condition.get("status"), condition.get("reason"))
-        return equal("Ready", seen, ("Unknown", "NodeStatusUnknown"))
+        return expect(seen == ("Unknown", "NodeStatusUnknown"), _ready(node))
 
-    return one("Node", name, "NotReady", check)
+    return one("Node", name, "with Ready Unknown (NodeStatusUnknown)", check, NODE_LOST)
 
 
 def tainted(name: str, condition: str) -> Condition[NamespaceState]:
     """The Node has the taint of that condition, both NoSchedule and NoExecute."""
+    key = f"node.kubernetes.io/{condition}"
 
     def check(node: KubeObject) -> Result:
-        taints: list[Json] = node.at("spec.taints") or []
-        effects = {t["effect"] for t in taints if t["key"] == f"node.kubernetes.io/{condition}"}
-        return expect(effects == {"NoSchedule", "NoExecute"}, f"taints are {taints}")
+        taints = _taints(node)
+        effects = {taint for taint in taints if taint.startswith(f"{key}:")}
+        return expect(effects == {f"{key}:NoSchedule", f"{key}:NoExecute"}, f"taints {some(taints)}")
 
-    return one("Node", name, f"tainted {condition}", check)
+    return one("Node", name, f"with taints {key}:NoSchedule and {key}:NoExecute", check, CONTROLLER)

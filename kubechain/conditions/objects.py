@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kubechain.conditions.condition import Condition, Result, equal, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, equal, expect, fields, unmet
+from kubechain.conditions.text import field, some, text
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, Timeout
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 
-def one(kind: str, name: str, what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """The object of that kind and name exists and is as `judge` wants it; `what` says how that is."""
+def one(
+    kind: str, name: str, what: str, check: Callable[[KubeObject], Result], timeout: Timeout = CONTROLLER
+) -> Condition[NamespaceState]:
+    """The object of that kind and name exists and passes `check`; `what` says what that means."""
 
     def find(state: NamespaceState) -> Result:
         found = state.one(kind, name)
-        return check(found) if found else unmet(f"no {kind} {name}")
+        return check(found).of(f"{kind} {name} with") if found else unmet(f"no {kind} {name}")
 
-    return Condition(f"{kind} {name} {what}", find)
+    return Condition(f"{kind} {name} {what}", find, timeout)
 
 
 def has(kind: str, name: str, wanted: Mapping[str, object]) -> Condition[NamespaceState]:
     """The object has the `wanted` value at each dotted path; None where there must be none."""
-
-    def check(found: KubeObject) -> Result:
-        results = [equal(path, found.at(path), value) for path, value in wanted.items()]
-        return next((v for v in results if not v.met), met())
-
-    return one(kind, name, f"with {', '.join(wanted)} as promised", check)
+    return one(
+        kind,
+        name,
+        f"with {some([field(path, value) for path, value in wanted.items()])}",
+        lambda found: fields({path: found.at(path) for path in wanted}, wanted),
+    )
 
 
 def seen(made: KubeObject) -> Condition[NamespaceState]:
@@ -38,14 +42,19 @@ def absent(kind: str, name: str, uid: str = "") -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         found = state.one(kind, name)
-        return expect(found is None or bool(uid and found.uid != uid), f"{kind} {name} is still there")
+        return expect(found is None or bool(uid and found.uid != uid), f"{kind} {name} still there")
 
-    return Condition(f"{kind} {name} gone", check)
+    return Condition(f"no {kind} {name}", check, DELETION)
 
 
 def controlled_by(kind: str, name: str, uid: str | None) -> Condition[NamespaceState]:
     """The object has the one with that UID as its controller; None: it has none."""
-    return one(kind, name, f"controlled by {uid}", lambda o: equal("controller", (o.controller or {}).get("uid"), uid))
+    return one(
+        kind,
+        name,
+        f"with {field('controller UID', uid)}",
+        lambda found: equal("controller UID", (found.controller or {}).get("uid"), uid),
+    )
 
 
 def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[NamespaceState]:
@@ -54,50 +63,53 @@ def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[N
     def check(state: NamespaceState) -> Result:
         objects = state.all(kind, labels)
         for each in objects:
-            seen = {event.at("reason") for event in events_of(state, each)}
-            if not seen.issuperset(reasons):
-                return unmet(f"{each.name}: events are {sorted(seen)}, wanted {list(reasons)}")
-        return expect(bool(objects), f"there is no {kind}")
+            found = {event.at("reason") for event in events_of(state, each)}
+            if not found.issuperset(reasons):
+                return unmet(text(found), f"Events {', '.join(reasons)} for {kind} {each.name}")
+        return expect(bool(objects), f"no {kind}")
 
-    return Condition(f"events {', '.join(reasons)} for each {kind}", check)
+    return Condition(f"Events {', '.join(reasons)} for each {kind} with {text(labels)}", check, CONTROLLER)
 
 
 def never_happened(kind: str, labels: Mapping[str, str], reason: str, after: str) -> Condition[NamespaceState]:
     """No object of that kind with these labels has an Event with `reason`, and each has one with `after`."""
+    complete = happened(kind, labels, after)
 
     def check(state: NamespaceState) -> Result:
-        seen = happened(kind, labels, after)(state)
+        result = complete(state)
         found = [each.name for each in state.all(kind, labels) for e in events_of(state, each) if e.at("reason") == reason]
-        return seen if not seen.met else expect(not found, f"{reason}: {found}")
+        return expect(not found, f"one for {some(found)}") if result.met else result
 
-    return Condition(f"no event {reason} for any {kind}", check)
+    return Condition(f"no Event {reason} for any {kind} with {text(labels)}", check, CONTROLLER)
 
 
-def event_names(kind: str, name: str, reason: str, text: str) -> Condition[NamespaceState]:
-    """An Event with that reason about the object has the text in its message."""
+def event_names(kind: str, name: str, reason: str, words: str) -> Condition[NamespaceState]:
+    """An Event with that reason about the object has the words in its message."""
 
     def check(state: NamespaceState) -> Result:
         found = state.one(kind, name)
         events = events_of(state, found) if found else []
         messages = [str(event.at("message")) for event in events if event.at("reason") == reason]
-        return expect(any(text in message for message in messages), f"messages of {reason} are {messages}")
+        return expect(any(words in message for message in messages), some(messages, "; "))
 
-    return Condition(f"event {reason} of {kind} {name} names {text}", check)
+    return Condition(f"an Event {reason} of {kind} {name} that names {words}", check, CONTROLLER)
 
 
-def exists() -> Condition[KubeObject | None]:
-    """An object that was asked for is there."""
-    return Condition("exists", lambda found: expect(found is not None, "it is not there"))
+def exists(what: str) -> Condition[KubeObject | None]:
+    """An object, named by `what`, is there."""
+    return Condition(what, lambda found: expect(found is not None, "none"), CONTROLLER)
 
 
 def holds_certificate(key: str) -> Condition[KubeObject | None]:
     """A ConfigMap is there, with a certificate under that key."""
 
     def check(found: KubeObject | None) -> Result:
-        data: dict[str, str] = found.at("data", {}) if found else {}
-        return expect("BEGIN CERTIFICATE" in data.get(key, ""), f"data has {sorted(data)}")
+        if found is None:
+            return unmet("no ConfigMap")
+        data: dict[str, str] = found.at("data", {})
+        return expect("BEGIN CERTIFICATE" in data.get(key, ""), f"keys {text(sorted(data))} without one")
 
-    return Condition(f"a certificate in {key}", check)
+    return Condition(f"a ConfigMap with a certificate in {key}", check, CONTROLLER)
 
 
 def events_of(state: NamespaceState, resource: KubeObject) -> list[KubeObject]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 
-from kubechain.conditions.condition import Condition, Result, equal, expect, hopeless, met, unmet
+from kubechain.conditions.condition import Condition, Result, equal, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import one
+from kubechain.conditions.text import counted, field, some, text
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 # Waiting reasons that no amount of waiting heals, because what the Pod asks for does not exist or cannot run.
 HOPELESS = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+# Of the Pods that are not ready, a message tells the state of this many.
+MOST_PODS = 3
 
 
 def is_ready(pod: KubeObject) -> bool:
@@ -36,12 +40,12 @@ def runs(status: Json) -> bool:
 
 
 def stuck(pod: KubeObject) -> str | None:
-    """Say why a Pod will not start by itself, None if it may."""
+    """Say why a Pod cannot start by itself, None if it may."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
         waiting: Json = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in HOPELESS:
-            return f"{pod.name}: {waiting['reason']}: {waiting.get('message', '')}"
+            return f"{waiting['reason']}: {waiting.get('message', '')}"
     return None
 
 
@@ -56,14 +60,19 @@ def _reason(state: Json) -> str:
     return str(next((each.get("reason", "") for kind, each in state.items() if kind in ("waiting", "terminated")), ""))
 
 
-def why_not_ready(pod: KubeObject) -> str:
-    """Say how far a Pod has come."""
+def progress(pod: KubeObject) -> str:
+    """Say how far a Pod has come: "Ready is False (containers with unready status: [nginx])"."""
     for kind in READY_CONDITIONS:
         condition = pod.condition(kind)
         if condition.get("status") != "True":
             why = condition.get("message") or condition.get("reason") or "not reported"
-            return f"{pod.name}: {kind} is {condition.get('status', 'absent')} ({'; '.join([why, *not_running(pod)])})"
-    return f"{pod.name}: being deleted" if pod.deleting else f"{pod.name}: ready"
+            return f"{kind} is {condition.get('status', 'absent')} ({'; '.join([why, *not_running(pod)])})"
+    return "being deleted" if pod.deleting else "ready"
+
+
+def why_not_ready(pod: KubeObject) -> str:
+    """Say how far a Pod has come, by its name."""
+    return f"{pod.name}: {progress(pod)}"
 
 
 def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceState]:
@@ -71,15 +80,16 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        lost = next(filter(None, map(stuck, pods)), None)
+        lost = [f"{pod.name}: {why}" for pod in pods if (why := stuck(pod))]
         if lost:
-            return hopeless(lost)
+            return hopeless(lost[0])
         waiting = [why_not_ready(pod) for pod in pods if not is_ready(pod)]
+        ready = f"{len(pods) - len(waiting)} of {len(pods)} ready"
         if waiting:
-            return unmet(f"{len(pods) - len(waiting)}/{count} Pods ready; {'; '.join(waiting)}")
-        return equal("number of ready Pods", len(pods), count)
+            return unmet(f"{ready}: {some(waiting, '; ', MOST_PODS)}")
+        return expect(len(pods) == count, ready)
 
-    return Condition(f"{count} Pods ready", check)
+    return Condition(f"exactly {count} ready Pods with {text(labels)}", check, PODS_READY)
 
 
 def ready(name: str) -> Condition[NamespaceState]:
@@ -87,73 +97,41 @@ def ready(name: str) -> Condition[NamespaceState]:
 
     def check(pod: KubeObject) -> Result:
         lost = stuck(pod)
-        return hopeless(lost) if lost else expect(is_ready(pod), why_not_ready(pod))
+        return hopeless(lost) if lost else expect(is_ready(pod), progress(pod))
 
-    return one("Pod", name, "ready", check)
+    return one("Pod", name, "ready", check, PODS_READY)
 
 
 def each(labels: Mapping[str, str], what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """There are Pods with these labels, and each is as `judge` wants it."""
+    """There are Pods with these labels, and each passes `check`."""
 
-    def judge_all(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
-        results = [check(pod) for pod in pods]
-        if not results:
-            return unmet("there are no Pods")
-        return next((v for v in results if not v.met), met())
+    def check_all(state: NamespaceState) -> Result:
+        results = [check(pod).of(f"Pod {pod.name} with") for pod in state.all("Pod", labels)]
+        return next((result for result in results if not result.met), expect(bool(results), "no Pods"))
 
-    return Condition(f"each Pod {what}", judge_all)
+    return Condition(f"each Pod ({text(labels)}) {what}", check_all, CONTROLLER)
 
 
 def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, str]) -> Condition[NamespaceState]:
     """Each Pod is bound to one of the Nodes and reports its address as hostIP; `addresses` is node name -> address."""
 
     def check(pod: KubeObject) -> Result:
-        node = str(pod.at("spec.nodeName"))
+        node = pod.at("spec.nodeName")
         if node not in addresses:
-            return unmet(f"{pod.name} is bound to {node}, the Nodes are {sorted(addresses)}")
-        return equal(f"{pod.name}: hostIP", pod.at("status.hostIP"), addresses[node])
+            return unmet(text(node), f"spec.nodeName among {text(sorted(addresses))}")
+        return equal("status.hostIP", pod.at("status.hostIP"), addresses[node])
 
-    return each(labels, "bound to a Node", check)
+    return each(labels, "bound to a Node, at its address", check)
 
 
 def conditions_true(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """Each Pod reports READY_CONDITIONS as True."""
+    what = f"{', '.join(READY_CONDITIONS)} True"
     return each(
         labels,
-        f"with {', '.join(READY_CONDITIONS)}",
-        lambda pod: expect(all(map(pod.is_true, READY_CONDITIONS)), why_not_ready(pod)),
+        f"with {what}",
+        lambda pod: expect(all(map(pod.is_true, READY_CONDITIONS)), progress(pod), what),
     )
-
-
-def image_ids(pods: Iterable[KubeObject]) -> set[str]:
-    """Return the imageIDs of all containers of the Pods."""
-    # A Pod that reports no container counts as one without an imageID.
-    statuses: list[Json] = [status for pod in pods for status in pod.at("status.containerStatuses") or [Json()]]
-    return {str(status.get("imageID", "")) for status in statuses}
-
-
-def run_image(labels: Mapping[str, str], image: str) -> Condition[NamespaceState]:
-    """Each Pod asks for `image`, and all report one imageID for it."""
-
-    def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
-        asked: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
-        result = equal("images of the Pods", asked, {image})
-        seen = image_ids(pods)
-        return result if not result.met else expect(len(seen) == 1 and "" not in seen, f"imageIDs are {seen}")
-
-    return Condition(f"Pods run {image}", check)
-
-
-def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Condition[NamespaceState]:
-    """Every imageID of the Pods ends with one of these digests."""
-
-    def check(state: NamespaceState) -> Result:
-        seen = {each.rpartition("@")[2] for each in image_ids(state.all("Pod", labels))}
-        return expect(bool(seen) and seen <= digests, f"imageIDs are {sorted(seen)}, not of {sorted(digests)}")
-
-    return Condition("Pods run the image that was loaded", check)
 
 
 def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
@@ -163,12 +141,14 @@ def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
         for before in wanted:
             now = state.one("Pod", before.name)
             if now is None or now.uid != before.uid:
-                return hopeless(f"{before.name} was {before.uid}, now {now.uid if now else 'gone'}")
-            if not is_ready(now) or restarts(now) != restarts(before):
-                return unmet(f"{why_not_ready(now)}, {restarts(now)} restarts")
-        return expect(bool(wanted), "no Pod was named")
+                return hopeless(f"{before.name} with UID {now.uid} instead of {before.uid}" if now else f"no Pod {before.name}")
+            if not is_ready(now):
+                return unmet(why_not_ready(now))
+            if restarts(now) != restarts(before):
+                return unmet(f"{now.name} with restartCount {restarts(now)} instead of {restarts(before)}")
+        return expect(bool(wanted), "no Pod to look at")
 
-    return Condition(f"{names(wanted)} untouched", check)
+    return Condition(f"Pods {names(wanted)} to stay, ready and without a restart", check, CONTROLLER)
 
 
 def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Condition[NamespaceState]:
@@ -178,14 +158,13 @@ def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Co
         pods = state.all("Pod", labels)
         addresses = [str(pod.at("status.podIP", "")) for pod in pods]
         for pod, address in zip(pods, addresses, strict=True):
-            if not address:
-                return unmet(f"{pod.name} has no podIP")
             ranges = cidrs.get(str(pod.at("spec.nodeName")), [])
-            if not any(ipaddress.ip_address(address) in ipaddress.ip_network(cidr) for cidr in ranges):
-                return unmet(f"{pod.name}: podIP {address} is not in {ranges} of its node")
-        return expect(bool(pods) and len(set(addresses)) == len(pods), f"podIPs are {addresses}")
+            inside = [cidr for cidr in ranges if address and ipaddress.ip_address(address) in ipaddress.ip_network(cidr)]
+            if not inside:
+                return unmet(address or "none", f"Pod {pod.name} with status.podIP in the podCIDRs of its Node ({text(ranges)})")
+        return expect(bool(pods) and len(set(addresses)) == len(pods), text(addresses))
 
-    return Condition("each podIP in its node's podCIDR", check)
+    return Condition(f"Pods with {text(labels)} to have one podIP each, in the podCIDR of its Node", check, CONTROLLER)
 
 
 def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
@@ -193,25 +172,26 @@ def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        again = [f"{pod.name}: {restarts(pod)}" for pod in pods if restarts(pod)]
+        again = [f"{pod.name} with restartCount {restarts(pod)}" for pod in pods if restarts(pod)]
         if again:
-            return hopeless(f"restarts: {', '.join(again)}")
+            return hopeless(some(again))
         phases = {pod.at("status.phase") for pod in pods}
-        result = equal("phases of the Pods", phases, {"Running"})
+        if phases != {"Running"}:
+            return unmet(f"status.phase {text(phases)}")
         idle = [pod.name for pod in pods if not all(map(runs, pod.at("status.containerStatuses") or [Json()]))]
-        return result if not result.met else expect(not idle, f"with a container that does not run: {idle}")
+        return expect(not idle, f"a container that does not run in {some(idle)}")
 
-    return Condition("Pods running without a restart", check)
+    return Condition(f"Pods with {text(labels)} Running, without a restart", check, CONTROLLER)
 
 
 def gone(kind: str, uids: frozenset[str]) -> Condition[NamespaceState]:
     """None of the objects with these UIDs is left."""
 
     def check(state: NamespaceState) -> Result:
-        left = [o for o in state.all(kind) if o.uid in uids]
-        return expect(bool(uids) and not left, f"still there: {names(left)}" if uids else f"no {kind} was named")
+        left = [o.name for o in state.all(kind) if o.uid in uids]
+        return expect(bool(uids) and not left, f"{some(left)} still there" if uids else f"no {kind} to look for")
 
-    return Condition(f"{len(uids)} {kind}{'s' if len(uids) != 1 else ''} gone", check)
+    return Condition(f"{counted(len(uids), kind)} gone", check, DELETION)
 
 
 def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
@@ -219,55 +199,65 @@ def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         mine = [pod for pod in state.all("Pod") if (pod.controller or {}).get("uid") == uid]
-        return equal("number of controlled Pods", len(mine), count)
+        return expect(len(mine) == count, _counted(mine))
 
-    return Condition(f"{count} Pods controlled", check)
+    return Condition(f"exactly {count} Pods controlled by UID {uid}", check, PODS_READY)
 
 
 def count(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:
     """Exactly `number` Pods have these labels, ready or not."""
-    return Condition(f"{number} Pods", lambda state: equal("number of Pods", len(state.all("Pod", labels)), number))
+
+    def check(state: NamespaceState) -> Result:
+        pods = state.all("Pod", labels)
+        return expect(len(pods) == number, _counted(pods))
+
+    return Condition(f"{f'exactly {number}' if number else 'no'} Pods with {text(labels)}", check, DELETION)
+
+
+def _counted(pods: Iterable[KubeObject]) -> str:
+    found = [pod.name for pod in pods]
+    return f"{len(found)} ({some(found)})" if found else "0"
 
 
 def with_values(labels: Mapping[str, str], wanted: Mapping[str, object]) -> Condition[NamespaceState]:
     """Each Pod with these labels has the `wanted` value at each dotted path."""
-
-    def check(pod: KubeObject) -> Result:
-        return equal(pod.name, {path: pod.at(path) for path in wanted}, dict(wanted))
-
-    return each(labels, f"with {', '.join(wanted)} as promised", check)
+    what = f"with {some([field(*entry) for entry in wanted.items()])}"
+    return each(labels, what, lambda pod: fields({path: pod.at(path) for path in wanted}, wanted))
 
 
 def tolerating(seconds: Mapping[str, int], labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """Each Pod tolerates these NoExecute taints of a Node's condition (such as "not-ready") for so many seconds."""
+    wanted = {f"tolerationSeconds of {key}": value for key, value in seconds.items()}
 
     def check(pod: KubeObject) -> Result:
         tolerations: list[Json] = pod.at("spec.tolerations", [])
         found = {
-            t.get("key", "").removeprefix("node.kubernetes.io/"): t.get("tolerationSeconds")
+            f"tolerationSeconds of {t.get('key', '').removeprefix('node.kubernetes.io/')}": t.get("tolerationSeconds")
             for t in tolerations
             if t.get("effect") == "NoExecute" and t.get("operator") == "Exists"
         }
-        return equal(f"{pod.name}: tolerations", {key: found.get(key) for key in seconds}, dict(seconds))
+        return fields({name: found.get(name) for name in wanted}, wanted)
 
-    return each(labels, "tolerating a lost Node for a while", check)
+    return each(labels, f"with {some([field(*entry) for entry in wanted.items()])}", check)
 
 
 def with_projected_token(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """Each Pod has a volume that projects a token which expires, the CA of the API server, and the namespace."""
+    what = "a projected token that expires within a day, ConfigMap kube-root-ca.crt and metadata.namespace"
 
     def check(pod: KubeObject) -> Result:
         sources: list[Json] = [
             source for volume in pod.at("spec.volumes", []) for source in volume.get("projected", {}).get("sources", [])
         ]
-        tokens = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
+        lives = [source["serviceAccountToken"].get("expirationSeconds") for source in sources if "serviceAccountToken" in source]
         maps = [source["configMap"]["name"] for source in sources if "configMap" in source]
-        fields = [i["fieldRef"]["fieldPath"] for s in sources for i in s.get("downwardAPI", {}).get("items", [])]
-        expires = [0 < token.get("expirationSeconds", 0) <= 86400 for token in tokens]
-        complete = expires == [True] and maps == ["kube-root-ca.crt"] and fields == ["metadata.namespace"]
-        return expect(complete, f"{pod.name}: projected are {tokens}, {maps}, {fields}")
+        paths = [i["fieldRef"]["fieldPath"] for s in sources for i in s.get("downwardAPI", {}).get("items", [])]
+        expires = [0 < (seconds or 0) <= 86400 for seconds in lives]
+        complete = expires == [True] and maps == ["kube-root-ca.crt"] and paths == ["metadata.namespace"]
+        tokens = f"{len(lives)} projected tokens (expirationSeconds {text(lives)})"
+        return expect(complete, f"{tokens}, ConfigMaps {text(maps)}, fields {text(paths)}", what)
 
-    return each(labels, "with a projected token", check)
+    return each(labels, f"with {what}", check)
 
 
 def serving_elsewhere(labels: Mapping[str, str], node: str, number: int) -> Condition[NamespaceState]:
@@ -275,6 +265,6 @@ def serving_elsewhere(labels: Mapping[str, str], node: str, number: int) -> Cond
 
     def check(state: NamespaceState) -> Result:
         places = [str(pod.at("spec.nodeName")) for pod in ready_pods(state, labels)]
-        return expect(len(places) == number and node not in places, f"ready Pods are on {places}")
+        return expect(len(places) == number and node not in places, f"{len(places)} on {text(places)}")
 
-    return Condition(f"{number} Pods ready away from {node}", check)
+    return Condition(f"exactly {number} ready Pods with {text(labels)}, none on {node}", check, RESCHEDULED)

@@ -67,7 +67,8 @@ class Mutation:
     def took(self, lab: Testbed) -> Result:
         """Try it on the sample."""
         made = tried(lab, self.sample)
-        return expect(isinstance(made, KubeObject) and self.shows(made), f"the sample stays as it is: {made}"[:200])
+        seen = "the sample unchanged" if isinstance(made, KubeObject) else f"a refusal: {made}"
+        return expect(isinstance(made, KubeObject) and self.shows(made), seen[:200])
 
     def heal(self, lab: Testbed) -> None:
         """Delete both."""
@@ -107,7 +108,7 @@ class Denial:
     def took(self, lab: Testbed) -> Result:
         """Try it on the sample."""
         made = tried(lab, self.sample)
-        return expect(isinstance(made, str), "the sample is accepted")
+        return expect(isinstance(made, str), "the sample accepted")
 
     def heal(self, lab: Testbed) -> None:
         """Delete both."""
@@ -139,7 +140,7 @@ class DeadWebhook:
 
     def took(self, lab: Testbed) -> Result:
         """Try it on the sample."""
-        return expect(isinstance(tried(lab, self.sample), str), "the sample is accepted")
+        return expect(isinstance(tried(lab, self.sample), str), "the sample accepted")
 
     def heal(self, lab: Testbed) -> None:
         """Delete it."""

@@ -59,7 +59,7 @@ class QuotaOfNothing:
     def took(self, lab: Testbed) -> Result:
         """Try a Pod in the lab's namespace."""
         made = tried(lab, manifests.web_pod("web", manifests.ABSENT_IMAGE))
-        return expect(isinstance(made, str) and "quota" in made, "a Pod is accepted")
+        return expect(isinstance(made, str) and "quota" in made, "a Pod accepted")
 
     def heal(self, lab: Testbed) -> None:
         """Look no more; take the quota away from the namespace that stays."""
@@ -97,8 +97,8 @@ class Busy:
     def took(self, lab: Testbed) -> Result:
         """Look whether requests have been turned away; they are counted for as long as the server runs."""
         if lab.api.get("FlowSchema", "", BUSY) is None:
-            return unmet("its FlowSchema is not there")
-        return expect(bool(REJECTED.search(lab.api.call("GET", "/metrics", accept="*/*"))), "no request was turned away yet")
+            return unmet("no FlowSchema")
+        return expect(bool(REJECTED.search(lab.api.call("GET", "/metrics", accept="*/*"))), "no request turned away")
 
     def heal(self, lab: Testbed) -> None:
         """Let the seats go, delete both."""

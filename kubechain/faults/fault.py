@@ -115,8 +115,8 @@ class Both:
 
     def took(self, lab: Testbed) -> Result:
         """All must have taken."""
-        verdicts = [part.took(lab) for part in self.parts]
-        return next((verdict for verdict in verdicts if not verdict.met), verdicts[0])
+        results = [part.took(lab) for part in self.parts]
+        return next((result for result in results if not result.met), results[0])
 
     def heal(self, lab: Testbed) -> None:
         """Mend all, the last first."""

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kubechain.conditions.condition import Result, expect
+from kubechain.conditions.text import some
 from kubechain.faults.testbed import ASIDE, MANAGER, MANIFESTS, SCHEDULER, SERVER, Testbed, is_frozen
 from kubechain.kube.objects import Json, KubeObject
 
@@ -49,10 +50,11 @@ class StaticPod:
         """Look at the process and its arguments; an API server must answer too."""
         running = lab.try_on(lab.control_plane, f"pgrep -x {self.component[:15]}")
         if not self.arguments:
-            return expect(not running, f"{self.component} still runs")
+            return expect(not running, f"{self.component} running")
         words = lab.on(lab.control_plane, f"pgrep -a {self.component[:15]} || true")
         wrong = [name for name, value in self.arguments.items() if f"{name}={value}" not in words]
-        return expect(not wrong and _healthy(lab, self.component), f"{self.component} runs without {wrong}: {words[:80]}")
+        seen = f"{self.component} without {some(wrong)}: {words[:80]}" if wrong else f"no healthy {self.component}"
+        return expect(not wrong and _healthy(lab, self.component), seen)
 
     def heal(self, lab: Testbed) -> None:
         """Put the manifest back."""
@@ -93,7 +95,7 @@ class Rule:
             for node in lab.nodes(self.where)
             if not lab.try_on(node, f"iptables -w -t {self.table} -C {self._words(lab, node)}")
         ]
-        return expect(not missing, f"no such rule on {missing}")
+        return expect(not missing, f"no such rule on {some(missing)}")
 
     def heal(self, lab: Testbed) -> None:
         """Take it away, however often it is there."""
@@ -123,7 +125,7 @@ class Script:
     def took(self, lab: Testbed) -> Result:
         """Look."""
         whole = lab.failing(self.where, self.shows)
-        return expect(not whole and self.also(lab), f"not broken on {whole or 'the whole'}")
+        return expect(not whole and self.also(lab), f"{some(whole)} whole" if whole else "no effect yet")
 
     def heal(self, lab: Testbed) -> None:
         """Mend."""
@@ -165,7 +167,7 @@ class Kubelet:
             f"grep -qxF '{self.field}: {self.value}' /var/lib/kubelet/config.yaml && curl -sf -m 2 http://127.0.0.1:10248/healthz"
         )
         wrong = lab.failing(self.where, wanted)
-        return expect(not wrong, f"not so on {wrong}")
+        return expect(not wrong, f"another {self.field}, or no healthy kubelet, on {some(wrong)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put the file back and restart the kubelet."""
@@ -216,7 +218,7 @@ class Patched:
     def took(self, lab: Testbed) -> Result:
         """Look at it."""
         found = lab.api.get(self.kind, self.namespace, self.name)
-        seen = expect(found is not None and self.shows(found), f"{self.kind} {self.name} is not so yet")
+        seen = expect(found is not None and self.shows(found), f"{self.kind} {self.name} without the patch")
         return self.settled(lab) if seen.met and self.settled else seen
 
     def heal(self, lab: Testbed) -> None:

@@ -121,7 +121,7 @@ class Testbed:
 
         """
         since, revived = datetime.now(UTC), dict[str, datetime]()
-        led = Condition[Testbed]("led", lambda lab: lab.led(since, revived))
+        led = Condition[Testbed]("every leader to renew its lease", lambda lab: lab.led(since, revived))
         self.until("control plane", led, timeouts.HEALED)
 
     def led(self, since: datetime, revived: dict[str, datetime]) -> Result:
@@ -131,10 +131,10 @@ class Testbed:
         """
         try:
             self.api.call("GET", "/readyz")
-            verdicts = [self.leads(component, since, revived) for component in LEADERS]
+            results = [self.leads(component, since, revived) for component in LEADERS]
         except HarnessError as error:
             return unmet(str(error))
-        return next((verdict for verdict in verdicts if not verdict.met), met())
+        return next((result for result in results if not result.met), met())
 
     def leads(self, component: str, since: datetime, revived: dict[str, datetime]) -> Result:
         """Say so of one; a lease whose holder has given up is deleted, so that nobody waits for it to run out."""
@@ -147,14 +147,14 @@ class Testbed:
                 self.revive(component)
                 self.removed("Lease", component, "kube-system")
                 revived[component] = now
-            return unmet(f"{component} had ended")
+            return unmet(f"{component} ended")
         lease = self.api.get("Lease", "kube-system", component)
         renewed = str(lease.at("spec.renewTime", "")) if lease else ""
         if renewed and datetime.fromisoformat(renewed) >= since:
             return met()
         if renewed and (now - datetime.fromisoformat(renewed)).total_seconds() > GIVEN_UP_SECONDS:
             self.removed("Lease", component, "kube-system")
-        return unmet(f"{component} renewed its lease at {renewed or 'no time'}")
+        return unmet(f"{component} with a lease renewed at {renewed or 'no time'}")
 
     def restart_clients(self) -> None:
         """Have kubelets, kube-proxy and CoreDNS begin anew: after the API server was away, some would ask again late."""
@@ -174,7 +174,7 @@ class Testbed:
         for number, node in enumerate(self.cluster.nodes()):
             pod = manifests.web_pod(f"hello-{number}", self.chain_factory.environment.target.nginx)
             self.created({**pod, "spec": {**pod["spec"], "nodeName": node}}, TRIAL)
-        greeted = Condition[Testbed]("taken up by every kubelet", Testbed.greeted)
+        greeted = Condition[Testbed]("every kubelet to take up its Pod", Testbed.greeted)
         self.until("a Pod on each Node", greeted, timeouts.HEALED)
         for number, _ in enumerate(self.cluster.nodes()):
             self.api.delete("Pod", TRIAL, f"hello-{number}", {"gracePeriodSeconds": 0})
@@ -213,11 +213,11 @@ class Testbed:
         with self.chain_factory.chain(waiter) as chain:
             self.chain_factory.gatekeeper.admit(gated([Link.ENDPOINTS]), chain.objects, waiter)
             backends = every_backend(chain.pod_names, WELCOME)
-            waiter.eventually(chain.backends_at_nodes(), backends, within=timeouts.DATA_PLANE)
+            waiter.eventually(chain.backends_at_nodes(), backends)
             client = chain.client
-            waiter.eventually(chain.answers(client, WEB), resolves_to(chain.cluster_ip), within=timeouts.DNS)
+            waiter.eventually(chain.answers(client, WEB), resolves_to(chain.cluster_ip))
             actions.remove(chain, "Deployment", WEB)
-            waiter.eventually(chain.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
+            waiter.eventually(chain.objects, pods.count(LABELS, 0))
 
     def until(self, what: str, condition: Condition[Testbed], deadline: timeouts.Timeout, *, interval: float = 0.3) -> None:
         """Look every `interval` seconds until the lab is as the condition wants it; Unmet if it does not become so."""

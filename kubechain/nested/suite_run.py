@@ -49,7 +49,7 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(_run, UPGRADE, joined, out, given)
         begun = Polled("rehearsal", lambda: running.done() or next(out.glob(f".runs/*/{REHEARSING}"), None), clock)
-        there = Condition[Path | bool | None]("begun", lambda found: expect(bool(found), "not yet"))
+        there = Condition[Path | bool | None]("the rehearsal to begin", lambda found: expect(bool(found), "no sign of it"))
         try:
             sign = Waiter(clock).eventually(begun, there, within=REHEARSED).state
             if isinstance(sign, Path):

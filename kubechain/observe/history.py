@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
+from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
@@ -177,27 +178,30 @@ class History:
 
 def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
     """The condition was met at some moment of the history, if only for as long as one version of an object lasted."""
+    what = f"{condition.what} at some moment"
 
     def check(state: NamespaceState) -> Result:
-        result = condition(state)
-        found = next((found for past in history.since(0) if (found := condition(past)).met), result)
-        if not found.met and history.gaps:
-            raise HarnessError(f"cannot tell whether at some moment {condition.what}: versions were missed")
-        return found
+        now = condition(state)
+        result = next((then for past in history.since(0) if (then := condition(past)).met), now)
+        if not result.met and history.gaps:
+            raise undecided(what, "versions were missed")
+        return result if result.met else replace(result, expected=f"{result.expected} at some moment")
 
-    return Condition(f"at some moment {condition.what}", check)
+    return Condition(what, check, condition.timeout)
 
 
 def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Condition[History]:
     """The condition was met after each change since the one numbered `after`, with no version missed in between."""
+    what = f"{condition.what} at every moment"
 
     def check(history: History) -> Result:
         trouble = history.trouble() or ("versions were missed" if history.gaps else None)
         if trouble:
-            raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
-        return next((found for past in history.since(after) if not (found := condition(past)).met), met())
+            raise undecided(what, trouble)
+        wrong = next((result for past in history.since(after) if not (result := condition(past)).met), None)
+        return replace(wrong, expected=f"{wrong.expected} at every moment") if wrong else met()
 
-    return Condition(f"at every moment {condition.what}", check)
+    return Condition(what, check)
 
 
 def last_version(history: History, resource: KubeObject) -> KubeObject:
@@ -209,7 +213,7 @@ def last_version(history: History, resource: KubeObject) -> KubeObject:
 
 
 def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
-    """All objects of each group of UIDs were deleted before any of the next group, told by their resourceVersions.
+    """All objects of each group of UIDs were deleted before any of the next group, by their resourceVersions.
 
     The API server counts all changes of a cluster in one order (KEP-5504), which watches of several kinds do not keep.
     """
@@ -218,9 +222,9 @@ def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
         at = {seen.resource.uid: int(seen.resource.version) for seen in history.log() if seen.change == "DELETED"}
         missing = [uid for group in groups for uid in group if uid not in at]
         if missing:
-            return unmet(f"not seen to be deleted: {missing}")
+            return unmet(f"no deletion of UID {some(missing)}")
         spans = [(min(at[uid] for uid in group), max(at[uid] for uid in group)) for group in groups]
         ordered = all(earlier[1] < later[0] for earlier, later in itertools.pairwise(spans))
-        return expect(ordered, f"resourceVersions of the deletions are {spans}")
+        return expect(ordered, ", ".join(f"group {number} at {first} to {last}" for number, (first, last) in enumerate(spans, 1)))
 
-    return Condition("deleted in order", check)
+    return Condition(f"{len(groups)} groups of objects deleted in order, by resourceVersion", check)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from kubechain.conditions.condition import Condition, Result, equal, unmet
-from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.conditions.condition import Condition, Result, equal
+from kubechain.conditions.objects import one
 from kubechain.kube.client import Api
-from kubechain.kube.objects import NamespaceState
+from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
@@ -27,7 +27,7 @@ def change_to_wait(api: Api, history: History, pod: str, clock: Clock, changes: 
         sent: list[float] = []
         writer = threading.Thread(target=_annotate, args=(api, history.namespace, pod, str(number), clock, sent))
         writer.start()
-        waiter.eventually(history, _annotated(pod, str(number)), within=CONTROLLER)
+        waiter.eventually(history, _annotated(pod, str(number)))
         ended = clock.now()
         writer.join()
         milliseconds.append((ended - sent[0]) * 1000)
@@ -40,8 +40,7 @@ def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent
 
 
 def _annotated(pod: str, value: str) -> Condition[NamespaceState]:
-    def check(state: NamespaceState) -> Result:
-        found = state.one("Pod", pod)
-        return equal(ANNOTATION, found.annotations.get(ANNOTATION), value) if found else unmet(f"no Pod {pod}")
+    def check(found: KubeObject) -> Result:
+        return equal(f"annotation {ANNOTATION}", found.annotations.get(ANNOTATION), value)
 
-    return Condition(f"annotation {value} seen", check)
+    return one("Pod", pod, f"with annotation {ANNOTATION} {value}", check)

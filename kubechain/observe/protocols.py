@@ -15,8 +15,8 @@ T = TypeVar("T")
 class Eventually(Protocol):
     """Wait until a source meets a condition; see kubechain.observe.wait.Waiter.eventually."""
 
-    def __call__(self, source: Source[T], condition: Condition[T], *, within: Timeout) -> Observation[T]:
-        """Return the observation that met the condition; Unmet at the timeout."""
+    def __call__(self, source: Source[T], condition: Condition[T], *, within: Timeout | None = None) -> Observation[T]:
+        """Return the observation that met the condition; Unmet at the timeout, by default the condition's own."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Generic, Protocol, TypeVar
 
 from pydantic import ConfigDict
 
-from kubechain.conditions.condition import Condition, Result, unmet
+from kubechain.conditions.condition import Condition, Result, undecided, unmet
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.core.records import JsonRecord, rounded
@@ -58,7 +58,7 @@ class Observation(Generic[T]):
     """The state that met a condition, what was seen of it, after how many seconds and how many readings."""
 
     state: T
-    why: str
+    got: str
     seconds: float
     readings: int
 
@@ -91,22 +91,26 @@ class Waiter:
     patience: float = 1.0
 
     def eventually(
-        self, source: Source[T], condition: Condition[T], *, within: Timeout, since: float | None = None
+        self, source: Source[T], condition: Condition[T], *, within: Timeout | None = None, since: float | None = None
     ) -> Observation[T]:
         """Wait until the state of `source` meets `condition`, and return that observation.
 
-        The deadline runs from now, or from `since` (monotonic seconds), when what is waited for was begun.
+        The wait takes at most `within`, else the timeout of the condition; it runs from now, or from `since` (monotonic
+        seconds), when what is waited for was begun.
 
         Raises:
-            Unmet: the deadline passed, or the condition said that it is hopeless; the message tells what was
-                waited for, how long, and what was last seen.
-            HarnessError: the source could not be read, or was not up to date when the deadline passed.
+            Unmet: the time is over, or waiting cannot help; the message says what was expected, what there was at
+                last, and how long that was waited for.
+            HarnessError: the source could not be read, or was not up to date when the time was over; or there is no timeout.
 
         """
+        timeout = within or condition.timeout
+        if timeout is None:
+            raise HarnessError(f"no timeout to wait for {condition.what}: give within=, or the condition a timeout")
         waiting = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
-        allowed = within.seconds * self.patience
-        result = unmet("nothing was seen")
+        allowed = timeout.seconds * self.patience
+        result = unmet("no state", condition.what)
         while True:
             sequence, error = source.sequence(), ""
             try:
@@ -116,10 +120,10 @@ class Waiter:
                 waiting.seconds = self.clock.now() - start
                 if result.met:
                     waiting.ended_by = f"change {sequence}" if waiting.observations > 1 else "met at once"
-                    return Observation(state, result.why, waiting.seconds, waiting.observations)
+                    return Observation(state, result.got, waiting.seconds, waiting.observations)
                 if result.hopeless:
                     waiting.ended_by = "hopeless"
-                    raise Unmet(self._message(waiting, result, "gave up: hopeless"))
+                    raise Unmet(f"{result} (gave up after {waiting.seconds:.1f} s: waiting cannot help)")
             except Transient as trouble:
                 error = str(trouble)
                 waiting.seconds = self.clock.now() - start
@@ -128,15 +132,15 @@ class Waiter:
                 waiting.ended_by = "deadline"
                 trouble = error or source.trouble()
                 if trouble:
-                    raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
-                raise Unmet(self._message(waiting, result, f"deadline {allowed:g} s: {within.reason}"))
+                    raise undecided(condition.what, trouble)
+                raise Unmet(f"{result} (waited {waiting.seconds:.1f} of {allowed:g} s: {timeout.reason})")
             source.pause(sequence, left)
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Watch for `during` that every state of `source`, also between two readings, meets `condition`.
 
         Raises:
-            Unmet: a state did not meet it; the message tells which and when.
+            Unmet: a state did not meet it; the message says which and when.
             HarnessError: the source could not be read, or states may have been missed.
 
         """
@@ -144,7 +148,7 @@ class Waiter:
         start, gaps = self.clock.now(), source.gaps
         sequence = source.sequence()
         state = source.read()
-        result = self._hold(condition, state, waiting)
+        result = self._hold(condition, state, waiting, during)
         while True:
             waiting.seconds = self.clock.now() - start
             left = during.seconds - waiting.seconds
@@ -154,13 +158,13 @@ class Waiter:
             upto = source.sequence()
             for state in source.since(sequence):
                 waiting.seconds = self.clock.now() - start
-                result = self._hold(condition, state, waiting)
+                result = self._hold(condition, state, waiting, during)
             sequence = upto
         trouble = source.trouble() or ("versions were missed" if source.gaps != gaps else None)
         if trouble:
-            raise HarnessError(f"cannot tell whether {condition.what}: {trouble}")
+            raise undecided(condition.what, trouble)
         waiting.ended_by = f"held for {during.seconds:g} s"
-        return Observation(state, result.why, waiting.seconds, waiting.observations)
+        return Observation(state, result.got, waiting.seconds, waiting.observations)
 
     def pause(self, seconds: float) -> None:
         """Let time pass for what is to be observed meanwhile; to wait for something, use `eventually`."""
@@ -173,25 +177,21 @@ class Waiter:
         self.record.append(waiting)
         return waiting
 
-    def _hold(self, condition: Condition[T], state: T, waiting: WaitRecord) -> Result:
+    @staticmethod
+    def _hold(condition: Condition[T], state: T, waiting: WaitRecord, during: Timeout) -> Result:
         result = condition(state)
         waiting.observations += 1
         if not result.met:
             waiting.ended_by = f"broken by observation {waiting.observations}"
-            raise Unmet(self._message(waiting, result, "must hold at every moment"))
+            raise Unmet(f"{result} (at {waiting.seconds:.1f} of {during.seconds:g} s: must hold at every moment)")
         return result
-
-    @staticmethod
-    def _message(waiting: WaitRecord, result: Result, how: str) -> str:
-        seen = f"{waiting.observations} observation{'s' if waiting.observations != 1 else ''}"
-        return f"not {waiting.condition}: {result.why} after {waiting.seconds:.1f} s ({seen}; {how})"
 
 
 def require(state: T, condition: Condition[T]) -> None:
-    """Judge a state that will not change any more, such as a record of what was; Unmet if it does not meet."""
+    """Check a state that does not change any more, such as a record of what was; Unmet if it does not meet."""
     result = condition(state)
     if not result.met:
-        raise Unmet(f"not {condition.what}: {result.why}")
+        raise Unmet(str(result))
 
 
 @dataclass

@@ -50,8 +50,8 @@ class Kubectl:
             process = subprocess.Popen([*self._base, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
             try:
                 printed = Polled(f"kubectl {words[0]}", lambda: _said(process, output), RealClock())
-                done = Waiter(RealClock()).eventually(printed, _listens(), within=CONTROLLER)
-                yield done.why
+                done = Waiter(RealClock()).eventually(printed, _listens())
+                yield done.got
             finally:
                 process.kill()
                 process.wait()
@@ -68,7 +68,7 @@ def _listens() -> Condition[tuple[str, int | None]]:
         text, ended = said
         found = LISTENING.search(text)
         if ended is not None:
-            return hopeless(f"it ended with status {ended}: {text.strip()}")
-        return met(found[1]) if found else unmet(f"it said {text.strip()!r}")
+            return hopeless(f"exit status {ended}: {text.strip()}")
+        return met(found[1]) if found else unmet(f"the output {text.strip()!r}")
 
-    return Condition("kubectl listens on loopback", check)
+    return Condition("kubectl to listen on loopback", check, CONTROLLER)

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.conditions.condition import Condition, Result, expect, unmet
+from kubechain.conditions.timeouts import LOAD
 from kubechain.observe.clock import Clock
 
 State = Literal["up", "down", "unknown"]
 # A sample may be this many intervals late before those that it displaces are unknown.
 LATE = 5
+# What a message calls an error.
+WORDS = {"refused": "connection refused", "reset": "connection reset", "closed": "connection closed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,10 @@ class Tally:
         return Tally(self.path, tuple(sample for sample in self.samples if start <= sample.sent < end))
 
     def __str__(self) -> str:
-        errors = Counter(sample.error for sample in self.lost)
-        why = "".join(f"; {count} x {error}" for error, count in errors.most_common(3))
-        doubt = f", {self.unknown} unknown" if self.unknown else ""
-        return f"{self.path}: {len(self.lost)} of {len(self.samples)} lost{doubt}{why}"
+        errors = Counter(WORDS.get(sample.error, sample.error) for sample in self.lost)
+        why = ", ".join(f"{count:,} {error}" for error, count in errors.most_common(3))
+        doubt = f"; {self.unknown:,} could not be sent in time" if self.unknown else ""
+        return f"{len(self.lost):,} of {len(self.samples):,} lost{f' ({why})' if why else ''}{doubt}"
 
 
 @dataclass
@@ -143,21 +146,23 @@ def asked(least: int) -> Condition[Tally]:
 
     def check(tally: Tally) -> Result:
         sent = len(tally.samples) - tally.unknown
-        return expect(sent >= least, f"{sent} of {least} requests sent")
+        return expect(sent >= least, f"{sent:,}")
 
-    return Condition(f"{least} requests sent", check)
+    return Condition(f"at least {least:,} requests sent", check, LOAD)
 
 
 def asked_since(moment: float, least: int) -> Condition[Tally]:
     """At least `least` requests were sent from a moment (monotonic seconds) on, whatever became of them."""
     enough = asked(least)
-    return Condition(f"{least} more requests sent", lambda tally: enough(tally.between(moment, math.inf)))
+    return Condition(f"at least {least:,} more requests sent", lambda tally: enough.check(tally.between(moment, math.inf)), LOAD)
 
 
 def none_lost(least: int) -> Condition[Tally]:
     """At least `least` requests were answered, and none was lost; one that was not sent in time counts as neither."""
 
     def check(tally: Tally) -> Result:
-        return expect(tally.up >= least and not tally.lost, f"{tally.up} answered; {tally}")
+        if tally.lost:
+            return unmet(str(tally), "no request lost")
+        return expect(tally.up >= least, f"{tally.up:,} answered; {tally}", f"at least {least:,} requests answered")
 
-    return Condition(f"none of at least {least} requests lost", check)
+    return Condition(f"no request lost of at least {least:,}", check)

@@ -12,6 +12,7 @@ from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
@@ -19,7 +20,7 @@ from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
 from kubechain.kube.client import Api
-from kubechain.kube.objects import KubeObject, names
+from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -211,8 +212,8 @@ def _settle(api: Api) -> None:
 
     def ready(objects: list[KubeObject]) -> Result:
         waiting = [each for each in objects if not each.is_true("Ready")]
-        return expect(bool(objects) and not waiting, f"not ready: {names(waiting)}")
+        return expect(bool(objects) and not waiting, f"{some(each.name for each in waiting)} not ready")
 
     source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
     with unmet_as(SetupError, "the new cluster does not become ready", code=ExitCode.CLUSTER):
-        Waiter(RealClock()).eventually(source, Condition("ready", ready), within=SETTLED)
+        Waiter(RealClock()).eventually(source, Condition("every Node and system Pod ready", ready), within=SETTLED)

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kubechain.conditions import timeouts
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.objects import KubeObject
 from kubechain.workload.chain import Chain
@@ -40,7 +39,7 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     with chain_factory.serving(waiter) as chain:
         client = chain.client
         # Reached on every Node before, or a refusal afterwards would prove nothing.
-        waiter.eventually(chain.pages(*chain.node_urls().values()), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+        waiter.eventually(chain.pages(*chain.node_urls().values()), all_welcome(WELCOME))
         before = Deleted(
             chain,
             frozenset([chain.replica_set.uid]),

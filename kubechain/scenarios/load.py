@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from kubechain.conditions import timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.wait import Polled
 from kubechain.probes import http
@@ -49,7 +48,7 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
 
     It begins when every Pod answers on every Node, so that what is lost is lost by what the body does.
     """
-    chain.waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
+    chain.waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME))
     probers = tuple(
         Prober(
             f"NodePort {number}",

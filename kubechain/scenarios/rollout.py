@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kubechain.conditions import deployments, timeouts
+from kubechain.conditions import deployments
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.probes.load import Tally, asked
 from kubechain.scenarios.load import LEAST, load
@@ -47,7 +47,7 @@ def roll(chain: Chain) -> Generator[Rolled]:
     old, before = chain.replica_set, chain.objects.sequence()
     with load(chain, list(chain.node_urls().values())) as stream:
         actions.template(chain, "2")
-        waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
-        waiter.eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
+        waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
+        waiter.eventually(stream.requests, asked(LEAST))
         seen = stream.tally()
     yield Rolled(chain, old, seen, before)

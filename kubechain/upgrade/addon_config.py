@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.text import field, some, text
 from kubechain.kube.client import Api
 
 # Name -> ConfigMap of kube-system and the key in it; clusters that are not kubeadm's may have neither.
@@ -23,32 +25,38 @@ def read(api: Api) -> dict[str, str]:
     return found
 
 
-def lost(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Say what of the configuration of that name is not kept; "" if all is, or there was none."""
-    if name not in before:
-        return ""
-    if name not in after:
-        return "it is gone"
+def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
+    """The configuration of that name is kept, where there was one; the state is what `read` returns."""
     compare = lines_lost if name == "CoreDNS" else values_lost
-    return compare(before[name], after[name])
+
+    def check(after: Mapping[str, str]) -> Result:
+        if name not in before:
+            return met()
+        if name not in after:
+            return unmet("none")
+        lost = compare(before[name], after[name])
+        return expect(not lost, some(lost, "; "))
+
+    return Condition(f"the configuration of {name} as before the upgrade", check)
 
 
-def lines_lost(before: str, after: str) -> str:
+def lines_lost(before: str, after: str) -> list[str]:
     """Say which lines of a Corefile are not there any more, wherever they were."""
     now = {" ".join(line.split()) for line in after.splitlines()}
-    missing = [line for each in before.splitlines() if (line := " ".join(each.split())) and line not in now]
-    return f"without {missing}" if missing else ""
+    return [f"no line {line}" for each in before.splitlines() if (line := " ".join(each.split())) and line not in now]
 
 
-def values_lost(before: str, after: str) -> str:
+def values_lost(before: str, after: str) -> list[str]:
     """Say which values of a YAML document are others than before; those that were unset or are new do not count."""
-    return "; ".join(_changed("", yaml.safe_load(before), yaml.safe_load(after)))
+    return _changed("", yaml.safe_load(before), yaml.safe_load(after))
 
 
 def _changed(path: str, before: Any, after: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         pairs: list[tuple[str, Any]] = list(before.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # YAML
-        return [text for key, value in pairs for text in _changed(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
+        return [line for key, value in pairs for line in _changed(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
     # An empty value stands for the default, which the new version may write out.
     unset = before in (None, "", "0s", 0, False, [], {})
-    return [] if unset or before == after else [f"{path.lstrip('.')} was {before!r}, is {after!r}"]
+    if unset or before == after:
+        return []
+    return [f"{field(path.lstrip('.') or 'document', after)} (before: {text(before)})"]  # pyright: ignore[reportUnknownArgumentType]  # YAML

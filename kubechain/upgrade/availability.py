@@ -1,11 +1,12 @@
-"""What must be true of a passage: which paths may be away and for how long, and which versions may meet. Pure functions."""
+"""What must be true of an upgrade: how long each route may be down, and which versions may meet. Pure functions."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
 
-from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
+from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.upgrade import outages
 from kubechain.upgrade.allowances import allowed
@@ -38,8 +39,8 @@ def require_known(record: UpgradeRecord, seen: RouteSamples) -> None:
     if unclear(record, seen):
         longest = longest_unknown(seen, record.began, record.ended)
         error = max((each.error for each in outages.outages(seen.tally)), default=0.0)
-        known = f"nothing is known of it for {longest:.1f} s, and its outages are known to +-{error:.1f} s"
-        raise HarnessError(f"cannot tell whether {seen.route.name} was up: {known}")
+        known = f"no known sample for {longest:.1f} s, and its outages are known to +-{error:.1f} s"
+        raise undecided(f"{seen.route.name} to be up", known)
 
 
 def unclear(record: UpgradeRecord, seen: RouteSamples) -> bool:
@@ -86,14 +87,17 @@ def kept_up(kind: Kind) -> Condition[UpgradeRecord]:
 
     def check(record: UpgradeRecord) -> Result:
         found = paths_of(record, kind)
-        wrong = next((text for seen in found if (text := too_long_away(seen, limit_of(record, seen)))), "")
-        if wrong:
-            return unmet(wrong)
+        for seen in found:
+            limit = limit_of(record, seen)
+            lost = too_long_away(seen, limit)
+            if lost:
+                bound = f"at most {limit.seconds:g} s down" if limit.seconds else "no request lost"
+                return unmet(lost, f"{bound} on {seen.route.name} ({limit.reason})")
         for seen in found:
             require_known(record, seen)
         return met()
 
-    return Condition(f"{kind} kept up", check)
+    return Condition(f"every {kind} route to stay up as long as required", check)
 
 
 def limit_of(record: UpgradeRecord, seen: RouteSamples) -> Allowance:
@@ -103,12 +107,11 @@ def limit_of(record: UpgradeRecord, seen: RouteSamples) -> Allowance:
 
 
 def too_long_away(seen: RouteSamples, limit: Allowance) -> str:
-    """Say for how long a path was away if that was certainly too long, "" else; without an allowance any loss is."""
+    """Say what was lost of a path that was certainly down for too long, "" else; without an allowance any loss is."""
     seconds, error = outages.away(seen.tally)
     if not seen.tally.lost or (limit.seconds and seconds - error <= limit.seconds):
         return ""
-    bound = f"allowed {limit.seconds:g} s" if limit.seconds else "none allowed"
-    return f"{seen.tally}; away {seconds:.1f} s (+-{error:.1f}), {bound}: {limit.reason}"
+    return f"{seen.tally}; down for {seconds:.1f} s (+-{error:.1f} s)"
 
 
 def skew_allowed() -> Condition[UpgradeRecord]:
@@ -117,10 +120,10 @@ def skew_allowed() -> Condition[UpgradeRecord]:
     def check(record: UpgradeRecord) -> Result:
         if not any(minor(each.server) >= 0 and each.kubelets for each in record.versions):
             raise HarnessError("no version of the API server was seen together with one of a kubelet")
-        wrong = next((text for each in record.versions if (text := skewed(each))), "")
+        wrong = next((skew for each in record.versions if (skew := skewed(each))), "")
         return expect(not wrong, wrong)
 
-    return Condition("versions within the skew policy", check)
+    return Condition(f"kubelets and kube-proxies no newer than the API server and at most {KUBELET_BEHIND} minors older", check)
 
 
 def skewed(versions: Versions) -> str:
@@ -130,7 +133,7 @@ def skewed(versions: Versions) -> str:
         for node, version in found.items():
             behind = server - minor(version)
             if version and minor(version) >= 0 and server >= 0 and not 0 <= behind <= KUBELET_BEHIND:
-                return f"{what} of {node} is {version} while the API server is {versions.server}"
+                return f"{what} of {node} {version}, API server {versions.server}"
     return ""
 
 
@@ -147,19 +150,23 @@ def kubelets_as_wanted() -> Condition[After]:
             raise HarnessError("the cluster shows no Node")
         found = {"API server": after.server, **{f"kubelet of {node}": version for node, version in after.kubelets.items()}}
         if after.wanted:
-            wrong = [f"{what} is {version}" for what, version in found.items() if version != after.wanted]
-        else:
-            wrong = [f"{what} is {version}" for what, version in found.items() if minor(version) != minor(after.server)]
-        return expect(not wrong, f"{', '.join(wrong)}; wanted {after.wanted or after.server}")
+            wrong = [f"{what} {version}" for what, version in found.items() if version != after.wanted]
+            return expect(not wrong, some(wrong), f"API server and every kubelet at {after.wanted}")
+        wrong = [f"{what} {version}" for what, version in found.items() if minor(version) != minor(after.server)]
+        return expect(not wrong, some(wrong), f"every kubelet at the minor version of the API server, {after.server}")
 
-    return Condition("all at the wanted version", check)
+    return Condition("API server and every kubelet at the wanted version", check)
 
 
 def proxies_as_wanted() -> Condition[After]:
     """Every kube-proxy that runs as a Pod is of the API server's minor version."""
 
     def check(after: After) -> Result:
-        wrong = [f"{node}: {version}" for node, version in after.proxies.items() if minor(version) != minor(after.server)]
-        return expect(not wrong, f"{', '.join(wrong)}; the API server is {after.server}")
+        wrong = [
+            f"{version or 'no version'} on {node}"
+            for node, version in after.proxies.items()
+            if minor(version) != minor(after.server)
+        ]
+        return expect(not wrong, some(wrong), f"every kube-proxy at the minor version of the API server, {after.server}")
 
-    return Condition("kube-proxy of the API server's minor version", check)
+    return Condition("every kube-proxy at the minor version of the API server", check)

@@ -1,4 +1,4 @@
-"""What must not change while a cluster is upgraded: judged over every version that was seen. Pure functions."""
+"""What must not change while a cluster is upgraded: checked over every version that was seen. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from kubechain.conditions import pods
 from kubechain.conditions.condition import Condition, Result, expect, met, unmet
-from kubechain.conditions.endpoints import slices_of
+from kubechain.conditions.endpoints import SERVICE_NAME, ready_endpoints, slices_of
+from kubechain.conditions.text import some, text
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.history import ObjectChange
@@ -17,9 +18,10 @@ Log = Sequence[ObjectChange]
 # How long the control plane may take to turn a Pod's state into that of its endpoint, once it is known: a lease of 15 s
 # may have to run out before another controller manager leads.
 SLICE_SECONDS = 20.0
-SERVICE_NAME = "kubernetes.io/service-name"
 # Labels with these prefixes are Kubernetes' own: a new version may add one, such as the topology of a Pod.
 RESERVED = ("kubernetes.io", "k8s.io")
+# A message shows the whole of what changed, but no list that is longer.
+ALL = 50
 # Of the spec, what has a name of its own in what is fixed.
 NAMED = ("selector", "clusterIP", "ports", "nodeName")
 
@@ -51,14 +53,18 @@ def difference(before: KubeObject, after: KubeObject) -> str:
     """
     old, new = fixed(before), fixed(after)
     new["labels"] = {name: value for name, value in after.labels.items() if name in before.labels or not _reserved(name)}
-    changed = [f"{name} was {old.get(name)}, is {new.get(name)}" for name in {**old, **new} if old.get(name) != new.get(name)]
+    changed = [_changed(name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)]
     if before.kind != "EndpointSlice":
         spec: Json = before.at("spec", {})
         rest = {name: value for name, value in spec.items() if name not in NAMED}
         changed += _not_kept("spec", rest, after.at("spec", {}))
     if after.deleting and not before.deleting:
-        changed.append("it is being deleted")
-    return f"{before.kind} {before.name}: {'; '.join(changed)}" if changed else ""
+        changed.append("a deletionTimestamp")
+    return f"{before.kind} {before.name} with {', '.join(changed)}" if changed else ""
+
+
+def _changed(name: str, before: object, after: object) -> str:
+    return f"{name} {text(after, ALL)} (before: {text(before, ALL)})"
 
 
 def _reserved(label: str) -> bool:
@@ -70,11 +76,11 @@ def _not_kept(path: str, before: Any, after: Any) -> list[str]:
     """Say which values are others than before; what was not there before does not count, but in a list."""
     if isinstance(before, dict) and isinstance(after, dict):
         pairs: list[tuple[str, Any]] = list(before.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
-        return [text for key, value in pairs for text in _not_kept(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
+        return [line for key, value in pairs for line in _not_kept(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):  # pyright: ignore[reportUnknownArgumentType]  # JSON
         both = enumerate(zip(before, after, strict=True))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
-        return [text for number, (old, new) in both for text in _not_kept(f"{path}.{number}", old, new)]  # pyright: ignore[reportUnknownVariableType]
-    return [] if before == after else [f"{path} was {before}, is {after}"]
+        return [line for number, (old, new) in both for line in _not_kept(f"{path}.{number}", old, new)]  # pyright: ignore[reportUnknownVariableType]
+    return [] if before == after else [_changed(path, before, after)]  # pyright: ignore[reportUnknownArgumentType]  # JSON
 
 
 def _known(before: NamespaceState, kind: str) -> tuple[KubeObject, ...]:
@@ -100,13 +106,13 @@ def unchanged(
             if old is None:
                 continue
             if seen.change == "DELETED":
-                return unmet(f"{old.kind} {old.name} was deleted")
+                return unmet(f"{old.kind} {old.name} deleted")
             changed = difference(old, seen.resource)
             if changed:
                 return unmet(changed)
         return met(f"{len(wanted)} objects in {len(log)} versions")
 
-    return Condition(f"{', '.join(kinds)} unchanged", check)
+    return Condition(f"every {' and '.join(kinds)} unchanged", check)
 
 
 def still_there(
@@ -118,11 +124,11 @@ def still_there(
     def check(state: NamespaceState) -> Result:
         found = {each.uid: each for each in state.objects}
         missing = [f"{each.kind} {each.name}" for each in wanted if each.uid not in found]
-        changed = [text for each in wanted if each.uid in found and (text := difference(each, found[each.uid]))]
-        problems = [*([f"gone: {', '.join(missing)}"] if missing else []), *changed]
-        return expect(not problems, "; ".join(problems))
+        changed = [line for each in wanted if each.uid in found and (line := difference(each, found[each.uid]))]
+        problems = [*([f"no {some(missing)}"] if missing else []), *changed]
+        return expect(not problems, some(problems, "; "))
 
-    return Condition(f"{', '.join(kinds)} as before the upgrade", check)
+    return Condition(f"every {' and '.join(kinds)} as before the upgrade", check)
 
 
 def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condition[Log]:
@@ -132,9 +138,9 @@ def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condit
     def check(log: Log) -> Result:
         pods_seen = (seen.resource for seen in log if seen.resource.kind == "Pod" and seen.resource.uid in runs)
         again = next((pod for pod in pods_seen if _restarted(runs[pod.uid], _runs(pod))), None)
-        return expect(again is None, f"Pod {again.name} restarted: {_ended(again) or 'why is not told'}" if again else "")
+        return expect(again is None, f"Pod {again.name} restarted: {_ended(again) or 'no last state'}" if again else "")
 
-    return Condition("no Pod restarted", check)
+    return Condition(f"no restart of a Pod with {text(labels)}", check)
 
 
 def _runs(pod: KubeObject) -> dict[str, tuple[int, str]]:
@@ -159,21 +165,21 @@ def none_added(before: NamespaceState, kind: str) -> Condition[Log]:
 
     def check(log: Log) -> Result:
         new = {seen.resource.name for seen in log if seen.resource.kind == kind and seen.resource.uid not in known}
-        return expect(not new, f"new: {', '.join(sorted(new))}")
+        return expect(not new, some(sorted(new)))
 
-    return Condition(f"no other {kind}", check)
+    return Condition(f"no new {kind}", check)
 
 
 def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -> Condition[Log]:
     """At no moment were fewer than `least` Pods ready that were not being deleted.
 
-    What one list told of is of one moment: in which order it happened nobody saw.
+    All that one list shows is of one moment: its order is not known.
     """
 
     def check(log: Log) -> Result:
         ready = {pod.uid: pods.is_ready(pod) for pod in before.all("Pod", labels)}
         if sum(ready.values()) < least:
-            return unmet(f"{sum(ready.values())} Pods were ready at the beginning")
+            return unmet(f"{sum(ready.values())} at the beginning")
         of_pods = (seen for seen in log if seen.resource.kind == "Pod")
         for _, moment in itertools.groupby(of_pods, key=lambda seen: seen.now):
             changes: list[str] = []
@@ -183,10 +189,10 @@ def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -
                     ready[pod.uid] = seen.change != "DELETED" and pod.matches(labels) and pods.is_ready(pod)
                     changes.append(f"{pod.name} was {seen.change.lower()}")
             if sum(ready.values()) < least:
-                return unmet(f"{sum(ready.values())} Pods were ready when {', '.join(changes)}")
+                return unmet(f"{sum(ready.values())} when {some(changes)}")
         return met()
 
-    return Condition(f"at least {least} Pods ready at every moment", check)
+    return Condition(f"at least {least} ready Pods with {text(labels)} at every moment", check)
 
 
 def endpoints_follow(before: NamespaceState, service: str, *, until: float | None = None) -> Condition[Log]:
@@ -217,18 +223,15 @@ def endpoints_follow(before: NamespaceState, service: str, *, until: float | Non
         stale = _stale(listed, {uid: until - since.wall for uid, since in unready.items()}) if until is not None else ""
         return expect(not stale, stale)
 
-    return Condition(f"endpoints of {service} ready only with their Pods", check)
+    return Condition(f"no ready endpoint of {service} more than {SLICE_SECONDS:g} s after its Pod was ready", check)
 
 
 def _stale(listed: Mapping[str, set[str]], unready: Mapping[str, float]) -> str:
     """Say which Pod that has not been ready for so many seconds is still listed, "" if none is for too long."""
     ready = set[str]().union(*listed.values())
     late = next((uid for uid, seconds in unready.items() if uid in ready and seconds > SLICE_SECONDS), None)
-    return f"the Pod with UID {late} is listed as ready {unready[late]:.1f} s after it was not" if late else ""
+    return f"the Pod with UID {late} listed as ready {unready[late]:.1f} s after it was not" if late else ""
 
 
 def _ready_targets(endpoint_slice: KubeObject) -> set[str]:
-    found: list[Json] = endpoint_slice.at("endpoints") or []
-    # An absent "ready" means unknown, which consumers take for ready (EndpointSlice API).
-    ready = [each for each in found if each.get("conditions", {}).get("ready", True)]
-    return {str(each["targetRef"]["uid"]) for each in ready if each.get("targetRef")}
+    return {str(each["targetRef"]["uid"]) for each in ready_endpoints(endpoint_slice) if each.get("targetRef")}

@@ -12,6 +12,7 @@ from typing import TypeVar
 from kubechain.cluster.existing import server_version
 from kubechain.cluster.kind import Cluster, split
 from kubechain.conditions.condition import Condition, Result, expect, hopeless, met, unmet
+from kubechain.conditions.text import some, text
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
@@ -23,7 +24,7 @@ from kubechain.images.kubeadm_bundle import ARCHIVE, kit
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable, starting_up
-from kubechain.kube.objects import KubeObject, names
+from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -160,7 +161,7 @@ class Hop:
         """
         command = [self.cluster.docker.client, "exec", node, *words]
         source = Polled("commands", lambda: run(command, timeout=NODE_SECONDS), self.waiter.clock, RETRY_SECONDS)
-        self._wait(source, Condition("done", lambda done: done_or_why(done, node)), AWAY)
+        self._wait(source, Condition(f"`{' '.join(words[:3])}` on {node} done", done_or_why), AWAY)
 
     def _kubelet(self, node: str) -> None:
         """Replace the kubelet of a node, and wait until it reports."""
@@ -169,16 +170,16 @@ class Hop:
         self._on(node, "systemctl", "restart", "kubelet")
         self.mark(f"kubelet of {node} restarted")
         source = Polled(f"node {node}", lambda: self._node(node), self.waiter.clock, ASK_SECONDS)
-        wanted = Condition[KubeObject | None](f"{node} ready", self._upgraded)
+        wanted = Condition[KubeObject | None](f"Node {node} ready, kubelet v{self.to}", self._upgraded)
         self._wait(source, wanted, KUBELET)
 
     def _upgraded(self, node: KubeObject | None) -> Result:
-        """Judge a Node: ready, and of the version that it is to have."""
+        """Check a Node: ready, and of the version that it is to have."""
         if node is None:
-            return unmet("there is no such Node")
-        version = node.at("status.nodeInfo.kubeletVersion")
-        arrived = version == f"v{self.to}"
-        return expect(arrived and node.is_true("Ready"), f"{node.name}: kubelet {version}, {node.condition('Ready')}"[:200])
+            return unmet("no such Node")
+        version, ready = node.at("status.nodeInfo.kubeletVersion"), node.condition("Ready")
+        state = f"Ready {ready.get('status')} ({ready.get('message')})"
+        return expect(version == f"v{self.to}" and node.is_true("Ready"), f"kubelet {version}, {state}"[:200])
 
     def _settle(self, *, proxies: bool = True) -> None:
         """Wait until the API server is of the new version, all Nodes are ready, and the system Pods rolled out.
@@ -186,7 +187,7 @@ class Hop:
         With `proxies`, kube-proxy must be of the new version, too.
         """
         source = Polled("the system", self._system, self.waiter.clock, ASK_SECONDS)
-        self._wait(source, Condition("settled", partial(self._settled, proxies=proxies)), SETTLED)
+        self._wait(source, Condition(f"all ready at v{self.to}", partial(self._settled, proxies=proxies)), SETTLED)
 
     def _stay_settled(self) -> None:
         """Wait until all has been settled without a break for STEADY_SECONDS."""
@@ -198,16 +199,16 @@ class Hop:
             except ApiUnavailable as error:
                 return unmet(str(error))
 
-        def check(verdict: Result) -> Result:
+        def check(result: Result) -> Result:
             now = self.waiter.clock.now()
-            if not verdict.met:
+            if not result.met:
                 begun.clear()
-                return verdict
+                return result
             begun.append(now)
-            return expect(now - begun[0] >= STEADY_SECONDS, f"settled for {now - begun[0]:.1f} s")
+            return expect(now - begun[0] >= STEADY_SECONDS, f"{now - begun[0]:.1f} s of it")
 
         source = Polled("the system", look, self.waiter.clock, ASK_SECONDS)
-        self._wait(source, Condition(f"settled for {STEADY_SECONDS:g} s", check), SETTLED)
+        self._wait(source, Condition(f"all ready at v{self.to} for {STEADY_SECONDS:g} s", check), SETTLED)
 
     def _node(self, name: str) -> KubeObject | None:
         with starting_up():
@@ -221,7 +222,7 @@ class Hop:
     def _settled(self, state: tuple[str, list[KubeObject]], *, proxies: bool) -> Result:
         version, objects = state
         if version != f"v{self.to}":
-            return unmet(f"the API server is of {version}")
+            return unmet(f"the API server at {version}")
         return settled(objects, self.to if proxies else "")
 
     def _wait(self, source: Polled[T], condition: Condition[T], within: Timeout) -> None:
@@ -242,32 +243,32 @@ class Hop:
         check(command, timeout=seconds, code=ExitCode.CLUSTER, doing=doing)
 
 
-def done_or_why(done: Completed, node: str) -> Result:
-    """Judge what a command on a node ended with: only the absence of the API server or of rights may pass by itself."""
+def done_or_why(done: Completed) -> Result:
+    """Check what a command on a node ended with: only the absence of the API server or of rights may pass by itself."""
     if done.status == 0:
         return met()
-    why = f"`{' '.join(done.argv[3:6])}` on {node} failed (status {done.status}): {done.last_words}"
+    why = f"status {done.status}: {done.last_words}"
     return unmet(why) if any(word in done.stderr + done.stdout for word in PASSING) else hopeless(why)
 
 
 def settled(objects: list[KubeObject], to: str) -> Result:
-    """Judge the Nodes, and the Pods and their owners in kube-system: ready, rolled out, none ending.
+    """Check the Nodes, and the Pods and their owners in kube-system: ready, rolled out, none ending.
 
     kube-proxy must be of version `to`, unless that is "".
     """
     waiting = [each for each in objects if each.kind in ("Node", "Pod") and not _ready(each)]
     if waiting:
-        return unmet(f"not ready: {names(waiting)}")
+        return unmet(f"{some(each.name for each in waiting)} not ready")
     ending = [each for each in objects if each.kind == "Pod" and each.deleting]
     if ending:
-        return unmet(f"still ending: {names(ending)}")
+        return unmet(f"{some(each.name for each in ending)} still ending")
     rolling = [each for each in objects if each.kind in ("DaemonSet", "Deployment") and not rolled(each)]
     if rolling:
-        return unmet(f"not rolled out: {names(rolling)}")
+        return unmet(f"{some(each.name for each in rolling)} not rolled out")
     proxies = [each for each in objects if each.kind == "DaemonSet" and each.name == PROXY]
     images = [container["image"] for each in proxies for container in each.at("spec.template.spec.containers", [])]
     of_version = not to or (bool(images) and all(image.endswith(f":v{to}") for image in images))
-    return expect(of_version, f"{PROXY} is {images or 'not there'}")
+    return expect(of_version, f"{PROXY} of {text(images)}" if images else f"no {PROXY}")
 
 
 def _ready(each: KubeObject) -> bool:

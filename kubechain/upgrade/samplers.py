@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import is_ready
+from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import PODS_READY, Timeout
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, unmet_as
@@ -167,7 +168,7 @@ def probing(chain: Chain, folder: Path, clock: Clock) -> Generator[Probing]:
                 plan = routes.plan(routes.from_ports(asked), routes.DATA_INTERVAL)
                 beside.append(running.enter_context(_beside(asked, plan, folder / "data")))
             found = Probing(beside, remotes)
-            begun = Condition[list[str]]("all have begun", lambda silent: expect(not silent, f"no sample of {silent[:3]}"))
+            begun = Condition[list[str]]("a sample of every route", lambda silent: expect(not silent, f"none of {some(silent)}"))
             must(chain.waiter, Polled("samplers", found.silent, clock), begun, PODS_READY)
             found.began = began(folder, clock)
             running.enter_context(_fetching(remotes, chain, secrets))
@@ -207,7 +208,7 @@ def _in_pods(chain: Chain) -> Generator[list[Remote]]:
         made = chain.api.create(daemon_set(chain.client_image), chain.namespace)
         wanted = len(chain.nodes)
         all_ready = Condition[list[KubeObject]](
-            f"{wanted} samplers ready", lambda found: expect(len(found) == wanted, f"{len(found)} of {wanted} are ready")
+            f"{wanted} ready samplers", lambda found: expect(len(found) == wanted, str(len(found)))
         )
         source = Polled("samplers", lambda: ready(chain, made), chain.waiter.clock)
         found = must(chain.waiter, source, all_ready, PODS_READY)
@@ -275,7 +276,7 @@ def _fetching(remotes: list[Remote], chain: Chain, secrets: Path) -> Generator[N
     finally:
         twin.close()
         source = Polled("samples", lambda: unfetched(remotes), chain.waiter.clock, interval=1.0)
-        must(chain.waiter, source, Condition("fetched", lambda left: expect(not left, "; ".join(left))), FETCHED)
+        must(chain.waiter, source, Condition("every sample fetched", lambda left: expect(not left, some(left, "; "))), FETCHED)
 
 
 def unfetched(remotes: list[Remote]) -> list[str]:

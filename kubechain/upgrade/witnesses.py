@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubechain.claims.requirements import Environment
-from kubechain.conditions import deployments, endpoints, pods, timeouts
+from kubechain.conditions import deployments, endpoints, pods
 from kubechain.conditions.http import every_backend
 from kubechain.core.run import UPGRADE_LABEL
 from kubechain.core.settings import PROJECT
@@ -65,7 +65,7 @@ def make(
     for manifest in objects(target.nginx):
         api.create(manifest, name)
     witnesses = attach(api, environment, name, image_ids, waiter)
-    waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
+    waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
     actions.template(witnesses, "2")
     settle(witnesses, waiter, revision=2)
     return witnesses
@@ -73,13 +73,13 @@ def make(
 
 def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
     """Wait until the witnesses' Deployment is rolled out at a revision and every Pod answers on every Node."""
-    waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, revision), within=timeouts.ROLLOUT)
+    waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, revision))
     # Those of the revision before still serve on, for as long as they linger.
-    waiter.eventually(chain.objects, pods.count(LABELS, REPLICAS), within=timeouts.DELETION)
+    waiter.eventually(chain.objects, pods.count(LABELS, REPLICAS))
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    waiter.eventually(chain.objects, listed, within=timeouts.ENDPOINTS)
+    waiter.eventually(chain.objects, listed)
     if chain.probe_from == "host":
-        waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME), within=timeouts.DATA_PLANE)
+        waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME))
 
 
 def attach(api: Api, environment: Environment, namespace: str, image_ids: frozenset[str], waiter: Waiter) -> Chain:

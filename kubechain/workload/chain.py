@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import ProbeOrigin
-from kubechain.conditions import pods, timeouts
+from kubechain.conditions import pods
 from kubechain.conditions.deployments import current_replica_set
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.endpoints import slice_addresses
@@ -120,7 +120,7 @@ class Chain:
             raise Blocked(Link.PODS, self.lost[name])
         try:
             since = self.begun if name == CLIENT else None
-            self.waiter.eventually(self.objects, pods.ready(name), within=timeouts.PODS_READY, since=since)
+            self.waiter.eventually(self.objects, pods.ready(name), since=since)
         except Unmet as unmet:
             self.lost[name] = str(unmet)
             raise Blocked(Link.PODS, str(unmet)) from unmet

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kubechain.claims.claim import Claim, Link
-from kubechain.conditions import deployments, endpoints, pods, timeouts
-from kubechain.conditions.condition import Condition, expect
-from kubechain.conditions.timeouts import Timeout
+from kubechain.conditions import deployments, endpoints, pods, services
+from kubechain.conditions.condition import Condition
 from kubechain.core.errors import Blocked, Unmet
 from kubechain.kube.objects import NamespaceState
 from kubechain.observe.wait import Source, Waiter
@@ -35,34 +34,21 @@ BEFORE: dict[Link, tuple[Link, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Gate:
-    """The condition that says that a link is up, and how long it may take from the link before."""
-
-    condition: Condition[NamespaceState]
-    within: Timeout
-
-
-SERVICE_UP = endpoints.service(
-    WEB,
-    "with a clusterIP and a nodePort",
-    lambda s: expect(
-        bool(s.at("spec.clusterIP")) and bool(s.at("spec.ports")[0].get("nodePort")),
-        f"clusterIP {s.at('spec.clusterIP')}, ports {s.at('spec.ports')}",
-    ),
-)
+SERVICE_UP = services.allocated(WEB, cluster_ip=True, node_port=True)
 GATED = (Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS)
 
 
-def gates(replicas: int) -> dict[Link, Gate]:
-    """Return the gate of each of GATED for a Deployment of that many replicas."""
-    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, replicas)
+def gates(replicas: int) -> dict[Link, Condition[NamespaceState]]:
+    """Return the condition that each of GATED is up, for a Deployment of that many replicas.
+
+    Its timeout runs from when the links before are up.
+    """
     return {
-        Link.DEPLOYMENT: Gate(deployments.observed(WEB), timeouts.CONTROLLER),
-        Link.REPLICASET: Gate(deployments.owned_and_asking(WEB, replicas), timeouts.CONTROLLER),
-        Link.PODS: Gate(pods.exactly_ready(LABELS, replicas), timeouts.PODS_READY),
-        Link.SERVICE: Gate(SERVICE_UP, timeouts.CONTROLLER),
-        Link.ENDPOINTS: Gate(listed, timeouts.ENDPOINTS),
+        Link.DEPLOYMENT: deployments.observed(WEB),
+        Link.REPLICASET: deployments.owned_and_asking(WEB, replicas),
+        Link.PODS: pods.exactly_ready(LABELS, replicas),
+        Link.SERVICE: SERVICE_UP,
+        Link.ENDPOINTS: endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, replicas),
     }
 
 
@@ -114,9 +100,8 @@ class Gatekeeper:
         for link in links:
             if link in self.shut:
                 raise Blocked(link, self.shut[link])
-            gate = gates(replicas)[link]
             try:
-                waiter.eventually(objects, gate.condition, within=gate.within)
+                waiter.eventually(objects, gates(replicas)[link])
             except Unmet as unmet:
                 self.shut[link] = str(unmet)
                 raise Blocked(link, str(unmet)) from unmet

@@ -1,7 +1,7 @@
 """The Deployment: what its controller makes of it, and what the API server fills in."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.conditions import deployments, timeouts
+from kubechain.conditions import deployments
 from kubechain.conditions.objects import has, table_row
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
@@ -16,7 +16,7 @@ DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 @claim("CHAIN-DEPLOYMENT-010", opens=True)
 def test_controller_observes_the_generation(chain: Chain, eventually: Eventually) -> None:
     """The Deployment controller MUST report in status.observedGeneration the generation that it has acted on."""
-    eventually(chain.objects, deployments.observed(WEB), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.observed(WEB))
 
 
 @claim(
@@ -27,21 +27,21 @@ def test_controller_observes_the_generation(chain: Chain, eventually: Eventually
 )
 def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are ready MUST count all replicas as updated, ready and available, and none as not."""
-    eventually(chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.counts(WEB, REPLICAS))
 
 
 @claim("CHAIN-DEPLOYMENT-030", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are available MUST have condition Available=True, MinimumReplicasAvailable."""
     condition = deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable")
-    eventually(chain.objects, condition, within=timeouts.CONTROLLER)
+    eventually(chain.objects, condition)
 
 
 @claim("CHAIN-DEPLOYMENT-040", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose rollout is complete MUST have condition Progressing=True, NewReplicaSetAvailable."""
     condition = deployments.says(WEB, "Progressing", "True", "NewReplicaSetAvailable")
-    eventually(chain.objects, condition, within=timeouts.CONTROLLER)
+    eventually(chain.objects, condition)
 
 
 @claim("CHAIN-DEPLOYMENT-050", spec="#writing-a-deployment-spec")
@@ -54,13 +54,13 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.revisionHistoryLimit": 10,
         "spec.progressDeadlineSeconds": 600,
     }
-    eventually(chain.objects, has("Deployment", WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(chain.objects, has("Deployment", WEB, wanted))
 
 
 @claim("CHAIN-DEPLOYMENT-060", spec="#checking-rollout-history-of-a-deployment")
 def test_first_revision(chain: Chain, eventually: Eventually) -> None:
     """A new Deployment MUST carry the annotation deployment.kubernetes.io/revision with the value 1."""
-    eventually(chain.objects, deployments.at_revision(WEB, 1), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.at_revision(WEB, 1))
 
 
 @claim("CHAIN-DEPLOYMENT-070", spec="#selector")
@@ -88,7 +88,7 @@ def test_selector_is_immutable(chain: Chain) -> None:
 @claim("CHAIN-DEPLOYMENT-090", spec="reference/using-api/api-concepts/#receiving-resources-as-tables", after=[Link.PODS])
 def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
-    eventually(chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.counts(WEB, REPLICAS))
     row = table_row(chain.api.table("Deployment", chain.namespace), WEB)
     seen = row["Ready"], row["Up-to-date"], row["Available"]
     assert seen == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
@@ -101,4 +101,4 @@ def test_observed_generation_follows(own_chain: Chain, eventually: Eventually) -
     after = actions.deployment(own_chain, {"minReadySeconds": 1}).at("metadata.generation")
     assert after > before
     wanted = {"metadata.generation": after, "status.observedGeneration": after}
-    eventually(own_chain.objects, has("Deployment", WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, has("Deployment", WEB, wanted))

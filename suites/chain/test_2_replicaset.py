@@ -20,32 +20,32 @@ REPLICASET = "concepts/workloads/controllers/replicaset/"
 @claim("CHAIN-REPLICASET-010", spec="#how-a-replicaset-works", upstream="Deployment RollingUpdate", opens=True)
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
-    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS))
 
 
 @claim("CHAIN-REPLICASET-020", spec=DEPLOYMENT + "#creating-a-deployment")
 def test_name_ends_with_hash(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be named [DEPLOYMENT-NAME]-[HASH], with the hash of its pod-template-hash label."""
-    eventually(chain.objects, deployments.named_by_hash(WEB), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.named_by_hash(WEB))
 
 
 @claim("CHAIN-REPLICASET-030", spec=DEPLOYMENT + "#pod-template-hash-label")
 def test_hash_in_label_selector_and_template(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST have one pod-template-hash in its labels, its selector and its Pod template."""
-    eventually(chain.objects, deployments.hash_everywhere(WEB), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.hash_everywhere(WEB))
 
 
 @claim("CHAIN-REPLICASET-040", spec=DEPLOYMENT + "#max-surge")
 def test_annotations(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be annotated with its revision, the desired replicas, and these plus maxSurge rounded up."""
     wanted = {"revision": "1", "desired-replicas": str(REPLICAS), "max-replicas": str(REPLICAS + 1)}
-    eventually(chain.objects, deployments.annotated(WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.annotated(WEB, wanted))
 
 
 @claim("CHAIN-REPLICASET-050", spec="#how-a-replicaset-works", upstream="Replica Set, run basic image", after=[Link.PODS])
 def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet whose Pods are ready MUST count all of them as fully labelled, ready and available."""
-    eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS))
 
 
 @claim(
@@ -61,7 +61,7 @@ def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventua
     orphan = create(own_chain, manifests.client_pod("orphan", own_chain.client_image, labels))
     # Adopted, it is one too many, and may be deleted at once: the history remembers its controller.
     adopted = seen_in_history(own_chain.objects, controlled_by("Pod", orphan.name, own_chain.replica_set.uid))
-    eventually(own_chain.objects, adopted, within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, adopted)
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.DELETION)
 
 
@@ -76,9 +76,9 @@ def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: E
     """A ReplicaSet MUST release a Pod that no longer matches its selector, let it run, and make another in its place."""
     released = own_chain.pods[0]
     actions.label(own_chain, released, {"app": "released"})
-    eventually(own_chain.objects, controlled_by("Pod", released.name, None), within=timeouts.CONTROLLER)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
-    eventually(own_chain.objects, pods.same_and_ready(released), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, controlled_by("Pod", released.name, None))
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS))
+    eventually(own_chain.objects, pods.same_and_ready(released))
 
 
 @claim("CHAIN-REPLICASET-080", spec="#non-template-pod-acquisitions", after=[Link.PODS], level="full")
@@ -92,8 +92,8 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     # The controller has looked at all Pods again when it has made one more, and it made one more because it counted
     # only its own.
     actions.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1), within=timeouts.PODS_READY)
-    eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1))
+    eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid))
 
 
 @claim("CHAIN-REPLICASET-090", spec=DEPLOYMENT + "#pod-template-hash-label", after=[Link.PODS], level="full")
@@ -102,4 +102,4 @@ def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: E
     old = own_chain.replica_set
     assert old.labels[HASH] == chain.replica_set.labels[HASH]
     actions.template(own_chain, "another")
-    eventually(own_chain.objects, deployments.other_hash(WEB, 2, old), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, deployments.other_hash(WEB, 2, old))

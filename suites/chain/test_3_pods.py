@@ -24,67 +24,67 @@ REPLICASET = "concepts/workloads/controllers/replicaset/"
 @claim("CHAIN-PODS-010", spec=REPLICASET, upstream="Replica Set, run basic image", opens=True)
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
-    eventually(chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
+    eventually(chain.objects, pods.exactly_ready(LABELS, REPLICAS))
 
 
 @claim("CHAIN-PODS-020", spec="concepts/overview/working-with-objects/owners-dependents/")
 def test_pods_are_controlled_by_the_replica_set(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have the ReplicaSet as its controller, by apiVersion, kind, name and UID."""
-    eventually(chain.objects, deployments.pods_controlled(WEB, LABELS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.pods_controlled(WEB, LABELS))
 
 
 @claim("CHAIN-PODS-030", spec="concepts/workloads/pods/#pod-templates")
 def test_pods_have_the_labels_of_the_template(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have every label of the Pod template, pod-template-hash included."""
-    eventually(chain.objects, deployments.pods_labelled(WEB), within=timeouts.CONTROLLER)
+    eventually(chain.objects, deployments.pods_labelled(WEB))
 
 
 @claim("CHAIN-PODS-040", spec="concepts/scheduling-eviction/kube-scheduler/")
 def test_pods_are_bound_to_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST be bound to a Node of the cluster and run at an address of that Node."""
-    eventually(chain.objects, pods.on_nodes(LABELS, chain.node_addresses), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.on_nodes(LABELS, chain.node_addresses))
 
 
 @claim("CHAIN-PODS-050", spec="concepts/cluster-administration/networking/", requires=[POD_CIDR])
 def test_pod_addresses_lie_in_the_range_of_their_node(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have an address of its own that lies in the podCIDR of its Node."""
-    eventually(chain.objects, pods.in_pod_cidr(LABELS, chain.pod_ranges), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.in_pod_cidr(LABELS, chain.pod_ranges))
 
 
 @claim("CHAIN-PODS-060", spec=LIFECYCLE + "#pod-conditions")
 def test_conditions_are_true(chain: Chain, eventually: Eventually) -> None:
     """Each ready Pod MUST report PodScheduled, Initialized, ContainersReady and Ready as True."""
-    eventually(chain.objects, pods.conditions_true(LABELS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.conditions_true(LABELS))
 
 
 @claim("CHAIN-PODS-070", spec=LIFECYCLE + "#how-pods-handle-problems-with-containers")
 def test_containers_run_without_a_restart(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a healthy workload MUST be Running with a restartCount of 0."""
-    eventually(chain.objects, pods.never_restarted(LABELS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.never_restarted(LABELS))
 
 
 @claim("CHAIN-IMAGE-010", spec="#image-names", after=[Link.PODS])
 def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the image that the Pod template names, with one and the same imageID on every Node."""
-    eventually(chain.objects, pods.run_image(LABELS, chain.image), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.run_image(LABELS, chain.image))
 
 
 @claim("CHAIN-IMAGE-020", spec="#image-names", after=[Link.PODS], requires=[OWN_CLUSTER])
 def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the very image that was put on the Nodes, told by the digest of its configuration."""
-    eventually(chain.objects, pods.run_image_of(LABELS, chain.image_ids), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.run_image_of(LABELS, chain.image_ids))
 
 
 @claim("CHAIN-PODS-080", spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
 def test_quality_of_service_is_best_effort(chain: Chain, eventually: Eventually) -> None:
     """A Pod whose containers ask for no resources MUST be of QoS class BestEffort."""
-    eventually(chain.objects, pods.with_values(LABELS, {"status.qosClass": "BestEffort"}), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.with_values(LABELS, {"status.qosClass": "BestEffort"}))
 
 
 @claim("CHAIN-PODS-090", spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
 def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST tolerate the NoExecute taints not-ready and unreachable for 300 s where it says nothing of them."""
-    eventually(chain.objects, pods.tolerating(LOST_NODE, LABELS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.tolerating(LOST_NODE, LABELS))
 
 
 @claim(
@@ -94,7 +94,7 @@ def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventuall
 )
 def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have a projected volume with a token that expires, the API server's CA and the namespace."""
-    eventually(chain.objects, pods.with_projected_token(LABELS), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.with_projected_token(LABELS))
 
 
 @claim(
@@ -116,7 +116,7 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
 def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
     told = happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started")
-    eventually(chain.objects, told, within=timeouts.CONTROLLER)
+    eventually(chain.objects, told)
 
 
 @claim(
@@ -128,9 +128,9 @@ def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
 def test_unschedulable_pod_says_why_and_runs_later(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that fits nowhere MUST stay Pending with PodScheduled=False and a reason, and MUST run once it fits."""
     lonely = create(chain, manifests.beside(manifests.client_pod("lonely", chain.client_image), {"app": "awaited"}))
-    eventually(chain.objects, containers.unschedulable(lonely.name), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.unschedulable(lonely.name))
     create(chain, manifests.client_pod("awaited", chain.client_image, {"app": "awaited"}))
-    eventually(chain.objects, pods.ready(lonely.name), within=timeouts.PODS_READY)
+    eventually(chain.objects, pods.ready(lonely.name))
 
 
 @claim("CHAIN-PODS-140", spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full")
@@ -138,7 +138,7 @@ def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, con
     """A Pod whose readiness probe fails MUST turn unready and MUST NOT be restarted or replaced for it."""
     pod = own_chain.pods[0]
     actions.unready(own_chain, pod)
-    eventually(own_chain.objects, containers.runs_unready(pod.name, pod.uid), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, containers.runs_unready(pod.name, pod.uid))
     consistently(own_chain.objects, containers.runs_unready(pod.name, pod.uid), during=timeouts.STEADY)
     eventually(own_chain.objects, pods.count(LABELS, REPLICAS), within=timeouts.CONTROLLER)
 
@@ -148,14 +148,14 @@ def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually
     """A container that keeps failing MUST be started again, each restart counted, with CrashLoopBackOff in between."""
     # It is seen waiting only for a moment, at the end of each wait.
     crashed = seen_in_history(chain.objects, containers.counts_crashes(failing_pods.crashing.name, 1))
-    eventually(chain.objects, crashed, within=timeouts.CRASH_LOOP)
+    eventually(chain.objects, crashed)
 
 
 @claim("CHAIN-PODS-160", spec="concepts/security/service-accounts/#default-service-accounts", upstream="RootCA ConfigMap test")
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
-    eventually(chain.one("ServiceAccount", "default"), exists(), within=timeouts.CONTROLLER)
-    eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"), within=timeouts.CONTROLLER)
+    eventually(chain.one("ServiceAccount", "default"), exists("ServiceAccount default"))
+    eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"))
 
 
 @claim("CHAIN-IMAGE-030", requires=[OWN_CLUSTER])
@@ -168,7 +168,7 @@ def test_image_is_on_every_node(chain: Chain, kind_cluster: Cluster) -> None:
 @claim("CHAIN-IMAGE-040", spec="#image-pull-policy", after=[Link.PODS], requires=[OWN_CLUSTER])
 def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> None:
     """An image that is on the Node MUST NOT be pulled again under the pull policy IfNotPresent."""
-    eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"), within=timeouts.CONTROLLER)
+    eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"))
 
 
 @claim("CHAIN-IMAGE-050", spec="#imagepullbackoff", level="full", long=True)
@@ -177,5 +177,5 @@ def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventua
     absent = failing_pods.absent
     refused = seen_in_history(chain.objects, containers.waits_because(absent.name, "ErrImagePull"))
     eventually(chain.objects, refused, within=timeouts.CONTROLLER)
-    eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"), within=timeouts.CRASH_LOOP)
-    eventually(chain.objects, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE), within=timeouts.CONTROLLER)
+    eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"))
+    eventually(chain.objects, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE))

@@ -5,7 +5,7 @@ import json
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import KUBECTL, OWN_CLUSTER
-from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions import services
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
@@ -23,13 +23,13 @@ SERVICE = "concepts/services-networking/service/"
 @claim("CHAIN-SERVICE-010", spec="#type-nodeport", upstream="Service, change type, ExternalName to NodePort", opens=True)
 def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventually) -> None:
     """A Service of type NodePort MUST be given a clusterIP and a nodePort."""
-    eventually(chain.objects, SERVICE_UP, within=timeouts.CONTROLLER)
+    eventually(chain.objects, SERVICE_UP)
 
 
 @claim("CHAIN-SERVICE-020", spec="#type-nodeport", requires=[OWN_CLUSTER])
 def test_node_port_lies_in_the_default_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the default range 30000-32767 where no other range was configured."""
-    eventually(chain.objects, endpoints.node_port_between(WEB, 30000, 32767), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.node_port_between(WEB, 30000, 32767))
 
 
 @claim("CHAIN-SERVICE-030", spec="#defining-a-service")
@@ -37,7 +37,7 @@ def test_selector_and_ports_are_kept(chain: Chain, eventually: Eventually) -> No
     """A Service MUST keep its selector, port and targetPort as they were written."""
     wanted = {"spec.selector": {"app": WEB}}
     ports = {"port": SERVICE_PORT, "targetPort": CONTAINER_PORT, "protocol": "TCP"}
-    eventually(chain.objects, endpoints.service_has(WEB, wanted, port=ports), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted, port=ports))
 
 
 @claim("CHAIN-SERVICE-040", spec="reference/networking/virtual-ips/#traffic-policies")
@@ -49,7 +49,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
         "spec.externalTrafficPolicy": "Cluster",
         "spec.ipFamilyPolicy": "SingleStack",
     }
-    eventually(chain.objects, endpoints.service_has(WEB, wanted), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.service_has(WEB, wanted))
 
 
 @claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[KUBECTL])
@@ -60,7 +60,7 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Creat
     exposed = create(chain, json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports)))
     assert exposed.labels == chain.service.labels
     assert exposed.at("spec.selector") == chain.service.at("spec.selector")
-    assert endpoints.ports_of(exposed) == endpoints.ports_of(chain.service)
+    assert services.ports_of(exposed) == services.ports_of(chain.service)
 
 
 @claim("CHAIN-SERVICE-060", spec="#nodeport-custom-port")
@@ -84,10 +84,10 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
 def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
     first = create(chain, service_manifests.service(name="first"))
-    released = endpoints.node_port(first)
+    released = services.node_port(first)
     actions.delete(chain, first)
     second = create(chain, service_manifests.service_at(node_port=released, name="second"))
-    assert endpoints.node_port(second) == released
+    assert services.node_port(second) == released
 
 
 @claim("CHAIN-SERVICE-090", spec="#type-clusterip")
@@ -111,13 +111,13 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
     name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False))
     actions.service(chain, {"type": "NodePort"}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))
     actions.service(chain, service_manifests.EXTERNAL, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=False, node_port=False), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=False, node_port=False))
     actions.service(chain, {"type": "NodePort", "externalName": None}, name)
-    eventually(chain.objects, endpoints.allocated(name, cluster_ip=True, node_port=True), within=timeouts.CONTROLLER)
+    eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))
 
 
 @claim(
@@ -131,7 +131,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
     name = create(chain, service_manifests.two_port_service("multi")).name
     urls = [url(chain.address(name), port) for port in service_manifests.TWO_PORTS.values()]
-    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME))
 
 
 @claim(
@@ -147,6 +147,6 @@ def test_service_without_selector_serves_given_endpoints(chain: Chain, create: C
     service = create(chain, service_manifests.without_selector("handmade"))
     create(chain, service_manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME))
     pages = chain.repeated(chain.client, at, ROUND)
-    eventually(pages, only_from(pod.name), within=timeouts.DATA_PLANE)
+    eventually(pages, only_from(pod.name))

@@ -16,32 +16,32 @@ claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """EndpointSlices of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
+    eventually(chain.objects, condition)
 
 
 @claim("CHAIN-ENDPOINTS-020", spec="concepts/services-networking/service/#endpoints", upstream="Endpoints, creation/deletion")
 def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """Endpoints of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
     condition = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
-    eventually(chain.objects, condition, within=timeouts.ENDPOINTS)
+    eventually(chain.objects, condition)
 
 
 @claim("CHAIN-ENDPOINTS-030", spec="#ownership", upstream="EndpointSlice, creation/deletion")
 def test_slices_are_controlled_by_the_service(chain: Chain, eventually: Eventually) -> None:
     """Each EndpointSlice MUST be controlled by its Service and name endpointslice-controller.k8s.io as its manager."""
-    eventually(chain.objects, endpoints.slices_belong(WEB), within=timeouts.ENDPOINTS)
+    eventually(chain.objects, endpoints.slices_belong(WEB))
 
 
 @claim("CHAIN-ENDPOINTS-040", spec="#topology")
 def test_endpoints_name_their_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each endpoint of an EndpointSlice MUST name the Node on which its Pod runs."""
-    eventually(chain.objects, endpoints.on_their_nodes(WEB), within=timeouts.ENDPOINTS)
+    eventually(chain.objects, endpoints.on_their_nodes(WEB))
 
 
 @claim("CHAIN-ENDPOINTS-050", spec="concepts/services-networking/service/#endpoints")
 def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a Service MUST list the same ready addresses."""
-    eventually(chain.objects, endpoints.agree(WEB), within=timeouts.ENDPOINTS)
+    eventually(chain.objects, endpoints.agree(WEB))
 
 
 @claim(
@@ -54,9 +54,9 @@ def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually:
     """The address of a Pod MUST leave Endpoints and EndpointSlices when it turns unready, and return when it is ready."""
     first, second = own_chain.pods
     actions.unready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, second), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.lists(WEB, second))
     actions.ready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.lists(WEB, first, second))
 
 
 @claim("CHAIN-ENDPOINTS-070", spec="concepts/services-networking/service/#defining-a-service", level="full")
@@ -64,12 +64,12 @@ def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually:
     """The address of a Pod MUST leave the Service when a label no longer matches, and return when it does again."""
     first, second = own_chain.pods
     actions.service(own_chain, {"selector": {"app": WEB, "served": "yes"}})
-    eventually(own_chain.objects, endpoints.lists(WEB), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.lists(WEB))
     for pod in (first, second):
         actions.label(own_chain, pod, {"served": "yes"})
-    eventually(own_chain.objects, endpoints.lists(WEB, first, second), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.lists(WEB, first, second))
     actions.label(own_chain, first, {"served": None})
-    eventually(own_chain.objects, endpoints.lists(WEB, second), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.lists(WEB, second))
 
 
 @claim("CHAIN-ENDPOINTS-080", level="full")
@@ -77,7 +77,7 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
     """The address of a deleted Pod MUST leave, and that of the Pod made in its place MUST come."""
     deleted, other = own_chain.pods
     actions.delete(own_chain, deleted)
-    eventually(own_chain.objects, endpoints.without(WEB, deleted.uid), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, endpoints.without(WEB, deleted.uid))
     replaced = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(own_chain.objects, replaced, within=timeouts.PODS_READY)
     assert other.uid in {pod.uid for pod in own_chain.pods}
@@ -92,7 +92,7 @@ def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Crea
     eventually(chain.objects, usual, within=timeouts.PODS_READY)
     actions.delete(chain, pod)
     ending = endpoints.endpoint_is("ending", pod.uid, ready=False, serving=True, terminating=True)
-    eventually(chain.objects, ending, within=timeouts.ENDPOINTS)
+    eventually(chain.objects, ending)
     eventually(chain.objects, endpoints.lists("ending"), within=timeouts.DELETION)
 
 
@@ -103,4 +103,4 @@ def test_unready_addresses_are_published_on_request(chain: Chain, create: Create
     create(chain, service_manifests.headless("late", app="unready"))
     pod = create(chain, manifests.unready_pod("unready", chain.client_image))
     eventually(chain.objects, endpoints.lists("early", pod), within=timeouts.PODS_READY)
-    eventually(chain.objects, endpoints.listed_unready("late", pod.uid), within=timeouts.ENDPOINTS)
+    eventually(chain.objects, endpoints.listed_unready("late", pod.uid))

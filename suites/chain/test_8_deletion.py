@@ -20,9 +20,7 @@ SERVICE = "concepts/services-networking/service/"
 )
 def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
-    eventually(
-        without_deployment.chain.objects, pods.gone("ReplicaSet", without_deployment.replica_sets), within=timeouts.DELETION
-    )
+    eventually(without_deployment.chain.objects, pods.gone("ReplicaSet", without_deployment.replica_sets))
 
 
 @claim(
@@ -32,7 +30,7 @@ def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, event
 )
 def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
-    eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids), within=timeouts.DELETION)
+    eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids))
 
 
 @claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")
@@ -45,22 +43,22 @@ def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: 
 def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Pod that the Deployment does not own MUST be untouched when the Deployment's own Pods are gone."""
     objects = without_deployment.chain.objects
-    eventually(objects, pods.gone("Pod", without_deployment.pod_uids), within=timeouts.DELETION)
-    eventually(objects, pods.same_and_ready(without_deployment.bystander), within=timeouts.CONTROLLER)
+    eventually(objects, pods.gone("Pod", without_deployment.pod_uids))
+    eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 
 @claim("CHAIN-DELETION-050", spec=SERVICE + "#type-nodeport")
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = without_service.chain.pages(*without_service.node_urls)
-    eventually(pages, all_refused(), within=timeouts.DATA_PLANE)
+    eventually(pages, all_refused())
 
 
 @claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services")
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), no_such_name(), within=timeouts.DNS)
+    eventually(chain.answers(client, chain.full_name(WEB, client)), no_such_name())
 
 
 @claim(
@@ -71,5 +69,5 @@ def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventu
 def test_endpoints_go_with_their_service(without_service: Deleted, eventually: Eventually) -> None:
     """Endpoints and EndpointSlices of a deleted Service MUST be deleted, and its Pods stay as they were."""
     objects = without_service.chain.objects
-    eventually(objects, endpoints.no_slices(WEB), within=timeouts.DELETION)
-    eventually(objects, pods.same_and_ready(*without_service.pods), within=timeouts.CONTROLLER)
+    eventually(objects, endpoints.no_slices(WEB))
+    eventually(objects, pods.same_and_ready(*without_service.pods))

@@ -30,7 +30,7 @@ def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     actions.deployment(own_chain, {"replicas": 1})
     eventually(own_chain.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 1)
-    eventually(own_chain.objects, listed, within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, listed)
 
 
 @claim("LIFE-SCALE-030", spec="#scaling-a-deployment")
@@ -38,8 +38,8 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
     """A Deployment scaled to zero MUST lose all Pods and keep its Service and ReplicaSet, and MUST serve when scaled up."""
     replica_set = own_chain.replica_set.uid
     actions.scale(own_chain, 0)
-    eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
-    eventually(own_chain.objects, endpoints.no_address(WEB), within=timeouts.ENDPOINTS)
+    eventually(own_chain.objects, pods.count(LABELS, 0))
+    eventually(own_chain.objects, endpoints.no_address(WEB))
     actions.scale(own_chain, REPLICAS)
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
@@ -61,5 +61,5 @@ def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually
     with load(serving_four, list(serving_four.node_urls().values())) as stream:
         actions.scale(serving_four, 1)
         eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
-        eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
+        eventually(stream.requests, asked(LEAST))
     require(stream.tally(), none_lost(LEAST))

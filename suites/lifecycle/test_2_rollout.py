@@ -47,20 +47,20 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
     old = own_chain.replica_set
     actions.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
     actions.roll_back(own_chain, old)
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=timeouts.ROLLOUT)
-    eventually(own_chain.objects, deployments.same_again(WEB, 3, old), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3))
+    eventually(own_chain.objects, deployments.same_again(WEB, 3, old))
 
 
 @claim("LIFE-ROLLOUT-050", spec="#rollover-aka-multiple-updates-in-flight", upstream="Deployment Rollover")
 def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
     """A template that changes during a roll MUST be rolled out at once, and the one in between be scaled to 0."""
     actions.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.at_revision(WEB, 2), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, deployments.at_revision(WEB, 2))
     actions.template(own_chain, "3")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3), within=timeouts.ROLLOUT)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}), within=timeouts.DELETION)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3))
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}))
 
 
 @claim("LIFE-ROLLOUT-060", spec="#recreate-deployment", upstream="Deployment Recreate")
@@ -69,7 +69,7 @@ def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> No
     actions.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
     before = own_chain.objects.sequence()
     actions.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
     require(own_chain.objects, at_every_moment(deployments.never_both(LABELS), after=before))
 
 
@@ -80,15 +80,14 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     eventually(
         own_chain.objects,
         deployments.says(WEB, "Progressing", "Unknown", "DeploymentPaused"),
-        within=timeouts.CONTROLLER,
     )
     actions.template(own_chain, "2")
     # Scaling goes on while paused: when it has been done, the controller has seen the new template too.
     actions.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
     consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=timeouts.STEADY)
     actions.deployment(own_chain, {"paused": False})
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2), within=timeouts.ROLLOUT)
+    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2))
 
 
 @claim("LIFE-ROLLOUT-080", spec="#clean-up-policy", upstream="Deployment RevisionHistoryLimit")
@@ -97,8 +96,8 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     actions.deployment(own_chain, {"revisionHistoryLimit": 1})
     for number in (2, 3):
         actions.template(own_chain, str(number))
-        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}), within=timeouts.DELETION)
+        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number))
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}))
 
 
 @claim("LIFE-ROLLOUT-090", spec="#failed-deployment", upstream="Deployment, status sub-resource")
@@ -109,6 +108,6 @@ def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> N
     actions.image(own_chain, ABSENT_IMAGE)
     stalled = deployments.says(WEB, "Progressing", "False", "ProgressDeadlineExceeded")
     eventually(own_chain.objects, stalled, within=timeouts.STALLED)
-    eventually(own_chain.objects, pods.same_and_ready(*serving), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.same_and_ready(*serving))
     backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends, within=timeouts.DATA_PLANE)
+    eventually(own_chain.backends_at_nodes(), backends)

@@ -21,11 +21,11 @@ def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) 
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
     actions.end_container(own_chain, pod)
-    eventually(own_chain.objects, containers.restarted(pod.name, pod.uid, 1), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, containers.restarted(pod.name, pod.uid, 1))
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     backends = every_backend(own_chain.pod_names, WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends, within=timeouts.DATA_PLANE)
+    eventually(own_chain.backends_at_nodes(), backends)
 
 
 @claim(
@@ -37,8 +37,8 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
     deleted = own_chain.pods[0]
     actions.delete(own_chain, deleted)
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])), within=timeouts.DELETION)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])))
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS))
     count = pods.controlled_count(own_chain.replica_set.uid, REPLICAS)
     eventually(own_chain.objects, count, within=timeouts.CONTROLLER)
 
@@ -52,11 +52,11 @@ def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventual
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""
     evicted = own_chain.pods[0]
     create(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
-    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS), within=timeouts.CONTROLLER)
+    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS))
     assert own_chain.evict(evicted) == HTTPStatus.TOO_MANY_REQUESTS
-    eventually(own_chain.objects, pods.same_and_ready(evicted), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.same_and_ready(evicted))
     actions.scale(own_chain, REPLICAS + 1)
     eventually(own_chain.budget(WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
     assert own_chain.evict(evicted) == HTTPStatus.CREATED
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])), within=timeouts.DELETION)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
+    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])))
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))

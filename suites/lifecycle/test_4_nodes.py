@@ -78,10 +78,10 @@ def test_returning_node_is_usable(
     record_metric("seconds from its start to Ready", node_outage.back - node_outage.started)
     chain, name = node_outage.chain, node_outage.lost.name
     pod = create(chain, manifests.on_node(manifests.client_pod("settler", chain.client_image), name))
-    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
-    back = eventually(node_outage.nodes, nodes.ready(name), within=timeouts.NODE_BACK).state.one("Node", name)
+    eventually(chain.objects, pods.ready(pod.name))
+    back = eventually(node_outage.nodes, nodes.ready(name)).state.one("Node", name)
     assert back is not None
-    eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME), within=timeouts.DATA_PLANE)
+    eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME))
 
 
 @claim("LIFE-NODES-070", requires=LOST)
@@ -101,10 +101,10 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     drained = str(chain.pods[0].at("spec.nodeName"))
     with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
         for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
-            eventually(chain.evictions(pod), disruption.carried_out(), within=timeouts.DELETION)
+            eventually(chain.evictions(pod), disruption.carried_out())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
-        eventually(stream.requests, asked(LEAST), within=timeouts.LOAD)
+        eventually(stream.requests, asked(LEAST))
     require(stream.tally(), none_lost(LEAST))
 
 
@@ -118,5 +118,5 @@ def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, c
         # That a new Pod runs there shows that the new kubelet has taken over.
         pod = create(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
         eventually(own_chain.objects, pods.ready(pod.name), within=timeouts.NODE_BACK)
-    eventually(own_chain.objects, pods.same_and_ready(*running), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.same_and_ready(*running))
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.CONTROLLER)

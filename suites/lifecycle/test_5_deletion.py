@@ -30,8 +30,8 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
     made = frozenset(pod.uid for pod in own_chain.pods)
     actions.delete(own_chain, deployment, propagationPolicy="Foreground")
     waits = seen_in_history(own_chain.objects, deployments.waits_for_dependents(WEB))
-    eventually(own_chain.objects, waits, within=timeouts.CONTROLLER)
-    eventually(own_chain.objects, absent("Deployment", WEB), within=timeouts.DELETION)
+    eventually(own_chain.objects, waits)
+    eventually(own_chain.objects, absent("Deployment", WEB))
     eventually(own_chain.objects, pods.gone("Pod", made), within=timeouts.CONTROLLER)
     eventually(own_chain.objects, absent("ReplicaSet", replica_set.name), within=timeouts.CONTROLLER)
     order = made, frozenset([replica_set.uid]), frozenset([deployment.uid])
@@ -45,22 +45,22 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
     """Deleted with its dependents orphaned, a Deployment MUST leave them running, and another of its kind MUST adopt them."""
     replica_set, running = own_chain.replica_set, own_chain.pods
     actions.delete(own_chain, own_chain.deployment, propagationPolicy="Orphan")
-    eventually(own_chain.objects, absent("Deployment", WEB), within=timeouts.DELETION)
-    eventually(own_chain.objects, controlled_by("ReplicaSet", replica_set.name, None), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, absent("Deployment", WEB))
+    eventually(own_chain.objects, controlled_by("ReplicaSet", replica_set.name, None))
     again = own_chain.api.create(manifests.deployment(own_chain.image), own_chain.namespace)
     adopted = controlled_by("ReplicaSet", replica_set.name, again.uid)
-    eventually(own_chain.objects, adopted, within=timeouts.CONTROLLER)
-    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS), within=timeouts.CONTROLLER)
-    eventually(own_chain.objects, pods.same_and_ready(*running), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, adopted)
+    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS))
+    eventually(own_chain.objects, pods.same_and_ready(*running))
 
 
 @claim("LIFE-DELETION-030", spec=TERMINATION, upstream="Pods, lifecycle")
 def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A deleted Pod MUST be sent SIGTERM and be let end by itself within its grace period."""
     pod = create(chain, manifests.obedient_pod("obedient", chain.client_image))
-    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
+    eventually(chain.objects, pods.ready(pod.name))
     actions.delete(chain, pod)
-    eventually(chain.objects, absent("Pod", pod.name), within=timeouts.DELETION)
+    eventually(chain.objects, absent("Pod", pod.name))
     assert containers.ended_with(last_version(chain.objects, pod)) == (7, "TERM\n")
 
 
@@ -68,9 +68,9 @@ def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Ev
 def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that ignores SIGTERM MUST be killed when its grace period is over, and not before."""
     pod = create(chain, manifests.stubborn_pod("stubborn", chain.client_image, GRACE_SECONDS))
-    eventually(chain.objects, pods.ready(pod.name), within=timeouts.PODS_READY)
+    eventually(chain.objects, pods.ready(pod.name))
     actions.delete(chain, pod)
-    ended = eventually(chain.objects, absent("Pod", pod.name), within=timeouts.DELETION)
+    ended = eventually(chain.objects, absent("Pod", pod.name))
     assert containers.ended_with(last_version(chain.objects, pod))[0] == SIGKILLED
     assert ended.seconds > GRACE_SECONDS - 1
 
@@ -82,7 +82,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     other = {"uid": "00000000-0000-0000-0000-000000000000"}
     refused = actions.refusal(lambda: actions.delete(chain, client, preconditions=other))
     assert (refused.status, refused.reason) == (409, "Conflict")
-    eventually(chain.objects, pods.same_and_ready(client), within=timeouts.CONTROLLER)
+    eventually(chain.objects, pods.same_and_ready(client))
 
 
 @claim(

@@ -5,7 +5,7 @@ from kubechain.claims.records import RunRecord
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.upgrade.addon_config import lost
+from kubechain.upgrade.addon_config import kept
 from kubechain.upgrade.availability import kubelets_as_wanted, proxies_as_wanted
 from kubechain.upgrade.invariants import still_there
 from kubechain.upgrade.phases import After, not_served
@@ -56,15 +56,15 @@ def test_slices_as_before(after: After) -> None:
 def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the EndpointSlices of a Service made before it MUST follow a change of its selector and back."""
     actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
-    eventually(witnesses.objects, endpoints.no_address(INNER), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, endpoints.no_address(INNER))
     actions.service(witnesses, {"selector": LABELS}, INNER)
-    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods))
 
 
 @claim("AFTER-CLUSTERIP-010", spec="reference/config-api/kube-proxy-config.v1alpha1/")
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
-    assert not lost("kube-proxy", after.before.snapshot.configuration, after.configuration)
+    require(after.configuration, kept("kube-proxy", after.before.snapshot.configuration))
 
 
 @claim("AFTER-API-010", spec="reference/using-api/deprecation-policy/")
@@ -76,7 +76,7 @@ def test_apis_are_still_served(after: After) -> None:
 @claim("AFTER-DNS-010", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
-    assert not lost("CoreDNS", after.before.snapshot.configuration, after.configuration)
+    require(after.configuration, kept("CoreDNS", after.before.snapshot.configuration))
 
 
 @claim("AFTER-SCALE-010", spec="#scaling-a-deployment")
@@ -84,10 +84,10 @@ def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> No
     """After an upgrade a Deployment made before it MUST scale with the ReplicaSet and the hash that it had."""
     before = witnesses.replica_set
     actions.scale(witnesses, REPLICAS + 1)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1), within=timeouts.PODS_READY)
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
     require(witnesses.objects.read(), pods.controlled_count(before.uid, REPLICAS + 1))
     actions.scale(witnesses, REPLICAS)
-    eventually(witnesses.objects, pods.count(LABELS, REPLICAS), within=timeouts.DELETION)
+    eventually(witnesses.objects, pods.count(LABELS, REPLICAS))
 
 
 @claim("AFTER-ROLLOUT-010", spec="#updating-a-deployment")
@@ -95,8 +95,8 @@ def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> Non
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
     old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
     actions.template(witnesses, str(number))
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
-    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
+    eventually(witnesses.objects, deployments.kept_at_zero(WEB, old))
 
 
 @claim("AFTER-ROLLOUT-020", spec="#rolling-back-a-deployment")
@@ -107,7 +107,7 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     number = deployments.revision(witnesses.deployment) + 1
     actions.roll_back(witnesses, old)
     eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=timeouts.ROLLOUT)
-    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
 
 
 @claim("AFTER-HEALING-010", spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
@@ -115,9 +115,9 @@ def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventual
     """After an upgrade a ReplicaSet made before it MUST release a Pod that is relabelled, and replace it."""
     pod = witnesses.pods[0]
     actions.label(witnesses, pod, {"app": "apart"})
-    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None), within=timeouts.CONTROLLER)
-    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.PODS_READY)
-    eventually(witnesses.objects, endpoints.without(WEB, pod.uid), within=timeouts.ENDPOINTS)
+    eventually(witnesses.objects, objects.controlled_by("Pod", pod.name, None))
+    eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
+    eventually(witnesses.objects, endpoints.without(WEB, pod.uid))
     actions.remove(witnesses, "Pod", pod.name)
 
 
@@ -137,7 +137,7 @@ def test_all_kube_proxies_are_upgraded(after: After) -> None:
 def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Service made before it MUST take its EndpointSlices with it."""
     actions.delete(witnesses, witnesses.present("Service", INNER))
-    eventually(witnesses.objects, endpoints.no_slices(INNER), within=timeouts.DELETION)
+    eventually(witnesses.objects, endpoints.no_slices(INNER))
 
 
 @claim("AFTER-DELETION-020", spec="concepts/architecture/garbage-collection/#cascading-deletion")
@@ -145,8 +145,8 @@ def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventuall
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
     actions.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
-    eventually(witnesses.objects, pods.gone("ReplicaSet", owned), within=timeouts.DELETION)
-    eventually(witnesses.objects, pods.count(LABELS, 0), within=timeouts.DELETION)
+    eventually(witnesses.objects, pods.gone("ReplicaSet", owned))
+    eventually(witnesses.objects, pods.count(LABELS, 0))
 
 
 @claim("AFTER-UPGRADE-010", spec="tasks/administer-cluster/cluster-upgrade/")

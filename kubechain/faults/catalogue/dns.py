@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect
+from kubechain.conditions.text import some, text
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import Kubelet, Patched, Rule
 from kubechain.faults.testbed import Testbed
@@ -18,7 +19,7 @@ OURS = "svc.cluster.local"
 TESTED = "(kubechain-.*|[a-z-]+-[0-9]+[.]svc[.].*)"
 ODD = 'answer "{{ .Name }} 5 IN A 10.96.255.253"'
 # What dig says of a name that no server knows: the last word of the search list goes to servers beyond the cluster.
-NOTHING = "NXDOMAIN|SERVFAIL|timeout|REFUSED"
+NOTHING = "got (NXDOMAIN|SERVFAIL|timeout|REFUSED)"
 WRONG = f'template IN A {OURS} {{\n        match "^web[.]"\n        answer "{{{{ .Name }}}} 5 IN A 10.96.255.253"\n    }}'
 
 
@@ -54,7 +55,7 @@ class Corefile:
         config, kept = lab.api.get("ConfigMap", SYSTEM, COREDNS), lab.folder / "Corefile"
         changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text()
         ready = [pod.is_true("Ready") for pod in servers(lab)]
-        return expect(changed and bool(ready) and all(ready), f"changed {changed}, servers ready {ready}")
+        return expect(changed and bool(ready) and all(ready), f"changed: {text(changed)}, servers ready: {text(ready)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put the Corefile back, restart the servers."""
@@ -97,7 +98,7 @@ class OddServer:
     def took(self, lab: Testbed) -> Result:
         """Look whether it is one of the Service's endpoints."""
         pod = lab.api.get("Pod", SYSTEM, self.NAME)
-        return expect(pod is not None and pod.is_true("Ready"), "it is not ready yet")
+        return expect(pod is not None and pod.is_true("Ready"), f"no ready Pod {self.NAME}")
 
     def heal(self, lab: Testbed) -> None:
         """Take it away."""
@@ -108,7 +109,8 @@ class OddServer:
 
 def none_ready(lab: Testbed) -> Result:
     """No server is left."""
-    return expect(not servers(lab), "there are servers yet")
+    left = [pod.name for pod in servers(lab)]
+    return expect(not left, f"{some(left)} still there")
 
 
 def template(kind: str, zone: str, match: str, rest: str) -> Corefile:
@@ -120,30 +122,30 @@ FAULTS = (
     Fault("dns-gone", "dns", "CoreDNS has no replica", Link.DNS,
           Patched("Deployment", SYSTEM, COREDNS, {"spec": {"replicas": 0}}, {"spec": {"replicas": 2}},
                   lambda found: found.at("spec.replicas") == 0, none_ready),
-          ("CHAIN-DNS-010",), "timeout"),
+          ("CHAIN-DNS-010",), "got timeout"),
     Fault("dns-one-wrong", "dns", "one server of several answers wrong", Link.DNS, OddServer(),
-          ("CHAIN-DNS-170",), "10.96.255.253"),
+          ("CHAIN-DNS-170",), r"got 10\.96\.255\.253"),
     Fault("dns-wrong-zone", "dns", "CoreDNS serves another zone", Link.DNS,
           replaced("kubernetes cluster.local", "kubernetes cluster.wrong"), ("CHAIN-DNS-010",), NOTHING),
     Fault("dns-wrong-address", "dns", "CoreDNS answers a wrong address for every Service", Link.DNS,
-          template("A", OURS, f".*[.]{TESTED}", ODD), ("CHAIN-DNS-010",), "10.96.255.253"),
+          template("A", OURS, f".*[.]{TESTED}", ODD), ("CHAIN-DNS-010",), r"got 10\.96\.255\.253"),
     Fault("dns-name-denied", "dns", "one name does not exist", Link.DNS,
           template("A", OURS, "^web[.]", "rcode NXDOMAIN"), ("CHAIN-DNS-010",), NOTHING),
     Fault("dns-names-invented", "dns", "names that do not exist have an address", Link.DNS,
-          template("A", OURS, "^absent[.]", ODD), ("CHAIN-DNS-060",), "NOERROR"),
+          template("A", OURS, "^absent[.]", ODD), ("CHAIN-DNS-060",), "got NOERROR"),
     Fault("dns-srv-missing", "dns", "no name has an SRV record", Link.DNS,
-          template("SRV", OURS, ".*", "rcode NXDOMAIN"), ("CHAIN-DNS-080",), "port and target"),
+          template("SRV", OURS, ".*", "rcode NXDOMAIN"), ("CHAIN-DNS-080",), r"SRV -> port \d+ of \S+, got "),
     Fault("dns-ptr-wrong", "dns", "addresses lead back to another name", Link.DNS,
           template("PTR", "in-addr.arpa", ".*",
-                   'answer "{{ .Name }} 5 IN PTR wrong.cluster.local."'), ("CHAIN-DNS-090",), "wrong"),
+                   'answer "{{ .Name }} 5 IN PTR wrong.cluster.local."'), ("CHAIN-DNS-090",), r"got wrong\.cluster\.local"),
     Fault("dns-stale", "dns", "CoreDNS remembers answers for an hour", Link.DNS,
           Corefile(lambda text: text.replace("ttl 30", "ttl 3600")
                    .replace("disable success cluster.local", "success 9984 3600 3600")),
-          ("CHAIN-DNS-150",), "resolve to exactly"),
+          ("CHAIN-DNS-150",), r"renewed -> \S+, got \d"),
     Fault("dns-tcp-dropped", "dns", "DNS over TCP is dropped", Link.DNS,
-          Rule("raw", "PREROUTING -p tcp --dport 53 -j DROP", "all"), ("CHAIN-DNS-160",), "timeout"),
+          Rule("raw", "PREROUTING -p tcp --dport 53 -j DROP", "all"), ("CHAIN-DNS-160",), "got timeout"),
     Fault("dns-search-wrong", "dns", "Pods search names in another domain", Link.DNS,
           Kubelet("workers", "clusterDomain", "cluster.wrong"), ("CHAIN-DNS-010",), NOTHING),
     Fault("dns-server-wrong", "dns", "Pods ask an address where no DNS is", Link.DNS,
-          Kubelet("workers", "clusterDNS", "[10.96.255.254]"), ("CHAIN-DNS-010",), "timeout"),
+          Kubelet("workers", "clusterDNS", "[10.96.255.254]"), ("CHAIN-DNS-010",), "got timeout"),
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kubechain.conditions.condition import Result, expect
+from kubechain.conditions.condition import Result, expect, unmet
+from kubechain.conditions.text import some, text
 from kubechain.faults.admission_policies import Mutation, set_to
 from kubechain.faults.api_limits import Busy
 from kubechain.faults.catalogue.admission import CONFIG, OF_WEB, POD, SERVICE
@@ -27,7 +28,7 @@ PROXY_LABEL = "k8s-app=kube-proxy"
 def three_ready(lab: Testbed) -> Result:
     """Three servers are ready."""
     ready = [pod.name for pod in servers(lab) if pod.is_true("Ready")]
-    return expect(len(ready) == 3, f"ready are {ready}")
+    return expect(len(ready) == 3, f"{some(ready)} ready")
 
 
 class ProxyMode:
@@ -52,7 +53,7 @@ class ProxyMode:
         found: list[KubeObject] = lab.api.list("Pod", SYSTEM, PROXY_LABEL).items
         ready = len(found) == len(lab.cluster.nodes()) and all(pod.is_true("Ready") and not pod.deleting for pod in found)
         there = all(lab.try_on(node, "nft list table ip kube-proxy") for node in lab.cluster.nodes())
-        return expect(ready and there, f"ready {ready}, rules there {there}")
+        return expect(ready and there, f"kube-proxy ready: {text(ready)}, rules of {self._mode}: {text(there)}")
 
     def heal(self, lab: Testbed) -> None:
         """Write the mode that was, restart kube-proxy."""
@@ -71,9 +72,9 @@ class Restarted:
     def took(self, lab: Testbed) -> Result:
         """Others lead now."""
         if not (lab.folder / "leaders").exists():
-            return expect(ok=False, why="nothing was restarted")
+            return unmet("no restart")
         before, now = (lab.folder / "leaders").read_text().splitlines(), self._leaders(lab)
-        return expect(all(now) and not set(before) & set(now), f"leaders are {now}")
+        return expect(all(now) and not set(before) & set(now), f"leaders {some(now)}")
 
     def heal(self, lab: Testbed) -> None:
         """They run again by themselves."""

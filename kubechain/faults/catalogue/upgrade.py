@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect, met
+from kubechain.conditions.text import text
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
 from kubechain.core.run import UPGRADE_LABEL
@@ -26,7 +27,7 @@ from kubechain.workload.manifests import WEB
 
 AWAY_SECONDS = 3
 # The bounds within which an outage of AWAY_SECONDS must be told.
-TOLD = r"away (2\.[89]|3\.[0-2]) s"
+TOLD = r"down for (2\.[89]|3\.[0-2]) s"
 STOPPED_SECONDS = 5.0
 
 
@@ -126,7 +127,7 @@ class OldKubelet:
         control = lab.api.get("Node", "", lab.control_plane)
         versions = [each.at("status.nodeInfo.kubeletVersion") for each in (found, control) if each]
         ready = bool(found and found.is_true("Ready"))
-        return expect(other and ready and len(set(versions)) == 2, f"kubelets are {versions}, ready: {ready}")
+        return expect(other and ready and len(set(versions)) == 2, f"kubelets {text(versions)}, ready: {text(ready)}")
 
     def heal(self, lab: Testbed) -> None:
         """Put the kubelet back."""
@@ -223,7 +224,7 @@ FAULTS = (
             f"iptables-restore -w -T nat < {ASIDE}/nat",
         ),
         ("DURING-CLUSTERIP-010",),
-        "lost",
+        r"got [\d,]+ of [\d,]+ lost",
         lasting=False,
     ),
     Fault(
@@ -233,7 +234,7 @@ FAULTS = (
         Link.NODES,
         OldKubelet(),
         ("AFTER-NODES-010",),
-        r"kubelet of \S+ is v1\.",
+        r"kubelet of \S+ v1\.",
     ),
     Fault(
         "upgrade-pod-restarted",
@@ -242,7 +243,7 @@ FAULTS = (
         Link.PODS,
         Once(restart_witness),
         ("DURING-PODS-020",),
-        "restarted",
+        r"got Pod \S+ restarted",
         lasting=False,
     ),
     Fault(
@@ -252,7 +253,7 @@ FAULTS = (
         Link.SERVICE,
         Once(move_node_port),
         ("DURING-SERVICE-010", "AFTER-SERVICE-010"),
-        "nodePorts was",
+        r"nodePorts \d+ \(before: \d+\)",
         lasting=False,
     ),
     Fault(

@@ -11,6 +11,7 @@ import yaml
 
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
@@ -100,7 +101,11 @@ def within_reach(lab: Testbed) -> None:
         everywhere=True,
     )
     policy.inject(lab)
-    lab.until("upstream's namespaces", Condition[Testbed]("labelled as the suite's", policy.took), timeouts.INJECTED)
+    lab.until(
+        "upstream's namespaces",
+        Condition[Testbed]("namespaces of upstream labelled as the suite's", policy.took),
+        timeouts.INJECTED,
+    )
 
 
 def tidy(lab: Testbed, fault: Fault | None = None) -> None:
@@ -114,6 +119,6 @@ def tidy(lab: Testbed, fault: Fault | None = None) -> None:
         if left and fault and isinstance(fault.injection, Stuck):
             # What was not yet being deleted when the fault was healed is kept by it still.
             fault.injection.heal(lab)
-        return expect(not left, f"left: {', '.join(each.name for each in left)}")
+        return expect(not left, f"{some(each.name for each in left)} still there")
 
-    lab.until("upstream's namespaces", Condition[Testbed]("gone", gone), timeouts.NAMESPACE_GONE)
+    lab.until("upstream's namespaces", Condition[Testbed]("namespaces of upstream gone", gone), timeouts.NAMESPACE_GONE)

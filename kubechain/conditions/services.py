@@ -1,0 +1,62 @@
+"""Conditions on Services (https://kubernetes.io/docs/concepts/services-networking/service/)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kubechain.conditions.condition import Condition, Result, expect, fields
+from kubechain.conditions.objects import one
+from kubechain.conditions.text import field, some, text
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
+
+
+def service(name: str, what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
+    """The Service of that name exists and passes `check`."""
+    return one("Service", name, what, check)
+
+
+def service_has(name: str, wanted: Mapping[str, object], port: Mapping[str, object] | None = None) -> Condition[NamespaceState]:
+    """The Service has the `wanted` value at each dotted path, and each field of `port` in its one port."""
+    of_ports = {f"spec.ports.{key}": [value] for key, value in (port or {}).items()}
+    everything = {**wanted, **of_ports}
+
+    def check(found: KubeObject) -> Result:
+        ports: list[Json] = found.at("spec.ports", [])
+        seen = {key: [each.get(key.rpartition(".")[2]) for each in ports] for key in of_ports}
+        return fields({path: found.at(path) for path in wanted} | seen, everything)
+
+    return service(name, f"with {some([field(*each) for each in everything.items()])}", check)
+
+
+def node_port_between(name: str, first: int, last: int) -> Condition[NamespaceState]:
+    """Every nodePort of the Service lies in the range, both ends included."""
+
+    def check(found: KubeObject) -> Result:
+        ports: list[Json] = found.at("spec.ports", [])
+        outside = [port for port in ports if not first <= port.get("nodePort", 0) <= last]
+        return expect(bool(ports) and not outside, text([port.get("nodePort") for port in ports]))
+
+    return service(name, f"with nodePorts in {first}-{last}", check)
+
+
+def ports_of(service: KubeObject) -> list[tuple[int, object, str]]:
+    """Return (port, targetPort, protocol) of each port of a Service."""
+    return [(port["port"], port["targetPort"], port["protocol"]) for port in service.at("spec.ports", [])]
+
+
+def node_port(service: KubeObject) -> int:
+    """Return the nodePort of a Service's first port, 0 if it has none."""
+    ports: list[Json] = service.at("spec.ports") or [{}]
+    return int(ports[0].get("nodePort", 0))
+
+
+def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[NamespaceState]:
+    """The Service has a clusterIP, and its ports have nodePorts, or has them not."""
+
+    def check(found: KubeObject) -> Result:
+        ports: list[Json] = found.at("spec.ports") or []
+        address, given = found.at("spec.clusterIP"), [port["nodePort"] for port in ports if port.get("nodePort")]
+        right = (bool(address), bool(given)) == (cluster_ip, node_port)
+        return expect(right, f"clusterIP {address or 'none'}, nodePort {text(given)}")
+
+    return service(name, f"with {'a' if cluster_ip else 'no'} clusterIP and {'a' if node_port else 'no'} nodePort", check)

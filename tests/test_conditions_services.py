@@ -1,0 +1,51 @@
+import pytest
+
+from kubechain.conditions import services as on
+from kubechain.conditions.condition import Condition
+from kubechain.kube.objects import NamespaceState
+from kubechain.workload.manifests import CONTAINER_PORT, WEB
+from tests.fakes import changed, service, state
+
+SERVES = on.service_has(WEB, {"spec.type": "NodePort"}, port={"port": 80, "targetPort": CONTAINER_PORT})
+IN_RANGE = on.node_port_between(WEB, 30000, 32767)
+ADDRESSED: dict[str, Condition[NamespaceState]] = {"serves": SERVES, "in range": IN_RANGE}
+
+
+def test_service_as_written_meets_its_conditions() -> None:
+    for condition in ADDRESSED.values():
+        assert condition(state(service())).met
+
+
+@pytest.mark.parametrize("name", ADDRESSED)
+def test_without_the_service_no_condition_on_it_is_met(name: str) -> None:
+    assert not ADDRESSED[name](state()).met
+    assert not ADDRESSED[name](state(changed(service(), "metadata.name", "other"))).met
+    assert not ADDRESSED[name](state(changed(service(), "spec.ports", []))).met
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("spec.type", "ClusterIP"), ("spec.ports.0.port", 81), ("spec.ports.0.targetPort", 80)],
+)
+def test_service_that_says_something_else_is_told(path: str, value: object) -> None:
+    assert not SERVES(state(changed(service(), path, value))).met
+
+
+def test_service_with_a_second_port_is_told() -> None:
+    ports = service().at("spec.ports")
+    assert not SERVES(state(changed(service(), "spec.ports", [*ports, *ports]))).met
+
+
+@pytest.mark.parametrize(("number", "inside"), [(29999, False), (30000, True), (32767, True), (32768, False)])
+def test_node_port_range_includes_both_ends(number: int, *, inside: bool) -> None:
+    assert IN_RANGE(state(changed(service(), "spec.ports.0.nodePort", number))).met == inside
+
+
+def test_service_without_a_node_port_is_not_in_the_range() -> None:
+    assert not IN_RANGE(state(changed(service(), "spec.ports", [{"port": 80}]))).met
+
+
+def test_ports_of_a_service_are_read() -> None:
+    assert on.node_port(service()) == 30080
+    assert on.node_port(changed(service(), "spec.ports", [])) == 0
+    assert on.ports_of(service()) == [(80, 8080, "TCP")]
