@@ -23,7 +23,7 @@ from kubechain.images.resolve import store_of
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.wait import Polled
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, sources
 from kubechain.workload.factory import ChainFactory
 from kubechain.workload.gates import Gatekeeper, gated
 from kubechain.workload.manifests import LABELS, WEB, WELCOME
@@ -213,9 +213,9 @@ class Testbed:
         with self.chain_factory.chain(waiter) as chain:
             self.chain_factory.gatekeeper.admit(gated([Link.ENDPOINTS]), chain.objects, waiter)
             backends = every_backend(chain.pod_names, WELCOME)
-            waiter.eventually(chain.backends_at_nodes(), backends)
+            waiter.eventually(sources.backends_at_nodes(chain), backends)
             client = chain.client
-            waiter.eventually(chain.answers(client, WEB), resolves_to(chain.cluster_ip))
+            waiter.eventually(sources.answers(chain, client, WEB), resolves_to(chain.cluster_ip))
             actions.remove(chain, "Deployment", WEB)
             waiter.eventually(chain.objects, pods.count(LABELS, 0))
 

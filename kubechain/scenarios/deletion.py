@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.objects import KubeObject
+from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from kubechain.workload.manifests import WEB, WELCOME
@@ -39,7 +40,7 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     with chain_factory.serving(waiter) as chain:
         client = chain.client
         # Reached on every Node before, or a refusal afterwards would prove nothing.
-        waiter.eventually(chain.pages(*chain.node_urls().values()), all_welcome(WELCOME))
+        waiter.eventually(sources.pages(chain, *chain.node_urls().values()), all_welcome(WELCOME))
         before = Deleted(
             chain,
             frozenset([chain.replica_set.uid]),

@@ -11,6 +11,7 @@ from kubechain.conditions.http import every_backend
 from kubechain.observe.wait import Polled
 from kubechain.probes import http
 from kubechain.probes.load import Prober, Tally, together
+from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WELCOME
 
@@ -48,7 +49,7 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
 
     It begins when every Pod answers on every Node, so that what is lost is lost by what the body does.
     """
-    chain.waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME))
+    chain.waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
     probers = tuple(
         Prober(
             f"NodePort {number}",

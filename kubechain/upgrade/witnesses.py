@@ -13,7 +13,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
-from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
@@ -79,7 +79,7 @@ def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     waiter.eventually(chain.objects, listed)
     if chain.probe_from == "host":
-        waiter.eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME))
+        waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
 
 
 def attach(api: Api, environment: Environment, namespace: str, image_ids: frozenset[str], waiter: Waiter) -> Chain:

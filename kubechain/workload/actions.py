@@ -84,6 +84,15 @@ def remove(chain: Chain, kind: str, name: str) -> None:
     chain.api.delete(kind, chain.namespace, name, options, missing_ok=True)
 
 
+def evict(chain: Chain, pod: KubeObject) -> int:
+    """Ask for the eviction of a Pod and return the HTTP status: 201, or 429 where a budget forbids it.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
+    """
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod.name}}
+    return chain.api.status("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
+
+
 def end_container(chain: Chain, pod: KubeObject) -> None:
     """Tell the first process of a Pod's container to end; the connection may go with it."""
     chain.inside(pod).run("sh", "-c", "kill -TERM 1")

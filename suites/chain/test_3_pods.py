@@ -10,7 +10,7 @@ from kubechain.conditions.objects import event_names, exists, happened, holds_ce
 from kubechain.observe.history import seen_in_history
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS, WEB
 
@@ -108,7 +108,7 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
     backend = chain.inside(chain.pods[0])
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
     # Without any right, the refusal names whom the server has recognized.
-    asked = chain.api_pages(backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
+    asked = sources.api_pages(chain, backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
     eventually(asked, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 
@@ -154,8 +154,8 @@ def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually
 @claim("CHAIN-PODS-160", spec="concepts/security/service-accounts/#default-service-accounts", upstream="RootCA ConfigMap test")
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
-    eventually(chain.one("ServiceAccount", "default"), exists("ServiceAccount default"))
-    eventually(chain.one("ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"))
+    eventually(sources.one(chain, "ServiceAccount", "default"), exists("ServiceAccount default"))
+    eventually(sources.one(chain, "ConfigMap", "kube-root-ca.crt"), holds_certificate("ca.crt"))
 
 
 @claim("CHAIN-IMAGE-030", requires=[OWN_CLUSTER])

@@ -9,8 +9,8 @@ from kubechain.conditions import services
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, service_manifests
-from kubechain.workload.chain import ROUND, Chain
+from kubechain.workload import actions, service_manifests, sources
+from kubechain.workload.chain import Chain
 from kubechain.workload.gates import SERVICE_UP
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -131,7 +131,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
     name = create(chain, service_manifests.two_port_service("multi")).name
     urls = [url(chain.address(name), port) for port in service_manifests.TWO_PORTS.values()]
-    eventually(chain.pages_inside(chain.client, *urls), all_welcome(WELCOME))
+    eventually(sources.pages_inside(chain, chain.client, *urls), all_welcome(WELCOME))
 
 
 @claim(
@@ -147,6 +147,6 @@ def test_service_without_selector_serves_given_endpoints(chain: Chain, create: C
     service = create(chain, service_manifests.without_selector("handmade"))
     create(chain, service_manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
     at = url(chain.address(service.name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME))
-    pages = chain.repeated(chain.client, at, ROUND)
+    eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
+    pages = sources.repeated(chain, chain.client, at, sources.ROUND)
     eventually(pages, only_from(pod.name))

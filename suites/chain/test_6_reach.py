@@ -22,7 +22,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -40,47 +40,47 @@ PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-cons
 @claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service")
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
-    pages = chain.pages_inside(chain.client, url(chain.cluster_ip))
+    pages = sources.pages_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(pages, all_welcome(WELCOME))
 
 
 @claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables")
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
-    backends = chain.backends_inside(chain.client, url(chain.cluster_ip))
+    backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
 @claim("CHAIN-NODEPORT-010", spec=SERVICE + "#type-nodeport", upstream="Service, NodePort Service")
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
-    pages = chain.pages(*chain.node_urls().values())
+    pages = sources.pages(chain, *chain.node_urls().values())
     eventually(pages, all_welcome(WELCOME))
 
 
 @claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport")
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
-    eventually(chain.backends_at_nodes(), every_backend(chain.pod_names, WELCOME))
+    eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
 
 
 @claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service")
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
-    eventually(chain.proxied(chain.service_proxy), all_welcome(WELCOME))
+    eventually(sources.proxied(chain, chain.service_proxy), all_welcome(WELCOME))
 
 
 @claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses")
 def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for each Pod with nginx's page."""
-    eventually(chain.proxied(*chain.pod_proxies), all_welcome(WELCOME))
+    eventually(sources.proxied(chain, *chain.pod_proxies), all_welcome(WELCOME))
 
 
 @claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/")
 def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventually) -> None:
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
     for pod in chain.pods:
-        backends = chain.backends_inside(chain.inside(pod), url(chain.cluster_ip))
+        backends = sources.backends_inside(chain, chain.inside(pod), url(chain.cluster_ip))
         eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
@@ -94,10 +94,10 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
     name = create(chain, service_manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME))
-    eventually(chain.repeated(chain.client, at, MANY), sticks())
+    eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
+    eventually(sources.repeated(chain, chain.client, at, MANY), sticks())
     actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
-    backends = chain.backends_inside(chain.client, at)
+    backends = sources.backends_inside(chain, chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
@@ -109,11 +109,11 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
     name = create(chain, service_manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
-    first = chain.pages_inside(chain.inside(chain.pods[0]), url(chain.address(name)))
+    first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))
     eventually(first, all_welcome(WELCOME))
     for pod in chain.pods:
         near = [each.name for each in chain.pods if each.at("spec.nodeName") == pod.at("spec.nodeName")]
-        pages = chain.repeated(chain.inside(pod), url(chain.address(name)), MANY)
+        pages = sources.repeated(chain, chain.inside(pod), url(chain.address(name)), MANY)
         eventually(pages, only_from(*near))
 
 
@@ -121,21 +121,21 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
 def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
     name = create(chain, service_manifests.service(name="nobody", app="nobody")).name
-    eventually(chain.pages_inside(chain.client, url(chain.address(name))), all_refused())
+    eventually(sources.pages_inside(chain, chain.client, url(chain.address(name))), all_refused())
 
 
 @claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full")
 def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = create(chain, service_manifests.service(name="twin")).name
-    backends = chain.backends_inside(chain.client, url(chain.cluster_ip), url(chain.address(twin)))
+    backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip), url(chain.address(twin)))
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
 @claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables")
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
-    pages = chain.repeated(chain.client, url(chain.cluster_ip), MANY)
+    pages = sources.repeated(chain, chain.client, url(chain.cluster_ip), MANY)
     eventually(pages, spread_over(chain.pod_names))
 
 
@@ -143,7 +143,7 @@ def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
 def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> None:
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
-    eventually(chain.pages_inside(chain.client, at), all_welcome(WELCOME))
+    eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
     require(chain.client.repeat(at, MANY), none_slower(RETRANSMISSION_SECONDS))
 
 
@@ -152,7 +152,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
     port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
     urls = [url(address, port) for address in chain.node_addresses.values()]
-    eventually(chain.pages(*urls), all_refused())
+    eventually(sources.pages(chain, *urls), all_refused())
 
 
 @claim(
@@ -166,7 +166,7 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
     port = node_port(create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local")))
     for node, address in chain.node_addresses.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
-        pages = chain.pages(*[url(address, port)] * (MANY if here else 1))
+        pages = sources.pages(chain, *[url(address, port)] * (MANY if here else 1))
         eventually(pages, only_from(*here) if here else no_answer())
         if here:
             eventually(pages, came_from(http.own_address(address, port)))
@@ -178,14 +178,14 @@ def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventua
     port = node_port(create(chain, service_manifests.udp_service("echo")))
     create(chain, manifests.udp_echo("echo", chain.client_image))
     eventually(chain.objects, pods.ready("echo"))
-    eventually(chain.echoes(port), echoed("echo"))
+    eventually(sources.echoes(chain, port), echoed("echo"))
 
 
 @claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[KUBECTL])
 def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """The Service MUST answer through `kubectl proxy` on loopback."""
     with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1") as at:
-        page = chain.loopback(f"http://{at}{chain.service_proxy}")
+        page = sources.loopback(chain, f"http://{at}{chain.service_proxy}")
         eventually(page, all_welcome(WELCOME))
 
 
@@ -194,7 +194,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
     """A Pod of the Service MUST answer through a port that is forwarded to it from loopback."""
     target = ["port-forward", "--namespace", chain.namespace, f"service/{WEB}", f":{SERVICE_PORT}"]
     with kubectl.listening(*target, "--address=127.0.0.1") as at:
-        eventually(chain.loopback(f"http://{at}/"), all_welcome(WELCOME))
+        eventually(sources.loopback(chain, f"http://{at}/"), all_welcome(WELCOME))
 
 
 @claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/")
@@ -202,6 +202,6 @@ def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventuall
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
-    eventually(chain.api_pages(backend, chain.service_proxy, *chain.pod_proxies), forbidden_to(who))
+    eventually(sources.api_pages(chain, backend, chain.service_proxy, *chain.pod_proxies), forbidden_to(who))
     forward = f"/api/v1/namespaces/{chain.namespace}/pods/{backend.pod}/portforward"
-    eventually(chain.api_pages(backend, forward, method="POST"), forbidden_to(who))
+    eventually(sources.api_pages(chain, backend, forward, method="POST"), forbidden_to(who))

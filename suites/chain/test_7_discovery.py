@@ -7,7 +7,7 @@ from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reve
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
 from kubechain.conditions.http import all_welcome
 from kubechain.observe.protocols import Eventually
-from kubechain.workload import actions, manifests, service_manifests
+from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -22,7 +22,7 @@ DNS = "concepts/services-networking/dns-pod-service/"
 def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> None:
     """A Pod started after a Service MUST have its seven variables, with the clusterIP and the port."""
     variables = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
-    eventually(chain.environment(chain.client), variables_are(WEB, variables))
+    eventually(sources.environment(chain, chain.client), variables_are(WEB, variables))
 
 
 @claim("CHAIN-ENV-020", spec=ENVIRONMENT, after=[Link.DNS])
@@ -30,28 +30,28 @@ def test_earlier_pod_has_no_variable(chain: Chain, create: Create, eventually: E
     """A Pod started before a Service MUST have no variable of it, also once the Service is known to the cluster."""
     client = chain.client
     late = create(chain, service_manifests.service(name="late")).name
-    eventually(chain.answers(client, late), resolves_to(chain.address(late)))
-    eventually(chain.environment(client), variables_are(late, {}))
+    eventually(sources.answers(chain, client, late), resolves_to(chain.address(late)))
+    eventually(sources.environment(chain, client), variables_are(late, {}))
 
 
 @claim("CHAIN-DNS-010", spec="#a-aaaa-records", upstream="DNS, services")
 def test_short_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service MUST resolve to exactly its clusterIP in Pods of its namespace."""
-    eventually(chain.answers(chain.client, WEB), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, chain.client, WEB), resolves_to(chain.cluster_ip))
 
 
 @claim("CHAIN-DNS-020", spec="#namespaces-of-services", upstream="DNS, services")
 def test_name_with_namespace_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace MUST resolve to exactly the clusterIP of that Service."""
     name = f"{WEB}.{chain.namespace}"
-    eventually(chain.answers(chain.client, name), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, chain.client, name), resolves_to(chain.cluster_ip))
 
 
 @claim("CHAIN-DNS-030", spec="#a-aaaa-records", upstream="DNS, services")
 def test_full_name_resolves(chain: Chain, eventually: Eventually) -> None:
     """The name service.namespace.svc.domain MUST resolve to exactly the clusterIP of that Service."""
     client = chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
 
 
 @claim("CHAIN-DNS-040", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
@@ -59,7 +59,7 @@ def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> N
     """A Pod that asks the Service by each of its names MUST be answered by nginx."""
     client = chain.client
     urls = [url(name) for name in chain.names_of(WEB, client)]
-    eventually(chain.pages_inside(client, *urls), all_welcome(WELCOME), within=timeouts.DNS)
+    eventually(sources.pages_inside(chain, client, *urls), all_welcome(WELCOME), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-050", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
@@ -67,15 +67,15 @@ def test_names_work_from_a_backend(chain: Chain, eventually: Eventually) -> None
     """A Pod of the Service itself MUST reach the Service by each of its names, at exactly the clusterIP."""
     backend = chain.inside(chain.pods[0])
     urls = [url(name) for name in chain.names_of(WEB, backend)]
-    eventually(chain.pages_inside(backend, *urls), all_welcome(WELCOME, at=chain.cluster_ip), within=timeouts.DNS)
+    eventually(sources.pages_inside(chain, backend, *urls), all_welcome(WELCOME, at=chain.cluster_ip), within=timeouts.DNS)
 
 
 @claim("CHAIN-DNS-060", spec="#services", upstream="DNS, cluster")
 def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> None:
     """The name of a Service that does not exist MUST be answered with NXDOMAIN, while a Service's name resolves."""
     client = chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
-    eventually(chain.answers(client, chain.full_name("absent", client)), no_such_name())
+    eventually(sources.answers(chain, client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, client, chain.full_name("absent", client)), no_such_name())
 
 
 @claim("CHAIN-ENV-030", spec=ENVIRONMENT)
@@ -85,17 +85,17 @@ def test_services_of_other_namespaces_are_not_told(
     """A Pod MUST have no variable of a Service in another namespace, though that Service was there first."""
     assert chain.api.get("Service", other_namespace, "neighbour") is not None
     place = chain.ready_inside(create(chain, manifests.client_pod("later", chain.client_image)).name)
-    eventually(chain.environment(place), variables_are("neighbour", {}))
+    eventually(sources.environment(chain, place), variables_are("neighbour", {}))
     web = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
-    eventually(chain.environment(place), variables_are(WEB, web))
+    eventually(sources.environment(chain, place), variables_are(WEB, web))
 
 
 @claim("CHAIN-ENV-040", spec="tutorials/services/connect-applications-service/#environment-variables", level="full")
 def test_service_links_can_be_switched_off(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod with enableServiceLinks false MUST have the variables of the API server's Service and of no other."""
     place = chain.ready_inside(create(chain, manifests.unlinked(manifests.client_pod("unlinked", chain.client_image))).name)
-    eventually(chain.environment(place), variables_are(WEB, {}))
-    eventually(chain.environment(place), has_variables("KUBERNETES_SERVICE_HOST"))
+    eventually(sources.environment(chain, place), variables_are(WEB, {}))
+    eventually(sources.environment(chain, place), has_variables("KUBERNETES_SERVICE_HOST"))
 
 
 @claim("CHAIN-ENV-050", spec=ENVIRONMENT, level="full")
@@ -104,7 +104,7 @@ def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventual
     service = create(chain, service_manifests.two_port_service("multi-env"))
     place = chain.ready_inside(create(chain, manifests.client_pod("reader", chain.client_image)).name)
     variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), service_manifests.TWO_PORTS)
-    eventually(chain.environment(place), variables_are(service.name, variables))
+    eventually(sources.environment(chain, place), variables_are(service.name, variables))
 
 
 @claim("CHAIN-ENV-060", spec=ENVIRONMENT, after=[Link.DNS], level="full")
@@ -113,22 +113,22 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     service = create(chain, service_manifests.service(name="moved", kind="ClusterIP"))
     old = str(service.at("spec.clusterIP"))
     place = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
-    eventually(chain.answers(place, service.name), resolves_to(old))
+    eventually(sources.answers(chain, place, service.name), resolves_to(old))
     actions.delete(chain, service)
     # Another Service holds the old address, so that the new one cannot get it again.
     create(chain, service_manifests.service_at(name="squatter", cluster_ip=old))
     new = str(create(chain, service_manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
     assert new != old
-    eventually(chain.answers(place, service.name), resolves_to(new))
+    eventually(sources.answers(chain, place, service.name), resolves_to(new))
     stale = service_variables(service.name, old, SERVICE_PORT)
-    eventually(chain.environment(place), variables_are(service.name, stale))
+    eventually(sources.environment(chain, place), variables_are(service.name, stale))
 
 
 @claim("CHAIN-DNS-070", spec="#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
 def test_search_list(chain: Chain, eventually: Eventually) -> None:
     """A Pod's resolver MUST search its namespace, the Services and the domain, in this order, with ndots 5."""
     wanted = searches(chain.namespace, chain.client.domain())
-    eventually(chain.resolver(chain.client), wanted)
+    eventually(sources.resolver(chain, chain.client), wanted)
 
 
 @claim("CHAIN-DNS-080", spec="#srv-records", upstream="DNS, services")
@@ -137,7 +137,7 @@ def test_srv_record_of_a_named_port(chain: Chain, create: Create, eventually: Ev
     service, client = create(chain, service_manifests.two_port_service("srv")), chain.client
     full = chain.full_name(service.name, client)
     for port_name, port in service_manifests.TWO_PORTS.items():
-        answers = chain.answers(client, f"_{port_name}._tcp.{full}", record="SRV")
+        answers = sources.answers(chain, client, f"_{port_name}._tcp.{full}", record="SRV")
         eventually(answers, serves(port, full))
 
 
@@ -145,7 +145,7 @@ def test_srv_record_of_a_named_port(chain: Chain, create: Create, eventually: Ev
 def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) -> None:
     """The clusterIP of a Service MUST have a PTR record with the Service's full name."""
     client = chain.client
-    answers = chain.answers(client, reverse_name(chain.cluster_ip), record="PTR")
+    answers = sources.answers(chain, client, reverse_name(chain.cluster_ip), record="PTR")
     eventually(answers, resolves_to(chain.full_name(WEB, client)))
 
 
@@ -154,7 +154,7 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventu
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
     name = create(chain, service_manifests.headless("headless")).name
     addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
-    eventually(chain.answers(chain.client, name), resolves_to(*addresses))
+    eventually(sources.answers(chain, chain.client, name), resolves_to(*addresses))
 
 
 @claim("CHAIN-DNS-110", spec="#pod-s-hostname-and-subdomain-fields", upstream="DNS, resolve the hostname", level="full")
@@ -164,7 +164,7 @@ def test_pod_has_a_name_under_its_headless_service(chain: Chain, create: Create,
     create(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
     place = chain.ready_inside("named")
     address = str(chain.present("Pod", "named").at("status.podIP"))
-    eventually(chain.answers(chain.client, "named.sub"), resolves_to(address))
+    eventually(sources.answers(chain, chain.client, "named.sub"), resolves_to(address))
     assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
 
 
@@ -176,10 +176,10 @@ def test_unready_pods_are_named_on_request(chain: Chain, create: Create, eventua
     pod = create(chain, manifests.unready_pod("waiting", chain.client_image))
     eventually(chain.objects, endpoints.lists("named-early", pod), within=timeouts.PODS_READY)
     address = str(chain.present("Pod", pod.name).at("status.podIP"))
-    eventually(chain.answers(chain.client, "named-early"), resolves_to(address))
+    eventually(sources.answers(chain, chain.client, "named-early"), resolves_to(address))
     eventually(chain.objects, endpoints.listed_unready("named-late", pod.uid))
     late = chain.full_name("named-late", chain.client)
-    eventually(chain.answers(chain.client, late), no_address())
+    eventually(sources.answers(chain, chain.client, late), no_address())
 
 
 @claim("CHAIN-DNS-130", spec="concepts/services-networking/service/#externalname", upstream="DNS, for ExternalName Services")
@@ -188,7 +188,7 @@ def test_external_name_is_an_alias(chain: Chain, create: Create, eventually: Eve
     name = create(chain, service_manifests.external("outside")).name
     full = chain.full_name(name, chain.client)
     alias = resolves_to(service_manifests.EXTERNAL["externalName"] + ".")
-    eventually(chain.answers(chain.client, full, record="CNAME"), alias)
+    eventually(sources.answers(chain, chain.client, full, record="CNAME"), alias)
 
 
 @claim("CHAIN-DNS-140", spec="#namespaces-of-services", upstream="DNS, services")
@@ -197,9 +197,9 @@ def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, event
     service = chain.api.get("Service", other_namespace, "neighbour")
     assert service is not None
     address = str(service.at("spec.clusterIP"))
-    eventually(chain.answers(chain.client, f"neighbour.{other_namespace}"), resolves_to(address))
+    eventually(sources.answers(chain, chain.client, f"neighbour.{other_namespace}"), resolves_to(address))
     searched = chain.searched("neighbour", chain.client)
-    eventually(chain.answers(chain.client, *searched), no_such_name())
+    eventually(sources.answers(chain, chain.client, *searched), no_such_name())
 
 
 @claim("CHAIN-DNS-150", spec="#a-aaaa-records", level="full")
@@ -207,12 +207,12 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
     service, client = create(chain, service_manifests.service(name="renewed", kind="ClusterIP")), chain.client
     old = str(service.at("spec.clusterIP"))
-    eventually(chain.answers(client, service.name), resolves_to(old))
+    eventually(sources.answers(chain, client, service.name), resolves_to(old))
     ttl = client.time_to_live(chain.full_name(service.name, client))
     actions.delete(chain, service)
     create(chain, service_manifests.service_at(name="holder", cluster_ip=old))
     new = str(create(chain, service_manifests.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
-    eventually(chain.answers(client, service.name), resolves_to(new), within=timeouts.renewal(ttl))
+    eventually(sources.answers(chain, client, service.name), resolves_to(new), within=timeouts.renewal(ttl))
 
 
 @claim("CHAIN-DNS-160", upstream="DNS, cluster")
@@ -220,17 +220,17 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
     """A name MUST resolve to the same address by UDP and by TCP."""
     client = chain.client
     full = chain.full_name(WEB, client)
-    eventually(chain.answers(client, full), resolves_to(chain.cluster_ip))
-    eventually(chain.answers(client, full, tcp=True), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, client, full), resolves_to(chain.cluster_ip))
+    eventually(sources.answers(chain, client, full, tcp=True), resolves_to(chain.cluster_ip))
 
 
 @claim("CHAIN-DNS-170", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
     """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
-    client, servers = chain.client, chain.dns_servers()
+    client, servers = chain.client, sources.dns_servers(chain)
     assert servers
     for server in servers:
-        known = chain.answers(client, chain.full_name(WEB, client), server=server)
+        known = sources.answers(chain, client, chain.full_name(WEB, client), server=server)
         eventually(known, resolves_to(chain.cluster_ip))
-        unknown = chain.answers(client, chain.full_name("absent", client), server=server)
+        unknown = sources.answers(chain, client, chain.full_name("absent", client), server=server)
         eventually(unknown, no_such_name())

@@ -6,6 +6,7 @@ from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
 from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
+from kubechain.workload import sources
 from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
@@ -50,7 +51,7 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
 @claim("CHAIN-DELETION-050", spec=SERVICE + "#type-nodeport")
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
-    pages = without_service.chain.pages(*without_service.node_urls)
+    pages = sources.pages(without_service.chain, *without_service.node_urls)
     eventually(pages, all_refused())
 
 
@@ -58,7 +59,7 @@ def test_node_port_closes_with_its_service(without_service: Deleted, eventually:
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client
-    eventually(chain.answers(client, chain.full_name(WEB, client)), no_such_name())
+    eventually(sources.answers(chain, client, chain.full_name(WEB, client)), no_such_name())
 
 
 @claim(

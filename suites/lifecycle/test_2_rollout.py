@@ -11,7 +11,7 @@ from kubechain.probes.load import none_lost
 from kubechain.scenarios.load import LEAST
 from kubechain.scenarios.rollout import REPLICAS as FOUR
 from kubechain.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
-from kubechain.workload import actions
+from kubechain.workload import actions, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
 
@@ -110,4 +110,4 @@ def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> N
     eventually(own_chain.objects, stalled, within=timeouts.STALLED)
     eventually(own_chain.objects, pods.same_and_ready(*serving))
     backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends)
+    eventually(sources.backends_at_nodes(own_chain), backends)

@@ -7,7 +7,7 @@ from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.protocols import Eventually
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
 
@@ -25,7 +25,7 @@ def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) 
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     backends = every_backend(own_chain.pod_names, WELCOME)
-    eventually(own_chain.backends_at_nodes(), backends)
+    eventually(sources.backends_at_nodes(own_chain), backends)
 
 
 @claim(
@@ -52,11 +52,11 @@ def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventual
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""
     evicted = own_chain.pods[0]
     create(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
-    eventually(own_chain.budget(WEB), disruption.allows(0, of=REPLICAS))
-    assert own_chain.evict(evicted) == HTTPStatus.TOO_MANY_REQUESTS
+    eventually(sources.budget(own_chain, WEB), disruption.allows(0, of=REPLICAS))
+    assert actions.evict(own_chain, evicted) == HTTPStatus.TOO_MANY_REQUESTS
     eventually(own_chain.objects, pods.same_and_ready(evicted))
     actions.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.budget(WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
-    assert own_chain.evict(evicted) == HTTPStatus.CREATED
+    eventually(sources.budget(own_chain, WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
+    assert actions.evict(own_chain, evicted) == HTTPStatus.CREATED
     eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])))
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))

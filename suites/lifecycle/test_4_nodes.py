@@ -17,7 +17,7 @@ from kubechain.observe.wait import require
 from kubechain.probes.load import asked, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WELCOME
 from kubechain.workload.urls import address_of, url
@@ -81,7 +81,7 @@ def test_returning_node_is_usable(
     eventually(chain.objects, pods.ready(pod.name))
     back = eventually(node_outage.nodes, nodes.ready(name)).state.one("Node", name)
     assert back is not None
-    eventually(chain.pages(url(address_of(back), chain.node_port)), all_welcome(WELCOME))
+    eventually(sources.pages(chain, url(address_of(back), chain.node_port)), all_welcome(WELCOME))
 
 
 @claim("LIFE-NODES-070", requires=LOST)
@@ -101,7 +101,7 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     drained = str(chain.pods[0].at("spec.nodeName"))
     with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
         for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
-            eventually(chain.evictions(pod), disruption.carried_out())
+            eventually(sources.evictions(chain, pod), disruption.carried_out())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
         eventually(stream.requests, asked(LEAST))

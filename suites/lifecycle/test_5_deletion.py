@@ -8,7 +8,7 @@ from kubechain.conditions.objects import absent, controlled_by
 from kubechain.observe.history import deleted_in_order, last_version, seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
@@ -97,4 +97,4 @@ def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.NAMESPACE_GONE)
     for kind, name in (("Deployment", WEB), ("Service", WEB), ("Pod", CLIENT)):
         eventually(own_chain.objects, absent(kind, name), within=timeouts.NAMESPACE_GONE)
-    eventually(own_chain.remaining("Namespace", own_chain.namespace), empty("namespace"), within=timeouts.NAMESPACE_GONE)
+    eventually(sources.remaining(own_chain, "Namespace", own_chain.namespace), empty("namespace"), within=timeouts.NAMESPACE_GONE)

@@ -1,0 +1,160 @@
+"""How a chain is asked: the sources that claims wait on, each a function of the chain.
+
+What has to be asked is `Polled`: pages, DNS answers, environments, objects that are not watched. The watched objects are
+`chain.objects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from kubechain.conditions.dns import Answer
+from kubechain.conditions.endpoints import slice_addresses
+from kubechain.conditions.http import Page
+from kubechain.core.errors import HarnessError
+from kubechain.kube.errors import ApiUnavailable
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.wait import Polled
+from kubechain.probes import http, udp
+from kubechain.probes.pod import PodProbe
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+from kubechain.workload.urls import each
+
+T = TypeVar("T")
+# With two backends picked at random, 12 connections miss one with probability 2^-11; the wait then asks again.
+ROUND = 12
+
+
+def proxied(chain: Chain, *paths: str) -> Polled[list[Page]]:
+    """Return a source that asks the API server's proxy at each path."""
+    return _polled(chain, "answers through the API proxy", lambda: [_proxy(chain, path) for path in paths])
+
+
+def _proxy(chain: Chain, path: str) -> Page:
+    try:
+        return Page(path, status=200, body=chain.api.call("GET", path, accept="*/*"))
+    except ApiUnavailable as error:
+        # The proxy's own 502 and 503 are answers about the backend.
+        return Page(path, failure="other", detail=str(error))
+
+
+def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:
+    """Return a source that asks each URL once, from where requests to nodePorts come from."""
+    return _polled(chain, f"answers at {each(urls)}", lambda: fetch(chain, *urls))
+
+
+def loopback(chain: Chain, at: str) -> Polled[list[Page]]:
+    """Return a source that asks a URL on this machine."""
+    return _polled(chain, f"answers at {at}", lambda: [http.fetch(at)])
+
+
+def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
+    """Return a source that sends a datagram to that port of each Node: node name -> what came back, or "" ."""
+    return _polled(chain, f"UDP echo at port {port}", lambda: _echo(chain, port))
+
+
+def _echo(chain: Chain, port: int) -> dict[str, str]:
+    send = udp.echo if chain.probe_from == "host" else chain.client.echo
+    return {name: send(address, port) for name, address in chain.node_addresses.items()}
+
+
+def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:
+    """Return a source that asks each URL once, from inside a Pod."""
+    return _polled(chain, f"answers from pod {place.pod} at {each(urls)}", lambda: place.fetch(*urls))
+
+
+def repeated(chain: Chain, place: PodProbe, url: str, count: int) -> Polled[list[Page]]:
+    """Return a source that asks a URL so many times from inside a Pod; a request without an answer is the last one."""
+    return _polled(chain, f"{count} answers from pod {place.pod} at {url}", lambda: place.repeat(url, count))
+
+
+def api_pages(chain: Chain, place: PodProbe, *paths: str, method: str = "GET") -> Polled[list[Page]]:
+    """Return a source that asks the API server for each path from inside a Pod, as the Pod's ServiceAccount."""
+    return _polled(chain, f"API server from pod {place.pod}", lambda: place.ask_api(*paths, method=method))
+
+
+def backends_at_nodes(chain: Chain) -> Polled[Mapping[str, list[Page]]]:
+    """Return a source that asks ROUND times at each node's nodePort: node name -> the answers.
+
+    A request without an answer is the last one there, and shows that it is not as it must be: no need to wait for more.
+    """
+    return _polled(
+        chain, "backends behind each node", lambda: {name: _round(chain, where) for name, where in chain.node_urls().items()}
+    )
+
+
+def _round(chain: Chain, url: str) -> list[Page]:
+    if chain.probe_from == "cluster":
+        return chain.client.repeat(url, ROUND)
+    pages: list[Page] = []
+    while len(pages) < ROUND and not (pages and pages[-1].failure):
+        pages.append(http.fetch(url))
+    return pages
+
+
+def backends_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[Mapping[str, list[Page]]]:
+    """Return a source that asks ROUND times at each URL from inside a Pod: URL -> the answers; see backends_at_nodes."""
+    return _polled(chain, f"backends seen from pod {place.pod}", lambda: {where: place.repeat(where, ROUND) for where in urls})
+
+
+def answers(
+    chain: Chain, place: PodProbe, *names: str, record: str = "A", server: str = "", tcp: bool = False
+) -> Polled[list[Answer]]:
+    """Return a source that asks DNS for each name from inside a Pod."""
+    return _polled(chain, f"DNS from pod {place.pod}", lambda: place.lookup(*names, record=record, server=server, tcp=tcp))
+
+
+def resolver(chain: Chain, place: PodProbe) -> Polled[str]:
+    """Return a source that reads the resolv.conf of a Pod."""
+    return _polled(chain, f"resolv.conf of pod {place.pod}", place.resolver)
+
+
+def dns_servers(chain: Chain) -> list[str]:
+    """Return the address of each ready replica of the cluster's DNS (the Service kube-dns)."""
+    slices = chain.api.list("EndpointSlice", "kube-system", "kubernetes.io/service-name=kube-dns").items
+    return sorted({address.ip for address in slice_addresses(slices)})
+
+
+def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:
+    """Return a source that reads the environment of a Pod's container."""
+    return _polled(chain, f"environment of pod {place.pod}", place.environment)
+
+
+def fetch(chain: Chain, *urls: str) -> list[Page]:
+    """Ask for each URL once, from the host, or from the client Pod where the host does not reach nodes."""
+    return [http.fetch(each) for each in urls] if chain.probe_from == "host" else chain.client.fetch(*urls)
+
+
+def evictions(chain: Chain, pod: KubeObject) -> Polled[int]:
+    """Return a source that asks for the eviction of a Pod again and again: the HTTP statuses."""
+    return _polled(chain, f"eviction of {pod.name}", lambda: actions.evict(chain, pod))
+
+
+def budget(chain: Chain, name: str) -> Polled[KubeObject]:
+    """Return a source that reads a PodDisruptionBudget of this namespace; HarnessError if it is not there."""
+    return _polled(chain, f"PodDisruptionBudget {name}", lambda: fetched(chain, "PodDisruptionBudget", name))
+
+
+def remaining(chain: Chain, kind: str, *names: str) -> Polled[list[str]]:
+    """Return a source that says which of these objects, which belong to no namespace, are still there."""
+    return _polled(chain, f"{kind} {', '.join(names)}", lambda: [name for name in names if chain.api.get(kind, "", name)])
+
+
+def one(chain: Chain, kind: str, name: str) -> Polled[KubeObject | None]:
+    """Return a source that reads an object of this namespace, None where it is not there."""
+    return _polled(chain, f"{kind} {name}", lambda: chain.api.get(kind, chain.namespace, name))
+
+
+def fetched(chain: Chain, kind: str, name: str) -> KubeObject:
+    """Return an object of this namespace as the API server has it now; HarnessError if it is not there."""
+    found = chain.api.get(kind, chain.namespace, name)
+    if found is None:
+        raise HarnessError(f"no {kind} {name} in {chain.namespace}")
+    return found
+
+
+def _polled(chain: Chain, what: str, pull: Callable[[], T]) -> Polled[T]:
+    """Return a source that has to be asked."""
+    return Polled(what, pull, chain.waiter.clock)
