@@ -1,4 +1,4 @@
-"""The catalogue of claims, from their metadata alone: as text, as JSON, and as the document docs/CATALOGUE.md."""
+"""The catalogue of claims, from their metadata alone: as text, as JSON, and as a document; and all generated documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +20,7 @@ from rich.table import Table
 import suites
 from kubechain.claims import claim as claims
 from kubechain.claims.claim import Claim, Link
+from kubechain.cli import reference
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
@@ -133,15 +134,19 @@ def _row(claim: Claim) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+REFERENCE = ROOT / "docs" / "REFERENCE.md"
+
+
 def _schema(model: type[JsonRecord], _entries: Sequence[Entry]) -> str:
     return schemas.document(model)
 
 
-# What is generated from the claims, the faults and the records: where it lies, and what makes it.
+# What is generated from the claims, the faults, the settings and the records: where it lies, and what makes it.
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
+    REFERENCE: lambda _entries: reference.document(REFERENCE.read_text()),
     **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
 }
 
@@ -159,27 +164,29 @@ def stale(entries: Sequence[Entry]) -> list[Path]:
 
 
 def main() -> int:
-    """Do what the command line says; the exit code is 1 if `--check` finds a stale document."""
-    parser = cli.Parser(prog="python -m reports.catalogue", description="The catalogue of claims.")
-    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="default: text")
-    modes = parser.add_mutually_exclusive_group()
+    """Write the generated documents, or check them; the exit code is 1 if `--check` finds a stale one."""
+    parser = cli.Parser(prog="python -m reports.catalogue", description="The documents that are generated.")
+    modes = parser.add_mutually_exclusive_group(required=True)
     modes.add_argument("--write", action="store_true", help="write the generated documents under docs/")
     modes.add_argument("--check", action="store_true", help="fail if a generated document is stale")
     options = parser.parse_args()
     entries = collect()
     if options.write:
         write(entries)
-    elif options.check:
-        for path in (found := stale(entries)):
-            sys.stderr.write(f"{path.relative_to(ROOT)} is stale: `make catalogue` writes it anew\n")
-        return ExitCode.CHAIN_BROKEN if found else ExitCode.HOLDS
-    elif options.format == "text":
+        return ExitCode.HOLDS
+    for path in (found := stale(entries)):
+        sys.stderr.write(f"{path.relative_to(ROOT)} is stale: `make catalogue` writes it anew\n")
+    return ExitCode.CHAIN_BROKEN if found else ExitCode.HOLDS
+
+
+def show(form: Literal["text", "json", "markdown"]) -> None:
+    """Print the catalogue."""
+    entries = collect()
+    if form == "text":
         terminal = sys.stdout.isatty()
         text(entries, Console(highlight=False, width=None if terminal else WIDTH))
     else:
-        made = markdown(entries) if options.format == "markdown" else _json(entries)
-        sys.stdout.write(made)
-    return ExitCode.HOLDS
+        sys.stdout.write(markdown(entries) if form == "markdown" else _json(entries))
 
 
 def _json(entries: Sequence[Entry]) -> str:

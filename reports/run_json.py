@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
+from kubechain import __version__
 from kubechain.claims.records import (
     ClusterRecord,
     LatencyRecord,
@@ -16,8 +17,6 @@ from kubechain.claims.records import (
     PhaseRecord,
     RunRecord,
 )
-from kubechain.core.bundle import ROOT
-from kubechain.core.process import run as run_command
 from kubechain.pytest.results import RunResult
 
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
@@ -34,9 +33,8 @@ def latency(milliseconds: Sequence[float]) -> LatencyRecord | None:
 
 
 def project_version() -> str:
-    """Return `git describe` of the checkout, "unknown" outside one."""
-    command = ["git", "-C", ROOT, "describe", "--always", "--dirty", "--tags"]
-    return run_command(command, timeout=10).stdout.strip() or "unknown"
+    """Return the version of the project."""
+    return __version__
 
 
 def versions(cluster: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`make report`: shows the last published report to a browser on this machine, and to nobody else."""
+"""`kubechain report`: shows the last published report to a browser on this machine, and to nobody else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from kubechain.claims.records import read_run
-from kubechain.core import cli, settings
 from kubechain.core.errors import ExitCode, SetupError
 
 LOOPBACK = "127.0.0.1"
@@ -34,7 +33,7 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
     if not (report / "index.html").is_file():
         results = out / "summary.md"
         also = f"; the last run's results are in {results}" if results.exists() else ""
-        raise SetupError(f"no report in {report}: `make e2e` makes one{also}", ExitCode.NO_REPORT)
+        raise SetupError(f"no report in {report}: `kubechain run` makes one{also}", ExitCode.NO_REPORT)
     try:
         return ThreadingHTTPServer((LOOPBACK, port), partial(Handler, directory=str(report)))
     except OSError as error:
@@ -51,23 +50,12 @@ def verdict(out: Path) -> tuple[str, bool]:
     return f"{run.verdict} (run of {run.started.isoformat()}{note})", run.holds
 
 
-def port_number(text: str) -> int:
-    """Return the number of a port; SetupError (exit code USAGE) if it is none."""
-    if not text.isdecimal() or int(text) >= 1 << 16:
-        raise SetupError(f"PORT={text}: not a port number", ExitCode.USAGE)
-    return int(text)
-
-
-def main() -> int:
-    """Serve until Ctrl-C."""
-    parser = cli.Parser(prog="python -m reports.serve", description="Serves the last report on loopback.")
-    parser.add_argument("--port", default="0", help="default: one that is free")
-    options = parser.parse_args()
-    out = settings.load().out
+def serve(out: Path, port: int) -> None:
+    """Serve the report published in `out` on a port of loopback (0: a free one) until Ctrl-C; the errors are those of `bind`."""
     # SIGTERM ends it as Ctrl-C does; and a shell lets what it starts in the background ignore SIGINT.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
-    with bind(out, port_number(options.port)) as server:
+    with bind(out, port) as server:
         line, holds = verdict(out)
         console = Console(highlight=False, soft_wrap=True)
         console.print(line, style="bold green" if holds else "bold red", markup=False)
@@ -76,8 +64,3 @@ def main() -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             console.print()
-    return ExitCode.HOLDS
-
-
-if __name__ == "__main__":
-    cli.main(main)

@@ -30,7 +30,7 @@ def test_every_claim_is_there_once_in_the_order_of_the_chain() -> None:
 
 
 def test_json_is_for_programs() -> None:
-    words = [sys.executable, "-m", "reports.catalogue", "--format", "json"]
+    words = [sys.executable, "-m", "kubechain", "list", "--format", "json"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     first = json.loads(done.stdout)[0]

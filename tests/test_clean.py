@@ -1,4 +1,4 @@
-"""What `make clean` removes, and what it must leave alone."""
+"""What `kubechain clean` removes, and what it must leave alone."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import identity, run
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
-from kubechain.core.settings import Settings
+from kubechain.core.settings import CleanSettings
 from kubechain.images.docker import Docker, is_orphaned, place
 from kubechain.kube.client import Api, Listing
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.provision import clean as clean_command
 from kubechain.provision import cluster as provision
 from kubechain.provision.clean import Cleaning
 
@@ -176,14 +175,14 @@ class Namespaces:
         pass
 
 
-def cleaning(tmp_path: Path, *words: str) -> Cleaning:
-    chosen = Settings.model_validate({"cache": tmp_path / "cache", "out": tmp_path / "out"})
-    return Cleaning(clean_command.parser().parse_args(words), chosen, Progress(Console(soft_wrap=True)))
+def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False) -> Cleaning:
+    chosen = CleanSettings(cache=tmp_path / "cache", out=tmp_path / "out", context=context, kept=kept)
+    return Cleaning(chosen, Progress(Console(soft_wrap=True)))
 
 
 def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Namespaces()
-    cleaning(tmp_path, "--context", "prod").namespaces(cast("Api", api))
+    cleaning(tmp_path, context="prod").namespaces(cast("Api", api))
     assert "namespace kubechain-a-main-0 stays until" in (said := capsys.readouterr().out)
     assert "namespace kubechain-upgrade-b holds the witnesses of an upgrade" in said
     assert len(api.items) == 2
@@ -193,12 +192,12 @@ def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tm
     put(engine, a={"cluster": "dev"})
     run_locks.made(tmp_path / "cache", "dev", ["a"])
     run_locks.keep(tmp_path / "cache", "dev")
-    cleaning(tmp_path, "--context", "prod", "--kept").engine(client(engine))
+    cleaning(tmp_path, context="prod", kept=True).engine(client(engine))
     assert set(left(engine)) == {"a"}
     api = Namespaces()
-    cleaning(tmp_path, "--context", "prod", "--kept").namespaces(cast("Api", api), kept_too=True)
+    cleaning(tmp_path, context="prod", kept=True).namespaces(cast("Api", api), kept_too=True)
     assert api.items == []
-    cleaning(tmp_path, "--kept").engine(client(engine))
+    cleaning(tmp_path, kept=True).engine(client(engine))
     assert set(left(engine)) == set()
 
 
@@ -251,7 +250,7 @@ def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    environment = {**os.environ, "E2E_CACHE": str(tmp_path / "cache"), "E2E_OUT": str(tmp_path / "out"), "PATH": path}
+    environment = {**os.environ, "KUBECHAIN_CACHE": str(tmp_path / "cache"), "KUBECHAIN_OUT": str(tmp_path / "out"), "PATH": path}
     script = [sys.executable, "-c", VICTIM, tmp_path / "cache", tmp_path / "out"]
     with subprocess.Popen(script, cwd=ROOT) as process:
         run(["sh", "-c", "until [ -e $0 ]; do sleep 0.05; done", tmp_path / "out" / "ready"], timeout=20)
@@ -261,7 +260,7 @@ def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "kubechain.provision.clean", *options]
+    words = [sys.executable, "-m", "kubechain", "clean", *options]
     return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 

@@ -8,6 +8,7 @@ import pytest
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import ALL
 from kubechain.claims.verdict import verdict_of
+from kubechain.cli import reference
 from kubechain.core import run
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
@@ -33,12 +34,20 @@ def targets() -> list[str]:
 
 
 def test_every_setting_is_in_the_reference() -> None:
-    assert [name for name in Settings.model_fields if f"`E2E_{name.upper()}`" not in REFERENCE] == []
+    names = [(info.alias or name).upper() for name, info in Settings.model_fields.items()]
+    assert [name for name in names if f"`KUBECHAIN_{name}`" not in REFERENCE] == []
 
 
-def test_every_variable_of_make_is_in_the_reference() -> None:
-    names = re.findall(r"^([A-Z0-9_]+) \?=", MAKEFILE, re.MULTILINE)
-    assert [name for name in names if f"`{name}`" not in REFERENCE] == []
+def test_settings_in_the_reference_are_those_of_the_model() -> None:
+    assert reference.document(REFERENCE) == REFERENCE
+
+
+def test_make_hands_on_exactly_the_settings_that_commands_offer() -> None:
+    listed = re.search(r"^VARIABLES := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    assert listed
+    handed = {name: f"KUBECHAIN_{name}" for name in listed[1].replace("\\\n", " ").split()}
+    named = re.findall(r"^export (KUBECHAIN_\w+) := \$\(call given,(\w+)\)$", MAKEFILE, re.MULTILINE)
+    assert handed | {make: variable for variable, make in named} == reference.variables()
 
 
 def test_every_exit_code_is_in_the_reference() -> None:
@@ -49,8 +58,7 @@ def test_every_requirement_is_in_the_reference() -> None:
     assert [each.id for each in ALL if f"`{each.id}`" not in REFERENCE] == []
 
 
-def test_every_field_of_run_json_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_json, "project_version", lambda: "1")
+def test_every_field_of_run_json_is_in_the_reference() -> None:
     result = RunResult(run.new(Path("out")), load(), Progress(), verdict_of([], 0.0), [], 0.0, {}, [])
     made = run_json.document(result, None)
     section = REFERENCE.partition("### run.json")[2].partition("\n### ")[0]

@@ -67,9 +67,9 @@ def test_file_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
 
 def test_context_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
-    with pytest.raises(SetupError, match=f"CONTEXT=prod: not in {path}, which has test") as caught:
+    with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test") as caught:
         connect(path, "prod", tmp_path)
-    assert caught.value.code == ExitCode.KUBECONFIG
+    assert caught.value.code == ExitCode.USAGE
 
 
 def test_context_without_its_cluster_is_told(tmp_path: Path) -> None:

@@ -161,15 +161,15 @@ def test_key_stands_for_text_order_names_and_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("IMAGES", "maybe", "'auto', 'pull' or 'build'"),
-        ("LEVEL", "all", "'quick' or 'full'"),
-        ("DISRUPTIVE", "perhaps", "boolean"),
+        ("KUBECHAIN_IMAGES", "maybe", "'auto', 'pull' or 'build'"),
+        ("KUBECHAIN_LEVEL", "all", "'quick' or 'full'"),
+        ("KUBECHAIN_DISRUPTIVE", "perhaps", "boolean"),
     ],
 )
 def test_value_that_is_not_allowed_names_the_variable_and_its_choices(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
 ) -> None:
-    monkeypatch.setenv(f"E2E_{name}", value)
+    monkeypatch.setenv(name, value)
     with pytest.raises(SetupError, match=f"^{name}={value}: ") as caught:
         settings.load()
     assert wanted in str(caught.value)
@@ -178,7 +178,7 @@ def test_value_that_is_not_allowed_names_the_variable_and_its_choices(
 
 def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("K8S", "IMAGES", "CONTEXT", "LEVEL", "DISRUPTIVE", "PULL_SECRET", "OUT", "CACHE"):
-        monkeypatch.setenv(f"E2E_{name}", "")
+        monkeypatch.setenv(f"KUBECHAIN_{name}", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = settings.load()
     assert (found.k8s, found.images, found.context, found.level, found.disruptive) == ("", "auto", "", "quick", False)

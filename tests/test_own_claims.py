@@ -31,7 +31,7 @@ KUBECONFIG = {"contexts": [{"name": "other", "context": {"cluster": "c", "user":
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest with the plugin in a repository that has a package `fixtures` of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("E2E_", "KUBECHAIN_", "PYTEST_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
     told = {"PYTHONPATH": f"{folder}:{ROOT}", "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
     words = [sys.executable, "-m", "pytest", "-p", "kubechain.pytest.plugin", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(words, cwd=folder, env={**kept, **told}, capture_output=True, text=True, timeout=60, check=False)

@@ -119,8 +119,13 @@ def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     (folder / "suites" / "test_x.py").write_text(claims)
-    told = {"PYTHONPATH": str(ROOT), "E2E_OUT": str(folder / "out"), "E2E_CACHE": str(folder / "cache"), **environment}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("E2E_", "PYTEST_"))}
+    told = {
+        "PYTHONPATH": str(ROOT),
+        "KUBECHAIN_OUT": str(folder / "out"),
+        "KUBECHAIN_CACHE": str(folder / "cache"),
+        **environment,
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
     words = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(words, cwd=folder, env={**kept, **told}, capture_output=True, text=True, timeout=60, check=False)
     return Done(done.returncode, done.stdout, folder / "out")

@@ -1,4 +1,4 @@
-"""`make report`: the published report on loopback, and one clear line where it cannot be shown."""
+"""`kubechain report`: the published report on loopback, and one clear line where it cannot be shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from kubechain.cli.parser import parse
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from reports import serve
@@ -34,8 +35,8 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serves_the_report_alone_until_it_is_told_to_end(out: Path, number: signal.Signals) -> None:
-    words = [sys.executable, "-u", "-m", "reports.serve"]
-    environment = {**os.environ, "E2E_OUT": str(out)}
+    words = [sys.executable, "-u", "-m", "kubechain", "report"]
+    environment = {**os.environ, "KUBECHAIN_OUT": str(out)}
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline().startswith(f"{RUN.verdict} (run of 2026-01-01T00:00:00+00:00)")
@@ -60,8 +61,8 @@ def test_a_port_in_use_is_one_line(out: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "x", "65536"])
 def test_a_bad_port_is_refused(text: str) -> None:
-    with pytest.raises(SetupError, match="not a port number") as raised:
-        serve.port_number(text)
+    with pytest.raises(SetupError, match=f"^--port={text}: ") as raised:
+        parse(["report", f"--port={text}"])
     assert raised.value.code == ExitCode.USAGE
 
 

@@ -53,7 +53,7 @@ def ensure(cache: Path, progress: Progress) -> Engine:
             step.note(f"running Docker {found[1]}")
             return Engine(*found, ours=False)
         if not found:
-            _require_root()
+            require_startable()
             if not shutil.which("dockerd"):
                 step.note(f"installed {' '.join(PACKAGES)}")
                 _install(progress)
@@ -95,7 +95,8 @@ def stop(cache: Path) -> bool:
     return True
 
 
-def _require_root() -> None:
+def require_startable() -> None:
+    """Raise a SetupError (exit code ENGINE) unless an engine can be installed and started here."""
     if os.geteuid() != 0:
         raise SetupError(f"no container engine answers, and this is not root: {HELP}", ExitCode.ENGINE)
     if not shutil.which("dockerd") and not shutil.which("apt-get"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,10 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
     """Return the API behind a context of a kubeconfig file, whose keys go to the folder `secrets`.
 
     Raises:
-        SetupError: there is no such file or context, or it is no kubeconfig (exit code KUBECONFIG).
+        SetupError: there is no such file, or it is no kubeconfig (exit code KUBECONFIG), or no such context (USAGE).
 
     """
-    names = contexts(kubeconfig)
-    if context not in names:
-        known = ", ".join(names) or "none"
-        raise SetupError(f"CONTEXT={context}: not in {kubeconfig}, which has {known}", ExitCode.KUBECONFIG)
+    require_context(kubeconfig, context)
     try:
         return Api(kubeconfig, context, secrets)
     except Exception as error:  # whatever the library makes of a file that is YAML but no kubeconfig
@@ -58,8 +56,24 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
 
 
 def kubeconfig_path(given: str) -> Path:
-    """Return the kubeconfig file that was named, else the user's own."""
-    return Path(given).expanduser() if given else Path.home() / ".kube" / "config"
+    """Return the kubeconfig file that was named, else that of $KUBECONFIG, else the user's own.
+
+    Raises:
+        SetupError: $KUBECONFIG is a list of files (exit code USAGE).
+
+    """
+    inherited = os.environ.get("KUBECONFIG", "")
+    if not given and os.pathsep in inherited:
+        raise SetupError(f"KUBECONFIG={inherited}: a list of files is not supported; name one with --kubeconfig", ExitCode.USAGE)
+    return Path(given or inherited or "~/.kube/config").expanduser()
+
+
+def require_context(kubeconfig: Path, context: str) -> None:
+    """Raise a SetupError (exit code USAGE) unless a kubeconfig file has a context of that name."""
+    names = contexts(kubeconfig)
+    if context not in names:
+        known = ", ".join(names) or "none"
+        raise SetupError(f"--context={context}: not in {kubeconfig}, whose contexts are {known}", ExitCode.USAGE)
 
 
 def contexts(kubeconfig: Path) -> list[str]:
@@ -108,11 +122,16 @@ def preflight(api: Api) -> None:
         SetupError: rights are missing (exit code RIGHTS); the message lists all of them.
 
     """
-    missing = [
-        f"{verb} {resource}" for group, resource, verbs in RIGHTS for verb in verbs if not _allowed(api, group, resource, verb)
-    ]
+    missing = missing_rights(api)
     if missing:
         raise SetupError(f"{api.context} lacks the rights to {', '.join(missing)}", ExitCode.RIGHTS)
+
+
+def missing_rights(api: Api) -> list[str]:
+    """Return each right that the suite needs and that is not granted, such as "create pods"."""
+    return [
+        f"{verb} {resource}" for group, resource, verbs in RIGHTS for verb in verbs if not _allowed(api, group, resource, verb)
+    ]
 
 
 def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:

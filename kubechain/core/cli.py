@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -23,9 +24,14 @@ def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
     try:
         code = work()
+        sys.stdout.flush()
     except HarnessError as error:
         sys.stderr.write(f"{PROJECT}: {error}\n")
         code = error.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.HOLDS
     sys.exit(int(code))

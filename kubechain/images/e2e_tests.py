@@ -40,7 +40,7 @@ def version_of(wanted: str) -> str:
     if version not in pinned():
         there = ", ".join(pinned())
         raise SetupError(
-            f"PEER=upstream: no tests of Kubernetes {version} are pinned; there are those of {there}", ExitCode.USAGE
+            f"COMPARE=upstream: no tests of Kubernetes {version} are pinned; there are those of {there}", ExitCode.USAGE
         )
     return version
 

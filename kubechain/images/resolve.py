@@ -11,7 +11,7 @@ from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import run
 from kubechain.core.progress import Progress
-from kubechain.core.settings import Settings
+from kubechain.core.settings import Folders, Settings
 from kubechain.images import node, pins, workload
 from kubechain.images.docker import Docker
 from kubechain.images.pins import Kubernetes, Pins
@@ -33,7 +33,7 @@ class Images:
     ids: dict[str, str]
 
 
-def store_of(settings: Settings) -> BuildCache:
+def store_of(settings: Folders) -> BuildCache:
     """Return the store of builds."""
     return BuildCache(settings.cache / "builds")
 

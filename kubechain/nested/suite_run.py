@@ -35,7 +35,7 @@ def verdict_of(joined: Path, out: Path, claims: Sequence[str], patience: float) 
         HarnessError: the run left no run.json that can be read.
 
     """
-    return _run(SUITES, joined, out, {"E2E_ONLY": ",".join(claims), "E2E_PATIENCE": str(patience)})
+    return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": ",".join(claims), "KUBECHAIN_PATIENCE": str(patience)})
 
 
 def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[], None], clock: Clock) -> RunRecord:
@@ -45,7 +45,12 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[
         HarnessError: the run left no run.json that can be read, or never came to where it asks; and what `strike` raises.
 
     """
-    given = {"E2E_ONLY": ",".join(claims), "E2E_REHEARSAL": str(REHEARSAL_SECONDS), "E2E_PHASE": "", "E2E_SNAPSHOT": ""}
+    given = {
+        "KUBECHAIN_ONLY": ",".join(claims),
+        "KUBECHAIN_REHEARSAL": str(REHEARSAL_SECONDS),
+        "KUBECHAIN_PHASE": "",
+        "KUBECHAIN_SNAPSHOT": "",
+    }
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(_run, UPGRADE, joined, out, given)
         begun = Polled("rehearsal", lambda: running.done() or next(out.glob(f".runs/*/{REHEARSING}"), None), clock)
@@ -63,7 +68,13 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[
 
 
 def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:
-    always = {"E2E_JOIN": str(joined), "E2E_OUT": str(out), "E2E_HTML": "false", "E2E_CONTEXT": "", "PYTEST_ADDOPTS": ""}
+    always = {
+        "KUBECHAIN_JOIN": str(joined),
+        "KUBECHAIN_OUT": str(out),
+        "KUBECHAIN_HTML": "false",
+        "KUBECHAIN_CONTEXT": "",
+        "PYTEST_ADDOPTS": "",
+    }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]
     done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT)
     found = out / "run.json"

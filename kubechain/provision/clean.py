@@ -1,11 +1,10 @@
-"""`make clean`: removes what runs left behind on this machine and, with --context, on an existing cluster.
+"""`kubechain clean`: removes what runs left behind on this machine and, with --context, on an existing cluster.
 
 What a run that is alive uses is never touched. Everything that is removed is listed.
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,46 +12,27 @@ from rich.console import Console
 
 from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import docker_engine, existing, kind
-from kubechain.core import cli, settings
 from kubechain.core.build_cache import BuildCache, remove
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.settings import Settings
+from kubechain.core.settings import CleanSettings
 from kubechain.images.docker import Docker
 from kubechain.images.resolve import store_of
 from kubechain.kube.client import Api
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    made = cli.Parser(
-        prog="python -m fixtures.cluster.clean",
-        description="Removes what runs that died left behind: programs, kind clusters, containers and images of "
-        "builds, the network of kind, half-made files, folders of runs. Nothing of a run that is alive is touched.",
-    )
-    made.add_argument("--images", action="store_true", help="also the images that the project built")
-    made.add_argument("--cache", action="store_true", help="also the cache of builds; the next run builds anew")
-    made.add_argument("--engine", action="store_true", help="also stop the container engine, if a run started it")
-    kept = "also clusters kept with KEEP=1; with --context, instead, the unexpired namespaces and witnesses there"
-    made.add_argument("--kept", action="store_true", help=kept)
-    made.add_argument("--context", default="", help="also namespaces that runs left on the cluster of this context")
-    made.add_argument("--kubeconfig", default="", help="the kubeconfig of the context; default: ~/.kube/config")
-    return made
-
-
 @dataclass(frozen=True)
 class Cleaning:
-    """One run of `make clean`; what is removed is listed as steps of `progress`."""
+    """One run of `kubechain clean`; what is removed is listed as steps of `progress`."""
 
-    options: argparse.Namespace
-    settings: Settings
+    settings: CleanSettings
     progress: Progress
     stays: list[str] = field(default_factory=list[str])
 
     @property
     def kept_clusters_too(self) -> bool:
         """Whether kept clusters of this machine are to go: not where the words are about another cluster."""
-        return self.options.kept and not self.options.context
+        return self.settings.kept and not self.settings.context
 
     @property
     def cache(self) -> Path:
@@ -72,13 +52,13 @@ class Cleaning:
             self.engine(found[0])
         else:
             self.say("no container engine answers, and none is started: what runs may have left on one is not looked for")
-        if self.options.cache:
+        if self.settings.cache_too:
             self.builds()
-        if self.options.context:
+        if self.settings.context:
             self.context()
         self.tell_visitors()
         if not self.progress.steps:
-            self.say("nothing was removed" if self.options.context and self.stays else "nothing to clean")
+            self.say("nothing was removed" if self.settings.context and self.stays else "nothing to clean")
 
     def files(self) -> None:
         """Remove half-made artifacts, and the folders of runs that died."""
@@ -98,7 +78,7 @@ class Cleaning:
         self.images(docker)
         if docker_engine.is_ours(self.cache):
             containers.remove_network(docker, self.progress)
-            if self.options.engine:
+            if self.settings.engine:
                 self.stop_engine(docker)
 
     def images(self, docker: Docker) -> None:
@@ -106,17 +86,17 @@ class Cleaning:
         living, temporary = run_locks.living(self.cache), containers.temporary_images(docker)
         if living:
             self.say(f"alive: {', '.join(living)}")
-        elif self.options.images:
+        elif self.settings.images_too:
             for image in containers.remove_images(docker, self.progress):
                 self.say(f"image {image} is in use by a container and stays")
         elif temporary:
-            self.say(f"images of a build that was killed stay: {', '.join(temporary)}; IMAGES_TOO=1 removes them")
+            self.say(f"images of a build that was killed stay: {', '.join(temporary)}; --images-too removes them")
 
     def stop_engine(self, docker: Docker) -> None:
         """Stop the container engine that a run started, unless something runs on it."""
         running = containers.running_containers(docker)
         if running:
-            self.say(f"the container engine stays: {', '.join(running)} run on it (KEPT=1 removes kept clusters)")
+            self.say(f"the container engine stays: {', '.join(running)} run on it (--kept removes kept clusters)")
             return
         with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
             docker_engine.stop(self.cache)
@@ -133,9 +113,9 @@ class Cleaning:
 
     def context(self) -> None:
         """Remove what runs left on the existing cluster that was named."""
-        kubeconfig = existing.kubeconfig_path(self.options.kubeconfig)
+        kubeconfig = existing.kubeconfig_path(str(self.settings.kubeconfig or ""))
         with store_of(self.settings).scratch() as folder:
-            self.namespaces(existing.connect(kubeconfig, self.options.context, folder), kept_too=self.options.kept)
+            self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
     def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
         """Remove the namespaces on a cluster that no run needs, and list those that one may need."""
@@ -146,9 +126,9 @@ class Cleaning:
                 with self.progress.step("waiting until they are gone"):
                     namespaces.await_gone(api, names)
             for namespace in namespaces.left_by_runs(api):
-                self.stay(namespace.name, "stays until its run ends or it expires; KEPT=1 removes it now")
+                self.stay(namespace.name, "stays until its run ends or it expires; --kept removes it now")
             for namespace in namespaces.witnesses(api):
-                self.stay(namespace.name, "holds the witnesses of an upgrade; make upgrade-after or KEPT=1 removes it")
+                self.stay(namespace.name, "holds the witnesses of an upgrade; `kubechain upgrade after` or --kept removes it")
         finally:
             api.close()
 
@@ -171,16 +151,22 @@ class Cleaning:
         found = ((name, run_locks.visited(self.cache, name)) for name in run_locks.names(self.cache))
         for name, where in found:
             if where and not run_locks.is_alive(self.cache, name):
-                self.say(f"{name} died on the cluster of context {where[1]}: CONTEXT={where[1]} cleans up there")
+                self.say(
+                    f"{name} died on the cluster of context {where[1]}: `kubechain clean --context {where[1]}` cleans up there"
+                )
 
 
-def main() -> int:
-    """Clean as the command line says."""
-    options = parser().parse_args()
-    progress = Progress(Console(highlight=False, soft_wrap=True))
-    Cleaning(options, settings.load(), progress).run()
-    return ExitCode.HOLDS
+def clean(settings: CleanSettings) -> None:
+    """Remove what the settings say.
 
+    Raises:
+        SetupError: the context does not exist (before anything is removed), its cluster cannot be reached or refuses,
+            or the engine does not stop.
 
-if __name__ == "__main__":
-    cli.main(main)
+    """
+    if settings.context:
+        existing.require_context(existing.kubeconfig_path(str(settings.kubeconfig or "")), settings.context)
+    elif settings.kubeconfig:
+        what = f"--kubeconfig={settings.kubeconfig}: used only with a context; name one with --context"
+        raise SetupError(what, ExitCode.USAGE)
+    Cleaning(settings, Progress(Console(highlight=False, soft_wrap=True))).run()

@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     only = frozenset(filter(None, settings.faults.split(",")))
     try:
         state.faults.chosen = selection.chosen(short=settings.short, only=only)
-        state.faults.upstream = e2e_tests.version_of(settings.k8s) if settings.peer else ""
+        state.faults.upstream = e2e_tests.version_of(settings.k8s) if settings.compare else ""
     except ValueError as error:
         raise pytest.UsageError(f"FAULTS={settings.faults}: {error}") from error
     except SetupError as error:

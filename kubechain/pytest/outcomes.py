@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     only = frozenset(filter(None, settings.only.split(",")))
     unknown = only - {found.id for item in items if (found := claim.of(item))}
     if unknown:
-        raise pytest.UsageError(f"E2E_ONLY: no such claim: {', '.join(sorted(unknown))}")
+        raise pytest.UsageError(f"KUBECHAIN_ONLY: no such claim: {', '.join(sorted(unknown))}")
     left_out = [item for item in items if (found := claim.of(item)) and not found.belongs_to(settings.level, only)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

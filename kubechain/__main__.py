@@ -1,0 +1,5 @@
+"""`python -m kubechain` is the command kubechain."""
+
+from kubechain.cli import main
+
+main()

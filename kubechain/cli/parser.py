@@ -1,0 +1,95 @@
+"""From the command line to the settings of a command."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Sequence
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, CliSettingsSource, get_subcommand
+
+from kubechain import __version__
+from kubechain.cli.commands import Command, Kubechain, commands
+from kubechain.cli.options import options
+from kubechain.core.cli import Parser
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.settings import PROJECT, complaint
+
+EPILOG = (
+    "kubechain COMMAND --help explains the options of a command. Each can be set in the environment as well: the name is in []."
+)
+
+
+def parse(words: Sequence[str]) -> Command:
+    """Return the command that was given, with its settings from the command line, else from the environment.
+
+    Raises:
+        SetupError: no or an unknown command, an unknown option, or a bad value (exit code USAGE).
+
+    """
+    parser = Parser(prog=PROJECT, description=Kubechain.__doc__, epilog=EPILOG, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{PROJECT} {__version__}")
+    arguments = Arguments()
+    source = CliSettingsSource[argparse.ArgumentParser](
+        Kubechain,
+        root_parser=parser,
+        add_argument_method=arguments.add,
+        add_subparsers_method=arguments.add_commands,
+        add_parser_method=add_command,
+    )
+    arguments.name_commands()
+    given = parser.parse_args(words)
+    try:
+        found = get_subcommand(CliApp.run(Kubechain, cli_args=given, cli_settings_source=source), is_required=False)
+    except ValidationError as error:
+        named = [dest.rpartition(".")[2] for dest in vars(given)]
+        raise SetupError(f"{complaint(error, named)} (see --help)", ExitCode.USAGE) from error
+    if found is None:
+        raise SetupError(f"no command: expected one of {', '.join(commands())} (see --help)", ExitCode.USAGE)
+    return cast("Command", found)
+
+
+def add_command(subparsers: Any, name: str, **details: Any) -> argparse.ArgumentParser:
+    """Add the parser of a command, with its examples at the end of its help."""
+    model = commands()[name]
+    examples = "\n".join(f"  {example}" for example in model.examples)
+    details["description"] = inspect.cleandoc(model.__doc__ or "")
+    positional = "".join(f" [{'|'.join(each.choices)}]" for each in options(model) if not each.flags)
+    usage = f"{PROJECT} {name}{positional} [options]"
+    return subparsers.add_parser(name, **details, usage=usage, epilog=f"examples:\n{examples}")
+
+
+class Arguments:
+    """Adds the options of commands to their parsers, in groups, with the help that the model declares."""
+
+    def __init__(self) -> None:
+        self.options = {name: {each.name: each for each in options(model)} for name, model in commands().items()}
+        self.groups: dict[tuple[str, str], Any] = {}
+        self.subparsers: list[Any] = []
+
+    def add_commands(self, parser: argparse.ArgumentParser, **details: Any) -> Any:
+        """Add the parsers of the commands."""
+        details["title"] = "commands"
+        self.subparsers.append(parser.add_subparsers(**details))
+        return self.subparsers[-1]
+
+    def name_commands(self) -> None:
+        """Give the commands one short name in messages; the library lists them all there."""
+        for each in self.subparsers:
+            each.metavar = "COMMAND"
+
+    def add(self, parser: argparse.ArgumentParser, *flags: str, **details: Any) -> argparse.Action:
+        """Add an option whose destination is COMMAND.NAME."""
+        command, _, name = details.get("dest", flags[0]).partition(".")
+        option = self.options[command][name]
+        for title in dict.fromkeys(each.title for each in self.options[command].values()):
+            if (command, title) not in self.groups:
+                self.groups[command, title] = parser.add_argument_group(title)
+        if "metavar" in details:
+            details["metavar"] = option.metavar
+        if not option.flags:
+            details["choices"] = option.choices
+        details["help"] = option.help.replace("%", "%%")
+        return self.groups[command, option.title].add_argument(*flags, **details)

@@ -1,0 +1,59 @@
+"""The table of all settings in docs/REFERENCE.md, from the model of the command line."""
+
+from __future__ import annotations
+
+from kubechain.cli.commands import commands
+from kubechain.cli.options import Option, options
+from kubechain.core.settings import PREFIX, Nested
+
+BEGIN, END = "<!-- settings: begin (written by `make catalogue`) -->", "<!-- settings: end -->"
+HEAD = "| variable of make | option | environment | commands | meaning |\n|---|---|---|---|---|"
+
+
+def document(text: str) -> str:
+    """Return a document whose table of settings, between the two markers, is made anew.
+
+    Raises:
+        ValueError: a marker is missing.
+
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} and {END} in docs/REFERENCE.md")
+    return f"{before}{begin}\n{table()}\n{end}{after}"
+
+
+def table() -> str:
+    """Return a row for each setting, in the order of the commands."""
+    found: dict[str, tuple[Option, list[str]]] = {}
+    for command, model in commands().items():
+        for option in options(model):
+            found.setdefault(option.name, (option, []))[1].append(command)
+    rows = [_row(option, names) for option, names in found.values()]
+    return "\n".join([HEAD, *rows, *(_nested(option) for option in options(Nested))])
+
+
+def variables() -> dict[str, str]:
+    """Return the variable of the environment for each variable of make."""
+    found = [option for model in commands().values() for option in options(model) if is_of_make(option)]
+    return {option.make: option.variable for option in found}
+
+
+def is_of_make(option: Option) -> bool:
+    """Whether a setting has a variable of make: positional arguments are part of the targets."""
+    return bool(option.flags)
+
+
+def _row(option: Option, names: list[str]) -> str:
+    make = f"`{option.make}`" if is_of_make(option) else ""
+    spelled = ", ".join(f"`{flag}`" for flag in option.flags) or f"`{option.name.upper()}`"
+    explained = all(choice in option.meaning for choice in option.choices)
+    what = option.meaning if explained else f"{option.meaning}: {', '.join(option.choices)}"
+    default = f" (default: `{option.default}`)" if option.default else ""
+    cells = (make, spelled, f"`{option.variable}`", ", ".join(names), f"{what}{default}")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _nested(option: Option) -> str:
+    return f"| | | `{PREFIX}{option.name.upper()}` | | {option.meaning}; set by runs for the runs that they start |"

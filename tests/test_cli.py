@@ -1,0 +1,213 @@
+"""The command line: one declaration of settings, one line for what is wrong, and the exit code of the work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubechain import __version__
+from kubechain.cli import completion, reference
+from kubechain.cli.commands import CleanCommand, RunCommand, commands
+from kubechain.cli.options import options
+from kubechain.cli.parser import parse
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.settings import Settings
+from tests import loopback
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_", "KUBECONFIG"))}
+
+
+def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    told = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
+    argv = [sys.executable, "-m", "kubechain", *words]
+    return subprocess.run(argv, cwd=cwd, env=told, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # used by pytest
+    """Take away what the environment may say."""
+    for name in os.environ:
+        if name.startswith("KUBECHAIN_") or name == "KUBECONFIG":
+            monkeypatch.delenv(name)
+
+
+def taken(*words: str) -> Any:
+    return parse(words)
+
+
+def test_option_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert taken("run").level == "quick"
+    monkeypatch.setenv("KUBECHAIN_LEVEL", "full")
+    assert taken("run").level == "full"
+    assert taken("run", "--level", "quick").level == "quick"
+
+
+def test_names_in_the_environment_are_flat_for_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "CONTEXT": "c",
+        "FROM": "1.36.3",
+        "PROCESSES": "4",
+        "KEPT": "1",
+        "FORMAT": "json",
+        "PORT": "8000",
+    }.items():
+        monkeypatch.setenv(f"KUBECHAIN_{name}", value)
+    assert (taken("run").context, taken("clean").context, taken("upgrade").from_) == ("c", "c", "1.36.3")
+    assert (taken("run").processes, taken("clean").kept, taken("list").format, taken("report").port) == (4, True, "json", 8000)
+
+
+def test_environment_without_the_prefix_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN", "LIST", "CLEAN", "CONTEXT", "LEVEL", "CACHE"):
+        monkeypatch.setenv(name, '{"level": "full"}')
+    assert isinstance(taken("run"), RunCommand)
+    assert (taken("run").level, taken("run").context) == ("quick", "")
+
+
+@pytest.mark.parametrize("value", ["null", "prod$x", "a b", "-x", "", "{}", '["a"]', "1e3", "#", "x\ny", "'\"", "ü"])
+def test_text_arrives_as_it_is(value: str) -> None:
+    assert taken("run", f"--context={value}").context == value
+
+
+def test_short_and_switched_options() -> None:
+    found = taken("run", "-n", "3", "-k", "dns or env", "--keep", "--no-html")
+    assert (found.processes, found.claims, found.keep, found.html) == (3, "dns or env", True, False)
+
+
+WRONG: dict[str, tuple[tuple[str, ...], str]] = {
+    "no command": ((), "no command: expected one of run, "),
+    "unknown command": (("walk",), "invalid choice: 'walk'"),
+    "unknown option": (("run", "--everything"), "unrecognized arguments: --everything"),
+    "shortened option": (("run", "--lev", "full"), "unrecognized arguments: --lev full"),
+    "option of another command": (("run", "--kept"), "unrecognized arguments: --kept"),
+    "internal setting": (("run", "--join", "x"), "unrecognized arguments: --join x"),
+    "no value": (("run", "--context"), "argument --context: expected one argument"),
+    "value of a switch": (("run", "--keep=1"), "argument --keep: ignored explicit argument '1'"),
+    "bad level": (("run", "--level", "all"), "--level=all: expected 'quick' or 'full'"),
+    "bad value of two lines": (("run", "--level", "a\nb"), "--level=a b: expected 'quick' or 'full'"),
+    "bad number": (("run", "-n", "x"), "--processes=x: expected a valid integer"),
+    "bad port": (("report", "--port", "65536"), "--port=65536: expected less than 65536"),
+    "bad phase": (("upgrade", "later"), "argument PHASE: invalid choice: 'later'"),
+    "bad shell": (("completion", "fish"), "argument SHELL: invalid choice: 'fish'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_the_words_is_one_line(name: str) -> None:
+    words, what = WRONG[name]
+    with pytest.raises(SetupError) as raised:
+        parse(words)
+    assert what in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.code == ExitCode.USAGE
+
+
+def test_bad_value_of_the_environment_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECHAIN_FROM", "1.36.3")
+    monkeypatch.setenv("KUBECHAIN_IMAGES", "maybe")
+    with pytest.raises(SetupError, match=r"^KUBECHAIN_IMAGES=maybe: expected 'auto', 'pull' or 'build'"):
+        parse(["upgrade"])
+
+
+def test_command_without_a_writable_home_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    done = command("run", cwd=tmp_path, HOME="/proc/none", XDG_CACHE_HOME="")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
+    assert done.stderr.startswith("kubechain: --cache=/proc/none/.cache/kubechain: cannot be written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_complaint_of_a_command_is_one_line_with_exit_code_4(tmp_path: Path) -> None:
+    done = command("run", "--context", "prod", "--kubeconfig", str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")))
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == f"kubechain: --context=prod: not in {tmp_path}/kubeconfig, whose contexts are test\n"
+
+
+def test_clean_of_an_unknown_context_removes_nothing(tmp_path: Path) -> None:
+    kubeconfig = str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    (tmp_path / "out" / ".runs" / "dead").mkdir(parents=True)
+    done = command("clean", "--context", "prod", "--kubeconfig", kubeconfig, "--out", str(tmp_path / "out"))
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert (tmp_path / "out" / ".runs" / "dead").is_dir()
+
+
+def test_version_and_help_need_no_command_and_no_colour() -> None:
+    assert command("--version").stdout == f"kubechain {__version__}\n"
+    done = command("--help")
+    assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", False)
+    assert [name for name in commands() if f"\n    {name}" not in done.stdout] == []
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_of_a_command_suffices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        parse([name, "--help"])
+    assert raised.value.code == 0
+    said = capsys.readouterr().out
+    plain = " ".join(said.split())
+    for option in options(commands()[name]):
+        assert option.meaning in plain
+        assert option.variable in plain
+    assert "\nexamples:\n  " in said
+    assert "\0" not in said
+
+
+def test_every_setting_of_a_run_is_an_option_or_is_internal() -> None:
+    offered = {option.name for model in commands().values() for option in options(model)}
+    settings = {info.alias or name for name, info in Settings.model_fields.items()}
+    assert settings - offered == {"join", "rehearsal"}
+    assert all(option.meaning for model in commands().values() for option in options(model))
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    argv = [sys.executable, "-m", "kubechain", "list", "--format", "json"]
+    with subprocess.Popen(argv, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 0)
+
+
+def test_document_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="settings: begin"):
+        reference.document("# Reference")
+
+
+def completed(words: list[str]) -> list[str]:
+    """Return what bash proposes for the last of the words."""
+    script = (
+        f'{completion.script("bash")}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kubechain; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert completed(["kubechain", "re"]) == ["report"]
+    assert completed(["kubechain", "run", "--le"]) == ["--level"]
+    assert completed(["kubechain", "run", "--level", ""]) == ["quick", "full"]
+    assert completed(["kubechain", "upgrade", "b"]) == ["before"]
+    assert completed(["kubechain", "clean", "--images"]) == ["--images-too"]
+    (tmp_path / "snapshot.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert completed(["kubechain", "upgrade", "after", "--snapshot", "sn"]) == ["snapshot.json"]
+
+
+def test_zsh_knows_every_option() -> None:
+    said = completion.script("zsh")
+    assert said.startswith("#compdef kubechain\n")
+    for name, model in commands().items():
+        line = next(line for line in said.splitlines() if line.startswith(f"    {name}) _arguments "))
+        assert [flag for option in options(model) for flag in option.flags if flag not in line] == []
+
+
+def test_clean_has_flags_for_what_else_is_removed() -> None:
+    found = taken("clean", "--images-too", "--cache-too", "--engine", "--kept")
+    assert isinstance(found, CleanCommand)
+    assert (found.images_too, found.cache_too, found.engine, found.kept) == (True, True, True, True)
