@@ -105,3 +105,17 @@ def test_every_target_is_in_the_readme(target: str) -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     links = [found for found in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in found]
     assert [link for link in links if not (document.parent / link.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_to_headings_lead_to_one(document: Path) -> None:
+    links = [found.partition("#") for found in re.findall(r"\]\(([^)\s]+#[^)\s]+)\)", document.read_text()) if "://" not in found]
+    assert [
+        (file, heading) for file, _, heading in links if heading not in anchors((document.parent / file) if file else document)
+    ] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
