@@ -68,3 +68,11 @@ def test_every_condition_has_a_test() -> None:
 
 def test_files_are_short() -> None:
     assert [str(path) for path, text in sources("tests") if text.count("\n") >= 300] == []
+
+
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_lock_for_development_holds_every_pin_of_the_lock_for_use() -> None:
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
