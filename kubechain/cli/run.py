@@ -11,6 +11,7 @@ import pytest
 
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
+from kubechain.core import publish
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PREFIX, Settings
@@ -86,6 +87,7 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     """Run pytest on these suites; settings of the name in `fixed` have that value. Return pytest's exit code."""
     if command.claims.startswith("-"):
         raise SetupError(f"--claims={command.claims}: no expression; see `pytest --help` for -k", ExitCode.USAGE)
+    publish.require_ours(command.out)
     for name in ("cache", "out"):
         require_writable(f"--{name}", getattr(command, name))
     for name, info in Settings.model_fields.items():

@@ -33,13 +33,13 @@ def require_ours(out: Path) -> None:
     """
     if not out.is_dir():
         if out.exists() or out.is_symlink():
-            raise SetupError(f"OUT={out}: not a folder; name a folder that is new or empty", ExitCode.USAGE)
+            raise SetupError(f"{out}: not a folder; name a new or empty one for the results (--out)", ExitCode.USAGE)
         return
     foreign = sorted(path.name for path in out.iterdir() if path.name not in _ours(out))
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        what = f"holds {shown}, which no run of kubechain put there; name a folder that is new or empty"
-        raise SetupError(f"OUT={out}: {what}", ExitCode.USAGE)
+        what = f"holds {shown}, which no run of kubechain put there; name a new or empty folder for the results (--out)"
+        raise SetupError(f"{out}: {what}", ExitCode.USAGE)
 
 
 def _ours(out: Path) -> set[str]:
