@@ -175,7 +175,7 @@ def test_version_is_found_by_patch_minor_or_as_the_default() -> None:
 
 @pytest.mark.parametrize("wanted", ["1.2.3", "9.99", "latest", "1", "1.37.2.1", "v"])
 def test_version_that_is_not_pinned_is_a_usage_error_that_lists_those_that_are(wanted: str) -> None:
-    with pytest.raises(SetupError, match=f"K8S={wanted}: unknown version") as caught:
+    with pytest.raises(SetupError, match=f"--k8s={wanted}: unknown version") as caught:
         FIND(wanted)
     assert caught.value.code == ExitCode.USAGE
     for version in pins.load().kubernetes:
