@@ -79,14 +79,14 @@ def test_content_of_a_locked_file_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text() == "content"
 
 
-def test_run_that_waited_for_the_sign_of_another_shows_its_own(tmp_path: Path) -> None:
-    first, later = run_locks.show(tmp_path, "dev"), list[run_locks.RunLock]()
-    waiter = threading.Thread(target=lambda: later.append(run_locks.show(tmp_path, "dev")))
+def test_run_waits_for_the_lock_of_another_and_then_holds_it(tmp_path: Path) -> None:
+    first, later = run_locks.acquire(tmp_path, "dev"), list[run_locks.RunLock]()
+    waiter = threading.Thread(target=lambda: later.append(run_locks.acquire(tmp_path, "dev")))
     waiter.start()
     waiter.join(0.1)
     assert not later
-    first.withdraw()
+    first.release()
     waiter.join(5)
     assert run_locks.is_alive(tmp_path, "dev")
-    later[0].withdraw()
+    later[0].release()
     assert not run_locks.is_alive(tmp_path, "dev")
