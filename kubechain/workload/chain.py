@@ -1,4 +1,4 @@
-"""The chain under test: nginx, its Service and a Pod to look from, in a namespace of their own that is watched."""
+"""The chain under test: an nginx Deployment, its Service and a client Pod, in a watched namespace of their own."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from kubechain.observe.watcher import Watcher
 from kubechain.probes import http, udp
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
-from kubechain.workload.urls import address_of, each, url
+from kubechain.workload.urls import address_of, counted, url
 
 T = TypeVar("T")
 CLIENT = "client"
-# With two backends picked at random, 12 connections miss one with probability 2^-11; the wait then asks again.
+# 12 connections to two random backends miss one with probability 2^-11; the wait then repeats the probe.
 ROUND = 12
 
 
@@ -36,10 +36,9 @@ ROUND = 12
 class Chain:
     """One nginx Deployment with its NodePort Service and a client Pod, all in `namespace`.
 
-    `nodes` are the cluster's Nodes when the chain was made; `vantage` is where NodePort probes come from; `image` is
-    the nginx image, `image_ids` the digests under which the Nodes hold it (none where they cannot be known),
-    `client_image` that of Pods to look from; `replicas` is what the Deployment was made with; `begun` is when all of it
-    was (monotonic seconds).
+    `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from;
+    `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
+    Pods; `replicas` is the number of the Deployment when it was made; `begun` is when the chain was made (monotonic seconds).
     """
 
     api: Api
@@ -52,41 +51,41 @@ class Chain:
     image_ids: frozenset[str]
     client_image: str
     replicas: int
-    # Pods to look from that did not become ready, and why: what was waited for in vain once is not waited for again.
-    lost: dict[str, str] = field(default_factory=dict[str, str])
+    # Client Pods that did not become ready -> why; no other claim waits for them again.
+    never_ready: dict[str, str] = field(default_factory=dict[str, str])
     begun: float | None = None
 
     @property
     def objects(self) -> History:
-        """The watched objects of the namespace: the source for most claims."""
+        """The watched objects of the namespace, the source of most conditions."""
         return self.observer.history
 
     @property
     def service(self) -> KubeObject:
-        """The Service as last seen; HarnessError if it is not there."""
+        """The Service as last watched; HarnessError if it does not exist."""
         return self.present("Service", WEB)
 
     @property
     def deployment(self) -> KubeObject:
-        """The Deployment as last seen; HarnessError if it is not there."""
+        """The Deployment as last watched; HarnessError if it does not exist."""
         return self.present("Deployment", WEB)
 
     @property
     def replica_set(self) -> KubeObject:
-        """The Deployment's current ReplicaSet as last seen; HarnessError if it owns none."""
-        found = current_replica_set(self.objects.read(), WEB)
-        if found is None:
-            raise HarnessError(f"no ReplicaSet of Deployment {WEB} in {self.namespace}")
-        return found
+        """The Deployment's current ReplicaSet as last watched; HarnessError if it owns none."""
+        current = current_replica_set(self.objects.read(), WEB)
+        if current is None:
+            raise HarnessError(f"namespace {self.namespace}: no ReplicaSet of Deployment {WEB}")
+        return current
 
     @property
     def pods(self) -> tuple[KubeObject, ...]:
-        """The ready Pods of the Deployment as last seen."""
+        """The ready Pods of the Deployment as last watched."""
         return pods.ready_pods(self.objects.read(), LABELS)
 
     @property
     def pod_names(self) -> frozenset[str]:
-        """The names of the ready Pods of the Deployment, which are what they answer as."""
+        """The names of the ready Pods of the Deployment, which nginx returns in the header X-Backend."""
         return frozenset(pod.name for pod in self.pods)
 
     @property
@@ -106,40 +105,40 @@ class Chain:
 
     @property
     def client(self) -> PodProbe:
-        """The client Pod, to look from; waits until it is ready."""
+        """The probe from the client Pod, once the Pod is ready; Blocked if it does not become ready."""
         return self.ready_inside(CLIENT)
 
     def ready_inside(self, name: str) -> PodProbe:
-        """Return a Pod of this namespace to look from, once it is ready.
+        """Return the probe from a Pod of this namespace, once the Pod is ready.
 
         Raises:
-            Blocked: it did not become ready.
+            Blocked: the Pod did not become ready.
 
         """
-        if name in self.lost:
-            raise Blocked(Link.PODS, self.lost[name])
+        if name in self.never_ready:
+            raise Blocked(Link.PODS, self.never_ready[name])
         try:
             since = self.begun if name == CLIENT else None
             self.waiter.eventually(self.objects, pods.ready(name), within=timeouts.PODS_READY, since=since)
         except Unmet as unmet:
-            self.lost[name] = str(unmet)
+            self.never_ready[name] = str(unmet)
             raise Blocked(Link.PODS, str(unmet)) from unmet
         return PodProbe(self.api, self.namespace, name)
 
     def inside(self, pod: KubeObject) -> PodProbe:
-        """Return a Pod of this namespace to look from."""
+        """Return the probe from a Pod of this namespace, ready or not."""
         return PodProbe(self.api, self.namespace, pod.name)
 
     def full_name(self, service: str, place: PodProbe) -> str:
-        """Return the name of a Service of this namespace up to the root, which no search list changes."""
+        """Return the absolute DNS name of a Service of this namespace, with a dot at its end, which needs no search list."""
         return f"{service}.{self.namespace}.svc.{place.domain()}."
 
     def names_of(self, service: str, place: PodProbe) -> list[str]:
-        """Return the three names of a Service: short, with its namespace, and in full."""
+        """Return the three DNS names of a Service: short, with its namespace, and full (without a dot at its end)."""
         return [service, f"{service}.{self.namespace}", self.full_name(service, place).rstrip(".")]
 
     def searched(self, name: str, place: PodProbe) -> list[str]:
-        """Return what a name becomes in each of the cluster's own entries of a Pod's search list, up to the root."""
+        """Return the absolute names that a name becomes by the entries of the cluster in a Pod's search list."""
         domain = place.domain()
         return [f"{name}.{self.namespace}.svc.{domain}.", f"{name}.svc.{domain}.", f"{name}.{domain}."]
 
@@ -163,30 +162,30 @@ class Chain:
         return [path_of("Pod", self.namespace, f"{pod.name}:{CONTAINER_PORT}", "proxy/") for pod in self.pods]
 
     def proxied(self, *paths: str) -> Polled[list[Page]]:
-        """Return a source that asks the API server's proxy at each path."""
+        """Return a source of the pages at proxy paths of the API server."""
         return self.polled("answers through the API proxy", lambda: [self._proxy(path) for path in paths])
 
     def _proxy(self, path: str) -> Page:
         try:
             return Page(path, status=200, body=self.api.call("GET", path, accept="*/*"))
         except ApiUnavailable as error:
-            # The proxy's own 502 and 503 are answers about the backend.
+            # With 502 and 503, the proxy reports the backend.
             return Page(path, failure="other", detail=str(error))
 
     def node_urls(self) -> dict[str, str]:
-        """Return node name -> the URL of the Service's nodePort there."""
+        """Return node name -> URL of the Service's nodePort on that Node."""
         return {name: url(address, self.node_port) for name, address in self.node_addresses.items()}
 
     def pages(self, *urls: str) -> Polled[list[Page]]:
-        """Return a source that asks each URL once, from the vantage for NodePorts."""
-        return self.polled(f"answers at {each(urls)}", lambda: self.fetch(*urls))
+        """Return a source of the pages at these URLs, requested from `probe_from`."""
+        return self.polled(f"answers at {counted(urls)}", lambda: self.fetch(*urls))
 
     def loopback(self, at: str) -> Polled[list[Page]]:
-        """Return a source that asks a URL on this machine."""
+        """Return a source of the page at a URL, requested from this machine."""
         return self.polled(f"answers at {at}", lambda: [http.fetch(at)])
 
     def echoes(self, port: int) -> Polled[Mapping[str, str]]:
-        """Return a source that sends a datagram to that port of each Node: node name -> what came back, or "" ."""
+        """Return a source that sends a UDP datagram to a port of each Node: node name -> reply, or ""."""
         return self.polled(f"UDP echo at port {port}", lambda: self._echo(port))
 
     def _echo(self, port: int) -> dict[str, str]:
@@ -194,21 +193,21 @@ class Chain:
         return {name: send(address, port) for name, address in self.node_addresses.items()}
 
     def pages_inside(self, place: PodProbe, *urls: str) -> Polled[list[Page]]:
-        """Return a source that asks each URL once, from inside a Pod."""
-        return self.polled(f"answers from pod {place.pod} at {each(urls)}", lambda: place.fetch(*urls))
+        """Return a source of the pages at these URLs, requested from inside a Pod."""
+        return self.polled(f"answers from pod {place.pod} at {counted(urls)}", lambda: place.fetch(*urls))
 
     def repeated(self, place: PodProbe, url: str, count: int) -> Polled[list[Page]]:
-        """Return a source that asks a URL so many times from inside a Pod; a request without an answer is the last one."""
+        """Return a source of `count` pages at a URL, requested from inside a Pod; it stops after a failed request."""
         return self.polled(f"{count} answers from pod {place.pod} at {url}", lambda: place.repeat(url, count))
 
     def api_pages(self, place: PodProbe, *paths: str, method: str = "GET") -> Polled[list[Page]]:
-        """Return a source that asks the API server for each path from inside a Pod, as the Pod's ServiceAccount."""
+        """Return a source of responses of the API server to the ServiceAccount of a Pod, requested from inside the Pod."""
         return self.polled(f"API server from pod {place.pod}", lambda: place.ask_api(*paths, method=method))
 
     def backends_at_nodes(self) -> Polled[Mapping[str, list[Page]]]:
-        """Return a source that asks ROUND times at each node's nodePort: node name -> the answers.
+        """Return a source of ROUND pages at the nodePort of each Node: node name -> pages.
 
-        A request without an answer is the last one there, and shows that it is not as it must be: no need to wait for more.
+        It stops at a Node after a failed request, because that is enough to fail.
         """
         return self.polled(
             "backends behind each node", lambda: {name: self._round(where) for name, where in self.node_urls().items()}
@@ -223,34 +222,34 @@ class Chain:
         return pages
 
     def backends_inside(self, place: PodProbe, *urls: str) -> Polled[Mapping[str, list[Page]]]:
-        """Return a source that asks ROUND times at each URL from inside a Pod: URL -> the answers; see backends_at_nodes."""
+        """Return a source of ROUND pages at each URL, requested from inside a Pod: URL -> pages; see backends_at_nodes."""
         return self.polled(f"backends seen from pod {place.pod}", lambda: {where: place.repeat(where, ROUND) for where in urls})
 
     def answers(
         self, place: PodProbe, *names: str, record: str = "A", server: str = "", tcp: bool = False
     ) -> Polled[list[Answer]]:
-        """Return a source that asks DNS for each name from inside a Pod."""
+        """Return a source of DNS answers for these names, requested from inside a Pod; see PodProbe.lookup."""
         return self.polled(f"DNS from pod {place.pod}", lambda: place.lookup(*names, record=record, server=server, tcp=tcp))
 
     def resolver(self, place: PodProbe) -> Polled[str]:
-        """Return a source that reads the resolv.conf of a Pod."""
+        """Return a source of the resolv.conf of a Pod."""
         return self.polled(f"resolv.conf of pod {place.pod}", place.resolver)
 
     def dns_servers(self) -> list[str]:
-        """Return the address of each ready replica of the cluster's DNS (the Service kube-dns)."""
+        """Return the addresses of the ready Pods of the cluster's DNS (the Service kube-dns), sorted."""
         slices = self.api.list("EndpointSlice", "kube-system", "kubernetes.io/service-name=kube-dns").items
         return sorted({address.ip for address in slice_addresses(slices)})
 
     def environment(self, place: PodProbe) -> Polled[Mapping[str, str]]:
-        """Return a source that reads the environment of a Pod's container."""
+        """Return a source of the environment variables of a Pod's container."""
         return self.polled(f"environment of pod {place.pod}", place.environment)
 
     def fetch(self, *urls: str) -> list[Page]:
-        """Ask for each URL once, from the host, or from the client Pod where the host does not reach nodes."""
-        return [http.fetch(each) for each in urls] if self.probe_from == "host" else self.client.fetch(*urls)
+        """Return the pages at these URLs, requested from this machine, or from the client Pod if `probe_from` is "cluster"."""
+        return [http.fetch(at) for at in urls] if self.probe_from == "host" else self.client.fetch(*urls)
 
     def evict(self, pod: KubeObject) -> int:
-        """Ask for the eviction of a Pod and return the HTTP status: 201, or 429 where a budget forbids it.
+        """Evict a Pod and return the HTTP status: 201, or 429 if a PodDisruptionBudget forbids it.
 
         https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
         """
@@ -258,35 +257,34 @@ class Chain:
         return self.api.status("POST", path_of("Pod", self.namespace, pod.name, "eviction"), body=body)
 
     def evictions(self, pod: KubeObject) -> Polled[int]:
-        """Return a source that asks for the eviction of a Pod again and again: the HTTP statuses."""
+        """Return a source that evicts a Pod at each reading and returns the HTTP status."""
         return self.polled(f"eviction of {pod.name}", lambda: self.evict(pod))
 
     def budget(self, name: str) -> Polled[KubeObject]:
-        """Return a source that reads a PodDisruptionBudget of this namespace; HarnessError if it is not there."""
+        """Return a source of a PodDisruptionBudget of this namespace; HarnessError if it does not exist."""
         return self.polled(f"PodDisruptionBudget {name}", lambda: self.fetched("PodDisruptionBudget", name))
 
     def remaining(self, kind: str, *names: str) -> Polled[list[str]]:
-        """Return a source that says which of these objects, which belong to no namespace, are still there."""
+        """Return a source of the names of those cluster-scoped objects that still exist."""
         return self.polled(f"{kind} {', '.join(names)}", lambda: [name for name in names if self.api.get(kind, "", name)])
 
     def one(self, kind: str, name: str) -> Polled[KubeObject | None]:
-        """Return a source that reads an object of this namespace, None where it is not there."""
+        """Return a source of an object of this namespace, None if it does not exist."""
         return self.polled(f"{kind} {name}", lambda: self.api.get(kind, self.namespace, name))
 
     def fetched(self, kind: str, name: str) -> KubeObject:
-        """Return an object of this namespace as the API server has it now; HarnessError if it is not there."""
-        found = self.api.get(kind, self.namespace, name)
-        if found is None:
-            raise HarnessError(f"no {kind} {name} in {self.namespace}")
-        return found
+        """Return an object of this namespace, read from the API server; HarnessError if it does not exist."""
+        return self._required(self.api.get(kind, self.namespace, name), kind, name)
 
     def polled(self, what: str, pull: Callable[[], T]) -> Polled[T]:
-        """Return a source that has to be asked."""
+        """Return a source that calls `pull` at each reading; `what` names it in messages."""
         return Polled(what, pull, self.waiter.clock)
 
     def present(self, kind: str, name: str) -> KubeObject:
-        """Return an object of this namespace as last seen; HarnessError if it is not there."""
-        found = self.objects.read().one(kind, name)
-        if found is None:
-            raise HarnessError(f"no {kind} {name} in {self.namespace}")
-        return found
+        """Return an object of this namespace as last watched; HarnessError if it does not exist."""
+        return self._required(self.objects.read().one(kind, name), kind, name)
+
+    def _required(self, resource: KubeObject | None, kind: str, name: str) -> KubeObject:
+        if resource is None:
+            raise HarnessError(f"namespace {self.namespace}: no {kind} {name}")
+        return resource
