@@ -11,7 +11,7 @@ import urllib3
 
 from kubechain.core.errors import ExitCode, HarnessError, Transient
 from kubechain.kube import client as module
-from kubechain.kube.client import Api, turned_away
+from kubechain.kube.client import Api, retry_after
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
@@ -20,9 +20,9 @@ from tests.loopback import Answer, Server, response, serving
 
 FORBIDDEN = '{"kind": "Status", "reason": "Forbidden", "message": "pods is forbidden"}'
 PODS = "/api/v1/namespaces/ns/pods"
-Speak = Callable[[Api], object]
+Request = Callable[[Api], object]
 UID: Json = {"preconditions": {"uid": "u"}}
-CALLS: dict[str, Speak] = {
+CALLS: dict[str, Request] = {
     "get": lambda api: api.get("Pod", "ns", "a"),
     "list": lambda api: api.list("Pod", "ns"),
     "create": lambda api: api.create({"kind": "Pod"}, "ns"),
@@ -53,7 +53,7 @@ def test_4xx_is_a_refusal_with_its_reason(tmp_path: Path, name: str, status: int
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
-def test_server_that_cannot_serve_is_unavailable_and_not_asked_again(tmp_path: Path, name: str, status: int) -> None:
+def test_overloaded_server_is_unavailable_and_gets_no_second_request(tmp_path: Path, name: str, status: int) -> None:
     with speaking(tmp_path, response(status, "overloaded", "Retry-After: 0")) as (api, server):
         with pytest.raises(ApiUnavailable, match=str(status)) as caught:
             CALLS[name](api)
@@ -65,9 +65,7 @@ def test_server_that_cannot_serve_is_unavailable_and_not_asked_again(tmp_path: P
     ("status", "options", "deleted"),
     [(200, {}, True), (404, {}, True), (409, {}, False), (403, {}, False), (409, UID, True), (404, UID, True), (422, UID, False)],
 )
-def test_object_that_may_be_missing_is_deleted_if_it_is_there(
-    tmp_path: Path, status: int, options: Json, *, deleted: bool
-) -> None:
+def test_missing_ok_accepts_404_and_with_preconditions_409(tmp_path: Path, status: int, options: Json, *, deleted: bool) -> None:
     with speaking(tmp_path, response(status, FORBIDDEN)) as (api, server):
         with contextlib.nullcontext() if deleted else pytest.raises(ApiRefused, match=str(status)):
             api.delete("Pod", "ns", "a", options, missing_ok=True)
@@ -76,25 +74,25 @@ def test_object_that_may_be_missing_is_deleted_if_it_is_there(
 
 @pytest.mark.parametrize("options", [{}, UID])
 @pytest.mark.parametrize("status", [404, 409])
-def test_object_that_must_not_be_missing_is_refused(tmp_path: Path, status: int, options: Json) -> None:
+def test_delete_of_a_missing_object_is_refused(tmp_path: Path, status: int, options: Json) -> None:
     with speaking(tmp_path, response(status, FORBIDDEN)) as (api, _), pytest.raises(ApiRefused, match=str(status)):
         api.delete("Pod", "ns", "a", options)
 
 
-def test_request_that_a_busy_server_turned_away_is_made_again_when_it_says_so(tmp_path: Path) -> None:
+def test_request_rejected_with_429_is_sent_again_after_retry_after(tmp_path: Path) -> None:
     answers = [response(429, "too many", "Retry-After: 1"), response(200, '{"items": [], "metadata": {"resourceVersion": "7"}}')]
 
-    def next_of_them(connection: socket.socket, ended: threading.Event) -> None:
+    def next_answer(connection: socket.socket, ended: threading.Event) -> None:
         answers.pop(0)(connection, ended)
 
-    with speaking(tmp_path, next_of_them) as (api, server):
+    with speaking(tmp_path, next_answer) as (api, server):
         began = time.monotonic()
         assert api.list("Pod", "ns").version == "7"
         assert 1 <= time.monotonic() - began < 3
         assert len(server.requests) == 2
 
 
-def test_status_is_told_as_it_was_although_the_server_is_busy(tmp_path: Path) -> None:
+def test_status_returns_429_without_a_retry(tmp_path: Path) -> None:
     with speaking(tmp_path, response(429, "too many", "Retry-After: 1")) as (api, server):
         assert api.status("POST", PODS) == 429
         assert len(server.requests) == 1
@@ -103,13 +101,13 @@ def test_status_is_told_as_it_was_although_the_server_is_busy(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 2), (429, "", 0), (429, "soon", 0), (503, "1", 0)]
 )
-def test_busy_server_is_asked_again_soon_and_only_if_it_says_when(status: int, later: str, seconds: float) -> None:
+def test_retry_after_counts_for_429_only_and_is_limited(status: int, later: str, seconds: float) -> None:
     answer = urllib3.HTTPResponse(status=status, headers={"Retry-After": later} if later else {})
-    assert turned_away(answer) == seconds
+    assert retry_after(answer) == seconds
 
 
 @pytest.mark.parametrize("answer", [loopback.closing, loopback.resetting, loopback.cut])
-def test_connection_that_breaks_is_unavailable_and_not_tried_again(tmp_path: Path, answer: Answer) -> None:
+def test_broken_connection_is_unavailable_and_gets_no_second_request(tmp_path: Path, answer: Answer) -> None:
     with speaking(tmp_path, answer) as (api, server):
         with pytest.raises(ApiUnavailable):
             api.call("GET", PODS)
@@ -126,14 +124,14 @@ def test_server_that_hangs_is_unavailable_within_the_given_seconds(tmp_path: Pat
         assert len(server.requests) == 1
 
 
-def test_nobody_at_the_address_is_unavailable(tmp_path: Path) -> None:
+def test_refused_connection_is_unavailable(tmp_path: Path) -> None:
     api = Api(loopback.kubeconfig(tmp_path, f"http://127.0.0.1:{loopback.free_port()}"), "test", tmp_path)
     with pytest.raises(ApiUnavailable, match="unreachable"):
         api.call("GET", PODS)
     api.close()
 
 
-def test_unavailable_is_what_a_wait_tries_again() -> None:
+def test_unavailable_is_transient_and_refused_is_not() -> None:
     assert issubclass(ApiUnavailable, Transient)
     assert not issubclass(ApiRefused, Transient)
 
@@ -154,7 +152,7 @@ def test_request_carries_the_token_and_the_body(tmp_path: Path) -> None:
         assert "application/merge-patch+json" in request
 
 
-def test_object_that_is_not_there_is_none_and_only_that(tmp_path: Path) -> None:
+def test_get_of_a_missing_object_is_none_and_list_of_a_missing_kind_is_refused(tmp_path: Path) -> None:
     with speaking(tmp_path, response(404, '{"reason": "NotFound", "message": "pods a not found"}')) as (api, _):
         assert api.get("Pod", "ns", "a") is None
         with pytest.raises(ApiRefused):
@@ -164,9 +162,9 @@ def test_object_that_is_not_there_is_none_and_only_that(tmp_path: Path) -> None:
 def test_items_of_a_list_get_their_kind_and_the_list_its_version(tmp_path: Path) -> None:
     text = '{"metadata": {"resourceVersion": "70"}, "items": [{"metadata": {"name": "a"}}]}'
     with speaking(tmp_path, response(200, text)) as (api, server):
-        found = api.list("Pod", "ns", "app=web")
+        listing = api.list("Pod", "ns", "app=web")
         assert server.lines == [f"GET {PODS}?labelSelector=app%3Dweb"]
-    assert (found.version, [each.kind for each in found.items]) == ("70", ["Pod"])
+    assert (listing.version, [item.kind for item in listing.items]) == ("70", ["Pod"])
 
 
 def test_list_without_items_is_empty(tmp_path: Path) -> None:
@@ -178,14 +176,14 @@ EVENTS = b'{"type": "ADDED", "object": {"n": "\xc3\xa4"}}\n{"type": "BOOKMARK", 
 
 
 @pytest.mark.parametrize("size", [1, 7, 33, len(EVENTS)])
-def test_watch_is_read_line_by_line_however_it_is_cut(tmp_path: Path, size: int) -> None:
+def test_watch_is_read_line_by_line_from_chunks_of_any_size(tmp_path: Path, size: int) -> None:
     chunks = [EVENTS[at : at + size] for at in range(0, len(EVENTS), size)]
     with speaking(tmp_path, loopback.streaming(*chunks)) as (api, server):
-        found = list(api.watch("Pod", "ns", "70", 30))
+        events = list(api.watch("Pod", "ns", "70", 30))
         assert "resourceVersion=70" in server.lines[0]
         assert "allowWatchBookmarks=true" in server.lines[0]
         assert "timeoutSeconds=30" in server.lines[0]
-    assert found == [("ADDED", {"n": "ä"}), ("BOOKMARK", {"n": 2})]
+    assert events == [("ADDED", {"n": "ä"}), ("BOOKMARK", {"n": 2})]
 
 
 def test_watch_yields_an_event_as_soon_as_it_comes(tmp_path: Path) -> None:
@@ -201,7 +199,7 @@ def test_watch_yields_an_event_as_soon_as_it_comes(tmp_path: Path) -> None:
         assert time.monotonic() - began < 2
 
 
-def test_watch_that_breaks_off_gives_its_events_and_then_is_unavailable(tmp_path: Path) -> None:
+def test_broken_watch_yields_its_events_and_then_is_unavailable(tmp_path: Path) -> None:
     def answer(connection: loopback.socket.socket, _: loopback.threading.Event) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         line = b'{"type": "ADDED", "object": {}}\n{"type": "MOD'
@@ -215,7 +213,7 @@ def test_watch_that_breaks_off_gives_its_events_and_then_is_unavailable(tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "no healthy upstream", "null", "[]", '"down"', '{"reason": null}', "<html>\n</html>"])
-def test_answer_in_any_form_gives_the_error_of_its_status(text: str) -> None:
+def test_body_in_any_form_gives_the_error_of_its_status(text: str) -> None:
     assert isinstance(refusal(503, text), ApiUnavailable)
     assert isinstance(refusal(429, text), ApiUnavailable)
     assert not isinstance(refusal(503, text), ApiFailed)
@@ -224,7 +222,7 @@ def test_answer_in_any_form_gives_the_error_of_its_status(text: str) -> None:
     assert "\n" not in str(refusal(403, text))
 
 
-def test_path_of_an_object_is_that_of_the_documentation() -> None:
+def test_paths_are_those_of_the_api_reference() -> None:
     assert path_of("Pod", "ns", "a", "log") == "/api/v1/namespaces/ns/pods/a/log"
     assert path_of("Deployment", "ns") == "/apis/apps/v1/namespaces/ns/deployments"
     assert path_of("Namespace", "", "ns") == "/api/v1/namespaces/ns"
@@ -245,6 +243,6 @@ def test_exit_status_of_a_command_is_read_from_the_status_object() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"status": "Failure", "message": "container not found"}'])
-def test_command_whose_end_is_not_known_is_broken_and_never_status_0(text: str) -> None:
+def test_missing_exit_status_is_an_error_and_not_status_0(text: str) -> None:
     with pytest.raises(HarnessError, match="`dig` in pod client"):
         status_of(text)

@@ -1,4 +1,4 @@
-"""What the API client gives to other programs, and what it reads of headers."""
+"""Credentials that the API client writes for other programs, and the Warning headers that it reads."""
 
 import base64
 import stat
@@ -15,20 +15,20 @@ from tests.test_api import speaking
 PAGE = '{"metadata": {"resourceVersion": "1"}, "items": []}'
 
 
-def test_token_is_written_for_its_owner_alone_and_its_path_returned(tmp_path: Path) -> None:
+def test_token_is_written_readable_for_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "api"
     folder.mkdir()
     with speaking(tmp_path, response(200, "{}")) as (api, _):
-        found = api.credentials(folder)
+        credentials = api.credentials(folder)
     path = folder / "token"
-    assert found == {"ca": "", "certificate": "", "key": "", "token": str(path), "verify": True}
+    assert credentials == {"ca": "", "certificate": "", "key": "", "token": str(path), "verify": True}
     assert path.read_text() == "kubeconfig-token"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [each.name for each in folder.iterdir()] == ["token"]
-    assert "kubeconfig-token" not in str(found)
+    assert [file.name for file in folder.iterdir()] == ["token"]
+    assert "kubeconfig-token" not in str(credentials)
 
 
-def test_token_that_is_there_is_written_anew_and_closed_to_others(tmp_path: Path) -> None:
+def test_older_token_file_is_replaced_and_readable_for_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "api"
     folder.mkdir()
     (folder / "token").write_text("an older and longer token than this one")
@@ -49,29 +49,29 @@ def test_cluster_with_certificates_has_paths_and_no_token(tmp_path: Path) -> Non
     kubeconfig.write_text(text)
     folder = tmp_path / "api"
     folder.mkdir()
-    # Of another cluster, perhaps.
+    # A token of another cluster.
     (folder / "token").write_text("stale")
     api = unsafe(kubeconfig, folder)
-    found = api.credentials(folder)
+    credentials = api.credentials(folder)
     files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
-    assert found == {**files, "token": "", "verify": True}
+    assert credentials == {**files, "token": "", "verify": True}
     assert list(folder.iterdir()) == []
 
 
-def test_keys_that_a_kubeconfig_holds_as_text_are_files_in_the_folder_for_them_alone(tmp_path: Path) -> None:
+def test_keys_in_a_kubeconfig_are_written_to_the_folder_of_secrets(tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "https://127.0.0.1:1")
     data = {name: base64.b64encode(f"{tmp_path}/{name}".encode()).decode() for name in ("certificate", "key")}
     user = f"{{client-certificate-data: {data['certificate']}, client-key-data: {data['key']}}}"
     kubeconfig.write_text(kubeconfig.read_text().replace("{token: kubeconfig-token}", user))
     secrets = tmp_path / "run" / "secrets"
-    found = unsafe(kubeconfig, secrets).credentials(tmp_path)
-    assert {Path(found["certificate"]), Path(found["key"])} == set(secrets.iterdir())
-    assert Path(found["key"]).read_text() == f"{tmp_path}/key"
+    credentials = unsafe(kubeconfig, secrets).credentials(tmp_path)
+    assert {Path(credentials["certificate"]), Path(credentials["key"])} == set(secrets.iterdir())
+    assert Path(credentials["key"]).read_text() == f"{tmp_path}/key"
     assert secrets.stat().st_mode & 0o777 == 0o700
 
 
 def unsafe(kubeconfig: Path, secrets: Path) -> Api:
-    """Return an API whose files were never read: they are no certificates."""
+    """Return an API without reading its certificate files, which hold no certificates."""
 
     def nothing(*_: object, **__: object) -> None:
         pass
@@ -94,13 +94,13 @@ def unsafe(kubeconfig: Path, secrets: Path) -> Api:
         (("Warning: nonsense",), []),
     ],
 )
-def test_warnings_are_the_texts_of_the_headers(tmp_path: Path, headers: tuple[str, ...], texts: list[str]) -> None:
+def test_warnings_are_the_quoted_texts_of_warning_headers(tmp_path: Path, headers: tuple[str, ...], texts: list[str]) -> None:
     with speaking(tmp_path, response(200, PAGE, *headers)) as (api, server):
         assert api.warnings("PodDisruptionBudget", "ns") == texts
         assert server.lines == ["GET /apis/policy/v1/namespaces/ns/poddisruptionbudgets"]
 
 
-def test_refused_list_is_no_list_without_warnings(tmp_path: Path) -> None:
+def test_warnings_of_a_refused_list_are_an_error(tmp_path: Path) -> None:
     with serving(response(404, "{}", 'Warning: 299 - "gone"')) as server:
         api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
         with pytest.raises(ApiRefused):

@@ -65,7 +65,7 @@ json.dump(state, open(path, "w"))
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
-    """The state of an engine without anything on it."""
+    """The state of an engine without containers."""
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"containers": {}, "networks": ["kind"]}))
     docker = tmp_path / "docker"
@@ -88,7 +88,7 @@ def client(engine: Path) -> Path:
 
 @pytest.fixture
 def dead() -> str:
-    """The identity of a process that is gone."""
+    """The identity of a process that has ended."""
     with subprocess.Popen(["sleep", "600"]) as process:
         found = identity(process.pid)
         process.kill()
@@ -99,15 +99,15 @@ def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) ->
     put(engine, a={"cluster": "kubechain-dead"}, b={"cluster": "kubechain-live"}, c={"cluster": "kept"},
         d={"cluster": "kubechain-elsewhere"}, e={"cluster": "theirs"}, f={"cluster": "again"})  # fmt: skip
     for name, node in (("kubechain-dead", ""), ("kubechain-live", "b"), ("kept", "c"), ("again", "older")):
-        run_locks.made(tmp_path, name, node)
-    run_locks.keep(tmp_path, "kept")
-    run_locks.keep(tmp_path, "theirs")
-    sign = run_locks.show(tmp_path, "kubechain-live")
+        run_locks.mark_made(tmp_path, name, node)
+    run_locks.mark_kept(tmp_path, "kept")
+    run_locks.mark_kept(tmp_path, "theirs")
+    lock = run_locks.acquire(tmp_path, "kubechain-live")
     assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-dead"]
     assert set(left(engine)) == {"b", "c", "d", "e", "f"}
     assert leftovers.strange_clusters(tmp_path, Docker(client(engine))) == ["kubechain-elsewhere"]
     assert leftovers.remove_dead(tmp_path, client(engine), Progress(), kept_too=True) == ["kept"]
-    sign.withdraw()
+    lock.release()
     assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-live"]
     assert set(left(engine)) == {"d", "e", "f"}
 
@@ -121,7 +121,7 @@ def test_only_containers_of_dead_processes_are_removed(engine: Path, dead: str) 
     assert not is_orphaned(" ")
 
 
-def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
+def test_network_of_kind_is_removed_after_the_last_cluster(engine: Path) -> None:
     put(engine, a={"cluster": "theirs"})
     leftovers.remove_network(Docker(client(engine)), Progress())
     assert json.loads(engine.read_text())["networks"] == ["kind"]
@@ -134,24 +134,26 @@ def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
     ("noted", "nodes", "ours"),
     [("a b", "ab", True), ("a b", "ac", False), ("", "a", False), (None, "a", False), ("a", "", False)],
 )
-def test_cluster_is_ours_only_if_a_run_noted_all_its_nodes(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
+def test_cluster_is_ours_only_if_its_mark_has_all_node_ids(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
     if noted is not None:
-        run_locks.made(tmp_path, "dev", noted.split())
+        run_locks.mark_made(tmp_path, "dev", noted.split())
     assert run_locks.is_ours(tmp_path, "dev", list(nodes)) is ours
 
 
-def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path, engine: Path) -> None:
+def test_kind_cluster_of_another_user_is_refused(tmp_path: Path, engine: Path) -> None:
     put(engine, a={"cluster": "dev"})
     cluster = Cluster("dev", tmp_path, "image", tmp_path / "kind", tmp_path / "kubectl", client(engine))
-    with pytest.raises(SetupError, match="CLUSTER=dev: a kind cluster that kubechain did not make; CONTEXT=kind-dev") as raised:
+    with pytest.raises(
+        SetupError, match="--cluster=dev: kubechain did not make this kind cluster; use --context=kind-dev"
+    ) as raised:
         provision.require_ours(cluster, tmp_path)
     assert raised.value.code == ExitCode.USAGE
-    run_locks.made(tmp_path, "dev", ["a"])
+    run_locks.mark_made(tmp_path, "dev", ["a"])
     provision.require_ours(cluster, tmp_path)
 
 
 class Namespaces:
-    """An API with the namespaces of a run that is not known here, and of witnesses."""
+    """An API with the namespace of a run on another machine, and a namespace of witnesses."""
 
     def __init__(self) -> None:
         witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
@@ -180,7 +182,7 @@ def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False) -> Cleani
     return Cleaning(chosen, Progress(Console(soft_wrap=True)))
 
 
-def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_namespaces_in_use_are_listed_and_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Namespaces()
     cleaning(tmp_path, context="prod").namespaces(cast("Api", api))
     assert "namespace kubechain-a-main-0 stays until" in (said := capsys.readouterr().out)
@@ -188,10 +190,10 @@ def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: py
     assert len(api.items) == 2
 
 
-def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tmp_path: Path, engine: Path) -> None:
+def test_kept_with_a_context_removes_there_and_not_on_this_machine(tmp_path: Path, engine: Path) -> None:
     put(engine, a={"cluster": "dev"})
-    run_locks.made(tmp_path / "cache", "dev", ["a"])
-    run_locks.keep(tmp_path / "cache", "dev")
+    run_locks.mark_made(tmp_path / "cache", "dev", ["a"])
+    run_locks.mark_kept(tmp_path / "cache", "dev")
     cleaning(tmp_path, context="prod", kept=True).engine(client(engine))
     assert set(left(engine)) == {"a"}
     api = Namespaces()
@@ -206,8 +208,8 @@ def namespace(name: str, run: str, expires: str) -> KubeObject:
     return KubeObject({"kind": "Namespace", "metadata": {"name": name, "uid": name, "labels": labels}})
 
 
-def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
-    sign = run_locks.show(tmp_path, "kubechain-live")
+def test_namespaces_are_unneeded_once_expired_or_their_run_died(tmp_path: Path) -> None:
+    lock = run_locks.acquire(tmp_path, "kubechain-live")
     run_locks.hold(run_locks.folder(tmp_path) / "kubechain-died").lock.release()
     expired, live, died, away, odd = (
         namespace("kubechain-old-main-0", "old", "1000"),
@@ -219,11 +221,11 @@ def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
     found = [expired, live, died, away, odd]
     assert namespaces.unneeded(found, tmp_path, now=HOUR) == [expired, died]
     assert namespaces.unneeded(found, tmp_path, now=HOUR, kept_too=True) == [expired, died, away, odd]
-    sign.withdraw()
+    lock.release()
 
 
 @pytest.mark.parametrize(("name", "run"), [("kube-system", "a"), ("kubechain-a", "a"), ("kubechain-ab-main-0", "a")])
-def test_a_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
+def test_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
     assert not namespaces.is_ours(namespace(name, run, "1"))
 
 
@@ -246,7 +248,7 @@ BuildCache(cache / "builds").artifact("thing", "key", make, needs_gib=0)
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a run that was killed in the midst of a build."""
+    """The environment of a run that was killed during a build."""
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -264,7 +266,7 @@ def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedPro
     return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, str]) -> None:
+def test_clean_removes_everything_of_a_killed_run(tmp_path: Path, killed: dict[str, str]) -> None:
     assert [orphan.program for orphan in processes.find()].count("sleep") >= 2
     done = clean(killed)
     assert (done.returncode, done.stderr) == (0, "")
@@ -276,7 +278,7 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, st
     assert "nothing to clean" in clean(killed).stdout
 
 
-def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
+def test_sweep_keeps_the_folders_of_a_living_process(tmp_path: Path) -> None:
     store = BuildCache(tmp_path)
     swept: list[list[Path]] = []
     with store.scratch() as folder:
@@ -286,7 +288,7 @@ def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
     assert not store.busy()
 
 
-def test_bad_options_are_one_line(killed: dict[str, str]) -> None:
+def test_unknown_option_is_reported_in_one_line(killed: dict[str, str]) -> None:
     done = clean(killed, "--everything")
     assert (done.returncode, done.stderr.count("\n")) == (4, 1)
     clean(killed)

@@ -49,7 +49,7 @@ GARBAGE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_file_that_is_no_kubeconfig_is_told_with_its_path_on_one_line(tmp_path: Path, name: str) -> None:
+def test_invalid_kubeconfig_is_reported_with_its_path_in_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_bytes(GARBAGE[name])
     with pytest.raises(SetupError, match=f"KUBECONFIG={path}: ") as caught:
@@ -58,21 +58,21 @@ def test_file_that_is_no_kubeconfig_is_told_with_its_path_on_one_line(tmp_path: 
     assert "\n" not in str(caught.value)
 
 
-def test_file_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "directory")):
         with pytest.raises(SetupError, match=why) as caught:
             connect(path, "test", tmp_path)
         assert caught.value.code == ExitCode.KUBECONFIG
 
 
-def test_context_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+def test_unknown_context_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test") as caught:
         connect(path, "prod", tmp_path)
     assert caught.value.code == ExitCode.USAGE
 
 
-def test_context_without_its_cluster_is_told(tmp_path: Path) -> None:
+def test_context_without_its_cluster_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text("apiVersion: v1\ncontexts: [{name: test, context: {cluster: gone, user: gone}}]\n")
     with pytest.raises(SetupError, match="context test cannot be used") as caught:
@@ -80,7 +80,7 @@ def test_context_without_its_cluster_is_told(tmp_path: Path) -> None:
     assert caught.value.code == ExitCode.KUBECONFIG
 
 
-def test_context_that_exists_leads_to_its_server(tmp_path: Path) -> None:
+def test_known_context_gives_its_server(tmp_path: Path) -> None:
     api = connect(loopback.kubeconfig(tmp_path, "http://127.0.0.1:6443"), "test", tmp_path)
     assert api.server == "http://127.0.0.1:6443"
     api.close()
@@ -98,7 +98,7 @@ def failing(error: Exception) -> FakeApi:
     return FakeApi(answer)
 
 
-def test_cluster_is_known_by_the_uid_of_kube_system() -> None:
+def test_identity_is_the_uid_of_kube_system() -> None:
     assert identity(cluster("u-1")) == "u-1"
 
 
@@ -111,40 +111,40 @@ def test_cluster_is_known_by_the_uid_of_kube_system() -> None:
         (ApiRefused(404, "NotFound", "no"), ExitCode.CLUSTER),
     ],
 )
-def test_cluster_that_cannot_be_known_is_told_with_its_server(error: Exception, code: ExitCode) -> None:
+def test_unreadable_identity_is_reported_with_the_server(error: Exception, code: ExitCode) -> None:
     with pytest.raises(SetupError, match=r"https://127\.0\.0\.1:6443") as caught:
         identity(failing(error))
     assert caught.value.code == code
 
 
-def test_same_cluster_is_verified() -> None:
+def test_verify_accepts_the_same_cluster() -> None:
     verify(cluster("u-1"), "https://127.0.0.1:6443", "u-1")
 
 
 @pytest.mark.parametrize("now", [cluster("u-2"), cluster("u-1", "https://10.0.0.1:6443")])
-def test_cluster_that_changed_under_the_run_is_detected(now: FakeApi) -> None:
-    with pytest.raises(HarnessError, match="the cluster changed under the run"):
+def test_verify_rejects_another_cluster(now: FakeApi) -> None:
+    with pytest.raises(HarnessError, match="the cluster changed during the run"):
         verify(now, "https://127.0.0.1:6443", "u-1")
 
 
 def reviewing(allowed: Any) -> tuple[FakeApi, list[dict[str, str]]]:
-    """Return an API that answers reviews, and the list of what it was asked."""
-    asked: list[dict[str, str]] = []
+    """Return an API that answers reviews, and the list of the attributes that it received."""
+    reviewed: list[dict[str, str]] = []
 
     def answer(method: str, path: str, body: Any) -> str:
         assert (method, path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
         attributes = body["spec"]["resourceAttributes"]
-        asked.append(attributes)
+        reviewed.append(attributes)
         return json.dumps({"status": allowed(attributes)})
 
-    return FakeApi(answer), asked
+    return FakeApi(answer), reviewed
 
 
-def test_preflight_asks_for_every_right_and_makes_nothing() -> None:
-    api, asked = reviewing(lambda _: {"allowed": True})  # pyright: ignore[reportUnknownLambdaType]
+def test_preflight_reviews_every_right_and_sends_nothing_else() -> None:
+    api, reviewed = reviewing(lambda _: {"allowed": True})  # pyright: ignore[reportUnknownLambdaType]
     preflight(api)
-    assert len(asked) == sum(len(verbs) for _, _, verbs in RIGHTS)
-    assert {"group": "", "resource": "pods", "subresource": "exec", "verb": "create"} in asked
+    assert len(reviewed) == sum(len(verbs) for _, _, verbs in RIGHTS)
+    assert {"group": "", "resource": "pods", "subresource": "exec", "verb": "create"} in reviewed
 
 
 def test_preflight_lists_all_missing_rights_in_one_message() -> None:
@@ -159,14 +159,14 @@ def test_preflight_lists_all_missing_rights_in_one_message() -> None:
 
 
 @pytest.mark.parametrize("status", [{}, {"allowed": False}, {"denied": True}, None])
-def test_right_that_is_not_granted_in_so_many_words_is_missing(status: object) -> None:
+def test_right_is_missing_unless_allowed_is_true(status: object) -> None:
     api, _ = reviewing(lambda _: status)  # pyright: ignore[reportUnknownLambdaType]
     with pytest.raises(SetupError, match="create namespaces"):
         preflight(api)
 
 
-def test_user_who_may_not_ask_for_his_rights_is_told() -> None:
-    with pytest.raises(SetupError, match="may not ask for its rights") as caught:
+def test_user_who_cannot_check_rights_is_reported() -> None:
+    with pytest.raises(SetupError, match="lacks the right to check its rights") as caught:
         preflight(failing(ApiRefused(403, "Forbidden", "no")))
     assert caught.value.code == ExitCode.RIGHTS
 
@@ -190,14 +190,14 @@ def environment(target: Target = TARGET, nodes: int = 2, version: str = "v1.37.2
     return Environment(versioned, found, probe_from="cluster", disruptive=False)
 
 
-def test_requirements_that_are_not_met_are_named_in_words() -> None:
+def test_missing_requirements_are_named() -> None:
     assert missing([TWO_NODES, POD_CIDR], environment()) == []
     assert missing([TWO_NODES, OWN_CLUSTER], environment(nodes=1)) == ["2 nodes", "a kind cluster of this project"]
     lacking = (DISRUPTION, HOST_ACCESS, KUBECTL)
     assert missing(lacking, environment()) == [each.text for each in lacking]
 
 
-def test_requirements_of_the_same_id_are_the_same() -> None:
+def test_requirements_with_the_same_id_are_equal() -> None:
     assert nodes(2) == TWO_NODES
     assert len({each.id for each in ALL}) == len(ALL)
 
@@ -205,7 +205,7 @@ def test_requirements_of_the_same_id_are_the_same() -> None:
 @pytest.mark.parametrize(
     ("version", "lacks"), [("v1.29.9-gke.100", True), ("v1.30.5-eks-abc123", False), ("1.37.2", False), ("", True)]
 )
-def test_need_of_a_version_is_by_number(version: str, *, lacks: bool) -> None:
+def test_required_version_is_compared_by_number(version: str, *, lacks: bool) -> None:
     assert bool(missing([SLEEP_ACTION], environment(version=version))) == lacks
 
 
@@ -221,14 +221,14 @@ def test_namespace_is_ours_by_name_and_label() -> None:
     assert not namespaces.is_ours(thing("Namespace", "kubechain--x", labels={RUN_LABEL: ""}))
 
 
-def test_namespace_is_left_alone_until_it_expires_or_its_run_is_known_to_be_dead(tmp_path: Path) -> None:
+def test_namespace_is_unneeded_once_it_expires_or_on_demand(tmp_path: Path) -> None:
     old, fresh = namespace("kubechain-aa-main-0", "100"), namespace("kubechain-aa-main-1", "900")
     odd = namespace("kubechain-aa-main-2", "soon")
     assert namespaces.unneeded([old, fresh, odd], tmp_path, 500.0) == [old]
     assert namespaces.unneeded([fresh], tmp_path, 500.0, kept_too=True) == [fresh]
 
 
-def test_witnesses_of_upgrades_are_told_by_their_name_too() -> None:
+def test_witnesses_need_the_label_and_the_name() -> None:
     ending = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
     found = [{"name": "kubechain-upgrade-1"}, {"name": "kubechain-upgrade-2", **ending}, {"name": "somebody-else"}]
     listed = json.dumps({"items": [{"metadata": each} for each in found], "metadata": {"resourceVersion": "1"}})

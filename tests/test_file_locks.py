@@ -1,4 +1,4 @@
-"""Locks on files: who holds one, who may take it, and what a process that is killed leaves."""
+"""Locks on files: held, waited for, released with their process."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_lock_of_another_process_is_held_until_it_is_killed(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+def test_lock_is_held_until_its_process_is_killed(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
     assert file_locks.is_held(tmp_path / "lock")
     holder.kill()
     holder.wait()
@@ -57,7 +57,7 @@ def test_lock_is_waited_for_until_its_holder_is_killed(tmp_path: Path, holder: s
     waiter.join()
 
 
-def test_lock_is_held_for_the_time_of_the_body_if_nobody_holds_it(tmp_path: Path) -> None:
+def test_free_lock_is_held_for_the_time_of_the_body(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.touch()
     with file_locks.unless_held(path) as free, file_locks.unless_held(path) as free_twice:
@@ -65,7 +65,7 @@ def test_lock_is_held_for_the_time_of_the_body_if_nobody_holds_it(tmp_path: Path
     assert not file_locks.is_held(path)
 
 
-def test_asking_for_a_lock_does_not_make_its_file(tmp_path: Path) -> None:
+def test_looking_for_a_holder_does_not_create_the_file(tmp_path: Path) -> None:
     with file_locks.unless_held(tmp_path / "lock") as free:
         assert free
     assert not file_locks.is_held(tmp_path / "lock")
@@ -79,14 +79,14 @@ def test_content_of_a_locked_file_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text() == "content"
 
 
-def test_run_that_waited_for_the_sign_of_another_shows_its_own(tmp_path: Path) -> None:
-    first, later = run_locks.show(tmp_path, "dev"), list[run_locks.RunLock]()
-    waiter = threading.Thread(target=lambda: later.append(run_locks.show(tmp_path, "dev")))
+def test_run_waits_for_the_lock_of_another_and_then_holds_it(tmp_path: Path) -> None:
+    first, later = run_locks.acquire(tmp_path, "dev"), list[run_locks.RunLock]()
+    waiter = threading.Thread(target=lambda: later.append(run_locks.acquire(tmp_path, "dev")))
     waiter.start()
     waiter.join(0.1)
     assert not later
-    first.withdraw()
+    first.release()
     waiter.join(5)
     assert run_locks.is_alive(tmp_path, "dev")
-    later[0].withdraw()
+    later[0].release()
     assert not run_locks.is_alive(tmp_path, "dev")

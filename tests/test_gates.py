@@ -22,7 +22,7 @@ def sick() -> list[KubeObject]:
     return [not_ready(each) if each.kind == "Pod" else each for each in healthy()]
 
 
-def test_every_link_says_what_hands_over_to_it() -> None:
+def test_every_link_has_the_links_that_it_needs() -> None:
     assert set(BEFORE) == set(Link)
 
 
@@ -51,7 +51,7 @@ def test_claim_that_opens_its_link_does_not_wait_for_it() -> None:
     assert awaited(claim_of(Link.PODS)) == [Link.DEPLOYMENT, Link.REPLICASET, Link.PODS]
 
 
-def test_claim_waits_also_for_the_links_that_it_names() -> None:
+def test_claim_also_waits_for_the_links_in_after() -> None:
     assert awaited(claim_of(Link.DEPLOYMENT, after=(Link.PODS,))) == [Link.DEPLOYMENT, Link.REPLICASET, Link.PODS]
     assert Link.ENDPOINTS in awaited(claim_of(Link.DNS, after=(Link.CLUSTERIP,)))
 
@@ -60,7 +60,7 @@ def test_links_without_a_gate_are_not_waited_for() -> None:
     assert gated([Link.DNS]) == [Link.SERVICE]
 
 
-def test_chain_that_is_up_opens_every_gate_without_waiting() -> None:
+def test_working_chain_opens_every_gate_without_waiting() -> None:
     history, waiter, clock = up_to(*healthy())
     Gatekeeper().admit(list(GATED), history, waiter)
     assert clock.time == 1000.0
@@ -80,7 +80,7 @@ def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
     assert caught.value.waits_for == Link.PODS
 
 
-def test_gate_that_stayed_shut_is_waited_for_only_once() -> None:
+def test_shut_gate_blocks_later_chains_without_waiting() -> None:
     history, waiter, clock = up_to(*sick())
     gatekeeper = Gatekeeper()
     with pytest.raises(Blocked) as first:
@@ -101,7 +101,7 @@ def test_shut_gate_does_not_block_links_that_do_not_need_it() -> None:
     gatekeeper.admit(awaited(claim_of(Link.DNS)), history, waiter)
 
 
-def test_trouble_of_the_harness_is_not_a_shut_gate() -> None:
+def test_harness_error_does_not_shut_a_gate() -> None:
     history, waiter, _ = up_to()
     history.fail(HarnessError("unreachable"))
     gatekeeper = Gatekeeper()

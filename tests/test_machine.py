@@ -22,12 +22,12 @@ from kubechain.observe.wait import Polled, Waiter
 
 
 def lives(pid: int) -> bool:
-    """Whether a process lives; one that waits to be reaped does not."""
+    """Whether a process runs; a zombie does not."""
     return bool(process.identity(pid))
 
 
 def ended(pid: int) -> bool:
-    """Whether a process ends within a second; it is ended in any case."""
+    """Whether a process ends within a second; kill it otherwise."""
     gone = Condition[bool]("ended", lambda alive: expect(not alive, f"pid {pid} lives"))
     source = Polled("process", lambda: lives(pid), RealClock(), interval=0.01)
     try:
@@ -38,16 +38,16 @@ def ended(pid: int) -> bool:
     return True
 
 
-def test_command_brings_back_output_and_status_whatever_it_is() -> None:
+def test_run_returns_output_and_any_exit_status() -> None:
     done = run(["sh", "-c", "cat; echo err >&2; exit 3"], timeout=10, stdin="in", env={"X": "1"})
     assert (done.status, done.stdout, done.stderr) == (3, "in", "err\n")
 
 
-def test_bytes_that_are_no_text_are_kept_as_far_as_they_are() -> None:
+def test_undecodable_bytes_are_replaced() -> None:
     assert run(["printf", "a\\377b"], timeout=10).stdout == "a\ufffdb"
 
 
-def test_program_that_does_not_exist_is_an_error_of_tools() -> None:
+def test_missing_program_has_exit_code_tools() -> None:
     with pytest.raises(SetupError, match="cannot run no-such-program") as caught:
         run(["no-such-program"], timeout=10)
     assert caught.value.code == ExitCode.TOOLS
@@ -57,7 +57,7 @@ def child(folder: Path) -> int:
     return int((folder / "pid").read_text())
 
 
-def test_time_that_is_up_ends_the_program_with_all_that_it_started(tmp_path: Path) -> None:
+def test_timeout_ends_a_program_and_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(SetupError, match="took more than"):
         run(["sh", "-c", "sleep 30 & echo $! > pid; wait"], timeout=0.3, cwd=tmp_path)
@@ -65,20 +65,20 @@ def test_time_that_is_up_ends_the_program_with_all_that_it_started(tmp_path: Pat
     assert ended(child(tmp_path))
 
 
-def test_program_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
     with pytest.raises(SetupError, match="took more than"):
         run(["sh", "-c", "trap '' TERM; echo $$ > pid; sleep 30"], timeout=0.3, cwd=tmp_path)
     assert ended(child(tmp_path))
 
 
-def test_child_that_outlives_its_program_and_holds_its_output_is_ended_too(tmp_path: Path) -> None:
+def test_timeout_ends_a_child_that_outlives_its_program(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="took more than"):
         run(["sh", "-c", "sleep 30 & echo $! > pid"], timeout=0.3, cwd=tmp_path)
     assert ended(child(tmp_path))
 
 
-def test_checked_command_that_fails_says_its_last_words_on_one_line() -> None:
+def test_failed_command_is_reported_with_its_last_lines_in_one_line() -> None:
     script = "for n in 1 2 3 4 5; do echo line $n >&2; done; exit 4"
     with pytest.raises(SetupError) as caught:
         check(["sh", "-c", script], timeout=10, code=ExitCode.IMAGES, doing="building x")
@@ -100,52 +100,52 @@ def test_artifact_is_made_once(tmp_path: Path) -> None:
     assert (found[0] / "x").read_text() == "x"
 
 
-def test_artifact_that_could_not_be_made_leaves_nothing_and_can_be_made_later(tmp_path: Path) -> None:
+def test_failed_artifact_leaves_no_folder_and_can_be_made_later(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("x")
         raise RuntimeError("no")
 
-    shop = BuildCache(tmp_path)
+    cache = BuildCache(tmp_path)
     with pytest.raises(RuntimeError):
-        shop.artifact("kind", "abc", fail, needs_gib=0)
+        cache.artifact("kind", "abc", fail, needs_gib=0)
     assert [path.name for path in tmp_path.iterdir()] == [".lock-kind"]
-    assert list(shop.artifact("kind", "abc", lambda _: None, needs_gib=0).iterdir()) == []
+    assert list(cache.artifact("kind", "abc", lambda _: None, needs_gib=0).iterdir()) == []
 
 
-def test_what_a_killed_build_left_is_not_taken_for_an_artifact(tmp_path: Path) -> None:
+def test_folder_of_a_killed_build_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".half-kind").mkdir()
     (tmp_path / ".half-kind" / "old").write_text("x")
     found = BuildCache(tmp_path).artifact("kind", "abc", lambda folder: (folder / "new").touch(), needs_gib=0)
     assert [path.name for path in found.iterdir()] == ["new"]
 
 
-def test_full_disk_is_told_before_anything_is_made(tmp_path: Path) -> None:
+def test_full_disk_is_reported_before_the_artifact_is_made(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"GiB free in .*, 1e\+06 GiB needed") as caught:
         BuildCache(tmp_path).artifact("kind", "abc", lambda _: pytest.fail("was made"), needs_gib=1e6)
     assert caught.value.code == ExitCode.DISK
 
 
-def test_scratch_is_gone_after_use_and_swept_only_when_nobody_uses_it(tmp_path: Path) -> None:
-    shop = BuildCache(tmp_path)
-    with shop.scratch() as folder:
+def test_scratch_folder_is_removed_after_use_and_swept_only_without_a_holder(tmp_path: Path) -> None:
+    cache = BuildCache(tmp_path)
+    with cache.scratch() as folder:
         assert list(folder.iterdir()) == []
-        assert shop.sweep() == []
+        assert cache.sweep() == []
         assert folder.is_dir()
     assert not folder.exists()
     (tmp_path / ".scratch-dead").mkdir()
     (tmp_path / ".half-kind").mkdir()
-    assert len(shop.sweep()) == 2
+    assert len(cache.sweep()) == 2
 
 
-def test_store_is_busy_while_something_is_made(tmp_path: Path) -> None:
-    shop = BuildCache(tmp_path)
-    assert not shop.busy()
-    with shop.locked("kind"):
-        assert shop.busy()
-    assert not shop.busy()
+def test_cache_is_busy_while_an_artifact_is_made(tmp_path: Path) -> None:
+    cache = BuildCache(tmp_path)
+    assert not cache.busy()
+    with cache.locked("kind"):
+        assert cache.busy()
+    assert not cache.busy()
 
 
-def test_key_stands_for_text_order_names_and_content(tmp_path: Path) -> None:
+def test_key_depends_on_text_order_names_and_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     before = key(tmp_path, "x")
     assert before == key(tmp_path, "x")
@@ -166,7 +166,7 @@ def test_key_stands_for_text_order_names_and_content(tmp_path: Path) -> None:
         ("KUBECHAIN_DISRUPTIVE", "perhaps", "boolean"),
     ],
 )
-def test_value_that_is_not_allowed_names_the_variable_and_its_choices(
+def test_invalid_value_is_reported_with_variable_and_choices(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -187,14 +187,14 @@ def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found.out == Path.cwd() / "reports" / "out"
 
 
-def test_run_has_a_short_id_of_its_own_or_that_of_its_controller(tmp_path: Path) -> None:
+def test_run_has_a_new_id_or_the_id_of_its_controller(tmp_path: Path) -> None:
     first, second = runs.new(tmp_path), runs.new(tmp_path)
     assert first.id != second.id
     assert len(first.id) == 8
     assert runs.new(tmp_path, first.id).folder == first.folder == tmp_path / ".runs" / first.id
 
 
-def test_labels_of_a_run_tell_when_it_expires() -> None:
+def test_labels_of_a_run_have_its_id_and_expiry() -> None:
     run_ = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 1, tzinfo=UTC))
     assert run_.name == "kubechain-0a1b2c3d"
     assert run_.labels == {
@@ -217,7 +217,7 @@ def test_progress_prints_plain_lines_with_notes_and_keeps_the_steps() -> None:
     assert [(each.title, each.notes) for each in shown.steps] == [("image [x]", ["built"])]
 
 
-def test_step_that_raises_is_printed_as_failed_and_hides_nothing() -> None:
+def test_step_that_raises_is_printed_as_failed_and_raises_on() -> None:
     shown, text = progress()
     with pytest.raises(SetupError), shown.step("image"):
         raise SetupError("no")
@@ -225,14 +225,14 @@ def test_step_that_raises_is_printed_as_failed_and_hides_nothing() -> None:
     assert shown.steps[0].seconds > 0
 
 
-def test_interrupt_ends_a_step_too() -> None:
+def test_interrupted_step_is_printed_as_failed() -> None:
     shown, text = progress()
     with pytest.raises(KeyboardInterrupt), shown.step("image"):
         raise KeyboardInterrupt
     assert "failed image" in text.getvalue()
 
 
-def test_exit_codes_of_trouble_are_none_of_pytests() -> None:
+def test_exit_codes_of_trouble_differ_from_those_of_pytest() -> None:
     trouble = [code for code in ExitCode if code > 5]
     assert min(trouble) >= 10
     assert len(set(trouble)) == len(trouble)
@@ -242,16 +242,16 @@ def test_exit_codes_of_trouble_are_none_of_pytests() -> None:
 @pytest.mark.parametrize(
     ("what", "message"), [("", "not there"), ("the engine does not start", "the engine does not start: not there")]
 )
-def test_wait_for_what_a_run_needs_ends_with_trouble_of_its_own(what: str, message: str) -> None:
+def test_unmet_wait_of_a_set_up_becomes_a_setup_error(what: str, message: str) -> None:
     cause = Unmet("not there")
     with pytest.raises(SetupError) as caught, unmet_as(SetupError, what, code=ExitCode.ENGINE):
         raise cause
     assert (str(caught.value), caught.value.code, caught.value.__cause__) == (message, ExitCode.ENGINE, cause)
 
 
-def test_only_what_is_unmet_becomes_trouble_of_the_run() -> None:
-    with pytest.raises(HarnessError, match=r"^away$") as kept, unmet_as(SetupError, "x"):
-        raise HarnessError("away")
+def test_other_errors_pass_through_unmet_as() -> None:
+    with pytest.raises(HarnessError, match=r"^unreachable$") as kept, unmet_as(SetupError, "x"):
+        raise HarnessError("unreachable")
     assert type(kept.value) is HarnessError
     with unmet_as(SetupError, "x"):
         pass

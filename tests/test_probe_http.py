@@ -12,14 +12,14 @@ from tests.loopback import Answer, response, serving
 HI = "Welcome to nginx!"
 
 
-def test_page_of_a_backend_is_brought_back_with_who_it_was() -> None:
+def test_page_has_status_body_and_the_headers_of_its_backend() -> None:
     with serving(response(200, HI, "X-Backend: web-1", "X-Source: 10.0.0.7")) as server:
         page = fetch(server.url)
     assert (page.status, page.body, page.backend, page.source, page.failure) == (200, HI, "web-1", "10.0.0.7", "")
     assert 0 < page.seconds < 5
 
 
-def test_each_request_has_a_connection_of_its_own() -> None:
+def test_each_request_uses_a_new_connection() -> None:
     with serving(response(200, HI)) as server:
         fetch(server.url)
         fetch(server.url)
@@ -28,14 +28,14 @@ def test_each_request_has_a_connection_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_error_page_is_an_answer_and_not_asked_for_again(status: int) -> None:
+def test_error_page_is_returned_without_a_second_request(status: int) -> None:
     with serving(response(status, "no")) as server:
         page = fetch(server.url)
         assert len(server.requests) == 1
     assert (page.status, page.failure) == (status, "")
 
 
-def test_redirect_is_an_answer_and_not_followed() -> None:
+def test_redirect_is_not_followed() -> None:
     with serving(response(302, "", "Location: /elsewhere")) as server:
         assert fetch(server.url).status == 302
         assert len(server.requests) == 1
@@ -50,13 +50,13 @@ def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -
         assert fetch(server.url).status == 200
 
 
-def test_nobody_at_the_port_is_refused() -> None:
+def test_port_without_a_listener_is_refused() -> None:
     page = fetch(f"http://127.0.0.1:{loopback.free_port()}/")
     assert (page.failure, page.status) == ("refused", 0)
     assert "refused" in page.detail.lower()
 
 
-def test_silence_is_a_timeout_after_the_given_seconds() -> None:
+def test_no_response_is_a_timeout_after_the_given_seconds() -> None:
     with serving(loopback.silent) as server:
         began = time.monotonic()
         page = fetch(server.url, seconds=0.3)
@@ -67,20 +67,20 @@ def test_silence_is_a_timeout_after_the_given_seconds() -> None:
 
 
 @pytest.mark.parametrize("answer", [loopback.closing, loopback.resetting, loopback.cut])
-def test_connection_that_ends_without_the_whole_page_is_a_reset(answer: Answer) -> None:
+def test_connection_that_closes_early_is_a_reset(answer: Answer) -> None:
     with serving(answer) as server:
         page = fetch(server.url, seconds=2)
         assert len(server.requests) == 1
     assert (page.failure, page.status, page.body) == ("reset", 0, "")
 
 
-def test_page_that_stops_halfway_is_no_page() -> None:
+def test_incomplete_page_is_a_timeout() -> None:
     with serving(loopback.half) as server:
         page = fetch(server.url, seconds=0.3)
     assert (page.failure, page.status) == ("timeout", 0)
 
 
-def test_long_page_is_kept_only_in_part() -> None:
+def test_body_is_limited() -> None:
     with serving(response(200, HI + "x" * 3 * BODY_LIMIT)) as server:
         page = fetch(server.url)
     assert len(page.body) == BODY_LIMIT
@@ -103,14 +103,14 @@ def wrapped(inner: Exception) -> requests.RequestException:
         (requests.exceptions.InvalidURL("no host"), "other"),
     ],
 )
-def test_failure_is_told_by_what_lies_at_its_bottom(error: Exception, wanted: Failure) -> None:
+def test_failure_is_classified_by_its_innermost_exception(error: Exception, wanted: Failure) -> None:
     kind, detail = classify(error)
     assert kind == wanted
     assert detail
     assert "\n" not in detail
 
 
-def test_error_that_leads_back_to_itself_is_told_too() -> None:
+def test_exception_that_is_its_own_cause_is_classified() -> None:
     error = requests.ConnectionError()
     error.__cause__ = error
     assert classify(error) == ("other", "ConnectionError")

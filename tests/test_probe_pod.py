@@ -30,23 +30,23 @@ def test_page_of_curl_is_read_with_headers_body_and_peer() -> None:
         ("3 000  0.000", "other"),
     ],
 )
-def test_failure_of_curl_is_told_by_its_exit_code(transfer: str, failure: str) -> None:
+def test_failure_of_curl_is_classified_by_its_exit_code(transfer: str, failure: str) -> None:
     page = parse_page(URL, "", transfer)
     assert (page.failure, page.status, page.body) == (failure, 0, "")
     assert page.detail == f"curl exit {transfer.split(maxsplit=1)[0]}"
 
 
-def test_transfer_that_broke_off_behind_its_headers_is_no_page() -> None:
+def test_transfer_that_broke_after_its_headers_is_a_failure() -> None:
     page = parse_page(URL, f"{HEAD}\nhalf a pa", "56 200 10.96.0.9 0.002")
     assert (page.failure, page.status, page.body) == ("reset", 0, "")
 
 
-def test_error_page_is_an_answer() -> None:
+def test_error_page_is_no_failure() -> None:
     page = parse_page(URL, "HTTP/1.1 503 Service Unavailable\nX-Backend: web-5d4f-0\n\nno\n", "0 503 10.96.0.9 0.002")
     assert (page.status, page.failure) == (503, "")
 
 
-def test_page_without_marks_of_a_backend_is_from_nobody_known() -> None:
+def test_page_without_backend_headers_has_no_backend() -> None:
     page = parse_page(URL, f"HTTP/1.1 200 OK\nServer: other\n\n{BODY}", "0 200 10.96.0.9 0.002")
     assert (page.backend, page.source) == ("", "")
 
@@ -68,71 +68,71 @@ ALIAS = ";; ANSWER SECTION:\nx.ns.svc.cluster.local. 30 IN CNAME web.ns.svc.clus
 SILENCE = ";; communications error to 10.96.0.10#53: timed out\n\n; <<>> DiG 9.18 <<>> web\n;; no servers could be reached\n"
 
 
-def test_answer_of_dig_has_its_data_sorted() -> None:
-    found = parse_answer("web", "A", executed(header("NOERROR") + FOUND))
-    assert found == Answer("web", "NOERROR", ("10.96.0.10", "10.96.0.9"))
+def test_answer_of_dig_is_sorted() -> None:
+    answer = parse_answer("web", "A", executed(header("NOERROR") + FOUND))
+    assert answer == Answer("web", "NOERROR", ("10.96.0.10", "10.96.0.9"))
 
 
-def test_search_is_answered_by_its_last_question() -> None:
+def test_last_query_of_a_search_gives_the_answer() -> None:
     tried = header("NXDOMAIN") + header("NOERROR") + FOUND
     assert parse_answer("web", "A", executed(tried)) == Answer("web", "NOERROR", ("10.96.0.10", "10.96.0.9"))
     lost = header("NXDOMAIN") + header("NXDOMAIN") + header("NXDOMAIN")
     assert parse_answer("web", "A", executed(lost)) == Answer("web", "NXDOMAIN")
 
 
-def test_records_of_another_type_are_no_answer() -> None:
+def test_records_of_another_type_are_left_out() -> None:
     assert parse_answer("x", "A", executed(header("NOERROR") + ALIAS)) == Answer("x", "NOERROR")
     assert parse_answer("x", "CNAME", executed(header("NOERROR") + ALIAS)).data == ("web.ns.svc.cluster.local.",)
     both = header("NOERROR") + ALIAS + "web.ns.svc.cluster.local. 30 IN A 10.96.0.9\n"
     assert parse_answer("x", "A", executed(both)).data == ("10.96.0.9",)
 
 
-def test_data_with_blanks_is_kept_whole() -> None:
+def test_data_with_spaces_is_kept_whole() -> None:
     service = ";; ANSWER SECTION:\n_http._tcp.web. 30 IN SRV 0 50 8080 web.ns.svc.cluster.local.\n"
     assert parse_answer("x", "SRV", executed(header("NOERROR") + service)).data == ("0 50 8080 web.ns.svc.cluster.local.",)
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NXDOMAIN"])
-def test_rcode_is_told_as_it_is(rcode: str) -> None:
+def test_rcode_is_returned(rcode: str) -> None:
     assert parse_answer("web", "A", executed(header(rcode))) == Answer("web", rcode)
 
 
-def test_silence_is_a_timeout() -> None:
+def test_no_reply_is_a_timeout() -> None:
     assert parse_answer("web", "A", executed(SILENCE, 9)) == Answer("web", "timeout")
 
 
-def test_search_whose_last_question_meets_silence_is_a_timeout_and_not_what_came_before() -> None:
+def test_search_without_a_reply_to_its_last_query_is_a_timeout() -> None:
     assert parse_answer("web", "A", executed(header("NXDOMAIN") + SILENCE, 9)).rcode == "timeout"
 
 
-def test_dig_that_could_not_ask_is_broken_and_no_answer() -> None:
+def test_failed_dig_is_an_error_and_no_answer() -> None:
     with pytest.raises(HarnessError):
         parse_answer("web", "A", executed("", 1, "Invalid option: +showsearch"))
     with pytest.raises(HarnessError):
         parse_answer("web", "A", executed("", 10, "dig: out of memory"))
 
 
-def test_domain_is_what_follows_the_namespace_in_the_search_list() -> None:
+def test_domain_follows_the_namespace_in_the_search_list() -> None:
     plain = "search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
     assert cluster_domain(plain, "ns") == "cluster.local"
     assert cluster_domain("nameserver 10.0.0.1\nsearch corp.example ns.svc.k8s.corp.example.\n", "ns") == "k8s.corp.example"
 
 
 @pytest.mark.parametrize("text", ["", "nameserver 10.96.0.10\n", "search other.svc.cluster.local\n", "search n-s.svc.x\n"])
-def test_search_list_without_the_namespace_is_broken(text: str) -> None:
+def test_search_list_without_the_namespace_is_an_error(text: str) -> None:
     with pytest.raises(HarnessError, match=r"no search entry ns\.svc"):
         cluster_domain(text, "ns")
 
 
 class Running(FakeApi):
-    """An API whose Pod prints what it is told to."""
+    """An API whose exec returns the result of a function of the command."""
 
     def __init__(self, prints: Callable[[Sequence[str]], Executed]) -> None:
         super().__init__(no_answer)
         self.prints = prints
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = 0) -> Executed:  # noqa: ARG002
-        """Print."""
+        """Return the result."""
         return self.prints(argv)
 
 
@@ -140,7 +140,7 @@ def inside(printed: Executed) -> PodProbe:
     return PodProbe(Running(lambda _: printed), "ns", "client")
 
 
-def test_pages_of_several_requests_are_told_apart() -> None:
+def test_output_of_several_requests_is_split_into_pages() -> None:
     first = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}".replace("\n", "\r\n", 5)
     second = f"{CHUNK}7 000  0.001{CHUNK}"
     pages = inside(executed(first + second)).fetch(URL, "http://10.96.0.10/")
@@ -151,12 +151,12 @@ def test_pages_of_several_requests_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("printed", [executed("", 127, "sh: curl: not found"), executed(f"x{CHUNK}0 200 1.2.3.4 0.1{CHUNK}")])
-def test_curl_that_does_not_report_on_each_request_is_broken(printed: Executed) -> None:
+def test_output_without_a_page_for_each_request_is_an_error(printed: Executed) -> None:
     with pytest.raises(HarnessError, match="did not report"):
         inside(printed).fetch(URL, URL)
 
 
-def test_request_without_an_answer_ends_those_that_are_repeated() -> None:
+def test_failed_request_ends_repeated_requests() -> None:
     good, bad = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}", f"{CHUNK}28 000  3.0{CHUNK}"
     assert [page.failure for page in inside(executed(good + bad)).repeat(URL, 3)] == ["", "timeout"]
     assert [page.status for page in inside(executed(good * 3)).repeat(URL, 3)] == [200, 200, 200]
@@ -167,19 +167,19 @@ def test_request_without_an_answer_ends_those_that_are_repeated() -> None:
         inside(executed(good + bad)).fetch(URL, URL, URL)
 
 
-def test_repeated_requests_are_one_command_that_ends_with_the_first_failure() -> None:
-    asked: list[str] = []
-    place = PodProbe(Running(lambda argv: asked.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
+def test_repeated_requests_are_one_command_that_stops_at_a_failure() -> None:
+    scripts: list[str] = []
+    place = PodProbe(Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
     place.repeat(URL, 3)
-    assert asked[0].count(" && ") == 2
-    assert asked[0].count(URL) == 3
+    assert scripts[0].count(" && ") == 2
+    assert scripts[0].count(URL) == 3
 
 
 def test_environment_is_read_from_the_container() -> None:
     assert inside(executed("A=1\nB=x=y\nEMPTY=\n")).environment() == {"A": "1", "B": "x=y", "EMPTY": ""}
 
 
-def test_environment_that_cannot_be_read_is_broken_and_not_empty() -> None:
+def test_unreadable_environment_is_an_error_and_not_empty() -> None:
     with pytest.raises(HarnessError, match="Permission denied"):
         inside(executed("", 1, "sh: /proc/1/environ: Permission denied")).environment()
     with pytest.raises(HarnessError):

@@ -1,4 +1,4 @@
-"""Which process is which, and which ones a run that ended has left."""
+"""Identities of processes, and orphans of runs that have ended."""
 
 import os
 import signal
@@ -19,16 +19,16 @@ from kubechain.core.progress import Progress
 
 @pytest.fixture
 def sleeping(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
-    """What ends, at the end, the programs that `start` started; only those of this test are looked at."""
+    """The stack that ends the programs of `start` after the test; only children of this process count as candidates."""
     monkeypatch.setattr(psutil, "process_iter", psutil.Process().children)
     with ExitStack() as stack:
         yield stack
 
 
 def start(sleeping: ExitStack, **environment: str) -> subprocess.Popen[bytes]:
-    found = sleeping.enter_context(subprocess.Popen(["sleep", "600"], env={**os.environ, **environment}))
-    sleeping.callback(found.kill)
-    return found
+    program = sleeping.enter_context(subprocess.Popen(["sleep", "600"], env={**os.environ, **environment}))
+    sleeping.callback(program.kill)
+    return program
 
 
 @pytest.fixture
@@ -40,18 +40,18 @@ def ended() -> str:
     return known
 
 
-def found() -> list[int]:
+def orphan_pids() -> list[int]:
     return [orphan.process.pid for orphan in processes.find()]
 
 
-def test_identity_is_of_one_process_for_as_long_as_it_runs(sleeping: ExitStack) -> None:
+def test_identity_is_unique_and_lasts_until_its_process_ends(sleeping: ExitStack) -> None:
     first, second = start(sleeping), start(sleeping)
     assert identity() == identity(os.getpid())
     assert len({identity(), identity(first.pid), identity(second.pid)}) == 3
     assert is_running(known := identity(first.pid))
     first.kill()
     os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
-    assert not is_running(known), "a process that waits to be reaped has ended"
+    assert not is_running(known), "a zombie has ended"
     first.wait()
     assert not is_running(known)
     assert identity(first.pid) == ""
@@ -65,7 +65,7 @@ def test_identity_does_not_change_when_the_time_of_day_is_set(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("owner", ["", "-", "x-1", f"{os.getpid()}-1", "99999999999999999999-1"])
-def test_what_is_no_identity_of_a_process_does_not_run(owner: str) -> None:
+def test_malformed_or_old_identity_does_not_run(owner: str) -> None:
     assert not is_running(owner)
 
 
@@ -78,37 +78,37 @@ def test_orphans_are_the_programs_whose_owner_has_ended(sleeping: ExitStack, end
     assert orphan.wait(5) < 0
 
 
-def test_program_with_the_owner_of_this_process_is_spared(
+def test_program_with_the_same_owner_as_this_process_is_no_orphan(
     sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(OWNER, ended)
     start(sleeping)
-    assert not found()
+    assert not orphan_pids()
 
 
-def test_program_in_another_pid_namespace_is_left_alone(sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_in_another_pid_namespace_is_no_orphan(sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
     orphan = start(sleeping, **{OWNER: ended})
-    assert found() == [orphan.pid]
+    assert orphan_pids() == [orphan.pid]
 
     def namespace(pid: int | None = None) -> str:
         return f"pid:[{int(pid == orphan.pid)}]"
 
     monkeypatch.setattr(processes, "pid_namespace", namespace)
-    assert not found()
+    assert not orphan_pids()
 
 
 @pytest.mark.parametrize("error", [psutil.AccessDenied(), psutil.NoSuchProcess(1)])
-def test_program_of_another_user_is_left_alone(
+def test_program_with_an_unreadable_environment_is_no_orphan(
     sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch, error: psutil.Error
 ) -> None:
     orphan = start(sleeping, **{OWNER: ended})
-    assert found() == [orphan.pid]
+    assert orphan_pids() == [orphan.pid]
 
     def refused(_: psutil.Process) -> dict[str, str]:
         raise error
 
     monkeypatch.setattr(psutil.Process, "environ", refused)
-    assert not found()
+    assert not orphan_pids()
 
 
 def test_program_that_cannot_be_ended_is_an_error(sleeping: ExitStack, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,13 +118,13 @@ def test_program_that_cannot_be_ended_is_an_error(sleeping: ExitStack, ended: st
         raise psutil.AccessDenied
 
     monkeypatch.setattr(psutil.Process, "send_signal", refused)
-    for name in ("ASKED", "KILLED"):
+    for name in ("TERMINATED", "KILLED"):
         monkeypatch.setattr(processes, name, processes.Timeout(0.2, "it is refused"))
-    with pytest.raises(SetupError, match=f"^cannot end pid {orphan.pid}: a run that has ended left it$"):
+    with pytest.raises(SetupError, match=rf"do not end, even after SIGKILL: sleep \(pid {orphan.pid}\);"):
         processes.end(Progress())
 
 
-def test_engine_is_ours_if_it_runs_with_the_configuration_in_the_cache(tmp_path: Path, sleeping: ExitStack) -> None:
+def test_engine_is_ours_if_its_configuration_is_in_the_cache(tmp_path: Path, sleeping: ExitStack) -> None:
     folder = tmp_path / "engine"
     folder.mkdir()
     assert not docker_engine.is_ours(tmp_path)

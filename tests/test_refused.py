@@ -1,4 +1,4 @@
-"""What the API server does not take of a chain: a broken link, unless the server cannot be reached."""
+"""Objects of a chain that the API server refuses break their link; an unreachable server does not."""
 
 import json
 from typing import Any
@@ -21,36 +21,36 @@ DENIED = ApiRefused(403, "Forbidden", "no Deployment today")
 
 
 def api_without(kind: str, error: Exception) -> tuple[Api, list[str]]:
-    """Return an API that does not take a kind, and the kinds that it has taken."""
-    taken: list[str] = []
+    """Return an API that refuses a kind, and the list of the kinds that it accepted."""
+    accepted: list[str] = []
 
     def answer(_method: str, _path: str, body: Any) -> str:
         if body["kind"] == kind:
             raise error
-        taken.append(body["kind"])
+        accepted.append(body["kind"])
         return json.dumps(body)
 
-    return FakeApi(answer), taken
+    return FakeApi(answer), accepted
 
 
 @pytest.mark.parametrize("error", [NO_ADDRESS, DENIED])
 @pytest.mark.parametrize("kind", ["Service", "Deployment", "Pod"])
-def test_refused_kind_is_named_with_why_and_the_others_are_made(kind: str, error: Exception) -> None:
-    api, taken = api_without(kind, error)
+def test_refused_object_is_reported_and_the_others_are_created(kind: str, error: Exception) -> None:
+    api, accepted = api_without(kind, error)
     refused = populate(api, TARGET, "ns", manifests.deployment("n"))
     assert list(refused) == [kind]
     assert refused[kind].startswith(f"{kind} ")
     assert refused[kind].endswith(f" is refused: {error}")
-    assert sorted([*taken, kind]) == ["Deployment", "Pod", "Service"]
+    assert sorted([*accepted, kind]) == ["Deployment", "Pod", "Service"]
 
 
-def test_server_that_is_away_has_refused_nothing() -> None:
+def test_unavailable_server_is_an_error_and_no_refusal() -> None:
     api, _ = api_without("Service", ApiUnavailable("API server unreachable: timeout"))
     with pytest.raises(ApiUnavailable, match="unreachable"):
         populate(api, TARGET, "ns", manifests.deployment("n"))
 
 
-def test_link_that_was_refused_is_broken_at_once_and_blocks_what_needs_it() -> None:
+def test_refused_link_fails_at_once_and_blocks_the_links_that_need_it() -> None:
     history, waiter, clock = up_to(*healthy())
     gatekeeper, start = Gatekeeper(), FakeClock().time
     gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})

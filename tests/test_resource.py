@@ -5,7 +5,7 @@ from kubechain.kube.objects import KubeObject, names
 from tests.fakes import deployment, pod, replica_set, service, state, thing
 
 
-def test_at_follows_a_path_and_falls_back_where_it_ends() -> None:
+def test_at_returns_the_value_at_a_path_or_the_default() -> None:
     found = thing("Pod", "a", spec={"x": {"y": 0}, "list": []})
     assert found.at("spec.x.y", 7) == 0
     assert found.at("spec.x.z", 7) == 7
@@ -14,7 +14,7 @@ def test_at_follows_a_path_and_falls_back_where_it_ends() -> None:
     assert found.at("nothing.at.all") is None
 
 
-def test_object_with_the_least_of_metadata_can_be_asked_everything() -> None:
+def test_object_with_a_name_only_has_empty_fields() -> None:
     bare = KubeObject({"metadata": {"name": "a"}})
     assert (bare.kind, bare.uid, bare.version, bare.labels, bare.annotations) == ("", "", "", {}, {})
     assert (bare.deleting, bare.controller, bare.condition("Ready")) == (False, None, {})
@@ -24,24 +24,24 @@ def test_object_with_the_least_of_metadata_can_be_asked_everything() -> None:
 
 
 @pytest.mark.parametrize("status", ["False", "Unknown", "true", ""])
-def test_only_the_word_true_is_true(status: str) -> None:
+def test_only_status_true_in_this_spelling_is_true(status: str) -> None:
     assert not thing("Pod", "a", status={"conditions": [{"type": "Ready", "status": status}]}).is_true("Ready")
 
 
-def test_labels_match_by_value_and_nothing_matches_everything() -> None:
+def test_labels_match_by_value_and_no_labels_match_every_object() -> None:
     assert pod(0).matches({"app": "web"})
     assert not pod(0).matches({"app": "api"})
     assert not pod(0).matches({"tier": "x"})
     assert pod(0).matches({})
 
 
-def test_controller_is_the_owner_that_controls() -> None:
+def test_controller_is_the_owner_reference_with_controller_true() -> None:
     owners = [{"name": "a", "uid": "1"}, {"name": "b", "uid": "2", "controller": True}]
     assert thing("Pod", "x", ownerReferences=owners).controller == owners[1]
     assert thing("Pod", "x", ownerReferences=owners[:1]).controller is None
 
 
-def test_snapshot_finds_by_kind_name_labels_and_owner() -> None:
+def test_namespace_state_finds_objects_by_kind_name_labels_and_owner() -> None:
     found = state(pod(1), pod(0), service(), replica_set(), deployment())
     assert [each.name for each in found.all("Pod")] == [pod(0).name, pod(1).name]
     assert found.all("Pod", {"app": "other"}) == ()

@@ -1,4 +1,4 @@
-"""What the next start, and make clean, remove of a run that died."""
+"""Folders of dead runs are removed at the next start and by clean."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ Start = Callable[[runs.Run, Settings, Choice, Progress], Provided]
 
 
 def died(out: Path, name: str = "dead") -> runs.Run:
-    """Leave what a killed run leaves: a folder with keys, and a lock that nobody holds."""
+    """Make what a killed run leaves: a folder with keys, and a lock file without a holder."""
     run = runs.new(out, name)
     run.secrets.mkdir(parents=True)
     (run.secrets / "key").write_text("secret")
@@ -32,18 +32,18 @@ def alive(out: Path, name: str = "alive") -> tuple[runs.Run, run_locks.RunLock]:
     return run, run_locks.hold(run.lock)
 
 
-def test_only_folders_of_runs_that_died_are_removed(tmp_path: Path) -> None:
-    dead, (living, sign) = died(tmp_path), alive(tmp_path)
+def test_only_folders_of_dead_runs_are_removed(tmp_path: Path) -> None:
+    dead, (living, lock) = died(tmp_path), alive(tmp_path)
     progress = Progress()
     run_folders.remove_dead(tmp_path, progress)
     assert sorted(dead.folder.parent.iterdir()) == [living.folder, living.lock]
     assert [step.title for step in progress.steps] == [f"removing {dead.folder}"]
-    sign.withdraw()
+    lock.release()
     run_folders.remove_dead(tmp_path, progress)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_cannot_be_removed_is_told_and_stays(
+def test_folder_that_cannot_be_removed_is_reported_and_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stuck, dead = died(tmp_path, "a"), died(tmp_path, "b")
@@ -61,16 +61,16 @@ def test_folder_that_cannot_be_removed_is_told_and_stays(
 
 
 @pytest.mark.parametrize("start", [cluster.attach, cluster.kind_cluster])
-def test_next_start_removes_the_folder_of_a_run_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
-    dead, (living, _sign) = died(tmp_path / "out"), alive(tmp_path / "out")
+def test_next_start_removes_the_folder_of_a_dead_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    dead, (living, _lock) = died(tmp_path / "out"), alive(tmp_path / "out")
 
     def ends(*_: object) -> None:
         raise SetupError("far enough")
 
     def nothing(_: Progress) -> None:
-        assert dead.folder.exists(), "programs that write to it are ended before"
+        assert dead.folder.exists(), "the folder is removed before the programs that write to it have ended"
 
-    # What died on this machine in other places is no matter of this test.
+    # Other dead runs of this machine are no part of this test.
     monkeypatch.setattr(processes, "end", nothing)
     monkeypatch.setattr(docker_engine, "ensure", ends)
     monkeypatch.setattr(cluster.existing, "connect", ends)

@@ -44,7 +44,7 @@ def test_version_is_the_first_release_in_a_text(text: str, version: str | None) 
         ("", -1),
     ],
 )
-def test_minor_version_is_read_whatever_is_behind_it(version: str, minor: int) -> None:
+def test_minor_version_is_read_with_any_suffix(version: str, minor: int) -> None:
     assert versions.minor(version) == minor
 
 
@@ -55,7 +55,7 @@ def program(path: Path, says: str) -> Path:
 
 
 @pytest.mark.parametrize(("says", "taken"), [("v0.100.0 go1.26.8", True), ("v0.9.1 go1.26.8", False), ("no version", False)])
-def test_kind_of_the_machine_is_taken_if_it_is_new_enough(
+def test_installed_kind_is_used_if_it_is_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, *, taken: bool
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -72,7 +72,7 @@ def test_kind_of_the_machine_is_taken_if_it_is_new_enough(
 
 
 @pytest.mark.parametrize(("says", "taken"), [("go1.100", True), ("go1.9.7", False), ("devel +abc", False)])
-def test_go_of_the_machine_is_taken_if_it_is_new_enough(
+def test_installed_go_is_used_if_it_is_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, *, taken: bool
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

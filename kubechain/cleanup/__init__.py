@@ -1,1 +1,1 @@
-"""What runs leave behind: locks, containers, namespaces, processes."""
+"""Locks of runs, and the removal of containers, namespaces, processes and folders of runs that died."""

@@ -1,4 +1,4 @@
-"""Namespaces that runs have left on a cluster that stays: which of them nobody needs any more, and their removal."""
+"""Find and remove namespaces of ended runs on a cluster that the runs did not delete."""
 
 from __future__ import annotations
 
@@ -19,71 +19,69 @@ from kubechain.observe.wait import Polled, Waiter
 
 
 def left_by_runs(api: Api) -> list[KubeObject]:
-    """Return the namespaces that runs made, told by label and name, and that are not being deleted already."""
-    found = api.list("Namespace", selector=f"{RUN_LABEL},{EXPIRES_LABEL}").items
-    return [each for each in found if is_ours(each) and not each.at("metadata.deletionTimestamp")]
+    """Return the namespaces that runs made, by labels and name, except those that are being deleted."""
+    labelled = api.list("Namespace", selector=f"{RUN_LABEL},{EXPIRES_LABEL}").items
+    return [namespace for namespace in labelled if is_ours(namespace) and not namespace.deleting]
 
 
 def witnesses(api: Api) -> list[KubeObject]:
-    """Return the namespaces of witnesses, told by label and name: of upgrades that have yet to come, or never did."""
-    found = api.list("Namespace", selector=UPGRADE_LABEL).items
-    return [each for each in found if each.name.startswith(f"{PROJECT}-upgrade-") and not each.deleting]
+    """Return the namespaces with witnesses of an upgrade, by label and name, except those that are being deleted."""
+    labelled = api.list("Namespace", selector=UPGRADE_LABEL).items
+    return [space for space in labelled if space.name.startswith(f"{PROJECT}-upgrade-") and not space.deleting]
 
 
 def is_ours(namespace: KubeObject) -> bool:
-    """Whether name and labels of a namespace are what a run gives to its own."""
-    run = labels(namespace).get(RUN_LABEL)
+    """Whether a namespace has the label of a run, and a name that begins with that run."""
+    run = namespace.labels.get(RUN_LABEL)
     return bool(run) and namespace.name.startswith(f"{PROJECT}-{run}-")
 
 
-def labels(namespace: KubeObject) -> dict[str, str]:
-    """Return the labels of a namespace."""
-    return namespace.at("metadata.labels", {})
-
-
 def expiry(namespace: KubeObject) -> float:
-    """Return when a namespace of a run expires, in Unix seconds; never, if its label does not tell."""
-    text = labels(namespace).get(EXPIRES_LABEL, "")
+    """Return when a namespace of a run expires in Unix seconds, infinity if its label is no number."""
+    text = namespace.labels.get(EXPIRES_LABEL, "")
     return float(text) if text.isdecimal() else float("inf")
 
 
-def unneeded(found: Iterable[KubeObject], cache: Path, now: float, *, kept_too: bool = False) -> list[KubeObject]:
-    """Return the namespaces that no run needs any more.
+def unneeded(candidates: Iterable[KubeObject], cache: Path, now: float, *, kept_too: bool = False) -> list[KubeObject]:
+    """Return those namespaces of runs that may be removed at the time `now` (Unix seconds).
 
-    A run may live on another machine, of which nothing is known here: until it expires, a namespace is only removed
-    if its run died on this machine, or if that is asked for (`kept_too`); never if its run lives on this one.
+    A namespace may be removed if it has expired, if its run died on this machine, or with `kept_too`, but never while its
+    run lives on this machine. A run on another machine cannot be observed; its expiry protects it.
     """
 
     def is_unneeded(namespace: KubeObject) -> bool:
-        name = f"{PROJECT}-{labels(namespace)[RUN_LABEL]}"
+        name = f"{PROJECT}-{namespace.labels[RUN_LABEL]}"
         over = expiry(namespace) < now or run_locks.has_died(cache, name) or kept_too
         return over and not run_locks.is_alive(cache, name)
 
-    return [each for each in found if is_unneeded(each)]
+    return [namespace for namespace in candidates if is_unneeded(namespace)]
 
 
 def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool = False) -> list[str]:
-    """Begin the deletion of the namespaces on a cluster (known by its UID) that no run needs; return their names."""
-    found = unneeded(left_by_runs(api), cache, RealClock().wall(), kept_too=kept_too)
-    found += witnesses(api) if kept_too else []
-    for namespace in found:
-        with progress.step(f"removing namespace {namespace.name}, whose run is gone"):
+    """Delete the unneeded namespaces on the cluster `uid`, with `kept_too` also witnesses, and do not wait.
+
+    Return their names. Forget the dead runs that visited this cluster.
+    """
+    removable = unneeded(left_by_runs(api), cache, RealClock().wall(), kept_too=kept_too)
+    removable += witnesses(api) if kept_too else []
+    for namespace in removable:
+        with progress.step(f"removing the namespace {namespace.name} of a run that has ended"):
             api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
     for name in run_locks.names(cache):
         visited = run_locks.visited(cache, name)
         if visited and visited[0] == uid and not run_locks.is_alive(cache, name):
             run_locks.forget(cache, name)
-    return [namespace.name for namespace in found]
+    return [namespace.name for namespace in removable]
 
 
 def await_gone(api: Api, names: list[str]) -> None:
-    """Wait until namespaces whose deletion has begun are gone.
+    """Wait until namespaces whose deletion has begun no longer exist.
 
     Raises:
-        SetupError: they are not, after a long time (exit code CLUSTER).
+        SetupError: one still exists after NAMESPACE_GONE (exit code CLUSTER).
 
     """
     clock = RealClock()
-    left = Polled("namespaces", lambda: [name for name in names if api.get("Namespace", "", name)], clock)
+    remaining = Polled("namespaces", lambda: [name for name in names if api.get("Namespace", "", name)], clock)
     with unmet_as(SetupError, code=ExitCode.CLUSTER):
-        Waiter(clock).eventually(left, empty("namespace"), within=NAMESPACE_GONE)
+        Waiter(clock).eventually(remaining, empty("namespace"), within=NAMESPACE_GONE)

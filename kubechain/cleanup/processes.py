@@ -1,7 +1,7 @@
-"""Programs that outlived the run that started them, found by the owner in their environment, and ended.
+"""Find and end programs whose run has ended, by the owner in their environment.
 
-A run that is killed cannot end what it started, and a Go build goes on for an hour. Every program that the project
-runs carries the identity of its owner (kubechain.core.process), which all that it starts inherits.
+A killed run cannot end its programs, and a Go build takes up to an hour. kubechain.core.process sets the identity of the
+owner in the environment of every program, and their children inherit it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from kubechain.core.progress import Progress
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
-ASKED = Timeout(10, "a compiler or an image build stops and removes its temporary files")
-KILLED = Timeout(5, "the kernel takes a killed process away")
+TERMINATED = Timeout(10, "a compiler or an image build stops and removes its temporary files")
+KILLED = Timeout(5, "the kernel removes a killed process")
 
 
 @dataclass(frozen=True)
@@ -35,51 +35,51 @@ class Orphan:
 
 def find() -> list[Orphan]:
     """Return the processes of this user (of every user, for root) whose owner has ended."""
-    # What this very process was started with, if it has an owner, is its own business.
+    # The owner of this process itself, whose programs are not orphans.
     spared = os.environ.get(OWNER)
-    found: list[Orphan] = []
+    orphans: list[Orphan] = []
     for process in psutil.process_iter():
-        # It has ended meanwhile, or is another user's.
+        # The process may have ended, or belong to another user.
         with contextlib.suppress(psutil.Error, OSError):
             owner = process.environ().get(OWNER)
-            # In another PID namespace, such as a container's, the pid of the owner means another process.
+            # In another PID namespace, such as that of a container, the pid of the owner belongs to another process.
             here = pid_namespace(process.pid) == pid_namespace()
             if owner and owner != spared and here and not is_running(owner):
-                found.append(Orphan(process, process.name()))
-    return found
+                orphans.append(Orphan(process, process.name()))
+    return orphans
 
 
 def end(progress: Progress) -> None:
-    """End all orphans: asked first, then killed.
+    """End all orphans with SIGTERM, and those that remain with SIGKILL.
 
     Raises:
-        SetupError: one cannot be killed.
+        SetupError: an orphan still runs.
 
     """
-    found = find()
-    if not found:
+    orphans = find()
+    if not orphans:
         return
-    names = ", ".join(f"{orphan.program} (pid {orphan.process.pid})" for orphan in found)
+    names = ", ".join(f"{orphan.program} (pid {orphan.process.pid})" for orphan in orphans)
     with progress.step(f"ending programs of runs that have ended: {names}"):
-        for number, within in ((signal.SIGTERM, ASKED), (signal.SIGKILL, KILLED)):
+        for number, within in ((signal.SIGTERM, TERMINATED), (signal.SIGKILL, KILLED)):
             with contextlib.suppress(Unmet):
                 _signal(number, within)
                 return
-        left = ", ".join(f"pid {orphan.process.pid}" for orphan in find())
-        raise SetupError(f"cannot end {left}: a run that has ended left it")
+        running = ", ".join(f"{orphan.program} (pid {orphan.process.pid})" for orphan in find())
+        raise SetupError(f"programs of a run that has ended do not end, even after SIGKILL: {running}; end them and try again")
 
 
 def _signal(number: signal.Signals, within: Timeout) -> None:
-    """Send all orphans a signal, also those that come to light meanwhile, until none is left."""
+    """Send each orphan a signal, also those that appear while waiting, until there is none; Unmet if one remains."""
     signalled: set[psutil.Process] = set()
 
     def pull() -> list[str]:
-        left = find()
-        for orphan in left:
+        orphans = find()
+        for orphan in orphans:
             if orphan.process not in signalled:
                 signalled.add(orphan.process)
                 with contextlib.suppress(psutil.Error):
                     orphan.process.send_signal(number)
-        return [orphan.program for orphan in left]
+        return [orphan.program for orphan in orphans]
 
     Waiter(RealClock()).eventually(Polled("orphans", pull, RealClock()), empty("orphan"), within=within)

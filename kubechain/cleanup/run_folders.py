@@ -1,4 +1,4 @@
-"""The folders in which runs work until their results are published, and those that runs that died have left."""
+"""Remove the folders of dead runs, in which runs work until they publish their results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kubechain.core.run import FOLDERS
 
 
 def remove_dead(out: Path, progress: Progress) -> None:
-    """Remove the folders of runs that died, which hold their keys; a run that is alive holds the lock beside its folder."""
+    """Remove the folders of dead runs, which hold keys to clusters; a living run holds the lock beside its folder."""
     runs = out / FOLDERS
     for name in sorted({path.name.removesuffix(".lock") for path in runs.glob("*")}):
         folder, lock = runs / name, runs / f"{name}.lock"
-        # What another user left cannot be removed; the step says so, and the run goes on.
+        # The folder of another user cannot be removed; the step is shown as failed, and the run goes on.
         with contextlib.suppress(OSError), unless_held(lock) as free:
             if free:
                 with progress.step(f"removing {folder}"):

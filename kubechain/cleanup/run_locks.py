@@ -1,6 +1,7 @@
-"""Which runs are alive: each holds a lock on a file of its own for as long as its process lives, however it ends.
+"""Locks that show which runs live: each run holds the lock of a file until its process ends, also when it is killed.
 
-Beside the signs of life lie marks on clusters: made by the project, kept on purpose, or visited by a run.
+Beside the lock files are marks, which are files too: a cluster was made by a run, a cluster is to be kept, or a run visited
+a cluster that it does not delete.
 """
 
 from __future__ import annotations
@@ -18,31 +19,31 @@ MARKS = ("made", "kept", "visited")
 
 @dataclass
 class RunLock:
-    """The sign of life of one run, which holds the lock of its file."""
+    """The lock of a living run, and the file of the lock."""
 
     path: Path
     lock: FileLock
 
-    def withdraw(self) -> None:
-        """Remove the sign: the run has nothing left on the machine, nor on a cluster that it visited."""
+    def release(self) -> None:
+        """Remove the file and the mark of a visited cluster: the run has removed everything that it made."""
         self.path.with_name(f"{self.path.name}.visited").unlink(missing_ok=True)
-        # While it is held: nobody finds the file of a run that has ended, and takes it for one that died.
+        # Removed before the release: a file without a holder would mean that the run died.
         self.path.unlink(missing_ok=True)
         self.lock.release()
 
 
 def folder(cache: Path) -> Path:
-    """Return where the signs are."""
+    """Return the folder of the lock files and marks."""
     return cache / "runs"
 
 
-def show(cache: Path, name: str) -> RunLock:
-    """Show that the run `name`, or the one that uses the cluster `name`, is alive."""
+def acquire(cache: Path, name: str) -> RunLock:
+    """Acquire the lock of the run `name` or of the cluster `name`; wait while another run holds it."""
     return hold(folder(cache) / name)
 
 
 def hold(path: Path) -> RunLock:
-    """Make a file that tells by its lock that this process is alive."""
+    """Create a lock file and acquire its lock; wait while another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = file_locks.lock(path)
     lock.acquire()
@@ -50,80 +51,80 @@ def hold(path: Path) -> RunLock:
 
 
 def is_alive(cache: Path, name: str) -> bool:
-    """Whether the run `name`, or one that uses the cluster `name`, lives on this machine."""
+    """Whether a living process on this machine holds the lock of the run `name` or of the cluster `name`."""
     return file_locks.is_held(folder(cache) / name)
 
 
 def has_died(cache: Path, name: str) -> bool:
-    """Whether the run `name` was on this machine and ended without taking its sign away."""
+    """Whether the run `name` on this machine ended without releasing its lock."""
     return (folder(cache) / name).exists() and not is_alive(cache, name)
 
 
 def names(cache: Path) -> list[str]:
-    """Return the names of all runs and clusters of which anything is noted."""
-    found = (path.name for path in folder(cache).glob("*"))
-    return sorted({name.rpartition(".")[0] if name.endswith(tuple(f".{mark}" for mark in MARKS)) else name for name in found})
+    """Return the names of all runs and clusters with a lock file or a mark, sorted."""
+    suffixes = tuple(f".{mark}" for mark in MARKS)
+    return sorted({path.stem if path.name.endswith(suffixes) else path.name for path in folder(cache).glob("*")})
 
 
 def living(cache: Path) -> list[str]:
-    """Return the names whose run is alive."""
+    """Return the names of all runs and clusters whose lock is held, sorted."""
     return [name for name in names(cache) if is_alive(cache, name)]
 
 
-def made(cache: Path, name: str, nodes: Collection[str] = ()) -> None:
-    """Note that a cluster is made by a run: first that it will be, then with the ids of its node containers."""
+def mark_made(cache: Path, name: str, nodes: Collection[str] = ()) -> None:
+    """Mark a cluster as made by a run: without node ids before its creation, with the ids of its node containers after it."""
     _mark(cache, name, "made", " ".join(sorted(nodes)))
 
 
 def is_made(cache: Path, name: str, nodes: Collection[str]) -> bool:
-    """Whether the cluster with these node containers was made by a run.
+    """Whether a run made the cluster with these node containers.
 
-    Names alone do not tell: another user, or a run with another cache, may have a cluster of that name.
+    The name is not enough: another user, or a run with another cache, may have a cluster of the same name.
     """
-    noted = _marked(cache, name, "made")
-    return noted is not None and (not noted or not set(noted.split()).isdisjoint(nodes))
+    ids = _read_mark(cache, name, "made")
+    return ids is not None and (not ids or not set(ids.split()).isdisjoint(nodes))
 
 
 def is_ours(cache: Path, name: str, nodes: Collection[str]) -> bool:
-    """Whether a run made just these node containers, so that they may be disturbed: a mark without their ids does not tell."""
-    return bool(nodes) and set(nodes) <= set((_marked(cache, name, "made") or "").split())
+    """Whether the mark of a cluster has the ids of all these node containers, so that the suite may disturb them."""
+    return bool(nodes) and set(nodes) <= set((_read_mark(cache, name, "made") or "").split())
 
 
-def keep(cache: Path, name: str) -> None:
-    """Note that a cluster is kept on purpose."""
+def mark_kept(cache: Path, name: str) -> None:
+    """Mark a cluster as kept on purpose (--keep)."""
     _mark(cache, name, "kept")
 
 
 def is_kept(cache: Path, name: str) -> bool:
-    """Whether a cluster is kept on purpose."""
-    return _marked(cache, name, "kept") is not None
+    """Whether a cluster is kept on purpose (--keep)."""
+    return _read_mark(cache, name, "kept") is not None
 
 
-def visit(cache: Path, name: str, context: str, uid: str) -> None:
-    """Note that the run `name` makes namespaces on a cluster that stays, known by its context and its UID."""
+def mark_visited(cache: Path, name: str, context: str, uid: str) -> None:
+    """Mark that the run `name` makes namespaces on a cluster that it does not delete, with its context and its UID."""
     _mark(cache, name, "visited", f"{uid} {context}")
 
 
 def visited(cache: Path, name: str) -> tuple[str, str] | None:
-    """Return (UID, context) of the cluster that stays on which a run makes namespaces, None if there is none."""
-    uid, _, context = (_marked(cache, name, "visited") or "").partition(" ")
+    """Return (UID, context) of the cluster that a run visited, None if it visited none."""
+    uid, _, context = (_read_mark(cache, name, "visited") or "").partition(" ")
     return (uid, context) if uid else None
 
 
 def visitors(cache: Path, context: str) -> list[str]:
-    """Return the runs that died on the cluster of a context."""
-    seen = ((name, visited(cache, name)) for name in names(cache) if not is_alive(cache, name))
-    return [name for name, where in seen if where and where[1] == context]
+    """Return the names of dead runs that visited the cluster of a context."""
+    visits = ((name, visited(cache, name)) for name in names(cache) if not is_alive(cache, name))
+    return [name for name, visit in visits if visit and visit[1] == context]
 
 
 def unmark(cache: Path, name: str) -> None:
-    """Remove the marks on a cluster that is gone; the next of that name may be somebody else's."""
+    """Remove the marks of a deleted cluster; the next cluster of that name may belong to another user."""
     for mark in MARKS:
         (folder(cache) / f"{name}.{mark}").unlink(missing_ok=True)
 
 
 def forget(cache: Path, name: str) -> None:
-    """Remove what is noted of a run or a cluster that is gone."""
+    """Remove the lock file and the marks of an ended run or of a deleted cluster."""
     unmark(cache, name)
     (folder(cache) / name).unlink(missing_ok=True)
 
@@ -133,7 +134,7 @@ def _mark(cache: Path, name: str, mark: str, text: str = "") -> None:
     (folder(cache) / f"{name}.{mark}").write_text(text)
 
 
-def _marked(cache: Path, name: str, mark: str) -> str | None:
+def _read_mark(cache: Path, name: str, mark: str) -> str | None:
     try:
         return (folder(cache) / f"{name}.{mark}").read_text()
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The cluster under test: an existing one or a kind cluster, and the programs that make it."""
+"""The cluster under test, existing or made by kind, and the programs and the container engine that kind needs."""

@@ -1,4 +1,4 @@
-"""The programs kind and kubectl: the machine's if they are recent enough, else from source or from the node image."""
+"""The programs kind and kubectl: of the machine if recent enough, else built from source or copied from the node image."""
 
 from __future__ import annotations
 
@@ -22,29 +22,32 @@ QUERY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Tool:
-    """A program and its version such as "0.33.0"; "" if it does not say any."""
+    """A program and its version, such as "0.33.0", or "" if it prints none."""
 
     path: Path
     version: str
 
 
 def kind(given: str | None, store: BuildCache, progress: Progress) -> Tool:
-    """Return kind: the given one, the machine's if it is not older than the pin, else built from its Go module."""
+    """Return kind: `given` (any version), else that of the PATH if it is as new as the pin, else built from its Go module."""
     pinned = pins.load().kind
     path = given or shutil.which("kind")
-    found = versions.find(run([path, "version"], timeout=QUERY_SECONDS).stdout) if path else None
-    if path and (given or (found and found >= Version(pinned))):
-        return Tool(Path(path), str(found or ""))
+    version = versions.find(run([path, "version"], timeout=QUERY_SECONDS).stdout) if path else None
+    if path and (given or (version and version >= Version(pinned))):
+        return Tool(Path(path), str(version or ""))
     return Tool(golang.tools("kind", pinned, store, progress) / "kind", pinned)
 
 
 def kubectl(given: str | None, minor: int, docker: Docker, node_image: str, store: BuildCache, progress: Progress) -> Tool:
-    """Return kubectl: the given one, the machine's if within one minor version, else the node image's own."""
+    """Return kubectl: `given` (any version), else that of the PATH if its minor version fits, else that of the node image.
+
+    It fits within one minor version (https://kubernetes.io/releases/version-skew-policy/#kubectl).
+    """
     path = given or shutil.which("kubectl")
     if path:
-        found = _kubectl_version(Path(path))
-        if given or abs(versions.minor(found) - minor) <= 1:
-            return Tool(Path(path), found)
+        version = _kubectl_version(Path(path))
+        if given or abs(versions.minor(version) - minor) <= 1:
+            return Tool(Path(path), version)
 
     def extract(folder: Path) -> None:
         with progress.step("kubectl from the node image"):

@@ -1,4 +1,4 @@
-"""The container engine: the Docker that runs, or else one installed and started here, kept to this machine."""
+"""The container engine: the running Docker, else one that is installed and started here, without access to the network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HELP = "install and start Docker (or run as root on Debian or Ubuntu, where this
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine that answers: the path of its client, its version, and whether it is one of ours."""
+    """A container engine that answers: the path of its client, its version, and whether kubechain started it."""
 
     docker: Path
     version: str
@@ -39,36 +39,37 @@ class Engine:
 
 
 def ensure(cache: Path, progress: Progress) -> Engine:
-    """Return the running engine; without one, install and start one where that can be done.
+    """Return the running engine; if none answers, install and start one.
 
     Raises:
-        SetupError: there is none and none can be started (exit code ENGINE).
+        SetupError: no engine answers and none can be started (exit code ENGINE).
 
     """
     folder = cache / "engine"
     folder.mkdir(parents=True, exist_ok=True)
     with file_locks.lock(folder / "lock"), progress.step("container engine") as step:
-        found = running()
-        if found and not _our_process(folder):
-            step.note(f"running Docker {found[1]}")
-            return Engine(*found, ours=False)
-        if not found:
+        answering = running()
+        if answering and not _our_process(folder):
+            step.note(f"running Docker {answering[1]}")
+            return Engine(*answering, ours=False)
+        if not answering:
             require_startable()
             if not shutil.which("dockerd"):
                 step.note(f"installed {' '.join(PACKAGES)}")
                 _install(progress)
             _start(folder)
             step.note("started")
-            found = running()
+            answering = running()
         network_isolation.apply()
-        if not found:
-            raise SetupError("the container engine does not answer after its start", ExitCode.ENGINE)
-        step.note(f"Docker {found[1]}, kept to this machine")
-        return Engine(*found, ours=True)
+        if not answering:
+            log = folder / "dockerd.log"
+            raise SetupError(f"dockerd has started, and `docker version` gets no answer from it; see {log}", ExitCode.ENGINE)
+        step.note(f"Docker {answering[1]}, isolated from the network")
+        return Engine(*answering, ours=True)
 
 
 def running() -> tuple[Path, str] | None:
-    """Return the docker client and the version of the engine that answers it, None if none does."""
+    """Return the path of the docker client and the version of the engine, None if no engine answers."""
     docker = shutil.which("docker")
     if not docker:
         return None
@@ -77,12 +78,12 @@ def running() -> tuple[Path, str] | None:
 
 
 def is_ours(cache: Path) -> bool:
-    """Whether the engine that `ensure` started runs."""
+    """Whether an engine runs that `ensure` started."""
     return _our_process(cache / "engine") is not None
 
 
 def stop(cache: Path) -> bool:
-    """Stop the engine that `ensure` started, and take the isolation back; False if there is none of ours."""
+    """Stop the engine that `ensure` started and undo the network isolation; return False if no such engine runs."""
     folder = cache / "engine"
     process = _our_process(folder)
     if process is None:
@@ -105,35 +106,40 @@ def require_startable() -> None:
 
 def _install(progress: Progress) -> None:
     with progress.step(f"installing {' '.join(PACKAGES)} (Debian packages)"):
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        environment = {"DEBIAN_FRONTEND": "noninteractive"}
         check(["apt-get", "update"], timeout=300, code=ExitCode.ENGINE, doing="apt-get update")
-        # The packages' start scripts would start an engine that is not kept to this machine.
+        # Prevent the start scripts of the packages from starting an engine without network isolation.
         policy = Path("/usr/sbin/policy-rc.d")
-        mine = not policy.exists()
-        if mine:
+        is_new = not policy.exists()
+        if is_new:
             policy.write_text("#!/bin/sh\nexit 101\n")
             policy.chmod(0o755)
         try:
             install = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
-            check(install, timeout=600, env=quiet, code=ExitCode.ENGINE, doing="installing Docker")
+            check(install, timeout=600, env=environment, code=ExitCode.ENGINE, doing="installing Docker")
         finally:
-            if mine:
+            if is_new:
                 policy.unlink()
 
 
 def _start(folder: Path) -> None:
-    """Start dockerd detached, with a configuration of its own, and wait until it answers."""
+    """Start dockerd detached, with a configuration and a log in `folder`, and wait until it answers.
+
+    Raises:
+        SetupError: it does not answer in time (exit code ENGINE); the message names its log.
+
+    """
     config, pid_file, log = folder / "daemon.json", folder / "dockerd.pid", folder / "dockerd.log"
     config.write_text(json.dumps(_configuration(folder), indent=2))
-    # Left by an engine that died with the machine.
+    # An engine that was killed leaves its pid files.
     pid_file.unlink(missing_ok=True)
     Path("/var/run/docker.pid").unlink(missing_ok=True)
     network_isolation.apply()
     with log.open("wb") as output:
-        # Forked away by setsid: the engine outlives this process, and is no child that it would have to wait for.
+        # setsid --fork: the engine outlives this process and is not its child.
         subprocess.run(
             ["setsid", "--fork", "dockerd", "--config-file", str(config), "--pidfile", str(pid_file)],
-            # It works for all runs: ending with the one that started it would take the others' clusters along.
+            # Without OWNER: the engine serves all runs, so that it must not be ended with the run that started it.
             env={name: value for name, value in os.environ.items() if name != OWNER},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -162,12 +168,12 @@ def _has_started(log: str) -> Result:
 
 
 def _configuration(folder: Path) -> dict[str, object]:
-    """Return the daemon's configuration; the bounded runtime only where the bounding set is incomplete."""
+    """Return the configuration of dockerd, with the bounded runtime if the bounding set is incomplete."""
     if bounded_runtime.is_complete(Path("/proc/self/status").read_text()):
         return {}
     script, wrapper = folder / "bounded_runtime.py", folder / "bounded-runc"
     shutil.copyfile(bounded_runtime.__file__, script)
-    # Not this environment's python, which goes with its checkout.
+    # Not the python of this virtual environment, which is removed with its checkout.
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     wrapper.write_text(f'#!/bin/sh\nexec {python} -I -S "{script}" "$@"\n')
     wrapper.chmod(0o755)
@@ -175,7 +181,7 @@ def _configuration(folder: Path) -> dict[str, object]:
 
 
 def _our_process(folder: Path) -> psutil.Process | None:
-    """Return the dockerd that was started from `folder`, None if it does not run."""
+    """Return the process of the dockerd whose configuration is in `folder`, None if it does not run."""
     try:
         process = psutil.Process(int((folder / "dockerd.pid").read_text()))
         return process if str(folder / "daemon.json") in process.cmdline() else None

@@ -1,4 +1,4 @@
-"""A cluster that exists: found by a context that was named, checked before anything is made, held to its identity."""
+"""An existing cluster: connected by the name of its context, its rights checked first, its identity checked again later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 
 SYSTEM = "kube-system"
-# What the suite does: (API group, resource, verbs), in namespaces of its own unless the resource has none.
+# The rights that the suite needs: (API group, resource, verbs), checked for all namespaces.
 RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "namespaces", ("create", "get", "list", "delete")),
     ("", "nodes", ("list",)),
@@ -50,7 +50,7 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
     require_context(kubeconfig, context)
     try:
         return Api(kubeconfig, context, secrets)
-    except Exception as error:  # whatever the library makes of a file that is YAML but no kubeconfig
+    except Exception as error:  # the library raises many types for YAML that is not a kubeconfig
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SetupError(f"{kubeconfig}: context {context} cannot be used: {why}", ExitCode.KUBECONFIG) from error
 
@@ -77,7 +77,7 @@ def require_context(kubeconfig: Path, context: str) -> None:
 
 
 def contexts(kubeconfig: Path) -> list[str]:
-    """Return the names of the contexts in a kubeconfig file."""
+    """Return the names of the contexts in a kubeconfig file; SetupError (exit code KUBECONFIG) if it cannot be read."""
     try:
         text = kubeconfig.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -86,37 +86,39 @@ def contexts(kubeconfig: Path) -> list[str]:
     if not text.strip():
         raise SetupError(f"KUBECONFIG={kubeconfig}: the file is empty", ExitCode.KUBECONFIG)
     try:
-        found: Any = yaml.safe_load(text)
-        return [str(entry["name"]) for entry in found["contexts"]]
+        content: Any = yaml.safe_load(text)
+        return [str(entry["name"]) for entry in content["contexts"]]
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         raise SetupError(f"KUBECONFIG={kubeconfig}: not a kubeconfig", ExitCode.KUBECONFIG) from error
 
 
 def identity(api: Api) -> str:
-    """Return the UID of kube-system, which is as good as a name for the cluster.
+    """Return the UID of the namespace kube-system, which identifies the cluster.
 
     Raises:
-        SetupError: the API server cannot be reached (UNREACHABLE) or refuses (RIGHTS).
+        SetupError: the API server cannot be reached (UNREACHABLE), refuses the request (RIGHTS), or has no namespace
+            kube-system (CLUSTER).
 
     """
     try:
-        found = api.get("Namespace", "", SYSTEM)
+        namespace = api.get("Namespace", "", SYSTEM)
     except HarnessError as error:
         raise SetupError(f"{api.server}: {error}", error.code) from error
-    if found is None:
-        raise SetupError(f"{api.server}: has no namespace {SYSTEM}; not a Kubernetes cluster?", ExitCode.CLUSTER)
-    return found.uid
+    if namespace is None:
+        raise SetupError(f"{api.server} has no namespace {SYSTEM}; is it a Kubernetes cluster?", ExitCode.CLUSTER)
+    return namespace.uid
 
 
 def verify(api: Api, server: str, uid: str) -> None:
-    """Raise a HarnessError if the API no longer leads to the cluster with which the run began."""
+    """Raise a HarnessError unless the API server and its kube-system UID are those of the beginning of the run."""
     now = identity(api)
     if (api.server, now) != (server, uid):
-        raise HarnessError(f"the cluster changed under the run: {server} {uid} is now {api.server} {now}")
+        before, after = f"{server} (kube-system UID {uid})", f"{api.server} (kube-system UID {now})"
+        raise HarnessError(f"the cluster changed during the run: the context led to {before} and leads to {after}")
 
 
 def preflight(api: Api) -> None:
-    """Check every right that the suite needs, before anything is made (SelfSubjectAccessReview).
+    """Check every right that the suite needs by a SelfSubjectAccessReview, which changes nothing on the cluster.
 
     Raises:
         SetupError: rights are missing (exit code RIGHTS); the message lists all of them.
@@ -124,7 +126,7 @@ def preflight(api: Api) -> None:
     """
     missing = missing_rights(api)
     if missing:
-        raise SetupError(f"{api.context} lacks the rights to {', '.join(missing)}", ExitCode.RIGHTS)
+        raise SetupError(f"the user of context {api.context} lacks the rights to {', '.join(missing)}", ExitCode.RIGHTS)
 
 
 def missing_rights(api: Api) -> list[str]:
@@ -143,10 +145,11 @@ def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
         "spec": {"resourceAttributes": attributes},
     }
     try:
-        answer = json.loads(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body))
+        review = json.loads(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body))
     except ApiRefused as refused:
-        raise SetupError(f"{api.context} may not ask for its rights: {refused.detail}", ExitCode.RIGHTS) from refused
-    return bool(KubeObject(answer).at("status.allowed", default=False))
+        what = f"the user of context {api.context} lacks the right to check its rights: {refused.detail}"
+        raise SetupError(what, ExitCode.RIGHTS) from refused
+    return bool(KubeObject(review).at("status.allowed", default=False))
 
 
 def server_version(api: Api) -> str:

@@ -1,4 +1,4 @@
-"""A kind cluster, by pytest-kind: with explicit programs, its output in a log, and nothing left half-made."""
+"""A kind cluster (a KindCluster of pytest-kind): explicit paths of all programs, a log, and no remains of a failed start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kubechain.images.docker import Docker
 CONFIG = ROOT / "images" / "node" / "kind.yaml"
 CREATE_SECONDS = 300.0
 READY = "120s"
-CALM_SECONDS = 5.0
+STOP_SECONDS = 5.0
 QUERY_SECONDS = 60.0
 LOAD_SECONDS = 300.0
 NODE_LABEL = "io.x-k8s.kind.cluster"
@@ -30,10 +30,10 @@ API_PORT = 6443
 
 
 class Cluster(KindCluster):
-    """A kind cluster of this project, with its files in `folder`."""
+    """A kind cluster made by kubechain; its kubeconfig and its log are in `folder`."""
 
     def __init__(self, name: str, folder: Path, image: str, kind: Path, kubectl: Path, docker: Path) -> None:
-        # Not the parent's: it makes a folder in the current directory and falls back to downloads.
+        # Without super(): that makes a folder in the current directory and downloads missing programs.
         self.name = name
         self.image = image
         self.path = folder
@@ -50,18 +50,18 @@ class Cluster(KindCluster):
 
     @property
     def log(self) -> Path:
-        """What kind said while it made the cluster."""
+        """The file with the output of `kind create cluster`."""
         return self.path / "kind.log"
 
     def exists(self) -> bool:
-        """Whether there is a kind cluster of that name."""
+        """Whether the engine has a kind cluster of this name, running or not."""
         return self.name in names(self.docker)
 
     def create(self, config_file: str | Path | None = None) -> None:
-        """Make the cluster; whatever ends the attempt leaves nothing behind.
+        """Make the cluster; if that fails or is interrupted, delete its node containers.
 
         Raises:
-            SetupError: kind could not make it (exit code CLUSTER); the message names kind's log.
+            SetupError: kind cannot make it (exit code CLUSTER); the message names the log.
 
         """
         config = str(config_file or CONFIG)
@@ -74,7 +74,7 @@ class Cluster(KindCluster):
             self.log.write_text(done.stdout + done.stderr)
             if done.status != 0:
                 raise SetupError(
-                    f"kind could not create the cluster {self.name}: {done.last_words}; see {self.log.name}",
+                    f"kind cannot create the cluster {self.name}: {done.last_words}; see {self.log.name}",
                     ExitCode.CLUSTER,
                 )
         except BaseException:
@@ -85,13 +85,18 @@ class Cluster(KindCluster):
         """Write the kubeconfig of a cluster that exists.
 
         Raises:
-            SetupError: it does not answer (exit code CLUSTER).
+            SetupError: kind cannot read it from the node (exit code CLUSTER).
 
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self.kubeconfig_path.touch(mode=0o600)
         words = ["export", "kubeconfig", "--name", self.name, "--kubeconfig", self.kubeconfig_path]
-        check([self.kind_path, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"attaching to {self.name}")
+        check(
+            [self.kind_path, *words],
+            timeout=QUERY_SECONDS,
+            code=ExitCode.CLUSTER,
+            doing=f"kind export kubeconfig of cluster {self.name}",
+        )
 
     def nodes(self) -> list[str]:
         """Return the names of the node containers."""
@@ -99,11 +104,11 @@ class Cluster(KindCluster):
         return sorted(listed.split())
 
     def kill_node(self, node: str) -> None:
-        """End a node at once, as a loss of power does."""
+        """Kill a node container with SIGKILL, as a loss of power does."""
         self.docker.call("kill", node)
 
     def start_node(self, node: str) -> None:
-        """Start a node that was ended."""
+        """Start a node container that was killed."""
         self.docker.call("start", node)
 
     def restart_kubelet(self, node: str) -> None:
@@ -111,7 +116,7 @@ class Cluster(KindCluster):
         self.docker.call("exec", node, "systemctl", "restart", "kubelet")
 
     def load(self, images: list[str], store: BuildCache) -> None:
-        """Put images of the engine on every node, all nodes at once; those that are there already cost nothing."""
+        """Copy images from the engine to every node in parallel; skip images that all nodes have."""
         nodes = self.nodes()
         missing = [image for image in images if not all(self.holds(node, image) for node in nodes)]
         if not missing:
@@ -122,22 +127,22 @@ class Cluster(KindCluster):
             list(pool.map(self.import_archive, nodes, [archive] * len(nodes)))
 
     def holds(self, node: str, image: str) -> bool:
-        """Whether the image store of a node has an image of that name."""
+        """Whether containerd on a node has an image of that name."""
         words = ["exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name==docker.io/{image}"]
         return bool(run([self.docker.client, *words], timeout=QUERY_SECONDS).stdout.strip())
 
     def import_archive(self, node: str, archive: Path, *, options: Sequence[str] = ("--all-platforms",)) -> None:
-        """Put the images of an archive on a node."""
+        """Import the images of an archive (docker save) into containerd on a node."""
         command = ["ctr", "--namespace=k8s.io", "images", "import", *options, "--digests", "-"]
         with archive.open("rb") as stream:
             words = [self.docker.client, "exec", "--interactive", node, *command]
             check(words, timeout=LOAD_SECONDS, stdin=stream, code=ExitCode.CLUSTER, doing=f"loading images on {node}")
 
     def delete(self) -> None:
-        """Delete the cluster; one that does not exist is as good."""
-        calm(self.docker, self.nodes())
+        """Delete the cluster, if it exists."""
+        stop_kubelets(self.docker, self.nodes())
         words = ["delete", "cluster", "--name", self.name, "--kubeconfig", self.kubeconfig_path]
-        check([self.kind_path, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"deleting {self.name}")
+        check([self.kind_path, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"deleting the cluster {self.name}")
         with contextlib.suppress(FileNotFoundError):
             self.kubeconfig_path.unlink()
 
@@ -148,44 +153,44 @@ def names(docker: Docker) -> list[str]:
     return sorted(set(listed.split()))
 
 
-def calm(docker: Docker, nodes: list[str]) -> None:
-    """Stop the kubelets of nodes that are about to be removed, as far as that is possible.
+def stop_kubelets(docker: Docker, nodes: list[str]) -> None:
+    """Stop the kubelets of nodes that are about to be removed, so that they start no more containers; ignore failures.
 
-    They start no more containers then. What is killed while runc has its cgroup frozen, to start a container, stays so for
-    ever, and the engine cannot remove the node any more (cgroup v1).
+    runc freezes the cgroup of a container while it starts it. On cgroup v1, a process that is killed then stays frozen, and
+    the engine cannot remove the node.
     """
     for node in nodes:
         with contextlib.suppress(SetupError):
-            docker.call("exec", node, "systemctl", "stop", "kubelet", seconds=CALM_SECONDS)
+            docker.call("exec", node, "systemctl", "stop", "kubelet", seconds=STOP_SECONDS)
 
 
 def split(nodes: list[str]) -> tuple[str, list[str]]:
-    """Return the node of the control plane, and the workers."""
+    """Return the control plane node and the workers, from the names of the nodes of a cluster with one control plane."""
     control_plane = next(node for node in nodes if node.endswith("control-plane"))
     return control_plane, [node for node in nodes if node != control_plane]
 
 
 def node_ids(docker: Docker, name: str) -> list[str]:
-    """Return the ids of the node containers of a cluster."""
+    """Return the ids of the node containers of a cluster, [] if it does not exist."""
     return docker.call("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={NODE_LABEL}={name}").split()
 
 
 def context(name: str) -> str:
-    """Return the name that kind gives to the context of a cluster."""
+    """Return the name of the context that kind writes for a cluster."""
     return f"kind-{name}"
 
 
 def kubeconfig(docker: Docker, name: str, folder: Path) -> tuple[Path, str]:
-    """Write a kubeconfig for a running cluster into `folder`, without kind; return its path and its context.
+    """Write a kubeconfig for a running cluster into `folder` without the program kind; return (path, context).
 
     Raises:
-        SetupError: the cluster does not run.
+        SetupError: the control plane node does not run (exit code CLUSTER).
 
     """
     labels = [f"label={NODE_LABEL}={name}", f"label={ROLE_LABEL}=control-plane"]
     node = docker.call("ps", "--quiet", *(word for label in labels for word in ("--filter", label))).split()
     if not node:
-        raise SetupError(f"the cluster {name} does not run", ExitCode.CLUSTER)
+        raise SetupError(f"the control plane node of the kind cluster {name} does not run", ExitCode.CLUSTER)
     text = docker.call("exec", node[0], "cat", "/etc/kubernetes/admin.conf")
     address = docker.call("port", node[0], f"{API_PORT}/tcp").split()[0]
     content: dict[str, Any] = yaml.safe_load(text)

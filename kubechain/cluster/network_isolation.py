@@ -1,4 +1,4 @@
-"""Keeping the traffic of an engine that we started on this machine."""
+"""Network isolation of an engine that kubechain started: no traffic of its containers leaves this machine."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, run
 
 COMMAND_SECONDS = 20.0
-# Where nodes, Pods and Services live: a probe to one that is gone must not leave through the default gateway.
+# Networks of nodes, Pods and Services: a probe to a deleted address must not leave through the default gateway.
 NETWORKS = ("172.16.0.0/12", "10.244.0.0/16", "10.96.0.0/16")
-# Behind every real route, so that it only takes what nothing else does.
+# The lowest priority: every real route precedes the unreachable route.
 METRIC = "4000000000"
 
 
 def uplink(routes: str) -> str | None:
     """Return the device of the default route, from the text of `ip route`; None if there is none."""
-    found = re.search(r"^default .*\bdev (\S+)", routes, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(r"^default .*\bdev (\S+)", routes, re.MULTILINE)
+    return match[1] if match else None
 
 
 def rules(device: str) -> list[tuple[str, str, list[str]]]:
-    """Return (program, chain, rule) for each rule that keeps forwarded traffic from leaving by `device`."""
+    """Return (program, chain, rule) of each rule that rejects forwarded traffic to `device`."""
     rule = ["-o", device, "-j", "REJECT"]
-    # Docker never touches what it finds in DOCKER-USER, which it passes first; for IPv6 it may not make that chain.
+    # Docker evaluates DOCKER-USER first and never changes its rules; for IPv6 it may not create that chain.
     return [("iptables", "DOCKER-USER", rule), ("ip6tables", "FORWARD", rule)]
 
 
 def apply() -> None:
-    """Reject forwarding out of the machine and make the cluster's networks unreachable but for real routes."""
+    """Reject traffic that is forwarded out of the machine; add unreachable routes to the networks of clusters."""
     for network in NETWORKS:
         _check(["ip", "route", "replace", "unreachable", network, "metric", METRIC])
     for program, chain, rule in _rules():
@@ -38,7 +38,7 @@ def apply() -> None:
 
 
 def remove() -> None:
-    """Take back what `apply` did."""
+    """Remove the rules and routes of `apply`; ignore those that are missing."""
     for network in NETWORKS:
         run(["ip", "route", "del", "unreachable", network, "metric", METRIC], timeout=COMMAND_SECONDS)
     for program, chain, rule in _rules():
@@ -51,4 +51,4 @@ def _rules() -> list[tuple[str, str, list[str]]]:
 
 
 def _check(command: list[str]) -> str:
-    return check(command, timeout=COMMAND_SECONDS, code=ExitCode.ENGINE, doing=f"keeping traffic here ({command[0]})")
+    return check(command, timeout=COMMAND_SECONDS, code=ExitCode.ENGINE, doing=f"network isolation ({' '.join(command[:3])})")

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, settings, processes, the build cache, progress, redaction."""
+"""Errors, settings, processes, the build cache, progress, redaction: used by all other packages."""

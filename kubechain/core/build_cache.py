@@ -1,4 +1,4 @@
-"""The store of builds: each artifact a folder named by what it is built from, made once and never half."""
+"""The cache of builds. Each artifact is a folder named by a hash of its inputs, and appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIB = 1024**3
 
 
 def key(*parts: str | Path) -> str:
-    """Return 12 hex digits that stand for these texts and for the content of these files and folders."""
+    """Return 12 hex digits of a SHA-256 over texts and over the content of files and folders (with the names of their files)."""
     digest = hashlib.sha256()
     for part in parts:
         for chunk in _content(part):
@@ -47,11 +47,11 @@ class BuildCache:
     def artifact(self, name: str, key: str, make: Callable[[Path], None], *, needs_gib: float = 1.0) -> Path:
         """Return the folder of an artifact; call `make` with an empty folder if it does not exist yet.
 
-        A second process waits for the first; what `make` leaves behind when it raises is removed. An older artifact
-        of the same name is kept: another checkout may be using it.
+        A second process waits for the first. If `make` raises, its folder is removed. An older artifact of the same name
+        stays, because another checkout may use it.
 
         Raises:
-            SetupError: less than `needs_gib` is free before it is made (exit code DISK).
+            SetupError: the artifact has to be made and less than `needs_gib` GiB are free (exit code DISK).
 
         """
         done = self.root / f"{name}-{key}"
@@ -73,17 +73,17 @@ class BuildCache:
 
     @contextmanager
     def locked(self, name: str) -> Generator[None]:
-        """Hold a lock of that name against all other processes."""
+        """Hold the lock `name` of this cache for the time of the body; wait while another process holds it."""
         self.root.mkdir(parents=True, exist_ok=True)
         with lock(self.root / f".lock-{name}"):
             yield
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """Yield an empty folder for the time of the body.
+        """Yield an empty folder, which is removed after the body.
 
-        Beside it is a lock, so that `sweep` can tell when its process has died. It lies in the store, because a
-        docker client may not be able to read /tmp.
+        This process holds a lock beside it; without a holder, `sweep` removes the folder. It is in the cache, because the
+        docker client of a snap has a /tmp of its own.
         """
         with ExitStack() as stack:
             with self.locked("scratch"):
@@ -94,35 +94,34 @@ class BuildCache:
             yield folder
 
     def sweep(self) -> list[Path]:
-        """Remove what processes that died have left half-made, and return what that was."""
+        """Remove the unfinished folders of processes that died, and return their paths."""
         if not self.root.is_dir():
             return []
         removed: list[Path] = []
         with self.locked("scratch"):
-            found = [(path, path / "lock") for path in self.root.glob(".scratch-*")]
-            halves = self.root.glob(".half-*")
-            found += [(path, self.root / path.name.replace(".half-", ".lock-", 1)) for path in halves]
-            for path, sign in sorted(found):
-                with unless_held(sign) as free:
+            locks = {path: path / "lock" for path in self.root.glob(".scratch-*")}
+            locks |= {path: self.root / path.name.replace(".half-", ".lock-", 1) for path in self.root.glob(".half-*")}
+            for path, lock_file in sorted(locks.items()):
+                with unless_held(lock_file) as free:
                     if free:
                         remove(path)
                         removed.append(path)
         return removed
 
     def busy(self) -> bool:
-        """Whether some process makes an artifact just now."""
+        """Whether a process is making an artifact."""
         return any(is_held(path) for path in self.root.glob(".lock-*"))
 
     def require_space(self, gib: float) -> None:
-        """Raise a SetupError unless `gib` GiB are free where the store is."""
+        """Raise a SetupError (exit code DISK) unless `gib` GiB are free on the disk of the cache."""
         self.root.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.root).free / GIB
         if free < gib:
-            raise SetupError(f"{free:.1f} GiB free in {self.root}, {gib:g} GiB needed: make room there", ExitCode.DISK)
+            raise SetupError(f"{free:.1f} GiB free in {self.root}, {gib:g} GiB needed: free space on that disk", ExitCode.DISK)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, also one whose folders are read-only, as those of a Go module are."""
+    """Remove a file or a folder, also where its folders are read-only, as in the Go module cache."""
     if path.is_dir() and not path.is_symlink():
         for folder, _, _ in os.walk(path):
             Path(folder).chmod(0o700)

@@ -1,7 +1,7 @@
-"""Where the parts of the project are that are not the engine: claims, fixtures, reports and the recipes of images.
+"""The folder of the suites, the fixtures, the reports and the recipes of images.
 
-In a checkout they lie beside the package; a wheel carries them inside it, so that no general name such as `fixtures` is
-installed at top level.
+In a checkout that folder is the root of the repository. A wheel carries it as kubechain/bundle, so that it installs no
+top-level package with a general name such as `fixtures`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Running a program: bounded, its output kept, its failure one line."""
+"""Run programs with a time limit, keep their output, and report a failure in one line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kubechain.core.errors import ExitCode, SetupError
 
 LAST_LINES = 3
 GRACE_SECONDS = 5.0
-# In the environment of every program that is run, and so of all that it starts: the identity of the process that it works
-# for. By it, what a run that was killed has left running is found (kubechain.cleanup.processes).
+# Environment variable of every program that is run, inherited by its children: the identity of the process that started it.
+# kubechain.cleanup.processes finds by it the programs that a killed run left running.
 OWNER = "KUBECHAIN_OWNER"
 
 
 class TookTooLong(SetupError):
-    """A program had not ended when its time was up."""
+    """A program did not end within its time limit."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run `argv` for at most `timeout` seconds and return what it printed, whatever its exit status.
+    """Run `argv` for at most `timeout` seconds and return its output, whatever its exit status is.
 
-    `env` is added to this process's environment. The program gets a process group of its own, which is ended when
-    the time is up or when this process is interrupted, so nothing outlives the call.
+    `env` is added to this process's environment. The program gets a process group of its own, which is ended after
+    `timeout` seconds or when this process is interrupted, so no child outlives the call.
 
     Raises:
-        SetupError: the program does not exist, or (TookTooLong) the time was up.
+        SetupError: the program cannot be started, or (TookTooLong) it did not end in time.
 
     """
     words = tuple(str(word) for word in argv)
@@ -87,7 +87,7 @@ def run(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and what it started, which may outlive it: asked first, so that temporary files are removed."""
+    """End a program and its children: SIGTERM first, so that they remove temporary files, then SIGKILL."""
     try:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=GRACE_SECONDS)
@@ -100,28 +100,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def identity(pid: int | None = None) -> str:
-    """Return the pid of a process (by default this one) and its start, which no other process shares; "" if it has ended."""
+    """Return pid and start time of a process (default: this process), a pair that is never used again; "" if it has ended."""
     try:
         process = psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return ""
-        # In hundredths of a second since the machine started: the time of day may be set while the process runs.
+        # In hundredths of a second since boot: the time of day may be set while the process runs.
         return f"{process.pid}-{round((process.create_time() - psutil.boot_time()) * 100)}"
     except psutil.Error:
         return ""
 
 
 def is_running(owner: str) -> bool:
-    """Whether the process with that identity still runs."""
+    """Whether the process with the identity `owner` still runs."""
     pid = owner.partition("-")[0]
     return pid.isdecimal() and identity(int(pid)) == owner
 
 
 def pid_namespace(pid: int | None = None) -> str:
-    """Return the PID namespace in which the pid of a process means it; "" where there are none.
+    """Return the PID namespace of a process (default: this process), such as "pid:[4026531836]"; "" on other systems than Linux.
 
     Raises:
-        OSError: the process has ended, or is another user's.
+        OSError: the process has ended, or belongs to another user.
 
     """
     return str(Path(f"/proc/{pid or os.getpid()}/ns/pid").readlink()) if sys.platform == "linux" else ""
@@ -137,7 +137,10 @@ def check(
     code: ExitCode = ExitCode.TOOLS,
     doing: str = "",
 ) -> str:
-    """Run `argv` as `run` does and return its stdout; a non-zero exit status is a SetupError with its last words."""
+    """Run `argv` as `run` does and return its stdout; raise a SetupError with its last lines if the exit status is not 0.
+
+    `doing` begins the message, such as "building image x"; the default is the command.
+    """
     done = run(argv, timeout=timeout, stdin=stdin, env=env, cwd=cwd)
     if done.status != 0:
         what = doing or f"`{' '.join(done.argv[:4])}`"

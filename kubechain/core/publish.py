@@ -1,4 +1,4 @@
-"""Putting a finished run's results where people look for them, and taking away only what an earlier run put there."""
+"""Move the results of a finished run to the folder of --out, and remove there only the results of earlier runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kubechain.core import file_locks, redact_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import SECRETS
 
-# Of the run's folder, only for the run itself.
+# Entries of a run's folder that are not published.
 PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "scenarios.json", "rehearsing"}
-# Names what the last publication put into the folder, so that the next one removes that and nothing else.
+# Lists the entries that the last publication put into the folder, so that the next publication removes only those.
 MANIFEST = ".published.json"
-# Where the results of a run go that could not begin: they replace nothing.
+# Folder for the results of a run that could not begin, beside the results of the run before.
 NOT_BEGUN = "not-begun"
-# What versions of the project published that left no manifest.
+# What earlier versions of kubechain, which wrote no manifest, published.
 BEFORE_MANIFESTS = frozenset(
     {"report", "summary.md", "run.json", "junit.xml", "allure-results", "evidence", "kind.log", "faults", "faults.json"}
     | {"faults.svg", "upgrade.json", "upgrade.svg", "snapshot.json", "asked", "before", "after"}
@@ -25,25 +25,25 @@ BEFORE_MANIFESTS = frozenset(
 
 
 def require_ours(out: Path) -> None:
-    """Refuse a folder for results that holds what no run has put there.
+    """Refuse a folder for results that holds anything else than results of kubechain.
 
     Raises:
-        SetupError: `out` is no folder, or is neither empty nor ours (exit code USAGE).
+        SetupError: `out` is not a folder, or holds files of others (exit code USAGE).
 
     """
     if not out.is_dir():
         if out.exists() or out.is_symlink():
-            raise SetupError(f"{out}: not a folder; name a new or empty one for the results (--out)", ExitCode.USAGE)
+            raise SetupError(f"--out={out}: not a folder; choose a new or empty folder", ExitCode.USAGE)
         return
     foreign = sorted(path.name for path in out.iterdir() if path.name not in _ours(out))
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        what = f"holds {shown}, which no run of kubechain put there; name a new or empty folder for the results (--out)"
-        raise SetupError(f"{out}: {what}", ExitCode.USAGE)
+        what = f"holds {shown}, which kubechain did not write; choose a new or empty folder"
+        raise SetupError(f"--out={out}: {what}", ExitCode.USAGE)
 
 
 def _ours(out: Path) -> set[str]:
-    """Return the names in a folder that the project put there."""
+    """Return the names of entries in a folder that kubechain wrote, or may write."""
     always = {MANIFEST, NOT_BEGUN, ".lock", ".runs"}
     published = _published(out)
     if published is None and (out / "run.json").is_file():
@@ -52,7 +52,7 @@ def _ours(out: Path) -> set[str]:
 
 
 def _published(out: Path) -> list[str] | None:
-    """Return the names that the last publication put into the folder, None without a manifest that can be read."""
+    """Return the names in the manifest of the last publication, None if there is no readable manifest."""
     try:
         names: list[str] = json.loads((out / MANIFEST).read_text())["names"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -61,28 +61,28 @@ def _published(out: Path) -> list[str] | None:
 
 
 def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
-    """Move the results of a run from its folder to `out`, in place of those of the run before; remove the folder.
+    """Move the results of a run from its folder to `out`, replacing those of the run before; remove the run's folder.
 
-    The results of a run that could not begin go to the folder NOT_BEGUN in `out`, and replace nothing else. Return where
-    the results are.
+    With `begun` false, the results go to the folder NOT_BEGUN in `out` and leave those of the run before in place. Return
+    the folder of the results.
 
     Raises:
-        SetupError: `out` holds what no run put there (exit code USAGE); nothing is removed.
+        SetupError: `out` holds files of others (exit code USAGE); nothing is removed.
 
     """
     redact_files.folder(folder, private=PRIVATE)
     out.mkdir(parents=True, exist_ok=True)
-    # Against other runs that publish there.
+    # Another run may publish to the same folder.
     with file_locks.lock(out / ".lock"):
         require_ours(out)
         where = out if begun else out / NOT_BEGUN
         where.mkdir(exist_ok=True)
         for name in _ours(where) - {MANIFEST, NOT_BEGUN, ".lock", ".runs"}:
             remove(where / name)
-        found = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
-        # First the list: what is published by a process that is killed half-way is known as ours.
-        (where / MANIFEST).write_text(json.dumps({"names": found}, indent=2))
-        for name in found:
+        results = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
+        # The manifest first: if this process is killed between two moves, the next publication still removes what was moved.
+        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2))
+        for name in results:
             (folder / name).rename(where / name)
     remove(folder)
     with contextlib.suppress(OSError):
@@ -91,7 +91,7 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (not what it leads to) or a folder; nothing where there is none."""
+    """Remove a file, a symbolic link (not its target) or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

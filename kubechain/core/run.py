@@ -1,4 +1,4 @@
-"""Who this run is: its id, its folders, and the labels that mark what it made."""
+"""One run of the suite: its id, its folders, and the labels of its namespaces."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kubechain.core.settings import PROJECT
 
 RUN_LABEL = f"{PROJECT}/run"
 EXPIRES_LABEL = f"{PROJECT}/expires"
-# Of the witnesses of an upgrade, which may take days.
+# Label of the witnesses of an upgrade, which have no expiry, because an upgrade may take days.
 UPGRADE_LABEL = f"{PROJECT}/upgrade"
 LIFETIME = timedelta(hours=2)
-# In the folder of a run: keys by which it asks the cluster. They go with it, also if it was killed.
+# Subfolder for the keys to the cluster, in the folder of the run, so that they are removed with it.
 SECRETS = "secrets"
-# In the folder of the results: where runs work until they publish.
+# Subfolder of the results, in which each run has a folder until it publishes.
 FOLDERS = ".runs"
 
 
@@ -24,8 +24,8 @@ FOLDERS = ".runs"
 class Run:
     """One run of the suite.
 
-    `id` is 8 characters of [a-z0-9]; `folder` holds everything the run writes until it is published;
-    `started` is the wall time in UTC.
+    `id` is 8 hex digits; `folder` holds all files of the run until they are published; `started` is the time of day in
+    UTC.
     """
 
     id: str
@@ -34,26 +34,26 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the kind cluster that this run makes."""
+        """The name of the kind cluster that this run creates, and the beginning of the names of its namespaces."""
         return f"{PROJECT}-{self.id}"
 
     @property
     def lock(self) -> Path:
-        """The file whose lock tells that the run is alive and its folder not left over."""
+        """The file whose lock this run holds while it lives; without a holder, the next run removes `folder`."""
         return self.folder.with_name(f"{self.id}.lock")
 
     @property
     def secrets(self) -> Path:
-        """The folder for keys, which are never published."""
+        """The folder for the keys to the cluster, which are never published."""
         return self.folder / SECRETS
 
     @property
     def labels(self) -> dict[str, str]:
-        """Labels of every namespace of this run; the expiry is in Unix seconds, so that leftovers can be told."""
+        """Labels of every namespace of this run: its id, and when the namespace may be removed by others (Unix seconds)."""
         return {RUN_LABEL: self.id, EXPIRES_LABEL: str(int((self.started + LIFETIME).timestamp()))}
 
 
 def new(out: Path, run_id: str | None = None) -> Run:
-    """Begin a run (or, in an xdist worker, join the run `run_id`), whose folder lies under `out`."""
+    """Return a new run, or in an xdist worker the run `run_id`; its folder is below `out` and is not created."""
     name = run_id or secrets.token_hex(4)
     return Run(name, out / FOLDERS / name, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What is shown of a chain when a claim on it did not pass: objects along the owner graph, events, logs, timeline."""
+"""Evidence on a chain for a claim that did not pass: owner graph, timeline, events, objects and logs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Section:
 
 
 def evidence(chain: Chain) -> list[Section]:
-    """Return the evidence on a chain; what cannot be had is said in its place, never raised."""
+    """Return the evidence on a chain; a log that cannot be read is replaced by the error, which is not raised."""
     log = chain.objects.log()
     state = latest(log)
     sections = [
@@ -46,21 +46,21 @@ def evidence(chain: Chain) -> list[Section]:
 
 
 def graph(state: NamespaceState) -> list[str]:
-    """Return the objects as a tree, each below its controller, with what matters of their status."""
-    shown = [each for kind in KINDS for each in state.all(kind)]
-    known = {each.uid for each in shown}
-    roots = [each for each in shown if (each.controller or {}).get("uid") not in known]
+    """Return the objects as an indented tree, each below its controller, with a summary of its status."""
+    objects = [resource for kind in KINDS for resource in state.all(kind)]
+    uids = {resource.uid for resource in objects}
+    roots = [resource for resource in objects if (resource.controller or {}).get("uid") not in uids]
 
     def lines(node: KubeObject, depth: int) -> list[str]:
-        below = [each for each in shown if (each.controller or {}).get("uid") == node.uid]
-        mine = f"{'  ' * depth}{node.kind}/{node.name} {summary(node)}"
-        return [mine, *(line for child in below for line in lines(child, depth + 1))]
+        children = [resource for resource in objects if (resource.controller or {}).get("uid") == node.uid]
+        line = f"{'  ' * depth}{node.kind}/{node.name} {summary(node)}"
+        return [line, *(below for child in children for below in lines(child, depth + 1))]
 
     return [line for root in roots for line in lines(root, 0)]
 
 
 def summary(node: KubeObject) -> str:
-    """Say in a few words how an object is."""
+    """Return the status of an object in parentheses, such as "(1/2 ready)"."""
     if node.kind in ("Deployment", "ReplicaSet"):
         return f"({node.at('status.readyReplicas', 0)}/{node.at('spec.replicas')} ready)"
     if node.kind == "Pod":
@@ -72,7 +72,7 @@ def summary(node: KubeObject) -> str:
 
 
 def events(state: NamespaceState) -> list[str]:
-    """Return the events in the order of time, one line each."""
+    """Return the Events in the order of time, one line each."""
 
     def when(event: KubeObject) -> str:
         return str(event.at("lastTimestamp") or event.at("eventTime") or event.at("metadata.creationTimestamp"))
@@ -85,25 +85,28 @@ def events(state: NamespaceState) -> list[str]:
 
 
 def manifests(state: NamespaceState) -> str:
-    """Return the objects as YAML."""
-    bodies = [redact.resource(each.body) for kind in KINDS for each in state.all(kind)]
+    """Return the objects as YAML, without managedFields and the values of Secrets."""
+    bodies = [redact.resource(resource.body) for kind in KINDS for resource in state.all(kind)]
     return yaml.safe_dump_all(bodies, sort_keys=False, allow_unicode=True)
 
 
 def _logs(chain: Chain, pod: KubeObject, silent: set[str]) -> str:
-    """Return the log of a Pod, and that before its last restart; a Node on which that took too long is not asked again."""
+    """Return the log of a Pod before its last restart and since.
+
+    A Node whose kubelet does not answer is added to `silent`, so that no other log there is requested.
+    """
     node = str(pod.at("spec.nodeName"))
     if node in silent:
         return f"no log: {node} does not answer"
-    found: list[str] = []
+    logs: list[str] = []
     for previous in ["true"] * bool(restarts(pod)) + ["false"]:
         query = {"tailLines": LOG_LINES, "previous": previous}
         try:
             path = path_of("Pod", chain.namespace, pod.name, "log")
-            found.append(chain.api.call("GET", path, query, seconds=LOG_SECONDS, accept="*/*"))
+            logs.append(chain.api.call("GET", path, query, seconds=LOG_SECONDS, accept="*/*"))
         except HarnessError as error:
-            found.append(f"no log: {error}")
+            logs.append(f"no log: {error}")
             if isinstance(error, ApiUnavailable):
                 silent.add(node)
                 break
-    return "".join(found)
+    return "".join(logs)

@@ -1,1 +1,1 @@
-"""Building the images of a cluster from source, and resolving which images a run uses."""
+"""Build the images of a cluster from source, and choose the images of a run."""

@@ -1,4 +1,4 @@
-"""The few things that image builds ask of the container engine."""
+"""The docker commands that image builds use, and the labels of their containers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, identity, is_running, pid_namespace, run
 
 LABEL = "kubechain=1"
-# Whose a container is, so that it can be told when it is nobody's any more.
+# The process that a container belongs to; after its end, the next run removes the container.
 OWNER_LABEL = "kubechain.owner"
 BUILD_SECONDS = 900.0
 QUERY_SECONDS = 60.0
@@ -23,28 +23,28 @@ QUERY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Docker:
-    """The engine behind a docker client."""
+    """The container engine of a docker client, which is a path."""
 
     client: Path
 
     def call(self, *words: str | Path, seconds: float = QUERY_SECONDS, doing: str = "") -> str:
-        """Run a docker command and return what it printed; a SetupError (exit code IMAGES) if it fails."""
+        """Run a docker command and return its stdout; SetupError (exit code IMAGES) if it fails or takes more than `seconds`."""
         return check([self.client, *words], timeout=seconds, code=ExitCode.IMAGES, doing=doing)
 
     def image_id(self, image: str) -> str | None:
-        """Return the id of an image, None if the engine has none of that name."""
+        """Return the id of an image, None if the engine has no image of that name."""
         done = run([self.client, "image", "inspect", "--format", "{{.Id}}", image], timeout=QUERY_SECONDS)
         return done.stdout.strip() if done.status == 0 else None
 
     def build(self, tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str] | None = None) -> None:
-        """Build an image without a network; the label marks it as ours."""
-        given = [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
-        words = ["build", "--quiet", "--network=none", "--label", LABEL, "--tag", tag, "--file", dockerfile, *given]
+        """Build an image without network access, with LABEL; `arguments` are build arguments."""
+        options = [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        words = ["build", "--quiet", "--network=none", "--label", LABEL, "--tag", tag, "--file", dockerfile, *options]
         self.call(*words, context, seconds=BUILD_SECONDS, doing=f"building image {tag}")
 
     @contextmanager
     def container(self, image: str, *words: str) -> Generator[str]:
-        """Run a privileged container in the background for the time of the body; yield its id."""
+        """Run a privileged container in the background for the time of the body and yield its id; `words` are docker options."""
         options = ["run", "--detach", "--privileged", "--network=none", *container_labels(), *words]
         identity = self.call(*options, image, "infinity", doing=f"starting {image}").strip()
         try:
@@ -54,24 +54,24 @@ class Docker:
 
 
 def place() -> str:
-    """Return where a process id means something: the machine and the PID namespace."""
+    """Return the host name and the PID namespace of this process, within which a pid is unique."""
     return f"{socket.gethostname()} {pid_namespace()}"
 
 
 def container_labels() -> list[str]:
-    """Return the options that mark a container as ours, and as this process's."""
+    """Return the docker options that label a container as one of kubechain and of this process."""
     return ["--label", LABEL, "--label", f"{OWNER_LABEL}={place()} {identity()}"]
 
 
 def is_orphaned(owner: str) -> bool:
-    """Whether the process in a container's owner label is known to live no more; that of another machine never is."""
+    """Whether the process in a container's owner label has ended; False for one of another machine or PID namespace."""
     where, _, process = owner.rpartition(" ")
     return where == place() and not is_running(process)
 
 
 @contextmanager
 def context(store: Path, **entries: Path) -> Generator[Path]:
-    """Yield a folder with links to (or copies of) files and folders under the given names, "__" standing for a dot."""
+    """Yield a build context: a folder with links to or copies of `entries`; "__" in a name stands for a dot."""
     with BuildCache(store).scratch() as folder:
         for entry, source in entries.items():
             target = folder / entry.replace("__", ".")
@@ -83,7 +83,7 @@ def context(store: Path, **entries: Path) -> Generator[Path]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Link a file, or copy it where the file systems differ."""
+    """Make a hard link to a file, or copy it to another file system."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Upstream's end-to-end tests of one Kubernetes version, and the image that stands in for those that their Pods ask for."""
+"""Upstream's end-to-end tests of one Kubernetes version, and an image that replaces the images of their Pods."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kubechain.images.pins import FOLDER
 COMPONENT = "e2e"
 TESTS = "k8s.io/kubernetes/test/e2e"
 HERE = FOLDER / "upstream"
-# What upstream's own image has beside agnhost and the tests of the chain call: curl, dig, getent, nc and a shell.
+# Programs in upstream's own image that the tests of the chain call: curl, dig, getent, nc and a shell.
 PACKAGES = (*workload.SHELL, "bind9-dnsutils", "netcat-openbsd", "iproute2", "sed", "grep")
-# Unpacked without Debian's alternatives, nc has no name; agnhost's netexec writes to /uploads.
+# Debian links nc by its alternatives, which unpacking does not run; netexec of agnhost writes to /uploads.
 SETUP = 'ln -sf nc.openbsd "$1/bin/nc" && mkdir -p "$1/tmp" "$1/uploads" && chmod 1777 "$1/tmp"'
-# The images, by the last part of their names, for which agnhost can stand in: of glibc-dns-testing the tests of the chain
-# call dig and getent, of busybox env in a shell, of nginx they ask nothing but that it runs.
-STOOD_IN = frozenset(["agnhost", "busybox", "glibc-dns-testing", "nginx"])
+# Images (last part of their names) that agnhost can replace, because the tests of the chain use little of them: dig and
+# getent of glibc-dns-testing, env and a shell of busybox; nginx only has to run.
+REPLACEABLE = frozenset(["agnhost", "busybox", "glibc-dns-testing", "nginx"])
 
 
 def pinned() -> list[str]:
@@ -30,10 +30,10 @@ def pinned() -> list[str]:
 
 
 def version_of(wanted: str) -> str:
-    """Return the version of the tests for a cluster of a Kubernetes version; "" is the default.
+    """Return the version of the tests for a cluster of the Kubernetes version `wanted`; "" is the default version.
 
     Raises:
-        SetupError: there are none (exit code USAGE); the message lists what there is.
+        SetupError: no tests of that version are pinned (exit code USAGE); the message lists the pinned versions.
 
     """
     version = pins.load().find(wanted).version
@@ -46,13 +46,13 @@ def version_of(wanted: str) -> str:
 
 
 def program(version: str, store: BuildCache, progress: Progress) -> Path:
-    """Return the program e2e.test, built if need be."""
+    """Return the path of the program e2e.test; build it if the cache does not have it."""
     flags = kubernetes.linker_flags(version)
     return golang.compiled_tests(COMPONENT, version, TESTS, store, progress, linker_flags=flags)
 
 
 def image(version: str, docker: Docker, store: BuildCache, progress: Progress) -> str:
-    """Return the name of the image with agnhost, which the engine has then; it tells what it is made from."""
+    """Return the name of the image with agnhost; build it if the engine does not have it. The tag is a hash of its inputs."""
     module = pins.module(COMPONENT, version)
     inputs = key(HERE, module / "go.mod", module / "go.sum", Path(rootfs.__file__), SETUP, *PACKAGES)
     name = f"kubechain/agnhost:{version}-{inputs}"
@@ -60,7 +60,7 @@ def image(version: str, docker: Docker, store: BuildCache, progress: Progress) -
         return name
     agnhost = golang.tools(COMPONENT, version, store, progress) / "agnhost"
     tar = rootfs.tarball("agnhost", PACKAGES, store, progress, commands=[SETUP])
-    # With which agnhost serves HTTPS, for those who do not look who it is.
+    # The self-signed certificate with which agnhost serves HTTPS.
     porter = golang.source(COMPONENT, version, "k8s.io/kubernetes", store, progress) / "test" / "images" / "agnhost" / "porter"
     files = {"localhost__crt": porter / "localhost.crt", "localhost__key": porter / "localhost.key", "agnhost": agnhost}
     with progress.step(f"image {name}"), context(store.root, rootfs__tar=tar, overlay=HERE / "overlay", **files) as folder:
@@ -68,6 +68,6 @@ def image(version: str, docker: Docker, store: BuildCache, progress: Progress) -
     return name
 
 
-def stood_in(listed: Iterable[str]) -> list[str]:
-    """Return, of the images that e2e.test lists, those for which agnhost stands in."""
-    return sorted(image for image in listed if image.rpartition("/")[2].partition(":")[0] in STOOD_IN)
+def replaceable(listed: Iterable[str]) -> list[str]:
+    """Return the names of those images in the list of e2e.test that agnhost replaces."""
+    return sorted(image for image in listed if image.rpartition("/")[2].partition(":")[0] in REPLACEABLE)

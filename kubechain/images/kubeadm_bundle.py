@@ -1,4 +1,4 @@
-"""The kit of a Kubernetes version: what kubeadm needs to upgrade a node to it, taken out of a node image."""
+"""What kubeadm needs to upgrade a node to a Kubernetes version: programs and images, copied from a node image."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ EXPORTED = f"/kind/{ARCHIVE}"
 EXPORT_SECONDS = 300.0
 
 
-def kit(image: str, docker: Docker, store: BuildCache, progress: Progress) -> Path:
-    """Return the folder with PROGRAMS and ARCHIVE, the control plane's images, of a node image that the engine has.
+def bundle_of(image: str, docker: Docker, store: BuildCache, progress: Progress) -> Path:
+    """Return a folder with PROGRAMS and ARCHIVE (the images of the control plane) from a node image of the engine.
 
     Raises:
-        SetupError: the engine has no such image, or something is not in it (exit code IMAGES).
+        SetupError: the engine does not have the image, or the image lacks a program or an image (exit code IMAGES).
 
     """
     identity = docker.image_id(image)
     if identity is None:
-        raise SetupError(f"no kit of {image}: the engine has no such image", ExitCode.IMAGES)
+        raise SetupError(f"node image {image}: the container engine does not have it", ExitCode.IMAGES)
 
-    def take(folder: Path) -> None:
-        with progress.step(f"kit of {image}"), docker.container(image, "--entrypoint", "sleep") as container:
+    def extract(folder: Path) -> None:
+        with progress.step(f"kubeadm and images of {image}"), docker.container(image, "--entrypoint", "sleep") as container:
             for program in PROGRAMS:
                 docker.call("cp", f"{container}:/usr/bin/{program}", folder / program)
             docker.call("exec", container, "bash", "-c", START, doing=f"starting containerd in {image}")
             names = _names(docker, container)
-            # Of an image for several platforms a node has the blobs of its own alone, and that is all that is exported.
+            # Without --all-platforms: a node has only the blobs of its own platform.
             command = ["ctr", "--namespace=k8s.io", "images", "export", EXPORTED, *names]
             docker.call("exec", container, *command, seconds=EXPORT_SECONDS, doing=f"exporting the images in {image}")
             docker.call("cp", f"{container}:{EXPORTED}", folder / ARCHIVE, seconds=EXPORT_SECONDS)
 
-    return store.artifact("kit", key(identity, Path(__file__)), take, needs_gib=2)
+    return store.artifact("kubeadm", key(identity, Path(__file__)), extract, needs_gib=2)
 
 
 def _names(docker: Docker, container: str) -> list[str]:
-    """Return the names by which the kubeadm in a container asks for the images of its own version."""
+    """Return the image names that the kubeadm in a container uses for its own version."""
     version = docker.call("exec", container, "kubeadm", "version", "--output=short").strip()
     return docker.call("exec", container, "kubeadm", "config", "images", "list", "--kubernetes-version", version).split()

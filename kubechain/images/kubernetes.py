@@ -13,13 +13,13 @@ from kubechain.core.progress import Progress
 from kubechain.images import golang
 from kubechain.images.pins import Kubernetes
 
-# Given instead of the commit and the time of the build, which a module does not carry; equal inputs, equal programs.
+# A Go module has no commit and no time of build; constants make builds reproducible.
 COMMIT = "0" * 40
 DATE = "1970-01-01T00:00:00Z"
 
 
 def linker_flags(version: str) -> str:
-    """Return the -ldflags that tell the programs their version; kubeadm refuses to work without."""
+    """Return the -ldflags that set the version in the programs; kubeadm refuses to work without a version."""
     number = Version(version)
     fields = {
         "gitVersion": f"v{version}",
@@ -34,13 +34,13 @@ def linker_flags(version: str) -> str:
 
 
 def programs(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:
-    """Return the folder with kubelet, kubeadm, kubectl and the control plane's programs."""
+    """Return the folder with kubelet, kubeadm, kubectl and the programs of the control plane."""
     flags = linker_flags(pinned.version)
     return golang.tools("kubernetes", pinned.version, store, progress, linker_flags=flags)
 
 
 def pause(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:
-    """Return the pause program, compiled from the source in the Kubernetes module."""
+    """Return the path of the pause program, compiled from pause.c in the Kubernetes module."""
     source = golang.source("kubernetes", pinned.version, "k8s.io/kubernetes", store, progress)
     code = source / "build" / "pause" / "linux" / "pause.c"
 

@@ -1,7 +1,7 @@
-"""A kind node image from source: Debian, containerd, Kubernetes, and the control plane's images inside.
+"""A kind node image from source: Debian, containerd, Kubernetes, and the images of the control plane.
 
-Made as kind makes its own (sigs.k8s.io/kind, pkg/build/nodeimage), but for the Pod network: a DaemonSet writes each
-node's CNI configuration and keeps the routes between them.
+It is built as kind builds its own (sigs.k8s.io/kind, pkg/build/nodeimage), except for the Pod network: a DaemonSet writes
+the CNI configuration of each node and maintains the routes between the nodes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BASE_PACKAGES = tuple(
     "bash ca-certificates curl jq procps runc containernetworking-plugins".split()
 )
 NETWORK_PACKAGES = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "dash", "coreutils", "libc-bin")
-# Unpacked without Debian's alternatives, iptables has no names.
+# Debian links these names by its alternatives, which unpacking does not run.
 TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 LINKS = f'mkdir -p "$1/usr/sbin"; for n in {" ".join(TABLES)}; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done'
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -37,7 +37,7 @@ IMPORT_SECONDS = 600.0
 
 
 def tag(pinned: Kubernetes, pinning: Pins) -> str:
-    """Return the name of the node image, which tells what it is made from."""
+    """Return the name of the node image; its tag ends with a hash of its inputs."""
     modules = [
         pins.module("kubernetes", pinned.version) / "go.sum",
         pins.module("etcd", pinned.etcd) / "go.sum",
@@ -50,7 +50,7 @@ def tag(pinned: Kubernetes, pinning: Pins) -> str:
 
 
 def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: BuildCache, progress: Progress) -> None:
-    """Build the node image `name`."""
+    """Build the node image `name`; SetupError (exit code IMAGES or DISK) if that fails."""
     programs = kubernetes.programs(pinned, store, progress)
     containerd = golang.tools("containerd", pinning.containerd, store, progress)
     kind_files = golang.source("kind", pinning.kind, KIND_MODULE, store, progress) / "images" / "base" / "files"
@@ -59,7 +59,7 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: B
     with ExitStack() as stack:
         archive = _control_plane(pinned, programs, docker, store, progress)
         with progress.step(f"node image {name}"):
-            # Read-only in the module cache, and without the version that the set-up needs.
+            # The module cache is read-only and lacks the file with the version.
             kind = stack.enter_context(context(store.root, kind=kind_files))
             check(["chmod", "-R", "u+w", kind], timeout=60, code=ExitCode.IMAGES)
             (kind / "kind" / "kind" / "version").write_text(f"v{pinned.version}")
@@ -83,20 +83,20 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: B
                     words = [docker.client, "exec", "--interactive", container, *IMPORT.split()]
                     check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
                 docker.call("exec", container, "pkill", "-x", "containerd")
-                # A container's labels go to its image, and from there to every node.
+                # docker commit copies the labels of the container to the image, and so to every node; a node has no owner.
                 changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', f'LABEL {OWNER_LABEL}=""']
-                given = [word for change in changes for word in ("--change", change)]
-                docker.call("commit", *given, container, name, seconds=IMPORT_SECONDS)
+                options = [word for change in changes for word in ("--change", change)]
+                docker.call("commit", *options, container, name, seconds=IMPORT_SECONDS)
 
 
 def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: BuildCache, progress: Progress) -> Path:
-    """Return an archive of the control plane's images under the names by which kubeadm asks for them."""
+    """Return the path of a tar of the images of the control plane, under the names that kubeadm uses."""
     listed = check(
         [programs / "kubeadm", "config", "images", "list", "--kubernetes-version", f"v{pinned.version}"],
         timeout=60,
         code=ExitCode.IMAGES,
     ).split()
-    names = {each.rpartition("/")[2].partition(":")[0]: each for each in listed}
+    names = {image.rpartition("/")[2].partition(":")[0]: image for image in listed}
     etcd = golang.tools("etcd", pinned.etcd, store, progress)
     coredns = golang.tools("coredns", pinned.coredns, store, progress)
     pause = kubernetes.pause(pinned, store, progress)
@@ -121,9 +121,9 @@ def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: Bu
                 with context(store.root, rootfs__tar=network, routes__sh=HERE / "routes.sh") as files:
                     copy(programs / program, files / program)
                     docker.build(image, HERE / "Dockerfile.network", files, {"PROGRAM": program})
-            made = [*(names[short] for short in simple), *networked.values()]
-            docker.call("save", "--output", folder / "images.tar", *made, seconds=IMPORT_SECONDS)
-            # The names are those of the public images; they must not stay behind on the machine.
-            docker.call("rmi", *made)
+            images = [*(names[short] for short in simple), *networked.values()]
+            docker.call("save", "--output", folder / "images.tar", *images, seconds=IMPORT_SECONDS)
+            # They have the names of public images, and must not replace those in the engine of the machine.
+            docker.call("rmi", *images)
 
     return store.artifact(f"control-plane-{pinned.version}", key(*recipe), save, needs_gib=3) / "images.tar"

@@ -1,4 +1,4 @@
-"""The pinned versions, read from pins.toml."""
+"""The pinned versions in images/pins.toml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = ROOT / "images"
 
 @dataclass(frozen=True)
 class Kubernetes:
-    """A Kubernetes version and the versions of what it comes with; `node` is the public node image or ""."""
+    """A Kubernetes version and the versions of its components; `node` is the public kind node image, or ""."""
 
     version: str
     etcd: str
@@ -33,7 +33,7 @@ class Kubernetes:
 
 @dataclass(frozen=True)
 class Pins:
-    """What pins.toml says."""
+    """The content of pins.toml; `kubernetes` is by version, `public` are the public images by "nginx" and "client"."""
 
     default: str
     go: str
@@ -46,14 +46,15 @@ class Pins:
         """Return the pins for a version: "1.37.2", "1.37" or "v1.37.2"; "" is the default.
 
         Raises:
-            SetupError: it is not pinned (exit code USAGE); the message lists what is.
+            SetupError: the version is not pinned (exit code USAGE); the message lists the pinned versions.
 
         """
         version = wanted.removeprefix("v") if wanted else self.default
         for pinned in self.kubernetes.values():
             if version in (pinned.version, pinned.version.rpartition(".")[0]):
                 return pinned
-        raise SetupError(f"K8S={wanted}: unknown version; pinned are {', '.join(self.kubernetes)}", ExitCode.USAGE)
+        known = ", ".join(self.kubernetes)
+        raise SetupError(f"--k8s={wanted}: unknown version; pinned are {known}", ExitCode.USAGE)
 
 
 def load() -> Pins:
@@ -64,5 +65,5 @@ def load() -> Pins:
 
 
 def module(component: str, version: str) -> Path:
-    """Return the folder of the go.mod that pins a component."""
+    """Return the folder of the go.mod that pins a version of a component."""
     return FOLDER / "go" / component / version

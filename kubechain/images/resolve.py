@@ -1,4 +1,4 @@
-"""Where a run's images come from: pulled from a registry, or built from source."""
+"""The images of a run: pulled from a registry, or built from source."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kubechain.images import node, pins, workload
 from kubechain.images.docker import Docker
 from kubechain.images.pins import Kubernetes, Pins
 
-ASK_SECONDS = 5.0
+REGISTRY_SECONDS = 5.0
 PULL_SECONDS = 900.0
 Mode = Literal["pulled", "built"]
 
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a run, by name; `ids` is the engine's id of each, `mode` how they came."""
+    """The names of the images of a run; `ids` is name -> image id, `mode` whether they were pulled or built."""
 
     node: str
     nginx: str
@@ -34,16 +34,16 @@ class Images:
 
 
 def store_of(settings: Folders) -> BuildCache:
-    """Return the store of builds."""
+    """Return the cache of builds in the folder of --cache."""
     return BuildCache(settings.cache / "builds")
 
 
 def provide(client: Path, settings: Settings, node_image: str, progress: Progress) -> Images:
-    """Return the images for a kind cluster; an image that was named explicitly is taken as it is.
+    """Return the images for a kind cluster, pulled or built; images that the settings name are pulled.
 
     Raises:
-        SetupError: the version is not known (USAGE), an image can be neither pulled nor built (IMAGES), or there is
-            no room for it (DISK).
+        SetupError: the Kubernetes version is not pinned (USAGE), an image can be neither pulled nor built (IMAGES), or the
+            disk is full (DISK).
 
     """
     pinning = pins.load()
@@ -59,16 +59,16 @@ def provide(client: Path, settings: Settings, node_image: str, progress: Progres
 
 
 def node_image(client: Path, settings: Settings, version: str, progress: Progress) -> str:
-    """Return the name of the node image of exactly that pinned version, which the engine then has.
+    """Return the name of the node image of exactly this pinned version; pull or build it if the engine does not have it.
 
     Raises:
-        SetupError: the version is not known (USAGE), the image can be neither pulled nor built (IMAGES), or there is
-            no room for it (DISK).
+        SetupError: the version is not pinned (USAGE), the image can be neither pulled nor built (IMAGES), or the disk is
+            full (DISK).
 
     """
     pinning = pins.load()
     pinned = pinning.find(version)
-    # The public image may be of another patch version, whose kubeadm does not upgrade to this one.
+    # The public image may have another patch version; its kubeadm does not upgrade to this version.
     if not pinned.node.partition("@")[0].endswith(f":v{pinned.version}"):
         pinned = replace(pinned, node="")
     docker = Docker(client)
@@ -83,33 +83,33 @@ def _mode(settings: Settings, pinned: Kubernetes, docker: Docker, progress: Prog
     if not pinned.node:
         if settings.images == "pull":
             raise SetupError(
-                f"IMAGES=pull: no public node image is known for Kubernetes {pinned.version}; use IMAGES=build",
+                f"--images=pull: no public node image of Kubernetes {pinned.version} is pinned; use --images=build",
                 ExitCode.USAGE,
             )
         return "built"
     if settings.images == "pull":
         return "pulled"
-    with progress.step("asking the registry") as step:
-        present = docker.image_id(pinned.node) or _answers(pinned.node, docker)
-        step.note("images will be pulled" if present else "no answer: images will be built")
+    with progress.step(f"looking for {pinned.node} in its registry") as step:
+        present = docker.image_id(pinned.node) or _in_registry(pinned.node, docker)
+        step.note("images are pulled" if present else "not available: images are built")
     return "pulled" if present else "built"
 
 
-def _answers(image: str, docker: Docker) -> bool:
-    """Whether a registry answers quickly for an image."""
+def _in_registry(image: str, docker: Docker) -> bool:
+    """Whether the registry of an image returns its manifest within REGISTRY_SECONDS."""
     try:
-        return run([docker.client, "manifest", "inspect", image], timeout=ASK_SECONDS).status == 0
+        return run([docker.client, "manifest", "inspect", image], timeout=REGISTRY_SECONDS).status == 0
     except SetupError:
         return False
 
 
 def public_nginx(settings: Settings) -> str:
-    """Return the public nginx image, or the one that was named."""
+    """Return the nginx image of the settings, else the pinned public image."""
     return settings.nginx_image or _mirrored(settings, pins.load().public["nginx"])
 
 
 def public_client(settings: Settings) -> str:
-    """Return the public image with curl and dig, or the one that was named."""
+    """Return the image with curl and dig of the settings, else the pinned public image."""
     return settings.client_image or _mirrored(settings, pins.load().public["client"])
 
 
@@ -168,7 +168,7 @@ def _build_node(settings: Settings, pinning: Pins, pinned: Kubernetes, named: st
 
 
 def _ensure(name: str, make: Callable[[], None] | None, docker: Docker, store: BuildCache, progress: Progress) -> None:
-    """Make an image unless the engine has it; one that was named by the user is pulled."""
+    """Build an image with `make` if the engine does not have it; without `make`, pull it."""
     if make is None:
         _fetch(name, docker, progress)
         return

@@ -1,4 +1,4 @@
-"""Root file systems of Debian packages, made on the host, so that no image build needs a network."""
+"""Root file systems from Debian packages, made on the host, so that image builds need no network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
 
-SUITE = "bookworm"  # its systemd still runs on cgroup v1; its successor's does not
+SUITE = "bookworm"  # the last Debian whose systemd runs on cgroup v1
 HOST_PACKAGES = {"mmdebstrap": "mmdebstrap", "gcc": "gcc libc6-dev"}
 BUILD_SECONDS = 1200.0
 
 
 def prepare_host(progress: Progress) -> None:
-    """Install what builds need on the host, where it is missing.
+    """Install the Debian packages that builds need on the host.
 
     Raises:
-        SetupError: something is missing and this is not root on Debian or Ubuntu (exit code IMAGES).
+        SetupError: a package is missing, and this process is not root on Debian or Ubuntu (exit code IMAGES).
 
     """
     missing = [packages for program, packages in HOST_PACKAGES.items() if not shutil.which(program)]
@@ -31,7 +31,7 @@ def prepare_host(progress: Progress) -> None:
     words = " ".join(missing).split()
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise SetupError(
-            f"building images needs the Debian packages {' '.join(words)}: install them, or use IMAGES=pull",
+            f"building images needs the Debian packages {' '.join(words)}: install them, or use --images=pull",
             ExitCode.IMAGES,
         )
     with progress.step(f"installing {' '.join(words)} (Debian packages)"):
@@ -49,13 +49,13 @@ def tarball(
     variant: Literal["minbase", "extract"] = "extract",
     commands: Sequence[str] = (),
 ) -> Path:
-    """Return a tar of a root file system with these packages and all that they depend on.
+    """Return the path of a tar of a root file system with these Debian packages and their dependencies.
 
-    `extract` only unpacks, `minbase` installs a small Debian; `commands` are shell commands run on the host when
-    all is unpacked, with the root file system as "$1".
+    `extract` only unpacks the packages, `minbase` installs them with a minimal Debian. `commands` are shell commands for
+    the host, run after unpacking, with the folder of the root file system as "$1".
     """
     hooks = [f"--extract-hook={command}" for command in commands]
-    # Documentation and translations are half of the size.
+    # Documentation and translations would double the size.
     lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
 
     def make(folder: Path) -> None:

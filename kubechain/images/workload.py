@@ -1,4 +1,4 @@
-"""The workload's images from source: nginx, and the client with curl and dig."""
+"""The images of the workload, built from Debian packages: nginx, and the client with curl and dig."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHELL = ("dash", "coreutils", "libc-bin", "curl")
 
 @dataclass(frozen=True)
 class Workload:
-    """One image: its name, its Debian packages, and what is done to its root file system ("$1") on the host."""
+    """An image: its name, its Debian packages, and a shell command for the host that changes its root file system ("$1")."""
 
     name: str
     packages: tuple[str, ...]
@@ -24,24 +24,24 @@ class Workload:
 
     @property
     def folder(self) -> Path:
-        """Where its Dockerfile is."""
+        """The folder of its Dockerfile."""
         return FOLDER / self.name
 
     @property
     def tag(self) -> str:
-        """The name of the image, which tells what it is made from."""
+        """The name of the image; its tag is a hash of its inputs."""
         inputs = key(self.folder, Path(rootfs.__file__), self.command, *self.packages)
         return f"kubechain/{self.name}:{inputs}"
 
 
-# /tmp must be there for any user to write to; unpacked without set-up, nginx has no folders of its own.
+# nginx runs as any user and needs a writable /tmp; unpacking does not create its other folders.
 NGINX = Workload(
     "nginx",
     (*SHELL, "nginx"),
     'mkdir -p "$1/tmp" "$1/run" "$1/var/log/nginx" "$1/var/lib/nginx" && chmod 1777 "$1/tmp" "$1/var/log/nginx" '
     '&& ln -sf /dev/stderr "$1/var/log/nginx/error.log" && rm -rf "$1/etc/nginx/modules-enabled"',
 )
-# Python is for the sampler of an upgrade, which asks on its own for as long as the API server is away.
+# Python runs the sampler of an upgrade, which works while the API server is unavailable.
 CLIENT = Workload(
     "client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep", "python3"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
 )

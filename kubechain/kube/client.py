@@ -1,10 +1,10 @@
-"""The Kubernetes API as the project uses it: plain JSON in and out, a timeout on every call, no hidden retries.
+"""A client for the Kubernetes API: plain JSON in and out, a timeout on every call, and a single kind of retry.
 
-But one: a request that a busy server turned away unread (429 with Retry-After) is made again when it says so, as client-go
+A request that the server rejects with 429 and Retry-After was not executed; it is sent again after that time, as client-go
 does (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
 """
 
-# The kubernetes package has no types; this module is the border behind which everything is typed.
+# The package kubernetes has no types; only this module uses it, so that all other code is typed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from kubechain.kube.paths import path_of
 
 REQUEST_SECONDS = 10.0
 EXEC_SECONDS = 30.0
-# How often a request is made that a busy server turns away, and the longest pause between two tries.
+# Retries of a request that the server rejects with 429, and the longest pause before a retry in seconds.
 BUSY_TRIES, BUSY_SECONDS = 4, 2.0
-# RFC 7234, 5.5: a code, who warns, and the text in quotes; one header may have several.
+# RFC 7234, 5.5: code, agent and quoted text; a header may hold several warnings.
 WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A complete list of a kind and the resourceVersion at which it was taken."""
+    """All objects of a list, and the resourceVersion of the list, from which a watch goes on."""
 
     items: list[KubeObject]
     version: str
@@ -48,7 +48,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What a command in a container printed, and its exit status."""
+    """The output of a command in a container, and its exit status."""
 
     stdout: str
     stderr: str
@@ -56,14 +56,14 @@ class Executed:
 
 
 class Api:
-    """One connection pool to one cluster; use one per thread."""
+    """A pool of connections to one cluster; each thread needs its own."""
 
     def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
-        """Read a kubeconfig; certificates and keys that it holds as text, and that must be files, go to the folder `secrets`."""
+        """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`."""
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
         self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = Configuration()
-        settings.retries = False  # pyright: ignore[reportAttributeAccessIssue]  # handed to urllib3, which takes False
+        settings.retries = False  # pyright: ignore[reportAttributeAccessIssue]  # urllib3 accepts False
         kubeconfigs.load_kube_config(
             config_file=str(kubeconfig), context=context, client_configuration=settings, temp_file_path=str(self.secrets)
         )
@@ -72,26 +72,27 @@ class Api:
 
     @property
     def server(self) -> str:
-        """The address of the API server."""
+        """The URL of the API server, such as "https://127.0.0.1:6443"."""
         return str(self._configuration.host)
 
     def twin(self) -> Api:
-        """Return another connection to the same cluster, for another thread."""
+        """Return a client with connections of its own to the same cluster, for another thread."""
         return Api(self.kubeconfig, self.context, self.secrets)
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._client.close()
 
     def credentials(self, folder: Path) -> Json:
-        """Return what another program needs to connect: paths of "ca", "certificate", "key" and "token" ("" without), "verify".
+        """Return what another program needs to connect: "ca", "certificate", "key" and "token" (paths, or ""), "verify" (bool).
 
-        A bearer token is written into `folder`; those of some clouds last for minutes, so it is to be written anew at times.
+        A bearer token is written to a file in `folder`. The tokens of some clouds expire after minutes, so a program that
+        runs longer needs repeated calls.
         """
         headers: dict[str, str] = {}
         self._client.update_params_for_auth(headers, [], ["BearerToken"], "/", "GET", None)
         token, new = folder / "token", folder / ".token.new"
-        # At once: a reader sees the old or the new one. What is there may be another's, and open to all.
+        # Replaced atomically, so that a reader sees the old or the new token; a file that exists may be readable by others.
         if headers.get("authorization"):
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
@@ -100,14 +101,14 @@ class Api:
         else:
             token.unlink(missing_ok=True)
         files = {"ca": "ssl_ca_cert", "certificate": "cert_file", "key": "key_file"}
-        found = {name: str(getattr(self._configuration, attribute) or "") for name, attribute in files.items()}
-        return {**found, "token": str(token) if token.exists() else "", "verify": bool(self._configuration.verify_ssl)}
+        paths = {name: str(getattr(self._configuration, attribute) or "") for name, attribute in files.items()}
+        return {**paths, "token": str(token) if token.exists() else "", "verify": bool(self._configuration.verify_ssl)}
 
     def warnings(self, kind: str, namespace: str) -> list[str]:
-        """Return the texts of the Warning headers with which the server lists a kind, such as those of deprecated APIs."""
+        """Return the texts of the Warning headers of the list of a kind, such as that its API is deprecated."""
         response = self._send("GET", path_of(kind, namespace), None, None, seconds=REQUEST_SECONDS)
-        found: list[str] = response.headers.getlist("Warning")
-        return [re.sub(r"\\(.)", r"\1", text) for header in found for text in WARNING.findall(header)]
+        headers: list[str] = response.headers.getlist("Warning")
+        return [re.sub(r"\\(.)", r"\1", text) for header in headers for text in WARNING.findall(header)]
 
     def call(
         self,
@@ -120,11 +121,11 @@ class Api:
         content: str = "application/json",
         accept: str = "application/json",
     ) -> str:
-        """Make one request and return the response's text.
+        """Send a request and return the body of the response.
 
         Raises:
-            ApiRefused: the server answered with a 4xx status.
-            ApiUnavailable: no answer within `seconds`, or 429 or 5xx.
+            ApiRefused: status 4xx, except 429.
+            ApiUnavailable: no response within `seconds`, status 429 or 5xx.
 
         """
         response = self._send(method, path, query, body, seconds=seconds, content=content, accept=accept)
@@ -132,11 +133,11 @@ class Api:
             return response.data.decode(errors="replace")
 
     def status(self, method: str, path: str, body: object = None) -> int:
-        """Make one request and return the HTTP status of the answer, whatever it is; ApiUnavailable without one."""
+        """Send a request and return the HTTP status of the response, also 4xx and 5xx; ApiUnavailable without a response."""
         return self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False).status
 
     def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
-        """Return an object, None if there is none of that name."""
+        """Return an object, None if it does not exist (404)."""
         try:
             return KubeObject(json.loads(self.call("GET", path_of(kind, namespace, name))))
         except ApiRefused as refused:
@@ -145,25 +146,25 @@ class Api:
             raise
 
     def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:
-        """Return all objects of a kind in a namespace that match a label selector."""
+        """Return the objects of a kind that match a label selector, in one namespace or ("") in all."""
         query = {"labelSelector": selector} if selector else {}
-        found = json.loads(self.call("GET", path_of(kind, namespace), query))
-        # Items of a list come without their kind.
-        items = [KubeObject({**item, "kind": kind}) for item in found.get("items") or []]
-        return Listing(items, found["metadata"]["resourceVersion"])
+        listed = json.loads(self.call("GET", path_of(kind, namespace), query))
+        # The API server leaves out the kind of the items of a list.
+        items = [KubeObject({**item, "kind": kind}) for item in listed.get("items") or []]
+        return Listing(items, listed["metadata"]["resourceVersion"])
 
     def table(self, kind: str, namespace: str) -> Json:
-        """Return the Table of a kind that the server makes for people (kubectl get)."""
+        """Return the Table (meta.k8s.io/v1) of a kind, from which `kubectl get` prints its columns."""
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
         return json.loads(self.call("GET", path_of(kind, namespace), accept=accept))
 
     def create(self, body: Json, namespace: str = "", *, dry_run: bool = False) -> KubeObject:
-        """Create an object; with `dry_run`, return what would be made of it, and make nothing."""
+        """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing."""
         query = {"dryRun": "All"} if dry_run else {}
         return KubeObject(json.loads(self.call("POST", path_of(body["kind"], namespace), query, body)))
 
     def replace(self, resource: Json, namespace: str, sub: str = "") -> KubeObject:
-        """Replace an object, or a subresource such as "scale" of the object it is named after."""
+        """Replace an object (PUT), or its subresource `sub`, such as "scale", with a body of the same name."""
         path = path_of(resource["kind"], namespace, resource["metadata"]["name"], sub)
         return KubeObject(json.loads(self.call("PUT", path, body=resource)))
 
@@ -173,34 +174,38 @@ class Api:
         return KubeObject(json.loads(self.call("PATCH", path_of(kind, namespace, name, sub), body=patch, content=content)))
 
     def delete(self, kind: str, namespace: str, name: str, options: Json | None = None, *, missing_ok: bool = False) -> None:
-        """Delete an object; `options` is a DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
+        """Delete an object; `options` are fields of DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
 
-        With `missing_ok`, it may be that there is no such object, or only another one of that name (preconditions).
+        With `missing_ok`, it is no error if the object does not exist (404) or another object has its name (409, if
+        `options` has preconditions).
         """
-        given = options or {}
-        missing = {HTTPStatus.NOT_FOUND, *([HTTPStatus.CONFLICT] if "preconditions" in given else [])}
+        fields = options or {}
+        missing = {HTTPStatus.NOT_FOUND, *([HTTPStatus.CONFLICT] if "preconditions" in fields else [])}
         try:
-            self.call("DELETE", path_of(kind, namespace, name), body={"kind": "DeleteOptions", "apiVersion": "v1", **given})
+            self.call("DELETE", path_of(kind, namespace, name), body={"kind": "DeleteOptions", "apiVersion": "v1", **fields})
         except ApiRefused as refused:
             if not missing_ok or refused.status not in missing:
                 raise
 
     def watch(self, kind: str, namespace: str, version: str, seconds: float) -> Iterator[tuple[str, Json]]:
-        """Open a watch; it yields (type, object) for each change after `version` until the server ends it."""
+        """Open a watch from the resourceVersion `version`; yield (type, object) until the server ends it after `seconds`.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+        """
         query = {
             "watch": "1",
             "resourceVersion": version,
             "timeoutSeconds": str(int(seconds)),
             "allowWatchBookmarks": "true",
         }
-        # The server closes the stream after timeoutSeconds; a dead connection is given a little longer.
+        # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
         return _events(self._send("GET", path_of(kind, namespace), query, None, seconds=seconds + REQUEST_SECONDS))
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = EXEC_SECONDS) -> Executed:
-        """Run a command in the first container of a Pod and return what it printed.
+        """Run a command in the first container of a Pod and return its output and its exit status.
 
         Raises:
-            HarnessError: the command could not be started, or was not done after `seconds`.
+            HarnessError: the command cannot be started, or has not ended after `seconds`.
 
         """
         query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true")]
@@ -211,18 +216,18 @@ class Api:
             session: Any = ws_client.WSClient(
                 self._configuration, ws_client.get_websocket_url(url, None), headers, capture_all=False
             )
-        except Exception as error:  # whatever the library makes of a failed handshake
+        except Exception as error:  # the library raises many types for a failed handshake
             raise HarnessError(f"cannot run `{' '.join(argv)}` in pod {pod}: {first_line(error)}") from error
         try:
             session.run_forever(timeout=seconds)
             out, err = session.read_channel(ws_client.STDOUT_CHANNEL), session.read_channel(ws_client.STDERR_CHANNEL)
             if session.is_open():
-                raise HarnessError(f"`{' '.join(argv)}` in pod {pod} was not done after {seconds:.0f} s")
+                raise HarnessError(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s")
             return Executed(out, err, _exit_status(session.read_channel(ws_client.ERROR_CHANNEL), argv, pod))
         except (OSError, WebSocketException) as error:
             raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
         finally:
-            # The library's close() leaves the socket open when the server has closed the stream.
+            # close() of the library leaves the socket open after the server has closed the stream.
             session.sock.shutdown()
 
     def _send(
@@ -237,7 +242,7 @@ class Api:
         accept: str = "application/json",
         refuse: bool = True,
     ) -> urllib3.HTTPResponse:
-        """Make one request; an answer that is no success is an error unless it is not to `refuse`."""
+        """Send a request; with `refuse`, retry on 429 with Retry-After and raise the error of a status from 400 on."""
         url = self.server + path + ("?" + urllib.parse.urlencode(query) if query else "")
         headers: dict[str, str] = {"Accept": accept, "Content-Type": content, "User-Agent": "kubechain"}
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
@@ -245,7 +250,7 @@ class Api:
         with network_errors():
             response = self._client.call_api(method, url, headers, body, _request_timeout=timeouts).response
             for _ in range(BUSY_TRIES):
-                pause = turned_away(response) if refuse else 0.0
+                pause = retry_after(response) if refuse else 0.0
                 if not pause:
                     break
                 threading.Event().wait(pause)
@@ -256,7 +261,7 @@ class Api:
 
 
 def _events(response: urllib3.HTTPResponse) -> Iterator[tuple[str, Json]]:
-    """Yield (type, object) for each line of a watch."""
+    """Yield (type, object) for each line of a watch; ApiUnavailable if the connection breaks."""
     with network_errors():
         try:
             buffer = b""
@@ -269,20 +274,20 @@ def _events(response: urllib3.HTTPResponse) -> Iterator[tuple[str, Json]]:
             response.close()
 
 
-def turned_away(response: urllib3.HTTPResponse) -> float:
-    """Return after how many seconds a busy server wants to be asked again, 0 if it has answered."""
-    later = response.headers.get("Retry-After", "")
-    busy = response.status == HTTPStatus.TOO_MANY_REQUESTS and later.isdecimal()
-    return min(float(later), BUSY_SECONDS) if busy else 0.0
+def retry_after(response: urllib3.HTTPResponse) -> float:
+    """Return the seconds of Retry-After in a response 429, at most BUSY_SECONDS; 0 for every other response."""
+    seconds = response.headers.get("Retry-After", "")
+    busy = response.status == HTTPStatus.TOO_MANY_REQUESTS and seconds.isdecimal()
+    return min(float(seconds), BUSY_SECONDS) if busy else 0.0
 
 
 def _exit_status(status: str, argv: Sequence[str], pod: str) -> int:
-    """Read the exit status of a command from the Status object that ends its stream."""
-    answer: Json = json.loads(status or "{}")
-    if answer.get("status") == "Success":
+    """Return the exit status of a command from the Status object on its error channel; HarnessError if there is none."""
+    body: Json = json.loads(status or "{}")
+    if body.get("status") == "Success":
         return 0
-    causes: list[Json] = answer.get("details", {}).get("causes", [])
+    causes: list[Json] = body.get("details", {}).get("causes", [])
     code = next((str(c["message"]) for c in causes if c.get("reason") == "ExitCode"), None)
     if code is None:
-        raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {answer.get('message', 'the stream ended early')}")
+        raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {body.get('message', 'the stream ended before its exit status')}")
     return int(code)

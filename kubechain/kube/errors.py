@@ -1,4 +1,4 @@
-"""What the API server answers that is no success, and when it does not answer: which errors of the project these are."""
+"""Errors of requests to the API server: refused, unavailable, failed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubechain.kube.objects import Json
 
 
 class ApiRefused(HarnessError):
-    """The API server answered with an error; `status` is the HTTP status, `reason` that of the Status object."""
+    """The API server refused a request; `status` is the HTTP status, `reason` and `detail` come from the Status object."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         code = ExitCode.RIGHTS if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else ExitCode.HARNESS
@@ -26,18 +26,18 @@ class ApiRefused(HarnessError):
 
 
 class ApiUnavailable(Transient):
-    """The API server could not be reached, or answered that it cannot serve just now (429, 5xx)."""
+    """The API server cannot be reached, or answered 429 or 5xx."""
 
 
 class ApiFailed(ApiUnavailable):
-    """The API server answered that it failed at this request (500): it is there, and asked again may fail again."""
+    """The API server answered 500: it is reachable, and the next attempt may fail as well."""
 
 
 @contextmanager
 def starting_up() -> Generator[None]:
-    """Take a 403 in the body for what it is where the rights are known to be there: an API server that has just started.
+    """Raise ApiUnavailable for a 403 in the body, where the rights are known to exist and the API server has just started.
 
-    It serves before it has read the roles, and until then refuses everybody
+    It serves requests before it has loaded the roles, and answers them with 403
     (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
     """
     try:
@@ -49,7 +49,7 @@ def starting_up() -> Generator[None]:
 
 
 def refusal(status: int, text: str) -> HarnessError:
-    """Return the error for an answer that is not a success: ApiUnavailable if trying again may help."""
+    """Return the error for a status from 400 on and the body of its response; ApiUnavailable for 429 and 5xx."""
     try:
         answer: Json = json.loads(text)
         reason, message = answer.get("reason", ""), answer.get("message", "")
@@ -64,7 +64,7 @@ def refusal(status: int, text: str) -> HarnessError:
 
 @contextmanager
 def network_errors() -> Generator[None]:
-    """Turn the many ways in which a connection fails into ApiUnavailable."""
+    """Raise ApiUnavailable in place of every exception of a failed connection."""
     try:
         yield
     except ApiException as error:
@@ -74,5 +74,5 @@ def network_errors() -> Generator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
+    """Return the first line of an error's message, or the name of its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""A Kubernetes object as it came over the wire, with short ways to what conditions ask for."""
+"""Kubernetes objects as JSON, with shortcuts to the fields that conditions read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class KubeObject:
-    """One version of an object; `body` is the decoded JSON and is never changed."""
+    """An object at one resourceVersion; `body` is the decoded JSON and is never modified."""
 
     body: Json
 
@@ -52,17 +52,17 @@ class KubeObject:
 
     @property
     def over(self) -> bool:
-        """Whether a Pod has come to its end or was refused by its Node: it stays as an object, and runs nothing."""
+        """Whether a Pod is in the phase Succeeded or Failed: its containers do not run again."""
         return self.at("status.phase") in ("Succeeded", "Failed")
 
     @property
     def controller(self) -> Json | None:
-        """The owner reference with controller=true, if there is one."""
+        """The owner reference with controller=true, None if there is none."""
         owners: list[Json] = self.body["metadata"].get("ownerReferences") or []
         return next((owner for owner in owners if owner.get("controller")), None)
 
     def at(self, path: str, default: Any = None) -> Any:
-        """Return the value at a dotted path such as "spec.template.metadata.labels", `default` where it ends."""
+        """Return the value at a dotted path such as "spec.template.metadata.labels", `default` if a field is missing."""
         value: Any = self.body
         for key in path.split("."):
             if not isinstance(value, Mapping) or key not in value:
@@ -71,12 +71,12 @@ class KubeObject:
         return value  # pyright: ignore[reportUnknownVariableType]
 
     def condition(self, kind: str) -> Json:
-        """Return the entry of status.conditions of that type, {} if there is none."""
+        """Return the entry of status.conditions with the type `kind`, {} if there is none."""
         conditions: list[Json] = self.at("status.conditions", [])
         return next((c for c in conditions if c["type"] == kind), Json())
 
     def is_true(self, kind: str) -> bool:
-        """Whether the condition of that type has status "True"."""
+        """Whether the condition of the type `kind` has status "True"."""
         return self.condition(kind).get("status") == "True"
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -86,21 +86,21 @@ class KubeObject:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceState:
-    """All objects of a namespace that are watched, as they stood at one moment."""
+    """The watched objects of a namespace at one moment."""
 
     objects: tuple[KubeObject, ...] = ()
 
     def all(self, kind: str, labels: Mapping[str, str] | None = None) -> tuple[KubeObject, ...]:
-        """Return the objects of a kind that have all these labels, by name."""
-        found = (o for o in self.objects if o.kind == kind and o.matches(labels or {}))
-        return tuple(sorted(found, key=lambda o: o.name))
+        """Return the objects of a kind that have all these labels, sorted by name."""
+        matching = (o for o in self.objects if o.kind == kind and o.matches(labels or {}))
+        return tuple(sorted(matching, key=lambda o: o.name))
 
     def one(self, kind: str, name: str) -> KubeObject | None:
-        """Return the object of that kind and name, None if there is none."""
+        """Return the object of a kind and name, None if it does not exist."""
         return next((o for o in self.objects if o.kind == kind and o.name == name), None)
 
     def owned_by(self, owner: KubeObject, kind: str) -> tuple[KubeObject, ...]:
-        """Return the objects of a kind whose controller is `owner`, by UID."""
+        """Return the objects of a kind whose controller has the UID of `owner`."""
         return tuple(o for o in self.all(kind) if (o.controller or {}).get("uid") == owner.uid)
 
 

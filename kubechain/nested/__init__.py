@@ -1,1 +1,1 @@
-"""Running the suite in a process of its own."""
+"""Run the suite in another process."""

@@ -1,4 +1,4 @@
-"""Running the suite against a cluster that is broken, in a process of its own, as a user would."""
+"""Run claims in another process on the cluster of this run, which may be broken."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ SUITES = ("suites/chain", "suites/lifecycle")
 RUN_SECONDS = 600.0
 UPGRADE = ("suites/upgrade",)
 REHEARSED = Timeout(120, "the witnesses are made and rolled once, and the samplers start")
-# At the longest; it ends when the sign is taken away with which it shows that it has begun.
+# Longest duration; the rehearsal ends earlier when the file REHEARSING is removed.
 REHEARSAL_SECONDS = 120.0
 REHEARSING = "rehearsing"
-# Before and after the strike, so that what is up is known.
-CALM_SECONDS = 3.0
+# Before and after the disruption, so that the samplers record both states.
+UNDISTURBED_SECONDS = 3.0
 
 
 def verdict_of(joined: Path, out: Path, claims: Sequence[str], patience: float) -> RunRecord:
-    """Run these claims on the cluster of the run in folder `joined`; return what it found; its run.json is left in `out`.
+    """Run these claims ([]: all) on the cluster of the run in folder `joined`; return its run.json, published in `out`.
 
     Raises:
-        HarnessError: the run left no run.json that can be read.
+        HarnessError: there is no readable run.json.
 
     """
     return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": ",".join(claims), "KUBECHAIN_PATIENCE": str(patience)})
 
 
-def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[], None], clock: Clock) -> RunRecord:
-    """Rehearse an upgrade on the cluster of the run in folder `joined`, and strike in the middle; return what it found.
+def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[[], None], clock: Clock) -> RunRecord:
+    """Rehearse an upgrade on the cluster of the run in folder `joined`, call `disrupt` in the middle; return its run.json.
 
     Raises:
-        HarnessError: the run left no run.json that can be read, or never came to where it asks; and what `strike` raises.
+        HarnessError: there is no readable run.json.
+        Unmet: the rehearsal did not begin in time.
 
     """
     given = {
@@ -56,14 +57,14 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], strike: Callable[[
         begun = Polled("rehearsal", lambda: running.done() or next(out.glob(f".runs/*/{REHEARSING}"), None), clock)
         there = Condition[Path | bool | None]("the rehearsal to begin", lambda found: expect(bool(found), "no sign of it"))
         try:
-            sign = Waiter(clock).eventually(begun, there, within=REHEARSED).state
-            if isinstance(sign, Path):
-                Waiter(clock).pause(CALM_SECONDS)
-                strike()
-                Waiter(clock).pause(CALM_SECONDS)
+            began = Waiter(clock).eventually(begun, there, within=REHEARSED).state
+            if isinstance(began, Path):
+                Waiter(clock).pause(UNDISTURBED_SECONDS)
+                disrupt()
+                Waiter(clock).pause(UNDISTURBED_SECONDS)
         finally:
-            for each in out.glob(f".runs/*/{REHEARSING}"):
-                each.unlink()
+            for file in out.glob(f".runs/*/{REHEARSING}"):
+                file.unlink()
         return running.result()
 
 
@@ -77,7 +78,7 @@ def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]
     done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT)
-    found = out / "run.json"
-    if not found.exists():
-        raise HarnessError(f"the suite left no run.json (status {done.status}): {done.last_words}")
-    return read_run(found)
+    record = out / "run.json"
+    if not record.exists():
+        raise HarnessError(f"the nested run wrote no {record} (exit status {done.status}): {done.last_words}")
+    return read_run(record)

@@ -1,4 +1,4 @@
-"""HTTP from this process: one request on a connection of its own, an answer or the reason why there is none."""
+"""HTTP from this process: one request on a new connection, and its response or the kind of its failure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ BODY_LIMIT = 4096
 
 
 class FromPort(HTTPAdapter):
-    """Connects from a given port of this machine."""
+    """Connects from a fixed source port."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         super().__init__()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # handed on
-        """Make the pool with the port as the source of its connections."""
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # passed to the base class
+        """Make the pool of connections with the source port."""
         super().init_poolmanager(*args, source_address=("", self._port), **kwargs)  # pyright: ignore[reportUnknownMemberType]
 
 
 def fetch(url: str, *, seconds: float = REQUEST_SECONDS, port: int = 0) -> Page:
-    """Ask for `url` once, without retries, proxies or a kept connection; never raises for what the network does.
+    """Send one GET request without retries, redirects, proxies or keep-alive; return a Page also if the network fails.
 
-    `port` is the port of this machine to ask from, 0 for any; one that is taken gives the failure "local".
+    `port` is the source port, 0 for any; a port in use gives the failure "local".
     """
     start = time.monotonic()
     try:
@@ -40,22 +40,22 @@ def fetch(url: str, *, seconds: float = REQUEST_SECONDS, port: int = 0) -> Page:
             session.trust_env = False
             if port:
                 session.mount("http://", FromPort(port))
-            answer = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False)
+            response = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False)
     except requests.RequestException as error:
         kind, detail = classify(error)
         return Page(url, failure=kind, detail=detail, seconds=time.monotonic() - start)
     return Page(
         url,
-        status=answer.status_code,
-        body=answer.text[:BODY_LIMIT],
-        backend=answer.headers.get("X-Backend", ""),
-        source=answer.headers.get("X-Source", ""),
+        status=response.status_code,
+        body=response.text[:BODY_LIMIT],
+        backend=response.headers.get("X-Backend", ""),
+        source=response.headers.get("X-Source", ""),
         seconds=time.monotonic() - start,
     )
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
-    """Say what kind of failure lies at the bottom of a requests exception, and the bottom's own words."""
+    """Return the kind of failure and one line of the innermost exception that a requests exception wraps."""
     chain: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in chain:
@@ -78,6 +78,6 @@ def classify(error: BaseException) -> tuple[Failure, str]:
 
 
 def own_address(address: str, port: int) -> str:
-    """Return the address of this machine from which it connects to another."""
+    """Return the source address of a connection from this machine to an address and port; OSError if it fails."""
     with socket.create_connection((address, port), timeout=REQUEST_SECONDS) as connection:
         return str(connection.getsockname()[0])

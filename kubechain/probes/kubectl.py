@@ -1,4 +1,4 @@
-"""The program kubectl: commands, and its two ways to reach into a cluster from loopback."""
+"""The program kubectl: commands, and proxy and port-forward, which listen on loopback."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LISTENING = re.compile(r"(127\.0\.0\.1:\d+)")
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl with a kubeconfig and a context of its own."""
+    """The program kubectl with the kubeconfig and the context of a run."""
 
     program: Path
     kubeconfig: Path
     context: str
 
     def run(self, *words: str) -> str:
-        """Run a command and return what it printed; a SetupError if it fails."""
+        """Run a command and return its stdout; SetupError (exit code HARNESS) if it fails."""
         return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
 
     @property
@@ -49,7 +49,7 @@ class Kubectl:
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen([*self._base, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
             try:
-                printed = Polled(f"kubectl {words[0]}", lambda: _said(process, output), RealClock())
+                printed = Polled(f"kubectl {words[0]}", lambda: _output(process, output), RealClock())
                 done = Waiter(RealClock()).eventually(printed, _listens())
                 yield done.got
             finally:
@@ -57,10 +57,12 @@ class Kubectl:
                 process.wait()
 
 
-def _said(process: subprocess.Popen[bytes], output: IO[bytes]) -> tuple[str, int | None]:
-    ended = process.poll()
+def _output(process: subprocess.Popen[bytes], output: IO[bytes]) -> tuple[str, int | None]:
+    """Return the output so far, and the exit status or None."""
+    # First the status, so that the output of an ended program is complete.
+    status = process.poll()
     output.seek(0)
-    return output.read().decode(errors="replace"), ended
+    return output.read().decode(errors="replace"), status
 
 
 def _listens() -> Condition[tuple[str, int | None]]:

@@ -1,7 +1,7 @@
-"""Asking without pause while something changes: every request counted, and what could not be told never counted as up.
+"""A steady stream of requests while the cluster changes, with a record of each request.
 
-A sample is due every `interval` seconds. One that could not be sent in time is recorded as unknown: a prober that was
-held up says nothing of the path.
+A request is due every `interval` seconds. One that is not sent in time is recorded as unknown, because a delay of the
+prober says nothing about the path.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kubechain.conditions.timeouts import LOAD
 from kubechain.observe.clock import Clock
 
 State = Literal["up", "down", "unknown"]
-# A sample may be this many intervals late before those that it displaces are unknown.
+# A request that is more than this many intervals late makes the missed ones unknown.
 LATE = 5
 # What a message calls an error.
 WORDS = {"refused": "connection refused", "reset": "connection reset", "closed": "connection closed"}
@@ -27,7 +27,7 @@ WORDS = {"refused": "connection refused", "reset": "connection reset", "closed":
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request: when it was sent and when its answer came (monotonic seconds), and "" or why it is not up."""
+    """One request: when it was sent and when it ended (monotonic seconds), its state, and "" or its error."""
 
     sent: float
     done: float
@@ -37,34 +37,34 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a path's samples say; `gap` is the largest distance in seconds between two that are known."""
+    """The samples of a path in the order of time."""
 
     path: str
     samples: tuple[Sample, ...]
 
     @property
     def up(self) -> int:
-        """How many were answered as they should be."""
+        """The number of requests with the expected response."""
         return sum(sample.state == "up" for sample in self.samples)
 
     @property
     def lost(self) -> list[Sample]:
-        """Those that were sent and not answered as they should be."""
+        """The requests that were sent and did not get the expected response."""
         return [sample for sample in self.samples if sample.state == "down"]
 
     @property
     def unknown(self) -> int:
-        """How many could not be sent in time."""
+        """The number of requests that were not sent in time."""
         return sum(sample.state == "unknown" for sample in self.samples)
 
     @property
     def gap(self) -> float:
-        """The longest time in which nothing is known of the path."""
+        """The longest time in seconds between two requests that were sent."""
         known = [sample for sample in self.samples if sample.state != "unknown"]
         return max((later.sent - earlier.sent for earlier, later in itertools.pairwise(known)), default=0.0)
 
     def between(self, start: float, end: float) -> Tally:
-        """Return what was sent from `start` to before `end`."""
+        """Return the samples sent in [`start`, `end`) (monotonic seconds)."""
         return Tally(self.path, tuple(sample for sample in self.samples if start <= sample.sent < end))
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Tally:
 
 @dataclass
 class Prober:
-    """Asks `ask` ("" is up, else the error) every `interval` seconds in a thread of its own, `limit` times at most."""
+    """Calls `ask` ("" is up, else an error) every `interval` seconds in a thread of its own, at most `limit` times."""
 
     path: str
     ask: Callable[[], str]
@@ -97,7 +97,7 @@ class Prober:
         self.stop()
 
     def stop(self) -> None:
-        """Stop asking; returns when the request under way has ended."""
+        """Stop, and wait until the current request has ended."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -105,7 +105,7 @@ class Prober:
             self._thread.join()
 
     def run(self) -> None:
-        """Ask until stopped, or `limit` times."""
+        """Send requests until `stop` or `limit`."""
         start = self.clock.now()
         due = 0
         while due < self.limit and self._pause(start + due * self.interval):
@@ -122,8 +122,8 @@ class Prober:
 
     def _pause(self, until: float) -> bool:
         with self._changed:
-            while not self._stopped and (left := until - self.clock.now()) > 0:
-                self.clock.wait(self._changed, left)
+            while not self._stopped and (remaining := until - self.clock.now()) > 0:
+                self.clock.wait(self._changed, remaining)
             return not self._stopped
 
     def _add(self, samples: Iterable[Sample]) -> None:
@@ -131,13 +131,13 @@ class Prober:
             self._samples.extend(samples)
 
     def tally(self) -> Tally:
-        """Return what was seen so far."""
+        """Return the samples so far."""
         with self._changed:
             return Tally(self.path, tuple(self._samples))
 
 
 def together(path: str, tallies: Sequence[Tally]) -> Tally:
-    """Return the samples of several probers of one path as one, in the order of time."""
+    """Return the samples of several probers of one path in the order of time."""
     return Tally(path, tuple(sorted((s for tally in tallies for s in tally.samples), key=lambda s: s.sent)))
 
 

@@ -1,4 +1,4 @@
-"""Looking from inside a Pod: HTTP with curl, DNS with dig, and the environment of its container."""
+"""Probes from inside a Pod: HTTP with curl, DNS with dig, UDP with socat, and the environment of its container."""
 
 from __future__ import annotations
 
@@ -18,93 +18,93 @@ REQUEST_SECONDS = 3
 PLAIN = f"--noproxy '*' -m {REQUEST_SECONDS}"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 CHUNK = "\n--kubechain--\n"
-# dig's exit status: 0 for an answer of any rcode, 9 for none.
+# Exit status of dig: 0 for a reply with any rcode, 9 for no reply from a server.
 NO_REPLY = 9
-DIG_ASKED = (0, NO_REPLY)
+DIG_SENT = (0, NO_REPLY)
 RCODE = re.compile(r"status: ([A-Z]+)")
 
 
 @dataclass(frozen=True)
 class PodProbe:
-    """A Pod to look from; every probe is one command in its first container."""
+    """A Pod that probes run in; each probe is one command in its first container."""
 
     api: Api
     namespace: str
     pod: str
 
     def run(self, *argv: str, seconds: float = EXEC_SECONDS) -> Executed:
-        """Run a command and return what it printed and its exit status; HarnessError if it could not run."""
+        """Run a command and return its output and exit status; HarnessError if it cannot run or exceeds `seconds`."""
         return self.api.execute(self.namespace, self.pod, argv, seconds=seconds)
 
     def must_run(self, *argv: str) -> str:
-        """Run a command and return what it printed; HarnessError if its exit status is not 0."""
+        """Run a command and return its stdout; HarnessError if its exit status is not 0."""
         done = self.run(*argv)
         if done.status != 0:
             raise HarnessError(f"`{' '.join(argv)}` in pod {self.pod}: status {done.status}: {done.stderr.strip()}")
         return done.stdout
 
     def fetch(self, *urls: str) -> list[Page]:
-        """Ask for each URL once, each on a connection of its own, in one command."""
+        """Send one GET request to each URL, each on a new connection."""
         return self._curl(PLAIN, urls)
 
     def repeat(self, url: str, count: int) -> list[Page]:
-        """Ask for a URL so many times, each on a connection of its own; a request without an answer is the last one."""
+        """Send up to `count` GET requests to a URL, each on a new connection; stop after a request without a response."""
         return self._curl(PLAIN, [url] * count, " && ")
 
     def ask_api(self, *paths: str, method: str = "GET") -> list[Page]:
-        """Ask the API server for each path as the Pod's own ServiceAccount, with the token and the CA in the Pod."""
+        """Send a request to the API server for each path, with the token and the CA of the Pod's ServiceAccount."""
         token = f"Authorization: Bearer $(cat {ACCOUNT_FOLDER}/token)"
         options = f'-X {method} -m {REQUEST_SECONDS} --cacert {ACCOUNT_FOLDER}/ca.crt -H "{token}"'
         return self._curl(options, [f"https://kubernetes.default.svc{path}" for path in paths])
 
     def _curl(self, options: str, urls: Sequence[str], then: str = "; ") -> list[Page]:
-        # Headers and body go to stdout; what curl says of the transfer follows behind the mark.
+        # curl writes headers and body, then CHUNK, the fields of the transfer, and CHUNK.
         write = CHUNK + "%{exitcode} %{response_code} %{remote_ip} %{time_total}" + CHUNK
         script = then.join(f"curl -s -i {options} -w '{write}' '{url}'" for url in urls)
-        # Each request may take all of its time, when packets are lost.
+        # When packets are lost, each request takes REQUEST_SECONDS.
         allowed = EXEC_SECONDS + REQUEST_SECONDS * len(urls)
         parts = self.run("sh", "-c", script, seconds=allowed).stdout.replace("\r\n", "\n").split(CHUNK)
-        pages = [parse_page(*of_one) for of_one in zip(urls, parts[:-1:2], parts[1::2], strict=False)]
+        pages = [parse_page(*fields) for fields in zip(urls, parts[:-1:2], parts[1::2], strict=False)]
         if len(parts) != 2 * len(pages) + 1 or (len(pages) < len(urls) and not (pages and pages[-1].failure and "&" in then)):
             raise HarnessError(f"curl in pod {self.pod} did not report on each of {len(urls)} requests")
         return pages
 
     def lookup(self, *names: str, record: str = "A", server: str = "", tcp: bool = False) -> list[Answer]:
-        """Ask for each name once, through the Pod's search list, of its own resolver or of `server`, by UDP or TCP."""
+        """Resolve each name once with the Pod's search list, by its resolver or `server`, over UDP or TCP."""
         at = [*([f"@{server}"] if server else []), "+tcp" if tcp else "+notcp"]
-        # dig takes several questions, but only one set of options per question.
+        # One dig per name, because the options before the first name would not apply to the others.
         options = ["+search", "+showsearch", "+tries=1", f"+time={REQUEST_SECONDS}", "+noall", "+comments", "+answer"]
         return [parse_answer(name, record, self.run("dig", *at, name, record, *options)) for name in names]
 
     def time_to_live(self, name: str) -> int:
-        """Return the seconds for which the Pod's resolver may be remembered on a name's address; 0 if it has none."""
+        """Return the TTL in seconds of the first record of a name from the Pod's resolver; 0 if there is no record."""
         fields = self.must_run("dig", "+noall", "+answer", "+nottlunits", name).split()
         return int(fields[1]) if len(fields) > 1 else 0
 
     def echo(self, address: str, port: int) -> str:
-        """Send a datagram to an address and return what comes back, "" if nothing does within a second."""
+        """Send a UDP datagram to an address and return the reply, "" if there is none within a second."""
         host = f"[{address}]" if ":" in address else address
         return self.run("sh", "-c", f"echo {udp.WORD} | socat -T 1 -t 1 - UDP:{host}:{port}").stdout.strip()
 
     def environment(self) -> dict[str, str]:
-        """Return the environment with which the container was started."""
+        """Return the environment variables of the first process of the container; HarnessError if they cannot be read."""
         printed = self.must_run("sh", "-c", "tr '\\0' '\\n' < /proc/1/environ")
-        found = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
-        if not found:
-            raise HarnessError(f"the environment of pod {self.pod} cannot be read: it is empty")
-        return found
+        variables = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
+        if not variables:
+            raise HarnessError(f"pod {self.pod}: /proc/1/environ is empty")
+        return variables
 
     def resolver(self) -> str:
         """Return the Pod's resolv.conf."""
         return self.must_run("cat", "/etc/resolv.conf")
 
     def domain(self) -> str:
-        """Return the cluster's DNS domain as the Pod's search list has it."""
+        """Return the DNS domain of the cluster from the Pod's search list."""
         return cluster_domain(self.resolver(), self.namespace)
 
 
 def parse_page(url: str, answer: str, transfer: str) -> Page:
-    """Build a Page from `curl -i` output and the words "exitcode response_code remote_ip time_total"."""
+    """Return the Page for the output of `curl -i` and the fields "exitcode response_code remote_ip time_total"."""
     code, status, *rest = transfer.split()
     peer, seconds = (rest[0] if len(rest) > 1 else "", float(rest[-1]))
     if int(code) != 0:
@@ -117,9 +117,9 @@ def parse_page(url: str, answer: str, transfer: str) -> Page:
 
 
 def parse_answer(name: str, record: str, done: Executed) -> Answer:
-    """Build an Answer from what dig printed: the last answer of its search, its data sorted."""
-    if done.status not in DIG_ASKED:
-        raise HarnessError(f"dig could not ask for {name}: status {done.status}: {done.stderr.strip()}")
+    """Return the last answer in the output of dig, its data sorted; HarnessError if dig sent no query."""
+    if done.status not in DIG_SENT:
+        raise HarnessError(f"dig cannot resolve {name}: status {done.status}: {done.stderr.strip()}")
     rcodes = RCODE.findall(done.stdout)
     last = done.stdout.rpartition("->>HEADER<<-")[2]
     if not rcodes or done.status == NO_REPLY:
@@ -129,8 +129,8 @@ def parse_answer(name: str, record: str, done: Executed) -> Answer:
 
 
 def cluster_domain(resolv_conf: str, namespace: str) -> str:
-    """Return the domain behind "<namespace>.svc." in a search list; HarnessError if there is none."""
-    found = re.search(rf"^search\b.*\s{re.escape(namespace)}\.svc\.(\S+)", resolv_conf, re.MULTILINE)
-    if not found:
+    """Return the domain after "<namespace>.svc." in a search list; HarnessError if there is no such entry."""
+    entry = re.search(rf"^search\b.*\s{re.escape(namespace)}\.svc\.(\S+)", resolv_conf, re.MULTILINE)
+    if not entry:
         raise HarnessError(f"no search entry {namespace}.svc.<domain> in resolv.conf: {resolv_conf!r}")
-    return found[1].rstrip(".")
+    return entry[1].rstrip(".")

@@ -1,4 +1,4 @@
-"""Where a run's cluster comes from: one that exists, a kind cluster that was kept, or a new one."""
+"""The cluster of a run: an existing one, a kind cluster that was kept, or a new kind cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETTLED = Timeout(120, "CoreDNS starts, and the workers' network with it")
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line says of the cluster; "" or None where it says nothing."""
+    """The options of the command line about the cluster; "" or None for those that are not given."""
 
     name: str
     kubeconfig: str
@@ -41,19 +41,24 @@ class Choice:
 
 @dataclass(frozen=True)
 class Provided:
-    """The cluster of a run; `cluster` is its kind cluster, None if it is not one of the project's."""
+    """The cluster of a run; `cluster` is its kind cluster, None for an existing cluster."""
 
     target: Target
     cluster: Cluster | None
 
 
 def join(path: Path) -> Provided:
-    """Take the cluster of a run under way as it is, broken or not; that run looks after it."""
+    """Use the cluster of a running run, whose folder is `path`, without checks; that run cleans it up."""
     return Provided(replace(Target.read(path), temporary=True), None)
 
 
 def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
-    """Take the existing cluster whose context was named, after checking that the suite can run there."""
+    """Use the existing cluster of --context: check the rights, and remove namespaces of ended runs there.
+
+    Raises:
+        SetupError: the context is unusable, the cluster unreachable, or rights are missing.
+
+    """
     kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
     processes.end(progress)
     run_folders.remove_dead(settings.out, progress)
@@ -64,49 +69,41 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         _check_secret(settings.pull_secret)
         version = existing.server_version(api)
         step.note(f"{version}, {len(api.list('Node').items)} nodes")
-        target = Target(
-            name=settings.context,
-            kubeconfig=str(kubeconfig),
-            context=settings.context,
-            server=api.server,
-            uid=uid,
-            owned=False,
-            temporary=False,
-            nginx=resolve.public_nginx(settings),
-            client=resolve.public_client(settings),
-            pull_secret=str(settings.pull_secret or ""),
-            kubectl=shutil.which("kubectl") or "",
-            versions={"server": version},
-        )
+        target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     run.folder.mkdir(parents=True, exist_ok=True)
-    run_locks.visit(settings.cache, run.name, settings.context, uid)
+    run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
     namespaces.clear(api, uid, settings.cache, progress)
     api.close()
     return Provided(target, None)
 
 
 def look_at(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
-    """Take the existing cluster whose context was named for claims of one's own: nothing is asked of it but who it is."""
+    """Use the existing cluster of --kube-context for claims of another repository: read its identity and version only."""
     kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid, version = existing.identity(api), existing.server_version(api)
         step.note(version)
-        target = Target(
-            name=settings.context,
-            kubeconfig=str(kubeconfig),
-            context=settings.context,
-            server=api.server,
-            uid=uid,
-            owned=False,
-            temporary=False,
-            nginx=resolve.public_nginx(settings),
-            client=resolve.public_client(settings),
-            kubectl=shutil.which("kubectl") or "",
-            versions={"server": version},
-        )
+        target = _target(api, kubeconfig, uid, version, settings)
     api.close()
     return Provided(target, None)
+
+
+def _target(api: Api, kubeconfig: Path, uid: str, version: str, settings: Settings) -> Target:
+    """Return the target for an existing cluster."""
+    return Target(
+        name=settings.context,
+        kubeconfig=str(kubeconfig),
+        context=settings.context,
+        server=api.server,
+        uid=uid,
+        owned=False,
+        temporary=False,
+        nginx=resolve.public_nginx(settings),
+        client=resolve.public_client(settings),
+        kubectl=shutil.which("kubectl") or "",
+        versions={"server": version},
+    )
 
 
 def _check_secret(path: Path | None) -> None:
@@ -115,11 +112,16 @@ def _check_secret(path: Path | None) -> None:
     try:
         json.loads(path.read_text())["auths"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"PULL_SECRET={path}: not a docker config.json with auths", ExitCode.USAGE) from error
+        raise SetupError(f"--pull-secret={path}: not a docker config.json with the field auths", ExitCode.USAGE) from error
 
 
 def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
-    """Take the kind cluster of the given name, or make one; the engine, the programs and the images before it."""
+    """Use the kind cluster of --cluster or make one, after the container engine, the programs and the images.
+
+    Raises:
+        SetupError: one of them is missing and cannot be provided; a cluster that this call made is deleted.
+
+    """
     pinned = pins.load().find(settings.k8s)
     processes.end(progress)
     run_folders.remove_dead(settings.out, progress)
@@ -142,13 +144,13 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             cluster.attach()
         else:
             step.note("created")
-            run_locks.made(settings.cache, cluster.name)
+            run_locks.mark_made(settings.cache, cluster.name)
             try:
                 cluster.create()
             except BaseException:
                 run_locks.unmark(settings.cache, cluster.name)
                 raise
-            run_locks.made(settings.cache, cluster.name, node_ids(docker, cluster.name))
+            run_locks.mark_made(settings.cache, cluster.name, node_ids(docker, cluster.name))
     try:
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
@@ -157,7 +159,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             _settle(api)
         uid = existing.identity(api)
         if reused or choice.keep:
-            run_locks.visit(settings.cache, run.name, cluster.context, uid)
+            run_locks.mark_visited(settings.cache, run.name, cluster.context, uid)
             namespaces.clear(api, uid, settings.cache, progress)
         versions = {
             "server": existing.server_version(api),
@@ -191,20 +193,20 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             run_locks.unmark(settings.cache, cluster.name)
         raise
     if choice.keep:
-        run_locks.keep(settings.cache, cluster.name)
+        run_locks.mark_kept(settings.cache, cluster.name)
     return Provided(target, cluster)
 
 
 def require_ours(cluster: Cluster, cache: Path) -> None:
-    """Refuse a kind cluster that no run of kubechain made: its nodes are not ours to stop, break or upgrade.
+    """Refuse a kind cluster that kubechain did not make, because the suite stops, breaks and upgrades nodes.
 
     Raises:
-        SetupError: there is no mark that says that a run made just these nodes (exit code USAGE).
+        SetupError: no mark of a run has the ids of all nodes of the cluster (exit code USAGE).
 
     """
     if not run_locks.is_ours(cache, cluster.name, node_ids(cluster.docker, cluster.name)):
-        what = f"a kind cluster that kubechain did not make; CONTEXT={cluster.context} checks it and leaves its nodes alone"
-        raise SetupError(f"CLUSTER={cluster.name}: {what}", ExitCode.USAGE)
+        instead = f"use --context={cluster.context}, which leaves its nodes undisturbed"
+        raise SetupError(f"--cluster={cluster.name}: kubechain did not make this kind cluster; {instead}", ExitCode.USAGE)
 
 
 def _settle(api: Api) -> None:

@@ -86,7 +86,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _hold_locks(state: RunState) -> None:
     """Show that the run is alive: on this machine, and beside its folder."""
     if not state.locks:
-        state.locks = [run_locks.show(state.settings.cache, state.run.name), run_locks.hold(state.run.lock)]
+        state.locks = [run_locks.acquire(state.settings.cache, state.run.name), run_locks.hold(state.run.lock)]
 
 
 def _interrupt(_number: int, _frame: types.FrameType | None) -> None:
@@ -139,7 +139,7 @@ def _cluster_of(config: pytest.Config, state: RunState, choice: Choice) -> clust
     if settings.context:
         return cluster.attach(state.run, settings, choice, state.progress)
     if choice.name:
-        state.locks.append(run_locks.show(settings.cache, choice.name))
+        state.locks.append(run_locks.acquire(settings.cache, choice.name))
     return cluster.kind_cluster(state.run, settings, choice, state.progress)
 
 
@@ -184,7 +184,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if state is None:
         return
     for lock in state.locks:
-        lock.withdraw()
+        lock.release()
     if worker_input(config) is None:
         with contextlib.suppress(OSError):
             state.run.folder.parent.rmdir()

@@ -109,7 +109,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     """
     state = run_state(config)
     settings, run = state.settings, state.run
-    kits = _prepare(config, cluster) if cluster else []
+    bundles = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
     start, first = chain.objects.sequence(), chain.objects.read()
     folder = beside(settings, ASKED) if settings.phase else run.folder / ASKED
@@ -119,7 +119,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         samplers.probing(chain, folder, clock) as sampled,
     ):
         began = sampled.began
-        drained, stopped = _attempt(lambda: _upgrade(state, before, watched, cluster, kits), watched)
+        drained, stopped = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
         if cluster and not stopped:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
@@ -167,14 +167,14 @@ def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: Watching) -> tuple
         return (), error
 
 
-def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, kits: list[Path]) -> tuple[str, ...]:
+def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, bundles: list[Path]) -> tuple[str, ...]:
     """Upgrade the run's own cluster, or wait until others have; return the Nodes that were drained."""
     settings, waiter = state.settings, before.witnesses.waiter
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
         return kubeadm.travel(
-            cluster, before.witnesses.api, state.upgrade.hops, kits, watched.mark, state.progress, drain=settings.drain
+            cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.mark, state.progress, drain=settings.drain
         )
     else:
         text = "asking; ends with the upgrade of every Node, or with Ctrl-C"

@@ -1,1 +1,1 @@
-"""Scenarios that several claims look at."""
+"""Scenarios: changes to a chain or a cluster that happen once and that several claims check."""

@@ -1,4 +1,4 @@
-"""Chains from which something is deleted."""
+"""A chain whose Deployment or Service is deleted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from kubechain.workload.manifests import WEB, WELCOME
 
 @dataclass(frozen=True)
 class Deleted:
-    """A chain from which something was deleted, and what there was before.
+    """A chain after the deletion of an object, and its state before.
 
-    `replica_sets` and `pods` of the Deployment, the client Pod as `bystander`, and each Node's URL of the nodePort.
+    `replica_sets` are the UIDs of the ReplicaSets of the Deployment, `pods` its Pods, `bystander` is the client Pod, and
+    `node_urls` are the URLs of the nodePort on each Node.
     """
 
     chain: Chain
@@ -35,11 +36,14 @@ class Deleted:
 
 @contextmanager
 def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
-    """Make a chain, wait until it serves, and delete its object of that kind in the background."""
+    """Make a chain, wait until it serves, and delete its object of a kind (Deployment or Service).
+
+    https://kubernetes.io/docs/concepts/architecture/garbage-collection/#background-deletion
+    """
     waiter = chain_factory.waiter()
     with chain_factory.serving(waiter) as chain:
         client = chain.client
-        # Reached on every Node before, or a refusal afterwards would prove nothing.
+        # Every Node must serve before, or a refusal afterwards proves nothing.
         waiter.eventually(sources.pages(chain, *chain.node_urls().values()), all_welcome(WELCOME))
         before = Deleted(
             chain,

@@ -1,4 +1,4 @@
-"""A steady stream of requests to a chain while something is done to it."""
+"""A steady stream of requests to the nodePort of a chain."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WELCOME
 
-# Requests in all; the stream ends by itself after some minutes. How many a second of each prober, and how many where it may
-# take more than a minute: the ports must last.
+# LEAST is the number of requests a claim needs. RATE is requests per second and prober; LASTING_RATE is for scenarios of more
+# than a minute, so that the source ports last. LIMIT ends a prober after some minutes.
 LEAST = 2000
 RATE, LASTING_RATE = 100.0, 75.0
 LIMIT = 20_000
 PROBERS = 3
-# A Node remembers for 2 minutes to which Pod it sent a connection that was never answered, and sends the next one from
-# the same port there too, be the Pod gone or not. So no port is used twice within that time.
+# A Node keeps the conntrack entry of an unanswered connection for 2 minutes, and sends a connection from the same source port
+# to the same Pod, even if it is deleted. So no port is used twice within that time.
 FIRST_PORT, PORTS = 2_000, 9_300
 
 
 @dataclass(frozen=True)
 class Load:
-    """Probers that ask the nodePort of each of some Nodes, new connections each time."""
+    """Probers that send requests to the nodePort of a chain, each on a new connection."""
 
     chain: Chain
     probers: tuple[Prober, ...]
 
     def tally(self) -> Tally:
-        """Return all that was asked so far."""
+        """Return the samples of all probers so far."""
         return together("NodePort", [prober.tally() for prober in self.probers])
 
     @property
     def requests(self) -> Polled[Tally]:
-        """The source of what was asked so far."""
+        """The source of the samples so far."""
         return Polled("requests through the NodePort", self.tally, self.chain.waiter.clock)
 
 
 @contextmanager
 def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
-    """Ask these URLs in turn, PROBERS at a time and `rate` times a second each, until the body ends.
+    """Send requests during the body: PROBERS probers, each to one of the URLs, `rate` requests per second each.
 
-    It begins when every Pod answers on every Node, so that what is lost is lost by what the body does.
+    It begins once every Pod answers on every Node, so that only the body can cause lost requests.
     """
     chain.waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
     probers = tuple(
@@ -67,20 +67,20 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
 
 
 def ports_of(number: int) -> range:
-    """Return the ports of this machine from which a prober asks."""
+    """Return the source ports of a prober."""
     first = FIRST_PORT + number * PORTS
     return range(first, first + PORTS)
 
 
 def asking(url: str, ports: range) -> Callable[[], str]:
-    """Return a function that asks a URL once, each time from the next of these ports of this machine.
+    """Return a function that sends one request to a URL, each time from the next of these source ports.
 
-    It returns "" if nginx's page came, else what came instead.
+    It returns "" for the page of nginx, else the kind of failure or the HTTP status.
     """
-    turn = itertools.cycle(ports)
+    source_ports = itertools.cycle(ports)
 
     def ask() -> str:
-        page = next(page for port in turn if (page := http.fetch(url, port=port)).failure != "local")
+        page = next(page for port in source_ports if (page := http.fetch(url, port=port)).failure != "local")
         return "" if page.status == 200 and WELCOME in page.body else page.failure or f"status {page.status}"
 
     return ask

@@ -1,4 +1,4 @@
-"""More Pods behind one Service than one EndpointSlice holds."""
+"""A Service with more Pods than fit into one EndpointSlice."""
 
 from __future__ import annotations
 

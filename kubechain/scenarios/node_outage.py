@@ -1,4 +1,4 @@
-"""A worker that is lost and comes back, under load."""
+"""A worker that is killed and started again, under load."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 
 TOLERATION_SECONDS = 5
-# Requests that are sent at least between the last address to leave and the return of the Node.
+# Least requests between the removal of the last address of the Node and its start.
 AFTER = 1000
 
 
 @dataclass(frozen=True)
 class NodeOutage:
-    """A worker that was killed and started again, with what was seen on the way.
+    """The outage of a worker that was killed and started again.
 
-    `nodes` is the history of the Nodes, `lost` the Node as it was before, `evicted` its Pod of the Deployment. The
-    moments are monotonic seconds: killed, reported NotReady, without an address in the slices, replaced, started
-    again, ready again. `requests` went to the other Nodes all the while.
+    `nodes` is the history of the Nodes, `lost` the Node before the outage, `evicted` the Pod of the Deployment there,
+    `requests` the load on the other Nodes. The moments are monotonic seconds: node container killed, Node NotReady, no
+    address of the Pod in the EndpointSlices, Pod replaced, node container started, Node ready again.
     """
 
     chain: Chain
@@ -48,33 +48,36 @@ class NodeOutage:
 
 
 def impatient(image: str) -> Json:
-    """Return a Deployment whose Pods spread over the Nodes and leave a lost one after TOLERATION_SECONDS."""
+    """Return a Deployment that spreads over the Nodes; its Pods are evicted from a lost Node after TOLERATION_SECONDS.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+    """
     manifest = manifests.deployment(image)
     spec = manifest["spec"]["template"]["spec"]
-    lost = [f"node.kubernetes.io/{condition}" for condition in ("not-ready", "unreachable")]
+    taints = [f"node.kubernetes.io/{condition}" for condition in ("not-ready", "unreachable")]
     spec["tolerations"] = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS} for key in lost
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS} for key in taints
     ]
     return manifests.spread(manifest, strictly=True)
 
 
 def away_from_client(chain: Chain) -> KubeObject:
-    """Return a Pod of the Deployment that runs on another Node than the client; HarnessError if there is none."""
-    home = chain.present("Pod", CLIENT).at("spec.nodeName")
-    found = next((pod for pod in chain.pods if pod.at("spec.nodeName") != home), None)
-    if found is None:
-        raise HarnessError("every Pod runs on the Node of the client: no Node can be taken away")
-    return found
+    """Return a Pod of the Deployment on another Node than that of the client Pod; HarnessError if there is none."""
+    client_node = chain.present("Pod", CLIENT).at("spec.nodeName")
+    victim = next((pod for pod in chain.pods if pod.at("spec.nodeName") != client_node), None)
+    if victim is None:
+        raise HarnessError(f"every Pod of {WEB} runs on {client_node}, as the client Pod does: no Node can be killed")
+    return victim
 
 
 @contextmanager
 def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage]:
-    """Kill the worker of one of a chain's Pods, see what the cluster makes of it, and start it again, all under load."""
+    """Kill the worker of one of a chain's Pods, wait until the Pod is replaced, and start the worker again, all under load."""
     waiter = chain.waiter
     with Watcher(chain.api, "", clock, ("Node",)) as nodes:
         victim = away_from_client(chain)
         name = str(victim.at("spec.nodeName"))
-        lost = next(each for each in chain.nodes if each.name == name)
+        lost = next(candidate for candidate in chain.nodes if candidate.name == name)
         others = [url for node_name, url in chain.node_urls().items() if node_name != name]
         with load(chain, others, LASTING_RATE) as stream:
             killed = clock.now()
@@ -97,5 +100,5 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
             waiter.eventually(chain.objects, pods.gone("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
             back = clock.now()
             waiter.eventually(stream.requests, asked_since(started, LEAST))
-            seen = stream.tally()
-        yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unlisted, replaced, started, back, seen)
+            tally = stream.tally()
+        yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unlisted, replaced, started, back, tally)

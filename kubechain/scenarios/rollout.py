@@ -1,4 +1,4 @@
-"""A Deployment that is rolled under load."""
+"""A rolling update of a Deployment under load."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kubechain.workload.manifests import WEB
 
 REPLICAS = 4
 SURGE, UNAVAILABLE = 1, 1
-# A Pod goes on serving while kube-proxy on every Node learns that it ends.
+# A terminating Pod serves until kube-proxy on every Node has removed its address.
 LINGER_SECONDS = 8
 
 
 @dataclass(frozen=True)
 class Rolled:
-    """A chain of REPLICAS Pods that was rolled to another Pod template.
+    """A chain of REPLICAS Pods after a rolling update to another Pod template.
 
-    `old` is the ReplicaSet from before, as it was then; `requests` what was asked through the NodePort meanwhile;
-    `from_sequence` is the number of the last change in the history before the roll.
+    `old` is the ReplicaSet before the update, `requests` is the load on the nodePort during it, and `from_sequence` is the
+    number of the last change in the history before it.
     """
 
     chain: Chain
@@ -35,19 +35,19 @@ class Rolled:
 
 
 def rolling(image: str) -> Json:
-    """Return the Deployment that is rolled: Pods that end gracefully, SURGE more and UNAVAILABLE fewer at a time."""
+    """Return a Deployment with maxSurge SURGE and maxUnavailable UNAVAILABLE, whose Pods serve while they terminate."""
     manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS), LINGER_SECONDS)
     return manifests.rolling(manifest, SURGE, UNAVAILABLE)
 
 
 @contextmanager
 def roll(chain: Chain) -> Generator[Rolled]:
-    """Roll the Deployment of a chain to another Pod template under load; whether requests were lost is for a claim to say."""
+    """Roll the Deployment of a chain to another Pod template under load; lost requests raise no error here."""
     waiter = chain.waiter
     old, before = chain.replica_set, chain.objects.sequence()
     with load(chain, list(chain.node_urls().values())) as stream:
         actions.template(chain, "2")
         waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
         waiter.eventually(stream.requests, asked(LEAST))
-        seen = stream.tally()
-    yield Rolled(chain, old, seen, before)
+        tally = stream.tally()
+    yield Rolled(chain, old, tally, before)

@@ -20,7 +20,7 @@ from kubechain.core.process import Completed, check, run
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images import resolve
-from kubechain.images.kubeadm_bundle import ARCHIVE, kit
+from kubechain.images.kubeadm_bundle import ARCHIVE, bundle_of
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable, starting_up
@@ -60,7 +60,7 @@ def prepare(
     """
     docker, nodes = cluster.docker, cluster.nodes()
     images = [resolve.node_image(docker.client, settings, each.version, progress) for each in path[1:]]
-    kits = [kit(image, docker, store, progress) for image in images]
+    kits = [bundle_of(image, docker, store, progress) for image in images]
     for each, to in zip(kits, path[1:], strict=True):
         with progress.step(f"images of {to.version} on every node"), ThreadPoolExecutor(len(nodes)) as pool:
             list(pool.map(partial(cluster.import_archive, archive=each / ARCHIVE, options=IMPORT_OPTIONS), nodes))

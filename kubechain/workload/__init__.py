@@ -1,1 +1,1 @@
-"""The workload under test: its manifests, the chain, and what is done to it."""
+"""The workload under test: its manifests, the chain that they make, its sources of conditions, and changes to it."""

@@ -1,4 +1,4 @@
-"""What claims do to a chain: each function makes one change through the API, and waits for nothing."""
+"""Changes that claims make to a chain: each function makes one change through the API and does not wait."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kubechain.kube.paths import path_of
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB
 
-UNREADY = "/tmp/unready"  # noqa: S108  # in the container: what the readiness probe of nginx looks for
+UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe fails while it exists
 
 
 def scale(chain: Chain, replicas: int) -> KubeObject:
@@ -33,7 +33,7 @@ def deployment(chain: Chain, spec: Json) -> KubeObject:
 
 
 def template(chain: Chain, annotation: str) -> KubeObject:
-    """Change the Deployment's Pod template by an annotation, which rolls it."""
+    """Set an annotation of the Deployment's Pod template, which starts a rolling update."""
     return deployment(chain, {"template": {"metadata": {"annotations": {"kubechain/version": annotation}}}})
 
 
@@ -47,8 +47,8 @@ def roll_back(chain: Chain, to: KubeObject) -> KubeObject:
     """Give the Deployment the Pod template of an older ReplicaSet, as `kubectl rollout undo` does."""
     spec: Json = dict(to.at("spec.template"))
     labels: Mapping[str, str] = spec["metadata"]["labels"]
-    kept = {key: value for key, value in labels.items() if key != "pod-template-hash"}
-    spec["metadata"] = {**spec["metadata"], "labels": kept}
+    without_hash = {key: value for key, value in labels.items() if key != "pod-template-hash"}
+    spec["metadata"] = {**spec["metadata"], "labels": without_hash}
     patch = [{"op": "replace", "path": "/spec/template", "value": spec}]
     return chain.api.patch("Deployment", chain.namespace, WEB, patch, form="json")
 
@@ -59,7 +59,7 @@ def service(chain: Chain, spec: Json, name: str = WEB) -> KubeObject:
 
 
 def label(chain: Chain, pod: KubeObject, labels: Mapping[str, str | None]) -> KubeObject:
-    """Set labels of a Pod; None takes one away."""
+    """Set labels of a Pod; the value None removes a label."""
     return chain.api.patch("Pod", chain.namespace, pod.name, {"metadata": {"labels": dict(labels)}})
 
 
@@ -79,13 +79,13 @@ def delete(chain: Chain, resource: KubeObject, **options: Any) -> None:
 
 
 def remove(chain: Chain, kind: str, name: str) -> None:
-    """Delete an object at once, with all that it owns, if it is there."""
+    """Delete an object, if it exists, and its dependents, without a grace period."""
     options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
     chain.api.delete(kind, chain.namespace, name, options, missing_ok=True)
 
 
 def evict(chain: Chain, pod: KubeObject) -> int:
-    """Ask for the eviction of a Pod and return the HTTP status: 201, or 429 where a budget forbids it.
+    """Evict a Pod and return the HTTP status: 201, or 429 if a PodDisruptionBudget forbids it.
 
     https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
     """
@@ -94,27 +94,27 @@ def evict(chain: Chain, pod: KubeObject) -> int:
 
 
 def end_container(chain: Chain, pod: KubeObject) -> None:
-    """Tell the first process of a Pod's container to end; the connection may go with it."""
+    """Send SIGTERM to the first process of a Pod's container; the exec may end before it returns a status."""
     chain.inside(pod).run("sh", "-c", "kill -TERM 1")
 
 
 def refusal(attempt: Callable[[], object]) -> ApiRefused:
-    """Return how the API server refused an attempt.
+    """Return the refusal of a request by the API server.
 
     Raises:
-        Unmet: it was accepted.
+        Unmet: the API server accepted the request.
 
     """
     try:
         attempt()
     except ApiRefused as refused:
         return refused
-    raise Unmet("the API server accepted what it must refuse")
+    raise Unmet("the API server accepted a request that it must refuse")
 
 
 @contextmanager
 def cordoned(chain: Chain, node: str) -> Generator[None]:
-    """Keep new Pods away from a Node for the time of the body (https://kubernetes.io/docs/concepts/architecture/nodes/)."""
+    """Mark a Node as unschedulable during the body (https://kubernetes.io/docs/concepts/architecture/nodes/)."""
     chain.api.patch("Node", "", node, {"spec": {"unschedulable": True}})
     try:
         yield

@@ -1,4 +1,4 @@
-"""The chain under test: nginx, its Service and a Pod to look from, in a namespace of their own that is watched."""
+"""The chain under test: an nginx Deployment, its Service and a client Pod, in a watched namespace of their own."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ CLIENT = "client"
 class Chain:
     """One nginx Deployment with its NodePort Service and a client Pod, all in `namespace`.
 
-    `nodes` are the cluster's Nodes when the chain was made; `probe_from` is where requests to nodePorts come from; `image` is
-    the nginx image, `image_ids` the digests under which the Nodes hold it (none where they cannot be known),
-    `client_image` that of Pods to look from; `replicas` is what the Deployment was made with; `begun` is when all of it
-    was (monotonic seconds).
+    `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from;
+    `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
+    Pods; `replicas` is the number of the Deployment when it was made; `begun` is when the chain was made (monotonic seconds).
     """
 
     api: Api
@@ -42,41 +41,41 @@ class Chain:
     image_ids: frozenset[str]
     client_image: str
     replicas: int
-    # Pods to look from that did not become ready, and why: what was waited for in vain once is not waited for again.
-    lost: dict[str, str] = field(default_factory=dict[str, str])
+    # Client Pods that did not become ready -> why; no other claim waits for them again.
+    never_ready: dict[str, str] = field(default_factory=dict[str, str])
     begun: float | None = None
 
     @property
     def objects(self) -> History:
-        """The watched objects of the namespace: the source for most claims."""
+        """The watched objects of the namespace, the source of most conditions."""
         return self.observer.history
 
     @property
     def service(self) -> KubeObject:
-        """The Service as last seen; HarnessError if it is not there."""
+        """The Service as last watched; HarnessError if it does not exist."""
         return self.present("Service", WEB)
 
     @property
     def deployment(self) -> KubeObject:
-        """The Deployment as last seen; HarnessError if it is not there."""
+        """The Deployment as last watched; HarnessError if it does not exist."""
         return self.present("Deployment", WEB)
 
     @property
     def replica_set(self) -> KubeObject:
-        """The Deployment's current ReplicaSet as last seen; HarnessError if it owns none."""
-        found = current_replica_set(self.objects.read(), WEB)
-        if found is None:
-            raise HarnessError(f"no ReplicaSet of Deployment {WEB} in {self.namespace}")
-        return found
+        """The Deployment's current ReplicaSet as last watched; HarnessError if it owns none."""
+        current = current_replica_set(self.objects.read(), WEB)
+        if current is None:
+            raise HarnessError(f"namespace {self.namespace}: no ReplicaSet of Deployment {WEB}")
+        return current
 
     @property
     def pods(self) -> tuple[KubeObject, ...]:
-        """The ready Pods of the Deployment as last seen."""
+        """The ready Pods of the Deployment as last watched."""
         return pods.ready_pods(self.objects.read(), LABELS)
 
     @property
     def pod_names(self) -> frozenset[str]:
-        """The names of the ready Pods of the Deployment, which are what they answer as."""
+        """The names of the ready Pods of the Deployment, which nginx returns in the header X-Backend."""
         return frozenset(pod.name for pod in self.pods)
 
     @property
@@ -96,40 +95,40 @@ class Chain:
 
     @property
     def client(self) -> PodProbe:
-        """The client Pod, to look from; waits until it is ready."""
+        """The probe from the client Pod, once the Pod is ready; Blocked if it does not become ready."""
         return self.ready_inside(CLIENT)
 
     def ready_inside(self, name: str) -> PodProbe:
-        """Return a Pod of this namespace to look from, once it is ready.
+        """Return the probe from a Pod of this namespace, once the Pod is ready.
 
         Raises:
-            Blocked: it did not become ready.
+            Blocked: the Pod did not become ready.
 
         """
-        if name in self.lost:
-            raise Blocked(Link.PODS, self.lost[name])
+        if name in self.never_ready:
+            raise Blocked(Link.PODS, self.never_ready[name])
         try:
             since = self.begun if name == CLIENT else None
             self.waiter.eventually(self.objects, pods.ready(name), since=since)
         except Unmet as unmet:
-            self.lost[name] = str(unmet)
+            self.never_ready[name] = str(unmet)
             raise Blocked(Link.PODS, str(unmet)) from unmet
         return PodProbe(self.api, self.namespace, name)
 
     def inside(self, pod: KubeObject) -> PodProbe:
-        """Return a Pod of this namespace to look from."""
+        """Return the probe from a Pod of this namespace, ready or not."""
         return PodProbe(self.api, self.namespace, pod.name)
 
     def full_name(self, service: str, place: PodProbe) -> str:
-        """Return the name of a Service of this namespace up to the root, which no search list changes."""
+        """Return the absolute DNS name of a Service of this namespace, with a dot at its end, which needs no search list."""
         return f"{service}.{self.namespace}.svc.{place.domain()}."
 
     def names_of(self, service: str, place: PodProbe) -> list[str]:
-        """Return the three names of a Service: short, with its namespace, and in full."""
+        """Return the three DNS names of a Service: short, with its namespace, and full (without a dot at its end)."""
         return [service, f"{service}.{self.namespace}", self.full_name(service, place).rstrip(".")]
 
     def searched(self, name: str, place: PodProbe) -> list[str]:
-        """Return what a name becomes in each of the cluster's own entries of a Pod's search list, up to the root."""
+        """Return the absolute names that a name becomes by the entries of the cluster in a Pod's search list."""
         domain = place.domain()
         return [f"{name}.{self.namespace}.svc.{domain}.", f"{name}.svc.{domain}.", f"{name}.{domain}."]
 
@@ -153,12 +152,15 @@ class Chain:
         return [path_of("Pod", self.namespace, f"{pod.name}:{CONTAINER_PORT}", "proxy/") for pod in self.pods]
 
     def node_urls(self) -> dict[str, str]:
-        """Return node name -> the URL of the Service's nodePort there."""
+        """Return node name -> URL of the Service's nodePort on that Node."""
         return {name: url(address, self.node_port) for name, address in self.node_addresses.items()}
 
     def present(self, kind: str, name: str) -> KubeObject:
-        """Return an object of this namespace as last seen; HarnessError if it is not there."""
-        found = self.objects.read().one(kind, name)
-        if found is None:
-            raise HarnessError(f"no {kind} {name} in {self.namespace}")
-        return found
+        """Return an object of this namespace as last watched; HarnessError if it does not exist."""
+        return self.required(self.objects.read().one(kind, name), kind, name)
+
+    def required(self, resource: KubeObject | None, kind: str, name: str) -> KubeObject:
+        """Return an object of this namespace; HarnessError if it does not exist."""
+        if resource is None:
+            raise HarnessError(f"namespace {self.namespace}: no {kind} {name}")
+        return resource

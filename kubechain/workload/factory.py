@@ -1,4 +1,4 @@
-"""What makes the chains of one process, each in a namespace of its own, and removes them."""
+"""Make the chains of one process, each in a namespace of its own, and delete them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from kubechain.workload import manifests, namespace
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.gates import Gatekeeper, gated
 
-# What a chain is made of by its own requests -> the link that breaks if it is refused.
-MADE = {"Service": Link.SERVICE, "Deployment": Link.DEPLOYMENT}
+# Kind of an object that a chain creates -> the link that is broken if the API server refuses it.
+LINKS = {"Service": Link.SERVICE, "Deployment": Link.DEPLOYMENT}
 
 
 @dataclass
 class ChainFactory:
-    """Makes chains in an environment; `prefix` begins the names of their namespaces, which bear `labels`."""
+    """Makes chains in an environment.
+
+    `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
+    `waiter` copies, and `namespaces` the names of all namespaces that were made.
+    """
 
     api: Api
     environment: Environment
@@ -30,22 +34,22 @@ class ChainFactory:
     image_ids: frozenset[str]
     patient: Waiter
     gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
-    made: list[str] = field(default_factory=list[str])
-    _ahead: tuple[ExitStack, Chain] | None = None
+    namespaces: list[str] = field(default_factory=list[str])
+    _spare: tuple[ExitStack, Chain] | None = None
 
     def waiter(self) -> Waiter:
-        """Return a wait for what claims share, with a record of its own."""
+        """Return a waiter for what several claims share, with a record of its own."""
         return replace(self.patient, record=[])
 
     @contextmanager
     def chain(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
-        """Make a chain, with the given Deployment or the plain one, without waiting for it; at the end, delete it."""
+        """Make a chain with the given Deployment, or the default, and do not wait for it; delete it after the body."""
         target = self.environment.target
         manifest = deployment or manifests.deployment(target.nginx)
         with namespace.namespace(self.api, target, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
             refused = namespace.populate(self.api, target, name, manifest)
-            self.gatekeeper.refuse({link: refused[kind] for kind, link in MADE.items() if kind in refused})
+            self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
             yield Chain(
                 self.api,
                 name,
@@ -63,40 +67,40 @@ class ChainFactory:
 
     @contextmanager
     def own(self, waiter: Waiter) -> Generator[Chain]:
-        """Hand out a plain chain that nobody else has; it was made while the claim before was under way."""
-        held, chain = self._ahead or self._begin()
-        self._ahead = self._begin()
-        with held:
+        """Yield a new chain for one claim: the spare chain, which had the time of the claim before to start."""
+        stack, chain = self._spare or self._make_spare()
+        self._spare = self._make_spare()
+        with stack:
             yield replace(chain, waiter=waiter)
 
-    def _begin(self) -> tuple[ExitStack, Chain]:
-        held = ExitStack()
-        return held, held.enter_context(self.chain(self.waiter()))
+    def _make_spare(self) -> tuple[ExitStack, Chain]:
+        stack = ExitStack()
+        return stack, stack.enter_context(self.chain(self.waiter()))
 
     def drop_spare(self) -> None:
-        """Delete the chain that was made ahead, if there is one."""
-        if self._ahead:
-            self._ahead[0].close()
-            self._ahead = None
+        """Delete the spare chain, if there is one."""
+        if self._spare:
+            self._spare[0].close()
+            self._spare = None
 
     @contextmanager
     def serving(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
-        """Make a chain and wait until its Endpoints are up; Blocked if they do not come up."""
+        """Make a chain and wait until its EndpointSlices are up; Blocked if they do not come up."""
         with self.chain(waiter, deployment) as chain:
             self.gatekeeper.admit(gated([Link.ENDPOINTS]), chain.objects, waiter, chain.replicas)
             yield chain
 
     @contextmanager
     def empty(self, waiter: Waiter) -> Generator[str]:
-        """Make a namespace with nothing but what every workload needs; yield its name, and delete it at the end."""
+        """Make a namespace without a chain and yield its name; delete it after the body."""
         with namespace.namespace(self.api, self.environment.target, self._name(), self.labels, waiter) as observer:
             yield observer.history.namespace
 
     def remaining(self) -> list[str]:
-        """Return which of the namespaces that were made are still there."""
-        return [name for name in self.made if self.api.get("Namespace", "", name)]
+        """Return the names of the namespaces of this factory that still exist."""
+        return [name for name in self.namespaces if self.api.get("Namespace", "", name)]
 
     def _name(self) -> str:
-        name = f"{self.prefix}-{len(self.made)}"
-        self.made.append(name)
+        name = f"{self.prefix}-{len(self.namespaces)}"
+        self.namespaces.append(name)
         return name

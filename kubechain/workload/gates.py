@@ -1,4 +1,4 @@
-"""When is a link up? The conditions that later links wait for, so that one broken link is not twenty failures."""
+"""Gates: the conditions on which later links wait, so that one broken link gives one failure and not twenty."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubechain.kube.objects import NamespaceState
 from kubechain.observe.wait import Source, Waiter
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
-# The links that hand over to each link. Links without a gate hand over to none.
+# Each link -> the links that it needs.
 BEFORE: dict[Link, tuple[Link, ...]] = {
     Link.IMAGE: (Link.PODS,),
     Link.DEPLOYMENT: (),
@@ -53,48 +53,49 @@ def gates(replicas: int) -> dict[Link, Condition[NamespaceState]]:
 
 
 def awaited(claim: Claim) -> list[Link]:
-    """Return the links whose gates must be open before a claim is tried, in the order of the chain."""
+    """Return the links whose gates must open before a claim is tried, in the order of the chain."""
     return gated([*BEFORE[claim.link], *claim.after, *([] if claim.opens else [claim.link])])
 
 
 def gated(links: list[Link]) -> list[Link]:
-    """Return the links that have a gate among these and all that hand over to them, in the order of the chain."""
-    found: set[Link] = set()
+    """Return the links with a gate among these links and all links that they need, in the order of the chain."""
+    needed: set[Link] = set()
     todo = list(links)
     while todo:
         link = todo.pop()
-        if link not in found:
-            found.add(link)
+        if link not in needed:
+            needed.add(link)
             todo += BEFORE[link]
-    return sorted((link for link in found if link in GATED), key=lambda link: link.order)
+    return sorted((link for link in needed if link in GATED), key=lambda link: link.order)
 
 
 @dataclass
 class Gatekeeper:
-    """Opens gates, and remembers which stayed shut: what one chain has waited for in vain, no other waits for again.
+    """Waits for gates, and remembers those that stayed shut, so that no other chain waits for them again.
 
-    `refused` are those of them for which there is nothing to wait: the API server does not take what they are made of.
+    `shut` is link -> message of a gate that did not open, `refused` is link -> message of the API server that refused an
+    object of the link.
     """
 
     shut: dict[Link, str] = field(default_factory=dict[Link, str])
     refused: dict[Link, str] = field(default_factory=dict[Link, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
-        """Shut the gates of links, with why, because what they are made of was refused."""
+        """Shut the gates of links whose objects the API server refused; `links` is link -> message."""
         for link, why in links.items():
             self.refused.setdefault(link, why)
             self.shut.setdefault(link, why)
 
     def require_taken(self, link: Link) -> None:
-        """Raise Unmet if what the link is made of was refused."""
+        """Raise Unmet if the API server refused an object of the link."""
         if link in self.refused:
             raise Unmet(self.refused[link])
 
     def admit(self, links: list[Link], objects: Source[NamespaceState], waiter: Waiter, replicas: int = REPLICAS) -> None:
-        """Wait until each of the links is up, for a Deployment of that many replicas.
+        """Wait until each of the links is up, for a Deployment with `replicas`.
 
         Raises:
-            Blocked: one did not come up, on this chain or on an earlier one of this run.
+            Blocked: a link did not come up, on this chain or on an earlier chain of this process.
 
         """
         for link in links:

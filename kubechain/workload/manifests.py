@@ -1,6 +1,6 @@
-"""The workload as manifests: nginx behind a Service, and Pods to look from. Pure functions, no client.
+"""Manifests of the workload: an nginx Deployment and client Pods. Pure functions, without an API.
 
-Everything satisfies the `restricted` Pod Security Standard
+All Pods satisfy the `restricted` Pod Security Standard
 (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
 """
 
@@ -13,17 +13,17 @@ from kubechain.kube.objects import Json, KubeObject
 WEB = "web"
 REPLICAS = 2
 SERVICE_PORT = 80
-# Not 80: a Service that ignored targetPort would go unnoticed.
+# Differs from SERVICE_PORT, so that a Service that ignores targetPort is detected.
 CONTAINER_PORT = 8080
 WELCOME = "Welcome to nginx!"
 LABELS = {"app": WEB}
 NGINX_UID = 101
 NOBODY = 65534
 ACCOUNT = "chain"
-# Nothing listens there: the pull fails on the node itself, at once.
+# Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
 
-# Runs as any user; tells who answered and whom it saw; /tmp/unready turns the readiness probe off.
+# Runs as any user; returns the Pod and the source address in headers; is not ready while /tmp/unready exists.
 NGINX_CONF = f"""
 worker_processes 1;
 pid /tmp/nginx.pid;
@@ -57,13 +57,13 @@ def namespace(name: str, labels: Mapping[str, str]) -> Json:
 
 
 def service_account(pull_secret: str = "") -> Json:
-    """Return the ServiceAccount of all Pods; one of our own, so that nothing waits for "default" to appear."""
+    """Return the ServiceAccount of all Pods, so that they do not wait for the controller that creates "default"."""
     secrets = {"imagePullSecrets": [{"name": pull_secret}]} if pull_secret else {}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}, **secrets}
 
 
 def nginx_config() -> Json:
-    """Return the ConfigMap with nginx's configuration."""
+    """Return the ConfigMap with the configuration of nginx."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -73,7 +73,7 @@ def nginx_config() -> Json:
 
 
 def nginx_pod_spec(image: str) -> Json:
-    """Return the PodSpec of an nginx that listens on CONTAINER_PORT (named "http")."""
+    """Return the PodSpec of nginx with the port CONTAINER_PORT, named "http"."""
     return {
         "serviceAccountName": ACCOUNT,
         "containers": [
@@ -98,7 +98,7 @@ def nginx_pod_spec(image: str) -> Json:
 
 
 def deployment(image: str, *, name: str = WEB, replicas: int = REPLICAS) -> Json:
-    """Return a Deployment of nginx, its Pods labelled app=<name>."""
+    """Return a Deployment of nginx whose Pods have the label app=<name>."""
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
@@ -113,24 +113,24 @@ def deployment(image: str, *, name: str = WEB, replicas: int = REPLICAS) -> Json
 
 
 def lingering(manifest: Json, seconds: int) -> Json:
-    """Return the Deployment, its Pods serving on for `seconds` after they were told to end (KEP-3960, sleep action)."""
+    """Return the Deployment with a preStop sleep, so that a terminating Pod serves for `seconds` (KEP-3960)."""
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
     container["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
     return manifest
 
 
 def rolling(manifest: Json, surge: int, unavailable: int) -> Json:
-    """Return the Deployment, to be rolled with `surge` Pods more and `unavailable` fewer at a time."""
+    """Return the Deployment with the RollingUpdate bounds maxSurge and maxUnavailable."""
     bounds = {"maxSurge": surge, "maxUnavailable": unavailable}
     manifest["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": bounds}
     return manifest
 
 
 def spread(manifest: Json, *, strictly: bool = False) -> Json:
-    """Return the Deployment, its Pods spread over the Nodes as far as possible, or strictly over those without a taint.
+    """Return the Deployment with a topology spread constraint over the Nodes: preferred, or required with `strictly`.
 
-    Not strictly, an image that one Node is thought not to have outweighs it
-    (https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/).
+    The scheduler may prefer a Node with the image to a preferred spread. The required spread ignores Nodes with a taint that
+    the Pods do not tolerate (https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/).
     """
     labels = manifest["spec"]["selector"]
     constraint = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
@@ -141,20 +141,20 @@ def spread(manifest: Json, *, strictly: bool = False) -> Json:
 
 
 def disruption_budget(name: str, least: int) -> Json:
-    """Return a PodDisruptionBudget that keeps at least `least` of the Pods labelled app=<name>."""
+    """Return a PodDisruptionBudget with minAvailable `least` for the Pods with the label app=<name>."""
     spec = {"minAvailable": least, "selector": {"matchLabels": {"app": name}}}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec}
 
 
 def many_pods(name: str, image: str, replicas: int) -> Json:
-    """Return a Deployment of Pods that do nothing, which costs the least and counts as ready at once."""
-    made = deployment(image, name=name, replicas=replicas)
-    made["spec"]["template"]["spec"] = client_pod(name, image)["spec"]
-    return made
+    """Return a Deployment of client Pods, which need little memory and are ready at once."""
+    manifest = deployment(image, name=name, replicas=replicas)
+    manifest["spec"]["template"]["spec"] = client_pod(name, image)["spec"]
+    return manifest
 
 
 def client_pod(name: str, image: str, labels: Mapping[str, str] | None = None) -> Json:
-    """Return a Pod that does nothing but wait for commands, and ends at once when told to; it is labelled app=client."""
+    """Return a Pod that sleeps and exits at once on SIGTERM; its default label is app=client."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -178,40 +178,40 @@ def client_pod(name: str, image: str, labels: Mapping[str, str] | None = None) -
 
 
 def web_pod(name: str, image: str) -> Json:
-    """Return a Pod of nginx alone, labelled app=<name>."""
+    """Return a Pod of nginx without a controller, with the label app=<name>."""
     metadata = {"name": name, "labels": {"app": name}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": nginx_pod_spec(image)}
 
 
 def ending_pod(name: str, image: str) -> Json:
-    """Return a Pod of nginx, labelled app=<name>, that stays ready for 3 s after it was told to end."""
+    """Return a Pod of nginx, with the label app=<name>, that stays ready for 3 s while it terminates."""
     pod = web_pod(name, image)
     pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 3}}}
     return pod
 
 
 def obedient_pod(name: str, image: str) -> Json:
-    """Return a Pod that, told to end, says "TERM" as its termination message a second later, and ends with status 7."""
+    """Return a Pod that writes the termination message "TERM" 1 s after SIGTERM and exits with status 7."""
     script = "trap 'sleep 1; echo TERM > /dev/termination-log; exit 7' TERM; sleep infinity & wait"
     pod = running(client_pod(name, image), script)
     return {**pod, "spec": {**pod["spec"], "terminationGracePeriodSeconds": 30, "restartPolicy": "Never"}}
 
 
 def stubborn_pod(name: str, image: str, grace: int) -> Json:
-    """Return a Pod that ignores SIGTERM, with a grace period in seconds."""
+    """Return a Pod that ignores SIGTERM, with a termination grace period in seconds."""
     pod = running(client_pod(name, image), "trap '' TERM; while true; do sleep 1; done")
     return {**pod, "spec": {**pod["spec"], "terminationGracePeriodSeconds": grace}}
 
 
 def unready_pod(name: str, image: str) -> Json:
-    """Return a Pod, labelled app=<name>, that runs and is never ready."""
+    """Return a Pod, with the label app=<name>, that runs and is never ready."""
     pod = client_pod(name, image, {"app": name})
     pod["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["false"]}, "periodSeconds": 1}
     return pod
 
 
 def udp_echo(name: str, image: str) -> Json:
-    """Return a Pod, labelled app=<name>, that sends back every datagram."""
+    """Return a Pod, with the label app=<name>, that echoes UDP datagrams on CONTAINER_PORT."""
     return running(client_pod(name, image, {"app": name}), f"exec socat UDP-RECVFROM:{CONTAINER_PORT},fork EXEC:cat")
 
 
@@ -222,29 +222,29 @@ def running(pod: Json, script: str) -> Json:
 
 
 def unlinked(pod: Json) -> Json:
-    """Return the Pod, to be told of no Service by environment variables."""
+    """Return the Pod without environment variables of Services (enableServiceLinks: false)."""
     return {**pod, "spec": {**pod["spec"], "enableServiceLinks": False}}
 
 
 def with_hostname(pod: Json, subdomain: str) -> Json:
-    """Return the Pod with its own name as hostname, under the headless Service `subdomain`."""
+    """Return the Pod with its name as hostname and a headless Service as `subdomain`."""
     return {**pod, "spec": {**pod["spec"], "hostname": pod["metadata"]["name"], "subdomain": subdomain}}
 
 
 def on_node(pod: Json, name: str) -> Json:
-    """Return the Pod, to be scheduled on that Node alone."""
+    """Return the Pod with a nodeSelector for one Node."""
     return {**pod, "spec": {**pod["spec"], "nodeSelector": {"kubernetes.io/hostname": name}}}
 
 
 def beside(pod: Json, labels: Mapping[str, str]) -> Json:
-    """Return the Pod, to be scheduled only on a Node where a Pod with these labels runs."""
+    """Return the Pod with a required affinity to Pods with these labels, for the same Node."""
     term = {"labelSelector": {"matchLabels": dict(labels)}, "topologyKey": "kubernetes.io/hostname"}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     return {**pod, "spec": {**pod["spec"], "affinity": affinity}}
 
 
 def controlled(manifest: Json, owner: KubeObject) -> Json:
-    """Return the manifest with `owner` as its controller."""
+    """Return the manifest with `owner` as its controller (an ownerReference with controller: true)."""
     reference = {"apiVersion": owner.at("apiVersion"), "kind": owner.kind, "name": owner.name, "uid": owner.uid}
     metadata = {**manifest["metadata"], "ownerReferences": [{**reference, "controller": True}]}
     return {**manifest, "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Making a chain on a cluster, and removing it."""
+"""Make the namespace of a chain with its objects, and delete it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
 
 
 def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
-    """Say whether this machine reaches the nodes' addresses: any answer of the kubelet's port shows it."""
+    """Return "host" if this machine reaches the InternalIP of a Node, else "cluster".
+
+    A TCP connection to the port of the kubelet shows it, accepted or refused.
+    """
     for node in nodes:
         try:
             socket.create_connection((address_of(node), KUBELET_PORT), timeout=CONNECT_SECONDS).close()
@@ -39,7 +42,7 @@ def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
 
 @contextmanager
 def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
-    """Make a watched namespace with what every workload needs; delete it at the end, without waiting for it to go."""
+    """Make a namespace with the objects of `furnish` and watch it; delete it after the body and do not wait."""
     api.create(manifests.namespace(name, labels))
     try:
         furnish(api, target, name)
@@ -50,7 +53,7 @@ def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], wa
 
 
 def furnish(api: Api, target: Target, name: str) -> None:
-    """Put into a namespace what every workload needs."""
+    """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx."""
     if target.pull_secret:
         api.create(pull_secret(Path(target.pull_secret)), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
@@ -58,7 +61,7 @@ def furnish(api: Api, target: Target, name: str) -> None:
 
 
 def pull_secret(config: Path) -> Json:
-    """Return the Secret for a docker config.json."""
+    """Return the Secret (kubernetes.io/dockerconfigjson) for a docker config.json."""
     data = base64.b64encode(config.read_bytes()).decode()
     return {
         "apiVersion": "v1",
@@ -70,10 +73,10 @@ def pull_secret(config: Path) -> Json:
 
 
 def populate(api: Api, target: Target, name: str, deployment: Json) -> dict[str, str]:
-    """Create the Service, the Deployment and, after the Service, the client Pod; wait for none of them.
+    """Create the Service, the Deployment and the client Pod, and do not wait for them.
 
-    Return the kind of what the API server refused, and why: a cluster that does not take one of them has a broken link,
-    and the claims say which one.
+    The Pod comes after the Service, so that it gets the Service's environment variables. Return kind -> message for each
+    object that the API server refused; the claims of its link then fail.
     """
     refused: dict[str, str] = {}
     for body in (service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)):

@@ -12,7 +12,6 @@ from typing import TypeVar
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.endpoints import slice_addresses
 from kubechain.conditions.http import Page
-from kubechain.core.errors import HarnessError
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Polled
@@ -20,15 +19,15 @@ from kubechain.probes import http, udp
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
-from kubechain.workload.urls import each
+from kubechain.workload.urls import counted
 
 T = TypeVar("T")
-# With two backends picked at random, 12 connections miss one with probability 2^-11; the wait then asks again.
+# 12 connections to two random backends miss one with probability 2^-11; the wait then repeats the probe.
 ROUND = 12
 
 
 def proxied(chain: Chain, *paths: str) -> Polled[list[Page]]:
-    """Return a source that asks the API server's proxy at each path."""
+    """Return a source of the pages at proxy paths of the API server."""
     return _polled(chain, "answers through the API proxy", lambda: [_proxy(chain, path) for path in paths])
 
 
@@ -36,22 +35,22 @@ def _proxy(chain: Chain, path: str) -> Page:
     try:
         return Page(path, status=200, body=chain.api.call("GET", path, accept="*/*"))
     except ApiUnavailable as error:
-        # The proxy's own 502 and 503 are answers about the backend.
+        # With 502 and 503, the proxy reports the backend.
         return Page(path, failure="other", detail=str(error))
 
 
 def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:
-    """Return a source that asks each URL once, from where requests to nodePorts come from."""
-    return _polled(chain, f"answers at {each(urls)}", lambda: fetch(chain, *urls))
+    """Return a source of the pages at these URLs, requested from `probe_from`."""
+    return _polled(chain, f"answers at {counted(urls)}", lambda: fetch(chain, *urls))
 
 
 def loopback(chain: Chain, at: str) -> Polled[list[Page]]:
-    """Return a source that asks a URL on this machine."""
+    """Return a source of the page at a URL, requested from this machine."""
     return _polled(chain, f"answers at {at}", lambda: [http.fetch(at)])
 
 
 def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
-    """Return a source that sends a datagram to that port of each Node: node name -> what came back, or "" ."""
+    """Return a source that sends a UDP datagram to a port of each Node: node name -> reply, or ""."""
     return _polled(chain, f"UDP echo at port {port}", lambda: _echo(chain, port))
 
 
@@ -61,24 +60,24 @@ def _echo(chain: Chain, port: int) -> dict[str, str]:
 
 
 def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:
-    """Return a source that asks each URL once, from inside a Pod."""
-    return _polled(chain, f"answers from pod {place.pod} at {each(urls)}", lambda: place.fetch(*urls))
+    """Return a source of the pages at these URLs, requested from inside a Pod."""
+    return _polled(chain, f"answers from pod {place.pod} at {counted(urls)}", lambda: place.fetch(*urls))
 
 
 def repeated(chain: Chain, place: PodProbe, url: str, count: int) -> Polled[list[Page]]:
-    """Return a source that asks a URL so many times from inside a Pod; a request without an answer is the last one."""
+    """Return a source of `count` pages at a URL, requested from inside a Pod; it stops after a failed request."""
     return _polled(chain, f"{count} answers from pod {place.pod} at {url}", lambda: place.repeat(url, count))
 
 
 def api_pages(chain: Chain, place: PodProbe, *paths: str, method: str = "GET") -> Polled[list[Page]]:
-    """Return a source that asks the API server for each path from inside a Pod, as the Pod's ServiceAccount."""
+    """Return a source of responses of the API server to the ServiceAccount of a Pod, requested from inside the Pod."""
     return _polled(chain, f"API server from pod {place.pod}", lambda: place.ask_api(*paths, method=method))
 
 
 def backends_at_nodes(chain: Chain) -> Polled[Mapping[str, list[Page]]]:
-    """Return a source that asks ROUND times at each node's nodePort: node name -> the answers.
+    """Return a source of ROUND pages at the nodePort of each Node: node name -> pages.
 
-    A request without an answer is the last one there, and shows that it is not as it must be: no need to wait for more.
+    It stops at a Node after a failed request, because that is enough to fail.
     """
     return _polled(
         chain, "backends behind each node", lambda: {name: _round(chain, where) for name, where in chain.node_urls().items()}
@@ -95,66 +94,63 @@ def _round(chain: Chain, url: str) -> list[Page]:
 
 
 def backends_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[Mapping[str, list[Page]]]:
-    """Return a source that asks ROUND times at each URL from inside a Pod: URL -> the answers; see backends_at_nodes."""
+    """Return a source of ROUND pages at each URL, requested from inside a Pod: URL -> pages; see backends_at_nodes."""
     return _polled(chain, f"backends seen from pod {place.pod}", lambda: {where: place.repeat(where, ROUND) for where in urls})
 
 
 def answers(
     chain: Chain, place: PodProbe, *names: str, record: str = "A", server: str = "", tcp: bool = False
 ) -> Polled[list[Answer]]:
-    """Return a source that asks DNS for each name from inside a Pod."""
+    """Return a source of DNS answers for these names, requested from inside a Pod; see PodProbe.lookup."""
     return _polled(chain, f"DNS from pod {place.pod}", lambda: place.lookup(*names, record=record, server=server, tcp=tcp))
 
 
 def resolver(chain: Chain, place: PodProbe) -> Polled[str]:
-    """Return a source that reads the resolv.conf of a Pod."""
+    """Return a source of the resolv.conf of a Pod."""
     return _polled(chain, f"resolv.conf of pod {place.pod}", place.resolver)
 
 
 def dns_servers(chain: Chain) -> list[str]:
-    """Return the address of each ready replica of the cluster's DNS (the Service kube-dns)."""
+    """Return the addresses of the ready Pods of the cluster's DNS (the Service kube-dns), sorted."""
     slices = chain.api.list("EndpointSlice", "kube-system", "kubernetes.io/service-name=kube-dns").items
     return sorted({address.ip for address in slice_addresses(slices)})
 
 
 def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:
-    """Return a source that reads the environment of a Pod's container."""
+    """Return a source of the environment variables of a Pod's container."""
     return _polled(chain, f"environment of pod {place.pod}", place.environment)
 
 
 def fetch(chain: Chain, *urls: str) -> list[Page]:
-    """Ask for each URL once, from the host, or from the client Pod where the host does not reach nodes."""
-    return [http.fetch(each) for each in urls] if chain.probe_from == "host" else chain.client.fetch(*urls)
+    """Return the pages at these URLs, requested from this machine, or from the client Pod if `probe_from` is "cluster"."""
+    return [http.fetch(at) for at in urls] if chain.probe_from == "host" else chain.client.fetch(*urls)
 
 
 def evictions(chain: Chain, pod: KubeObject) -> Polled[int]:
-    """Return a source that asks for the eviction of a Pod again and again: the HTTP statuses."""
+    """Return a source that evicts a Pod at each reading and returns the HTTP status."""
     return _polled(chain, f"eviction of {pod.name}", lambda: actions.evict(chain, pod))
 
 
 def budget(chain: Chain, name: str) -> Polled[KubeObject]:
-    """Return a source that reads a PodDisruptionBudget of this namespace; HarnessError if it is not there."""
+    """Return a source of a PodDisruptionBudget of this namespace; HarnessError if it does not exist."""
     return _polled(chain, f"PodDisruptionBudget {name}", lambda: fetched(chain, "PodDisruptionBudget", name))
 
 
 def remaining(chain: Chain, kind: str, *names: str) -> Polled[list[str]]:
-    """Return a source that says which of these objects, which belong to no namespace, are still there."""
+    """Return a source of the names of those cluster-scoped objects that still exist."""
     return _polled(chain, f"{kind} {', '.join(names)}", lambda: [name for name in names if chain.api.get(kind, "", name)])
 
 
 def one(chain: Chain, kind: str, name: str) -> Polled[KubeObject | None]:
-    """Return a source that reads an object of this namespace, None where it is not there."""
+    """Return a source of an object of this namespace, None if it does not exist."""
     return _polled(chain, f"{kind} {name}", lambda: chain.api.get(kind, chain.namespace, name))
 
 
 def fetched(chain: Chain, kind: str, name: str) -> KubeObject:
-    """Return an object of this namespace as the API server has it now; HarnessError if it is not there."""
-    found = chain.api.get(kind, chain.namespace, name)
-    if found is None:
-        raise HarnessError(f"no {kind} {name} in {chain.namespace}")
-    return found
+    """Return an object of this namespace, read from the API server; HarnessError if it does not exist."""
+    return chain.required(chain.api.get(kind, chain.namespace, name), kind, name)
 
 
 def _polled(chain: Chain, what: str, pull: Callable[[], T]) -> Polled[T]:
-    """Return a source that has to be asked."""
+    """Return a source that calls `pull` at each reading; `what` names it in messages."""
     return Polled(what, pull, chain.waiter.clock)

@@ -20,7 +20,7 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod
 from kubechain.faults.testbed import ASIDE, SERVER, Testbed
 from kubechain.images import pins, resolve
-from kubechain.images.kubeadm_bundle import kit
+from kubechain.images.kubeadm_bundle import bundle_of
 from kubechain.kube.objects import KubeObject
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.manifests import WEB
@@ -106,7 +106,7 @@ class OldKubelet:
         now = known.find(settings.k8s).minor
         older = next(each.version for each in known.kubernetes.values() if each.minor == now - 1)
         image = resolve.node_image(docker.client, settings, older, Progress())
-        return kit(image, docker, lab.store, Progress())
+        return bundle_of(image, docker, lab.store, Progress())
 
     def inject(self, lab: Testbed) -> None:
         """Put the older kubelet in place."""

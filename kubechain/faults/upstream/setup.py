@@ -40,7 +40,7 @@ def prepare(lab: Testbed, version: str, progress: Progress) -> UpstreamTests:
     image = e2e_tests.image(version, cluster.docker, lab.store, progress)
     with progress.step("upstream's images on the nodes"):
         cluster.load([image], lab.store)
-        names = e2e_tests.stood_in(_asked(program, "--list-images").split())
+        names = e2e_tests.replaceable(_asked(program, "--list-images").split())
         for node in cluster.nodes():
             lab.on(node, as_names(f"docker.io/{image}", names))
     within_reach(lab)

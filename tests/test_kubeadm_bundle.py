@@ -11,7 +11,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
 from kubechain.images.docker import Docker
-from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, kit
+from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, bundle_of
 from kubechain.images.node import tag
 from kubechain.upgrade import kubeadm
 from kubechain.upgrade.versions import hops
@@ -23,20 +23,20 @@ IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=
 
 
 def prepared(log: Log, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Prepare an upgrade from 1.34.4 to 1.36.3 with kits whose archives hold their names."""
+    """Prepare an upgrade from 1.34.4 to 1.36.3 with bundles whose archives hold their names."""
     folder = log.client.parent
 
     def image(_client: Path, _settings: Settings, version: str, _progress: Progress) -> str:
         return f"node-{version}"
 
-    def kit_of(name: str, *_: object) -> Path:
-        log.add(f"kit of {name}")
+    def fake_bundle(name: str, *_: object) -> Path:
+        log.add(f"bundle of {name}")
         (folder / name).mkdir()
         (folder / name / ARCHIVE).write_text(f"images of {name}\n")
         return folder / name
 
     monkeypatch.setattr(resolve, "node_image", image)
-    monkeypatch.setattr(kubeadm, "kit", kit_of)
+    monkeypatch.setattr(kubeadm, "bundle_of", fake_bundle)
     cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), log.client)
     return kubeadm.prepare(cluster, hops("1.34.4", "1.36.3", PINNED), settings.load(), BuildCache(folder), Progress())
 
@@ -46,20 +46,18 @@ def docker(folder: Path, answers: str = "") -> Log:
     return Log(folder, f"ps*) printf '{names}';;\n{answers}\n*import*) cat >> {folder}/log;;")
 
 
-def test_all_kits_and_their_images_on_every_node_are_there_before_an_upgrade(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bundles_and_their_images_are_on_every_node_before_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = docker(tmp_path)
     assert prepared(log, monkeypatch) == [tmp_path / "node-1.35.4", tmp_path / "node-1.36.3"]
     lines = [line for line in log.lines if not line.startswith("ps ")]
-    assert lines[:2] == ["kit of node-1.35.4", "kit of node-1.36.3"]
-    # To all nodes at once, but in the order of the hops.
+    assert lines[:2] == ["bundle of node-1.35.4", "bundle of node-1.36.3"]
+    # The nodes in parallel, the versions in the order of the hops.
     imports = [f"exec --interactive {node} {IMPORT}" for node in (CONTROL_PLANE, *WORKERS)]
     assert sorted(lines[2:8]) == sorted([*imports, *(["images of node-1.35.4"] * 3)])
     assert sorted(lines[8:]) == sorted([*imports, *(["images of node-1.36.3"] * 3)])
 
 
-def test_node_that_does_not_take_the_images_ends_the_preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_import_on_a_node_ends_the_preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = docker(tmp_path, '*"c-worker2 ctr"*) echo "disk full" >&2; exit 1;;')
     with pytest.raises(SetupError, match="disk full") as caught:
         prepared(log, monkeypatch)
@@ -68,39 +66,39 @@ def test_node_that_does_not_take_the_images_ends_the_preparation(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("public", "pulled"), [("x/node:v1.37.0@sha256:1", False), ("x/node:v1.37.2@sha256:1", True)])
-def test_node_image_is_of_exactly_the_version(
+def test_node_image_has_exactly_the_wanted_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: str, *, pulled: bool
 ) -> None:
     real = pins.load()
     pinned = replace(real.find("1.37.2"), node=public)
     monkeypatch.setattr(pins, "load", lambda: replace(real, kubernetes={"1.37.2": pinned}))
     log = Log(tmp_path, "image*inspect*) echo sha256:1;;")
-    found = resolve.node_image(log.client, settings.load(), "1.37.2", Progress())
-    assert found == (public if pulled else tag(pinned, real))
+    name = resolve.node_image(log.client, settings.load(), "1.37.2", Progress())
+    assert name == (public if pulled else tag(pinned, real))
 
 
-def kit_log(folder: Path, identity: str = "sha256:1") -> Log:
-    """Return a docker whose containers hold a kubeadm that asks for NAMES."""
+def bundle_log(folder: Path, identity: str = "sha256:1") -> Log:
+    """Return a docker whose containers have a kubeadm that lists NAMES."""
     asked = f"*version*--output=short*) echo v1.35.4;;\n*list*-version*v1.35.4) echo {' '.join(NAMES)}; echo W offline >&2;;"
     return Log(folder, f'image*inspect*) echo {identity};;\nrun*) echo box;;\n{asked}\ncp*) touch "$3";;')
 
 
-def test_kit_exports_what_kubeadm_lists_and_nothing_else(tmp_path: Path) -> None:
-    log, store = kit_log(tmp_path), BuildCache(tmp_path / "store")
-    folder = kit("node:1", Docker(log.client), store, Progress())
+def test_bundle_has_exactly_the_images_that_kubeadm_lists(tmp_path: Path) -> None:
+    log, store = bundle_log(tmp_path), BuildCache(tmp_path / "store")
+    folder = bundle_of("node:1", Docker(log.client), store, Progress())
     assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, ARCHIVE])
     (export,) = [line for line in log.lines if " export " in line]
     assert export.split() == ["exec", "box", "ctr", "--namespace=k8s.io", "images", "export", "/kind/images.tar", *NAMES]
     assert log.lines[-1] == "rm --force --volumes box"
     before = len(log.lines)
-    assert kit("node:1", Docker(log.client), store, Progress()) == folder
+    assert bundle_of("node:1", Docker(log.client), store, Progress()) == folder
     assert log.lines[before:] == ["image inspect --format {{.Id}} node:1"]
-    another = Docker(kit_log(tmp_path, "sha256:2").client)
-    assert kit("node:1", another, store, Progress()) != folder
+    another = Docker(bundle_log(tmp_path, "sha256:2").client)
+    assert bundle_of("node:1", another, store, Progress()) != folder
 
 
-def test_kit_of_an_image_that_is_not_there(tmp_path: Path) -> None:
+def test_bundle_of_a_missing_image_is_an_error(tmp_path: Path) -> None:
     docker = Docker(Log(tmp_path, "image*) exit 1;;").client)
-    with pytest.raises(SetupError, match="no kit of node:1: the engine has no such image") as caught:
-        kit("node:1", docker, BuildCache(tmp_path / "store"), Progress())
+    with pytest.raises(SetupError, match="node image node:1: the container engine does not have it") as caught:
+        bundle_of("node:1", docker, BuildCache(tmp_path / "store"), Progress())
     assert caught.value.code == ExitCode.IMAGES
