@@ -56,7 +56,7 @@ class ScenarioScheduling(LoadScopeScheduling):
         return self._groups.get(nodeid, nodeid)
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Remove a process; return the claim during which it died, None if it had none; its other claims go back to the queue.
+        """Remove a process; return the claim during which it died, None if it was idle; its other claims go back to the queue.
 
         The claim counts as done, because xdist would run it again in the next process.
         """
