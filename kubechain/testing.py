@@ -1,4 +1,4 @@
-"""What a repository of its own claims imports: the decorator, the types of the fixtures, and the parts of a wait.
+"""The names that claims of another repository import: the decorator, the types of the fixtures, and the parts of a wait.
 
 The fixtures themselves come with the pytest plugin: `watch`, `eventually`, `consistently`, `clock`, `api`, `record_metric`.
 Conditions are in kubechain.conditions.

@@ -295,5 +295,5 @@ def run_record(first: str | None, *claims: ClaimRecord, code: int = 1) -> RunRec
 
 
 def no_answer(*_: object) -> str:
-    """Be an API that nobody may ask."""
-    raise HarnessError("this test asks no API")
+    """Fail: an API for tests that must send no request."""
+    raise HarnessError("this test must send no request to the API")

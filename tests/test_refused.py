@@ -55,10 +55,10 @@ def test_refused_link_fails_at_once_and_blocks_the_links_that_need_it() -> None:
     gatekeeper, start = Gatekeeper(), FakeClock().time
     gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})
     with pytest.raises(Unmet, match="Service web is refused: no"):
-        gatekeeper.require_taken(Link.SERVICE)
+        gatekeeper.require_accepted(Link.SERVICE)
     with pytest.raises(Blocked) as blocked:
         gatekeeper.admit([Link.SERVICE, Link.ENDPOINTS], history, waiter)
     assert blocked.value.waits_for == Link.SERVICE
     assert clock.time == start
-    gatekeeper.require_taken(Link.PODS)
+    gatekeeper.require_accepted(Link.PODS)
     gatekeeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], history, waiter)

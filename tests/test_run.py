@@ -152,7 +152,7 @@ def workers(runs: dict[str, Done]) -> Done:
     return runs["workers"]
 
 
-def test_each_claim_ends_as_what_it_is(workers: Done) -> None:
+def test_each_claim_has_its_outcome(workers: Done) -> None:
     assert workers.outcomes == {
         "T-DEPLOYMENT-010": "passed",
         "T-PODS-010": "failed",
@@ -164,20 +164,20 @@ def test_each_claim_ends_as_what_it_is(workers: Done) -> None:
     }, workers.output
 
 
-def test_verdict_is_the_first_broken_link_with_its_exit_code(workers: Done) -> None:
+def test_verdict_names_the_first_broken_link_and_sets_the_exit_code(workers: Done) -> None:
     last = workers.output.strip().splitlines()[-1]
     assert last.startswith("chain broken at PODS: expected two, got 1 (waited 0.0 of 0 s: now)")
     assert (workers.code, workers.run["firstBrokenLink"], workers.run["holds"]) == (1, "PODS", False)
 
 
-def test_blocked_claim_is_neither_passed_nor_failed_and_says_what_it_waits_for(workers: Done) -> None:
+def test_blocked_claim_names_the_link_that_it_waits_for(workers: Done) -> None:
     (blocked,) = [claim for claim in workers.run["claims"] if claim["outcome"] == "blocked"]
     assert (blocked["waitsFor"], blocked["message"]) == ("ENDPOINTS", "blocked by ENDPOINTS: no address")
     counts = re.findall(r"(\d+) (passed|blocked)", workers.output.splitlines()[-2])
     assert counts == [("1", "passed"), ("1", "blocked")]
 
 
-def test_claim_of_a_worker_that_crashed_is_told_as_such(workers: Done) -> None:
+def test_claim_of_a_crashed_worker_is_inconclusive(workers: Done) -> None:
     (lost,) = [claim for claim in workers.run["claims"] if claim["id"] == "T-DNS-020"]
     assert "never reported" in lost["message"]
 
@@ -187,12 +187,12 @@ def test_waits_of_a_claim_are_in_its_record(workers: Done) -> None:
     assert [(wait["condition"], wait["endedBy"]) for wait in unmet["waits"]] == [("two", "deadline")]
 
 
-def test_results_are_as_the_published_schema_says(workers: Done, runs: dict[str, Done]) -> None:
+def test_results_match_the_published_schema(workers: Done, runs: dict[str, Done]) -> None:
     assert problems(workers.run, "run") == []
     assert problems(runs["nothing"].run, "run") == []
 
 
-def test_no_secret_reaches_what_is_published(workers: Done) -> None:
+def test_published_files_have_no_secret(workers: Done) -> None:
     for name in ("run.json", "summary.md"):
         assert "s3cr3t" not in (workers.out / name).read_text()
 
@@ -204,7 +204,7 @@ def results(workers: Done) -> dict[str, dict[str, Any]]:
     return {label["value"]: each for each in found for label in each["labels"] if label["name"] == "story"}
 
 
-def test_allure_knows_blocked_claims_by_the_message_that_it_keeps(results: dict[str, dict[str, Any]]) -> None:
+def test_allure_categorises_blocked_claims_by_their_message(results: dict[str, dict[str, Any]]) -> None:
     rules = allure_html.configuration(Path("out"))["categories"]["rules"]
     (rule,) = [rule for rule in rules if rule["name"].startswith("Blocked")]
     (matcher,) = rule["matchers"]
@@ -217,22 +217,22 @@ def test_allure_lists_each_claim_by_its_id(results: dict[str, dict[str, Any]]) -
     assert [name for name, each in results.items() if not each["name"].startswith(name)] == []
 
 
-def test_allure_has_every_claim_also_that_of_a_worker_that_crashed(results: dict[str, dict[str, Any]], workers: Done) -> None:
+def test_allure_has_every_claim_also_of_a_crashed_worker(results: dict[str, dict[str, Any]], workers: Done) -> None:
     assert set(results) == set(workers.outcomes)
 
 
-def test_allure_calls_failed_only_what_the_run_calls_failed(results: dict[str, dict[str, Any]], workers: Done) -> None:
+def test_allure_has_the_same_failed_claims_as_the_run(results: dict[str, dict[str, Any]], workers: Done) -> None:
     failed = {name for name, each in results.items() if each["status"] == "failed"}
     assert failed == {name for name, outcome in workers.outcomes.items() if outcome == "failed"}
 
 
-def test_zero_claims_selected_is_never_green(runs: dict[str, Done]) -> None:
+def test_run_without_claims_is_not_green(runs: dict[str, Done]) -> None:
     done = runs["nothing"]
     assert done.code == 5
     assert done.output.strip().splitlines()[-1] == "no verdict: no claim was run"
 
 
-def test_run_that_could_not_begin_has_its_own_exit_code_and_no_verdict(runs: dict[str, Done]) -> None:
+def test_run_that_cannot_begin_has_its_own_exit_code_and_no_verdict(runs: dict[str, Done]) -> None:
     done = runs["trouble"]
     assert done.code == 16
     assert "\nno verdict: KUBECONFIG=x: not a kubeconfig" in done.output

@@ -89,7 +89,7 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
         (("-k", "other"), {}, 1, "chain broken at PODS"),
         (("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
         ((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
-        (("--only", "T-NONE-010"), {}, 4, "KUBECHAIN_ONLY: no such claim: T-NONE-010"),
+        (("--only", "T-NONE-010"), {}, 4, "--only: no such claim: T-NONE-010"),
     ],
 )
 def test_exit_code_of_a_run_reaches_the_caller(

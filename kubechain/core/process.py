@@ -29,7 +29,7 @@ class TookTooLong(SetupError):
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program printed (text, undecodable bytes replaced) and its exit status."""
+    """The output of a program (text, undecodable bytes replaced) and its exit status."""
 
     argv: tuple[str, ...]
     status: int
@@ -38,7 +38,7 @@ class Completed:
 
     @property
     def last_words(self) -> str:
-        """The last lines of stderr (stdout if it is empty), joined to one line."""
+        """The last LAST_LINES lines of stderr (of stdout if stderr is empty), joined to one line."""
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines() if line.strip()]
         return " | ".join(lines[-LAST_LINES:])
 

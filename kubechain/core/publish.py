@@ -17,7 +17,7 @@ PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "
 MANIFEST = ".published.json"
 # Folder for the results of a run that could not begin, beside the results of the run before.
 NOT_BEGUN = "not-begun"
-# What earlier versions of kubechain, which wrote no manifest, published.
+# Entries that earlier versions of kubechain published, without a manifest.
 BEFORE_MANIFESTS = frozenset(
     {"report", "summary.md", "run.json", "junit.xml", "allure-results", "evidence", "kind.log", "faults", "faults.json"}
     | {"faults.svg", "upgrade.json", "upgrade.svg", "snapshot.json", "asked", "before", "after"}

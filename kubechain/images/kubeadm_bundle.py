@@ -1,4 +1,4 @@
-"""What kubeadm needs to upgrade a node to a Kubernetes version: programs and images, copied from a node image."""
+"""The programs and images of a Kubernetes version with which kubeadm upgrades a node, copied from a node image."""
 
 from __future__ import annotations
 

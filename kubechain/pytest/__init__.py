@@ -1,1 +1,1 @@
-"""The pytest plugin."""
+"""The pytest plugin: collection, gating, scheduling, outcomes and records of claims."""

@@ -1,4 +1,4 @@
-"""The faults of a run: chosen from the command line, one test for each, judged by what the suite says under them."""
+"""The faults of a run: chosen by --faults, one test each, scored by what the suite reports under them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
         state.faults.chosen = selection.chosen(short=settings.short, only=only)
         state.faults.upstream = e2e_tests.version_of(settings.k8s) if settings.compare else ""
     except ValueError as error:
-        raise pytest.UsageError(f"FAULTS={settings.faults}: {error}") from error
+        raise pytest.UsageError(f"--faults={settings.faults}: {error}") from error
     except SetupError as error:
         raise pytest.UsageError(str(error)) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test for each fault of the run, named by its id alone."""
+    """Make one test for each fault of the run, with the fault's id as its parameter."""
     if "fault" in metafunc.fixturenames:
         faults = run_state(metafunc.config).faults
         faults.wanted = len(faults.chosen)
@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def prepare(config: pytest.Config, testbed: Testbed) -> None:
-    """Make what faults need that takes long, and see that the cluster works from end to end."""
+    """Prepare the faults that need it, and require that the chain works on the cluster."""
     with uncaptured(config):
         for fault in run_state(config).faults.chosen:
             if isinstance(fault.injection, Prepared):
@@ -50,17 +50,17 @@ def prepare(config: pytest.Config, testbed: Testbed) -> None:
 
 
 def prepare_upstream(config: pytest.Config, testbed: Testbed) -> UpstreamTests | None:
-    """Return upstream's tests, all of which pass on the whole cluster; None unless the run compares with them."""
+    """Return upstream's tests, which all pass on the unbroken cluster; None unless the run compares with them."""
     state = run_state(config)
     with uncaptured(config):
         return setup.prepare(testbed, state.faults.upstream, state.progress) if state.faults.upstream else None
 
 
 def try_fault(config: pytest.Config, testbed: Testbed, upstream: UpstreamTests | None, clock: Clock, fault: Fault) -> Score:
-    """Try the suite under one fault, and keep its score."""
+    """Run the suite under one fault; return its score and keep it for the end of the run."""
     state = run_state(config)
     with uncaptured(config), state.progress.step(f"fault {fault.id}") as step:
         score = trial.run(testbed, fault, upstream, clock)
-        step.note(score.result if score.good else f"NOT AS IT MUST BE: {score.result}: {score.why}")
+        step.note(score.result if score.good else f"WRONG: {score.result}: {score.why}")
     state.faults.scores.append(score)
     return score

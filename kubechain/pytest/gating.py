@@ -1,4 +1,4 @@
-"""Which claims are tried: those whose requirements the cluster meets, once the links before their own are up."""
+"""Gates before claims: a claim runs once the links before its own are up, else it is blocked."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ from kubechain.workload.gates import Gatekeeper, awaited
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shut the gate of a link whose own claim says that it did not come up: no other claim waits for it again."""
+    """Shut the gate of a link whose opening claim failed, so that no other claim waits for it again."""
     report = yield
-    found = claim.of(item)
+    stated = claim.of(item)
     error = call.excinfo.value if call.excinfo else None
-    if found and found.opens and isinstance(error, Unmet) and (gatekeeper := claim_state(item).gatekeeper):
-        gatekeeper.shut.setdefault(found.link, str(error))
+    if stated and stated.opens and isinstance(error, Unmet) and (gatekeeper := claim_state(item).gatekeeper):
+        gatekeeper.shut.setdefault(stated.link, str(error))
     return report
 
 
 def claim_of(request: pytest.FixtureRequest) -> Claim:
-    """Return the claim that asks for a fixture; HarnessError if the test is none."""
-    found = claim.of(request.node)
-    if found is None:
-        raise HarnessError(f"{request.node.nodeid} is not a claim, so no chain is made for it")
-    return found
+    """Return the claim that requests a fixture; HarnessError if the test is not a claim."""
+    stated = claim.of(request.node)
+    if stated is None:
+        raise HarnessError(
+            f"{request.node.nodeid} is not a claim: add the decorator @claim, or do without the fixture of a chain"
+        )
+    return stated
 
 
 def admit(request: pytest.FixtureRequest, gatekeeper: Gatekeeper, chain: Chain, waiter: Waiter) -> list[Link]:
-    """Wait until the links before a claim's own are up on its chain, and return them; the chain is the claim's evidence.
+    """Wait until the links before a claim's own are up on its chain, and return them; use the chain for its evidence.
 
     Raises:
-        Blocked: one is not.
-        Unmet: the API server refused what the claim's own link is made of.
+        Blocked: a link before is not up.
+        Unmet: the API server refused an object of the claim's own link.
 
     """
-    state, found = claim_state(request.node), claim_of(request)
+    state, stated = claim_state(request.node), claim_of(request)
     state.chain, state.gatekeeper = chain, gatekeeper
-    links = awaited(found)
+    links = awaited(stated)
     gatekeeper.admit(links, chain.objects, waiter)
-    gatekeeper.require_taken(found.link)
+    gatekeeper.require_accepted(stated.link)
     return links

@@ -1,6 +1,6 @@
-"""The hooks of kubechain: a plugin that reports on runs implements these, and imports no plugin of the project.
+"""The hooks of kubechain, which plugins that report on runs implement.
 
-Their names begin with `pytest_`, because pytest looks at no others.
+Their names begin with `pytest_`, because pytest ignores other names.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kubechain.upgrade.model import UpgradeRecord
 
 @pytest.hookspec
 def pytest_kubechain_claim_finished(item: pytest.Item, record: ClaimRecord, evidence: Sequence[Section]) -> None:
-    """A claim has ended: called in the process that ran it, while its chain still stands.
+    """Handle the end of a claim; called in the process that ran it, while its chain still exists.
 
-    `evidence` is redacted, and empty for a claim that passed or whose evidence another claim has shown already.
+    `evidence` is redacted; it is empty for a claim that passed, and for a blocked claim if another claim had the same.
     """
 
 
 @pytest.hookspec
 def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, *, failed: bool) -> None:
-    """A claim about an upgrade has ended: what was seen of the upgrade, and whether the claim did not pass."""
+    """Handle the end of a claim about an upgrade; `failed` if it did not pass."""
 
 
 @pytest.hookspec
 def pytest_kubechain_run_finished(run: RunResult) -> None:
-    """A run has ended: called once, in the controller; what is written to `run.folder` is redacted and published afterwards."""
+    """Handle the end of a run; called once, in the controller, before the files in `run.folder` are redacted and published."""

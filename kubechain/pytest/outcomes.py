@@ -1,4 +1,4 @@
-"""Which tests are claims, in which order they run, and how each of them ends."""
+"""Collection and order of claims, their outcomes and their evidence."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.INCONCLU
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker of claims."""
     config.addinivalue_line("markers", "claim(record): a statement about the cluster; see kubechain.claims.claim.claim")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check that every test under suites/ is a claim of its own; keep the claims of the run's level, in chain order."""
+    """Require that every test under suites/ is a claim; keep the claims of the run's level, in the order of the chain."""
     if not any(map(is_of_a_run, items)):
         return
-    stated = (item for item in items if item.nodeid.startswith(SUITES) or claim.of(item))
-    wrong = claim.problems((item.nodeid, claim.of(item)) for item in stated if "fault" not in getattr(item, "fixturenames", ()))
-    if wrong:
-        raise pytest.UsageError("; ".join(wrong))
+    claims = (item for item in items if item.nodeid.startswith(SUITES) or claim.of(item))
+    problems = claim.problems(
+        (item.nodeid, claim.of(item)) for item in claims if "fault" not in getattr(item, "fixturenames", ())
+    )
+    if problems:
+        raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
     settings = run_state(config).settings
     only = frozenset(filter(None, settings.only.split(",")))
-    unknown = only - {found.id for item in items if (found := claim.of(item))}
+    unknown = only - {stated.id for item in items if (stated := claim.of(item))}
     if unknown:
-        raise pytest.UsageError(f"KUBECHAIN_ONLY: no such claim: {', '.join(sorted(unknown))}")
-    left_out = [item for item in items if (found := claim.of(item)) and not found.belongs_to(settings.level, only)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        raise pytest.UsageError(f"--only: no such claim: {', '.join(sorted(unknown))}")
+    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(settings.level, only)]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
 
 
 def _place(item: pytest.Item) -> tuple[int, bool, str]:
-    found = claim.of(item)
-    return (found.link.order, not found.long, found.id) if found else (-1, False, "")
+    stated = claim.of(item)
+    return (stated.link.order, not stated.long, stated.id) if stated else (-1, False, "")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,7 +74,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the claim's record into each report that decides its outcome; the last one holds."""
+    """Add the claim's record to each report that decides its outcome; the last such report counts."""
     report = yield
     found = claim.of(item)
     decides = report.when == "call" or report.outcome != "passed"
@@ -81,16 +83,16 @@ def pytest_runtest_makereport(
         outcome = outcome_of(error, report.when or "call")
         record = _record(found, item, outcome, error, report.duration)
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
-            # The message says it all; a trace through the wait says nothing of the cluster.
+            # The message is enough; a traceback through the wait says nothing about the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
         # As JSON: xdist carries no other objects from a worker to the controller.
         report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
-        _tell(item, record, run_state(item.config))
+        _finish(item, record, run_state(item.config))
     return report
 
 
-def _tell(item: pytest.Item, record: ClaimRecord, state: RunState) -> None:
-    """Tell every plugin how a claim ended, with the evidence while its chain still stands."""
+def _finish(item: pytest.Item, record: ClaimRecord, state: RunState) -> None:
+    """Collect the evidence on a claim that did not pass, while its chain still exists, and call the hooks."""
     failed = record.outcome in BAD
     sections = evidence_on(item, record, state) if failed else []
     if sections:
@@ -101,7 +103,7 @@ def _tell(item: pytest.Item, record: ClaimRecord, state: RunState) -> None:
 
 
 def evidence_on(item: pytest.Item, record: ClaimRecord, state: RunState) -> list[Section]:
-    """Return the evidence on a claim that did not pass; none where the same link was shown on the same chain before."""
+    """Return the evidence on a claim that did not pass; [] for a blocked claim if the same link of the chain had evidence."""
     chain = chain_of(item)
     if chain is None:
         return []
@@ -112,26 +114,26 @@ def evidence_on(item: pytest.Item, record: ClaimRecord, state: RunState) -> list
 
 
 def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section]) -> None:
-    """Write the evidence on a claim into a file of the claim's name."""
+    """Write the evidence on a claim into the file <id>.txt in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
     (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n")
 
 
 def chain_of(item: pytest.Item) -> Chain | None:
-    """Return the chain that a claim looks at: its own, the shared one, or that of a scenario; None if it looks at none."""
+    """Return the chain of a claim: its own, the shared one, or that of a scenario; None if it has no chain."""
     if chain := claim_state(item).chain:
         return chain
     values: list[Any] = list(getattr(item, "funcargs", {}).values())
-    found = (value if isinstance(value, Chain) else getattr(value, "chain", None) for value in values)
-    return next((each for each in found if isinstance(each, Chain)), None)
+    chains = (value if isinstance(value, Chain) else getattr(value, "chain", None) for value in values)
+    return next((chain for chain in chains if isinstance(chain, Chain)), None)
 
 
 def outcome_of(error: BaseException | None, when: str) -> Outcome:
-    """Tell how a claim ended from what its test raised.
+    """Return the outcome of a claim from the exception of its test, and the phase of the test.
 
-    Only a statement about the cluster that proved wrong is a failure: an AssertionError of the claim itself, or an
-    Unmet of the one wait anywhere. Everything else that is raised is trouble of the harness.
+    FAILED needs an Unmet in any phase, or an AssertionError of the claim itself (phase "call"). Every other exception is
+    trouble of the harness, and INCONCLUSIVE.
     """
     if error is None:
         return Outcome.PASSED
@@ -144,9 +146,9 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
     return Outcome.INCONCLUSIVE
 
 
-def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> ClaimRecord:
+def _record(stated: Claim, item: pytest.Item, outcome: Outcome, error: BaseException | None, seconds: float) -> ClaimRecord:
     state = claim_state(item)
-    return CollectedClaim.of(found, item.nodeid).ended(
+    return CollectedClaim.of(stated, item.nodeid).ended(
         outcome,
         one_line(error) if error else None,
         waits_for=error.waits_for if isinstance(error, Blocked) else None,
@@ -158,19 +160,19 @@ def _record(found: Claim, item: pytest.Item, outcome: Outcome, error: BaseExcept
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception's message on one line; its type where it has none."""
+    """Return an exception's message in one line, or the name of its type if the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def recorded(report: pytest.TestReport) -> ClaimRecord | None:
-    """Return the claim's record in a report, None if the report decides nothing."""
+    """Return the claim's record in a report, None if the report decides no outcome."""
     content = next((value for name, value in report.user_properties if name == CLAIM_PROPERTY), None)
     return ClaimRecord.model_validate(content) if content else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Show blocked and inconclusive claims as what they are, not as failures."""
+    """Show blocked and inconclusive claims with letters and words of their own."""
     record = recorded(report) if isinstance(report, pytest.TestReport) else None  # pyright: ignore[reportUnnecessaryIsInstance]  # also called for collection
     shown = LETTERS.get(record.outcome) if record else None
     return (record.outcome.value, shown[0], (shown[1], shown[2])) if shown and record else None

@@ -1,7 +1,7 @@
-"""The pytest plugin of kubechain, which pytest loads by itself where the distribution is installed.
+"""The pytest plugin of kubechain, which pytest loads where the distribution is installed (entry point pytest11).
 
-In a run of the project's own suites the conftest.py beside them names the fixtures and reports. For claims of another
-repository they are loaded from the installed distribution, once a cluster is named with --kube-context.
+conftest.py loads the fixtures and reports for the suites of kubechain. For claims of another repository, this plugin loads
+them from the installed distribution if --kube-context names a cluster.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ pytest_plugins = [f"kubechain.pytest.{part}" for part in PARTS]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Make the hooks known that reports implement."""
+    """Register the hooks that reports implement."""
     pluginmanager.add_hookspecs(hookspecs)
 
 

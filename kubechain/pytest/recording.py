@@ -1,4 +1,4 @@
-"""What the claims of a run report, and how the run ends: results handed to every plugin, published, and one line."""
+"""The records of a run's claims, and its end: call the hook, publish the results, print the verdict."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RECORDER = pytest.StashKey["Recorder"]()
 
 @dataclass
 class Recorder:
-    """A plugin of its own that keeps what the claims of this run report; times are of the machine's clock."""
+    """A plugin that collects the records of the claims; `began` and `ended` are monotonic seconds."""
 
     records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -40,7 +40,7 @@ class Recorder:
     ended: float = 0.0
 
     def pytest_runtest_logstart(self) -> None:
-        """Note when the first claim began."""
+        """Record when the first claim began."""
         self.began = self.began or RealClock().now()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -52,10 +52,10 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what a worker measured."""
-        found = getattr(node, "workeroutput", {}).get("measured")
-        if found:
-            self.measured.append(found)
+        """Collect the measurements of a worker."""
+        measured = getattr(node, "workeroutput", {}).get("measured")
+        if measured:
+            self.measured.append(measured)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
@@ -67,12 +67,12 @@ class Recorder:
                 terminalreporter.line(f"{record.id}: {redact.text(record.message or '')}")
 
     def seconds(self) -> float:
-        """Return the seconds from the first claim's beginning to the last one's end; 0 if none has ended."""
+        """Return the seconds from the beginning of the first claim to the end of the last; 0 if no claim has ended."""
         return self.ended - self.began if self.began and self.ended else 0.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what claims report; refuse a folder for results that is not ours, before anything begins."""
+    """Register the recorder; refuse a folder for results that holds files of others, before the run begins."""
     if not asks_for_claims(config):
         return
     if worker_input(config) is None:
@@ -85,19 +85,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which claims there are, so that none can get lost."""
+    """Write the list of the collected claims, so that a claim without a report is noticed."""
     if RECORDER in session.config.stash and session.items:
-        found = ((item.nodeid, claim.of(item)) for item in session.items)
-        listed = [CollectedClaim.of(each, nodeid).as_json() for nodeid, each in found if each]
+        claims = ((item.nodeid, claim.of(item)) for item in session.items)
+        listed = [CollectedClaim.of(stated, nodeid).as_json() for nodeid, stated in claims if stated]
         folder = run_state(session.config).run.folder
         folder.mkdir(parents=True, exist_ok=True)
-        # All workers collect the same; the controller reads what is there at the end.
+        # All workers write the same list; the controller reads it at the end.
         (folder / COLLECTED).write_text(json.dumps(listed))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
-    """When all else has ended, hand the results out, publish them, and say the verdict."""
+    """After all other plugins, call the hook with the results, publish them and print the verdict."""
     config = session.config
     if worker_input(config) is not None:
         # Before xdist sends it to the controller.
@@ -110,17 +110,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
 
 
 def _finish(config: pytest.Config, exitstatus: int) -> int:
-    """Hand out, publish and say what the run found; return its exit code."""
+    """Call the hook with the results, publish them and print the verdict; return the exit code."""
     state, recorder = run_state(config), config.stash[RECORDER]
     run, trouble = state.run, state.trouble
     if exitstatus == ExitCode.USAGE and not trouble:
-        # pytest has said what is wrong with the command line; there was no run.
+        # pytest has printed what is wrong with the command line; there was no run.
         shutil.rmtree(run.folder, ignore_errors=True)
         return exitstatus
     listed, target = run.folder / COLLECTED, run.folder / FILE
     entries: list[Any] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
-    told = complete(map(CollectedClaim.model_validate, entries), recorder.records)
-    records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in told]
+    completed = complete(map(CollectedClaim.model_validate, entries), recorder.records)
+    records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in completed]
     seconds = recorder.seconds()
     verdict = _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED)
     if run.folder.exists():
@@ -139,7 +139,7 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
         config.hook.pytest_kubechain_run_finished(run=result)
         where = publish.publish(run.folder, state.settings.out, begun=not trouble)
         if trouble:
-            Console(highlight=False).print(f"  what there is of the run: {where}", soft_wrap=True, markup=False)
+            Console(highlight=False).print(f"  files of the run: {where}", soft_wrap=True, markup=False)
     style = "bold green" if verdict.holds else "bold red"
     Console(highlight=False).print(verdict.line, style=style, soft_wrap=True, markup=False)
     return int(verdict.exit_code)

@@ -1,4 +1,4 @@
-"""What a run found, as its end hands it to every plugin that reports on runs."""
+"""The results of a run, as plugins that report on runs get them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from kubechain.upgrade.model import UpgradeRecord
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run that has ended.
+    """The results of one run.
 
-    `records` has one entry for each claim that was collected; `seconds` is the time from the first claim's beginning to the
-    last one's end; `cluster` is the content of the run's target.json ({} without a cluster); `measured` has one entry for
-    each process that measured its shared chain; `faults` are the scores of a run of faults; `upgrade` is what was seen of an
-    upgrade.
+    `records` has one entry per collected claim; `seconds` is the time from the beginning of the first claim to the end of the
+    last; `cluster` is the content of target.json ({} without a cluster); `measured` has one entry per process with a shared
+    chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade.
     """
 
     run: Run
@@ -39,5 +38,5 @@ class RunResult:
 
     @property
     def folder(self) -> Path:
-        """The folder of the run: what is written there is redacted and published when every plugin is done."""
+        """The folder of the run; files that plugins write there are redacted and published."""
         return self.run.folder

@@ -1,4 +1,4 @@
-"""A scenario: something that happens to a cluster once, and that several claims look at."""
+"""Scenarios: fixtures for a change that happens to a cluster once and that several claims check."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SCENARIOS: set[str] = set()
 
 
 def scenario(function: Callable[..., Any]) -> Any:
-    """Declare a fixture a scenario: it lasts for the session, and one process runs all claims that look at it.
+    """Declare a session fixture as a scenario; one process runs all claims that use it.
 
-    It takes place when the first of these claims begins; it asks `chain_factory` for waits of its own. A claim on it has its
-    own `eventually`, and the scenario's chain (its value, or the value's attribute `chain`) as evidence.
+    The scenario runs before the first of these claims, with a waiter from `chain_factory.waiter()`. Each claim has its own
+    `eventually`; its evidence is on the scenario's chain (the value of the fixture, or the attribute `chain` of the value).
     """
     SCENARIOS.add(function.__name__)
     return pytest.fixture(scope="session")(function)

@@ -1,6 +1,6 @@
-"""How claims are shared out among processes, and how those are kept apart that take Nodes away from others.
+"""The distribution of claims among the processes of xdist, and waits of claims that need the cluster for themselves.
 
-With xdist, one process runs all claims that look at one scenario; those that disturb Nodes run last, when all else is done.
+One process runs all claims of a scenario. Claims that disturb Nodes run last, after all other claims have finished.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ EXCLUSIVE = "exclusive"
 
 
 def requires(item: pytest.Item, requirement: Requirement) -> bool:
-    """Whether a test is a claim with that requirement."""
-    found = claim.of(item)
-    return bool(found and requirement in found.requirements)
+    """Whether a test is a claim with a requirement."""
+    stated = claim.of(item)
+    return bool(stated and requirement in stated.requirements)
 
 
 def groups(items: Iterable[pytest.Item]) -> dict[str, str]:
-    """Return nodeid -> the group of claims that one process runs: those that look at the same scenarios, or disturb Nodes."""
+    """Return nodeid -> group; one process runs the claims of a group: those of the same scenarios, or that disturb Nodes."""
     used = {item.nodeid: sorted(SCENARIOS.intersection(getattr(item, "fixturenames", ()))) for item in items}
     return {nodeid: EXCLUSIVE if EXCLUSIVE in names else "-".join(names) for nodeid, names in used.items() if names}
 
 
 class ScenarioScheduling(LoadScopeScheduling):
-    """Hands claims out one by one, in their order, and those that look at one scenario together.
+    """Distributes claims one by one, in their order, and the claims of a group together.
 
-    Not by xdist's own groups: they are told by the ids of the tests, which pytest 9.2 no longer lets xdist change.
+    The groups of xdist itself need changed test ids, which pytest 9.2 no longer allows.
     """
 
     @cached_property
@@ -56,12 +56,15 @@ class ScenarioScheduling(LoadScopeScheduling):
         return self._groups.get(nodeid, nodeid)
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Take a process out; return the claim that it died of, which xdist would try again and again, None if it was done."""
+        """Remove a process; return the claim during which it died, None if it was idle; its other claims go back to the queue.
+
+        The claim counts as done, because xdist would run it again in the next process.
+        """
         units = self.assigned_work.pop(node)
-        left = [(scope, nodeid) for scope, unit in units.items() for nodeid, done in unit.items() if not done]
-        if not left:
+        pending = [(scope, nodeid) for scope, unit in units.items() for nodeid, done in unit.items() if not done]
+        if not pending:
             return None
-        (scope, fatal), *others = left
+        (scope, fatal), *others = pending
         units[scope][fatal] = True
         self.workqueue.update({scope: units[scope] for scope, _ in others})
         for other in self.nodes:
@@ -69,9 +72,9 @@ class ScenarioScheduling(LoadScopeScheduling):
         return fatal
 
     def _reschedule(self, node: WorkerController) -> None:
-        """Hand out more until a process has the next claim too, or knows that there is none: before, it does not begin one.
+        """Assign claims until a process has two, or none are left: xdist starts a claim only if it knows the next.
 
-        No more than that: what a process has, no other can take when it is idle.
+        A process gets no third claim, because an idle process could not take it.
         """
         while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
             super()._reschedule(node)
@@ -79,7 +82,7 @@ class ScenarioScheduling(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioScheduling | None:
-    """With xdist: share claims out by scenario; tests that are none are xdist's own business."""
+    """Distribute claims by scenario; for other tests, xdist uses its own scheduler."""
     if not asks_for_claims(config):
         return None
     config.option.loadscopereorder = False
@@ -88,9 +91,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioSche
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put claims that disturb Nodes behind all others, and those that fill the Nodes last of all.
+    """Sort claims that disturb Nodes after all others, and claims that fill the Nodes to the end.
 
-    xdist hands claims out in this order, so that no claim waits for one that its own process has yet to run.
+    xdist distributes claims in this order, so that no claim waits for a later claim of its own process.
     """
     if not asks_for_claims(config) or not any(map(is_of_a_run, items)):
         return
@@ -105,7 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note that a claim, of whichever process, has finished."""
+    """Record in a file of all processes that a claim has finished."""
     done = yield
     folder = run_state(item.config).run.folder
     if folder.exists():
@@ -115,10 +118,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def wait_for_others(config: pytest.Config, count: int) -> None:
-    """Wait until that many claims of the run have finished, in all processes.
+    """Wait until `count` claims of the run have finished, in all processes.
 
     Raises:
-        HarnessError: one never finished, because its process died.
+        HarnessError: they did not finish in time, for example because a process died.
 
     """
     file = run_state(config).run.folder / FINISHED
@@ -131,5 +134,5 @@ def wait_for_others(config: pytest.Config, count: int) -> None:
 
 
 def finished(file: Path) -> int:
-    """Return the number of claims that have finished."""
+    """Return the number of claims in the file of finished claims."""
     return len(set(file.read_text().splitlines())) if file.exists() else 0

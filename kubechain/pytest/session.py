@@ -1,4 +1,4 @@
-"""The run's identity and its cluster: made by the run's one controller, shared by its workers, deleted at its end."""
+"""The run and its cluster: provided by the controller, shared by the xdist workers, cleaned up at the end."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that names the cluster for claims of one's own."""
-    text = "run the collected claims on the cluster of this context; nothing of the cluster is changed but by the claims"
+    """Add --kube-context, which names the cluster for claims of another repository."""
+    text = "run the collected claims on the cluster of this context; only the claims change the cluster"
     parser.getgroup("kubechain").addoption("--kube-context", default="", metavar="NAME", help=text)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings; give the run its identity."""
+    """Read the settings and make the state of the run."""
     controller = worker_input(config)
     try:
         settings = given.load()
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run = runs.new(settings.out, controller["run"] if controller else None)
     config.stash[RUN] = RunState(settings, run, Progress())
     if asks_for_claims(config):
-        # Their plugins make files of these; a repository's own wishes come first.
+        # The files of Allure and JUnit belong to the results; options of another repository have priority.
         for name, file in (("allure_report_dir", "allure-results"), ("xmlpath", "junit.xml")):
             if is_own_suite(config) or not getattr(config.option, name):
                 setattr(config.option, name, str(run.folder / file))
@@ -54,29 +54,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker which run it belongs to."""
+    """Send the id of the run to an xdist worker."""
     node.workerinput["run"] = run_state(node.config).run.id
 
 
 def is_own_suite(config: pytest.Config) -> bool:
-    """Whether the command line names the suites of the project."""
+    """Whether the command line names suites of kubechain."""
     suites = bundle.ROOT / "suites"
     paths = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     return any(path == suites or suites in path.parents for path in paths)
 
 
 def asks_for_claims(config: pytest.Config) -> bool:
-    """Whether claims are to be run: those of the project, or a repository's own on a cluster that was named."""
+    """Whether this pytest runs claims: suites of kubechain, or claims of another repository with --kube-context."""
     return not config.option.collectonly and (is_own_suite(config) or bool(config.option.kube_context))
 
 
 def is_of_a_run(item: pytest.Item) -> bool:
-    """Whether a test needs the cluster of the run: a claim, or a fault under which claims are run."""
+    """Whether a test needs the cluster of the run: a claim, or the test of a fault."""
     return claim.of(item) is not None or "fault" in getattr(item, "fixturenames", ())
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Show that the run is alive; let SIGTERM end it as Ctrl-C does: with everything put back."""
+    """Acquire the locks of the run; let SIGTERM end it as Ctrl-C does, with all cleanup."""
     config = session.config
     if worker_input(config) is None and asks_for_claims(config):
         signal.signal(signal.SIGTERM, _interrupt)
@@ -84,7 +84,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _hold_locks(state: RunState) -> None:
-    """Show that the run is alive: on this machine, and beside its folder."""
+    """Acquire the lock of the run in the cache and the lock beside its folder, once."""
     if not state.locks:
         state.locks = [run_locks.acquire(state.settings.cache, state.run.name), run_locks.hold(state.run.lock)]
 
@@ -95,7 +95,7 @@ def _interrupt(_number: int, _frame: types.FrameType | None) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without xdist: get the cluster once it is known that there are claims to run on it."""
+    """Without xdist: provide the cluster if the collection has claims."""
     config = session.config
     if worker_input(config) is None and not config.option.collectonly and any(map(is_of_a_run, session.items)):
         if not asks_for_claims(config):
@@ -105,7 +105,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    """With xdist: get the cluster when the first worker has collected; no worker runs a claim before this returns."""
+    """With xdist: provide the cluster when the first worker has collected; workers start claims only after this returns."""
     config: pytest.Config = node.config
     state = run_state(config)
     if asks_for_claims(config) and ids and state.provided is None and state.trouble is None:
@@ -113,7 +113,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 def _provide(config: pytest.Config) -> None:
-    """Get the cluster; a run that cannot have one ends with the exit code of its trouble."""
+    """Provide the cluster; if that fails, end the run with the exit code of the error."""
     state, option = run_state(config), config.option
     name = "" if option.cluster_name == PYTEST_KIND_DEFAULT_NAME else option.cluster_name
     choice = Choice(
@@ -144,14 +144,14 @@ def _cluster_of(config: pytest.Config, state: RunState, choice: Choice) -> clust
 
 
 def end(config: pytest.Config, error: HarnessError) -> NoReturn:
-    """End the run, which cannot go on; its verdict says why."""
+    """End the run because of an error, which becomes its verdict and exit code."""
     run_state(config).trouble = error
     pytest.exit(str(error), returncode=int(error.code))
 
 
 @contextlib.contextmanager
 def uncaptured(config: pytest.Config) -> Generator[None]:
-    """Let progress be seen while it happens."""
+    """Disable the capturing of output during the body, so that progress is visible."""
     manager: Any = config.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled() if manager else contextlib.nullcontext():
         yield
@@ -159,7 +159,7 @@ def uncaptured(config: pytest.Config) -> Generator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Delete the cluster that this run made, whatever ended the run; a second signal does not stop it."""
+    """Delete the cluster that this run made, also after an interrupt; ignore further signals meanwhile."""
     config, state = session.config, run_state(session.config)
     if worker_input(config) is None and asks_for_claims(config):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -169,7 +169,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     with uncaptured(config):
         if provided.target.temporary:
-            with state.progress.step(f"deleting cluster {provided.target.name}"):
+            with state.progress.step(f"deleting the cluster {provided.target.name}"):
                 provided.cluster.delete()
             run_locks.unmark(state.settings.cache, provided.target.name)
         else:
@@ -179,7 +179,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take the signs of life away when all else has ended: until then, what the run has made is nobody else's."""
+    """Release the locks of the run last, because other runs may then remove what is left of it."""
     state = config.stash.get(RUN, None)
     if state is None:
         return

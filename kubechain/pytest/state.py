@@ -1,4 +1,4 @@
-"""What a run knows while it lasts: one typed state for the run and one for the claim under way, each in one stash key."""
+"""The state of a run and the state of a claim, each typed and in one stash key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kubechain.workload.gates import Gatekeeper
 
 @dataclass
 class Schedule:
-    """How many claims finish before those that need the cluster for themselves, and before those that fill its Nodes."""
+    """How many claims run before those that need the cluster for themselves, and before those that fill its Nodes."""
 
     before_exclusive: int = 0
     before_alone: int = 0
@@ -33,7 +33,10 @@ class Schedule:
 
 @dataclass
 class FaultsState:
-    """The faults of a run, how many tests they became, the version of upstream's tests ("": none), and the scores so far."""
+    """The faults of a run.
+
+    `wanted` is the number of their tests, `upstream` the version of upstream's tests ("" without), `scores` those so far.
+    """
 
     chosen: list[Fault] = field(default_factory=list[Fault])
     wanted: int = 0
@@ -43,10 +46,10 @@ class FaultsState:
 
 @dataclass
 class UpgradeState:
-    """What an upgrade was asked for and what became of it.
+    """The upgrade of a run.
 
-    `hops` are the versions that this run goes through (none for an upgrade by other means), `snapshot` what an earlier phase
-    wrote; `complete` says that the last claim was run.
+    `hops` are the versions from the first to the last (empty for an upgrade by other means), `snapshot` is that of an earlier
+    phase, `record` is made during the upgrade, and `complete` says that the last claim has run.
     """
 
     hops: tuple[Kubernetes, ...] = ()
@@ -57,9 +60,10 @@ class UpgradeState:
 
 @dataclass
 class RunState:
-    """The run of this process; `trouble` is why it could not begin or go on.
+    """The state of a run in one process.
 
-    `measured` is what the shared chain of this process showed: timeline, latency and where nodePorts are asked from.
+    `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `measured` are the
+    measurements of the shared chain (timeline, changeToWaitMs, probeFrom).
     """
 
     settings: Settings
@@ -72,13 +76,13 @@ class RunState:
     schedule: Schedule = field(default_factory=Schedule)
     faults: FaultsState = field(default_factory=FaultsState)
     upgrade: UpgradeState = field(default_factory=UpgradeState)
-    # Namespace of a chain and link of which there is evidence already.
+    # (namespace of a chain, link) with evidence.
     evidence: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
 
 @dataclass
 class ClaimState:
-    """The claim under way: its waits, the figures that it recorded, and the chain that is its evidence if it does not pass."""
+    """The state of a running claim: its waits, its recorded metrics, its chain for evidence, and the gatekeeper of its chain."""
 
     waits: list[WaitRecord] = field(default_factory=list[WaitRecord])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
@@ -96,10 +100,10 @@ def run_state(config: pytest.Config) -> RunState:
 
 
 def claim_state(item: pytest.Item) -> ClaimState:
-    """Return the state of the claim that a test makes."""
+    """Return the state of the claim of a test; make it at the first call."""
     return item.stash.setdefault(CLAIM, ClaimState())
 
 
 def worker_input(config: pytest.Config) -> dict[str, Any] | None:
-    """Return what the controller told this xdist worker, None in the controller and without xdist."""
+    """Return the input of the controller to this xdist worker, None in the controller and without xdist."""
     return getattr(config, "workerinput", None)

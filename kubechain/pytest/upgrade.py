@@ -1,4 +1,4 @@
-"""The phases of an upgrade as a run takes them: checked before a cluster is made, recorded, and resumed if interrupted."""
+"""The phases of an upgrade in a run: checks before the cluster is made, the record, and what an interrupted phase keeps."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from kubechain.upgrade.cluster_watch import Watching
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
 
-# What the phases keep beside the snapshot: a folder of samples, and what was there after the upgrade.
+# Names of what phases keep beside the snapshot: the folder of samples, and the state after the upgrade.
 ASKED, AFTER = "asked", "after.json"
-# An answer that is late may take so long; then all samples are written.
+# The longest timeout of a sample; after it, all samples are written.
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 0.5
-# A shorter upgrade is sampled on, for 5,000 samples of each route of the data plane.
+# Sampling continues after a shorter upgrade, for 5,000 samples of each route of the data plane.
 LEAST_SECONDS = 5000 * routes.DATA_INTERVAL * 1.02
 
 
 def is_upgrade(config: pytest.Config) -> bool:
-    """Whether the command line names the suite of upgrades."""
+    """Whether the command line names suites/upgrade."""
     suite = bundle.ROOT / "suites" / "upgrade"
     paths = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
     return any(path == suite or suite in path.parents for path in paths)
@@ -46,7 +46,7 @@ def is_upgrade(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check what the run is asked for, before a cluster is made for it."""
+    """Check the settings of an upgrade before the cluster is made."""
     config = session.config
     if config.option.collectonly or not is_upgrade(config):
         return
@@ -64,47 +64,47 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def require_input(settings: Settings) -> None:
-    """Check that a phase has a cluster and a file; SetupError if not."""
+    """Raise a SetupError unless a phase has a context and a snapshot file, which must be new before the upgrade."""
     if not settings.context:
-        raise SetupError("CONTEXT= is not given: the cluster that is upgraded by other means", ExitCode.USAGE)
+        raise SetupError("--context is missing: name the context of the cluster that is upgraded", ExitCode.USAGE)
     file = snapshot_file(settings)
     if settings.phase == "before" and file.exists():
-        raise SetupError(f"SNAPSHOT={file}: is there already, and its witnesses too; choose another name", ExitCode.SNAPSHOT)
+        raise SetupError(f"--snapshot={file}: the file exists, and so may its witnesses; choose another file", ExitCode.SNAPSHOT)
 
 
 def snapshot_file(settings: Settings) -> Path:
-    """Return the snapshot file of the run."""
+    """Return the snapshot file of the settings; SetupError without one."""
     if settings.snapshot is None:
-        raise SetupError("SNAPSHOT= is not given: the file that make upgrade-before writes", ExitCode.USAGE)
+        raise SetupError("--snapshot is missing: name the file that `kubechain upgrade before` writes", ExitCode.USAGE)
     return settings.snapshot
 
 
 def beside(settings: Settings, what: str) -> Path:
-    """Return the file or folder beside the snapshot in which a phase keeps what it needs if it is interrupted."""
+    """Return the path beside the snapshot in which a phase keeps what it needs after an interruption."""
     file = snapshot_file(settings)
     return file.with_name(f"{file.name}.{what}")
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Note that the last claim was run: nothing was interrupted."""
+    """Record that the last claim has run."""
     if nextitem is None:
         run_state(item.config).upgrade.complete = True
 
 
 def whole_chain(config: pytest.Config, when: str) -> RunRecord:
-    """Run the quick claims in a process of their own; what they found is published in a folder of that name."""
+    """Run the quick claims in another process and return their record; results go to the folder `when` ("before", "after")."""
     state = run_state(config)
-    with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
-        found = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
-        step.note(found.verdict)
-    return found
+    with uncaptured(config), state.progress.step(f"quick claims {when} the upgrade") as step:
+        record = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
+        step.note(record.verdict)
+    return record
 
 
 def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock: Clock) -> During:
     """Sample every route and watch the cluster while it is upgraded, by this run (`cluster`) or by other means.
 
     Raises:
-        HarnessError: the upgrade stopped, or a watch ended on the way; what was seen until then is kept.
+        HarnessError: the upgrade failed, or a watch broke off; the state of the run has the record until then.
 
     """
     state = run_state(config)
@@ -124,21 +124,21 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
-    seen = sampled.seen(began, ended)
+    sampled_routes = sampled.seen(began, ended)
     if settings.phase and watched.arrived(before.snapshot.server):
         shutil.move(folder, run.folder / ASKED)
     nodes, system = watched.nodes.log(), watched.system.log()
-    happened = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
+    observed = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = state.upgrade.hops
     record = UpgradeRecord(
-        hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
+        hops=tuple(hop.version for hop in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
-        routes=seen,
-        events=tuple(sorted(happened, key=lambda event: event.at)),
+        routes=sampled_routes,
+        events=tuple(sorted(observed, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
-        relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
-        lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),
+        relists=sum(history.gaps for history in (chain.objects, watched.nodes, watched.system)),
+        lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
         asked=bool(hops),
         drained=drained,
@@ -147,7 +147,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     state.upgrade.record = record
     if stopped:
         raise stopped
-    # A watch that ended on the way has an error to raise here: its log would be taken for silence.
+    # Raises the error of a watch that broke off, whose log would look as if nothing had happened.
     chain.objects.read()
     return During(before, record, first, tuple(chain.objects.log(start)))
 
@@ -159,16 +159,16 @@ def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
 
 
 def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: Watching) -> tuple[tuple[str, ...], HarnessError | None]:
-    """Upgrade; return also what stopped it, so that what was seen until then is not lost."""
+    """Upgrade; return the drained Nodes and the error of a failed upgrade, so that the record is made before it is raised."""
     try:
         return upgrade(), None
     except HarnessError as error:
-        watched.mark("the upgrade stopped")
+        watched.mark("the upgrade failed")
         return (), error
 
 
 def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, bundles: list[Path]) -> tuple[str, ...]:
-    """Upgrade the run's own cluster, or wait until others have; return the Nodes that were drained."""
+    """Upgrade the run's own cluster, or wait until it has been upgraded by other means; return the drained Nodes."""
     settings, waiter = state.settings, before.witnesses.waiter
     if settings.rehearsal:
         _rehearse(state, before)
@@ -177,7 +177,7 @@ def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluste
             cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.mark, state.progress, drain=settings.drain
         )
     else:
-        text = "asking; ends with the upgrade of every Node, or with Ctrl-C"
+        text = "sampling until every Node is upgraded; Ctrl-C ends it earlier"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
             while not watched.arrived(before.snapshot.server):
                 waiter.pause(WATCH_SECONDS)
@@ -186,10 +186,10 @@ def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluste
 
 
 def _rehearse(state: RunState, before: Before) -> None:
-    """Show in the run's folder that a rehearsal has begun, and let its time pass, or wait until the sign is taken away."""
-    waiter, sign = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
-    sign.touch()
-    over = Condition[bool]("over", lambda there: expect(not there, "the sign is still there"))
-    within = Timeout(state.settings.rehearsal, "that was asked for")
+    """Create the file REHEARSING in the folder of the run; wait until another process removes it, or the time is over."""
+    waiter, file = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
+    file.touch()
+    over = Condition[bool]("over", lambda there: expect(not there, "the file still exists"))
+    within = Timeout(state.settings.rehearsal, "the duration of the rehearsal")
     with contextlib.suppress(Unmet):
-        waiter.eventually(Polled("rehearsal", sign.exists, waiter.clock), over, within=within)
+        waiter.eventually(Polled("rehearsal", file.exists, waiter.clock), over, within=within)

@@ -67,7 +67,7 @@ class ChainFactory:
 
     @contextmanager
     def own(self, waiter: Waiter) -> Generator[Chain]:
-        """Yield a new chain for one claim: the spare chain, which had the time of the claim before to start."""
+        """Yield a new chain for one claim: the spare chain, which was made during the claim before; make the next spare."""
         stack, chain = self._spare or self._make_spare()
         self._spare = self._make_spare()
         with stack:

@@ -86,7 +86,7 @@ class Gatekeeper:
             self.refused.setdefault(link, why)
             self.shut.setdefault(link, why)
 
-    def require_taken(self, link: Link) -> None:
+    def require_accepted(self, link: Link) -> None:
         """Raise Unmet if the API server refused an object of the link."""
         if link in self.refused:
             raise Unmet(self.refused[link])

@@ -42,21 +42,21 @@ def failing() -> NoReturn:
     ],
     ids=["unmet", "blocked", "harness", "defect", "machine", "skip", "timeout", "interrupt"],
 )
-def test_outcome_tells_the_cluster_from_the_harness(error: BaseException, wanted: Outcome, when: str) -> None:
+def test_outcome_depends_on_the_exception(error: BaseException, wanted: Outcome, when: str) -> None:
     assert outcome_of(error, when) == wanted
 
 
-def test_nothing_raised_is_passed() -> None:
+def test_claim_without_an_exception_has_passed() -> None:
     assert outcome_of(None, "call") == Outcome.PASSED
 
 
-def test_assertion_of_the_claim_is_failed_and_one_of_a_fixture_is_broken() -> None:
+def test_assertion_of_a_claim_is_failed_and_of_a_fixture_inconclusive() -> None:
     assert outcome_of(AssertionError(), "call") == Outcome.FAILED
     assert outcome_of(AssertionError(), "setup") == Outcome.INCONCLUSIVE
     assert outcome_of(AssertionError(), "teardown") == Outcome.INCONCLUSIVE
 
 
-def test_message_is_one_line_and_never_empty() -> None:
+def test_message_is_one_line_and_not_empty() -> None:
     assert one_line(HarnessError("a\n  b")) == "a b"
     assert one_line(ZeroDivisionError()) == "ZeroDivisionError"
 
@@ -81,7 +81,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     return aside
 
 
-def test_claims_run_in_the_order_of_the_chain_and_within_a_link_of_their_ids() -> None:
+def test_claims_run_in_the_order_of_links_and_ids() -> None:
     items = [
         item("suites/z.py::a", Link.DELETION),
         item("suites/b.py::b", Link.PODS, id="CHAIN-PODS-020"),
@@ -92,7 +92,7 @@ def test_claims_run_in_the_order_of_the_chain_and_within_a_link_of_their_ids() -
     assert [each.nodeid[-1] for each in items] == ["c", "d", "b", "a"]
 
 
-def test_long_claim_is_the_first_of_its_link() -> None:
+def test_long_claim_runs_first_in_its_link() -> None:
     items = [
         item("suites/a.py::a", Link.PODS, id="CHAIN-PODS-010"),
         item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", long=True),
@@ -102,14 +102,14 @@ def test_long_claim_is_the_first_of_its_link() -> None:
     assert [each.nodeid[-1] for each in items] == ["c", "b", "a"]
 
 
-def test_quick_run_puts_claims_of_the_full_level_aside_and_a_full_run_does_not() -> None:
+def test_quick_run_deselects_claims_of_the_full_level() -> None:
     items = [item("suites/a.py::a", Link.PODS), item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full")]
     assert collect(list(items), "full") == []
     assert collect(items, "quick") == ["suites/a.py::b"]
     assert [each.nodeid for each in items] == ["suites/a.py::a"]
 
 
-def test_suite_with_a_test_that_is_no_claim_is_a_usage_error() -> None:
+def test_test_under_suites_without_a_claim_is_a_usage_error() -> None:
     with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: expected a claim"):
         collect([item("suites/a.py::test_a"), item("suites/a.py::test_b", Link.PODS)])
 
@@ -118,7 +118,7 @@ def test_tests_of_the_harness_need_no_claim() -> None:
     assert collect([item("tests/test_a.py::test_a")]) == []
 
 
-def test_only_the_named_claims_are_run_whatever_their_level() -> None:
+def test_only_selects_claims_of_any_level() -> None:
     items = [
         item("suites/a.py::a", Link.PODS, id="CHAIN-PODS-010"),
         item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full"),
@@ -126,7 +126,7 @@ def test_only_the_named_claims_are_run_whatever_their_level() -> None:
     assert collect(items, only="CHAIN-PODS-020") == ["suites/a.py::a"]
 
 
-def test_only_with_a_claim_that_does_not_exist_is_a_usage_error() -> None:
+def test_only_with_an_unknown_claim_is_a_usage_error() -> None:
     with pytest.raises(pytest.UsageError, match="no such claim: CHAIN-PODS-999"):
         collect([item("suites/a.py::a", Link.PODS)], only="CHAIN-PODS-999")
 
