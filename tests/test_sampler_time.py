@@ -157,5 +157,5 @@ def test_stalls_add_up_and_include_one_that_still_lasts() -> None:
 
 
 def test_samples_file_of_another_number_of_routes_is_an_error(world: World) -> None:
-    with pytest.raises(HarnessError, match="3 paths, not 2"):
+    with pytest.raises(HarnessError, match="header for 3 routes, expected 2"):
         read(world.suspended.out.read_text(), 2)

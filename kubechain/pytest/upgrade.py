@@ -1,4 +1,4 @@
-"""The phases of an upgrade as a run takes them: checked before a cluster is made, recorded, and resumed if interrupted."""
+"""The phases of an upgrade in a run: their input checked before a cluster is created, recorded, continued if interrupted."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
-from kubechain.upgrade.cluster_watch import Watching
+from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
 
-# What the phases keep beside the snapshot: a folder of samples, and what was there after the upgrade.
-ASKED, AFTER = "asked", "after.json"
-# An answer that is late may take so long; then all samples are written.
+# Files beside the snapshot that an interrupted phase needs: the folder of samples, and the cluster after the upgrade.
+SAMPLES, AFTER = "asked", "after.json"
+# A sampler waits for a late answer for up to 3 s, and writes its samples every 0.25 s.
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 0.5
-# A shorter upgrade is sampled on, for 5,000 samples of each route of the data plane.
+# Sampling lasts at least this long, for 5,000 samples of each route of the data plane.
 LEAST_SECONDS = 5000 * routes.DATA_INTERVAL * 1.02
 
 
 def is_upgrade(config: pytest.Config) -> bool:
-    """Whether the command line names the suite of upgrades."""
+    """Return whether the command line names the suite of upgrades."""
     suite = bundle.ROOT / "suites" / "upgrade"
     paths = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
     return any(path == suite or suite in path.parents for path in paths)
@@ -46,7 +46,7 @@ def is_upgrade(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check what the run is asked for, before a cluster is made for it."""
+    """Check the input of the run before a cluster is created."""
     config = session.config
     if config.option.collectonly or not is_upgrade(config):
         return
@@ -64,69 +64,71 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def require_input(settings: Settings) -> None:
-    """Check that a phase has a cluster and a file; SetupError if not."""
+    """Check that a phase has a cluster and a snapshot file; SetupError if not."""
     if not settings.context:
-        raise SetupError("CONTEXT= is not given: the cluster that is upgraded by other means", ExitCode.USAGE)
+        raise SetupError(
+            "CONTEXT= is not set; set it to the context of the cluster that is upgraded by other means", ExitCode.USAGE
+        )
     file = snapshot_file(settings)
     if settings.phase == "before" and file.exists():
-        raise SetupError(f"SNAPSHOT={file}: is there already, and its witnesses too; choose another name", ExitCode.SNAPSHOT)
+        raise SetupError(f"SNAPSHOT={file}: already exists, and so do its witnesses; set another file", ExitCode.SNAPSHOT)
 
 
 def snapshot_file(settings: Settings) -> Path:
-    """Return the snapshot file of the run."""
+    """Return the snapshot file of the run; SetupError if it is not set."""
     if settings.snapshot is None:
-        raise SetupError("SNAPSHOT= is not given: the file that make upgrade-before writes", ExitCode.USAGE)
+        raise SetupError("SNAPSHOT= is not set; set it to the file that make upgrade-before writes", ExitCode.USAGE)
     return settings.snapshot
 
 
 def beside(settings: Settings, what: str) -> Path:
-    """Return the file or folder beside the snapshot in which a phase keeps what it needs if it is interrupted."""
+    """Return the file or folder beside the snapshot, SNAPSHOT.WHAT, that an interrupted phase needs to continue."""
     file = snapshot_file(settings)
     return file.with_name(f"{file.name}.{what}")
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Note that the last claim was run: nothing was interrupted."""
+    """Record after the last claim that the run was not interrupted."""
     if nextitem is None:
         run_state(item.config).upgrade.complete = True
 
 
 def whole_chain(config: pytest.Config, when: str) -> RunRecord:
-    """Run the quick claims in a process of their own; what they found is published in a folder of that name."""
+    """Run the quick claims in a process of their own; their results are published in the folder `when`, before or after."""
     state = run_state(config)
     with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
-        found = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
-        step.note(found.verdict)
-    return found
+        record = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
+        step.note(record.verdict)
+    return record
 
 
 def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock: Clock) -> During:
     """Sample every route and watch the cluster while it is upgraded, by this run (`cluster`) or by other means.
 
     Raises:
-        HarnessError: the upgrade stopped, or a watch ended on the way; what was seen until then is kept.
+        HarnessError: the upgrade failed, or a watch ended before it; the record up to then is kept.
 
     """
     state = run_state(config)
     settings, run = state.settings, state.run
-    kits = _prepare(config, cluster) if cluster else []
+    bundles = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
-    start, first = chain.objects.sequence(), chain.objects.read()
-    folder = beside(settings, ASKED) if settings.phase else run.folder / ASKED
+    sequence, start = chain.objects.sequence(), chain.objects.read()
+    folder = beside(settings, SAMPLES) if settings.phase else run.folder / SAMPLES
     with (
         uncaptured(config),
         cluster_watch.watching(chain.api, clock) as watched,
-        samplers.probing(chain, folder, clock) as sampled,
+        samplers.sampling(chain, folder, clock) as running,
     ):
-        began = sampled.began
-        drained, stopped = _attempt(lambda: _upgrade(state, before, watched, cluster, kits), watched)
-        if cluster and not stopped:
+        began = running.began
+        drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
+        if cluster and not failed:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
-    seen = sampled.seen(began, ended)
-    if settings.phase and watched.arrived(before.snapshot.server):
-        shutil.move(folder, run.folder / ASKED)
+    samples = running.between(began, ended)
+    if settings.phase and watched.upgraded_from(before.snapshot.server):
+        shutil.move(folder, run.folder / SAMPLES)
     nodes, system = watched.nodes.log(), watched.system.log()
     happened = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = state.upgrade.hops
@@ -134,22 +136,22 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         hops=tuple(each.version for each in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
-        routes=seen,
+        routes=samples,
         events=tuple(sorted(happened, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
         relists=sum(each.gaps for each in (chain.objects, watched.nodes, watched.system)),
         lost=sum(each.losses for each in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
-        asked=bool(hops),
+        upgraded_by_this_run=bool(hops),
         drained=drained,
         warnings=tuple(before.snapshot.warnings),
     )
     state.upgrade.record = record
-    if stopped:
-        raise stopped
-    # A watch that ended on the way has an error to raise here: its log would be taken for silence.
+    if failed:
+        raise failed
+    # Raises the error of a watch that ended early, whose log is incomplete.
     chain.objects.read()
-    return During(before, record, first, tuple(chain.objects.log(start)))
+    return During(before, record, start, tuple(chain.objects.log(sequence)))
 
 
 def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
@@ -158,38 +160,40 @@ def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
         return kubeadm.prepare(cluster, state.upgrade.hops, state.settings, store_of(state.settings), state.progress)
 
 
-def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: Watching) -> tuple[tuple[str, ...], HarnessError | None]:
-    """Upgrade; return also what stopped it, so that what was seen until then is not lost."""
+def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: ClusterWatch) -> tuple[tuple[str, ...], HarnessError | None]:
+    """Upgrade; return the drained Nodes, and the error if it failed, so that the record up to then is kept."""
     try:
         return upgrade(), None
     except HarnessError as error:
-        watched.mark("the upgrade stopped")
+        watched.record_step("the upgrade stopped")
         return (), error
 
 
-def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, kits: list[Path]) -> tuple[str, ...]:
-    """Upgrade the run's own cluster, or wait until others have; return the Nodes that were drained."""
+def _upgrade(
+    state: RunState, before: Before, watched: ClusterWatch, cluster: Cluster | None, bundles: list[Path]
+) -> tuple[str, ...]:
+    """Upgrade the cluster of the run, or wait for the end of an upgrade by other means; return the drained Nodes."""
     settings, waiter = state.settings, before.witnesses.waiter
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
-        return kubeadm.travel(
-            cluster, before.witnesses.api, state.upgrade.hops, kits, watched.mark, state.progress, drain=settings.drain
+        return kubeadm.upgrade(
+            cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.record_step, state.progress, drain=settings.drain
         )
     else:
-        text = "asking; ends with the upgrade of every Node, or with Ctrl-C"
+        text = "sampling until every Node is upgraded, or until Ctrl-C"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
-            while not watched.arrived(before.snapshot.server):
+            while not watched.upgraded_from(before.snapshot.server):
                 waiter.pause(WATCH_SECONDS)
         return watched.drained
     return ()
 
 
 def _rehearse(state: RunState, before: Before) -> None:
-    """Show in the run's folder that a rehearsal has begun, and let its time pass, or wait until the sign is taken away."""
-    waiter, sign = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
-    sign.touch()
-    over = Condition[bool]("over", lambda there: expect(not there, "the sign is still there"))
-    within = Timeout(state.settings.rehearsal, "that was asked for")
+    """Create a file in the run's folder when the rehearsal begins; return when it is deleted, or after the rehearsal's time."""
+    waiter, file = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
+    file.touch()
+    over = Condition[bool](f"{file.name} deleted", lambda exists: expect(not exists, "the file"))
+    within = Timeout(state.settings.rehearsal, "the setting --rehearsal")
     with contextlib.suppress(Unmet):
-        waiter.eventually(Polled("rehearsal", sign.exists, waiter.clock), over, within=within)
+        waiter.eventually(Polled("rehearsal", file.exists, waiter.clock), over, within=within)
