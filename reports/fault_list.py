@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubechain.claims.claim import Link
 from kubechain.faults.catalogue import selection
-from kubechain.faults.fault import SPINE, Fault
+from kubechain.faults.fault import CHAIN_CLAIMS, Fault
 
 HEAD = """# Faults
 
@@ -25,7 +25,7 @@ def markdown() -> str:
     rows = "\n".join(_row(fault) for fault in selection.ALL)
     harmless = sum(fault.at is None for fault in selection.ALL)
     count = f"\n\n{len(selection.ALL) - harmless} faults and {harmless} harmless changes.\n"
-    return HEAD.format(spine=", ".join(SPINE)) + rows + count
+    return HEAD.format(spine=", ".join(CHAIN_CLAIMS)) + rows + count
 
 
 def _row(fault: Fault) -> str:

@@ -29,7 +29,7 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
         began=utc(record.began),
         ended=utc(record.ended),
         seconds=since(record.ended),
-        upgraded_by_this_run=record.asked,
+        upgraded_by_this_run=record.upgraded_by_this_run,
         control_planes=record.control_planes,
         routes=[_route(figures(record, seen), record.began) for seen in record.routes],
         events=[EventRecord(at=since(event.at), kind=event.kind, what=event.what) for event in record.events],
@@ -69,7 +69,7 @@ def _route(found: Figures, began: float) -> RouteRecord:
         unknown=tally.unknown,
         largest_gap=found.gap,
         outages=outages,
-        unavailable=DurationRecord(seconds=found.away, error=found.error),
+        unavailable=DurationRecord(seconds=found.unavailable, error=found.error),
         allowed=AllowanceRecord(seconds=found.allowed.seconds, reason=found.allowed.reason),
         within=found.within,
     )

@@ -1,4 +1,4 @@
-"""The sampler as a program at work, and the servers on loopback that it samples."""
+"""Runs the sampler as a program, and servers on loopback for it to sample."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PROGRAM = (sys.executable, "-m", "kubechain.sampler")
 HI = "Welcome to nginx!"
 PAGE = f"<h1>{HI}</h1>".encode()
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE
-CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9;note=1\r\n" + PAGE[:9] + b"\r\n%x\r\n" % len(PAGE[9:])
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9;note=1\r\n" + PAGE[:9] + b"\r\n%x\r\n" % len(PAGE[9:])
 ADDRESS, SIX = "10.96.1.1", "fd00::1"
 
-# What a server says on a path; what is not here is answered with the page. The second part: whether it keeps the connection.
-SAID: dict[str, tuple[bytes, bool]] = {
+# Path -> the answer of a Site and whether it keeps the connection; other paths are answered with the page.
+ANSWERS: dict[str, tuple[bytes, bool]] = {
     "busy": (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", True),
     "other": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", True),
-    "chunked": (CHUNKS + PAGE[9:] + b"\r\n0\r\nTrailer: x\r\n\r\n", True),
+    "chunked": (CHUNKED + PAGE[9:] + b"\r\n0\r\nTrailer: x\r\n\r\n", True),
     "long": (b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + PAGE.ljust(300_000), True),
     "hints": (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WHOLE, True),
     "empty": (b"HTTP/1.1 204 No Content\r\n\r\n", True),
@@ -47,19 +47,19 @@ SAID: dict[str, tuple[bytes, bool]] = {
 
 @dataclass
 class Request:
-    """A request that came to a Site."""
+    """A request that a Site received."""
 
     port: int
     head: str
     body: str
     certificate: Any
-    # How many connections were open then, all told.
+    # The number of open connections at that time.
     open: int
 
 
 @dataclass
 class Site:
-    """A web server on loopback whose answer depends on the path; it keeps what it was asked."""
+    """A web server on loopback whose answer depends on the path; records its requests by path."""
 
     tls: ssl.SSLContext | None = None
     host: str = HOST
@@ -70,19 +70,19 @@ class Site:
     third: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> None:
-        """Listen, on the port of before if there was one."""
+        """Listen, after a call of close on the same port."""
         self.server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
 
-    def leave(self) -> None:
-        """Listen no more, and close every connection."""
+    def close(self) -> None:
+        """Stop listening, and close every connection."""
         if self.server:
             self.server.close()
         for writer in self.writers:
             writer.close()
 
     def ports(self, path: str) -> list[int]:
-        """Return from which ports a path was asked."""
+        """Return the source ports of the requests for a path."""
         return [request.port for request in self.requests[path]]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +108,7 @@ class Site:
     async def _answer(self, path: str, served: int, writer: asyncio.StreamWriter) -> bool:
         """Answer; returns whether the connection is kept."""
         name = path.partition("-")[0]
-        answer, kept = SAID.get(name, (WHOLE, True))
+        answer, kept = ANSWERS.get(name, (WHOLE, True))
         if name == "silent":
             await asyncio.sleep(60)
         if name == "together":
@@ -118,25 +118,25 @@ class Site:
         if name == "reset":
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if name == "moody" and served == 3:
-            # What a server does whose patience with a kept connection ends just when a request comes.
+            # A server that closes an idle connection at the moment when a request arrives.
             return False
         writer.write(answer)
         if name == "ports":
-            # Were the prober to close before the server, its ports would stay in use for a minute.
+            # A delay after the answer: a sampler that closes first would keep its ports in use for a minute.
             await asyncio.sleep(0.03)
         ended = "connection: close" in self.requests[path][-1].head.lower()
         return kept and not ended and not (name == "thrice" and served == 3)
 
 
 class Names(asyncio.DatagramProtocol):
-    """A DNS server whose answer depends on the first label; it keeps from which ports it was asked."""
+    """A DNS server whose answer depends on the first label; records the source ports of its queries by label."""
 
     def __init__(self) -> None:
         self.ports: dict[str, list[int]] = {}
         self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be told of the socket."""
+        """Keep the socket."""
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
@@ -153,23 +153,23 @@ class Names(asyncio.DatagramProtocol):
         records = b"".join(struct.pack("!HHHIH", 0xC00C, kind, 1, 5, len(rdata)) + rdata for kind, rdata in found)
         reply = header + data[12:] + (b"" if name == "torn" or rcode else records)
         if name != "silent":
-            # An answer to another query comes first: that there is no such name.
+            # An answer to another query comes first: NXDOMAIN.
             self.transport.sendto(bytes([data[0] ^ 0xFF, data[1], 0x81, 0x83]) + reply[2:], addr)
             self.transport.sendto(data[:2] + reply, addr)
 
     async def open(self) -> str:
-        """Listen; returns the address."""
+        """Listen; returns the address, HOST:PORT."""
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, (HOST, 0))
         return f"{HOST}:{transport.get_extra_info('sockname')[1]}"
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.transport.close()
 
 
 @dataclass
 class Run:
-    """A run of the program: what it wrote of which paths, and how it ended."""
+    """A run of the program: the names of its routes, its file of samples, its process and exit status."""
 
     names: list[str]
     out: Path
@@ -178,56 +178,55 @@ class Run:
 
     @property
     def samples(self) -> Samples:
-        """All that was written."""
+        """The content of the file of samples."""
         return read(self.out.read_text(), len(self.names))
 
     def of(self, name: str) -> tuple[Sample, ...]:
-        """Return the samples of a path."""
+        """Return the samples of a route."""
         return self.samples.samples[self.names.index(name)]
 
-    def said(self, name: str) -> Counter[tuple[str, str]]:
-        """Return how often a path was in which state, and why."""
+    def results(self, name: str) -> Counter[tuple[str, str]]:
+        """Return how many samples of a route had which state and error."""
         return Counter((sample.state, sample.error) for sample in self.of(name))
 
-    def told(self, name: str) -> set[tuple[str, str]]:
-        """Return all that was said of a path, without the samples that a busy machine cost: half of them, at the most."""
-        said = self.said(name)
-        told = {
-            each: count for each, count in said.items() if not each[1].startswith(("not sent in time", "the prober was held"))
-        }
-        assert sum(told.values()) * 2 >= sum(said.values()), said
-        return set(told)
+    def distinct_results(self, name: str) -> set[tuple[str, str]]:
+        """Return the states and errors of a route, without samples that a busy machine lost, which must be at most half."""
+        results = self.results(name)
+        machine = ("not sent in time", "the sampler was suspended")
+        known = {result: count for result, count in results.items() if not result[1].startswith(machine)}
+        assert sum(known.values()) * 2 >= sum(results.values()), results
+        return set(known)
 
     def renewals(self, name: str) -> int:
-        """Return how often a path's kept connection was found closed."""
+        """Return how often a kept connection of a route was found closed."""
         return len(self.samples.renewed[self.names.index(name)])
 
-    async def wrote(self, text: str, count: int) -> None:
-        """Wait until it has written something so often."""
+    async def wait_for(self, text: str, count: int) -> None:
+        """Wait until the file of samples contains `text` `count` times."""
         async with asyncio.timeout(5):
             while not self.out.exists() or self.out.read_text().count(text) < count:
                 await asyncio.sleep(0.01)
 
     async def end(self, *, seconds: float = 10) -> None:
-        """Wait until it has ended."""
+        """Wait until the process has ended."""
         self.code = await asyncio.wait_for(self.process.wait(), seconds)
 
 
-def asked(url: str, **over: Any) -> Json:
-    given: Json = {"reuse": False, "method": "GET", "body": "", "content": "", "expect": HI, "lookup": None, "ports": None}
-    return {"url": url, **given, **over}
+def request(url: str, **over: Any) -> Json:
+    defaults: Json = {"reuse": False, "method": "GET", "body": "", "content": "", "expect": HI, "lookup": None, "ports": None}
+    return {"url": url, **defaults, **over}
 
 
-def plan(paths: list[Json], **over: Any) -> Json:
-    return {"interval": 0.1, "limit": 100, "seconds": 100, "tls": None, "paths": paths, **over}
+def plan(routes: list[Json], **over: Any) -> Json:
+    return {"interval": 0.1, "limit": 100, "seconds": 100, "tls": None, "paths": routes, **over}
 
 
-async def start(folder: Path, name: str, paths: dict[str, Json], **over: Any) -> Run:
+async def start(folder: Path, name: str, routes: dict[str, Json], **over: Any) -> Run:
     file, out = folder / f"{name}.json", folder / f"{name}.out"
-    file.write_text(json.dumps(plan(list(paths.values()), **over)))
-    return Run(list(paths), out, await asyncio.create_subprocess_exec(*PROGRAM, file, out, cwd=ROOT))
+    file.write_text(json.dumps(plan(list(routes.values()), **over)))
+    return Run(list(routes), out, await asyncio.create_subprocess_exec(*PROGRAM, file, out, cwd=ROOT))
 
 
-def looked_up(url: str, server: str, name: str, **over: Any) -> Json:
+def request_by_name(url: str, server: str, name: str, **over: Any) -> Json:
     lookup = {"server": server, "name": f"{name}.ns.svc.cluster.local.", "address": over.pop("address", ADDRESS)}
-    return asked(url, lookup=lookup, **over)
+    return request(url, lookup=lookup, **over)

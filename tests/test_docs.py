@@ -91,7 +91,7 @@ def test_every_field_of_the_snapshot_is_in_the_reference() -> None:
 def test_every_field_of_upgrade_json_is_in_the_reference() -> None:
     section = REFERENCE.partition("### upgrade.json")[2].partition("\n### ")[0]
     path = RouteSamples(Route("DNS", "", "", reuse=False), Tally("", (Sample(0.0, 0.0, "down", "x"), Sample(1.0, 1.0, "up"))))
-    made = document(UpgradeRecord(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, asked=True), "x").as_json()
+    made = document(UpgradeRecord(("1", "2"), 0.0, 1.0, (path,), (), (), 0, 0, 1, upgraded_by_this_run=True), "x").as_json()
     outage = made["routes"][0]["outages"][0]
     assert [field for field in (*made, *made["routes"][0], *outage) if f"`{field}`" not in section] == []
 

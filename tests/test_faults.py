@@ -19,7 +19,7 @@ from reports.catalogue import collect
 from tests.fakes import FakeApi, record, run_record
 
 PODS = Fault("pods", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
-AWAY = Fault("away", "control plane", "no API server", "unreachable", frozen("x"))
+UNREACHABLE = Fault("unreachable", "control plane", "no API server", "unreachable", frozen("x"))
 HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
 
 
@@ -31,12 +31,12 @@ def run(first: str | None = None, *, code: int = 1, message: str = "PodScheduled
     return run_record(first, pods, code=code)
 
 
-def test_fault_is_killed_at_its_link_by_a_message_that_names_it() -> None:
+def test_fault_is_killed_at_its_link_by_a_message_with_its_symptom() -> None:
     assert score(PODS, run("PODS"), NO_TIME).result == "killed"
 
 
 @pytest.mark.parametrize(
-    ("found", "result"),
+    ("record", "result"),
     [
         (run(code=0), "survived"),
         (run("ENDPOINTS"), "misattributed"),
@@ -44,21 +44,21 @@ def test_fault_is_killed_at_its_link_by_a_message_that_names_it() -> None:
         (run(None, code=int(ExitCode.UNREACHABLE)), "misattributed"),
     ],
 )
-def test_fault_that_was_not_found_where_it_is_counts_as_not_killed(found: RunRecord, result: str) -> None:
-    scored = score(PODS, found, NO_TIME)
+def test_fault_without_its_link_and_symptom_is_not_killed(record: RunRecord, result: str) -> None:
+    scored = score(PODS, record, NO_TIME)
     assert (scored.result, scored.good) == (result, False)
 
 
-def test_claim_of_another_link_does_not_kill_for_the_expected_one() -> None:
-    found = run_record("PODS", record(Link.PODS, "failed", "PodScheduled", id="CHAIN-PODS-020"))
-    assert score(PODS, found, NO_TIME).result == "misattributed"
+def test_failure_of_another_claim_does_not_kill_a_fault() -> None:
+    other = run_record("PODS", record(Link.PODS, "failed", "PodScheduled", id="CHAIN-PODS-020"))
+    assert score(PODS, other, NO_TIME).result == "misattributed"
 
 
-def test_cluster_that_is_away_must_be_told_as_such_and_not_as_a_broken_chain() -> None:
-    assert score(AWAY, run(None, code=int(ExitCode.UNREACHABLE)), NO_TIME).result == "killed"
-    assert score(AWAY, run("PODS"), NO_TIME).result == "misattributed"
-    assert score(AWAY, run(code=0), NO_TIME).result == "survived"
-    assert score(AWAY, run(None, code=int(ExitCode.NOTHING_SELECTED)), NO_TIME).result == "misattributed"
+def test_unreachable_cluster_must_end_without_a_verdict() -> None:
+    assert score(UNREACHABLE, run(None, code=int(ExitCode.UNREACHABLE)), NO_TIME).result == "killed"
+    assert score(UNREACHABLE, run("PODS"), NO_TIME).result == "misattributed"
+    assert score(UNREACHABLE, run(code=0), NO_TIME).result == "survived"
+    assert score(UNREACHABLE, run(None, code=int(ExitCode.NOTHING_SELECTED)), NO_TIME).result == "misattributed"
 
 
 def test_harmless_change_must_stay_green() -> None:
@@ -95,13 +95,13 @@ def test_ids_are_unique_and_the_short_form_has_one_of_each_kind() -> None:
     assert len(set(kinds)) == len(kinds) == len(selection.SHORT)
 
 
-def test_there_are_as_many_faults_as_promised() -> None:
+def test_catalogue_has_at_least_45_faults_and_8_harmless_changes() -> None:
     harmless = sum(fault.at is None for fault in selection.ALL)
     assert len(selection.ALL) - harmless >= 45
     assert harmless >= 8
 
 
-def test_fault_that_does_not_exist_is_named() -> None:
+def test_unknown_fault_is_an_error_with_its_id() -> None:
     with pytest.raises(ValueError, match="no such fault: nonsense"):
         selection.chosen(short=False, only=frozenset(["nonsense"]))
 
@@ -119,7 +119,7 @@ def test_document_lists_every_fault() -> None:
     assert all(f"| {fault.id}" in text for fault in selection.ALL)
 
 
-def test_what_has_to_be_built_is_ready_before_the_first_fault() -> None:
+def test_only_the_old_kubelet_is_prepared_before_the_first_fault() -> None:
     assert [fault.id for fault in selection.ALL if isinstance(fault.injection, Prepared)] == ["upgrade-kubelet-old"]
 
 
@@ -127,13 +127,13 @@ def dns_pod(phase: str, **metadata: Any) -> Json:
     return {"metadata": {"name": phase, **metadata}, "status": {"phase": phase}}
 
 
-def test_servers_of_dns_are_pods_that_have_not_ended() -> None:
+def test_dns_servers_are_pods_that_have_not_ended() -> None:
     pods = [dns_pod("Running"), dns_pod("Failed"), dns_pod("Succeeded"), dns_pod("Pending", deletionTimestamp="now")]
     api = FakeApi(lambda _method, _path, _body: json.dumps({"metadata": {"resourceVersion": "1"}, "items": pods}))
     assert [pod.name for pod in dns.servers(cast("Any", SimpleNamespace(api=api)))] == ["Running"]
 
 
-def test_api_server_is_away_under_faults_that_stop_or_restart_it() -> None:
-    away = {fault.id for fault in selection.ALL if trial.takes_api_away(fault)}
-    assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= away
-    assert not away & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}
+def test_faults_that_stop_or_restart_the_api_server_are_known() -> None:
+    disrupting = {fault.id for fault in selection.ALL if trial.disrupts_api_server(fault)}
+    assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= disrupting
+    assert not disrupting & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}

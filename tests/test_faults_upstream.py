@@ -11,11 +11,11 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.faults.admission_policies import Mutation
 from kubechain.faults.catalogue import selection
 from kubechain.faults.fault import Fault
-from kubechain.faults.injections import Rule, frozen
+from kubechain.faults.injections import IptablesRule, frozen
 from kubechain.faults.records import Comparison, FaultSeconds, Score, UpstreamOutcome
 from kubechain.faults.scoring import score, verdict_line
 from kubechain.faults.upstream import run, setup
-from kubechain.faults.upstream.run import OURS_ALONE, TESTS, UpstreamTests, outcome_of
+from kubechain.faults.upstream.run import SUITE_ONLY, TESTS, UpstreamTests, outcome_of
 from kubechain.images import e2e_tests, pins
 from kubechain.workload.manifests import CONTAINER_PORT, WEB
 from reports import coverage, fault_matrix
@@ -57,28 +57,28 @@ def test_outcome_is_what_the_report_says_of_the_test(status: str, outcome: str) 
 
 
 @pytest.mark.parametrize(("status", "outcome"), [("failed", "failed"), ("timedout", "timeout")])
-def test_set_up_that_does_not_succeed_is_no_skipped_test(status: str, outcome: str) -> None:
+def test_failed_set_up_gives_the_test_its_outcome(status: str, outcome: str) -> None:
     before = ("[SynchronizedBeforeSuite]", status)
     assert outcome_of(report(before), NAME) == outcome
     assert outcome_of(report(before, (f"[It] {NAME} [sig-apps]", "skipped")), NAME) == outcome
 
 
-def test_what_fails_after_a_test_is_not_laid_to_it() -> None:
+def test_failure_after_a_test_does_not_change_its_outcome() -> None:
     assert (
         outcome_of(report((f"[It] {NAME} [x]", "passed"), ("[ReportAfterSuite] Invariant Metrics", "failed")), NAME) == "passed"
     )
 
 
-def test_test_that_was_not_run_is_trouble_of_the_harness() -> None:
-    with pytest.raises(HarnessError, match="0 tests are named"):
+def test_report_without_exactly_one_such_test_is_a_harness_error() -> None:
+    with pytest.raises(HarnessError, match="has 0 tests named"):
         outcome_of(report((f"[It] {NAME}ly [a]", "passed"), ("[SynchronizedBeforeSuite]", "passed")), NAME)
     twice = (f"[It] {NAME} [a]", "passed")
-    with pytest.raises(HarnessError, match="2 tests are named"):
+    with pytest.raises(HarnessError, match="has 2 tests named"):
         outcome_of(report(twice, twice), NAME)
 
 
 def program(folder: Path, script: str) -> UpstreamTests:
-    """Return upstream's tests, two of them, whose program is a shell script that knows $report and the $focus."""
+    """Return two tests of upstream whose program is a shell script with the variables $report and $focus."""
     path = folder / "e2e.test"
     head = "#!/bin/sh\nfor word; do case $word in *junit-report=*) report=${word#*=};; *focus=*) focus=${word#*=};; esac; done\n"
     path.write_text(head + script)
@@ -90,37 +90,37 @@ def program(folder: Path, script: str) -> UpstreamTests:
 ONE = report(("[It] [sig-a] One two [Conformance] [x]", "passed"), ("[It] [sig-a] Three [Conformance] [x]", "failed"))
 
 
-def test_each_test_has_its_outcome_and_only_what_did_not_pass_its_log(tmp_path: Path) -> None:
+def test_each_test_has_its_outcome_and_only_a_failed_one_a_log(tmp_path: Path) -> None:
     (tmp_path / "given.xml").write_text(ONE)
-    made = program(tmp_path, f'echo "token: abcdefghijklmnop"; echo "$focus"; cp {tmp_path}/given.xml "$report"; exit 1\n')
-    assert made.run(tmp_path / "out") == {"One, two": "passed", "Three": "failed"}
+    tests = program(tmp_path, f'echo "token: abcdefghijklmnop"; echo "$focus"; cp {tmp_path}/given.xml "$report"; exit 1\n')
+    assert tests.run(tmp_path / "out") == {"One, two": "passed", "Three": "failed"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["Three.txt"]
     log = (tmp_path / "out" / "Three.txt").read_text()
     assert "Three" in log
     assert "abcdefghijklmnop" not in log
 
 
-def test_what_a_program_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path) -> None:
+def test_temporary_folder_of_a_program_is_removed(tmp_path: Path) -> None:
     (tmp_path / "given.xml").write_text(ONE)
-    script = f'mkdir "$TMPDIR/kuberc"; echo "$TMPDIR" >> {tmp_path}/told; cp {tmp_path}/given.xml "$report"\n'
+    script = f'mkdir "$TMPDIR/kuberc"; echo "$TMPDIR" >> {tmp_path}/folders; cp {tmp_path}/given.xml "$report"\n'
     program(tmp_path, script).run(tmp_path / "out")
-    told = {Path(line) for line in (tmp_path / "told").read_text().splitlines()}
-    assert [path.parent for path in told] == [tmp_path / "out"] * 2
-    assert not any(path.exists() for path in told)
+    folders = {Path(line) for line in (tmp_path / "folders").read_text().splitlines()}
+    assert [path.parent for path in folders] == [tmp_path / "out"] * 2
+    assert not any(path.exists() for path in folders)
 
 
-def test_program_that_does_not_end_is_given_up_and_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_hangs_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "LIMIT", 0.1)
     monkeypatch.setattr(run, "END_SECONDS", 0.2)
-    made = program(tmp_path, 'echo "<testsuites" > "$report"; exec sleep 60\n')
-    assert set(made.run(tmp_path / "out").values()) == {"timeout"}
+    tests = program(tmp_path, 'echo "<testsuites" > "$report"; exec sleep 60\n')
+    assert set(tests.run(tmp_path / "out").values()) == {"timeout"}
     assert "took more than" in (tmp_path / "out" / "Three.txt").read_text()
 
 
-def test_program_that_leaves_no_report_is_trouble_of_the_harness(tmp_path: Path) -> None:
-    made = program(tmp_path, "echo no such flag >&2; exit 2\n")
+def test_program_without_a_report_is_a_harness_error(tmp_path: Path) -> None:
+    tests = program(tmp_path, "echo no such flag >&2; exit 2\n")
     with pytest.raises(HarnessError, match=r"no report \(status 2\): no such flag"):
-        made.run(tmp_path / "out")
+        tests.run(tmp_path / "out")
 
 
 def test_command_is_for_one_test_and_bounded(tmp_path: Path) -> None:
@@ -130,26 +130,26 @@ def test_command_is_for_one_test_and_bounded(tmp_path: Path) -> None:
     assert f"--kubeconfig={tmp_path / 'kubeconfig'}" in words
 
 
-def test_fault_that_is_aimed_at_this_suite_alone_is_not_held_against_upstream(tmp_path: Path) -> None:
-    made, faults = program(tmp_path, "exit 2\n"), {fault.id: fault for fault in selection.ALL}
+def test_fault_that_reaches_only_this_suite_is_not_compared(tmp_path: Path) -> None:
+    tests, faults = program(tmp_path, "exit 2\n"), {fault.id: fault for fault in selection.ALL}
     for name in ("page-wrong", "upgrade-dns-away"):
-        assert made.under(faults[name], tmp_path / "out", FakeClock()) == Comparison()
+        assert tests.under(faults[name], tmp_path / "out", FakeClock()) == Comparison()
     with pytest.raises(HarnessError):
-        made.under(faults["scheduler-stopped"], tmp_path / "out", FakeClock())
+        tests.under(faults["scheduler-stopped"], tmp_path / "out", FakeClock())
 
 
-def test_what_is_aimed_at_this_suite_alone_is_listed() -> None:
-    def aimed(fault: Fault) -> bool:
-        made = fault.injection
-        if isinstance(made, Mutation):
-            return f"'{WEB}'" in made.condition or "'nginx'" in made.condition
-        return isinstance(made, Rule) and f"--dport {CONTAINER_PORT}" in made.rule
+def test_faults_that_reach_only_this_suite_are_listed() -> None:
+    def suite_only(fault: Fault) -> bool:
+        injection = fault.injection
+        if isinstance(injection, Mutation):
+            return f"'{WEB}'" in injection.condition or "'nginx'" in injection.condition
+        return isinstance(injection, IptablesRule) and f"--dport {CONTAINER_PORT}" in injection.rule
 
-    assert {fault.id for fault in selection.ALL} >= OURS_ALONE
-    assert {fault.id for fault in selection.ALL if aimed(fault)} - OURS_ALONE == set()
+    assert {fault.id for fault in selection.ALL} >= SUITE_ONLY
+    assert {fault.id for fault in selection.ALL if suite_only(fault)} - SUITE_ONLY == set()
 
 
-def test_tests_are_of_those_that_are_closest_to_the_chain() -> None:
+def test_tests_are_listed_in_the_coverage_once() -> None:
     rows = [row.name for row in coverage.load().upstream]
     assert [test for test in TESTS if test not in rows] == []
     assert len(set(TESTS)) == len(TESTS)
@@ -161,7 +161,7 @@ def scored(fault: Fault, *outcomes: UpstreamOutcome, reached: bool = True) -> Sc
     return score(fault, WHOLE if fault.at is None else broken, SECONDS, seen)
 
 
-def test_end_line_says_what_upstream_noticed_and_what_it_only_waited_for() -> None:
+def test_end_line_counts_what_upstream_noticed_and_what_by_timeouts_alone() -> None:
     good, line = verdict_line(
         [
             scored(BROKEN, "passed", "passed"),
@@ -182,7 +182,7 @@ def test_end_line_says_what_upstream_noticed_and_what_it_only_waited_for() -> No
     )
 
 
-def test_what_upstream_found_decides_nothing_and_is_not_told_if_it_was_not_asked() -> None:
+def test_upstream_does_not_change_the_result_and_is_left_out_if_not_compared() -> None:
     alone = score(HARMLESS, WHOLE, SECONDS)
     assert "upstream" not in verdict_line([alone], 1)[1]
     assert alone.as_json()["upstream"] is None
@@ -212,12 +212,13 @@ def test_picture_has_a_column_for_upstream() -> None:
     assert "upstream" not in fault_matrix.svg([score(HARMLESS, WHOLE, SECONDS)])
 
 
-def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
-    there, asked = tmp_path / "there", tmp_path / "asked"
-    there.write_text("host.example/pause:1\n")
+def test_image_gets_only_names_that_the_node_does_not_have(tmp_path: Path) -> None:
+    existing, tagged = tmp_path / "existing", tmp_path / "tagged"
+    existing.write_text("host.example/pause:1\n")
     ctr = tmp_path / "ctr"
     ctr.write_text(
-        f'#!/bin/sh\ncase "$4" in list) grep -x "${{6#name==}}" {there};; tag) echo "$5 $6" >> {asked}; test "$6" != bad;; esac\n'
+        f'#!/bin/sh\ncase "$4" in list) grep -x "${{6#name==}}" {existing};;\n'
+        f'tag) echo "$5 $6" >> {tagged}; test "$6" != bad;; esac\n'
     )
     ctr.chmod(0o755)
     shell = shutil.which("sh") or "sh"
@@ -227,14 +228,14 @@ def test_image_gets_the_names_that_no_other_image_has(tmp_path: Path) -> None:
         return subprocess.run([shell, "-c", script], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=False).returncode
 
     assert status("host.example/pause:1", "host.example/agnhost:2") == 0
-    assert asked.read_text() == "docker.io/kubechain/agnhost:1 host.example/agnhost:2\n"
+    assert tagged.read_text() == "docker.io/kubechain/agnhost:1 host.example/agnhost:2\n"
     assert status("bad", "host.example/agnhost:3") != 0
 
 
-def test_full_names_are_those_of_the_program() -> None:
+def test_full_names_come_from_the_list_of_the_program() -> None:
     listed = [{"testname": "A", "codename": "[sig] a"}, {"testname": "B", "codename": "[sig] b"}]
     assert setup.full_names(listed, ["B"]) == {"B": "[sig] b"}
-    with pytest.raises(HarnessError, match="no tests of these names: C"):
+    with pytest.raises(HarnessError, match="no tests with these names: C"):
         setup.full_names(listed, ["A", "C"])
 
 

@@ -15,8 +15,8 @@ from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, bundle_of
 from kubechain.images.node import tag
 from kubechain.upgrade import kubeadm
 from kubechain.upgrade.versions import hops
-from tests.test_upgrade_hop import CONTROL_PLANE, WORKERS, Log
 from tests.test_upgrade_hops import PINNED
+from tests.test_upgrade_kubeadm import CONTROL_PLANE, WORKERS, Log
 
 NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"]
 IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --digests -"

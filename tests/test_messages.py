@@ -69,7 +69,7 @@ ADDED = [history.ObjectChange(1, 30.0, 30.0, "ADDED", replica_set(name="more", u
 RESTARTED = [history.ObjectChange(1, 30.0, 30.0, "MODIFIED", changed(A, "status.containerStatuses.0.restartCount", 2))]
 RECORD = UpgradeRecord(
     ("1.36.3", "1.37.2"), 0, 12, (RouteSamples(Route("NodePort", "n1", "", reuse=False), LOST),), (),
-    (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, asked=True,
+    (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, upgraded_by_this_run=True,
 )  # fmt: skip
 AFTER = After(cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={})
 

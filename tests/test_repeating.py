@@ -8,7 +8,7 @@ from kubechain.core.errors import HarnessError, Unmet
 from kubechain.observe.background import repeating
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
-from kubechain.upgrade.samplers import must
+from kubechain.upgrade.samplers import require
 
 
 def test_goes_on_although_it_fails_and_ends_with_the_body() -> None:
@@ -37,5 +37,5 @@ def test_samplers_that_do_not_begin_say_nothing_of_the_chain() -> None:
     never = Condition[bool]("begun", lambda begun: expect(begun, "not yet"))
     source = Polled("samplers", lambda: False, RealClock(), interval=0.01)
     with pytest.raises(HarnessError, match="the samplers do not work: expected begun, got not yet") as caught:
-        must(Waiter(RealClock()), source, never, Timeout(0.05, "a test"))
+        require(Waiter(RealClock()), source, never, Timeout(0.05, "a test"))
     assert not isinstance(caught.value, Unmet)

@@ -1,4 +1,4 @@
-"""The sampler as a program: started, started again, stopped, told nonsense, and in a Pod."""
+"""The sampler as a program: started, restarted, stopped, with a bad plan, and in a Pod."""
 
 import ast
 import asyncio
@@ -15,12 +15,12 @@ import pytest
 
 from kubechain.core.bundle import ROOT
 from kubechain.sampler import __main__ as program
-from kubechain.sampler.errors import words
+from kubechain.sampler.errors import describe
 from kubechain.sampler.plan import Token
 from kubechain.upgrade import samplers
 from kubechain.upgrade.samples import read
 from tests.loopback import HOST, free_port
-from tests.sampling import PROGRAM, Run, Site, asked, looked_up, plan, start
+from tests.sampling import PROGRAM, Run, Site, plan, request, request_by_name, start
 
 
 def run(folder: Path, given: object, *more: str) -> subprocess.CompletedProcess[str]:
@@ -30,21 +30,21 @@ def run(folder: Path, given: object, *more: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
 
 
-def test_program_started_again_goes_on_where_another_was_killed(tmp_path: Path) -> None:
-    given = plan([asked(f"http://{HOST}:{free_port()}/")], limit=2, interval=0.01)
+def test_restarted_program_appends_after_a_torn_line(tmp_path: Path) -> None:
+    given = plan([request(f"http://{HOST}:{free_port()}/")], limit=2, interval=0.01)
     (tmp_path / "out").write_text('{"sampler":1,"started":1,"interval":0.1,"paths":1}\n[0,1.0,1.1,"up",""]\n[0,1.')
     assert run(tmp_path, given).returncode == 0
-    found = read((tmp_path / "out").read_text(), 1)
-    assert [sample.state for sample in found.samples[0]] == ["up", "down", "down"]
-    assert len(found.started) == 2
-    assert found.started[1] == pytest.approx(time.time(), abs=10)
+    content = read((tmp_path / "out").read_text(), 1)
+    assert [sample.state for sample in content.samples[0]] == ["up", "down", "down"]
+    assert len(content.started) == 2
+    assert content.started[1] == pytest.approx(time.time(), abs=10)
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_at_once_if_nothing_is_in_flight(tmp_path: Path, signal_: signal.Signals) -> None:
+def test_signal_ends_the_program_at_once_if_nothing_is_in_flight(tmp_path: Path, signal_: signal.Signals) -> None:
     async def stopped() -> Run:
-        run = await start(tmp_path, "it", {"it": asked(f"http://{HOST}:{free_port()}/")}, interval=0.02, limit=1000)
-        await run.wrote("refused", 1)
+        run = await start(tmp_path, "it", {"it": request(f"http://{HOST}:{free_port()}/")}, interval=0.02, limit=1000)
+        await run.wait_for("refused", 1)
         run.process.send_signal(signal_)
         await run.end(seconds=2)
         return run
@@ -52,34 +52,34 @@ def test_signal_ends_it_at_once_if_nothing_is_in_flight(tmp_path: Path, signal_:
     assert asyncio.run(stopped()).code == 0
 
 
-GOOD = asked("http://10.0.0.1/")
+GOOD = request("http://10.0.0.1/")
 BAD: dict[str, Any] = {
     "no JSON": "{",
-    "no object": [],
-    "no paths": plan([]),
+    "a list": [],
+    "no routes": plan([]),
     "no interval": plan([GOOD], interval=0),
-    "no time": plan([GOOD], seconds=None),
+    "no duration": plan([GOOD], seconds=None),
     "another scheme": plan([{**GOOD, "url": "ftp://10.0.0.1/"}]),
-    "half a path": plan([{"url": "http://10.0.0.1/"}]),
-    "two lines": plan([{**GOOD, "content": "text/plain\r\nX: y"}]),
-    "a server by name": plan([looked_up("http://10.0.0.1/", "dns.example", "web")]),
-    "no name": plan([looked_up("http://10.0.0.1/", HOST, "")]),
-    "a port that is root's": plan([{**GOOD, "ports": [1000, 100]}]),
-    "a port that is none": plan([{**GOOD, "ports": [65530, 100]}]),
-    "no CA": plan([GOOD], tls={"ca": "/none", "verify": True}),
-    "no token": plan([GOOD], tls={"ca": "", "verify": True, "token": "/none"}),
+    "a route without fields": plan([{"url": "http://10.0.0.1/"}]),
+    "a line break": plan([{**GOOD, "content": "text/plain\r\nX: y"}]),
+    "a DNS server by name": plan([request_by_name("http://10.0.0.1/", "dns.example", "web")]),
+    "an empty name": plan([request_by_name("http://10.0.0.1/", HOST, "")]),
+    "privileged ports": plan([{**GOOD, "ports": [1000, 100]}]),
+    "ports above 65535": plan([{**GOOD, "ports": [65530, 100]}]),
+    "a missing CA": plan([GOOD], tls={"ca": "/none", "verify": True}),
+    "a missing token": plan([GOOD], tls={"ca": "", "verify": True, "token": "/none"}),
 }
 
 
 @pytest.mark.parametrize("given", BAD.values(), ids=BAD)
-def test_bad_plan_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], given: Any) -> None:
+def test_bad_plan_is_an_error_of_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], given: Any) -> None:
     (tmp_path / "plan.json").write_text(given if isinstance(given, str) else json.dumps(given))
     assert program.main([str(tmp_path / "plan.json"), str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_program_says_so_with_its_status(tmp_path: Path) -> None:
+def test_exit_status_is_2_for_bad_input_and_1_for_the_machine(tmp_path: Path) -> None:
     ended = run(tmp_path, "{")
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     ended = run(tmp_path, plan([GOOD]), "too much")
@@ -90,7 +90,7 @@ def test_program_says_so_with_its_status(tmp_path: Path) -> None:
 
 
 def in_a_pod(folder: Path) -> dict[str, str]:
-    """Lay the program out as a mounted ConfigMap is, beside a Python that knows nothing else; returns the environment."""
+    """Write the program like a mounted ConfigMap, and a Python without other packages; returns the environment."""
     data, mount = folder / "opt" / "sampler" / "..2026", folder / "opt" / "sampler"
     data.mkdir(parents=True)
     (mount / "..data").symlink_to(data.name)
@@ -104,13 +104,13 @@ def in_a_pod(folder: Path) -> dict[str, str]:
     return {"PATH": f"{python.parent}:/usr/bin:/bin"}
 
 
-def test_program_runs_in_a_pod_where_there_is_nothing_else_of_the_project(tmp_path: Path) -> None:
+def test_program_runs_in_a_pod_without_the_rest_of_the_project(tmp_path: Path) -> None:
     async def sampled() -> Run:
         site = Site()
         await site.open()
         environment, home = in_a_pod(tmp_path), tmp_path / "home"
         home.mkdir()
-        given = plan([asked(f"http://{HOST}:{site.port}/page")], limit=3)
+        given = plan([request(f"http://{HOST}:{site.port}/page")], limit=3)
         (home / "plan.json").write_text(json.dumps(given))
         script = samplers.SCRIPT.replace(str(Path(samplers.MOUNT).parent), str(tmp_path / "opt")).replace(
             samplers.HOME, str(home)
@@ -118,18 +118,18 @@ def test_program_runs_in_a_pod_where_there_is_nothing_else_of_the_project(tmp_pa
         process = await asyncio.create_subprocess_exec("/bin/sh", "-c", script, env=environment, cwd=tmp_path)
         run = Run(["it"], home / "out", process)
         await run.end()
-        site.leave()
+        site.close()
         return run
 
     run = asyncio.run(sampled())
     assert run.code == 0
-    assert run.said("it") == {("up", ""): 3}
+    assert run.results("it") == {("up", ""): 3}
     assert {path.name for path in (tmp_path / "opt" / "sampler").iterdir() if not path.name.startswith("..")} == {
         path.name for path in samplers.PACKAGE.glob("*.py")
     }
 
 
-def test_program_is_of_the_standard_library_of_python_3_9() -> None:
+def test_program_uses_only_python_3_9_and_its_standard_library() -> None:
     for path in samplers.PACKAGE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
             if isinstance(node, ast.Import):
@@ -138,7 +138,7 @@ def test_program_is_of_the_standard_library_of_python_3_9() -> None:
                 assert (node.module or "").partition(".")[0] in sys.stdlib_module_names
 
 
-def test_token_is_read_again_after_a_while_and_kept_when_it_cannot_be(tmp_path: Path) -> None:
+def test_token_is_reread_after_10_s_and_kept_if_unreadable(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("one\n")
     token = Token(file, 0)
@@ -162,5 +162,5 @@ def test_token_is_read_again_after_a_while_and_kept_when_it_cannot_be(tmp_path: 
         (OSError(), "OSError"),
     ],
 )
-def test_trouble_with_a_connection_is_told_in_a_word(error: Exception, wanted: str) -> None:
-    assert words(error) == wanted
+def test_error_of_a_connection_has_a_short_description(error: Exception, wanted: str) -> None:
+    assert describe(error) == wanted

@@ -1,4 +1,4 @@
-"""What the sampler says of time: how late, how long, held up, stopped."""
+"""Times of samples: late answers, outages, a suspended and a stopped sampler."""
 
 import asyncio
 import contextlib
@@ -13,145 +13,149 @@ import pytest
 
 from kubechain.core.errors import HarnessError
 from kubechain.probes.load import Tally
-from kubechain.sampler.schedule import Held
+from kubechain.sampler.schedule import Stalls
 from kubechain.upgrade.outages import outages
 from kubechain.upgrade.samples import read
 from tests.loopback import HOST
-from tests.sampling import Run, Site, asked, start
+from tests.sampling import Run, Site, request, start
 
 COUNT = 8
 
 
 @dataclass
 class World:
-    """All that was seen: the runs, which share their time because each needs some seconds, and how long a server was away."""
+    """The runs, which run in parallel because each takes some seconds, and the duration of the outage in seconds."""
 
     many: Run
-    away: Run
-    outage: float
-    held: Run
+    outage: Run
+    seconds: float
+    suspended: Run
     crowd: Run
 
 
 @contextlib.contextmanager
-def deaf() -> Generator[int]:
-    """Yield a port on which connections are not taken any more, nor refused: the queue is full."""
+def full_backlog() -> Generator[int]:
+    """Yield a port on which connections are neither accepted nor refused, because the backlog of the socket is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((HOST, 0), backlog=0))
         for _ in range(4):
-            each = stack.enter_context(socket.socket())
-            each.setblocking(False)  # noqa: FBT003
-            each.connect_ex(listener.getsockname())
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)  # noqa: FBT003
+            client.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
 
 
-async def see(folder: Path) -> World:
+async def sample_all(folder: Path) -> World:
     """Run all at the same time."""
-    site, leaving = Site(), Site()
-    for each in (site, leaving):
+    site, failing = Site(), Site()
+    for each in (site, failing):
         await each.open()
-    url, late = f"http://{HOST}:{site.port}", f"http://{HOST}:{leaving.port}"
-    of_three = {"new": asked(url), "kept": asked(url, reuse=True), "slow": asked(f"{url}/slow")}
-    with deaf() as no_ear:
-        paths = {**{name: asked(f"{url}/{name}") for name in ("silent", "slow")}, "deaf": asked(f"http://{HOST}:{no_ear}/")}
-        many = await start(folder, "many", paths, limit=COUNT, interval=0.15)
-        away = await start(folder, "away", {"new": asked(late), "kept": asked(late, reuse=True)}, interval=0.05, seconds=3)
-        held = await start(folder, "held", of_three, interval=0.05, seconds=3)
-        crowd = await start(folder, "crowd", {"crowd": asked(f"{url}/silent")}, interval=0.01, limit=80)
-        await crowd.wrote("too many", 16)
+    url, failing_url = f"http://{HOST}:{site.port}", f"http://{HOST}:{failing.port}"
+    three = {"new": request(url), "kept": request(url, reuse=True), "slow": request(f"{url}/slow")}
+    with full_backlog() as port:
+        routes = {
+            **{name: request(f"{url}/{name}") for name in ("silent", "slow")},
+            "no-connection": request(f"http://{HOST}:{port}/"),
+        }
+        many = await start(folder, "many", routes, limit=COUNT, interval=0.15)
+        outage_routes = {"new": request(failing_url), "kept": request(failing_url, reuse=True)}
+        outage = await start(folder, "outage", outage_routes, interval=0.05, seconds=3)
+        suspended = await start(folder, "suspended", three, interval=0.05, seconds=3)
+        crowd = await start(folder, "crowd", {"crowd": request(f"{url}/silent")}, interval=0.01, limit=80)
+        await crowd.wait_for("too many samples", 16)
         crowd.process.send_signal(signal.SIGTERM)
-        for each in (away, held):
-            await each.wrote('"up"', 10)
-        leaving.leave()
-        gone = time.monotonic()
-        held.process.send_signal(signal.SIGSTOP)
+        for run in (outage, suspended):
+            await run.wait_for('"up"', 10)
+        failing.close()
+        closed = time.monotonic()
+        suspended.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(1)
-        outage = time.monotonic() - gone
-        await leaving.open()
+        seconds = time.monotonic() - closed
+        await failing.open()
         await asyncio.sleep(0.5)
-        held.process.send_signal(signal.SIGCONT)
-        await asyncio.gather(*(run.end() for run in (many, away, held, crowd)))
-    for each in (site, leaving):
-        each.leave()
-    return World(many, away, outage, held, crowd)
+        suspended.process.send_signal(signal.SIGCONT)
+        await asyncio.gather(*(run.end() for run in (many, outage, suspended, crowd)))
+    for each in (site, failing):
+        each.close()
+    return World(many, outage, seconds, suspended, crowd)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return asyncio.run(see(tmp_path_factory.mktemp("sampler")))
+    return asyncio.run(sample_all(tmp_path_factory.mktemp("sampler")))
 
 
-def test_it_ends_with_status_0_after_its_limit_its_time_or_a_signal(world: World) -> None:
-    assert [run.code for run in (world.many, world.away, world.held, world.crowd)] == [0, 0, 0, 0]
+def test_exit_status_is_0_after_the_limit_the_duration_or_a_signal(world: World) -> None:
+    assert [run.code for run in (world.many, world.outage, world.suspended, world.crowd)] == [0, 0, 0, 0]
     assert {len(world.many.of(name)) for name in world.many.names} == {COUNT}
 
 
-@pytest.mark.parametrize(("name", "error"), [("silent", "no answer within 3 s"), ("deaf", "no connection within 0.9 s")])
-def test_path_that_says_nothing_is_down(world: World, name: str, error: str) -> None:
-    assert world.many.told(name) == {("down", error)}
+@pytest.mark.parametrize(("name", "error"), [("silent", "no answer within 3 s"), ("no-connection", "no connection within 0.9 s")])
+def test_route_without_answer_is_down(world: World, name: str, error: str) -> None:
+    assert world.many.distinct_results(name) == {("down", error)}
 
 
-def test_late_answer_is_neither_up_nor_down(world: World) -> None:
-    said = world.many.told("slow")
-    assert {(state, error.rpartition(" after ")[0]) for state, error in said} == {("unknown", "late: answered")}
+def test_late_answer_is_unknown(world: World) -> None:
+    results = world.many.distinct_results("slow")
+    assert {(state, error.rpartition(" after ")[0]) for state, error in results} == {("unknown", "late: answered")}
 
 
-def test_time_of_the_answer_is_that_of_the_server(world: World) -> None:
+def test_duration_of_a_sample_is_that_of_the_answer_or_the_timeout(world: World) -> None:
     assert all(1.4 <= sample.done - sample.sent < 2 for sample in world.many.of("slow"))
     assert all(3 <= sample.done - sample.sent < 3.5 for sample in world.many.of("silent"))
-    assert all(0.9 <= sample.done - sample.sent < 1.4 for sample in world.many.of("deaf"))
+    assert all(0.9 <= sample.done - sample.sent < 1.4 for sample in world.many.of("no-connection"))
 
 
-def test_samples_are_sent_when_due_though_none_was_answered(world: World) -> None:
+def test_samples_are_sent_when_due_without_waiting_for_answers(world: World) -> None:
     sent = [sample.sent for sample in world.many.of("silent")]
     assert sent[-1] - sent[0] == pytest.approx((COUNT - 1) * 0.15, abs=0.3)
 
 
 @pytest.mark.parametrize("name", ["new", "kept"])
-def test_outage_is_told_as_long_as_it_was(world: World, name: str) -> None:
-    (outage,) = outages(Tally(name, world.away.of(name)))
-    # On a machine that is busy otherwise the sampler is held up, and says so by a wider bound.
-    assert outage.seconds == pytest.approx(world.outage, abs=max(0.2, outage.error + 0.1))
+def test_outage_has_its_true_duration(world: World, name: str) -> None:
+    (outage,) = outages(Tally(name, world.outage.of(name)))
+    # On a busy machine the sampler is suspended at times, which its error bound shows.
+    assert outage.seconds == pytest.approx(world.seconds, abs=max(0.2, outage.error + 0.1))
     assert outage.errors == {"refused": outage.lost}
     assert outage.lost >= 10
 
 
 def test_kept_connection_lost_in_the_outage_is_renewed(world: World) -> None:
-    assert (world.away.renewals("new"), world.away.renewals("kept")) == (0, 1)
+    assert (world.outage.renewals("new"), world.outage.renewals("kept")) == (0, 1)
 
 
-def test_twenty_samples_a_second_are_reached(world: World) -> None:
-    assert len(world.away.of("new")) == 60
-    sent = [sample.sent for sample in world.away.of("new")]
+def test_sampler_reaches_20_samples_per_second(world: World) -> None:
+    assert len(world.outage.of("new")) == 60
+    sent = [sample.sent for sample in world.outage.of("new")]
     assert sent[-1] - sent[0] == pytest.approx(2.95, abs=0.3)
 
 
-def test_prober_that_was_held_up_says_nothing_of_the_path(world: World) -> None:
+def test_suspended_sampler_records_unknown_samples_only(world: World) -> None:
     for name in ("new", "kept"):
-        said = world.held.said(name)
-        assert not Tally(name, world.held.of(name)).lost
-        missed = sum(count for (state, error), count in said.items() if state == "unknown" and "not sent in time" in error)
+        results = world.suspended.results(name)
+        assert not Tally(name, world.suspended.of(name)).lost
+        missed = sum(count for (state, error), count in results.items() if state == "unknown" and "not sent in time" in error)
         assert 20 <= missed <= 36
-        assert said["up", ""] >= 20
-        assert 1.4 <= Tally(name, world.held.of(name)).gap <= 2.5
-    assert ("unknown", "the prober was held up") in world.held.said("slow")
-    assert not Tally("slow", world.held.of("slow")).lost
-    assert all(len(world.held.of(name)) == 60 for name in world.held.names)
+        assert results["up", ""] >= 20
+        assert 1.4 <= Tally(name, world.suspended.of(name)).gap <= 2.5
+    assert ("unknown", "the sampler was suspended") in world.suspended.results("slow")
+    assert not Tally("slow", world.suspended.of("slow")).lost
+    assert all(len(world.suspended.of(name)) == 60 for name in world.suspended.names)
 
 
-def test_samples_in_flight_are_bounded_and_told_as_unknown_when_it_is_stopped(world: World) -> None:
-    stopped, too_many = ("unknown", "the prober was stopped"), ("unknown", "too many unanswered")
-    assert world.crowd.said("crowd") == {stopped: 64, too_many: 16}
+def test_samples_in_flight_are_bounded_and_unknown_when_it_is_stopped(world: World) -> None:
+    stopped, too_many = ("unknown", "the sampler was stopped"), ("unknown", "too many samples without an answer")
+    assert world.crowd.results("crowd") == {stopped: 64, too_many: 16}
 
 
-def test_being_held_up_is_a_sum_that_a_late_tick_is_not_needed_for() -> None:
-    held = Held(0)
+def test_stalls_add_up_and_include_one_that_still_lasts() -> None:
+    stalls = Stalls(0)
     for tick in (0.05, 0.1, 0.15, 0.55, 0.6):
-        held.tick(tick)
-    assert held.until(0.62) == pytest.approx(0.4)
-    assert held.until(1.6) == pytest.approx(1.4)
+        stalls.tick(tick)
+    assert stalls.total(0.62) == pytest.approx(0.4)
+    assert stalls.total(1.6) == pytest.approx(1.4)
 
 
-def test_samples_of_other_paths_are_refused(world: World) -> None:
-    with pytest.raises(HarnessError, match="3 paths, not 2"):
-        read(world.held.out.read_text(), 2)
+def test_samples_file_of_another_number_of_routes_is_an_error(world: World) -> None:
+    with pytest.raises(HarnessError, match="header for 3 routes, expected 2"):
+        read(world.suspended.out.read_text(), 2)

@@ -57,7 +57,9 @@ def upgrade(folder: Path) -> Any:  # noqa: ARG001
     routes = (RouteSamples(Route("DNS", "", "node", reuse=True), Tally("", samples)),)
     events = (UpgradeEvent(1.0, "step", "kubeadm"),)
     versions = (Versions(0.0, "v1.36.3", {"cp": "v1.36.3"}, {"cp": ""}),)
-    seen = UpgradeRecord(("1.36.3", "1.37.2"), 0.0, 2.0, routes, events, versions, 1, 0, 1, asked=True, drained=("a",))
+    seen = UpgradeRecord(
+        ("1.36.3", "1.37.2"), 0.0, 2.0, routes, events, versions, 1, 0, 1, upgraded_by_this_run=True, drained=("a",)
+    )
     return upgrade_json.document(seen, "chain holds").as_json()
 
 

@@ -101,7 +101,7 @@ def lost(kind: Kind, seconds: float) -> Unmet:
     times = [1000 + 0.1 * number for number in range(200)]
     samples = tuple(Sample(at, at, "down" if 1005 <= at < 1005 + seconds else "up", "timeout") for at in times)
     seen = RouteSamples(Route(kind, "", "n1", reuse=False), Tally(kind, samples))
-    record = UpgradeRecord(("1",), 1000, 1020, (seen,), (), (), 0, 0, 1, asked=True)
+    record = UpgradeRecord(("1",), 1000, 1020, (seen,), (), (), 0, 0, 1, upgraded_by_this_run=True)
     return availability.kept_up(kind), record
 
 

@@ -18,7 +18,7 @@ def log(*entries: tuple[float, Change, KubeObject]) -> list[ObjectChange]:
     return [ObjectChange(number, at, at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
 
 
-def said(
+def events_of(
     system: list[ObjectChange] | None = None, nodes: list[ObjectChange] | None = None, witnesses: list[ObjectChange] | None = None
 ) -> list[tuple[float, str, str]]:
     return [(event.at, event.kind, event.what) for event in upgrade_events(system or [], nodes or [], witnesses or [], BEGAN)]
@@ -33,9 +33,9 @@ def static(
         "containerID": f"containerd://{run}",
         "state": {state: {"startedAt": f"started-{run}"}},
     }
-    place = "kind-control-plane"
-    fields: Json = {"annotations": MIRROR, "spec": {"nodeName": place}, "status": {"containerStatuses": [status]}}
-    return thing("Pod", f"{component}-{place}", uid=uid, **fields)
+    node = "kind-control-plane"
+    fields: Json = {"annotations": MIRROR, "spec": {"nodeName": node}, "status": {"containerStatuses": [status]}}
+    return thing("Pod", f"{component}-{node}", uid=uid, **fields)
 
 
 def system_pod(name: str, *, node: str = NODE, uid: str = "", **over: Any) -> KubeObject:
@@ -60,18 +60,18 @@ def lease(name: str, holder: str) -> KubeObject:
     return thing("Lease", name, spec={"holderIdentity": holder})
 
 
-def test_what_was_there_at_the_first_listing_is_no_news() -> None:
+def test_state_of_the_first_list_is_no_event() -> None:
     everything = [static("a"), system_pod("coredns-x"), proxy("v1.36.3"), lease("kube-scheduler", "n_1")]
     system = [ObjectChange(number, 90.0, 90.0, "ADDED", each) for number, each in enumerate(everything)]
     nodes = log((BEGAN, "ADDED", node(unschedulable=True, ready="False")))
-    assert said(system, nodes, log((BEGAN, "ADDED", system_pod("web-1")))) == []
+    assert events_of(system, nodes, log((BEGAN, "ADDED", system_pod("web-1")))) == []
 
 
-def test_changes_before_the_beginning_are_no_news_either() -> None:
-    assert said(log((80.0, "ADDED", static("a")), (90.0, "MODIFIED", static("b")), (110.0, "MODIFIED", static("b")))) == []
+def test_changes_before_the_beginning_are_no_events() -> None:
+    assert events_of(log((80.0, "ADDED", static("a")), (90.0, "MODIFIED", static("b")), (110.0, "MODIFIED", static("b")))) == []
 
 
-def test_a_static_pod_with_another_container_started_whatever_becomes_of_its_object() -> None:
+def test_new_container_of_a_static_pod_is_a_start() -> None:
     system = log(
         (90.0, "ADDED", static("a")),
         (110.0, "DELETED", static("a")),
@@ -79,45 +79,45 @@ def test_a_static_pod_with_another_container_started_whatever_becomes_of_its_obj
         (112.5, "MODIFIED", static("b", uid="u2")),
         (113.0, "MODIFIED", static("b", uid="u2")),
     )
-    assert said(system) == [(112.5, "restart", "kube-apiserver of kind-control-plane started")]
+    assert events_of(system) == [(112.5, "restart", "kube-apiserver of kind-control-plane started")]
 
 
-def test_a_static_pod_whose_object_alone_is_new_did_not_start() -> None:
+def test_new_object_of_a_static_pod_is_no_start() -> None:
     again = static("a", uid="u2")
-    assert said(log((90.0, "ADDED", static("a")), (110.0, "DELETED", static("a")), (110.2, "ADDED", again))) == []
+    assert events_of(log((90.0, "ADDED", static("a")), (110.0, "DELETED", static("a")), (110.2, "ADDED", again))) == []
 
 
-def test_a_container_is_known_by_what_was_last_said_of_it() -> None:
+def test_status_without_an_id_is_no_start() -> None:
     waits = changed(static("a"), "status.containerStatuses.0", {"name": "kube-apiserver", "state": {"waiting": {}}})
     system = [(90.0, static("a")), (110.0, waits), (111.0, static("a")), (112.0, waits), (113.0, static("b"))]
-    assert [at for at, *_ in said([ObjectChange(1, at, at, "MODIFIED", pod) for at, pod in system])] == [113.0]
+    assert [at for at, *_ in events_of([ObjectChange(1, at, at, "MODIFIED", pod) for at, pod in system])] == [113.0]
 
 
-def test_a_container_that_waits_to_run_for_the_first_time_has_not_started() -> None:
+def test_waiting_container_has_not_started() -> None:
     pods = [(90.0, proxy("v1", state="waiting")), (110.0, proxy("v1", state="waiting")), (111.0, proxy("v1"))]
     system = [ObjectChange(1, at, at, "MODIFIED", pod) for at, pod in pods]
-    assert said(system) == [(111.0, "restart", "kube-proxy of kind-worker started")]
+    assert events_of(system) == [(111.0, "restart", "kube-proxy of kind-worker started")]
 
 
-def test_a_container_that_ended_and_runs_anew_started_once() -> None:
+def test_container_that_ended_and_runs_again_started_once() -> None:
     system = log(
         (90.0, "ADDED", static("a")),
         (110.0, "MODIFIED", static("a", state="terminated")),
         (111.0, "MODIFIED", static("b", restarts=1)),
     )
-    assert [at for at, *_ in said(system)] == [111.0]
+    assert [at for at, *_ in events_of(system)] == [111.0]
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [("containerID", "containerd://z"), ("state.running.startedAt", "later"), ("restartCount", 1)],
 )
-def test_each_sign_of_a_start_is_enough(path: str, value: object) -> None:
+def test_new_id_start_time_or_restart_count_is_a_start(path: str, value: object) -> None:
     other = changed(static("a"), f"status.containerStatuses.0.{path}", value)
-    assert [kind for _, kind, _ in said(log((90.0, "ADDED", static("a")), (110.0, "MODIFIED", other)))] == ["restart"]
+    assert [kind for _, kind, _ in events_of(log((90.0, "ADDED", static("a")), (110.0, "MODIFIED", other)))] == ["restart"]
 
 
-def test_pods_of_the_system_come_and_go_on_the_node_that_they_get() -> None:
+def test_system_pods_are_created_and_deleted_on_their_node() -> None:
     fresh = system_pod("coredns-y", node="")
     system = log(
         (90.0, "ADDED", system_pod("coredns-x")),
@@ -125,30 +125,30 @@ def test_pods_of_the_system_come_and_go_on_the_node_that_they_get() -> None:
         (110.5, "MODIFIED", system_pod("coredns-y", node="kind-worker2")),
         (120.0, "DELETED", system_pod("coredns-x")),
     )
-    assert said(system) == [
+    assert events_of(system) == [
         (110.0, "pod", "coredns-y on kind-worker2 created"),
         (120.0, "pod", "coredns-x on kind-worker deleted"),
     ]
 
 
-def test_a_pod_that_was_replaced_while_the_watch_was_down_went_and_came() -> None:
+def test_pod_replaced_during_a_gap_is_deleted_and_created() -> None:
     system = log(
         (90.0, "ADDED", system_pod("agent-0", uid="1")), (110.0, "MODIFIED", system_pod("agent-0", uid="2", node="other"))
     )
-    assert [what for *_, what in said(system)] == ["agent-0 on kind-worker deleted", "agent-0 on other created"]
+    assert [what for *_, what in events_of(system)] == ["agent-0 on kind-worker deleted", "agent-0 on other created"]
 
 
-def test_a_witness_first_seen_when_it_changed_was_there_before() -> None:
+def test_pod_whose_first_entry_is_a_change_was_not_created() -> None:
     witnesses = log(
         (110.0, "MODIFIED", system_pod("web-1")), (111.0, "ADDED", system_pod("web-2")), (112.0, "DELETED", system_pod("web-1"))
     )
-    assert said(witnesses=witnesses) == [
+    assert events_of(witnesses=witnesses) == [
         (111.0, "pod", "pod web-2 on kind-worker created"),
         (112.0, "pod", "pod web-1 on kind-worker deleted"),
     ]
 
 
-def test_leaders_change_by_process_and_renewals_are_none() -> None:
+def test_new_holder_of_a_lease_is_an_event_and_a_renewal_is_not() -> None:
     system = log(
         (90.0, "ADDED", lease("kube-scheduler", "a_1")),
         (90.0, "ADDED", lease("apiserver-xyz", "apiserver-xyz_1")),
@@ -157,13 +157,13 @@ def test_leaders_change_by_process_and_renewals_are_none() -> None:
         (112.0, "MODIFIED", lease("kube-scheduler", "a_2")),
         (113.0, "MODIFIED", lease("apiserver-xyz", "apiserver-xyz_2")),
     )
-    assert said(system) == [
+    assert events_of(system) == [
         (111.0, "leader", "leader of kube-scheduler is nobody"),
         (112.0, "leader", "leader of kube-scheduler is a"),
     ]
 
 
-def test_nodes_tell_of_readiness_cordons_versions_and_coming_and_going() -> None:
+def test_changes_of_nodes_are_events() -> None:
     nodes = log(
         (90.0, "ADDED", node()),
         (110.0, "MODIFIED", node(unschedulable=True)),
@@ -175,7 +175,7 @@ def test_nodes_tell_of_readiness_cordons_versions_and_coming_and_going() -> None
         (116.0, "ADDED", node("v1.37.2", name="new")),
         (117.0, "DELETED", node("v1.37.2")),
     )
-    assert said(nodes=nodes) == [
+    assert events_of(nodes=nodes) == [
         (110.0, "node", "kind-worker cordoned"),
         (111.0, "node", "kind-worker NotReady"),
         (112.0, "node", "kind-worker NotReady (silent)"),
@@ -189,13 +189,13 @@ def test_nodes_tell_of_readiness_cordons_versions_and_coming_and_going() -> None
     ]
 
 
-def test_marks_of_all_histories_are_in_the_order_of_time() -> None:
+def test_events_of_all_logs_are_in_order_of_time() -> None:
     system = log((90.0, "ADDED", static("a")), (130.0, "MODIFIED", static("b")))
     nodes = log((90.0, "ADDED", node()), (120.0, "MODIFIED", node(ready="False")))
-    assert [at for at, *_ in said(system, nodes, log((125.0, "ADDED", system_pod("web-1"))))] == [120.0, 125.0, 130.0]
+    assert [at for at, *_ in events_of(system, nodes, log((125.0, "ADDED", system_pod("web-1"))))] == [120.0, 125.0, 130.0]
 
 
-def test_versions_are_told_at_the_beginning_and_when_one_changes() -> None:
+def test_versions_have_an_entry_for_the_beginning_and_each_change() -> None:
     nodes = log(
         (90.0, "ADDED", node(name="b")),
         (90.1, "ADDED", node()),
@@ -205,27 +205,27 @@ def test_versions_are_told_at_the_beginning_and_when_one_changes() -> None:
     system = log((91.0, "ADDED", proxy("v1.36.3")), (92.0, "ADDED", lease("kube-scheduler", "a")))
     old, new = {"b": "v1.36.3", NODE: "v1.36.3"}, {"b": "v1.36.3", NODE: "v1.37.2"}
     proxies = {"b": "", NODE: "v1.36.3"}
-    found = versions(nodes, system, [(95.0, "v1.36.3"), (110.0, "v1.37.2")], BEGAN)
-    assert [(each.at, each.server, each.kubelets, each.proxies) for each in found] == [
+    entries = versions(nodes, system, [(95.0, "v1.36.3"), (110.0, "v1.37.2")], BEGAN)
+    assert [(each.at, each.server, each.kubelets, each.proxies) for each in entries] == [
         (100.0, "v1.36.3", old, proxies),
         (110.0, "v1.37.2", old, proxies),
         (120.0, "v1.37.2", new, proxies),
     ]
 
 
-def test_a_kube_proxy_that_does_not_run_has_no_version() -> None:
+def test_kube_proxy_that_does_not_run_has_no_version() -> None:
     system = log(
         (90.0, "ADDED", proxy("v1.36.3")),
         (110.0, "DELETED", proxy("v1.36.3")),
         (111.0, "ADDED", proxy("v1.37.2", uid="p2", state="waiting")),
         (112.0, "MODIFIED", proxy("v1.37.2", uid="p2")),
     )
-    found = versions(log((90.0, "ADDED", node())), system, [], BEGAN)
-    assert [(each.at, each.proxies[NODE]) for each in found] == [(100.0, "v1.36.3"), (110.0, ""), (112.0, "v1.37.2")]
-    assert {each.server for each in found} == {""}
+    entries = versions(log((90.0, "ADDED", node())), system, [], BEGAN)
+    assert [(each.at, each.proxies[NODE]) for each in entries] == [(100.0, "v1.36.3"), (110.0, ""), (112.0, "v1.37.2")]
+    assert {each.server for each in entries} == {""}
 
 
-def test_the_running_image_counts_before_the_wanted_one() -> None:
+def test_version_of_kube_proxy_is_that_of_its_running_image() -> None:
     assert proxy_version(proxy("v1.37.2", image="registry.k8s.io/kube-proxy:v1.36.3")) == "v1.36.3"
     assert proxy_version(proxy("v1.37.2", image="sha256:0011")) == "v1.37.2"
 
@@ -244,12 +244,12 @@ def test_tag_of_an_image(image: str, wanted: str) -> None:
     assert tag(image) == wanted
 
 
-def test_what_may_be_away_is_the_control_plane_and_a_kept_socket_of_dns() -> None:
-    each = {key: [allowed(key[0], number, reuse=key[1]) for number in (0, 1, 3)] for key in ALLOWANCES}
-    away = {key: [found.seconds for found in several] for key, several in each.items() if several[1].seconds}
-    assert away == {
+def test_only_the_control_plane_and_kept_dns_sockets_have_an_allowance() -> None:
+    allowances = {key: [allowed(key[0], number, reuse=key[1]) for number in (0, 1, 3)] for key in ALLOWANCES}
+    seconds = {key: [each.seconds for each in of_key] for key, of_key in allowances.items() if of_key[1].seconds}
+    assert seconds == {
         ("DNS", True): [15, 15, 15],
         **{(kind, reuse): [10, 180, 10] for kind in ("API server", "API proxy") for reuse in (False, True)},
     }
-    assert set(each) == {(kind, reuse) for kind in get_args(Kind) for reuse in (False, True)}
-    assert all(found.reason for several in each.values() for found in several)
+    assert set(allowances) == {(kind, reuse) for kind in get_args(Kind) for reuse in (False, True)}
+    assert all(each.reason for of_key in allowances.values() for each in of_key)

@@ -13,18 +13,18 @@ PINNED = pinning("1.37.2", "1.34.4", "1.36.3", "1.35.4")
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "found"),
+    ("first", "last", "versions"),
     [
         ("1.34.4", "1.37.2", "1.34.4 1.35.4 1.36.3 1.37.2"),
         ("1.34", "v1.35.4", "1.34.4 1.35.4"),
         ("1.36.3", "", "1.36.3 1.37.2"),
     ],
 )
-def test_no_minor_version_is_skipped(first: str, last: str, found: str) -> None:
-    assert [each.version for each in hops(first, last, PINNED)] == found.split()
+def test_no_minor_version_is_skipped(first: str, last: str, versions: str) -> None:
+    assert [each.version for each in hops(first, last, PINNED)] == versions.split()
 
 
-def test_of_several_patch_versions_the_newest_is_passed_through() -> None:
+def test_hop_goes_to_the_newest_pinned_patch_version() -> None:
     several = pinning("1.34.4", "1.35.10", "1.35.4", "1.36.1", "1.36.3")
     assert [each.version for each in hops("1.34.4", "1.36.1", several)] == ["1.34.4", "1.35.10", "1.36.1"]
     assert [each.version for each in hops("1.35.4", "1.35.10", several)] == ["1.35.4", "1.35.10"]
@@ -33,16 +33,16 @@ def test_of_several_patch_versions_the_newest_is_passed_through() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "known", "why"),
     [
-        ("", "1.37.2", PINNED, "FROM= is not given: one of 1.37.2, "),
-        ("1.33.1", "1.37.2", PINNED, "FROM=1.33.1: unknown version; pinned are 1.37.2, "),
-        ("1.34.4", "1.38.0", PINNED, "TO=1.38.0: unknown version; pinned are 1.37.2, "),
+        ("", "1.37.2", PINNED, "FROM= is not set; set it to one of 1.37.2, "),
+        ("1.33.1", "1.37.2", PINNED, "FROM=1.33.1: unknown version; set one of 1.37.2, "),
+        ("1.34.4", "1.38.0", PINNED, "TO=1.38.0: unknown version; set one of 1.37.2, "),
         ("1.35.4", "1.35.4", PINNED, "FROM=1.35.4 TO=1.35.4: the same version"),
         ("1.36.3", "1.35.4", PINNED, "FROM=1.36.3 TO=1.35.4: a downgrade"),
         ("1.35.10", "1.35.4", pinning("1.35.4", "1.35.10"), "FROM=1.35.10 TO=1.35.4: a downgrade"),
         ("1.34.4", "1.37.2", pinning("1.34.4", "1.36.3", "1.37.2"), "FROM=1.34.4 TO=1.37.2: 1.35 not pinned"),
     ],
 )
-def test_what_is_no_upgrade_is_a_usage_error(first: str, last: str, known: Pins, why: str) -> None:
+def test_bad_versions_are_a_usage_error(first: str, last: str, known: Pins, why: str) -> None:
     with pytest.raises(SetupError) as caught:
         hops(first, last, known)
     assert str(caught.value).startswith(why)

@@ -29,7 +29,7 @@ DELETED_AT = "2026-01-01T00:00:00Z"
 SAMPLER = thing("Pod", "sampler-x", labels={"app": "sampler"}, spec={"nodeName": "node-0"}, status={})
 
 
-def seen(*resources: KubeObject, change: Change = "MODIFIED") -> list[ObjectChange]:
+def log(*resources: KubeObject, change: Change = "MODIFIED") -> list[ObjectChange]:
     return [ObjectChange(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
 
 
@@ -37,12 +37,12 @@ def dying(resource: KubeObject) -> KubeObject:
     return changed(resource, "metadata.deletionTimestamp", DELETED_AT)
 
 
-def on(resource: KubeObject) -> bool:
+def on_node_0(resource: KubeObject) -> bool:
     return resource.at("spec.nodeName") == "node-0"
 
 
-# What may not happen to a witness: its kind, the field, another value.
-TOUCHED: list[tuple[str, str, Any]] = [
+# Changes that an upgrade must not make: kind, field, new value.
+FORBIDDEN: list[tuple[str, str, Any]] = [
     *((kind, "metadata.uid", "another") for kind in WITNESSES),
     *((kind, "metadata.labels", {}) for kind in ("Deployment", "ReplicaSet", "Pod", "EndpointSlice")),
     *((kind, "metadata.deletionTimestamp", DELETED_AT) for kind in WITNESSES),
@@ -82,8 +82,8 @@ TOUCHED: list[tuple[str, str, Any]] = [
     ("Service", "spec.ports", []),
     ("Service", "spec.ipFamilies", ["IPv6"]),
 ]
-# What an upgrade may do to one.
-UNTOUCHED: list[tuple[str, str, Any]] = [
+# Changes that an upgrade may make.
+ALLOWED: list[tuple[str, str, Any]] = [
     *((kind, "metadata.resourceVersion", "999999") for kind in WITNESSES),
     *((kind, "metadata.managedFields", [{"manager": "x"}]) for kind in WITNESSES),
     *((kind, "metadata.annotations", {"endpoints.kubernetes.io/last-change-trigger-time": "now"}) for kind in WITNESSES),
@@ -100,69 +100,69 @@ UNTOUCHED: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "path", "value"), TOUCHED)
-def test_witness_that_is_not_as_before_is_seen_in_any_version_and_at_the_end(kind: str, path: str, value: Any) -> None:
+@pytest.mark.parametrize(("kind", "path", "value"), FORBIDDEN)
+def test_changed_witness_is_found_in_every_version_and_at_the_end(kind: str, path: str, value: Any) -> None:
     old = WITNESSES[kind]
     new = changed(old, path, value)
-    versions = unchanged(BEFORE, [kind])(seen(old, new, old))
+    versions = unchanged(BEFORE, [kind])(log(old, new, old))
     assert not versions.met
     assert old.name in versions.got
-    at_the_end = still_there(BEFORE, [kind])(state(*(new if each is old else each for each in BEFORE.objects)))
-    assert not at_the_end.met
-    assert old.name in at_the_end.got
+    at_end = still_there(BEFORE, [kind])(state(*(new if each is old else each for each in BEFORE.objects)))
+    assert not at_end.met
+    assert old.name in at_end.got
 
 
-@pytest.mark.parametrize(("kind", "path", "value"), UNTOUCHED)
-def test_what_a_new_version_may_add_is_no_change(kind: str, path: str, value: Any) -> None:
+@pytest.mark.parametrize(("kind", "path", "value"), ALLOWED)
+def test_additions_of_a_new_version_are_no_change(kind: str, path: str, value: Any) -> None:
     new = changed(WITNESSES[kind], path, value)
-    assert unchanged(BEFORE, [kind])(seen(new)).met
+    assert unchanged(BEFORE, [kind])(log(new)).met
     rest = [each for each in BEFORE.objects if each is not WITNESSES[kind]]
     assert still_there(BEFORE, [kind])(state(new, *rest)).met
 
 
-def test_message_says_what_was_and_what_is() -> None:
+def test_message_has_the_old_and_the_new_values() -> None:
     new = changed(changed(SERVICE, "spec.ports.0.nodePort", 30081), "spec.type", "ClusterIP")
     text = difference(SERVICE, new)
     assert text == "Service web with nodePorts 30081 (before: 30080), spec.type ClusterIP (before: NodePort)"
 
 
-def test_witness_that_was_being_deleted_before_is_as_before() -> None:
+def test_witness_that_was_being_deleted_before_is_unchanged() -> None:
     assert difference(dying(PODS[0]), dying(PODS[0])) == ""
     assert difference(PODS[0], dying(PODS[0])) == f"Pod {PODS[0].name} with a deletionTimestamp"
 
 
 @pytest.mark.parametrize("kind", WITNESSES)
-def test_witness_that_was_deleted_is_told_though_its_last_version_was_well(kind: str) -> None:
+def test_deleted_witness_is_reported(kind: str) -> None:
     old = WITNESSES[kind]
-    assert unchanged(BEFORE, [kind])(seen(old, change="DELETED")).got == f"{kind} {old.name} deleted"
+    assert unchanged(BEFORE, [kind])(log(old, change="DELETED")).got == f"{kind} {old.name} deleted"
     rest = state(*(each for each in BEFORE.objects if each is not old))
     assert still_there(BEFORE, [kind])(rest).got == f"no {kind} {old.name}"
 
 
-def test_witness_that_a_list_shows_as_another_of_the_same_name_was_replaced() -> None:
-    # A list after a gap tells of no deletion.
-    found = unchanged(BEFORE, ["Deployment"])(seen(deployment(uid="new", spec=SPEC)))
+def test_recreated_witness_is_reported() -> None:
+    # A list after a gap in the watch shows no deletion.
+    found = unchanged(BEFORE, ["Deployment"])(log(deployment(uid="new", spec=SPEC)))
     assert "UID new (before: uid-Deployment-web)" in found.got
 
 
 @pytest.mark.parametrize("change", ["ADDED", "MODIFIED", "DELETED"])
-def test_others_in_the_namespace_do_not_matter(change: Change) -> None:
-    others = seen(SAMPLER, thing("Deployment", "other"), pod(9), change=change)
+def test_other_objects_in_the_namespace_do_not_matter(change: Change) -> None:
+    others = log(SAMPLER, thing("Deployment", "other"), pod(9), change=change)
     assert unchanged(BEFORE, list(WITNESSES))(others).met
     assert never_restarted(BEFORE, LABELS)(others).met
-    sampler = seen(SAMPLER, thing("ReplicaSet", "web-x", uid="u"), change=change)
+    sampler = log(SAMPLER, thing("ReplicaSet", "web-x", uid="u"), change=change)
     assert budget_held(BEFORE, LABELS, 4)(sampler).met
     assert none_added(BEFORE, "Deployment")(sampler).met
     assert still_there(BEFORE, list(WITNESSES))(state(*BEFORE.objects, SAMPLER, pod(9))).met
 
 
-def test_pods_of_a_drained_node_may_go_and_no_others() -> None:
-    drained = seen(dying(PODS[0]), change="DELETED")
+def test_only_pods_of_a_drained_node_may_be_deleted() -> None:
+    drained = log(dying(PODS[0]), change="DELETED")
     assert not unchanged(BEFORE, ["Pod"])(drained).met
-    assert unchanged(BEFORE, ["Pod"], replaced=on)(drained).met
-    assert not unchanged(BEFORE, ["Pod"], replaced=on)(seen(PODS[1], change="DELETED")).met
-    assert still_there(BEFORE, ["Pod"], replaced=on)(state(*PODS[1:])).met
-    assert not still_there(BEFORE, ["Pod"], replaced=on)(state(PODS[0], *PODS[2:])).met
+    assert unchanged(BEFORE, ["Pod"], replaced=on_node_0)(drained).met
+    assert not unchanged(BEFORE, ["Pod"], replaced=on_node_0)(log(PODS[1], change="DELETED")).met
+    assert still_there(BEFORE, ["Pod"], replaced=on_node_0)(state(*PODS[1:])).met
+    assert not still_there(BEFORE, ["Pod"], replaced=on_node_0)(state(PODS[0], *PODS[2:])).met
     assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
 
 
@@ -175,18 +175,18 @@ CHECKS: list[Callable[[NamespaceState], Condition[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("judged", CHECKS)
-def test_nothing_is_said_of_what_is_not_known_from_before(judged: Callable[[NamespaceState], Condition[Any]]) -> None:
-    judged(BEFORE)
+@pytest.mark.parametrize("condition", CHECKS)
+def test_missing_snapshot_of_a_kind_is_an_error(condition: Callable[[NamespaceState], Condition[Any]]) -> None:
+    condition(BEFORE)
     with pytest.raises(HarnessError, match="is known from before the upgrade"):
-        judged(state(WEB_DEPLOYMENT))
+        condition(state(WEB_DEPLOYMENT))
 
 
-def test_replica_set_that_was_not_there_is_told() -> None:
-    assert none_added(BEFORE, "ReplicaSet")(seen(SET, PODS[0], thing("Deployment", "more"))).met
-    assert none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"))).got == "web-more"
-    assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(name="web-more"), change="DELETED")).met
-    assert not none_added(BEFORE, "ReplicaSet")(seen(replica_set(uid="again"))).met
+def test_new_replica_set_is_reported() -> None:
+    assert none_added(BEFORE, "ReplicaSet")(log(SET, PODS[0], thing("Deployment", "more"))).met
+    assert none_added(BEFORE, "ReplicaSet")(log(replica_set(name="web-more"))).got == "web-more"
+    assert not none_added(BEFORE, "ReplicaSet")(log(replica_set(name="web-more"), change="DELETED")).met
+    assert not none_added(BEFORE, "ReplicaSet")(log(replica_set(uid="again"))).met
 
 
 def run_of(resource: KubeObject, restarts: int, run: str = "", **more: Any) -> KubeObject:
@@ -194,33 +194,33 @@ def run_of(resource: KubeObject, restarts: int, run: str = "", **more: Any) -> K
     return changed(resource, "status.containerStatuses", [{**status, **({"containerID": run} if run else {})}])
 
 
-def test_container_that_was_started_anew_is_told_by_its_count_or_its_id() -> None:
+def test_restarted_container_is_found_by_its_count_or_its_id() -> None:
     first = run_of(PODS[0], 1, "containerd://a")
     before = state(first, *PODS[1:])
     check = never_restarted(before, LABELS)
     end = {"lastState": {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": "noon"}}}
-    assert check(seen(first, run_of(PODS[0], 1), PODS[1])).met
-    found = check(seen(first, run_of(PODS[0], 2, "containerd://b", **end), first))
+    assert check(log(first, run_of(PODS[0], 1), PODS[1])).met
+    found = check(log(first, run_of(PODS[0], 2, "containerd://b", **end), first))
     assert found.got == f"Pod {first.name} restarted: Error with status 137 at noon"
-    assert never_restarted(state(run_of(PODS[0], 0)), LABELS)(seen(run_of(PODS[0], 0, "containerd://a"))).met
-    # The kubelet counts from 0 again when it has lost what it knew.
-    assert not check(seen(run_of(PODS[0], 0, "containerd://b"))).met
-    assert not check(seen(run_of(PODS[0], 2))).met
-    assert not check(seen(run_of(PODS[1], 1, "containerd://c"))).met
-    assert check(seen(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
+    assert never_restarted(state(run_of(PODS[0], 0)), LABELS)(log(run_of(PODS[0], 0, "containerd://a"))).met
+    # The kubelet restarts the count at 0 if it has lost its state.
+    assert not check(log(run_of(PODS[0], 0, "containerd://b"))).met
+    assert not check(log(run_of(PODS[0], 2))).met
+    assert not check(log(run_of(PODS[1], 1, "containerd://c"))).met
+    assert check(log(run_of(pod(0, uid="new"), 7, "containerd://z"))).met
 
 
 def test_restart_of_a_pod_without_the_labels_does_not_matter() -> None:
     before = state(run_of(SAMPLER, 0), *PODS)
-    assert never_restarted(before, LABELS)(seen(run_of(SAMPLER, 1))).met
+    assert never_restarted(before, LABELS)(log(run_of(SAMPLER, 1))).met
 
 
-def test_restart_of_one_container_is_not_made_up_for_by_another() -> None:
+def test_restart_counts_of_containers_are_not_added() -> None:
     def two(one: int, other: int) -> KubeObject:
         statuses = [{"name": "a", "restartCount": one}, {"name": "b", "restartCount": other}]
         return changed(PODS[0], "status.containerStatuses", statuses)
 
-    assert not never_restarted(state(two(0, 3)), LABELS)(seen(two(1, 0))).met
+    assert not never_restarted(state(two(0, 3)), LABELS)(log(two(1, 0))).met
     init = changed(PODS[0], "status.initContainerStatuses", [{"name": "i", "restartCount": 0}])
     again = changed(PODS[0], "status.initContainerStatuses", [{"name": "i", "restartCount": 1}])
-    assert not never_restarted(state(init), LABELS)(seen(again)).met
+    assert not never_restarted(state(init), LABELS)(log(again)).met

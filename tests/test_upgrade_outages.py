@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from kubechain.core.errors import HarnessError
 from kubechain.probes.load import Sample, State, Tally
-from kubechain.upgrade.outages import Outage, away, outages
+from kubechain.upgrade.outages import Outage, downtime, outages
 from kubechain.upgrade.samples import read
 
 STATES: dict[str, State] = {"u": "up", "d": "down", "?": "unknown"}
@@ -16,13 +16,13 @@ HEADER = '{"sampler":1,"started":100.5,"interval":0.1,"paths":2}\n'
 
 
 def tally(states: str, *, taken: float = 0.25) -> Tally:
-    """Return samples sent at 0, 1, 2 ... in these states; every second one that is down was refused."""
+    """Return samples sent at 0, 1, 2 ... in these states; every second down sample is refused."""
     words = {"u": "", "d": "reset", "?": "late"}
     made = [
         Sample(float(at), at + taken, STATES[state], "refused" if state == "d" and at % 2 else words[state])
         for at, state in enumerate(states)
     ]
-    return Tally("path", tuple(made))
+    return Tally("route", tuple(made))
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def tally(states: str, *, taken: float = 0.25) -> Tally:
         ("????", []),
         ("uudduu", [(2, 4, 1)]),
         ("uudu", [(2, 3, 1)]),
-        # What is not known may belong to it: then it is less exactly known how long it was.
+        # Unknown samples next to an outage widen its error bound.
         ("u??duu", [(3, 4, 3)]),
         ("ud???u", [(1, 5, 4)]),
         ("ud?d?u", [(1, 5, 2)]),
-        # Two that lie next to one another, with one sample that is up in between.
+        # Two outages with an up sample between them.
         ("uduudu", [(1, 2, 1), (4, 5, 1)]),
-        # Nothing is known of what was before the first and after the last sample.
+        # Nothing is known before the first and after the last sample.
         ("dduu", [(0, 2, 1)]),
         ("?duu", [(1, 2, 1)]),
         ("uudd", [(2, 3.25, 1)]),
@@ -48,19 +48,19 @@ def tally(states: str, *, taken: float = 0.25) -> Tally:
         ("d", [(0, 0.25, 0.25)]),
     ],
 )
-def test_outage_is_a_stretch_without_up_that_holds_a_down(states: str, wanted: list[tuple[float, float, float]]) -> None:
+def test_outage_is_a_run_of_samples_without_up_and_with_down(states: str, wanted: list[tuple[float, float, float]]) -> None:
     assert [(outage.start, outage.end, outage.error) for outage in outages(tally(states))] == wanted
 
 
-def test_outage_says_what_was_lost_and_why() -> None:
+def test_outage_counts_lost_samples_by_error() -> None:
     (outage,) = outages(tally("uddd?du"))
     assert outage == Outage(1.0, 6.0, 1.0, 4, {"refused": 3, "reset": 1})
     assert outage.seconds == 5
 
 
-def test_time_away_is_the_sum_of_all_outages() -> None:
-    assert away(tally("uduu?ddu")) == (1 + 2, 1 + 2)
-    assert away(tally("uu")) == (0, 0)
+def test_downtime_is_the_sum_of_all_outages() -> None:
+    assert downtime(tally("uduu?ddu")) == (1 + 2, 1 + 2)
+    assert downtime(tally("uu")) == (0, 0)
 
 
 @given(some.text("ud?", max_size=30))
@@ -89,14 +89,14 @@ def test_true_duration_lies_within_the_error(times: list[float], unknown: set[in
         "unknown" if number in unknown and 0 < number < len(ordered) - 1 else state for number, state in enumerate(states)
     ]
     made = tuple(Sample(at, at, state) for at, state in zip(ordered, known, strict=True))
-    found = outages(Tally("path", made))
+    found = outages(Tally("route", made))
     assert len(found) == ("down" in known)
     for outage in found:
         assert abs(outage.seconds - (end - start)) <= outage.error + 1e-9
 
 
-def line(sample: Sample, path: int) -> str:
-    return json.dumps([path, sample.sent, sample.done, sample.state, sample.error]) + "\n"
+def line(sample: Sample, route: int) -> str:
+    return json.dumps([route, sample.sent, sample.done, sample.state, sample.error]) + "\n"
 
 
 SAMPLES = some.builds(
@@ -105,12 +105,12 @@ SAMPLES = some.builds(
 
 
 @given(some.lists(some.tuples(some.integers(0, 1), SAMPLES), max_size=20), some.integers(0, 40))
-def test_what_was_written_is_read_back_in_the_order_of_time(written: list[tuple[int, Sample]], cut: int) -> None:
-    lines = [line(sample, path) for path, sample in written]
+def test_written_samples_are_read_in_order_of_time(written: list[tuple[int, Sample]], cut: int) -> None:
+    lines = [line(sample, route) for route, sample in written]
     found = read(HEADER + "".join(lines), 2)
-    for path in (0, 1):
-        mine = [sample for number, sample in written if number == path]
-        assert list(found.samples[path]) == sorted(mine, key=lambda sample: sample.sent)
+    for route in (0, 1):
+        mine = [sample for number, sample in written if number == route]
+        assert list(found.samples[route]) == sorted(mine, key=lambda sample: sample.sent)
     torn = (lines[-1] if lines else "")[: max(0, cut)].rstrip("]\n")
     assert read(HEADER + "".join(lines[:-1]) + torn, 2) == read(HEADER + "".join(lines[:-1]), 2)
 
@@ -129,28 +129,28 @@ def test_restarts_renewals_and_torn_lines_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", HEADER[:20], HEADER])
-def test_file_with_no_sample_yet_says_nothing(text: str) -> None:
+def test_file_without_samples_is_empty(text: str) -> None:
     assert read(text, 2).samples == ((), ())
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (HEADER + '[0,1,1,"u\n[0,1,1,"up",""]\n', "line 2 of the samples is torn"),
-        (HEADER + '[2,1,1,"up",""]\n', "line 2 of the samples is not"),
-        (HEADER + '[-1,1,1,"up",""]\n', "line 2 of the samples is not"),
-        (HEADER + '[0,1,1,"maybe",""]\n', "line 2 of the samples is not"),
-        (HEADER + '[0,"x",1,"up",""]\n', "line 2 of the samples is not"),
-        (HEADER + '{"renewed":9,"at":1}\n', "line 2 of the samples is not"),
-        (HEADER + "12\n", "line 2 of the samples is not"),
-        (HEADER.replace('"paths":2', '"paths":3'), "about 3 paths, not 2"),
-        ('[0,1,1,"up",""]\n', "do not begin"),
+        (HEADER + '[0,1,1,"u\n[0,1,1,"up",""]\n', "samples file, line 2: not JSON"),
+        (HEADER + '[2,1,1,"up",""]\n', "samples file, line 2: unknown record"),
+        (HEADER + '[-1,1,1,"up",""]\n', "samples file, line 2: unknown record"),
+        (HEADER + '[0,1,1,"maybe",""]\n', "samples file, line 2: unknown record"),
+        (HEADER + '[0,"x",1,"up",""]\n', "samples file, line 2: unknown record"),
+        (HEADER + '{"renewed":9,"at":1}\n', "samples file, line 2: unknown record"),
+        (HEADER + "12\n", "samples file, line 2: unknown record"),
+        (HEADER.replace('"paths":2', '"paths":3'), "samples file, line 1: header for 3 routes, expected 2"),
+        ('[0,1,1,"up",""]\n', "samples file, line 1: no header"),
     ],
 )
-def test_what_the_sampler_did_not_write_is_trouble_of_the_harness(text: str, wanted: str) -> None:
+def test_unknown_content_of_a_samples_file_is_a_harness_error(text: str, wanted: str) -> None:
     with pytest.raises(HarnessError, match=wanted):
         read(text, 2)
 
 
-def test_gap_of_a_tally_counts_what_is_unknown() -> None:
+def test_gap_of_a_tally_includes_unknown_samples() -> None:
     assert math.isclose(tally("uu???du").gap, 4)

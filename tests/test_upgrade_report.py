@@ -27,7 +27,7 @@ def seen(
     end: float = SECONDS,
     reuse: bool = False,
 ) -> RouteSamples:
-    """Return a path asked ten times a second until `end`, away and unknown from when to when."""
+    """Return a route with ten samples per second until `end`, which are down and unknown in these stretches."""
 
     def state(at: float) -> State:
         return "down" if down[0] <= at < down[1] else "unknown" if unknown[0] <= at < unknown[1] else "up"
@@ -35,16 +35,16 @@ def seen(
     def sample(at: float) -> Sample:
         return Sample(BEGAN + at, BEGAN + at, state(at), "" if state(at) == "up" else "refused <&>")
 
-    path = Route(kind, what, "", reuse=reuse)
-    return RouteSamples(path, Tally(path.name, tuple(sample(number / 10) for number in range(round(end * 10)))))
+    route = Route(kind, what, "", reuse=reuse)
+    return RouteSamples(route, Tally(route.name, tuple(sample(number / 10) for number in range(round(end * 10)))))
 
 
-def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
+def record(*routes: RouteSamples, **over: Any) -> UpgradeRecord:
     given: dict[str, Any] = {
         "hops": ("1.36.3", "1.37.2"),
         "began": BEGAN,
         "ended": BEGAN + SECONDS,
-        "routes": paths,
+        "routes": routes,
         "events": (
             UpgradeEvent(BEGAN + 5, "step", "kubelet of <b> & co"),
             UpgradeEvent(BEGAN + 6.25, "restart", "etcd of cp started"),
@@ -56,7 +56,7 @@ def record(*paths: RouteSamples, **over: Any) -> UpgradeRecord:
         "relists": 1,
         "lost": 4,
         "control_planes": 1,
-        "asked": True,
+        "upgraded_by_this_run": True,
         "drained": ("cp",),
         "warnings": ("policy/v1beta1 is deprecated",),
     }
@@ -71,20 +71,20 @@ def entry(each: RouteSamples, **over: Any) -> dict[str, Any]:
     return json.loads(json.dumps(document(record(each, **over), "chain holds").as_json()))["routes"][0]
 
 
-def test_document_says_what_was_seen_of_a_path() -> None:
+def test_document_has_the_figures_of_a_route() -> None:
     found = entry(seen("API server", "get", down=(10, 21), unknown=(30, 30.5)))
     assert (found["name"], found["kind"], found["what"]) == ("API server get, new connections", "API server", "get")
     assert (found["probeFrom"], found["connections"]) == ("", "new")
     assert (found["samples"], found["up"], found["lost"], found["unknown"]) == (2000, 1885, 110, 5)
     assert found["largestGap"] == pytest.approx(0.6)
-    [outage] = found["outages"]
+    (outage,) = found["outages"]
     assert (outage["start"], outage["end"], outage["seconds"], outage["lost"]) == (10, 21, 11, 110)
     assert outage["errors"] == {"refused <&>": 110}
     assert found["unavailable"] == {"seconds": 11, "error": pytest.approx(0.1)}
     assert (found["allowed"]["seconds"], found["within"]) == (180, True)
 
 
-def test_document_says_what_happened_when() -> None:
+def test_document_has_events_and_versions_with_their_times() -> None:
     found = json.loads(json.dumps(document(record(), "chain holds: 9 claims").as_json()))
     assert (found["schema"], found["verdict"], found["hops"]) == (2, "chain holds: 9 claims", ["1.36.3", "1.37.2"])
     assert (found["began"], found["ended"]) == ("2026-09-21T14:13:20Z", "2026-09-21T14:16:40Z")
@@ -95,7 +95,7 @@ def test_document_says_what_happened_when() -> None:
     assert found["warnings"] == ["policy/v1beta1 is deprecated"]
 
 
-def test_a_path_away_for_longer_than_allowed_is_not_within() -> None:
+def test_route_down_for_longer_than_allowed_is_not_within() -> None:
     assert within(seen("API server", down=(10, 189))) is True
     assert within(seen("API server", down=(10, 191))) is False
     assert within(seen("API server", down=(10, 191)), control_planes=3) is False
@@ -103,11 +103,11 @@ def test_a_path_away_for_longer_than_allowed_is_not_within() -> None:
     assert within(seen("API server", down=(10, 21)), control_planes=0) is False
 
 
-def test_the_allowance_is_for_each_hop() -> None:
-    away = seen("API proxy", down=(10, 195))
-    assert within(away) is False
-    assert within(away, hops=("1.35.4", "1.36.3", "1.37.2")) is True
-    assert entry(away, hops=("1.35.4", "1.36.3", "1.37.2"))["allowed"]["seconds"] == 360
+def test_allowance_is_per_hop() -> None:
+    route = seen("API proxy", down=(10, 195))
+    assert within(route) is False
+    assert within(route, hops=("1.35.4", "1.36.3", "1.37.2")) is True
+    assert entry(route, hops=("1.35.4", "1.36.3", "1.37.2"))["allowed"]["seconds"] == 360
 
 
 def test_the_data_plane_may_not_lose_a_single_request() -> None:
@@ -116,7 +116,7 @@ def test_the_data_plane_may_not_lose_a_single_request() -> None:
     assert [within(seen(kind)) for kind in kinds] == [True] * 3
 
 
-def test_only_a_kept_socket_of_dns_may_be_away() -> None:
+def test_of_dns_only_kept_sockets_have_an_allowance() -> None:
     kept = entry(seen("DNS", down=(10, 24), reuse=True))
     assert (kept["connections"], kept["allowed"]["seconds"], kept["within"]) == ("kept", 15, True)
     new = entry(seen("DNS", down=(10, 24)))
@@ -129,29 +129,29 @@ def test_only_a_kept_socket_of_dns_may_be_away() -> None:
     assert [within(seen(kind, down=(10, 10.1), reuse=True)) for kind in kinds] == [False] * 2
 
 
-def test_what_lies_beside_an_outage_widens_its_bounds() -> None:
+def test_unknown_time_next_to_an_outage_widens_its_error_bound() -> None:
     for unknown, down in (((20, 25), (10, 20)), ((5, 10), (10, 20))):
         found = entry(seen("API server", down=down, unknown=unknown))
         assert found["largestGap"] == pytest.approx(0.1)
         assert found["unavailable"]["error"] == pytest.approx(5.1)
-    # Between the bounds of the allowance.
+    # Longer than the allowance only with the error bound.
     assert within(seen("DNS", down=(10, 17), unknown=(17, 23), reuse=True)) is None
     assert within(seen("DNS", down=(10, 14), unknown=(14, 18), reuse=True)) is True
 
 
-def test_a_path_of_which_nothing_is_known_is_neither_within_nor_beyond() -> None:
+def test_route_with_too_long_unknown_time_is_undecided() -> None:
     assert within(seen("NodePort", unknown=(10, 15))) is None
     assert within(seen("NodePort", end=150)) is None
     assert within(seen("API server", unknown=(0, SECONDS))) is None
-    # It may have been away for all the time that is not known.
+    # It may have been down for all of the unknown time.
     assert within(seen("API server", down=(5, 6), unknown=(6, 199))) is None
     assert within(seen("API server", down=(5, 6), unknown=(6, 20))) is True
-    # What was seen to be away stays so.
+    # An outage counts even if other times are unknown.
     assert within(seen("NodePort", down=(10, 11), unknown=(20, 25))) is False
 
 
 def test_line_of_an_upgrade() -> None:
-    paths = (
+    routes = (
         seen("NodePort", "a"),
         seen("NodePort", "b"),
         seen("ClusterIP"),
@@ -160,39 +160,39 @@ def test_line_of_an_upgrade() -> None:
         seen("API server", "write", down=(10, 21.2)),
         seen("API proxy", down=(10, 21.4)),
     )
-    assert line(record(*paths), "chain holds") == (
+    assert line(record(*routes), "chain holds") == (
         "upgrade 1.36.3 -> 1.37.2: chain holds; NodePort 0 of 4,000 lost; ClusterIP 0 of 2,000 lost; DNS 0 of 2,000 lost; "
         "API server unreachable 11.2 s (+-0.1), allowed 180 s; API proxy unreachable 11.4 s (+-0.1), allowed 180 s"
     )
 
 
-def test_line_tells_of_kept_sockets_of_dns_apart() -> None:
+def test_line_has_a_text_of_its_own_for_kept_sockets_of_dns() -> None:
     new, kept = seen("DNS", "a"), seen("DNS", "a", down=(10, 11.2), reuse=True)
     also = seen("DNS", "b", unknown=(20, 20.5), reuse=True)
     hops = ("1.35.4", "1.36.3", "1.37.2")
     assert (
-        "; ClusterIP not asked; DNS 0 of 2,000 lost; DNS, kept sockets unreachable 1.2 s (+-0.1), allowed 15 s; API server not"
+        "; ClusterIP not sampled; DNS 0 of 2,000 lost; DNS, kept sockets unreachable 1.2 s (+-0.1), allowed 15 s; API server not"
     ) in line(record(new, kept), "x")
     assert "; DNS 0 of 2,000 lost; DNS, kept sockets unreachable 1.2 s (+-0.1), allowed 30 s, 5 unknown; API" in line(
         record(also, kept, new, hops=hops), "x"
     )
-    assert "; DNS 10 of 2,000 lost, on one path for 1.0 s (+-0.1); DNS, kept sockets unreachable 0.0 s (+-0.0)," in line(
+    assert "; DNS 10 of 2,000 lost, longest on a route 1.0 s (+-0.1); DNS, kept sockets unreachable 0.0 s (+-0.0)," in line(
         record(seen("DNS", down=(10, 11)), seen("DNS", reuse=True)), "x"
     )
-    # Of other kinds, new connections and kept ones may be away for as long as each other.
-    said = line(record(*(seen(kind, reuse=reuse) for kind in ("NodePort", "API proxy") for reuse in (False, True))), "x")
-    assert "; NodePort 0 of 4,000 lost; " in said
-    assert said.endswith("; API proxy unreachable 0.0 s (+-0.0), allowed 180 s")
+    # For other kinds, new and kept connections have the same allowance.
+    text = line(record(*(seen(kind, reuse=reuse) for kind in ("NodePort", "API proxy") for reuse in (False, True))), "x")
+    assert "; NodePort 0 of 4,000 lost; " in text
+    assert text.endswith("; API proxy unreachable 0.0 s (+-0.0), allowed 180 s")
 
 
-def test_line_says_for_how_long_what_was_lost_what_is_unknown_and_what_was_not_asked() -> None:
-    paths = (seen("NodePort", "a", down=(10, 13)), seen("NodePort", "b", down=(10, 11), unknown=(20, 20.5)))
-    said = line(record(*paths, hops=("v1.34.4", "v1.35.4", "v1.36.3")), "chain broken at NODEPORT: x")
-    assert said.startswith(
+def test_line_has_losses_unknown_samples_gaps_and_kinds_without_samples() -> None:
+    routes = (seen("NodePort", "a", down=(10, 13)), seen("NodePort", "b", down=(10, 11), unknown=(20, 20.5)))
+    text = line(record(*routes, hops=("v1.34.4", "v1.35.4", "v1.36.3")), "chain broken at NODEPORT: x")
+    assert text.startswith(
         "upgrade 1.34.4 -> 1.35.4 -> 1.36.3: chain broken at NODEPORT: x; "
-        "NodePort 40 of 4,000 lost, on one path for 3.0 s (+-0.1), 5 unknown; ClusterIP not asked; "
+        "NodePort 40 of 4,000 lost, longest on a route 3.0 s (+-0.1), 5 unknown; ClusterIP not sampled; "
     )
-    assert "; DNS 0 of 1,500 lost, nothing known for 50.1 s; " in line(record(seen("DNS", end=150)), "x")
+    assert "; DNS 0 of 1,500 lost, no known sample for 50.1 s; " in line(record(seen("DNS", end=150)), "x")
     assert "API server unreachable 0.0 s (+-0.0), allowed 360 s, 2,000 unknown" in line(
         record(seen("API server", unknown=(0, SECONDS)), hops=("1", "2", "3")), "x"
     )
@@ -203,7 +203,7 @@ def drawn(each: RouteSamples) -> list[str]:
     return columns(whole, figures(whole, each))
 
 
-def test_columns_show_what_was_away_unknown_and_not_asked() -> None:
+def test_columns_show_down_unknown_and_missing_samples() -> None:
     cells = drawn(seen("API server", down=(50, 100), unknown=(100, 120), end=150))
     at = [cells[int(PLOT * moment / SECONDS)] for moment in (25, 75, 130, 175)]
     assert at == ["up", "down", "up", ""]
@@ -211,22 +211,22 @@ def test_columns_show_what_was_away_unknown_and_not_asked() -> None:
     assert set(drawn(seen("DNS"))) == {"up"}
 
 
-def test_a_single_lost_or_unknown_request_is_seen() -> None:
+def test_single_lost_or_unknown_request_is_drawn() -> None:
     assert "down" in drawn(seen("NodePort", down=(70, 70.1)))
     assert "unknown" in drawn(seen("NodePort", unknown=(70, 70.1)))
 
 
-def test_a_hole_between_samples_is_not_up() -> None:
+def test_gap_between_samples_is_not_up() -> None:
     whole = seen("DNS")
     samples = tuple(each for each in whole.tally.samples if not 50 <= each.sent - BEGAN < 100)
     assert drawn(replace(whole, tally=Tally("DNS", samples)))[PLOT * 75 // 200] == ""
 
 
-def test_what_is_unknown_within_an_outage_is_away() -> None:
+def test_unknown_time_in_an_outage_is_down() -> None:
     assert drawn(seen("DNS", down=(50, 60), unknown=(60, 100)))[PLOT * 80 // 200] == "down"
 
 
-def test_a_path_with_one_sample_is_not_up_all_the_time() -> None:
+def test_route_with_one_sample_is_up_in_one_column() -> None:
     assert drawn(seen("DNS", end=0.1)).count("up") == 1
 
 
@@ -248,36 +248,36 @@ def test_picture_is_well_formed_and_names_everything() -> None:
     } <= texts
 
 
-def test_picture_of_nothing_is_a_picture() -> None:
+def test_picture_without_routes_is_valid() -> None:
     assert ElementTree.fromstring(svg(record(events=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
 
 
-def test_a_mark_outside_the_passage_is_not_drawn_at_its_edge() -> None:
+def test_event_outside_the_upgrade_is_not_drawn() -> None:
     assert "too late" not in svg(record(events=(UpgradeEvent(BEGAN + SECONDS + 9, "step", "too late"),)))
 
 
-def test_of_too_many_marks_the_most_telling_ones_are_labelled_and_the_rest_counted() -> None:
+def test_of_too_many_events_the_most_important_are_labelled_and_the_rest_counted() -> None:
     def many(kind: EventKind, what: str, count: int) -> list[UpgradeEvent]:
         return [UpgradeEvent(BEGAN + number, kind, f"{what} {number}") for number in range(count)]
 
-    telling = [*many("leader", "leader", 20), *many("restart", "etcd of cp started", 20)]
-    events = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *telling]
+    important = [*many("leader", "leader", 20), *many("restart", "etcd of cp started", 20)]
+    events = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *important]
     chosen = labelled(events)
     assert len(chosen) == int(PLOT / APART)
-    assert set(telling) <= set(chosen)
+    assert set(important) <= set(chosen)
     assert [event.at for event in chosen] == sorted(event.at for event in chosen)
     assert f"{len(events) - len(chosen)} more events have no label" in svg(replace(record(), events=tuple(events)))
 
 
 @given(st.lists(st.floats(0, PLOT), max_size=int(PLOT / APART)))
-def test_labels_keep_apart_and_on_the_axis(places: list[float]) -> None:
+def test_labels_keep_their_distance_within_the_axis(places: list[float]) -> None:
     found = spread(sorted(places))
     assert len(found) == len(places)
     assert all(later - earlier > APART - 0.01 for earlier, later in itertools.pairwise(found))
     assert all(-0.01 < place < PLOT + 0.01 for place in found)
 
 
-def test_labels_with_room_stay_where_they_belong() -> None:
+def test_labels_with_room_are_not_moved() -> None:
     assert spread([10.0, 100.0, 900.0]) == [10.0, 100.0, 900.0]
     assert spread([100.0, 100.0]) == [100.0 - APART / 2, 100.0 + APART / 2]
 

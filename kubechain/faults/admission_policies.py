@@ -1,4 +1,4 @@
-"""Faults at admission: policies of the API server that change or refuse what is made in the namespaces of the suite.
+"""Faults at admission: policies of the API server that change or refuse objects in the namespaces of the suite.
 
 https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/ (stable since Kubernetes 1.36).
 """
@@ -37,10 +37,10 @@ def rules(kind: str, operations: Sequence[str]) -> list[Json]:
 
 @dataclass(frozen=True)
 class Mutation:
-    """A policy that changes objects of a kind by a JSON patch in CEL, where a CEL `condition` holds.
+    """A policy that patches objects of a kind: `expression` is a JSONPatch in CEL, applied where the CEL `condition` holds.
 
-    `sample` is an object of the kind; `shows` says of what becomes of it whether the policy is in force. Unless it is
-    `everywhere`, it is for the namespaces of the suite alone.
+    `sample` is an object of the kind, created with dryRun to see the policy work; `shows` gets the result and returns
+    whether it was patched. The policy applies to the namespaces of the suite, with `everywhere` to all.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Mutation:
     operations: tuple[str, ...] = ("CREATE",)
     everywhere: bool = False
 
-    def inject(self, lab: Testbed) -> None:
+    def inject(self, testbed: Testbed) -> None:
         """Create the policy and its binding."""
         where = {} if self.everywhere else selected()
         spec = {
@@ -62,68 +62,67 @@ class Mutation:
             "reinvocationPolicy": "Never",
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": self.expression}}],
         }
-        _bind(lab, "MutatingAdmissionPolicy", self.name, spec, {})
+        _bind(testbed, "MutatingAdmissionPolicy", self.name, spec, {})
 
-    def took(self, lab: Testbed) -> Result:
-        """Try it on the sample."""
-        made = tried(lab, self.sample)
-        seen = "the sample unchanged" if isinstance(made, KubeObject) else f"a refusal: {made}"
-        return expect(isinstance(made, KubeObject) and self.shows(made), seen[:200])
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Create the sample with dryRun: the policy must patch it."""
+        created = try_create(testbed, self.sample)
+        seen = "the sample unchanged" if isinstance(created, KubeObject) else f"a refusal: {created}"
+        return expect(isinstance(created, KubeObject) and self.shows(created), seen[:200])
 
-    def heal(self, lab: Testbed) -> None:
-        """Delete both."""
-        _unbind(lab, "MutatingAdmissionPolicy", self.name)
+    def heal(self, testbed: Testbed) -> None:
+        """Delete the policy and its binding."""
+        _unbind(testbed, "MutatingAdmissionPolicy", self.name)
 
 
-class Stuck(Mutation):
-    """A policy by which objects do not go when they are deleted; healed, those that are left are let go."""
+class StuckDeletion(Mutation):
+    """A policy that keeps deleted objects in place, such as by a finalizer; healing removes the objects that are left."""
 
-    def heal(self, lab: Testbed) -> None:
-        """Delete the policy; take away what keeps the objects, and end them at once."""
-        super().heal(lab)
-        touched = {each.name for each in lab.api.list("Namespace", selector=RUN_LABEL).items}
-        for each in lab.api.list(self.kind).items:
-            namespace = str(each.at("metadata.namespace"))
-            if namespace in touched and each.deleting:
-                lab.api.patch(self.kind, namespace, each.name, {"metadata": {"finalizers": None}})
-                lab.api.delete(self.kind, namespace, each.name, {"gracePeriodSeconds": 0})
+    def heal(self, testbed: Testbed) -> None:
+        """Delete the policy; clear the finalizers of the objects being deleted, and delete them without a grace period."""
+        super().heal(testbed)
+        namespaces = {namespace.name for namespace in testbed.api.list("Namespace", selector=RUN_LABEL).items}
+        for resource in testbed.api.list(self.kind).items:
+            namespace = str(resource.at("metadata.namespace"))
+            if namespace in namespaces and resource.deleting:
+                testbed.api.patch(self.kind, namespace, resource.name, {"metadata": {"finalizers": None}})
+                testbed.api.delete(self.kind, namespace, resource.name, {"gracePeriodSeconds": 0})
 
 
 @dataclass(frozen=True)
 class Denial:
-    """A policy that refuses every object of a kind."""
+    """A policy that denies the creation of every object of a kind."""
 
     name: str
     kind: str
     sample: Json
 
-    def inject(self, lab: Testbed) -> None:
+    def inject(self, testbed: Testbed) -> None:
         """Create the policy and its binding."""
         spec = {
             "matchConstraints": {"namespaceSelector": selected(), "resourceRules": rules(self.kind, ["CREATE"])},
             "validations": [{"expression": "false", "message": f"no {self.kind} today"}],
         }
-        _bind(lab, "ValidatingAdmissionPolicy", self.name, spec, {"validationActions": ["Deny"]})
+        _bind(testbed, "ValidatingAdmissionPolicy", self.name, spec, {"validationActions": ["Deny"]})
 
-    def took(self, lab: Testbed) -> Result:
-        """Try it on the sample."""
-        made = tried(lab, self.sample)
-        return expect(isinstance(made, str), "the sample accepted")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Create the sample with dryRun: it must be denied."""
+        return expect(isinstance(try_create(testbed, self.sample), str), "the sample accepted")
 
-    def heal(self, lab: Testbed) -> None:
-        """Delete both."""
-        _unbind(lab, "ValidatingAdmissionPolicy", self.name)
+    def heal(self, testbed: Testbed) -> None:
+        """Delete the policy and its binding."""
+        _unbind(testbed, "ValidatingAdmissionPolicy", self.name)
 
 
 @dataclass(frozen=True)
 class DeadWebhook:
-    """A webhook for Pods at an address where nothing listens, whose failure refuses the Pod."""
+    """A validating webhook for Pods at an address where nothing listens, with failurePolicy Fail."""
 
     name: str
     sample: Json
 
-    def inject(self, lab: Testbed) -> None:
-        """Create it."""
+    def inject(self, testbed: Testbed) -> None:
+        """Create the webhook configuration."""
         webhook = {
             "name": "dead.kubechain.test",
             "clientConfig": {"url": "https://127.0.0.1:9/"},
@@ -136,43 +135,43 @@ class DeadWebhook:
         }
         api = "admissionregistration.k8s.io/v1"
         kind = "ValidatingWebhookConfiguration"
-        lab.created({"apiVersion": api, "kind": kind, "metadata": {"name": self.name}, "webhooks": [webhook]})
+        testbed.recreate({"apiVersion": api, "kind": kind, "metadata": {"name": self.name}, "webhooks": [webhook]})
 
-    def took(self, lab: Testbed) -> Result:
-        """Try it on the sample."""
-        return expect(isinstance(tried(lab, self.sample), str), "the sample accepted")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Create the sample with dryRun: the failing webhook must deny it."""
+        return expect(isinstance(try_create(testbed, self.sample), str), "the sample accepted")
 
-    def heal(self, lab: Testbed) -> None:
-        """Delete it."""
-        lab.removed("ValidatingWebhookConfiguration", self.name)
+    def heal(self, testbed: Testbed) -> None:
+        """Delete the webhook configuration."""
+        testbed.delete("ValidatingWebhookConfiguration", self.name)
 
 
-def tried(lab: Testbed, manifest: Json) -> KubeObject | str:
-    """Return what the API server would make of a manifest in a namespace of the suite, or why it would refuse it."""
-    lab.make_trial()
+def try_create(testbed: Testbed, manifest: Json) -> KubeObject | str:
+    """Create a manifest with dryRun in the namespace TRIAL; return the resulting object, or the error of the API server."""
+    testbed.ensure_trial_namespace()
     try:
-        return lab.api.create(manifest, TRIAL, dry_run=True)
+        return testbed.api.create(manifest, TRIAL, dry_run=True)
     except (ApiRefused, ApiUnavailable) as error:
         return str(error)
 
 
-def _bind(lab: Testbed, kind: str, name: str, spec: Json, more: Json) -> None:
+def _bind(testbed: Testbed, kind: str, name: str, spec: Json, more: Json) -> None:
     api = "admissionregistration.k8s.io/v1"
-    lab.created({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    testbed.recreate({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
     binding = {"policyName": name, **more}
-    lab.created({"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding})
+    testbed.recreate({"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding})
 
 
-def _unbind(lab: Testbed, kind: str, name: str) -> None:
-    lab.removed(f"{kind}Binding", name)
-    lab.removed(kind, name)
+def _unbind(testbed: Testbed, kind: str, name: str) -> None:
+    testbed.delete(f"{kind}Binding", name)
+    testbed.delete(kind, name)
 
 
 def set_to(path: str, value: str) -> str:
-    """Return a CEL expression that sets the value at a JSON pointer; `value` is CEL too."""
+    """Return a JSONPatch in CEL that sets the value at the JSON pointer `path` to the CEL expression `value`."""
     return f'[JSONPatch{{op: "add", path: "{path}", value: {value}}}]'
 
 
 def without(path: str) -> str:
-    """Return a CEL expression that removes what is at a JSON pointer."""
+    """Return a JSONPatch in CEL that removes the value at the JSON pointer `path`."""
     return f'[JSONPatch{{op: "remove", path: "{path}"}}]'

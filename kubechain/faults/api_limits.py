@@ -1,4 +1,4 @@
-"""Faults by limits: a quota of nothing for the suite, and an API server that has few seats for it."""
+"""Faults by limits: a quota of no Pods, and an API server with few concurrency seats for the requests of the suite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from kubechain.conditions.condition import Result, expect, unmet
 from kubechain.core.run import RUN_LABEL
-from kubechain.faults.admission_policies import tried
+from kubechain.faults.admission_policies import try_create
 from kubechain.faults.testbed import TRIAL, Testbed
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
@@ -23,11 +23,11 @@ from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests
 
 QUOTA = "nothing"
-# A namespace is found so soon that its Deployment has not yet made a Pod.
-LOOK_SECONDS = 0.02
+# Short enough that a new namespace has its quota before its Deployment creates a Pod.
+POLL_SECONDS = 0.02
 BUSY = "kubechain-busy"
-# What the least share is of the 600 seats of a server: who is turned away is somebody else. All seats are taken for
-# HOLD_SECONDS out of each period: as Retry-After is a second, who was turned away is let in the next time.
+# The smallest priority level has 3 of the server's 600 seats. Requests of these connections occupy them for HOLD_SECONDS of
+# each period, so that a rejected client succeeds after Retry-After, which is 1 s.
 HOLDERS = 3
 HOLD_SECONDS, FREE_SECONDS = 0.5, 1.0
 REQUEST_SECONDS = 5.0
@@ -35,36 +35,36 @@ REJECTED = re.compile(rf'^apiserver_flowcontrol_rejected_requests_total{{.*prior
 
 
 @dataclass
-class QuotaOfNothing:
-    """Every namespace of the suite gets a ResourceQuota of no Pods as soon as it is there.
+class ZeroPodQuota:
+    """Every namespace of the suite gets a ResourceQuota of no Pods as soon as it exists.
 
     https://kubernetes.io/docs/concepts/policy/resource-quotas/
     """
 
     _running: ExitStack = field(default_factory=ExitStack)
 
-    def inject(self, lab: Testbed) -> None:
-        """Look for namespaces all the time."""
-        api, done = lab.api.twin(), set[str]()
+    def inject(self, testbed: Testbed) -> None:
+        """Poll for new namespaces in a thread, and give each a quota."""
+        api, done = testbed.api.twin(), set[str]()
         self._running.callback(api.close)
 
-        def look() -> None:
-            for each in api.list("Namespace", selector=RUN_LABEL).items:
-                if each.name not in done and not each.deleting:
-                    limit(api, each.name)
-                    done.add(each.name)
+        def poll() -> None:
+            for namespace in api.list("Namespace", selector=RUN_LABEL).items:
+                if namespace.name not in done and not namespace.deleting:
+                    limit(api, namespace.name)
+                    done.add(namespace.name)
 
-        self._running.enter_context(repeating("quotas", LOOK_SECONDS, look, lab.chain_factory.patient.clock))
+        self._running.enter_context(repeating("quotas", POLL_SECONDS, poll, testbed.chain_factory.patient.clock))
 
-    def took(self, lab: Testbed) -> Result:
-        """Try a Pod in the lab's namespace."""
-        made = tried(lab, manifests.web_pod("web", manifests.ABSENT_IMAGE))
-        return expect(isinstance(made, str) and "quota" in made, "a Pod accepted")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Create a Pod with dryRun in the namespace TRIAL: the quota must refuse it."""
+        created = try_create(testbed, manifests.web_pod("web", manifests.ABSENT_IMAGE))
+        return expect(isinstance(created, str) and "quota" in created, "a Pod accepted")
 
-    def heal(self, lab: Testbed) -> None:
-        """Look no more; take the quota away from the namespace that stays."""
+    def heal(self, testbed: Testbed) -> None:
+        """Stop polling, and delete the quota of the namespace TRIAL; the other namespaces are deleted with their claims."""
         self._running.close()
-        lab.removed("ResourceQuota", QUOTA, TRIAL)
+        testbed.delete("ResourceQuota", QUOTA, TRIAL)
 
 
 def limit(api: Api, namespace: str) -> None:
@@ -75,60 +75,60 @@ def limit(api: Api, namespace: str) -> None:
 
 
 @dataclass
-class Busy:
-    """The API server has few seats for the credentials of the suite, and now and then they are all taken: it answers 429.
+class BusyApiServer:
+    """The API server has few seats for the credentials of the suite, and answers 429 while all of them are occupied.
 
     https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
     """
 
     _running: ExitStack = field(default_factory=ExitStack)
 
-    def inject(self, lab: Testbed) -> None:
-        """Make the priority level, and take its seats by requests whose body is late."""
-        lab.created(level())
-        lab.created(flow())
-        lab.make_trial()
-        tls = lab.api.credentials(lab.folder)
+    def inject(self, testbed: Testbed) -> None:
+        """Create the priority level, and occupy its seats by requests whose body comes late."""
+        testbed.recreate(level())
+        testbed.recreate(flow())
+        testbed.ensure_trial_namespace()
+        tls = testbed.api.credentials(testbed.folder)
         context = ssl.create_default_context(cafile=tls["ca"])
         context.load_cert_chain(tls["certificate"], tls["key"])
-        server, waiter = str(urllib.parse.urlsplit(lab.api.server).netloc), lab.chain_factory.waiter()
+        server, waiter = str(urllib.parse.urlsplit(testbed.api.server).netloc), testbed.chain_factory.waiter()
         self._running.enter_context(repeating("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
 
-    def took(self, lab: Testbed) -> Result:
-        """Look whether requests have been turned away; they are counted for as long as the server runs."""
-        if lab.api.get("FlowSchema", "", BUSY) is None:
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Read the metric of rejected requests, which counts since the server started."""
+        if testbed.api.get("FlowSchema", "", BUSY) is None:
             return unmet("no FlowSchema")
-        return expect(bool(REJECTED.search(lab.api.call("GET", "/metrics", accept="*/*"))), "no request turned away")
+        return expect(bool(REJECTED.search(testbed.api.call("GET", "/metrics", accept="*/*"))), "no request rejected")
 
-    def heal(self, lab: Testbed) -> None:
-        """Let the seats go, delete both."""
+    def heal(self, testbed: Testbed) -> None:
+        """Free the seats; delete the FlowSchema and the priority level."""
         self._running.close()
-        lab.removed("FlowSchema", BUSY)
-        lab.removed("PriorityLevelConfiguration", BUSY)
+        testbed.delete("FlowSchema", BUSY)
+        testbed.delete("PriorityLevelConfiguration", BUSY)
 
 
 def hold(server: str, context: ssl.SSLContext, waiter: Waiter) -> None:
-    """Take all seats for a while: the server gives a request its seat before it reads the body. Nothing is made."""
+    """Occupy all seats for HOLD_SECONDS: a request gets its seat before its body is read. With dryRun, nothing is created."""
     body = json.dumps({"metadata": {"name": BUSY}}).encode()
     path = path_of("ConfigMap", TRIAL) + "?dryRun=All"
     connections = [http.client.HTTPSConnection(server, context=context, timeout=REQUEST_SECONDS) for _ in range(HOLDERS)]
-    # One who finds no seat is turned away too.
+    # A request that finds no seat is rejected too.
     with suppress(OSError, http.client.HTTPException):
-        for each in connections:
-            each.putrequest("POST", path)
-            each.putheader("Content-Type", "application/json")
-            each.putheader("Content-Length", str(len(body)))
-            each.endheaders()
+        for connection in connections:
+            connection.putrequest("POST", path)
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders()
     waiter.pause(HOLD_SECONDS)
-    for each in connections:
+    for connection in connections:
         with suppress(OSError, http.client.HTTPException):
-            each.send(body)
-            each.getresponse().read()
-        each.close()
+            connection.send(body)
+            connection.getresponse().read()
+        connection.close()
 
 
 def level() -> Json:
-    """Return a PriorityLevelConfiguration with the least share of seats, which turns away what does not find one."""
+    """Return a PriorityLevelConfiguration with the smallest share of seats, which rejects requests that find none."""
     limited = {"nominalConcurrencyShares": 1, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
     return {
         "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
@@ -139,7 +139,7 @@ def level() -> Json:
 
 
 def flow() -> Json:
-    """Return a FlowSchema that sends there what the administrators of a kubeadm cluster ask for."""
+    """Return a FlowSchema that assigns the requests of a kubeadm cluster's administrators to that priority level."""
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
     rule = {"subjects": [{"kind": "Group", "group": {"name": "kubeadm:cluster-admins"}}], "resourceRules": [everything]}
     spec = {"priorityLevelConfiguration": {"name": BUSY}, "matchingPrecedence": 50, "rules": [rule]}

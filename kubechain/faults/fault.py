@@ -1,4 +1,4 @@
-"""What a fault is, and how the suite is judged by it."""
+"""A fault: how it is injected and healed, and what the suite must find under it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from kubechain.conditions.condition import Result
 from kubechain.faults.testbed import Testbed
 
 Kind = Literal["control plane", "admission", "node", "network", "dns", "endpoints", "workload", "upgrade", "harmless"]
-# What every fault is looked at with: the claims that open the links, and one for each way to reach the Service.
-SPINE = (
+# The claims that run under every fault: those whose conditions are the gates of the links, and a claim for each access to the
+# Service.
+CHAIN_CLAIMS = (
     "CHAIN-DEPLOYMENT-010",
     "CHAIN-REPLICASET-010",
     "CHAIN-PODS-010",
@@ -24,8 +25,8 @@ SPINE = (
     "CHAIN-ENV-010",
     "CHAIN-DNS-010",
 )
-# What every fault in an upgrade is looked at with.
-PASSAGE = (
+# The claims that run under every fault during an upgrade.
+UPGRADE_CLAIMS = (
     "DURING-DEPLOYMENT-010",
     "DURING-REPLICASET-010",
     "DURING-PODS-010",
@@ -53,37 +54,37 @@ PASSAGE = (
 
 
 class Injection(Protocol):
-    """Something that breaks a cluster, and mends it again."""
+    """Breaks a cluster, and repairs it."""
 
-    def inject(self, lab: Testbed) -> None:
-        """Break it; wait for nothing."""
+    def inject(self, testbed: Testbed) -> None:
+        """Break the cluster; does not wait for the effect."""
         ...
 
-    def took(self, lab: Testbed) -> Result:
-        """Say whether the cluster is broken in this way: looked at, not assumed."""
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Return whether the cluster shows the fault, read from the cluster itself."""
         ...
 
-    def heal(self, lab: Testbed) -> None:
-        """Mend it; called also when `inject` failed half-way."""
+    def heal(self, testbed: Testbed) -> None:
+        """Repair the cluster; must also succeed after an `inject` that failed at any step."""
         ...
 
 
 @runtime_checkable
 class Prepared(Protocol):
-    """An injection for which something must be there that may take long to make."""
+    """An injection that needs something that takes long to build."""
 
-    def prepare(self, lab: Testbed) -> object:
-        """Make it, before the first fault is injected."""
+    def prepare(self, testbed: Testbed) -> object:
+        """Build it; called before the first fault is injected."""
         ...
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `at` is the link that must be the first broken one, None if nothing must turn red.
+    """A fault: `at` is the link that must be the first broken one, None for a harmless change.
 
-    `at` is "unreachable" where the suite must say that it cannot tell. `claims` must be among those run, and one of
-    them must fail with a message in which the regular expression `symptom` is found. `patience` is the factor on the
-    deadlines of the claims; a fault that is not `lasting` is over by itself once it has struck.
+    `at` is "unreachable" if the suite must give no verdict. At least one of `claims` must fail with a message in which the
+    regular expression `symptom` is found. `patience` is the factor on the timeouts of the claims. A fault that is not
+    `lasting` ends by itself.
     """
 
     id: str
@@ -98,27 +99,27 @@ class Fault:
 
     @property
     def selected(self) -> tuple[str, ...]:
-        """The ids of the claims that are run under this fault."""
-        return tuple(dict.fromkeys([*(PASSAGE if self.kind == "upgrade" else SPINE), *self.claims]))
+        """The ids of the claims that run under this fault."""
+        return tuple(dict.fromkeys([*(UPGRADE_CLAIMS if self.kind == "upgrade" else CHAIN_CLAIMS), *self.claims]))
 
 
 @dataclass(frozen=True)
-class Both:
-    """Several injections as one."""
+class Combined:
+    """Several injections that make up one fault."""
 
     parts: Sequence[Injection]
 
-    def inject(self, lab: Testbed) -> None:
-        """Break all."""
+    def inject(self, testbed: Testbed) -> None:
+        """Inject all, in order."""
         for part in self.parts:
-            part.inject(lab)
+            part.inject(testbed)
 
-    def took(self, lab: Testbed) -> Result:
-        """All must have taken."""
-        results = [part.took(lab) for part in self.parts]
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Return the first unmet result, met if all are in effect."""
+        results = [part.in_effect(testbed) for part in self.parts]
         return next((result for result in results if not result.met), results[0])
 
-    def heal(self, lab: Testbed) -> None:
-        """Mend all, the last first."""
+    def heal(self, testbed: Testbed) -> None:
+        """Heal all, in reverse order."""
         for part in reversed(self.parts):
-            part.heal(lab)
+            part.heal(testbed)

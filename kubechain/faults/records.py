@@ -19,22 +19,22 @@ class Comparison(JsonRecord):
     """What upstream's tests found under the same fault; no outcomes if the fault does not reach them."""
 
     outcomes: dict[str, UpstreamOutcome] = Field(default_factory=dict[str, UpstreamOutcome])
-    """Test -> outcome; "timeout" is a test that had not ended when it was given up."""
+    """Test -> outcome; "timeout" is a test that was stopped at its time limit."""
     seconds: Annotated[float, rounded(2)] = 0.0
     """How long all tests took together."""
 
     @property
     def reached(self) -> bool:
-        """Whether there was something to find."""
+        """Whether the fault reaches upstream's tests."""
         return bool(self.outcomes)
 
     def count(self, outcome: UpstreamOutcome) -> int:
-        """Return how many tests ended so."""
+        """Return how many tests have this outcome."""
         return list(self.outcomes.values()).count(outcome)
 
     @property
     def noticing(self) -> int:
-        """How many tests did not go through: failed, or given up."""
+        """How many tests noticed the fault: failed, or were stopped at their time limit."""
         return self.count("failed") + self.count("timeout")
 
 
@@ -59,28 +59,28 @@ class Score(JsonRecord):
     kind: Kind
     title: str
     result: Result
-    """Killed if the fault was found at the right link and by an expected claim, survived if nothing turned red, misattributed
-    if something else did; for a harmless change green or false alarm."""
+    """Killed if an expected claim failed at the expected link, survived if no claim failed, misattributed if another one did;
+    for a harmless change green or false alarm."""
     why: str
     expected: Link | Literal["unreachable"] | None
-    """The link at which the fault must be found, "unreachable" if there must be no verdict; null for a harmless change."""
+    """The link that must be the first broken one, "unreachable" if there must be no verdict; null for a harmless change."""
     first_broken_link: Link | None
     verdict: str
     """The line that the suite ended with under the fault."""
     outcomes: dict[str, Outcome]
-    """Id of a claim -> how it ended."""
+    """Id of a claim -> its outcome."""
     seconds: FaultSeconds
     upstream: Comparison | None = None
-    """What upstream's tests found, if they were compared; it has no part in the result."""
+    """What upstream's tests found, if they were compared; the result does not depend on it."""
 
     @property
     def good(self) -> bool:
-        """Whether the suite did what it must."""
+        """Whether the result is "killed" or "green"."""
         return self.result in GOOD
 
 
 class TotalSeconds(JsonRecord):
-    """Seconds of the trials of all faults."""
+    """How many seconds the trials of the faults took."""
 
     median: Annotated[float, rounded(1)]
     max: Annotated[float, rounded(1)]

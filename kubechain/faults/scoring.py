@@ -1,4 +1,4 @@
-"""What the suite found under a fault, held against what it must find. Pure functions."""
+"""Compares what the suite found under a fault with what it must find. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INCONCLUSIVE_CODES = {ExitCode.UNREACHABLE, ExitCode.HARNESS, ExitCode.CLUSTER}
 
 
 def score(fault: Fault, run: RunRecord, seconds: FaultSeconds, upstream: Comparison | None = None) -> Score:
-    """Score the suite by what its run found under a fault; keep what upstream's tests found."""
+    """Return the score of the suite for its run under a fault, with the outcomes of upstream's tests."""
     result, why = _result(fault, run)
     return Score(
         fault=fault.id,
@@ -42,11 +42,11 @@ def _result(fault: Fault, run: RunRecord) -> tuple[Result, str]:
         return ("killed" if inconclusive else "misattributed"), run.verdict
     if run.first_broken_link != fault.at:
         return "misattributed", f"{run.first_broken_link} is called broken, not {fault.at}: {run.verdict}"
-    return _named(fault, run)
+    return _by_symptom(fault, run)
 
 
-def _named(fault: Fault, run: RunRecord) -> tuple[Result, str]:
-    """Look for an expected claim that failed with a message that names the symptom."""
+def _by_symptom(fault: Fault, run: RunRecord) -> tuple[Result, str]:
+    """Return "killed" if an expected claim failed with a message that contains the symptom, else "misattributed", and why."""
     failed = [
         (claim.id, claim.message or "") for claim in run.claims if claim.id in fault.claims and claim.outcome == Outcome.FAILED
     ]
@@ -59,7 +59,7 @@ def _named(fault: Fault, run: RunRecord) -> tuple[Result, str]:
 
 
 def verdict_line(scores: Sequence[Score], wanted: int) -> tuple[bool, str]:
-    """Return whether all faults have a score and all scores are good, and the line that says so."""
+    """Return whether all `wanted` faults have a score and all scores are good, and the line that a run ends with."""
     faults = [each for each in scores if each.expected is not None]
     harmless = [each for each in scores if each.expected is None]
     killed, green = sum(each.good for each in faults), sum(each.good for each in harmless)
@@ -71,7 +71,7 @@ def verdict_line(scores: Sequence[Score], wanted: int) -> tuple[bool, str]:
 
 
 def _compared(faults: Sequence[Score], harmless: Sequence[Score]) -> list[str]:
-    """Say what upstream's tests noticed, if they were compared; what they noticed by timeouts alone is counted apart."""
+    """Return what upstream's tests noticed, if they were compared; faults noticed by timeouts alone are counted too."""
     broken = [each.upstream for each in faults if each.upstream]
     whole = [each.upstream for each in harmless if each.upstream]
     if not broken and not whole:
@@ -90,6 +90,6 @@ def _bracketed(notes: Sequence[str]) -> str:
 
 
 def _by_timeout(comparisons: Sequence[Comparison]) -> str:
-    """Say in how many of these only tests that were given up noticed something."""
+    """Return in how many of these no test failed, but some were stopped at their time limit."""
     count = sum(each.count("timeout") > 0 and not each.count("failed") for each in comparisons)
     return f"{count} by timeouts alone" if count else ""

@@ -1,4 +1,4 @@
-"""What faults are made with: the nodes of a kind cluster of the run, and its API."""
+"""The testbed: the kind cluster of the run that faults break, its nodes and its API."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from kubechain.workload.manifests import LABELS, WEB, WELCOME
 
 NODE_SECONDS = 60.0
 MANIFESTS = "/etc/kubernetes/manifests"
-# Where a node keeps what a fault has put aside.
+# Folder on a node for the files that a fault replaces or removes.
 ASIDE = "/kind/aside"
-# An address in the range of the Pods, but in that of no Node.
+# An address in the cluster's Pod CIDR, but in the podCIDR of no Node.
 NOBODY = "10.244.255.250"
-# So long a leader is given to start before it is revived again.
+# How long a revived component may take to start before it is revived again.
 REVIVED_SECONDS = 15.0
-# A namespace of the lab's own, labelled as those of the suite, in which things are tried.
+# The testbed's namespace for objects that show whether a fault is in effect; it has the labels of the suite's namespaces.
 TRIAL = "kubechain-trial"
 SERVER, MANAGER, SCHEDULER = "kube-apiserver", "kube-controller-manager", "kube-scheduler"
-# They end themselves when they cannot renew their lease: within 10 s of their first try (renewDeadline), which comes 2 s
-# after they last could (retryPeriod). Whoever comes next waits 15 s for a lease that it finds.
+# A leader exits if it cannot renew its lease: at most renewDeadline (10 s) after its first attempt, which comes retryPeriod
+# (2 s) after its last renewal. The next process waits leaseDuration (15 s) if it finds the lease.
 LEADERS = (MANAGER, SCHEDULER)
 GIVEN_UP_SECONDS = 13.0
 
 
 def is_frozen(process: str) -> str:
-    """Return a shell command that says by its exit status whether all processes of a name are stopped in their tracks."""
+    """Return a shell command that exits with 0 if all processes of a name are stopped (state T)."""
     return f"{{ states=$(ps -o stat= -p $(pgrep -d, -f '^{process}')) && ! echo \"$states\" | grep -qv ^T; }}"
 
 
 @dataclass(frozen=True)
 class Testbed:
-    """A cluster that may be broken."""
+    """The cluster that faults break; `folder` is the results folder of the run."""
 
     cluster: Cluster
     chain_factory: ChainFactory
@@ -61,91 +61,96 @@ class Testbed:
 
     @property
     def store(self) -> BuildCache:
-        """The store of builds."""
+        """The cache of builds."""
         return store_of(self.settings)
 
     @property
     def api(self) -> Api:
-        """The API of the cluster."""
+        """The client of the cluster's API server."""
         return self.chain_factory.api
 
     @property
     def control_plane(self) -> str:
-        """The node of the control plane."""
+        """The name of the control plane's node."""
         return split(self.cluster.nodes())[0]
 
     @property
     def workers(self) -> list[str]:
-        """The other nodes."""
+        """The names of the workers."""
         return split(self.cluster.nodes())[1]
 
     def nodes(self, which: str) -> list[str]:
-        """Return the nodes that are meant by "control-plane", "workers", "worker" (the first of them) or "all"."""
-        chosen = {"control-plane": [self.control_plane], "workers": self.workers, "worker": self.workers[:1]}
-        return chosen.get(which) or self.cluster.nodes()
+        """Return the names of the nodes: `which` is "control-plane", "workers", "worker" (the first worker) or "all"."""
+        groups = {"control-plane": [self.control_plane], "workers": self.workers, "worker": self.workers[:1]}
+        return groups.get(which) or self.cluster.nodes()
 
-    def on(self, node: str, script: str) -> str:
-        """Run a shell script on a node and return what it printed; a SetupError if it fails."""
+    def run_on(self, node: str, script: str) -> str:
+        """Run a shell script on a node and return its output.
+
+        Raises:
+            SetupError: the script fails, or takes longer than NODE_SECONDS (exit code HARNESS).
+
+        """
         words = [self.cluster.docker.client, "exec", node, "sh", "-c", script]
         return check(words, timeout=NODE_SECONDS, code=ExitCode.HARNESS, doing=f"`{script[:60]}` on {node}")
 
-    def try_on(self, node: str, script: str) -> bool:
-        """Run a shell script on a node and say whether its exit status is 0."""
+    def succeeds_on(self, node: str, script: str) -> bool:
+        """Run a shell script on a node and return whether it exits with 0."""
         return run([self.cluster.docker.client, "exec", node, "sh", "-c", script], timeout=NODE_SECONDS).status == 0
 
-    def failing(self, where: str, script: str) -> list[str]:
-        """Return the nodes, of those meant by `where`, on which a shell script does not succeed."""
-        return [node for node in self.nodes(where) if not self.try_on(node, script)]
+    def failing_nodes(self, where: str, script: str) -> list[str]:
+        """Return the nodes among `nodes(where)` on which a shell script does not exit with 0."""
+        return [node for node in self.nodes(where) if not self.succeeds_on(node, script)]
 
     def write_on(self, node: str, path: str, text: str) -> None:
-        """Write a file on a node, at once: a reader sees the old or the new one."""
-        # Not beside the file: the kubelet takes every file among the manifests for one.
+        """Replace a file on a node atomically: a reader sees the old or the new one."""
+        # The temporary file is in another folder, because the kubelet reads every file in the folder of manifests.
         script = f"mkdir -p {ASIDE} && cat > {ASIDE}/new && mv {ASIDE}/new {path}"
         words = [self.cluster.docker.client, "exec", "--interactive", node, "sh", "-c", script]
         check(words, timeout=NODE_SECONDS, stdin=text, code=ExitCode.HARNESS, doing=f"writing {path} on {node}")
 
-    def created(self, manifest: Json, namespace: str = "") -> None:
-        """Create an object, in place of one of the same name that is there."""
-        self.removed(manifest["kind"], manifest["metadata"]["name"], namespace)
+    def recreate(self, manifest: Json, namespace: str = "") -> None:
+        """Create an object; an existing one of the same name is deleted first."""
+        self.delete(manifest["kind"], manifest["metadata"]["name"], namespace)
         self.api.create(manifest, namespace)
 
-    def removed(self, kind: str, name: str, namespace: str = "") -> None:
-        """Delete an object if it is there."""
+    def delete(self, kind: str, name: str, namespace: str = "") -> None:
+        """Delete an object if it exists."""
         self.api.delete(kind, namespace, name, missing_ok=True)
 
-    def require_led(self) -> None:
-        """Wait until the API server is ready and the leaders lead that are meant to run; one that has ended is revived.
+    def require_leaders(self) -> None:
+        """Wait until the API server is ready and every leader that should run renews its lease; revive those that have exited.
 
         Raises:
-            Unmet: they do not come to renew their leases.
+            Unmet: a leader does not renew its lease in time.
 
         """
         since, revived = datetime.now(UTC), dict[str, datetime]()
-        led = Condition[Testbed]("every leader to renew its lease", lambda lab: lab.led(since, revived))
-        self.until("control plane", led, timeouts.HEALED)
+        renewed = Condition[Testbed]("every leader to renew its lease", lambda testbed: testbed.leading(since, revived))
+        self.until("control plane", renewed, timeouts.HEALED)
 
-    def led(self, since: datetime, revived: dict[str, datetime]) -> Result:
-        """Say whether every leader that is meant to run has renewed its lease since a moment; revive those that have ended.
+    def leading(self, since: datetime, revived: dict[str, datetime]) -> Result:
+        """Return whether every leader that should run has renewed its lease since `since`; revive those that have exited.
 
-        `revived` says when each was revived last: it is given REVIVED_SECONDS before that is done again.
+        `revived` maps a component to the time of its last revival, which is repeated after REVIVED_SECONDS at the earliest.
         """
         try:
             self.api.call("GET", "/readyz")
-            results = [self.leads(component, since, revived) for component in LEADERS]
+            results = [self.component_leading(component, since, revived) for component in LEADERS]
         except HarnessError as error:
             return unmet(str(error))
         return next((result for result in results if not result.met), met())
 
-    def leads(self, component: str, since: datetime, revived: dict[str, datetime]) -> Result:
-        """Say so of one; a lease whose holder has given up is deleted, so that nobody waits for it to run out."""
+    def component_leading(self, component: str, since: datetime, revived: dict[str, datetime]) -> Result:
+        """Do the same for one component; delete the lease of a holder that has given up, so that no process waits for it."""
         manifest, now = f"{MANIFESTS}/{component}.yaml", datetime.now(UTC)
-        unled = f"grep -q -e --leader-elect=false {manifest}"
-        if self.try_on(self.control_plane, f"test ! -e {manifest} || {is_frozen(component)} || {unled}"):
+        no_lease = f"grep -q -e --leader-elect=false {manifest}"
+        if self.succeeds_on(self.control_plane, f"test ! -e {manifest} || {is_frozen(component)} || {no_lease}"):
             return met()
-        if not self.try_on(self.control_plane, f"pgrep -x {component[:15]}"):
+        if not self.succeeds_on(self.control_plane, f"pgrep -x {component[:15]}"):
             if (now - revived.get(component, since)).total_seconds() >= (REVIVED_SECONDS if component in revived else 0):
                 self.revive(component)
-                self.removed("Lease", component, "kube-system")
+                self.delete("Lease", component, "kube-system")
                 revived[component] = now
             return unmet(f"{component} ended")
         lease = self.api.get("Lease", "kube-system", component)
@@ -153,59 +158,59 @@ class Testbed:
         if renewed and datetime.fromisoformat(renewed) >= since:
             return met()
         if renewed and (now - datetime.fromisoformat(renewed)).total_seconds() > GIVEN_UP_SECONDS:
-            self.removed("Lease", component, "kube-system")
+            self.delete("Lease", component, "kube-system")
         return unmet(f"{component} with a lease renewed at {renewed or 'no time'}")
 
     def restart_clients(self) -> None:
-        """Have kubelets, kube-proxy and CoreDNS begin anew: after the API server was away, some would ask again late."""
+        """Restart kubelets, kube-proxy and CoreDNS: after an outage of the API server, some would reconnect late."""
         for node in self.cluster.nodes():
-            self.on(node, "systemctl restart kubelet")
+            self.run_on(node, "systemctl restart kubelet")
         for pod in self.api.list("Pod", "kube-system", "k8s-app in (kube-proxy, kube-dns)").items:
             self.api.delete("Pod", "kube-system", pod.name, {"gracePeriodSeconds": 0})
 
     def require_kubelets(self) -> None:
-        """Wait until the kubelet of every Node takes up a Pod: after the API server was away, some ask again late.
+        """Wait until the kubelet of every Node reports on a new Pod: after an outage of the API server, some reconnect late.
 
         Raises:
-            Unmet: one does not.
+            Unmet: a kubelet does not report in time.
 
         """
-        self.make_trial()
+        self.ensure_trial_namespace()
         for number, node in enumerate(self.cluster.nodes()):
             pod = manifests.web_pod(f"hello-{number}", self.chain_factory.environment.target.nginx)
-            self.created({**pod, "spec": {**pod["spec"], "nodeName": node}}, TRIAL)
-        greeted = Condition[Testbed]("every kubelet to take up its Pod", Testbed.greeted)
-        self.until("a Pod on each Node", greeted, timeouts.HEALED)
+            self.recreate({**pod, "spec": {**pod["spec"], "nodeName": node}}, TRIAL)
+        reporting = Condition[Testbed]("every kubelet to report on its Pod", Testbed.kubelets_reporting)
+        self.until("a Pod on each Node", reporting, timeouts.HEALED)
         for number, _ in enumerate(self.cluster.nodes()):
             self.api.delete("Pod", TRIAL, f"hello-{number}", {"gracePeriodSeconds": 0})
 
-    def greeted(self) -> Result:
-        """Say whether the kubelets have reported on the Pods that are bound to their Nodes."""
+    def kubelets_reporting(self) -> Result:
+        """Return whether every Pod in the namespace TRIAL has the condition Initialized, which its kubelet sets."""
         silent = [str(pod.at("spec.nodeName")) for pod in self.api.list("Pod", TRIAL).items if not pod.condition("Initialized")]
-        return expect(not silent, f"no word from {', '.join(silent)}")
+        return expect(not silent, f"no report from {', '.join(silent)}")
 
-    def make_trial(self) -> None:
-        """Make the namespace TRIAL, unless it is there."""
+    def ensure_trial_namespace(self) -> None:
+        """Create the namespace TRIAL and its ServiceAccount, unless it exists."""
         if self.api.get("Namespace", "", TRIAL) is None:
             self.api.create(manifests.namespace(TRIAL, self.chain_factory.labels))
             self.api.create(manifests.service_account(), TRIAL)
 
     def revive(self, component: str) -> None:
-        """Start a static Pod that ended because the API server was away: the kubelet would wait for minutes.
+        """Restart a static Pod that exited during an outage of the API server: the kubelet's back-off can last minutes.
 
-        With another annotation it is another Pod, for which nothing has failed yet.
+        A changed annotation makes it a new Pod, which starts without back-off.
         """
         path = f"{MANIFESTS}/{component}.yaml"
-        pod: Any = yaml.safe_load(self.on(self.control_plane, f"cat {path}"))
+        pod: Any = yaml.safe_load(self.run_on(self.control_plane, f"cat {path}"))
         annotations = pod["metadata"].setdefault("annotations", {})
         annotations["kubechain/revived"] = str(int(annotations.get("kubechain/revived", "0")) + 1)
         self.write_on(self.control_plane, path, yaml.safe_dump(pod))
 
-    def require_whole(self) -> None:
-        """Wait until a new chain works from end to end: every backend on every Node, the name resolved, all deleted.
+    def require_working_chain(self) -> None:
+        """Wait until a new chain works: every backend answers at every nodePort, its name resolves, its Pods can be deleted.
 
         Raises:
-            Unmet, Blocked: it does not, within the usual deadlines.
+            Unmet, Blocked: a condition is not met within its usual timeout.
 
         """
         waiter = self.chain_factory.waiter()
@@ -219,7 +224,7 @@ class Testbed:
             actions.remove(chain, "Deployment", WEB)
             waiter.eventually(chain.objects, pods.count(LABELS, 0))
 
-    def until(self, what: str, condition: Condition[Testbed], deadline: timeouts.Timeout, *, interval: float = 0.3) -> None:
-        """Look every `interval` seconds until the lab is as the condition wants it; Unmet if it does not become so."""
+    def until(self, what: str, condition: Condition[Testbed], timeout: timeouts.Timeout, *, interval: float = 0.3) -> None:
+        """Wait until the testbed meets a condition, checked every `interval` seconds; Unmet after the timeout."""
         waiter = self.chain_factory.waiter()
-        waiter.eventually(Polled(what, lambda: self, waiter.clock, interval=interval), condition, within=deadline)
+        waiter.eventually(Polled(what, lambda: self, waiter.clock, interval=interval), condition, within=timeout)

@@ -1,4 +1,4 @@
-"""The suite under one fault: the fault injected, the suite run, the fault healed, the chain seen whole again."""
+"""The trial of the suite under one fault: inject the fault, run the suite, heal the fault, check that a chain works again."""
 
 from __future__ import annotations
 
@@ -17,103 +17,112 @@ from kubechain.faults.upstream.run import UpstreamTests
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
 
-# Kinds of which some faults leave the cluster without leaders for a while.
+# Some faults of these kinds leave the cluster without a leading scheduler or controller manager for some seconds.
 LEADERLESS = ("control plane", "harmless")
 
 
-def run(lab: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: Clock) -> Score:
-    """Inject a fault, run the suite (and upstream's tests) under it, heal it, see the chain whole again; return the score.
+def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: Clock) -> Score:
+    """Inject a fault, run the suite (and upstream's tests) under it, heal it, check that a chain works; return the score.
 
     Raises:
-        HarnessError: the fault did not take, or the chain is not whole afterwards.
+        HarnessError: the fault does not take effect, or no chain works after it is healed.
 
     """
     start = clock.now()
     injected = start
-    out = lab.folder / "faults" / fault.id
+    out = testbed.folder / "faults" / fault.id
     try:
         if fault.kind == "upgrade":
-            found = suite_run.rehearsal(lab.folder, out, fault.selected, lambda: inject(lab, fault), clock)
+            record = suite_run.rehearsal(testbed.folder, out, fault.selected, lambda: inject(testbed, fault), clock)
         else:
-            inject(lab, fault)
+            inject(testbed, fault)
             injected = clock.now()
-            found = suite_run.verdict_of(lab.folder, out, fault.selected, fault.patience)
+            record = suite_run.verdict_of(testbed.folder, out, fault.selected, fault.patience)
         ran = clock.now()
         compared = upstream.under(fault, out / "upstream", clock) if upstream else None
         began = clock.now()
     except Unmet as unmet:
-        raise HarnessError(f"the fault did not take: {unmet}") from unmet
+        raise HarnessError(f"fault {fault.id} not injected: {unmet}") from unmet
     finally:
-        left = heal(lab, fault) or (tidied(lab, fault) if upstream else "")
+        left = heal(testbed, fault) or (tidy_or_why(testbed, fault) if upstream else "")
     if left:
-        raise HarnessError(f"the chain is not whole after {fault.id}: {left}")
+        raise HarnessError(f"testbed not healed after fault {fault.id}: {left}")
     seconds = FaultSeconds(inject=injected - start, verdict=ran - injected, heal=clock.now() - began)
-    return score(fault, found, seconds, compared)
+    return score(fault, record, seconds, compared)
 
 
-def inject(lab: Testbed, fault: Fault) -> None:
-    """Inject a fault and wait until it is seen to have taken, and nothing else has; Unmet if it does not."""
-    fault.injection.inject(lab)
-    lab.until(f"fault {fault.id}", Condition[Testbed](fault.title, fault.injection.took), timeouts.INJECTED)
-    if fault.kind == "control plane" and fault.at != "unreachable":
-        lab.require_led()
-        if takes_api_away(fault):
-            lab.restart_clients()
-        lab.require_kubelets()
+def inject(testbed: Testbed, fault: Fault) -> None:
+    """Inject a fault and wait until it is in effect, and the rest of the control plane works.
 
+    Raises:
+        Unmet: that does not happen in time.
 
-def heal(lab: Testbed, fault: Fault) -> str:
-    """Heal a fault and wait until the chain is whole; return "" or why it is not.
-
-    What mends the cluster goes through the API, which may itself be on its way back.
     """
-    mending = Condition[Testbed]("mended", lambda lab: attempt(lambda: fault.injection.heal(lab)))
-    gone = Condition[Testbed]("gone", lambda lab: has_gone(fault, lab))
-    whole = Condition[Testbed]("whole", lambda lab: attempt(lab.require_whole))
+    fault.injection.inject(testbed)
+    testbed.until(
+        f"fault {fault.id}",
+        Condition[Testbed](f"the fault ({fault.title}) to take effect", fault.injection.in_effect),
+        timeouts.INJECTED,
+    )
+    if fault.kind == "control plane" and fault.at != "unreachable":
+        testbed.require_leaders()
+        if disrupts_api_server(fault):
+            testbed.restart_clients()
+        testbed.require_kubelets()
+
+
+def heal(testbed: Testbed, fault: Fault) -> str:
+    """Heal a fault and wait until a chain works; return "", or why none does.
+
+    Healing goes through the API server, which may still be starting: every step is repeated until it succeeds.
+    """
+    healed = Condition[Testbed]("the injection to be reverted", lambda testbed: attempt(lambda: fault.injection.heal(testbed)))
+    ended = Condition[Testbed]("the fault to end", lambda testbed: no_longer_in_effect(fault, testbed))
+    works = Condition[Testbed]("a new chain to work", lambda testbed: attempt(testbed.require_working_chain))
     try:
-        lab.until(f"fault {fault.id}", mending, timeouts.HEALED)
-        lab.until(f"fault {fault.id}", gone, timeouts.HEALED)
-        if fault.kind in LEADERLESS or takes_api_away(fault):
-            lab.require_led()
-        if takes_api_away(fault):
-            lab.restart_clients()
-        # Each look makes a chain and deletes it: too many would keep the controllers from anything else.
-        lab.until(f"chain after {fault.id}", whole, timeouts.HEALED, interval=3.0)
+        testbed.until(f"fault {fault.id}", healed, timeouts.HEALED)
+        testbed.until(f"fault {fault.id}", ended, timeouts.HEALED)
+        if fault.kind in LEADERLESS or disrupts_api_server(fault):
+            testbed.require_leaders()
+        if disrupts_api_server(fault):
+            testbed.restart_clients()
+        # Each check creates and deletes a chain: checks in quick succession would overload the controllers.
+        testbed.until(f"chain after {fault.id}", works, timeouts.HEALED, interval=3.0)
     except (HarnessError, Unmet) as error:
         return str(error)
     return ""
 
 
-def takes_api_away(fault: Fault) -> bool:
-    """Whether the API server was away under a fault, or was restarted by it."""
+def disrupts_api_server(fault: Fault) -> bool:
+    """Whether a fault stops or restarts the API server."""
     server = isinstance(fault.injection, StaticPod) and fault.injection.component == SERVER
     return server or fault.at == "unreachable"
 
 
-def tidied(lab: Testbed, fault: Fault) -> str:
-    """Remove what upstream's tests have left; return "" or why that is not possible."""
+def tidy_or_why(testbed: Testbed, fault: Fault) -> str:
+    """Delete the namespaces that upstream's tests leave; return "", or why they are still there."""
     try:
-        setup.tidy(lab, fault)
+        setup.tidy(testbed, fault)
     except (HarnessError, Unmet) as error:
         return str(error)
     return ""
 
 
-def has_gone(fault: Fault, lab: Testbed) -> Result:
-    """Say whether nothing is left of a fault; where the cluster cannot be asked yet, something is."""
+def no_longer_in_effect(fault: Fault, testbed: Testbed) -> Result:
+    """Return whether a fault has ended; unmet while the cluster cannot be read."""
     if not fault.lasting:
         return met()
     try:
-        left = fault.injection.took(lab)
+        effect = fault.injection.in_effect(testbed)
     except HarnessError as error:
         return unmet(str(error))
-    return unmet("it is still there") if left.met else met()
+    return unmet("the fault still in effect") if effect.met else met()
 
 
-def attempt(what: Callable[[], None]) -> Result:
-    """Do something that may not work yet, and say whether it did."""
+def attempt(action: Callable[[], None]) -> Result:
+    """Run an action that may not succeed yet; return whether it did."""
     try:
-        what()
+        action()
     except (HarnessError, Unmet, Blocked) as error:
         return unmet(str(error))
     return met()

@@ -1,4 +1,4 @@
-"""The faults of a run: chosen by --faults, one test each, scored by what the suite reports under them."""
+"""The faults of a run: chosen from the command line, one test for each, scored by what the suite finds under it."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def prepare(config: pytest.Config, testbed: Testbed) -> None:
-    """Prepare the faults that need it, and require that the chain works on the cluster."""
+    """Build what the faults need, and check that a chain works on the cluster."""
     with uncaptured(config):
         for fault in run_state(config).faults.chosen:
             if isinstance(fault.injection, Prepared):
                 fault.injection.prepare(testbed)
-    testbed.require_whole()
+    testbed.require_working_chain()
 
 
 def prepare_upstream(config: pytest.Config, testbed: Testbed) -> UpstreamTests | None:
-    """Return upstream's tests, which all pass on the unbroken cluster; None unless the run compares with them."""
+    """Return upstream's tests, all of which pass on the unbroken cluster; None unless the run compares with them."""
     state = run_state(config)
     with uncaptured(config):
         return setup.prepare(testbed, state.faults.upstream, state.progress) if state.faults.upstream else None

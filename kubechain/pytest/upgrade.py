@@ -1,4 +1,4 @@
-"""The phases of an upgrade in a run: checks before the cluster is made, the record, and what an interrupted phase keeps."""
+"""The phases of an upgrade in a run: their input checked before a cluster is created, recorded, continued if interrupted."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
-from kubechain.upgrade.cluster_watch import Watching
+from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
 
-# Names of what phases keep beside the snapshot: the folder of samples, and the state after the upgrade.
-ASKED, AFTER = "asked", "after.json"
-# The longest timeout of a sample; after it, all samples are written.
+# Files beside the snapshot that an interrupted phase needs: the folder of samples, and the cluster after the upgrade.
+SAMPLES, AFTER = "asked", "after.json"
+# A sampler waits for a late answer for up to 3 s, and writes its samples every 0.25 s.
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 0.5
-# Sampling continues after a shorter upgrade, for 5,000 samples of each route of the data plane.
+# Sampling lasts at least this long, for 5,000 samples of each route of the data plane.
 LEAST_SECONDS = 5000 * routes.DATA_INTERVAL * 1.02
 
 
 def is_upgrade(config: pytest.Config) -> bool:
-    """Whether the command line names suites/upgrade."""
+    """Return whether the command line names the suite of upgrades."""
     suite = bundle.ROOT / "suites" / "upgrade"
     paths = [Path(str(argument).partition("::")[0]).resolve() for argument in config.args]
     return any(path == suite or suite in path.parents for path in paths)
@@ -46,7 +46,7 @@ def is_upgrade(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check the settings of an upgrade before the cluster is made."""
+    """Check the input of the run before a cluster is created."""
     config = session.config
     if config.option.collectonly or not is_upgrade(config):
         return
@@ -64,7 +64,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def require_input(settings: Settings) -> None:
-    """Raise a SetupError unless a phase has a context and a snapshot file, which must be new before the upgrade."""
+    """Check that a phase has a cluster and a snapshot file; SetupError if not."""
     if not settings.context:
         raise SetupError("--context is missing: name the context of the cluster that is upgraded", ExitCode.USAGE)
     file = snapshot_file(settings)
@@ -73,28 +73,28 @@ def require_input(settings: Settings) -> None:
 
 
 def snapshot_file(settings: Settings) -> Path:
-    """Return the snapshot file of the settings; SetupError without one."""
+    """Return the snapshot file of the run; SetupError if it is not set."""
     if settings.snapshot is None:
         raise SetupError("--snapshot is missing: name the file that `kubechain upgrade before` writes", ExitCode.USAGE)
     return settings.snapshot
 
 
 def beside(settings: Settings, what: str) -> Path:
-    """Return the path beside the snapshot in which a phase keeps what it needs after an interruption."""
+    """Return the file or folder beside the snapshot, SNAPSHOT.WHAT, that an interrupted phase needs to continue."""
     file = snapshot_file(settings)
     return file.with_name(f"{file.name}.{what}")
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Record that the last claim has run."""
+    """Record after the last claim that the run was not interrupted."""
     if nextitem is None:
         run_state(item.config).upgrade.complete = True
 
 
 def whole_chain(config: pytest.Config, when: str) -> RunRecord:
-    """Run the quick claims in another process and return their record; results go to the folder `when` ("before", "after")."""
+    """Run the quick claims in a process of their own; their results are published in the folder `when`, before or after."""
     state = run_state(config)
-    with uncaptured(config), state.progress.step(f"quick claims {when} the upgrade") as step:
+    with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
         record = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
         step.note(record.verdict)
     return record
@@ -104,29 +104,29 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     """Sample every route and watch the cluster while it is upgraded, by this run (`cluster`) or by other means.
 
     Raises:
-        HarnessError: the upgrade failed, or a watch broke off; the state of the run has the record until then.
+        HarnessError: the upgrade failed, or a watch ended before it; the record up to then is kept.
 
     """
     state = run_state(config)
     settings, run = state.settings, state.run
     bundles = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
-    start, first = chain.objects.sequence(), chain.objects.read()
-    folder = beside(settings, ASKED) if settings.phase else run.folder / ASKED
+    sequence, start = chain.objects.sequence(), chain.objects.read()
+    folder = beside(settings, SAMPLES) if settings.phase else run.folder / SAMPLES
     with (
         uncaptured(config),
         cluster_watch.watching(chain.api, clock) as watched,
-        samplers.probing(chain, folder, clock) as sampled,
+        samplers.sampling(chain, folder, clock) as running,
     ):
-        began = sampled.began
-        drained, stopped = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
-        if cluster and not stopped:
+        began = running.began
+        drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
+        if cluster and not failed:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
-    sampled_routes = sampled.seen(began, ended)
-    if settings.phase and watched.arrived(before.snapshot.server):
-        shutil.move(folder, run.folder / ASKED)
+    samples = running.between(began, ended)
+    if settings.phase and watched.upgraded_from(before.snapshot.server):
+        shutil.move(folder, run.folder / SAMPLES)
     nodes, system = watched.nodes.log(), watched.system.log()
     observed = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = state.upgrade.hops
@@ -134,22 +134,22 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         hops=tuple(hop.version for hop in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
         began=began,
         ended=ended,
-        routes=sampled_routes,
+        routes=samples,
         events=tuple(sorted(observed, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
         relists=sum(history.gaps for history in (chain.objects, watched.nodes, watched.system)),
         lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
-        asked=bool(hops),
+        upgraded_by_this_run=bool(hops),
         drained=drained,
         warnings=tuple(before.snapshot.warnings),
     )
     state.upgrade.record = record
-    if stopped:
-        raise stopped
-    # Raises the error of a watch that broke off, whose log would look as if nothing had happened.
+    if failed:
+        raise failed
+    # Raises the error of a watch that ended early, whose log is incomplete.
     chain.objects.read()
-    return During(before, record, first, tuple(chain.objects.log(start)))
+    return During(before, record, start, tuple(chain.objects.log(sequence)))
 
 
 def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
@@ -158,38 +158,40 @@ def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
         return kubeadm.prepare(cluster, state.upgrade.hops, state.settings, store_of(state.settings), state.progress)
 
 
-def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: Watching) -> tuple[tuple[str, ...], HarnessError | None]:
-    """Upgrade; return the drained Nodes and the error of a failed upgrade, so that the record is made before it is raised."""
+def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: ClusterWatch) -> tuple[tuple[str, ...], HarnessError | None]:
+    """Upgrade; return the drained Nodes, and the error if it failed, so that the record up to then is kept."""
     try:
         return upgrade(), None
     except HarnessError as error:
-        watched.mark("the upgrade failed")
+        watched.record_step("the upgrade stopped")
         return (), error
 
 
-def _upgrade(state: RunState, before: Before, watched: Watching, cluster: Cluster | None, bundles: list[Path]) -> tuple[str, ...]:
-    """Upgrade the run's own cluster, or wait until it has been upgraded by other means; return the drained Nodes."""
+def _upgrade(
+    state: RunState, before: Before, watched: ClusterWatch, cluster: Cluster | None, bundles: list[Path]
+) -> tuple[str, ...]:
+    """Upgrade the cluster of the run, or wait for the end of an upgrade by other means; return the drained Nodes."""
     settings, waiter = state.settings, before.witnesses.waiter
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
-        return kubeadm.travel(
-            cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.mark, state.progress, drain=settings.drain
+        return kubeadm.upgrade(
+            cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.record_step, state.progress, drain=settings.drain
         )
     else:
-        text = "sampling until every Node is upgraded; Ctrl-C ends it earlier"
+        text = "sampling until every Node is upgraded, or until Ctrl-C"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
-            while not watched.arrived(before.snapshot.server):
+            while not watched.upgraded_from(before.snapshot.server):
                 waiter.pause(WATCH_SECONDS)
         return watched.drained
     return ()
 
 
 def _rehearse(state: RunState, before: Before) -> None:
-    """Create the file REHEARSING in the folder of the run; wait until another process removes it, or the time is over."""
+    """Create a file in the run's folder when the rehearsal begins; return when it is deleted, or after the rehearsal's time."""
     waiter, file = before.witnesses.waiter, state.run.folder / suite_run.REHEARSING
     file.touch()
-    over = Condition[bool]("over", lambda there: expect(not there, "the file still exists"))
-    within = Timeout(state.settings.rehearsal, "the duration of the rehearsal")
+    over = Condition[bool](f"{file.name} deleted", lambda exists: expect(not exists, "the file"))
+    within = Timeout(state.settings.rehearsal, "the setting --rehearsal")
     with contextlib.suppress(Unmet):
         waiter.eventually(Polled("rehearsal", file.exists, waiter.clock), over, within=within)

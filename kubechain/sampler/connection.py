@@ -1,4 +1,4 @@
-"""A path being asked, with what is kept of it from one sample to the next."""
+"""The client of a route: sends its request, and keeps its connection and its DNS socket between samples."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ import ipaddress
 import itertools
 
 from .dns import Resolver
-from .errors import IN_USE, OWN_LACK, Closed, Down, Unknown, words
-from .http1 import Connection, answer_of
+from .errors import IN_USE, LOCAL_ERRORS, Closed, Down, Unknown, describe
+from .http1 import Connection, read_answer
 from .plan import Lookup, Request
 from .timeouts import CONNECT, LATEST, LOOKUP, until
 
 
-class Way:
-    """A path of the plan, with what is kept of it: a connection, a socket for DNS, the samples in flight."""
+class RouteClient:
+    """Sends the samples of one route, which is number `number` of the plan.
+
+    `renewals` are the times, of the event loop's clock, at which a kept connection was found closed.
+    """
 
     def __init__(self, number: int, request: Request) -> None:
         self.number, self._request = number, request
         self._next_port = itertools.cycle(request.ports)
         self._idle: Connection | None = None
         self._resolver: Resolver | None = None
-        self.flying: set[asyncio.Task[None]] = set()
-        self.renewed: list[float] = []
+        self.in_flight: set[asyncio.Task[None]] = set()
+        self.renewals: list[float] = []
 
-    async def ask(self, number: int, sent: float) -> Connection | None:
-        """Ask once; returns a connection that is to be closed, if any, when the answer has come and is right."""
+    async def send(self, number: int, sent: float) -> Connection | None:
+        """Send sample `number` and check the answer; returns a connection that the caller must close, if there is one.
+
+        Raises:
+            Down, EOFError, OSError: no answer, or another one than expected.
+            Unknown: this machine could not send it.
+
+        """
         if self._request.lookup:
             await self._resolve(self._request.lookup, sent)
         connection, self._idle = self._idle, None
@@ -34,12 +43,12 @@ class Way:
             try:
                 return await self._exchange(connection, number, sent, kept=True)
             except Closed:
-                # RFC 9112, 9.3.1: a request that may be sent twice is sent again. All of ours may.
-                self.renewed.append(asyncio.get_running_loop().time())
+                # RFC 9112, 9.3.1: an idempotent request may be sent again, and all requests of a plan are idempotent.
+                self.renewals.append(asyncio.get_running_loop().time())
         return await self._exchange(await self._connect(sent), number, sent, kept=False)
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close the kept connection and the DNS socket."""
         if self._idle:
             self._idle[1].transport.abort()
         if self._resolver:
@@ -48,22 +57,22 @@ class Way:
     async def _resolve(self, lookup: Lookup, sent: float) -> None:
         resolver, reuse = self._resolver, self._request.reuse
         try:
-            resolver = resolver or self._socket(lookup)
+            resolver = resolver or self._new_resolver(lookup)
             if reuse:
                 self._resolver = resolver
             with until(sent + LOOKUP, f"DNS: no answer within {LOOKUP} s"):
-                found = await resolver.ask(lookup.name, lookup.kind)
+                addresses = await resolver.lookup(lookup.name, lookup.kind)
         except OSError as error:
-            if error.errno in OWN_LACK:
+            if error.errno in LOCAL_ERRORS:
                 raise
-            raise Down(f"DNS: {words(error)}") from None
+            raise Down(f"DNS: {describe(error)}") from None
         finally:
             if resolver and not reuse:
                 resolver.close()
-        if lookup.address not in found:
-            raise Down(f"DNS: answered {', '.join(found) or 'no address'}")
+        if lookup.address not in addresses:
+            raise Down(f"DNS: answered {', '.join(addresses) or 'no address'}")
 
-    def _socket(self, lookup: Lookup) -> Resolver:
+    def _new_resolver(self, lookup: Lookup) -> Resolver:
         ports = self._request.ports
         if not ports:
             return Resolver(*lookup.server)
@@ -83,7 +92,7 @@ class Way:
         with until(min(begun + CONNECT, sent + LATEST), f"no connection within {CONNECT} s"):
             if not ports:
                 return await connect()
-            # All zeros: whichever of this machine's addresses leads there.
+            # The unspecified address: the system chooses the source address.
             source = str(ipaddress.ip_address(bytes(16 if ":" in host else 4)))
             for port in itertools.islice(self._next_port, len(ports)):
                 try:
@@ -95,29 +104,29 @@ class Way:
 
     async def _exchange(self, connection: Connection, number: int, sent: float, *, kept: bool) -> Connection | None:
         request, (reader, writer) = self._request, connection
-        text, whole = request.text(number, sent), False
+        data, complete = request.encode(number, sent), False
         try:
             with until(sent + LATEST, f"no answer within {LATEST:.0f} s"):
                 try:
-                    writer.write(text)
+                    writer.write(data)
                     head = await reader.readuntil(b"\r\n\r\n")
                 except (asyncio.IncompleteReadError, ConnectionError) as error:
                     if kept and not getattr(error, "partial", b""):
                         raise Closed from None
                     raise
-                status, page, again = await answer_of(head, reader, request.method)
-            whole = True
+                status, body, reusable = await read_answer(head, reader, request.method)
+            complete = True
         except (asyncio.LimitOverrunError, ValueError):
             raise Down("malformed answer") from None
         finally:
-            if not whole:
+            if not complete:
                 writer.transport.abort()
-        leave: Connection | None = connection
-        if request.reuse and again:
-            # One that is still idle was used before this one.
-            leave, self._idle = self._idle, connection
-        if not 200 <= status < 300 or request.expect not in page:
-            if leave:
-                leave[1].transport.abort()
+        surplus: Connection | None = connection
+        if request.reuse and reusable:
+            # Of two idle connections the one used last is kept.
+            surplus, self._idle = self._idle, connection
+        if not 200 <= status < 300 or request.expect not in body:
+            if surplus:
+                surplus[1].transport.abort()
             raise Down("another page" if 200 <= status < 300 else f"status {status}")
-        return leave
+        return surplus

@@ -1,4 +1,4 @@
-"""DNS on the wire: a query for the addresses of a name, and its answer."""
+"""DNS messages: a query for the addresses of a name, and its answer."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ A, AAAA = 1, 28
 
 
 def query(number: int, name: str, kind: int) -> bytes:
-    """Return a DNS query for the addresses of a name."""
+    """Return the DNS query number `number` for records of type `kind` (A or AAAA) of a name; ValueError if it is no name."""
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     if not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"not a name: {name}")
-    coded = b"".join(bytes([len(label)]) + label for label in labels)
-    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + coded + struct.pack("!BHH", 0, kind, 1)
+        raise ValueError(f"not a DNS name: {name}")
+    encoded = b"".join(bytes([len(label)]) + label for label in labels)
+    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!BHH", 0, kind, 1)
 
 
 def addresses(reply: bytes, kind: int) -> list[str]:
-    """Return the addresses in a DNS answer; Down if it is an error or none at all."""
+    """Return the addresses in a DNS answer; Down if it reports an error or is malformed."""
     try:
         _, flags, questions, answers = struct.unpack_from("!4H", reply)
         if flags & 0xF:
             raise Down(f"DNS: {RCODES.get(flags & 0xF, f'rcode {flags & 0xF}')}")
-        place, found = 12, list[str]()
+        offset, found = 12, list[str]()
         for number in range(questions + answers):
-            while 0 < reply[place] < 0xC0:
-                place += 1 + reply[place]
-            place += 2 if reply[place] else 1
+            while 0 < reply[offset] < 0xC0:
+                offset += 1 + reply[offset]
+            offset += 2 if reply[offset] else 1
             if number < questions:
-                place += 4
+                offset += 4
                 continue
-            type_, _, _, length = struct.unpack_from("!HHIH", reply, place)
-            place += 10 + length
+            type_, _, _, length = struct.unpack_from("!HHIH", reply, offset)
+            offset += 10 + length
             if type_ == kind:
-                found.append(str(ipaddress.ip_address(reply[place - length : place])))
+                found.append(str(ipaddress.ip_address(reply[offset - length : offset])))
     except (IndexError, ValueError, struct.error):
         raise Down("DNS: malformed answer") from None
     return found
 
 
 class Resolver:
-    """A UDP socket to a DNS server, from a port of its own if one is given; answers are told apart by the query's number."""
+    """A UDP socket to a DNS server, bound to the port `source` unless it is 0; matches answers to queries by their numbers."""
 
     def __init__(self, host: str, port: int, source: int = 0) -> None:
         self._loop = asyncio.get_running_loop()
@@ -76,17 +76,17 @@ class Resolver:
         except BlockingIOError:
             return
         except OSError as error:
-            # An ICMP message does not say to which of the queries it belongs.
-            for each in self._waiting.values():
-                if not each.done():
-                    each.set_exception(error)
+            # The error of an ICMP message does not say which query it answers, so that all of them fail.
+            for pending in self._waiting.values():
+                if not pending.done():
+                    pending.set_exception(error)
             return
-        waiting = self._waiting.get(int.from_bytes(reply[:2], "big"))
-        if waiting and not waiting.done() and len(reply) >= 12 and reply[2] & 0x80:
-            waiting.set_result(reply)
+        pending = self._waiting.get(int.from_bytes(reply[:2], "big"))
+        if pending and not pending.done() and len(reply) >= 12 and reply[2] & 0x80:
+            pending.set_result(reply)
 
-    async def ask(self, name: str, kind: int) -> list[str]:
-        """Return the addresses of a name."""
+    async def lookup(self, name: str, kind: int) -> list[str]:
+        """Return the addresses of a name; Down if the answer is an error, OSError if the query fails."""
         number = next(self._numbers) & 0xFFFF
         waiting = self._waiting[number] = self._loop.create_future()
         try:

@@ -1,4 +1,4 @@
-"""How long what may take, in seconds, each with its reason, and what ends it then."""
+"""The timeouts of a sample, in seconds, with their reasons; and the context manager that enforces them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import asyncio
 import contextlib
 from collections.abc import Generator
 
-from .errors import TooLong
+from .errors import TimedOut
 
-# Below the 1 s after which Linux sends a SYN again that was not answered: the second try would hide that the first was lost.
+# Shorter than the 1 s after which Linux repeats an unanswered SYN: the repetition would hide the loss of the first.
 CONNECT = 0.9
 LOOKUP = 0.9
-# An answer within ANSWER is up. One until LATEST says that something was slow, not whether the path was there.
+# An answer within ANSWER is up. An answer between ANSWER and LATEST is unknown: slow, but perhaps not because of the route.
 ANSWER = 0.9
 LATEST = 3.0
-# A sample so much later than it was due would be told for a moment at which it was not sent.
+# A sample that would be sent later than this is recorded as unknown instead: it says nothing about the time when it was due.
 LATE = 0.5
-# So much of a sample's time without this process running may be all there is to its lateness.
-HELD = 0.5
-# After its answer, a server closes at once. The one that closes first keeps the ports for a minute: that is not to be us.
-PARTING = 0.1
+# If this process was suspended for longer than this during a sample, that may be the only cause of a timeout.
+STALL = 0.5
+# How long to wait for the server to close first after its answer: the side that closes first keeps its port for a minute.
+SERVER_CLOSE = 0.1
 
 
 @contextlib.contextmanager
-def until(moment: float, late: str) -> Generator[None]:
-    """Raise TooLong in the body at a moment: asyncio.timeout_at, for Python 3.9, and not mistaken for ETIMEDOUT."""
+def until(moment: float, message: str) -> Generator[None]:
+    """Raise TimedOut in the body at a time of the event loop's clock.
+
+    asyncio.timeout_at is not in Python 3.9, and its TimeoutError could not be told from ETIMEDOUT.
+    """
     task, loop, fired = asyncio.current_task(), asyncio.get_running_loop(), list[bool]()
 
     def fire() -> None:
@@ -37,7 +40,7 @@ def until(moment: float, late: str) -> Generator[None]:
         yield
     except asyncio.CancelledError:
         if fired:
-            raise TooLong(late) from None
+            raise TimedOut(message) from None
         raise
     finally:
         timer.cancel()

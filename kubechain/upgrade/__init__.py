@@ -1,1 +1,1 @@
-"""Upgrades: routes sampled all the time, events, and the comparison of before and after."""
+"""Upgrades: routes sampled at fixed intervals, events, and the comparison of the cluster before and after."""

@@ -1,4 +1,4 @@
-"""The configuration of CoreDNS and kube-proxy, which an upgrade must keep: what kubeadm adds or migrates is no loss."""
+"""The configuration of CoreDNS and kube-proxy, which an upgrade must keep; additions and migrations by kubeadm are allowed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from kubechain.conditions.condition import Condition, Result, expect, met, unmet
 from kubechain.conditions.text import field, some, text
 from kubechain.kube.client import Api
 
-# Name -> ConfigMap of kube-system and the key in it; clusters that are not kubeadm's may have neither.
-PLACES = {"CoreDNS": ("coredns", "Corefile"), "kube-proxy": ("kube-proxy", "config.conf")}
+# Name -> ConfigMap in kube-system and its key; a cluster that kubeadm did not create may have neither.
+SOURCES = {"CoreDNS": ("coredns", "Corefile"), "kube-proxy": ("kube-proxy", "config.conf")}
 
 
 def read(api: Api) -> dict[str, str]:
-    """Return the configuration of each of PLACES, where the cluster has it."""
-    found: dict[str, str] = {}
-    for name, (config_map, key) in PLACES.items():
+    """Return name -> configuration for each of SOURCES that the cluster has."""
+    configuration: dict[str, str] = {}
+    for name, (config_map, key) in SOURCES.items():
         resource = api.get("ConfigMap", "kube-system", config_map)
         if resource and key in resource.at("data", {}):
-            found[name] = resource.at("data")[key]
-    return found
+            configuration[name] = resource.at("data")[key]
+    return configuration
 
 
 def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
-    """The configuration of that name is kept, where there was one; the state is what `read` returns."""
+    """The configuration of that name is kept if `before` has one; the state is what `read` returns."""
     compare = lines_lost if name == "CoreDNS" else values_lost
 
     def check(after: Mapping[str, str]) -> Result:
@@ -41,13 +41,13 @@ def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
 
 
 def lines_lost(before: str, after: str) -> list[str]:
-    """Say which lines of a Corefile are not there any more, wherever they were."""
+    """Return the lines of a Corefile that are missing after the upgrade, regardless of their order."""
     now = {" ".join(line.split()) for line in after.splitlines()}
-    return [f"no line {line}" for each in before.splitlines() if (line := " ".join(each.split())) and line not in now]
+    return [f"no line {line}" for raw in before.splitlines() if (line := " ".join(raw.split())) and line not in now]
 
 
 def values_lost(before: str, after: str) -> list[str]:
-    """Say which values of a YAML document are others than before; those that were unset or are new do not count."""
+    """Return the values of a YAML document that changed; values that were unset before or are new do not count."""
     return _changed("", yaml.safe_load(before), yaml.safe_load(after))
 
 
@@ -55,7 +55,7 @@ def _changed(path: str, before: Any, after: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         pairs: list[tuple[str, Any]] = list(before.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # YAML
         return [line for key, value in pairs for line in _changed(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
-    # An empty value stands for the default, which the new version may write out.
+    # An empty value means the default, which the new version may write explicitly.
     unset = before in (None, "", "0s", 0, False, [], {})
     if unset or before == after:
         return []

@@ -1,4 +1,4 @@
-"""For how long a path may be away during an upgrade: one table, and the reasons. Pure."""
+"""How long a route may be unavailable during an upgrade, with the reasons. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ REPLACED = (
 FAILED_OVER = "other API servers, behind a load balancer, take over within a few health checks"
 NONE, SOCKET = Allowance(0.0, FORWARDED), Allowance(15.0, KEPT)
 
-# For paths of each kind with new and with kept connections the allowance of one hop: with a single control plane, and with
-# several or none to be seen.
+# (kind, kept connections) -> the allowance of a hop with a single control plane, and with several or none visible.
 ALLOWANCES: dict[tuple[Kind, bool], tuple[Allowance, Allowance]] = {
     **{(kind, reuse): (NONE, NONE) for kind in ("NodePort", "ClusterIP") for reuse in (False, True)},
     ("DNS", False): (Allowance(0.0, NAMED), Allowance(0.0, NAMED)),
@@ -29,9 +28,9 @@ ALLOWANCES: dict[tuple[Kind, bool], tuple[Allowance, Allowance]] = {
 
 
 def allowed(kind: Kind, control_planes: int, *, reuse: bool = False) -> Allowance:
-    """Return for how long paths of a kind, with new connections or kept ones (`reuse`), may be away in each hop.
+    """Return the allowance of a hop for routes of a kind, with new connections or kept ones (`reuse`).
 
-    `control_planes` is the number of Nodes with a control plane; a managed cluster shows none, and has several.
+    `control_planes` is the number of Nodes with a control plane; a managed cluster shows none, but has several.
     """
-    alone, several = ALLOWANCES[kind, reuse]
-    return alone if control_planes == 1 else several
+    single, several = ALLOWANCES[kind, reuse]
+    return single if control_planes == 1 else several

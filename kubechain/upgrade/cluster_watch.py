@@ -1,4 +1,4 @@
-"""What is watched of a cluster during its upgrade: Nodes, the Pods and leases of kube-system, the API server's version."""
+"""Watches a cluster during its upgrade: Nodes, the Pods and Leases of kube-system, the version of the API server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
 
 
 @dataclass
-class Watching:
-    """The histories, and `servers`: when (Unix seconds) which version of the API server was first seen."""
+class ClusterWatch:
+    """The histories of a watched cluster, and the recorded steps of its upgrade.
+
+    `servers` are the versions of the API server, each with the Unix time of its first answer.
+    """
 
     nodes: History
     system: History
@@ -33,69 +36,69 @@ class Watching:
     servers: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     steps: list[UpgradeEvent] = field(default_factory=list[UpgradeEvent])
 
-    def mark(self, what: str) -> None:
-        """Note a step of the upgrade."""
+    def record_step(self, what: str) -> None:
+        """Record that a step of the upgrade begins or ends now."""
         self.steps.append(UpgradeEvent(self.clock.wall(), "step", what))
 
     @property
     def server(self) -> str:
-        """The version of the API server, as last seen; "" if it never was."""
+        """The last known version of the API server, "" if none is known."""
         return self.servers[-1][1] if self.servers else ""
 
     @property
     def kubelets(self) -> dict[str, str]:
-        """Node name -> the version of its kubelet, as last seen."""
+        """Node name -> the last known version of its kubelet."""
         return kubelets(self.nodes.read().all("Node"))
 
     @property
     def control_planes(self) -> int:
-        """The number of Nodes that are labelled as control plane, as last seen; a managed cluster shows none."""
+        """The number of Nodes with the label of the control plane; a managed cluster shows none."""
         return sum(CONTROL_PLANE in node.labels for node in self.nodes.read().all("Node"))
 
     @property
     def drained(self) -> tuple[str, ...]:
-        """The Nodes that were cordoned or deleted at any time: their Pods were to go."""
-        log = [seen for seen in self.nodes.log() if seen.resource.kind == "Node"]
-        gone = {seen.resource.name for seen in log if seen.change == "DELETED" or seen.resource.at("spec.unschedulable")}
-        return tuple(sorted(gone))
+        """The names of Nodes that were cordoned or deleted at any time, so that their Pods are expected to be replaced."""
+        log = [entry for entry in self.nodes.log() if entry.resource.kind == "Node"]
+        names = {entry.resource.name for entry in log if entry.change == "DELETED" or entry.resource.at("spec.unschedulable")}
+        return tuple(sorted(names))
 
-    def arrived(self, server: str) -> bool:
-        """Whether the API server and every kubelet left the version `server`, and are of one minor version."""
+    def upgraded_from(self, server: str) -> bool:
+        """Whether the API server and all kubelets have the same minor version, and none has the version `server`."""
         versions = {self.server or server, *self.kubelets.values()}
         return server not in versions and len({minor(version) for version in versions}) == 1
 
 
 @contextmanager
-def watching(api: Api, clock: Clock) -> Generator[Watching]:
-    """Watch for the time of the body."""
+def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
+    """Watch a cluster during the body."""
     twin = api.twin()
     with Watcher(api, "", clock, ("Node",)) as nodes, Watcher(api, "kube-system", clock, ("Pod", "Lease")) as system:
-        found = Watching(nodes.history, system.history, clock)
+        watch = ClusterWatch(nodes.history, system.history, clock)
 
-        def ask() -> None:
+        def read_version() -> None:
             version = existing.server_version(twin)
-            if found.server != version:
-                found.servers.append((clock.wall(), version))
+            if watch.server != version:
+                watch.servers.append((clock.wall(), version))
 
-        with repeating("version of the API server", VERSION_SECONDS, ask, clock):
-            yield found
+        with repeating("version of the API server", VERSION_SECONDS, read_version, clock):
+            yield watch
     twin.close()
 
 
 def deprecated(api: Api) -> dict[str, str] | None:
-    """Return the deprecated APIs that anything on the cluster has asked for: "resource.version.group" -> removed in.
+    """Return the deprecated APIs that a client has requested: "resource.version.group" -> release that removes it.
 
-    From the metric apiserver_requested_deprecated_apis
-    (https://kubernetes.io/docs/reference/using-api/deprecation-policy/); None where it may not be read.
+    Read from the metric apiserver_requested_deprecated_apis
+    (https://kubernetes.io/docs/reference/using-api/deprecation-policy/); None if the API server refuses access to it.
     """
     try:
         text = api.call("GET", "/metrics", accept="text/plain")
     except ApiRefused:
         return None
-    found: dict[str, str] = {}
+    apis: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("apiserver_requested_deprecated_apis{"):
             labels: dict[str, str] = {name: json.loads(value) for name, value in LABEL.findall(line)}
             name = ".".join(filter(None, (labels.get(part) for part in ("resource", "version", "group"))))
-            found[name] = labels.get("removed_release", "")
-    return found
+            apis[name] = labels.get("removed_release", "")
+    return apis

@@ -1,4 +1,4 @@
-"""upgrade.json: what was seen of an upgrade, as typed records; described in docs/REFERENCE.md.
+"""upgrade.json: the observations of an upgrade, as typed records; described in docs/REFERENCE.md.
 
 `at`, `start` and `end` are seconds after the upgrade began.
 """
@@ -16,7 +16,7 @@ Seconds = Annotated[float, rounded(3)]
 
 
 class OutageRecord(JsonRecord):
-    """One outage of a route."""
+    """An outage of a route."""
 
     start: Seconds
     end: Seconds
@@ -24,9 +24,9 @@ class OutageRecord(JsonRecord):
     error: Seconds
     """Error bound of `seconds`."""
     lost: int
-    """Requests that were lost."""
+    """Number of lost requests."""
     errors: dict[str, int]
-    """Why requests were lost -> how many."""
+    """Error -> number of requests that were lost with it."""
 
 
 class DurationRecord(JsonRecord):
@@ -44,32 +44,32 @@ class AllowanceRecord(JsonRecord):
 
 
 class RouteRecord(JsonRecord):
-    """What was seen of one route to the witnesses."""
+    """The observations of a route to the witnesses."""
 
     name: str
     """The route's name in messages."""
     kind: Kind
     what: str
-    """What is asked, such as a Node, "get" or "write"."""
+    """The destination, such as a Node, "get" or "write"."""
     probe_from: str
-    """The Node whose Pod asks, "" for beside the harness."""
+    """The Node of the Pod that sends the requests, "" for the machine of the run."""
     connections: Literal["new", "kept"]
     samples: int
     up: int
     lost: int
     unknown: int
     largest_gap: Seconds
-    """The longest time in which nothing is known of the route."""
+    """The longest time without a known state of the route."""
     outages: list[OutageRecord]
     unavailable: DurationRecord
     """All outages together."""
     allowed: AllowanceRecord
     within: bool | None
-    """Whether it was unavailable no longer than allowed; null where nothing can be said."""
+    """Whether the route was unavailable no longer than allowed; null if that cannot be decided."""
 
 
 class EventRecord(JsonRecord):
-    """Something that happened at a moment of the upgrade."""
+    """An event of the upgrade."""
 
     at: Seconds
     kind: EventKind
@@ -77,7 +77,7 @@ class EventRecord(JsonRecord):
 
 
 class VersionsRecord(JsonRecord):
-    """The versions from a moment on."""
+    """The versions from a time on."""
 
     at: Seconds
     server: str
@@ -89,7 +89,7 @@ class VersionsRecord(JsonRecord):
 
 
 class UpgradeDocument(JsonRecord):
-    """What was seen of an upgrade."""
+    """The observations of an upgrade."""
 
     model_config = ConfigDict(title="upgrade.json")
 
@@ -97,24 +97,24 @@ class UpgradeDocument(JsonRecord):
     verdict: str
     """The line that the run ended with."""
     hops: list[str]
-    """The versions, the first of them where the upgrade began."""
+    """The versions in order, the first is the one before the upgrade."""
     began: AwareDatetime
     ended: AwareDatetime
     seconds: Seconds
     upgraded_by_this_run: bool
     """False for an upgrade by other means."""
     control_planes: int
-    """Number of Nodes with a control plane, as last seen."""
+    """Number of Nodes with a control plane at the end of the watch."""
     routes: list[RouteRecord]
     events: list[EventRecord]
-    """In the order of time."""
+    """In order of time."""
     versions: list[VersionsRecord]
-    """One whenever a version changed."""
+    """An entry for each change of a version."""
     relists: int
-    """How often a watch listed again, so that versions may have been missed."""
+    """How often a watch had to list again, so that changes may be missing."""
     lost_watches: int
     """How often a watch lost its connection."""
     warnings: list[str]
     """Warnings of the API server about deprecated APIs."""
     drained: list[str]
-    """Nodes that were drained."""
+    """Names of the drained Nodes."""

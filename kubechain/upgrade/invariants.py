@@ -1,4 +1,4 @@
-"""What must not change while a cluster is upgraded: checked over every version that was seen. Pure functions."""
+"""What must not change during an upgrade, checked for every observed version of the witnesses. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.history import ObjectChange
 
 Log = Sequence[ObjectChange]
-# How long the control plane may take to turn a Pod's state into that of its endpoint, once it is known: a lease of 15 s
-# may have to run out before another controller manager leads.
+# How long an endpoint may stay ready after its Pod is not: a Lease of 15 s may have to expire before another controller manager
+# leads.
 SLICE_SECONDS = 20.0
-# Labels with these prefixes are Kubernetes' own: a new version may add one, such as the topology of a Pod.
+# Prefixes of labels that belong to Kubernetes: a new version may add such a label, for example a Pod's topology.
 RESERVED = ("kubernetes.io", "k8s.io")
-# A message shows the whole of what changed, but no list that is longer.
-ALL = 50
-# Of the spec, what has a name of its own in what is fixed.
+# The number of items of a list or an object that a message shows.
+SHOWN_ITEMS = 50
+# Fields of the spec that `fixed` returns under names of their own.
 NAMED = ("selector", "clusterIP", "ports", "nodeName")
 
 
 def fixed(resource: KubeObject) -> Json:
-    """Return what an upgrade must leave as it is: identity, labels, owners, and what clients have been told."""
+    """Return the values that an upgrade must keep: identity, labels, owners, and the addresses and ports that clients use."""
     owners: list[Json] = resource.at("metadata.ownerReferences", []) or []
     ports: list[Json] = resource.at("spec.ports", []) if resource.kind == "Service" else []
-    found = {
+    values = {
         "UID": resource.uid,
         "labels": dict(resource.labels),
         "owners": sorted((str(owner["uid"]), bool(owner.get("controller"))) for owner in owners),
@@ -43,13 +43,13 @@ def fixed(resource: KubeObject) -> Json:
         "node": resource.at("spec.nodeName"),
         "address": resource.at("status.podIP"),
     }
-    return {name: value for name, value in found.items() if value not in (None, [])}
+    return {name: value for name, value in values.items() if value not in (None, [])}
 
 
 def difference(before: KubeObject, after: KubeObject) -> str:
-    """Say what of an object is not as before, "" if all is: what is fixed, and every value that its spec had.
+    """Return the differences of an object from before, "" if there is none: fixed values, and every value of its old spec.
 
-    A field that the spec had not may be a default of the new version, and a reserved label one of its own.
+    A new field of the spec may be a default of the new version, and a new reserved label is allowed.
     """
     old, new = fixed(before), fixed(after)
     new["labels"] = {name: value for name, value in after.labels.items() if name in before.labels or not _reserved(name)}
@@ -64,7 +64,7 @@ def difference(before: KubeObject, after: KubeObject) -> str:
 
 
 def _changed(name: str, before: object, after: object) -> str:
-    return f"{name} {text(after, ALL)} (before: {text(before, ALL)})"
+    return f"{name} {text(after, SHOWN_ITEMS)} (before: {text(before, SHOWN_ITEMS)})"
 
 
 def _reserved(label: str) -> bool:
@@ -73,7 +73,7 @@ def _reserved(label: str) -> bool:
 
 
 def _not_kept(path: str, before: Any, after: Any) -> list[str]:
-    """Say which values are others than before; what was not there before does not count, but in a list."""
+    """Return the changed values; a value that is new does not count, except in a list."""
     if isinstance(before, dict) and isinstance(after, dict):
         pairs: list[tuple[str, Any]] = list(before.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
         return [line for key, value in pairs for line in _not_kept(f"{path}.{key}", value, after.get(key))]  # pyright: ignore[reportUnknownMemberType]
@@ -84,30 +84,30 @@ def _not_kept(path: str, before: Any, after: Any) -> list[str]:
 
 
 def _known(before: NamespaceState, kind: str) -> tuple[KubeObject, ...]:
-    """Return the objects of a kind from before; HarnessError if there are none: nothing could be said of them."""
-    found = before.all(kind)
-    if not found:
+    """Return the objects of a kind from before the upgrade; HarnessError if there are none, since nothing could be checked."""
+    objects = before.all(kind)
+    if not objects:
         raise HarnessError(f"no {kind} is known from before the upgrade")
-    return found
+    return objects
 
 
 def unchanged(
     before: NamespaceState, kinds: Iterable[str], *, replaced: Callable[[KubeObject], bool] = lambda _: False
 ) -> Condition[Log]:
-    """No version of these kinds of objects differs from before, and none was deleted or is another of the same name.
+    """No version of an object of these kinds differs from before, and none was deleted or recreated.
 
-    What was `replaced` on purpose, such as a Pod of a Node that was drained, does not count.
+    Objects for which `replaced` returns True, such as Pods of a drained Node, are left out.
     """
     wanted = {(kind, each.name): each for kind in kinds for each in _known(before, kind) if not replaced(each)}
 
     def check(log: Log) -> Result:
-        for seen in log:
-            old = wanted.get((seen.resource.kind, seen.resource.name))
+        for entry in log:
+            old = wanted.get((entry.resource.kind, entry.resource.name))
             if old is None:
                 continue
-            if seen.change == "DELETED":
+            if entry.change == "DELETED":
                 return unmet(f"{old.kind} {old.name} deleted")
-            changed = difference(old, seen.resource)
+            changed = difference(old, entry.resource)
             if changed:
                 return unmet(changed)
         return met(f"{len(wanted)} objects in {len(log)} versions")
@@ -118,13 +118,13 @@ def unchanged(
 def still_there(
     before: NamespaceState, kinds: Iterable[str], *, replaced: Callable[[KubeObject], bool] = lambda _: False
 ) -> Condition[NamespaceState]:
-    """Every object of these kinds is there as before, but for those that were `replaced` on purpose."""
+    """Every object of these kinds still exists and is as before, except those for which `replaced` returns True."""
     wanted = [each for kind in kinds for each in _known(before, kind) if not replaced(each)]
 
     def check(state: NamespaceState) -> Result:
-        found = {each.uid: each for each in state.objects}
-        missing = [f"{each.kind} {each.name}" for each in wanted if each.uid not in found]
-        changed = [line for each in wanted if each.uid in found and (line := difference(each, found[each.uid]))]
+        by_uid = {each.uid: each for each in state.objects}
+        missing = [f"{each.kind} {each.name}" for each in wanted if each.uid not in by_uid]
+        changed = [line for each in wanted if each.uid in by_uid and (line := difference(each, by_uid[each.uid]))]
         problems = [*([f"no {some(missing)}"] if missing else []), *changed]
         return expect(not problems, some(problems, "; "))
 
@@ -132,19 +132,20 @@ def still_there(
 
 
 def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condition[Log]:
-    """No container of the Pods that were there before was restarted: none has a higher count or another id."""
+    """No container of a Pod from before was restarted: none has a higher restart count or another id."""
     runs = {pod.uid: _runs(pod) for pod in _known(before, "Pod") if pod.matches(labels)}
 
     def check(log: Log) -> Result:
-        pods_seen = (seen.resource for seen in log if seen.resource.kind == "Pod" and seen.resource.uid in runs)
-        again = next((pod for pod in pods_seen if _restarted(runs[pod.uid], _runs(pod))), None)
-        return expect(again is None, f"Pod {again.name} restarted: {_ended(again) or 'no last state'}" if again else "")
+        versions = (entry.resource for entry in log if entry.resource.kind == "Pod" and entry.resource.uid in runs)
+        restarted = next((pod for pod in versions if _restarted(runs[pod.uid], _runs(pod))), None)
+        what = f"Pod {restarted.name} restarted: {_ended(restarted) or 'no last state'}" if restarted else ""
+        return expect(restarted is None, what)
 
     return Condition(f"no restart of a Pod with {text(labels)}", check)
 
 
 def _runs(pod: KubeObject) -> dict[str, tuple[int, str]]:
-    """Return container name -> the number of its restarts and its id, "" while it has none."""
+    """Return container name -> its restart count and its id, "" while it has none."""
     statuses: list[Json] = [*(pod.at("status.initContainerStatuses") or []), *(pod.at("status.containerStatuses") or [])]
     return {str(each.get("name")): (int(each.get("restartCount", 0)), each.get("containerID") or "") for each in statuses}
 
@@ -160,34 +161,34 @@ def _ended(pod: KubeObject) -> str:
 
 
 def none_added(before: NamespaceState, kind: str) -> Condition[Log]:
-    """No object of a kind appeared that was not there before."""
+    """No object of a kind was created."""
     known = {each.uid for each in _known(before, kind)}
 
     def check(log: Log) -> Result:
-        new = {seen.resource.name for seen in log if seen.resource.kind == kind and seen.resource.uid not in known}
+        new = {entry.resource.name for entry in log if entry.resource.kind == kind and entry.resource.uid not in known}
         return expect(not new, some(sorted(new)))
 
     return Condition(f"no new {kind}", check)
 
 
 def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -> Condition[Log]:
-    """At no moment were fewer than `least` Pods ready that were not being deleted.
+    """At no time were fewer than `least` Pods ready and not being deleted.
 
-    All that one list shows is of one moment: its order is not known.
+    The objects of a list count as changed at the same time, because their order is not known.
     """
 
     def check(log: Log) -> Result:
         ready = {pod.uid: pods.is_ready(pod) for pod in before.all("Pod", labels)}
         if sum(ready.values()) < least:
             return unmet(f"{sum(ready.values())} at the beginning")
-        of_pods = (seen for seen in log if seen.resource.kind == "Pod")
-        for _, moment in itertools.groupby(of_pods, key=lambda seen: seen.now):
+        pod_changes = (entry for entry in log if entry.resource.kind == "Pod")
+        for _, simultaneous in itertools.groupby(pod_changes, key=lambda entry: entry.now):
             changes: list[str] = []
-            for seen in moment:
-                pod = seen.resource
+            for entry in simultaneous:
+                pod = entry.resource
                 if pod.uid in ready or pod.matches(labels):
-                    ready[pod.uid] = seen.change != "DELETED" and pod.matches(labels) and pods.is_ready(pod)
-                    changes.append(f"{pod.name} was {seen.change.lower()}")
+                    ready[pod.uid] = entry.change != "DELETED" and pod.matches(labels) and pods.is_ready(pod)
+                    changes.append(f"{pod.name} was {entry.change.lower()}")
             if sum(ready.values()) < least:
                 return unmet(f"{sum(ready.values())} when {some(changes)}")
         return met()
@@ -196,9 +197,9 @@ def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -
 
 
 def endpoints_follow(before: NamespaceState, service: str, *, until: float | None = None) -> Condition[Log]:
-    """No endpoint of a Service was ready for longer than SLICE_SECONDS after its Pod was seen not to be, or to be gone.
+    """No endpoint of a Service stayed ready for longer than SLICE_SECONDS after its Pod was not ready, or deleted.
 
-    `until` (Unix seconds) is how long was watched: what did not happen by then did not.
+    `until` (Unix seconds) is the end of the watch; an endpoint that is still ready then counts up to that time.
     """
     slices = slices_of(before, service)
     if not slices:
@@ -207,19 +208,19 @@ def endpoints_follow(before: NamespaceState, service: str, *, until: float | Non
     def check(log: Log) -> Result:
         listed = {each.uid: _ready_targets(each) for each in slices}
         unready: dict[str, ObjectChange] = {}
-        for seen in log:
-            each = seen.resource
-            stale = _stale(listed, {uid: seen.now - since.now for uid, since in unready.items()})
+        for entry in log:
+            resource = entry.resource
+            stale = _stale(listed, {uid: entry.now - since.now for uid, since in unready.items()})
             if stale:
                 return unmet(stale)
-            if each.kind == "Pod":
-                if seen.change == "DELETED" or not pods.is_ready(each):
-                    unready.setdefault(each.uid, seen)
+            if resource.kind == "Pod":
+                if entry.change == "DELETED" or not pods.is_ready(resource):
+                    unready.setdefault(resource.uid, entry)
                 else:
-                    unready.pop(each.uid, None)
-            elif each.kind == "EndpointSlice" and (each.uid in listed or each.labels.get(SERVICE_NAME) == service):
-                gone = seen.change == "DELETED" or each.labels.get(SERVICE_NAME) != service
-                listed[each.uid] = set[str]() if gone else _ready_targets(each)
+                    unready.pop(resource.uid, None)
+            elif resource.kind == "EndpointSlice" and (resource.uid in listed or resource.labels.get(SERVICE_NAME) == service):
+                removed = entry.change == "DELETED" or resource.labels.get(SERVICE_NAME) != service
+                listed[resource.uid] = set[str]() if removed else _ready_targets(resource)
         stale = _stale(listed, {uid: until - since.wall for uid, since in unready.items()}) if until is not None else ""
         return expect(not stale, stale)
 
@@ -227,7 +228,10 @@ def endpoints_follow(before: NamespaceState, service: str, *, until: float | Non
 
 
 def _stale(listed: Mapping[str, set[str]], unready: Mapping[str, float]) -> str:
-    """Say which Pod that has not been ready for so many seconds is still listed, "" if none is for too long."""
+    """Return which Pod is still listed too long after it was ready, "" if none is.
+
+    `listed` is slice UID -> UIDs of its ready Pods, `unready` is Pod UID -> seconds since the Pod was ready.
+    """
     ready = set[str]().union(*listed.values())
     late = next((uid for uid, seconds in unready.items() if uid in ready and seconds > SLICE_SECONDS), None)
     return f"the Pod with UID {late} listed as ready {unready[late]:.1f} s after it was not" if late else ""

@@ -1,4 +1,4 @@
-"""The upgrade of a kind cluster in place with kubeadm: from one minor version to the next, as often as it takes."""
+"""The upgrade of a kind cluster in place with kubeadm, one minor version (hop) after another."""
 
 from __future__ import annotations
 
@@ -32,82 +32,86 @@ APPLY_SECONDS = 600.0
 NODE_SECONDS = 300.0
 COPY_SECONDS = 120.0
 DRAIN_SECONDS = 180
-KUBELET = Timeout(120, "the kubelet starts and reports; the API server may have to come back before it can")
-SETTLED = Timeout(240, "kube-proxy and CoreDNS are replaced Pod by Pod; leases of leaders that are gone run out")
-ASK_SECONDS = 0.5
-# Longer than a new kubelet takes to restart the control plane, and than the lease of a leader that is gone.
+KUBELET = Timeout(120, "the kubelet starts and reports to the API server, which may be restarting")
+SETTLED = Timeout(240, "kube-proxy and CoreDNS are replaced Pod by Pod; leases of previous leaders expire")
+POLL_SECONDS = 0.5
+# Longer than a new kubelet takes to restart the control plane, and than the lease of a previous leader lasts.
 STEADY_SECONDS = 20.0
 RETRY_SECONDS = 2.0
-AWAY = Timeout(420, "a drain may take 180 s; an API server starts, and learns within seconds which Node may read what")
-# What a command says that may succeed a little later.
-PASSING = ("forbidden", "refused", "Unable to connect", "EOF", "timed out", "Timeout", "TLS handshake", "etcdserver")
-# The check refuses machines that kind's nodes run well on, such as those with cgroup v1.
+COMMAND = Timeout(420, "a drain takes up to 180 s; a starting API server forbids a Node's requests for some seconds")
+# Parts of an error after which the command may succeed later.
+TRANSIENT = ("forbidden", "refused", "Unable to connect", "EOF", "timed out", "Timeout", "TLS handshake", "etcdserver")
+# kubeadm's check SystemVerification fails on machines that kind supports, such as those with cgroup v1.
 IGNORED = "--ignore-preflight-errors=SystemVerification"
-# On the control plane's node.
+# The command on the control plane's node.
 KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
-# As the node image's own are, they are kept when the disk is full: no registry has to give them again.
+# Pinned, as the images of the node image are: the kubelet does not remove them when the disk is full.
 IMPORT_OPTIONS = ("--label=io.cri-containerd.pinned=pinned",)
 PROXY = "kube-proxy"
 T = TypeVar("T")
 
 
 def prepare(
-    cluster: Cluster, path: tuple[Kubernetes, ...], settings: Settings, store: BuildCache, progress: Progress
+    cluster: Cluster, versions: tuple[Kubernetes, ...], settings: Settings, store: BuildCache, progress: Progress
 ) -> list[Path]:
-    """Return the kit of each version but the first, made if need be, with its images on every node.
+    """Return the folder of the kubeadm bundle of each version but the first, and import their images on every node.
 
-    All of this is done ahead, as one pulls images before an upgrade: it loads the machine, and is no part of it.
+    This happens before the upgrade, like pulling images in advance, because building and importing load the machine.
+
+    Raises:
+        SetupError: a bundle cannot be built, or a node does not import its images.
+
     """
     docker, nodes = cluster.docker, cluster.nodes()
-    images = [resolve.node_image(docker.client, settings, each.version, progress) for each in path[1:]]
-    kits = [bundle_of(image, docker, store, progress) for image in images]
-    for each, to in zip(kits, path[1:], strict=True):
+    images = [resolve.node_image(docker.client, settings, version.version, progress) for version in versions[1:]]
+    bundles = [bundle_of(image, docker, store, progress) for image in images]
+    for bundle, to in zip(bundles, versions[1:], strict=True):
         with progress.step(f"images of {to.version} on every node"), ThreadPoolExecutor(len(nodes)) as pool:
-            list(pool.map(partial(cluster.import_archive, archive=each / ARCHIVE, options=IMPORT_OPTIONS), nodes))
-    return kits
+            list(pool.map(partial(cluster.import_archive, archive=bundle / ARCHIVE, options=IMPORT_OPTIONS), nodes))
+    return bundles
 
 
-def travel(
+def upgrade(
     cluster: Cluster,
     api: Api,
-    path: tuple[Kubernetes, ...],
-    kits: list[Path],
-    mark: Callable[[str], None],
+    versions: tuple[Kubernetes, ...],
+    bundles: list[Path],
+    record_step: Callable[[str], None],
     progress: Progress,
     *,
     drain: bool = False,
 ) -> tuple[str, ...]:
-    """Upgrade a cluster of the first of these versions to all others in turn; return the Nodes that were drained.
+    """Upgrade a cluster from the first version through all others in order; return the names of the drained Nodes.
 
-    `kits` are what `prepare` returned for the path.
+    `bundles` is the result of `prepare` for these versions; `record_step` is called as each step begins or ends.
 
     Raises:
-        SetupError: the cluster cannot be upgraded (exit code CLUSTER).
+        SetupError: a step of a hop fails (exit code CLUSTER).
 
     """
-    for to, tools in zip(path[1:], kits, strict=True):
-        Hop(cluster, api, Waiter(RealClock()), progress, mark, to.version, tools, drain=drain).run()
+    for to, bundle in zip(versions[1:], bundles, strict=True):
+        Hop(cluster, api, Waiter(RealClock()), progress, record_step, to.version, bundle, drain=drain).run()
     return tuple(split(cluster.nodes())[1]) if drain else ()
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One hop: to the version `to`, with its kit.
+    """A hop to the version `to`, with the folder `bundle` of its programs and images.
 
-    `mark` is told each step as it begins or ends; with `drain`, each worker is drained before its kubelet is replaced.
+    `record_step` is called as each step begins or ends; with `drain`, each worker is drained before its kubelet is replaced.
     """
 
     cluster: Cluster
     api: Api
     waiter: Waiter
     progress: Progress
-    mark: Callable[[str], None]
+    record_step: Callable[[str], None]
     to: str
-    kit: Path
+    bundle: Path
     drain: bool = False
 
     def run(self) -> None:
-        """Upgrade the control plane, then one worker after the other; wait until everything is ready again.
+        """Upgrade the control plane, then the workers in order; wait until all Nodes and system Pods are ready.
 
         Raises:
             SetupError: a step fails, or the cluster does not become ready (exit code CLUSTER).
@@ -117,9 +121,9 @@ class Hop:
         title = f"upgrade to {self.to}"
         with self.progress.step(f"{title}: control plane"):
             self._control_plane(control_plane)
-            # The new kubelet restarts the control plane some seconds after it is ready. What is drained before that has
-            # no controller to replace it, and none to say that it is gone.
-            self._stay_settled()
+            # The new kubelet restarts the control plane some seconds after it is ready. Pods that were drained before that
+            # would be neither replaced nor removed from endpoints, because no controller runs.
+            self._settle_steadily()
         for worker in workers:
             with self.progress.step(f"{title}: {worker}{', drained' if self.drain else ''}"):
                 self._worker(worker, control_plane)
@@ -128,53 +132,53 @@ class Hop:
 
     def _control_plane(self, node: str) -> None:
         self._replace(node, "kubeadm")
-        self.mark(f"kubeadm upgrade apply v{self.to}")
-        later = "--skip-phases=addon/kube-proxy"
-        self._on(node, "kubeadm", "upgrade", "apply", f"v{self.to}", "--yes", IGNORED, later, seconds=APPLY_SECONDS)
-        self.mark("control plane upgraded")
+        self.record_step(f"kubeadm upgrade apply v{self.to}")
+        skipped = "--skip-phases=addon/kube-proxy"
+        self._run_on(node, "kubeadm", "upgrade", "apply", f"v{self.to}", "--yes", IGNORED, skipped, seconds=APPLY_SECONDS)
+        self.record_step("control plane upgraded")
         self._replace(node, "kubectl")
-        # One after the other: a Node whose kube-proxy is away does not learn that CoreDNS is replaced, nor does any
-        # while the kubelet restarts the control plane. Names would be asked of Pods that are gone.
+        # CoreDNS, then kube-proxy, then the kubelet: a Node without a running kube-proxy, or without a control plane, does not
+        # learn of new CoreDNS Pods, and would send DNS queries to deleted ones.
         self._settle(proxies=False)
-        self._patiently(node, "kubeadm", "upgrade", "apply", "phase", "addon", "kube-proxy", f"v{self.to}")
-        self.mark("kube-proxy upgraded")
+        self._retry_on(node, "kubeadm", "upgrade", "apply", "phase", "addon", "kube-proxy", f"v{self.to}")
+        self.record_step("kube-proxy upgraded")
         self._settle()
         self._kubelet(node)
 
     def _worker(self, node: str, control_plane: str) -> None:
         if self.drain:
-            self.mark(f"draining {node}")
+            self.record_step(f"draining {node}")
             options = ("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_SECONDS}s")
-            self._patiently(control_plane, *KUBECTL, "drain", node, *options)
-            self.mark(f"drained {node}")
+            self._retry_on(control_plane, *KUBECTL, "drain", node, *options)
+            self.record_step(f"drained {node}")
         self._replace(node, "kubeadm")
-        self._patiently(node, "kubeadm", "upgrade", "node", IGNORED)
+        self._retry_on(node, "kubeadm", "upgrade", "node", IGNORED)
         self._kubelet(node)
         if self.drain:
-            self._patiently(control_plane, *KUBECTL, "uncordon", node)
-            self.mark(f"uncordoned {node}")
+            self._retry_on(control_plane, *KUBECTL, "uncordon", node)
+            self.record_step(f"uncordoned {node}")
 
-    def _patiently(self, node: str, *words: str) -> None:
-        """Run a command on a node, again for as long as the API server is away or does not know the Node's rights yet.
+    def _retry_on(self, node: str, *words: str) -> None:
+        """Run an idempotent command on a node, again while the API server does not answer or forbids the Node's requests.
 
-        The new kubelet of the control plane restarts it some seconds after all was ready. Each command may be run again.
+        The new kubelet of the control plane restarts it some seconds after it was ready.
         """
         command = [self.cluster.docker.client, "exec", node, *words]
         source = Polled("commands", lambda: run(command, timeout=NODE_SECONDS), self.waiter.clock, RETRY_SECONDS)
-        self._wait(source, Condition(f"`{' '.join(words[:3])}` on {node} done", done_or_why), AWAY)
+        self._wait(source, Condition(f"`{' '.join(words[:3])}` on {node} to succeed", succeeded), COMMAND)
 
     def _kubelet(self, node: str) -> None:
         """Replace the kubelet of a node, and wait until it reports."""
-        # Only now: the flags of the old one, which the new one may not know, are gone since `kubeadm upgrade`.
+        # After `kubeadm upgrade`, which removes flags that the new kubelet does not know.
         self._replace(node, "kubelet")
-        self._on(node, "systemctl", "restart", "kubelet")
-        self.mark(f"kubelet of {node} restarted")
-        source = Polled(f"node {node}", lambda: self._node(node), self.waiter.clock, ASK_SECONDS)
-        wanted = Condition[KubeObject | None](f"Node {node} ready, kubelet v{self.to}", self._upgraded)
-        self._wait(source, wanted, KUBELET)
+        self._run_on(node, "systemctl", "restart", "kubelet")
+        self.record_step(f"kubelet of {node} restarted")
+        source = Polled(f"node {node}", lambda: self._node(node), self.waiter.clock, POLL_SECONDS)
+        upgraded = Condition[KubeObject | None](f"Node {node} ready, kubelet v{self.to}", self._upgraded)
+        self._wait(source, upgraded, KUBELET)
 
     def _upgraded(self, node: KubeObject | None) -> Result:
-        """Check a Node: ready, and of the version that it is to have."""
+        """Return whether a Node is ready and its kubelet has the new version."""
         if node is None:
             return unmet("no such Node")
         version, ready = node.at("status.nodeInfo.kubeletVersion"), node.condition("Ready")
@@ -182,18 +186,18 @@ class Hop:
         return expect(version == f"v{self.to}" and node.is_true("Ready"), f"kubelet {version}, {state}"[:200])
 
     def _settle(self, *, proxies: bool = True) -> None:
-        """Wait until the API server is of the new version, all Nodes are ready, and the system Pods rolled out.
+        """Wait until the API server has the new version, all Nodes are ready, and the system Pods are rolled out.
 
-        With `proxies`, kube-proxy must be of the new version, too.
+        With `proxies`, kube-proxy must have the new version too.
         """
-        source = Polled("the system", self._system, self.waiter.clock, ASK_SECONDS)
+        source = Polled("the system", self._system, self.waiter.clock, POLL_SECONDS)
         self._wait(source, Condition(f"all ready at v{self.to}", partial(self._settled, proxies=proxies)), SETTLED)
 
-    def _stay_settled(self) -> None:
-        """Wait until all has been settled without a break for STEADY_SECONDS."""
-        begun: list[float] = []
+    def _settle_steadily(self) -> None:
+        """Wait until the cluster has been settled without interruption for STEADY_SECONDS."""
+        settled_at: list[float] = []
 
-        def look() -> Result:
+        def read() -> Result:
             try:
                 return self._settled(self._system(), proxies=True)
             except ApiUnavailable as error:
@@ -202,12 +206,12 @@ class Hop:
         def check(result: Result) -> Result:
             now = self.waiter.clock.now()
             if not result.met:
-                begun.clear()
+                settled_at.clear()
                 return result
-            begun.append(now)
-            return expect(now - begun[0] >= STEADY_SECONDS, f"{now - begun[0]:.1f} s of it")
+            settled_at.append(now)
+            return expect(now - settled_at[0] >= STEADY_SECONDS, f"{now - settled_at[0]:.1f} s of it")
 
-        source = Polled("the system", look, self.waiter.clock, ASK_SECONDS)
+        source = Polled("the system", read, self.waiter.clock, POLL_SECONDS)
         self._wait(source, Condition(f"all ready at v{self.to} for {STEADY_SECONDS:g} s", check), SETTLED)
 
     def _node(self, name: str) -> KubeObject | None:
@@ -217,7 +221,7 @@ class Hop:
     def _system(self) -> tuple[str, list[KubeObject]]:
         kinds = (("Node", ""), *((kind, "kube-system") for kind in ("Pod", "DaemonSet", "Deployment")))
         with starting_up():
-            return server_version(self.api), [each for kind, place in kinds for each in self.api.list(kind, place).items]
+            return server_version(self.api), [each for kind, namespace in kinds for each in self.api.list(kind, namespace).items]
 
     def _settled(self, state: tuple[str, list[KubeObject]], *, proxies: bool) -> Result:
         version, objects = state
@@ -230,39 +234,39 @@ class Hop:
             self.waiter.eventually(source, condition, within=within)
 
     def _replace(self, node: str, program: str) -> None:
-        """Put a program of the kit in the place of a node's own, at once: nothing finds half of it, or none."""
+        """Replace a program of a node by that of the bundle, atomically."""
         path = f"/usr/bin/{program}"
-        words = [self.cluster.docker.client, "cp", self.kit / program, f"{node}:{path}.new"]
+        words = [self.cluster.docker.client, "cp", self.bundle / program, f"{node}:{path}.new"]
         check(words, timeout=COPY_SECONDS, code=ExitCode.CLUSTER, doing=f"copying {program} to {node}")
-        self._on(node, "sh", "-c", f"chmod 755 {path}.new && mv {path}.new {path}")
+        self._run_on(node, "sh", "-c", f"chmod 755 {path}.new && mv {path}.new {path}")
 
-    def _on(self, node: str, *words: str, seconds: float = COPY_SECONDS) -> None:
-        """Run a command on a node; a SetupError if it fails."""
+    def _run_on(self, node: str, *words: str, seconds: float = COPY_SECONDS) -> None:
+        """Run a command on a node; SetupError if it fails (exit code CLUSTER)."""
         command = [self.cluster.docker.client, "exec", node, *words]
         doing = f"`{' '.join(words[:4])}` on {node}"
         check(command, timeout=seconds, code=ExitCode.CLUSTER, doing=doing)
 
 
-def done_or_why(done: Completed) -> Result:
-    """Check what a command on a node ended with: only the absence of the API server or of rights may pass by itself."""
+def succeeded(done: Completed) -> Result:
+    """Return whether a command on a node succeeded; hopeless unless its error is TRANSIENT."""
     if done.status == 0:
         return met()
     why = f"status {done.status}: {done.last_words}"
-    return unmet(why) if any(word in done.stderr + done.stdout for word in PASSING) else hopeless(why)
+    return unmet(why) if any(word in done.stderr + done.stdout for word in TRANSIENT) else hopeless(why)
 
 
 def settled(objects: list[KubeObject], to: str) -> Result:
-    """Check the Nodes, and the Pods and their owners in kube-system: ready, rolled out, none ending.
+    """Return whether Nodes and Pods are ready, DaemonSets and Deployments are rolled out, and no Pod is being deleted.
 
-    kube-proxy must be of version `to`, unless that is "".
+    `objects` are all Nodes and the objects in kube-system; kube-proxy must have the version `to`, unless it is "".
     """
-    waiting = [each for each in objects if each.kind in ("Node", "Pod") and not _ready(each)]
-    if waiting:
-        return unmet(f"{some(each.name for each in waiting)} not ready")
+    unready = [each for each in objects if each.kind in ("Node", "Pod") and not _ready(each)]
+    if unready:
+        return unmet(f"{some(each.name for each in unready)} not ready")
     ending = [each for each in objects if each.kind == "Pod" and each.deleting]
     if ending:
         return unmet(f"{some(each.name for each in ending)} still ending")
-    rolling = [each for each in objects if each.kind in ("DaemonSet", "Deployment") and not rolled(each)]
+    rolling = [each for each in objects if each.kind in ("DaemonSet", "Deployment") and not rolled_out(each)]
     if rolling:
         return unmet(f"{some(each.name for each in rolling)} not rolled out")
     proxies = [each for each in objects if each.kind == "DaemonSet" and each.name == PROXY]
@@ -271,13 +275,13 @@ def settled(objects: list[KubeObject], to: str) -> Result:
     return expect(of_version, f"{PROXY} of {text(images)}" if images else f"no {PROXY}")
 
 
-def _ready(each: KubeObject) -> bool:
-    """Whether a Node or a Pod is ready; a Pod that has done its work will not be any more."""
-    return each.is_true("Ready") or (each.kind == "Pod" and each.at("status.phase") == "Succeeded")
+def _ready(resource: KubeObject) -> bool:
+    """Return whether a Node or a Pod is ready; a succeeded Pod counts as ready."""
+    return resource.is_true("Ready") or (resource.kind == "Pod" and resource.at("status.phase") == "Succeeded")
 
 
-def rolled(owner: KubeObject) -> bool:
-    """Whether a DaemonSet or a Deployment has replaced all its Pods by ones that are available."""
+def rolled_out(owner: KubeObject) -> bool:
+    """Return whether all Pods of a DaemonSet or Deployment are updated and available."""
     if owner.at("status.observedGeneration", 0) < owner.at("metadata.generation"):
         return False
     if owner.kind == "DaemonSet":
@@ -285,6 +289,6 @@ def rolled(owner: KubeObject) -> bool:
         fields = ("updatedNumberScheduled", "numberAvailable")
     else:
         wanted = owner.at("spec.replicas")
-        # The old ones are gone, too.
+        # `replicas` counts the Pods of previous revisions too.
         fields = ("updatedReplicas", "availableReplicas", "replicas")
     return all(owner.at(f"status.{field}", 0) == wanted for field in fields)

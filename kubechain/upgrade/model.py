@@ -1,4 +1,4 @@
-"""What is known of one upgrade, as its claims judge it and as the report draws it. Data alone; times are Unix seconds."""
+"""The records of an upgrade, which its claims check and its report shows. Data only; times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EventKind = Literal["step", "version", "restart", "leader", "node", "pod", "watc
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """For how many seconds of each hop a kind of path may be away, and why."""
+    """For how many seconds a route may be unavailable, and why."""
 
     seconds: float
     reason: str
@@ -21,10 +21,10 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to the witnesses, asked all the time: from `place` (a Node, or "" for beside the harness), to `what`.
+    """A route to the witnesses that is sampled: from a Pod on the Node `place`, or with "" from the harness's machine.
 
-    `what` is, for example, the Node whose nodePort is asked, or "get" for the API server; with `reuse` the connection
-    is kept from one request to the next.
+    `what` is the destination, such as the Node of a nodePort, or "get" for the API server; with `reuse` the connection is
+    kept from one request to the next.
     """
 
     kind: Kind
@@ -34,14 +34,14 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The name of the path in messages and in the report: "NodePort kind-worker, new connections"."""
+        """The name in messages and in the report: "NodePort kind-worker, new connections"."""
         parts = [self.kind, self.what, f"from {self.place}" if self.place else ""]
         return " ".join(filter(None, parts)) + (", kept connections" if self.reuse else ", new connections")
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSamples:
-    """What was seen of a path all the time."""
+    """The samples of a route."""
 
     route: Route
     tally: Tally
@@ -49,7 +49,7 @@ class RouteSamples:
 
 @dataclass(frozen=True, slots=True)
 class UpgradeEvent:
-    """Something that happened at a moment: a step of the upgrade, a container restart, a change of leader or version."""
+    """An event of an upgrade: a step, a container restart, a new leader, a new version, a change of a Node or a Pod."""
 
     at: float
     kind: EventKind
@@ -58,7 +58,7 @@ class UpgradeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The versions at a moment: of the API server, and of each Node's kubelet and kube-proxy ("" where unknown)."""
+    """The versions at a time: of the API server, and of the kubelet and kube-proxy by Node name ("" where unknown)."""
 
     at: float
     server: str
@@ -68,12 +68,12 @@ class Versions:
 
 @dataclass(frozen=True)
 class UpgradeRecord:
-    """One upgrade from its beginning to its end.
+    """An upgrade from its beginning to its end.
 
-    `hops` are the versions, the first of them where it began; `began` and `ended` bound the samples in `routes`;
-    `relists` is how often a watch lost its place, `lost` how often one lost its connection; `control_planes` is the
-    number of Nodes that run a control plane; `asked` says that the run did the upgrade itself;
-    `drained` are the Nodes that it drained; `warnings` are those of the API server about deprecated APIs.
+    `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
+    `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
+    `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
+    means; `drained` are the names of drained Nodes; `warnings` are those of the API server about deprecated APIs.
     """
 
     hops: tuple[str, ...]
@@ -85,6 +85,6 @@ class UpgradeRecord:
     relists: int
     lost: int
     control_planes: int
-    asked: bool
+    upgraded_by_this_run: bool
     drained: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""When a path was away, as its samples tell, and how exactly they tell it. Pure functions."""
+"""The outages of a route, computed from its samples, and their error bounds. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kubechain.probes.load import Sample, Tally
 
 @dataclass(frozen=True)
 class Outage:
-    """A path away from `start` to `end` (Unix seconds).
+    """An outage of a route from `start` to `end` (Unix seconds).
 
-    The true duration lies within `error` seconds of `seconds`. `lost` is the number of samples that were down, `errors`
-    says how many for which reason.
+    The true duration is within `error` seconds of `seconds`. `lost` is the number of samples that are down, `errors` maps
+    each error to its number of samples.
     """
 
     start: float
@@ -25,40 +25,40 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration."""
         return self.end - self.start
 
 
 def outages(tally: Tally) -> list[Outage]:
-    """Return the outages of a path: each stretch of samples without one that is up, but with one that is down.
+    """Return the outages of a route: each run of samples between two that are up, if it has a sample that is down.
 
-    An outage begins with the first sample that is down and ends when the next one that is up was sent. What was before
-    the first sample is not known: an outage that they begin with may have lasted longer, and so may one that they end with.
+    An outage begins when its first down sample is sent and ends when the next up sample is sent. An outage at the beginning or
+    the end of the samples may have lasted longer.
     """
     found: list[Outage] = []
     before: Sample | None = None
-    stretch: list[Sample] = []
+    between: list[Sample] = []
     for sample in tally.samples:
         if sample.state != "up":
-            stretch.append(sample)
+            between.append(sample)
             continue
-        found += _outage(before, stretch, sample)
-        before, stretch = sample, []
-    return found + _outage(before, stretch, None)
+        found += _outage(before, between, sample)
+        before, between = sample, []
+    return found + _outage(before, between, None)
 
 
-def _outage(before: Sample | None, stretch: Sequence[Sample], after: Sample | None) -> list[Outage]:
-    """Return the outage in a stretch between two samples that are up, if there is one."""
-    down = [sample for sample in stretch if sample.state == "down"]
+def _outage(before: Sample | None, between: Sequence[Sample], after: Sample | None) -> list[Outage]:
+    """Return the outage in the samples between two that are up (None at either end of all samples), or no outage."""
+    down = [sample for sample in between if sample.state == "down"]
     if not down:
         return []
-    start, end = down[0].sent, after.sent if after else stretch[-1].done
-    # The path went away after the sample `before` was sent, and came back after the last that is down.
-    error = max(start - (before or stretch[0]).sent, end - down[-1].sent)
+    start, end = down[0].sent, after.sent if after else between[-1].done
+    # The outage began after the sample `before` was sent, and ended after the last down sample was sent.
+    error = max(start - (before or between[0]).sent, end - down[-1].sent)
     return [Outage(start, end, error, len(down), dict(Counter(sample.error for sample in down)))]
 
 
-def away(tally: Tally) -> tuple[float, float]:
-    """Return for how many seconds in all a path was away, and the sum of the errors of that."""
-    found = outages(tally)
-    return sum(each.seconds for each in found), sum(each.error for each in found)
+def downtime(tally: Tally) -> tuple[float, float]:
+    """Return the total seconds of all outages of a route, and the sum of their errors."""
+    all_outages = outages(tally)
+    return sum(outage.seconds for outage in all_outages), sum(outage.error for outage in all_outages)

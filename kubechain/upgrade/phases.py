@@ -1,4 +1,4 @@
-"""The story of one upgrade in its three parts: what was there before, what was seen on the way, what is there now."""
+"""The three phases of an upgrade: the cluster before it, the observations during it, the cluster after it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kubechain.upgrade.snapshot import Snapshot
 from kubechain.upgrade.versions import kubelets, minor
 from kubechain.workload.chain import Chain
 
-# Of After, what `keep` writes besides the objects.
-KEPT = ("wanted", "server", "kubelets", "proxies", "configuration")
+# The fields of After that save_after writes besides the objects.
+SAVED_FIELDS = ("wanted", "server", "kubelets", "proxies", "configuration")
 
 
 @dataclass(frozen=True)
 class Before:
-    """The witnesses, and the snapshot of what was there before."""
+    """The witnesses, and the snapshot of the cluster before the upgrade."""
 
     witnesses: Chain
     snapshot: Snapshot
@@ -35,7 +35,7 @@ class Before:
 
 @dataclass(frozen=True)
 class During:
-    """What was seen on the way: the paths, the witnesses as they were at its `start`, and every version of them from then on."""
+    """The observations during the upgrade: its record, the witnesses at its `start`, and the `log` of their changes."""
 
     before: Before
     record: UpgradeRecord
@@ -44,19 +44,20 @@ class During:
 
     @property
     def state(self) -> NamespaceState:
-        """The witnesses as they were before."""
+        """The witnesses before the upgrade."""
         return self.before.snapshot.state
 
     def replaced(self, resource: KubeObject) -> bool:
-        """Whether an object was to be replaced: a Pod on a Node that was drained."""
+        """Whether the upgrade was expected to replace an object: a Pod on a drained Node."""
         return resource.kind == "Pod" and resource.at("spec.nodeName") in self.record.drained
 
 
 @dataclass(frozen=True)
 class After:
-    """What is there now, as it was before any claim changed it.
+    """The cluster after the upgrade, read before a claim changes it.
 
-    `during` is None where it was not watched; `wanted` is the version that was to be reached, "" where none was named.
+    `during` is None if this run did not observe the upgrade; `wanted` is the target version, "" if the run does not know it;
+    `kubelets` and `proxies` are versions by Node name, `configuration` is what addon_config.read returns.
     """
 
     before: Before
@@ -69,12 +70,12 @@ class After:
     configuration: dict[str, str]
 
     def replaced(self, resource: KubeObject) -> bool:
-        """Whether an object may have been replaced: Pods by a drain, any Pod where nobody watched."""
+        """Whether the upgrade may have replaced an object: a Pod on a drained Node, any Pod if the upgrade was not observed."""
         return self.during.replaced(resource) if self.during else resource.kind == "Pod"
 
 
 def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
-    """Return what is there now, for the snapshot."""
+    """Return the snapshot of the cluster and the witnesses; `run` is the id of the run, `verdict` its line for the chain."""
     api, namespace = witnesses.api, witnesses.namespace
     warnings = {warning for kind in snapshot.KINDS for warning in api.warnings(kind, namespace)}
     return Snapshot(
@@ -84,7 +85,7 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
         server=existing.server_version(api),
         namespace=namespace,
         nodes=kubelets(api.list("Node").items),
-        objects=[snapshot.kept(each) for kind in snapshot.KINDS for each in api.list(kind, namespace).items],
+        objects=[snapshot.for_file(each) for kind in snapshot.KINDS for each in api.list(kind, namespace).items],
         apis={kind: path_of(kind, namespace) for kind in snapshot.KINDS},
         configuration=addon_config.read(api),
         deprecated=cluster_watch.deprecated(api),
@@ -94,57 +95,58 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
 
 
 def require_witnesses(api: Api, snapshot: Snapshot, uid: str, file: Path) -> None:
-    """Check that a snapshot is of the cluster with that UID, and that its witnesses are still there.
+    """Check that a snapshot is of the cluster with the UID `uid`, and that its witnesses still exist.
 
     Raises:
-        SetupError: it is not, or they are gone (exit code SNAPSHOT).
+        SetupError: it is of another cluster, or the witnesses' namespace does not exist (exit code SNAPSHOT).
 
     """
     snapshot.require(uid, file)
     if api.get("Namespace", "", snapshot.namespace) is None:
-        why = f"its witnesses are gone with the namespace {snapshot.namespace}: was make upgrade-after run to its end?"
-        raise SetupError(f"SNAPSHOT={file}: {why}", ExitCode.SNAPSHOT)
+        why = f"the namespace of its witnesses, {snapshot.namespace}, does not exist"
+        hint = "upgrade-after deletes it at its end; begin again with upgrade-before and a new file"
+        raise SetupError(f"SNAPSHOT={file}: {why}; {hint}", ExitCode.SNAPSHOT)
 
 
-def look(before: Before, during: During | None, wanted: str) -> After:
-    """Return what is there now, for the claims about what is as before."""
+def read_after(before: Before, during: During | None, wanted: str) -> After:
+    """Read the cluster after the upgrade."""
     api = before.witnesses.api
-    found = kubelets(api.list("Node").items)
+    kubelet_versions = kubelets(api.list("Node").items)
     state = before.witnesses.objects.read()
     server = existing.server_version(api)
-    system = api.list("Pod", "kube-system", "k8s-app=kube-proxy").items
-    running = {str(pod.at("spec.nodeName")): version for pod in system if (version := events.proxy_version(pod))}
-    proxies = {**{str(pod.at("spec.nodeName")): "" for pod in system}, **running}
-    return After(before, during, wanted, server, found, proxies, state, addon_config.read(api))
+    proxy_pods = api.list("Pod", "kube-system", "k8s-app=kube-proxy").items
+    running = {str(pod.at("spec.nodeName")): version for pod in proxy_pods if (version := events.proxy_version(pod))}
+    proxies = {**{str(pod.at("spec.nodeName")): "" for pod in proxy_pods}, **running}
+    return After(before, during, wanted, server, kubelet_versions, proxies, state, addon_config.read(api))
 
 
-def keep(after: After, path: Path) -> None:
-    """Write what was there after the upgrade, so that an interrupted phase can go on when it has changed the witnesses."""
-    content = {field: getattr(after, field) for field in KEPT}
-    snapshot.write_at_once(path, json.dumps({**content, "objects": [snapshot.kept(each) for each in after.state.objects]}))
+def save_after(after: After, path: Path) -> None:
+    """Write `after` to a file, so that an interrupted phase can be repeated after its claims have changed the witnesses."""
+    content = {field: getattr(after, field) for field in SAVED_FIELDS}
+    snapshot.write_atomically(path, json.dumps({**content, "objects": [snapshot.for_file(each) for each in after.state.objects]}))
 
 
-def kept(before: Before, path: Path) -> After:
-    """Read what `keep` wrote."""
+def load_after(before: Before, path: Path) -> After:
+    """Read a file of save_after."""
     content = json.loads(path.read_text())
     state = NamespaceState(tuple(KubeObject(each) for each in content.pop("objects")))
     return After(before=before, during=None, state=state, **content)
 
 
 def not_served(api: Api, apis: dict[str, str]) -> dict[str, str]:
-    """Return which of these kinds (kind -> API path of its list) are not served any more, and what the server says."""
-    found: dict[str, str] = {}
+    """Return kind -> error of the API server for those kinds in `apis` (kind -> API path of its list) that are not served."""
+    missing: dict[str, str] = {}
     for kind, path in apis.items():
         try:
             json.loads(api.call("GET", path, {"limit": "1"}))
         except ApiRefused as refused:
             if refused.status != HTTPStatus.NOT_FOUND:
                 raise
-            found[kind] = f"{path}: {refused.detail}"
-    return found
+            missing[kind] = f"{path}: {refused.detail}"
+    return missing
 
 
 def removed_by(deprecated: dict[str, str], version: str) -> list[str]:
-    """Return which deprecated APIs a version does not have any more, from when on they are removed."""
+    """Return the names of the `deprecated` APIs (name -> release that removes it) that a version no longer serves."""
     target = minor(version)
     return sorted(name for name, release in deprecated.items() if 0 <= minor(release) <= target)

@@ -1,6 +1,6 @@
-"""The paths that are asked all the time during an upgrade, and the plans by which the samplers ask them. Pure functions.
+"""The routes that are sampled during an upgrade, and the plans of the samplers. Pure functions.
 
-The bounds: a sample every DATA_INTERVAL or API_INTERVAL seconds on each path, for at most SECONDS seconds, whatever happens.
+Each route is sampled every DATA_INTERVAL or API_INTERVAL seconds, for at most SECONDS seconds.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from kubechain.workload.urls import url
 
 DATA_INTERVAL, API_INTERVAL = 0.05, 0.1
 SECONDS = 2 * 3600
-# Below the range of nodePorts, and that from which Linux takes the ports of other connections.
+# Source ports below the range of nodePorts, and below the ephemeral ports of Linux.
 FIRST_PORT, PORTS = 10_000, 19_000
-# Beyond so many Nodes, the samplers in Pods ask less often, so that the witnesses are asked no more in all.
-NODES = 10
+# With more Nodes than this, the samplers in Pods send less often, so that the total rate does not grow.
+FULL_RATE_NODES = 10
 
 
 @dataclass(frozen=True)
 class RouteRequest:
-    """A path and the request that is sent on it, as the sampler's plan has it."""
+    """A route and its request, in the form of the sampler's plan."""
 
     route: Route
     request: Json
 
 
 def _both(kind: Kind, what: str, place: str, request: Mapping[str, Any]) -> list[RouteRequest]:
-    """Return the path with new connections and the one with kept ones."""
+    """Return the route with new connections and the route with kept connections."""
     return [RouteRequest(Route(kind, what, place, reuse), {**request, "reuse": reuse}) for reuse in (False, True)]
 
 
-def from_ports(asked: list[RouteRequest]) -> list[RouteRequest]:
-    """Return paths of the data plane so that new connections come from ports that are used in turn, a range for each path.
+def with_source_ports(requests: list[RouteRequest]) -> list[RouteRequest]:
+    """Return the requests with a range of source ports for each route with new connections, which uses them in turn.
 
-    A Node remembers for up to 2 minutes where a connection or a datagram from a port was led, be the Pod gone or not.
+    For up to 2 minutes, the connection tracking of a Node sends a repeated source port to the same Pod, even a deleted one.
     """
-    fresh = [each for each in asked if not each.route.reuse]
-    count = PORTS // max(1, len(fresh))
-    ranges = {each.route: [FIRST_PORT + number * count, count] for number, each in enumerate(fresh)}
-    return [RouteRequest(each.route, {**each.request, "ports": ranges.get(each.route)}) for each in asked]
+    new = [each for each in requests if not each.route.reuse]
+    count = PORTS // max(1, len(new))
+    ranges = {each.route: [FIRST_PORT + number * count, count] for number, each in enumerate(new)}
+    return [RouteRequest(each.route, {**each.request, "ports": ranges.get(each.route)}) for each in requests]
 
 
 def node_ports(chain: Chain, place: str = "") -> list[RouteRequest]:
-    """Return the paths to the nodePort of every Node."""
-    urls = chain.node_urls().items()
-    return [each for node, at in urls for each in _both("NodePort", node, place, {"url": at, "expect": WELCOME})]
+    """Return the routes from `place` to the nodePort of every Node."""
+    requests = [(node, {"url": address, "expect": WELCOME}) for node, address in chain.node_urls().items()]
+    return [each for node, request in requests for each in _both("NodePort", node, place, request)]
 
 
 def api_server(chain: Chain) -> list[RouteRequest]:
-    """Return the paths to the API server: its health, a read, a write, and the proxy to the Service."""
+    """Return the routes to the API server: its health, a read, a write, and the proxy to the Service."""
     scratch = chain.api.server + path_of("ConfigMap", chain.namespace, SCRATCH)
     write = {
         "method": "PATCH",
         "content": "application/merge-patch+json",
-        # The sampler puts the sample's number in: a patch that changes nothing would not be written.
+        # The sampler replaces {n} by the number of the sample, because a patch without a change is not written to etcd.
         "body": json.dumps({"data": {"n": "{n}"}}),
         "expect": '"ConfigMap"',
     }
@@ -75,29 +75,32 @@ def api_server(chain: Chain) -> list[RouteRequest]:
 
 
 def from_pod(chain: Chain, node: str, domain: str, server: str) -> list[RouteRequest]:
-    """Return the paths that a Pod on a Node asks: the clusterIP, and the Service's name through DNS."""
-    inside = f"http://{url_host(chain.cluster_ip)}:{SERVICE_PORT}/"
+    """Return the routes from a Pod on a Node: to the clusterIP, and to the Service's name.
+
+    `domain` is the cluster's DNS domain, `server` the address of its DNS server.
+    """
+    service = f"http://{url_host(chain.cluster_ip)}:{SERVICE_PORT}/"
     name = f"{WEB}.{chain.namespace}.svc.{domain}."
-    named = {"url": inside, "expect": WELCOME, "lookup": {"server": server, "name": name, "address": chain.cluster_ip}}
+    by_name = {"url": service, "expect": WELCOME, "lookup": {"server": server, "name": name, "address": chain.cluster_ip}}
     return [
-        *_both("ClusterIP", "", node, {"url": inside, "expect": WELCOME}),
-        *_both("DNS", "", node, named),
+        *_both("ClusterIP", "", node, {"url": service, "expect": WELCOME}),
+        *_both("DNS", "", node, by_name),
     ]
 
 
 def url_host(address: str) -> str:
-    """Return an address as a URL has it."""
+    """Return an address in the form of a URL: IPv6 in brackets."""
     return url(address).removeprefix("http://").rpartition(":")[0]
 
 
-def spaced(interval: float, nodes: int) -> float:
-    """Return the seconds between two samples of a path, where so many Nodes have a sampler."""
-    return interval * max(1.0, nodes / NODES)
+def scaled(interval: float, nodes: int) -> float:
+    """Return the interval in seconds between samples of a route when `nodes` Nodes have a sampler."""
+    return interval * max(1.0, nodes / FULL_RATE_NODES)
 
 
-def plan(asked: list[RouteRequest], interval: float, *, tls: Json | None = None, nodes: int = 1) -> Json:
-    """Return the sampler's plan for these paths, which `nodes` samplers have in common."""
-    filled = {"method": "GET", "body": "", "content": "", "lookup": None, "ports": None}
-    paths = [{**filled, **each.request} for each in asked]
-    between = spaced(interval, nodes)
-    return {"interval": between, "limit": int(SECONDS / between), "seconds": SECONDS, "tls": tls, "paths": paths}
+def plan(requests: list[RouteRequest], interval: float, *, tls: Json | None = None, nodes: int = 1) -> Json:
+    """Return the plan of a sampler for these requests; `nodes` is the number of samplers that run in Pods."""
+    defaults = {"method": "GET", "body": "", "content": "", "lookup": None, "ports": None}
+    paths = [{**defaults, **each.request} for each in requests]
+    seconds = scaled(interval, nodes)
+    return {"interval": seconds, "limit": int(SECONDS / seconds), "seconds": SECONDS, "tls": tls, "paths": paths}

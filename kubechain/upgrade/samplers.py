@@ -1,4 +1,4 @@
-"""The samplers at work: two beside the harness, one in a Pod on every Node; what they saw is fetched as it comes."""
+"""Runs the samplers, two on the harness's machine and one in a Pod on every Node, and fetches their samples."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PACKAGE = Path(__file__).parents[1] / "sampler"
 SAMPLER = "sampler"
 FETCH_SECONDS = 5.0
 CHUNK = 2_000_000
-FETCHED = Timeout(60, "the API server may be on its way back")
+FETCHED = Timeout(60, "the API server may be restarting")
 T = TypeVar("T")
 MOUNT, HOME = "/opt/kubechain/sampler", "/samples"
-# The plan comes by exec when the Pod's own resolv.conf has been read.
+# The plan is written by exec, because it depends on the resolv.conf of the Pod.
 SCRIPT = (
     f"until test -e {HOME}/plan.json; do sleep 0.2; done; "
     f"cd /opt/kubechain && exec python3 -m sampler {HOME}/plan.json {HOME}/out"
@@ -48,7 +48,7 @@ SCRIPT = (
 
 
 def daemon_set(image: str) -> Json:
-    """Return the DaemonSet of samplers, on every Node whatever its taints: a drain leaves them where they are."""
+    """Return the DaemonSet of samplers, which tolerates every taint; a drain does not remove its Pods."""
     pod = manifests.running(manifests.client_pod(SAMPLER, image, {"app": SAMPLER}), SCRIPT)
     spec = pod["spec"]
     spec["tolerations"] = [{"operator": "Exists"}]
@@ -67,131 +67,131 @@ def daemon_set(image: str) -> Json:
 
 
 def config_map() -> Json:
-    """Return the ConfigMap with the sampler's program."""
+    """Return the ConfigMap with the files of the package kubechain.sampler."""
     files = {file.name: file.read_text() for file in sorted(PACKAGE.glob("*.py"))}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SAMPLER}, "data": files}
 
 
 @dataclass
-class Remote:
-    """A sampler in a Pod on a Node, and what was fetched of its samples."""
+class PodSampler:
+    """A sampler in a Pod on a Node; `fetched` is the part of its file that is here, `earlier` that of an interrupted run."""
 
-    place: PodProbe
+    pod: PodProbe
     node: str
-    asked: list[RouteRequest]
-    text: bytearray = field(default_factory=bytearray)
-    before: bytes = b""
+    requests: list[RouteRequest]
+    fetched: bytearray = field(default_factory=bytearray)
+    earlier: bytes = b""
 
     def saved(self, folder: Path) -> Path:
-        """Return the file with what an interrupted run has fetched from that Node."""
+        """Return the file in which an interrupted run keeps the fetched samples."""
         return folder / f"{self.node}.jsonl"
 
     def fetch(self) -> None:
-        """Fetch what is new; ApiUnavailable or HarnessError if that cannot be done just now."""
+        """Fetch the new part of the file; HarnessError if that is not possible now."""
         while True:
-            words = ["sh", "-c", f"tail -c +{len(self.text) + 1} {HOME}/out 2>/dev/null | head -c {CHUNK}"]
-            new = self.place.must_run(*words).encode()
-            self.text += new
+            words = ["sh", "-c", f"tail -c +{len(self.fetched) + 1} {HOME}/out 2>/dev/null | head -c {CHUNK}"]
+            new = self.pod.must_run(*words).encode()
+            self.fetched += new
             if len(new) < CHUNK // 2:
                 return
 
 
 @dataclass
-class Local:
-    """A sampler beside the harness, in a process of its own: what holds the harness up does not hold it up."""
+class LocalSampler:
+    """A sampler on the harness's machine, in a process of its own, so that a busy harness does not delay it."""
 
     out: Path
-    asked: list[RouteRequest]
+    requests: list[RouteRequest]
     process: subprocess.Popen[bytes]
 
 
 @dataclass
-class Probing:
-    """Samplers at work."""
+class RunningSamplers:
+    """The running samplers; `began` is when all of them had sent a sample (Unix seconds)."""
 
-    locals: list[Local]
-    remotes: list[Remote]
-    # Unix seconds; when every sampler was at work.
+    local: list[LocalSampler]
+    in_pods: list[PodSampler]
     began: float = 0.0
 
-    def silent(self) -> list[str]:
-        """Fetch what there is, and return the paths of which there is no sample yet."""
-        unfetched(self.remotes)
-        always = [path for path, tally in self._tallies() if not tally.samples]
-        return [path.name for path in always]
+    def without_samples(self) -> list[str]:
+        """Fetch, and return the names of the routes without a sample."""
+        fetch_all(self.in_pods)
+        return [route.name for route, tally in self._tallies() if not tally.samples]
 
     def _tallies(self) -> list[tuple[Route, Tally]]:
-        """Return all samples of every path."""
-        sources = [
-            *((each.asked, each.out.read_text() if each.out.exists() else "") for each in self.locals),
-            *((each.asked, (each.before + each.text).decode()) for each in self.remotes),
+        """Return all samples of every route."""
+        files = [
+            *((each.requests, each.out.read_text() if each.out.exists() else "") for each in self.local),
+            *((each.requests, (each.earlier + each.fetched).decode()) for each in self.in_pods),
         ]
         return [
-            (each.route, Tally(each.route.name, taken))
-            for asked, text in sources
-            for each, taken in zip(asked, samples.read(text, len(asked)).samples, strict=True)
+            (request.route, Tally(request.route.name, of_route))
+            for requests, text in files
+            for request, of_route in zip(requests, samples.read(text, len(requests)).samples, strict=True)
         ]
 
-    def seen(self, began: float, ended: float) -> tuple[RouteSamples, ...]:
-        """Return what was seen of every path from `began` to `ended` (Unix seconds)."""
-        return tuple(RouteSamples(path, tally.between(began, ended)) for path, tally in self._tallies())
+    def between(self, began: float, ended: float) -> tuple[RouteSamples, ...]:
+        """Return the samples of every route that were sent from `began` to `ended` (Unix seconds)."""
+        return tuple(RouteSamples(route, tally.between(began, ended)) for route, tally in self._tallies())
 
 
 @contextmanager
-def probing(chain: Chain, folder: Path, clock: Clock) -> Generator[Probing]:
-    """Run the samplers for the time of the body, and a thread that fetches what those in Pods have seen.
+def sampling(chain: Chain, folder: Path, clock: Clock) -> Generator[RunningSamplers]:
+    """Run the samplers during the body, and a thread that fetches the samples of those in Pods.
+
+    `folder` keeps the samples, so that an interrupted run can be continued.
 
     Raises:
-        HarnessError: another process does so for the same folder, and would take the samplers away when it ends.
+        HarnessError: another process uses the folder, or a sampler does not start.
 
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder), _in_pods(chain) as remotes:
-        for remote in remotes:
-            file = remote.saved(folder)
-            remote.before = file.read_bytes() if file.exists() else b""
+    with locked(folder), _in_pods(chain) as in_pods:
+        for sampler in in_pods:
+            file = sampler.saved(folder)
+            sampler.earlier = file.read_bytes() if file.exists() else b""
         if chain.probe_from != "host":
-            remotes[0].asked += routes.node_ports(chain, remotes[0].node)
-        for remote in remotes:
-            plan = routes.plan(routes.from_ports(remote.asked), routes.DATA_INTERVAL, nodes=len(remotes))
-            remote.place.must_run(
+            in_pods[0].requests += routes.node_ports(chain, in_pods[0].node)
+        for sampler in in_pods:
+            plan = routes.plan(routes.with_source_ports(sampler.requests), routes.DATA_INTERVAL, nodes=len(in_pods))
+            sampler.pod.must_run(
                 "sh", "-c", f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json', "sh", json.dumps(plan)
             )
         with ExitStack() as running:
             secrets = folder / "api"
             secrets.mkdir(exist_ok=True)
             tls = chain.api.credentials(secrets)
-            asked = routes.api_server(chain)
-            beside = [running.enter_context(_beside(asked, routes.plan(asked, routes.API_INTERVAL, tls=tls), secrets))]
+            requests = routes.api_server(chain)
+            local = [running.enter_context(_local(requests, routes.plan(requests, routes.API_INTERVAL, tls=tls), secrets))]
             if chain.probe_from == "host":
-                asked = routes.node_ports(chain)
-                plan = routes.plan(routes.from_ports(asked), routes.DATA_INTERVAL)
-                beside.append(running.enter_context(_beside(asked, plan, folder / "data")))
-            found = Probing(beside, remotes)
-            begun = Condition[list[str]]("a sample of every route", lambda silent: expect(not silent, f"none of {some(silent)}"))
-            must(chain.waiter, Polled("samplers", found.silent, clock), begun, PODS_READY)
-            found.began = began(folder, clock)
-            running.enter_context(_fetching(remotes, chain, secrets))
+                requests = routes.node_ports(chain)
+                plan = routes.plan(routes.with_source_ports(requests), routes.DATA_INTERVAL)
+                local.append(running.enter_context(_local(requests, plan, folder / "data")))
+            samplers = RunningSamplers(local, in_pods)
+            begun = Condition[list[str]]("a sample of every route", lambda names: expect(not names, f"none of {some(names)}"))
+            require(chain.waiter, Polled("samplers", samplers.without_samples, clock), begun, PODS_READY)
+            samplers.began = began(folder, clock)
+            running.enter_context(_fetching(in_pods, chain, secrets))
             try:
-                yield found
+                yield samplers
             finally:
-                for remote in remotes:
-                    remote.saved(folder).write_bytes(remote.before + remote.text)
+                for sampler in in_pods:
+                    sampler.saved(folder).write_bytes(sampler.earlier + sampler.fetched)
 
 
 @contextmanager
-def alone(folder: Path) -> Generator[None]:
-    """Hold a folder of samples for the time of the body; HarnessError if another process does."""
+def locked(folder: Path) -> Generator[None]:
+    """Lock a folder of samples during the body; HarnessError if another process holds the lock (exit code SNAPSHOT)."""
     lock = folder / "lock"
     lock.touch()
     with unless_held(lock) as ours:
         if not ours:
-            raise HarnessError(f"{folder}: another run still asks for it; wait until it has ended, or end it", ExitCode.SNAPSHOT)
+            raise HarnessError(f"{folder}: another run samples into this folder; wait for its end, or stop it", ExitCode.SNAPSHOT)
         yield
 
 
 def began(folder: Path, clock: Clock) -> float:
-    """Return when the samplers whose samples are in a folder began (Unix seconds): now, unless they were interrupted."""
+    """Return when the first run that samples into a folder began (Unix seconds): now, unless it continues an earlier one."""
     file = folder / "began"
     if not file.exists():
         file.write_text(repr(clock.wall()))
@@ -199,23 +199,23 @@ def began(folder: Path, clock: Clock) -> float:
 
 
 @contextmanager
-def _in_pods(chain: Chain) -> Generator[list[Remote]]:
-    """Run a sampler in a Pod on every Node; each waits for its plan."""
+def _in_pods(chain: Chain) -> Generator[list[PodSampler]]:
+    """Run a sampler in a Pod on every Node during the body; each waits for its plan."""
     for kind in ("DaemonSet", "ConfigMap"):
         actions.remove(chain, kind, SAMPLER)
     chain.api.create(config_map(), chain.namespace)
     try:
-        made = chain.api.create(daemon_set(chain.client_image), chain.namespace)
+        created = chain.api.create(daemon_set(chain.client_image), chain.namespace)
         wanted = len(chain.nodes)
         all_ready = Condition[list[KubeObject]](
-            f"{wanted} ready samplers", lambda found: expect(len(found) == wanted, str(len(found)))
+            f"{wanted} ready samplers", lambda pods: expect(len(pods) == wanted, str(len(pods)))
         )
-        source = Polled("samplers", lambda: ready(chain, made), chain.waiter.clock)
-        found = must(chain.waiter, source, all_ready, PODS_READY)
-        domain, server = resolver(chain.inside(found[0]))
+        source = Polled("samplers", lambda: ready(chain, created), chain.waiter.clock)
+        pods = require(chain.waiter, source, all_ready, PODS_READY)
+        domain, server = resolver(chain.inside(pods[0]))
         yield [
-            Remote(chain.inside(pod), node := str(pod.at("spec.nodeName")), routes.from_pod(chain, node, domain, server))
-            for pod in found
+            PodSampler(chain.inside(pod), node := str(pod.at("spec.nodeName")), routes.from_pod(chain, node, domain, server))
+            for pod in pods
         ]
     finally:
         for kind in ("DaemonSet", "ConfigMap"):
@@ -224,20 +224,20 @@ def _in_pods(chain: Chain) -> Generator[list[Remote]]:
 
 
 def ready(chain: Chain, owner: KubeObject) -> list[KubeObject]:
-    """Return the samplers' Pods that are ready, not those that an interrupted phase has left and that are about to go."""
-    found = chain.api.list("Pod", chain.namespace, f"app={SAMPLER}").items
-    return [pod for pod in found if is_ready(pod) and (pod.controller or {}).get("uid") == owner.uid]
+    """Return the ready Pods of the DaemonSet `owner`, without those of an interrupted run that are still being deleted."""
+    pods = chain.api.list("Pod", chain.namespace, f"app={SAMPLER}").items
+    return [pod for pod in pods if is_ready(pod) and (pod.controller or {}).get("uid") == owner.uid]
 
 
-def resolver(place: PodProbe) -> tuple[str, str]:
-    """Return the cluster's DNS domain and the address of the server that a Pod asks."""
-    words = place.resolver().split()
-    return place.domain(), words[words.index("nameserver") + 1]
+def resolver(pod: PodProbe) -> tuple[str, str]:
+    """Return the cluster's DNS domain and the address of its DNS server, from the resolv.conf of a Pod."""
+    words = pod.resolver().split()
+    return pod.domain(), words[words.index("nameserver") + 1]
 
 
 @contextmanager
-def _beside(asked: list[RouteRequest], plan: Json, folder: Path) -> Generator[Local]:
-    """Run a sampler that asks from here."""
+def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[LocalSampler]:
+    """Run a sampler on this machine during the body."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     file, out = folder / "plan.json", folder / "samples.jsonl"
@@ -247,7 +247,7 @@ def _beside(asked: list[RouteRequest], plan: Json, folder: Path) -> Generator[Lo
     words = [sys.executable, "-m", "kubechain.sampler", file, out]
     process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
     try:
-        yield Local(out, asked, process)
+        yield LocalSampler(out, requests, process)
     finally:
         process.terminate()
         try:
@@ -260,37 +260,40 @@ def _beside(asked: list[RouteRequest], plan: Json, folder: Path) -> Generator[Lo
 
 
 @contextmanager
-def _fetching(remotes: list[Remote], chain: Chain, secrets: Path) -> Generator[None]:
-    """Fetch every FETCH_SECONDS what the samplers in Pods have seen, and once more at the end; keep the token fresh."""
+def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generator[None]:
+    """Fetch the samples of the samplers in Pods every FETCH_SECONDS and at the end; renew the token of the local sampler."""
     twin = chain.api.twin()
-    own = [Remote(PodProbe(twin, each.place.namespace, each.place.pod), each.node, each.asked, each.text) for each in remotes]
+    own = [
+        PodSampler(PodProbe(twin, each.pod.namespace, each.pod.pod), each.node, each.requests, each.fetched) for each in in_pods
+    ]
 
     def fetch() -> None:
         with contextlib.suppress(HarnessError):
             twin.credentials(secrets)
-        unfetched(own)
+        fetch_all(own)
 
     try:
         with repeating("fetch samples", FETCH_SECONDS, fetch, chain.waiter.clock):
             yield
     finally:
         twin.close()
-        source = Polled("samples", lambda: unfetched(remotes), chain.waiter.clock, interval=1.0)
-        must(chain.waiter, source, Condition("every sample fetched", lambda left: expect(not left, some(left, "; "))), FETCHED)
+        source = Polled("samples", lambda: fetch_all(in_pods), chain.waiter.clock, interval=1.0)
+        fetched = Condition[list[str]]("every sample fetched", lambda errors: expect(not errors, some(errors, "; ")))
+        require(chain.waiter, source, fetched, FETCHED)
 
 
-def unfetched(remotes: list[Remote]) -> list[str]:
-    """Fetch what there is; return why that was not possible, where it was not."""
-    failed: list[str] = []
-    for each in remotes:
+def fetch_all(in_pods: list[PodSampler]) -> list[str]:
+    """Fetch the samples of all samplers in Pods; return "NODE: error" for each that failed."""
+    errors: list[str] = []
+    for sampler in in_pods:
         try:
-            each.fetch()
+            sampler.fetch()
         except HarnessError as error:
-            failed.append(f"{each.node}: {error}")
-    return failed
+            errors.append(f"{sampler.node}: {error}")
+    return errors
 
 
-def must(waiter: Waiter, source: Polled[T], condition: Condition[T], within: Timeout) -> T:
-    """Wait for what the samplers need; HarnessError if it does not come, which says nothing of the chain."""
+def require(waiter: Waiter, source: Polled[T], condition: Condition[T], within: Timeout) -> T:
+    """Wait for a condition of the samplers; HarnessError if it is not met, because that says nothing about the chain."""
     with unmet_as(HarnessError, "the samplers do not work"):
         return waiter.eventually(source, condition, within=within).state

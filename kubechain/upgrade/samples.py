@@ -1,4 +1,4 @@
-"""What the sampler wrote, read back. Pure functions."""
+"""Parses the file of samples that a sampler writes. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kubechain.probes.load import Sample
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of each path in the order in which they were sent, and more about the sampler; times are Unix seconds.
+    """The content of a file of samples; times are Unix seconds.
 
-    `renewed` tells for each path when a kept connection was found closed and another one was opened; `started` has one
-    time for each start of the sampler, which may have been restarted.
+    `samples` are those of each route, in the order of sending; `renewed` are the times of each route at which a kept
+    connection was found closed and replaced; `started` are the times at which the sampler was started.
     """
 
     samples: tuple[tuple[Sample, ...], ...]
@@ -25,7 +25,12 @@ class Samples:
 
 
 def read(text: str, count: int) -> Samples:
-    """Return what the sampler wrote about `count` paths; HarnessError if it is not that."""
+    """Parse a file of samples of `count` routes.
+
+    Raises:
+        HarnessError: a record is unknown or torn, or the file is about another number of routes.
+
+    """
     samples: list[list[Sample]] = [[] for _ in range(count)]
     renewed: list[list[float]] = [[] for _ in range(count)]
     started: list[float] = []
@@ -34,26 +39,26 @@ def read(text: str, count: int) -> Samples:
             match entry:
                 case {"sampler": 1, "paths": paths, "started": at}:
                     if paths != count:
-                        raise HarnessError(f"line {number} of the samples is about {paths} paths, not {count}")
+                        raise HarnessError(f"samples file, line {number}: header for {paths} routes, expected {count}")
                     started.append(float(at))
-                case {"renewed": int(path), "at": at} if path >= 0:
-                    renewed[path].append(float(at))
-                case [int(path), sent, done, "up" | "down" | "unknown" as state, str(error)] if path >= 0:
-                    samples[path].append(Sample(float(sent), float(done), state, error))
+                case {"renewed": int(route), "at": at} if route >= 0:
+                    renewed[route].append(float(at))
+                case [int(route), sent, done, "up" | "down" | "unknown" as state, str(error)] if route >= 0:
+                    samples[route].append(Sample(float(sent), float(done), state, error))
                 case _:
                     raise ValueError
         except (ValueError, TypeError, IndexError):
-            raise HarnessError(f"line {number} of the samples is not one of the sampler: {line[:100]!r}") from None
+            raise HarnessError(f"samples file, line {number}: unknown record {line[:100]!r}") from None
     if not started and any((*samples, *renewed)):
-        raise HarnessError("the samples do not begin as the sampler begins them")
-    ordered = tuple(tuple(sorted(each, key=lambda sample: sample.sent)) for each in samples)
-    return Samples(ordered, tuple(tuple(sorted(each)) for each in renewed), tuple(started))
+        raise HarnessError("samples file, line 1: no header of a sampler")
+    by_route = tuple(tuple(sorted(of_route, key=lambda sample: sample.sent)) for of_route in samples)
+    return Samples(by_route, tuple(tuple(sorted(times)) for times in renewed), tuple(started))
 
 
 def _entries(text: str) -> Iterator[tuple[int, str, Any]]:
-    """Yield the lines with their numbers, without those that a killed sampler, or a reader in between, tore: no JSON.
+    """Yield the number, the text and the JSON value of each line, without torn lines.
 
-    Such a line is the last, or the next one is the first line of the sampler that was started after it.
+    A line may be torn if it is the last, or if the sampler was killed: then the next line is the header of its restart.
     """
     lines = text.rstrip("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
@@ -61,4 +66,4 @@ def _entries(text: str) -> Iterator[tuple[int, str, Any]]:
             yield number, line, json.loads(line)
         except json.JSONDecodeError:
             if number < len(lines) and not lines[number].startswith('{"sampler":'):
-                raise HarnessError(f"line {number} of the samples is torn: {line[:100]!r}") from None
+                raise HarnessError(f"samples file, line {number}: not JSON: {line[:100]!r}") from None

@@ -1,4 +1,4 @@
-"""The witnesses of an upgrade: a chain that is there before, stays through it, and is looked at afterwards."""
+"""The witnesses of an upgrade: a chain that exists before, during and after it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
 
+# Replicas of the Deployment, and minAvailable of its PodDisruptionBudget.
 REPLICAS, LEAST = 4, 3
-# A Pod goes on serving while kube-proxy on every Node learns that it ends.
+# How long a terminating Pod still serves, until kube-proxy on every Node has removed its endpoint.
 LINGER_SECONDS = 8
-# What the write probe changes, several times a second.
+# The ConfigMap that the samples of route "write" change.
 SCRATCH = "scratch"
 INNER, HEADLESS = "inner", "headless"
 
 
 def deployment(image: str) -> Json:
-    """Return the witnesses' Deployment: REPLICAS Pods on several Nodes that end gracefully."""
+    """Return the Deployment: REPLICAS Pods, spread over Nodes, that serve for LINGER_SECONDS while they terminate."""
     manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS), LINGER_SECONDS)
     return manifests.spread(manifests.rolling(manifest, 1, 1))
 
 
 def objects(image: str) -> list[Json]:
-    """Return all witnesses, in the order in which they are made."""
+    """Return the manifests of all witnesses, in the order of their creation."""
     scratch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRATCH}, "data": {"n": "0"}}
     return [
         scratch,
@@ -46,17 +47,17 @@ def objects(image: str) -> list[Json]:
 
 
 def name_of(identity: str) -> str:
-    """Return the namespace of the witnesses of one upgrade."""
+    """Return the name of the witnesses' namespace; `identity` is the id of the run that creates them."""
     return f"{PROJECT}-upgrade-{identity}"
 
 
 def make(
     api: Api, environment: Environment, identity: str, labels: Mapping[str, str], image_ids: frozenset[str], waiter: Waiter
 ) -> Chain:
-    """Make the witnesses and wait until they serve from a second revision: there is a ReplicaSet to roll back to.
+    """Create the witnesses and wait until they serve from a second revision, so that a ReplicaSet exists to roll back to.
 
     Raises:
-        Unmet: they do not come up within the usual deadlines.
+        Unmet: a condition is not met within its usual timeout.
 
     """
     target, name = environment.target, name_of(identity)
@@ -72,9 +73,9 @@ def make(
 
 
 def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
-    """Wait until the witnesses' Deployment is rolled out at a revision and every Pod answers on every Node."""
+    """Wait until the Deployment is rolled out at a revision, and every Pod answers at every nodePort."""
     waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, revision))
-    # Those of the revision before still serve on, for as long as they linger.
+    # Pods of the previous revision still serve for LINGER_SECONDS.
     waiter.eventually(chain.objects, pods.count(LABELS, REPLICAS))
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     waiter.eventually(chain.objects, listed)
@@ -83,7 +84,7 @@ def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
 
 
 def attach(api: Api, environment: Environment, namespace: str, image_ids: frozenset[str], waiter: Waiter) -> Chain:
-    """Return the witnesses that are there already, watched from now on."""
+    """Return the chain of existing witnesses, and start to watch them; the caller closes its observer."""
     target = environment.target
     observer = Watcher(api, namespace, waiter.clock)
     return Chain(
@@ -101,5 +102,5 @@ def attach(api: Api, environment: Environment, namespace: str, image_ids: frozen
 
 
 def remove(api: Api, namespace: str) -> None:
-    """Delete the witnesses, without waiting for them to go."""
+    """Delete the namespace of the witnesses, without waiting for the deletion."""
     api.delete("Namespace", "", namespace, missing_ok=True)

@@ -1,10 +1,10 @@
-"""Faults at admission: what is made is not what was asked for, or is refused."""
+"""Faults at admission: the API server stores another object than the requested one, or refuses it."""
 
 from __future__ import annotations
 
 from kubechain.claims.claim import Link
-from kubechain.faults.admission_policies import DeadWebhook, Denial, Mutation, Stuck, set_to, without
-from kubechain.faults.api_limits import QuotaOfNothing
+from kubechain.faults.admission_policies import DeadWebhook, Denial, Mutation, StuckDeletion, set_to, without
+from kubechain.faults.api_limits import ZeroPodQuota
 from kubechain.faults.fault import Fault
 from kubechain.faults.testbed import NOBODY
 from kubechain.kube.objects import Json, KubeObject
@@ -24,7 +24,7 @@ ADDRESS: Json = {
     "metadata": {"name": "10.96.255.252"},
     "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "any"}},
 }
-# Whether the endpoint of an index is one of a Pod that ends.
+# CEL: whether endpoint number i is terminating.
 ENDS = (
     "i < size(object.endpoints) && has(object.endpoints[i].conditions) && "
     "has(object.endpoints[i].conditions.terminating) && object.endpoints[i].conditions.terminating"
@@ -32,14 +32,14 @@ ENDS = (
 
 
 def ending_slice() -> Json:
-    """Return an EndpointSlice with the address of a Pod that ends."""
-    made = service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)
-    (endpoint,) = made["endpoints"]
-    return {**made, "endpoints": [{**endpoint, "conditions": {"ready": False, "serving": True, "terminating": True}}]}
+    """Return an EndpointSlice with a terminating endpoint."""
+    manifest = service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)
+    (endpoint,) = manifest["endpoints"]
+    return {**manifest, "endpoints": [{**endpoint, "conditions": {"ready": False, "serving": True, "terminating": True}}]}
 
 
 def replica_set() -> Json:
-    """Return a ReplicaSet as a Deployment makes it."""
+    """Return a ReplicaSet with the labels that a Deployment gives it."""
     labels = {**manifests.LABELS, "pod-template-hash": "0"}
     template = {"metadata": {"labels": labels}, "spec": POD["spec"]}
     spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
@@ -53,19 +53,19 @@ def owned(manifest: Json) -> Json:
 
 
 def pod_mutation(name: str, expression: str, shows: str, value: object) -> Mutation:
-    """Return a mutation of nginx Pods, in force when the value at a dotted path of the sample's container is `value`."""
+    """Return a mutation of nginx Pods, in effect when the field `shows` of the sample's first container is `value`."""
     return Mutation(name, "Pod", expression, POD, lambda pod: pod.at("spec.containers")[0].get(shows) == value, OF_WEB)
 
 
 def page(name: str, line: str) -> Mutation:
-    """Return a mutation of nginx's configuration: a line more in its server."""
-    sight = (
+    """Return a mutation of nginx's configuration that adds a line to its server block."""
+    edited = (
         f'object.data["nginx.conf"].replace("listen {manifests.CONTAINER_PORT};", "listen {manifests.CONTAINER_PORT}; {line}")'
     )
     return Mutation(
         name,
         "ConfigMap",
-        set_to("/data/nginx.conf", sight),
+        set_to("/data/nginx.conf", edited),
         CONFIG,
         lambda config: line in config.at("data")["nginx.conf"],
         "object.metadata.name == 'nginx'",
@@ -83,15 +83,15 @@ FAULTS = (
                    lambda rs: "pod-template-hash" not in rs.labels,
                    "has(object.metadata.labels) && 'pod-template-hash' in object.metadata.labels", ("CREATE", "UPDATE")),
           ("CHAIN-REPLICASET-020", "CHAIN-REPLICASET-030"), "with name web-, got|got labels none"),
-    Fault("selector-changed", "admission", "Services select something else", Link.SERVICE,
+    Fault("selector-changed", "admission", "Services select other labels", Link.SERVICE,
           Mutation("selector-changed", "Service", set_to("/spec/selector", '{"app": "another"}'), SERVICE,
                    lambda s: s.at("spec.selector.app") == "another", OF_WEB),
           ("CHAIN-SERVICE-030",), r"got (spec\.selector )?app=another"),
-    Fault("target-port-changed", "admission", "Services lead to another port", Link.SERVICE,
+    Fault("target-port-changed", "admission", "Services have another targetPort", Link.SERVICE,
           Mutation("target-port-changed", "Service", set_to("/spec/ports/0/targetPort", "8081"), SERVICE,
                    lambda s: s.at("spec.ports")[0]["targetPort"] == 8081, OF_WEB),
           ("CHAIN-SERVICE-030",), r"targetPort \d+, got (spec\.ports\.targetPort )?8081"),
-    Fault("service-links-off", "admission", "Pods are made without service links", Link.ENV,
+    Fault("service-links-off", "admission", "Pods are created with enableServiceLinks false", Link.ENV,
           Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
                    lambda pod: pod.at("spec.enableServiceLinks") is False),
           ("CHAIN-ENV-010",), "the 7 variables for Service web, got none"),
@@ -99,24 +99,25 @@ FAULTS = (
           pod_mutation("image-replaced", set_to(f"{CONTAINER}/image", f'"{manifests.ABSENT_IMAGE}"'), "image",
                        manifests.ABSENT_IMAGE),
           ("CHAIN-PODS-010",), "ImagePull|ContainersReady"),
-    Fault("replica-set-stuck", "admission", "ReplicaSets have a finalizer that nobody removes", Link.DELETION,
-          Stuck("replica-set-stuck", "ReplicaSet", set_to("/metadata/finalizers", '["kubechain.test/never"]'), replica_set(),
-                lambda rs: "kubechain.test/never" in rs.at("metadata.finalizers", []), "!has(object.metadata.finalizers)"),
+    Fault("replica-set-stuck", "admission", "ReplicaSets have a finalizer that is never removed", Link.DELETION,
+          StuckDeletion("replica-set-stuck", "ReplicaSet", set_to("/metadata/finalizers", '["kubechain.test/never"]'),
+                        replica_set(), lambda rs: "kubechain.test/never" in rs.at("metadata.finalizers", []),
+                        "!has(object.metadata.finalizers)"),
           ("CHAIN-DELETION-010",), "still there"),
     Fault("pods-denied", "admission", "every Pod of the suite is refused", Link.REPLICASET,
           Denial("pods-denied", "Pod", POD), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
-    Fault("webhook-dead", "admission", "a webhook for Pods that fails closed is dead", Link.REPLICASET,
+    Fault("webhook-dead", "admission", "a webhook for Pods with failurePolicy Fail does not answer", Link.REPLICASET,
           DeadWebhook("webhook-dead", POD), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
-    Fault("quota-of-nothing", "admission", "every namespace of the suite has a quota of no Pods", Link.REPLICASET,
-          QuotaOfNothing(), ("CHAIN-REPLICASET-010",), "exceeded quota|status unknown for quota"),
-    # The API server asks itself for an IPAddress: this is how it would fare if the range were used up.
-    Fault("addresses-exhausted", "admission", "no clusterIP can be had for a Service", Link.SERVICE,
+    Fault("quota-of-nothing", "admission", "every namespace of the suite has a ResourceQuota of no Pods", Link.REPLICASET,
+          ZeroPodQuota(), ("CHAIN-REPLICASET-010",), "exceeded quota|status unknown for quota"),
+    # The API server creates an IPAddress for each clusterIP; it is refused as if no address were free.
+    Fault("addresses-exhausted", "admission", "no clusterIP is free for a Service", Link.SERVICE,
           Denial("addresses-exhausted", "IPAddress", ADDRESS), ("CHAIN-SERVICE-010",), "failed to allocate"),
     Fault("not-ready-published", "endpoints", "Services list Pods that are not ready", Link.ENDPOINTS,
           Mutation("not-ready-published", "Service", set_to("/spec/publishNotReadyAddresses", "true"), SERVICE,
                    lambda s: s.at("spec.publishNotReadyAddresses") is True),
           ("CHAIN-ENDPOINTS-060",), r"got \S+, \S+ in EndpointSlices"),
-    Fault("foreign-address", "endpoints", "EndpointSlices list an address of nobody", Link.ENDPOINTS,
+    Fault("foreign-address", "endpoints", "EndpointSlices list an address of no Pod", Link.ENDPOINTS,
           Mutation("foreign-address", "EndpointSlice",
                    set_to("/endpoints/-", f'Object.endpoints{{addresses: ["{NOBODY}"]}}'),
                    service_manifests.endpoint_slice(WEB, "10.0.0.1", 80), lambda s: len(s.at("endpoints")) == 2,
@@ -124,7 +125,7 @@ FAULTS = (
                    f"!object.endpoints.exists(e, '{NOBODY}' in e.addresses)",
                    ("CREATE", "UPDATE")),
           ("CHAIN-ENDPOINTS-010",), f"surplus {NOBODY}:"),
-    Fault("ending-listed", "endpoints", "EndpointSlices list Pods that end as ready", Link.ENDPOINTS,
+    Fault("ending-listed", "endpoints", "EndpointSlices list terminating Pods as ready", Link.ENDPOINTS,
           Mutation("ending-listed", "EndpointSlice",
                    f'[0, 1, 2, 3].filter(i, {ENDS}).map(i, JSONPatch{{op: "replace", path: "/endpoints/" + string(i) + '
                    '"/conditions", value: Object.endpoints.conditions{ready: true, serving: true, terminating: false}})',
@@ -137,29 +138,29 @@ FAULTS = (
                     "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]},
                    lambda e: not e.at("subsets"), "has(object.subsets)", ("CREATE", "UPDATE")),
           ("CHAIN-ENDPOINTS-020", "CHAIN-ENDPOINTS-050"), "got no ready address|got Endpoints with 0 addresses"),
-    Fault("page-wrong", "workload", "nginx shows another page", Link.CLUSTERIP,
+    Fault("page-wrong", "workload", "nginx serves another page", Link.CLUSTERIP,
           page("page-wrong", "error_page 418 =200 @odd; location @odd { return 200 odd; } location = / { return 418; }"),
           ("CHAIN-CLUSTERIP-010",), ": 200 with body"),
     Fault("server-error", "workload", "nginx answers with status 500", Link.CLUSTERIP,
           page("server-error", "location = / { return 500; }"), ("CHAIN-CLUSTERIP-010",), ": 500"),
-    Fault("crash-loop", "workload", "nginx ends at once", Link.PODS,
+    Fault("crash-loop", "workload", "nginx exits at once", Link.PODS,
           pod_mutation("crash-loop", set_to(f"{CONTAINER}/command", '["false"]'), "command", ["false"]),
           ("CHAIN-PODS-010",), "ContainersReady is False|Ready is False"),
-    Fault("out-of-memory", "workload", "nginx may use almost no memory", Link.PODS,
+    Fault("out-of-memory", "workload", "nginx has a memory limit of 2 MiB", Link.PODS,
           pod_mutation("out-of-memory",
                        set_to(f"{CONTAINER}/resources", 'Object.spec.containers.resources{limits: {"memory": "2Mi"}}'),
                        "resources", {"limits": {"memory": "2Mi"}, "requests": {"memory": "2Mi"}}),
           ("CHAIN-PODS-010",), "ContainersReady is|Ready is"),
-    Fault("never-ready", "workload", "the readiness probe asks for a page that is not there", Link.PODS,
+    Fault("never-ready", "workload", "the readiness probe requests a page that does not exist", Link.PODS,
           Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe/httpGet/path", '"/never"'), POD,
                    lambda pod: pod.at("spec.containers")[0]["readinessProbe"]["httpGet"]["path"] == "/never", OF_WEB),
           ("CHAIN-PODS-010",), "ContainersReady is False"),
     Fault("pods-never-end", "workload", "Pods ignore SIGTERM and have an hour to end", Link.DELETION,
-          Stuck("pods-never-end", "Pod",
-                   '[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 3600},'
-                   'JSONPatch{op: "add", path: "/spec/containers/0/lifecycle",'
-                   ' value: Object.spec.containers.lifecycle{preStop: Object.spec.containers.lifecycle.preStop{'
-                   'sleep: Object.spec.containers.lifecycle.preStop.sleep{seconds: 3000}}}}]',
-                   POD, lambda pod: pod.at("spec.terminationGracePeriodSeconds") == 3600, OF_WEB),
+          StuckDeletion("pods-never-end", "Pod",
+                        '[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 3600},'
+                        'JSONPatch{op: "add", path: "/spec/containers/0/lifecycle",'
+                        ' value: Object.spec.containers.lifecycle{preStop: Object.spec.containers.lifecycle.preStop{'
+                        'sleep: Object.spec.containers.lifecycle.preStop.sleep{seconds: 3000}}}}]',
+                        POD, lambda pod: pod.at("spec.terminationGracePeriodSeconds") == 3600, OF_WEB),
           ("CHAIN-DELETION-020",), "still there"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Faults of the control plane: its components stopped or frozen, controllers switched off, arguments changed."""
+"""Faults of the control plane: components stopped or frozen, controllers disabled, arguments changed."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod, frozen
 from kubechain.faults.testbed import MANAGER, SCHEDULER, SERVER, Testbed
 
-# No controller has ever seen the Deployment.
+# The deployment controller has not written the status of the Deployment.
 UNOBSERVED = r"observedGeneration at least \d+, got none"
 BINDING = "system:controller:endpointslice-controller"
 
 
 def controller_off(name: str, at: Link, claims: tuple[str, ...], symptom: str, patience: float = 0.25) -> Fault:
-    """Return the fault that one controller does not run; its process takes no lease, so that nothing waits for an old one."""
+    """Return the fault that a controller does not run; without leader election, so that no process waits for an old lease."""
     off = {"--controllers": f"*,bootstrapsigner,tokencleaner,-{name}", "--leader-elect": "false"}
     return Fault(
         f"{name}-off", "control plane", f"{name} does not run", at, StaticPod(MANAGER, off), claims, symptom, patience
     )  # fmt: skip
 
 
-class NoBinding:
-    """The endpointslice-controller has lost its rights."""
+class UnboundController:
+    """The endpointslice-controller has no permissions."""
 
-    def inject(self, lab: Testbed) -> None:
-        """Take its subjects out of the binding: the role itself stays."""
-        lab.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": []})
+    def inject(self, testbed: Testbed) -> None:
+        """Remove the subjects of its ClusterRoleBinding; the ClusterRole stays."""
+        testbed.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": []})
 
-    def took(self, lab: Testbed) -> Result:
-        """Look at the binding."""
-        found = lab.api.get("ClusterRoleBinding", "", BINDING)
-        return expect(found is not None and not found.at("subjects"), "a binding with subjects")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check that the ClusterRoleBinding has no subjects."""
+        binding = testbed.api.get("ClusterRoleBinding", "", BINDING)
+        return expect(binding is not None and not binding.at("subjects"), "a binding with subjects")
 
-    def heal(self, lab: Testbed) -> None:
-        """Put the controller's ServiceAccount back."""
+    def heal(self, testbed: Testbed) -> None:
+        """Restore the controller's ServiceAccount as the subject."""
         subject = {"kind": "ServiceAccount", "name": "endpointslice-controller", "namespace": "kube-system"}
-        lab.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": [subject]})
+        testbed.api.patch("ClusterRoleBinding", "", BINDING, {"subjects": [subject]})
 
 
 FAULTS = (
@@ -61,8 +61,8 @@ FAULTS = (
     controller_off("serviceaccount-controller", Link.PODS, ("CHAIN-PODS-160",), "ServiceAccount default, got none"),
     controller_off("root-ca-certificate-publisher-controller", Link.PODS, ("CHAIN-PODS-010", "CHAIN-PODS-160"),
                    "got no ConfigMap|got keys|ContainersReady|not ready"),
-    Fault("endpointslice-rights-lost", "control plane", "the endpointslice-controller has no rights", Link.ENDPOINTS,
-          NoBinding(), ("CHAIN-ENDPOINTS-010",), "got no ready address"),
+    Fault("endpointslice-rights-lost", "control plane", "the endpointslice-controller has no permissions", Link.ENDPOINTS,
+          UnboundController(), ("CHAIN-ENDPOINTS-010",), "got no ready address"),
     Fault("node-port-range-moved", "control plane", "nodePorts come from another range", Link.SERVICE,
           StaticPod(SERVER, {"--service-node-port-range": "20000-20100"}), ("CHAIN-SERVICE-020",), r"30000-32767, got 20\d{3}"),
     Fault("tolerations-admission-off", "control plane", "DefaultTolerationSeconds is off", Link.PODS,

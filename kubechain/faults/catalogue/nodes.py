@@ -6,92 +6,93 @@ from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect
 from kubechain.conditions.text import some
 from kubechain.faults.catalogue.control_plane import controller_off
-from kubechain.faults.fault import Both, Fault
-from kubechain.faults.injections import Kubelet, Rule, Script, frozen, unit_stopped
+from kubechain.faults.fault import Combined, Fault
+from kubechain.faults.injections import IptablesRule, KubeletSetting, Script, frozen, unit_stopped
 from kubechain.faults.testbed import ASIDE, NOBODY, Testbed
 from kubechain.kube.objects import KubeObject
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT
 
 CNI = "/etc/cni/net.d/10-kubechain.conflist"
 TAINT = {"key": "kubechain/fault", "effect": "NoSchedule"}
-# Connections to nginx that come from another node; the kubelet's probes come from the node itself.
-FROM_ELSEWHERE = f"FORWARD -i eth0 -p tcp --dport {CONTAINER_PORT} -j DROP"
-# The network's Pod would mend what is broken here.
+# Drops connections to nginx from other nodes; the kubelet's probes come from the node itself.
+FROM_OTHER_NODES = f"FORWARD -i eth0 -p tcp --dport {CONTAINER_PORT} -j DROP"
+# The Pod of the network plugin would restore the routes and files that faults here remove.
 NETWORK = frozen("(sh|/bin/sh) /usr/local/bin/routes.sh", "workers")
-# What Pods ask of Services like that of the suite, but not of the cluster's DNS or API server.
+# Traffic to Services with the port of the suite's Service, but not to those of DNS or the API server.
 TO_SERVICES = f"-p tcp -d 10.96.0.0/16 --dport {SERVICE_PORT}"
 PROXY_HEALTH = 10256
-# Not every backend answered.
-FEWER = "answers of .+, got"
-# Nothing says of the Node that it is lost.
-UNTOLD = r"Node \S+ with (Ready Unknown|taints) .+, got|no ready address of web .+, got"
+# The message of a claim for which not every backend answered.
+MISSING_BACKEND = "answers of .+, got"
+# The messages of claims for which the Node never becomes NotReady.
+NODE_NOT_LOST = r"Node \S+ with (Ready Unknown|taints) .+, got|no ready address of web .+, got"
 
 
-class Stopped:
-    """A worker whose container has been killed, and of which the cluster knows: it gets no Pods any more."""
+class StoppedWorker:
+    """A worker whose container is killed, and whose Node is not Ready, so that no Pod is scheduled there."""
 
-    def inject(self, lab: Testbed) -> None:
-        """Kill it."""
-        lab.cluster.kill_node(lab.workers[0])
+    def inject(self, testbed: Testbed) -> None:
+        """Kill the container of the first worker."""
+        testbed.cluster.kill_node(testbed.workers[0])
 
-    def took(self, lab: Testbed) -> Result:
-        """Ask it, and its Node."""
-        (node,) = [each for each in lab.api.list("Node").items if each.name == lab.workers[0]]
-        return expect(bool(lab.failing("worker", "true")) and not node.is_true("Ready"), "it running, or Ready")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check that the container does not run, and that the Node is not Ready."""
+        (node,) = [node for node in testbed.api.list("Node").items if node.name == testbed.workers[0]]
+        stopped = bool(testbed.failing_nodes("worker", "true")) and not node.is_true("Ready")
+        return expect(stopped, f"{node.name} running, or its Node Ready")
 
-    def heal(self, lab: Testbed) -> None:
-        """Start it."""
-        lab.cluster.start_node(lab.workers[0])
+    def heal(self, testbed: Testbed) -> None:
+        """Start the container."""
+        testbed.cluster.start_node(testbed.workers[0])
 
 
-class EveryWorker:
-    """A patch on every worker's Node."""
+class PatchedWorkers:
+    """A merge patch on the spec of every worker's Node, `back` reverts it; `shows` is the field that it sets."""
 
     def __init__(self, patch: dict[str, object], back: dict[str, object], shows: str) -> None:
         self._patch, self._back, self._shows = patch, back, shows
 
-    def inject(self, lab: Testbed) -> None:
-        """Patch them."""
-        for name in lab.workers:
-            lab.api.patch("Node", "", name, {"spec": self._patch})
+    def inject(self, testbed: Testbed) -> None:
+        """Apply the patch."""
+        for name in testbed.workers:
+            testbed.api.patch("Node", "", name, {"spec": self._patch})
 
-    def took(self, lab: Testbed) -> Result:
-        """Look at them."""
-        found: list[KubeObject] = [node for node in lab.api.list("Node").items if node.name in lab.workers]
-        plain = [node.name for node in found if not node.at(f"spec.{self._shows}")]
-        return expect(not plain, f"no {self._shows} on {some(plain)}")
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check that every worker's Node has the field."""
+        nodes: list[KubeObject] = [node for node in testbed.api.list("Node").items if node.name in testbed.workers]
+        unpatched = [node.name for node in nodes if not node.at(f"spec.{self._shows}")]
+        return expect(not unpatched, f"no {self._shows} on {some(unpatched)}")
 
-    def heal(self, lab: Testbed) -> None:
-        """Patch them back."""
-        for name in lab.workers:
-            lab.api.patch("Node", "", name, {"spec": self._back})
-
-
-def not_ready(lab: Testbed) -> bool:
-    """Whether no worker is Ready: its kubelet has noticed."""
-    return not any(node.is_true("Ready") for node in lab.api.list("Node").items if node.name in lab.workers)
+    def heal(self, testbed: Testbed) -> None:
+        """Apply the patch that reverts."""
+        for name in testbed.workers:
+            testbed.api.patch("Node", "", name, {"spec": self._back})
 
 
-class ImageGone:
-    """The nginx image is not in the store of any worker, and cannot be had."""
+def not_ready(testbed: Testbed) -> bool:
+    """Return whether no worker is Ready, which shows that every kubelet has noticed the fault."""
+    return not any(node.is_true("Ready") for node in testbed.api.list("Node").items if node.name in testbed.workers)
 
-    def inject(self, lab: Testbed) -> None:
-        """Remove it."""
-        for node in lab.workers:
-            lab.on(node, f"ctr -n k8s.io images rm {self._name(lab)}")
 
-    def took(self, lab: Testbed) -> Result:
-        """Look for it."""
-        left = [node for node in lab.workers if lab.cluster.holds(node, lab.chain_factory.environment.target.nginx)]
-        return expect(not left, f"it still on {some(left)}")
+class MissingImage:
+    """The nginx image is on no worker, and no registry has it."""
 
-    def heal(self, lab: Testbed) -> None:
-        """Put it back."""
-        lab.cluster.load([lab.chain_factory.environment.target.nginx], lab.store)
+    def inject(self, testbed: Testbed) -> None:
+        """Remove the image from every worker."""
+        for node in testbed.workers:
+            testbed.run_on(node, f"ctr -n k8s.io images rm {self._name(testbed)}")
+
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check that no worker has the image."""
+        left = [node for node in testbed.workers if testbed.cluster.holds(node, testbed.chain_factory.environment.target.nginx)]
+        return expect(not left, f"the image still on {some(left)}")
+
+    def heal(self, testbed: Testbed) -> None:
+        """Load the image on the nodes."""
+        testbed.cluster.load([testbed.chain_factory.environment.target.nginx], testbed.store)
 
     @staticmethod
-    def _name(lab: Testbed) -> str:
-        return f"docker.io/{lab.chain_factory.environment.target.nginx}"
+    def _name(testbed: Testbed) -> str:
+        return f"docker.io/{testbed.chain_factory.environment.target.nginx}"
 
 
 FAULTS = (
@@ -104,57 +105,59 @@ FAULTS = (
     Fault("proxy-frozen-on-one", "node", "kube-proxy is frozen on the control plane's node", Link.NODEPORT,
           frozen("/usr/local/bin/kube-proxy"), ("CHAIN-NODEPORT-010",), "refused|timeout"),
     Fault("workers-tainted", "node", "every worker has a taint", Link.PODS,
-          EveryWorker({"taints": [TAINT]}, {"taints": None}, "taints"), ("CHAIN-PODS-010",), "untolerated taint|PodScheduled"),
+          PatchedWorkers({"taints": [TAINT]}, {"taints": None}, "taints"), ("CHAIN-PODS-010",), "untolerated taint|PodScheduled"),
     Fault("workers-cordoned", "node", "every worker is cordoned", Link.PODS,
-          EveryWorker({"unschedulable": True}, {"unschedulable": None}, "unschedulable"),
+          PatchedWorkers({"unschedulable": True}, {"unschedulable": None}, "unschedulable"),
           ("CHAIN-PODS-010",), "unschedulable|PodScheduled"),
-    Fault("no-room", "node", "no worker takes another Pod", Link.PODS, Kubelet("workers", "maxPods", "2"),
+    Fault("no-room", "node", "no worker takes another Pod", Link.PODS, KubeletSetting("workers", "maxPods", "2"),
           ("CHAIN-PODS-010",), "Too many pods|PodScheduled|is absent"),
     Fault("cni-gone", "node", "the workers have no CNI configuration", Link.PODS,
-          Both((NETWORK, Script("workers", f"mkdir -p {ASIDE} && mv {CNI} {ASIDE}/cni", f"test ! -e {CNI}",
+          Combined((NETWORK, Script("workers", f"mkdir -p {ASIDE} && mv {CNI} {ASIDE}/cni", f"test ! -e {CNI}",
                                 f"test ! -e {ASIDE}/cni || mv {ASIDE}/cni {CNI}", not_ready))),
           ("CHAIN-PODS-010",), r"is absent|ContainersReady|not reported|is False|of \d+ ready"),
     Fault("route-gone", "node", "the workers do not reach each other's Pods", Link.CLUSTERIP,
-          Both((NETWORK, Script("workers",
+          Combined((NETWORK, Script("workers",
                                 "ip route | grep '^10[.]244[.].* via ' > /kind/routes && while read -r r _; do ip route del $r; "
                                 "done < /kind/routes",
                                 "! ip route | grep -q '^10[.]244[.].* via '",
                                 "test ! -e /kind/routes || while read -r r; do ip route replace $r; done < /kind/routes; "
                                 "rm -f /kind/routes"))),
-          ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020"), f"timeout|unreachable|{FEWER}|curl exit"),
-    Fault("image-missing", "node", "the workers have lost the nginx image", Link.PODS, ImageGone(),
+          ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020"), f"timeout|unreachable|{MISSING_BACKEND}|curl exit"),
+    Fault("image-missing", "node", "the workers do not have the nginx image", Link.PODS, MissingImage(),
           ("CHAIN-PODS-010",), "ImagePull|ErrImage"),
-    controller_off("node-lifecycle-controller", Link.NODES, ("LIFE-NODES-010",), UNTOLD, 0.7),
+    controller_off("node-lifecycle-controller", Link.NODES, ("LIFE-NODES-010",), NODE_NOT_LOST, 0.7),
     Fault("workers-paused", "node", "the workers are paused: kubelet, containerd and kube-proxy are frozen", Link.PODS,
           frozen("(/usr/bin/kubelet|/usr/local/bin/containerd|/usr/local/bin/kube-proxy)", "workers"),
           ("CHAIN-PODS-010",), r"is absent|ContainersReady|Initialized|not reported|is False|of \d+ ready"),
-    Fault("worker-stopped", "node", "one worker is stopped", Link.NODEPORT, Stopped(),
+    Fault("worker-stopped", "node", "one worker is stopped", Link.NODEPORT, StoppedWorker(),
           ("CHAIN-NODEPORT-010",), "timeout|unreachable|no route"),
-    Fault("node-port-dropped", "network", "one worker drops what comes to its nodePorts", Link.NODEPORT,
-          Rule("raw", "PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-010",), "timeout"),
+    Fault("node-port-dropped", "network", "one worker drops TCP to its nodePorts", Link.NODEPORT,
+          IptablesRule("raw", "PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-010",),
+          "timeout"),
     Fault("udp-dropped", "network", "one worker drops UDP to its nodePorts", Link.NODEPORT,
-          Rule("raw", "PREROUTING -i eth0 -p udp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-050",),
+          IptablesRule("raw", "PREROUTING -i eth0 -p udp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-050",),
           "got nothing at"),
-    Fault("backend-black-holed", "network", "Pods of one worker are not reached from elsewhere", Link.CLUSTERIP,
-          Rule("filter", FROM_ELSEWHERE, "worker"),
+    Fault("backend-black-holed", "network", "Pods of one worker cannot be reached from other nodes", Link.CLUSTERIP,
+          IptablesRule("filter", FROM_OTHER_NODES, "worker"),
           ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020", "CHAIN-CLUSTERIP-030", "CHAIN-CLUSTERIP-090", "CHAIN-NODEPORT-020"),
-          f"timeout|{FEWER}"),
-    Fault("rules-stale", "network", "a third of the rules of Services lead to a Pod that is gone", Link.CLUSTERIP,
-          Rule("nat", f"PREROUTING {TO_SERVICES} -m statistic --mode random --probability 0.33 -j DNAT "
+          f"timeout|{MISSING_BACKEND}"),
+    Fault("rules-stale", "network", "a third of the connections to Services go to an address of no Pod", Link.CLUSTERIP,
+          IptablesRule("nat", f"PREROUTING {TO_SERVICES} -m statistic --mode random --probability 0.33 -j DNAT "
                       f"--to-destination {NOBODY}:{CONTAINER_PORT}", "all"),
           ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020", "CHAIN-CLUSTERIP-030", "CHAIN-CLUSTERIP-090"),
           "refused|timeout|unreachable|curl exit"),
-    Fault("service-hijacked", "network", "somebody else answers at the addresses of Services", Link.CLUSTERIP,
-          Rule("nat", f"PREROUTING {TO_SERVICES} -j REDIRECT --to-ports {PROXY_HEALTH}", "all"),
+    Fault("service-hijacked", "network", "another process answers at the addresses of Services", Link.CLUSTERIP,
+          IptablesRule("nat", f"PREROUTING {TO_SERVICES} -j REDIRECT --to-ports {PROXY_HEALTH}", "all"),
           ("CHAIN-CLUSTERIP-010",), ": 404"),
     Fault("hairpin-broken", "network", "a Pod does not reach itself through its Service", Link.CLUSTERIP,
-          Rule("filter", "FORWARD -s {pods} -d {pods} -m mark --mark 0x4000/0x4000 -j DROP", "workers"),
-          ("CHAIN-CLUSTERIP-030",), f"timeout|{FEWER}"),
+          IptablesRule("filter", "FORWARD -s {pods} -d {pods} -m mark --mark 0x4000/0x4000 -j DROP", "workers"),
+          ("CHAIN-CLUSTERIP-030",), f"timeout|{MISSING_BACKEND}"),
     Fault("packets-lost", "network", "three of ten packets to Pods of another node are lost", Link.CLUSTERIP,
-          Rule("filter", f"FORWARD -p tcp --dport {CONTAINER_PORT} -m statistic --mode random --probability 0.3 -j DROP",
+          IptablesRule("filter", f"FORWARD -p tcp --dport {CONTAINER_PORT} -m statistic --mode random --probability 0.3 -j DROP",
                "workers"),
           ("CHAIN-CLUSTERIP-090",), r" in \d+\.\d\d s|timeout"),
     Fault("answers-refused", "network", "connections to the Pods of one worker are refused", Link.CLUSTERIP,
-          Rule("filter", f"FORWARD -i eth0 -p tcp --dport {CONTAINER_PORT} -j REJECT --reject-with tcp-reset", "worker"),
-          ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020", "CHAIN-CLUSTERIP-030", "CHAIN-CLUSTERIP-090"), f"refused|{FEWER}|reset"),
+          IptablesRule("filter", f"FORWARD -i eth0 -p tcp --dport {CONTAINER_PORT} -j REJECT --reject-with tcp-reset", "worker"),
+          ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020", "CHAIN-CLUSTERIP-030", "CHAIN-CLUSTERIP-090"),
+          f"refused|{MISSING_BACKEND}|reset"),
 )  # fmt: skip

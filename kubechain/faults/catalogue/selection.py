@@ -1,4 +1,4 @@
-"""All faults, and the short form: one of each kind."""
+"""All faults, and the short form: one fault of each kind."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SHORT = (
 
 
 def chosen(*, short: bool, only: frozenset[str]) -> list[Fault]:
-    """Return the faults of a run: those of `only` if there are any, else the short form, else all.
+    """Return the faults of a run: those with an id in `only`; if it is empty all, or with `short` the short form.
 
     Raises:
-        ValueError: `only` names one that does not exist.
+        ValueError: `only` has an id that no fault has.
 
     """
     unknown = only - {fault.id for fault in ALL}

@@ -1,4 +1,4 @@
-"""Faults that strike in the middle of an upgrade, by which `make upgrade` is judged: the upgrade is only rehearsed."""
+"""Faults during an upgrade: injected in the middle of a rehearsal, which samples and watches but upgrades nothing."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ from kubechain.kube.objects import KubeObject
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.manifests import WEB
 
-AWAY_SECONDS = 3
-# The bounds within which an outage of AWAY_SECONDS must be told.
-TOLD = r"down for (2\.[89]|3\.[0-2]) s"
-STOPPED_SECONDS = 5.0
+OUTAGE_SECONDS = 3
+# The message of a claim that measures OUTAGE_SECONDS within its error.
+MEASURED = r"down for (2\.[89]|3\.[0-2]) s"
+SUSPENDED_SECONDS = 5.0
 
 
-def witnesses(lab: Testbed) -> str:
-    """Return the namespace of the witnesses; HarnessError if there are none."""
-    found = [each.name for each in lab.api.list("Namespace", selector=UPGRADE_LABEL).items if not each.deleting]
-    if not found:
-        raise HarnessError("there are no witnesses of an upgrade")
-    return found[-1]
+def witnesses(testbed: Testbed) -> str:
+    """Return the namespace of the witnesses; HarnessError if none exists."""
+    namespaces = [each.name for each in testbed.api.list("Namespace", selector=UPGRADE_LABEL).items if not each.deleting]
+    if not namespaces:
+        raise HarnessError(f"testbed: no namespace with the label {UPGRADE_LABEL}: the rehearsal has no witnesses")
+    return namespaces[-1]
 
 
-def service(lab: Testbed) -> KubeObject:
-    """Return the witnesses' Service."""
-    found = lab.api.get("Service", witnesses(lab), WEB)
-    if found is None:
-        raise HarnessError("the witnesses have no Service")
-    return found
+def service(testbed: Testbed) -> KubeObject:
+    """Return the Service of the witnesses; HarnessError if it does not exist."""
+    namespace = witnesses(testbed)
+    resource = testbed.api.get("Service", namespace, WEB)
+    if resource is None:
+        raise HarnessError(f"testbed: no Service {WEB} in the namespace of the witnesses, {namespace}")
+    return resource
 
 
 @dataclass(frozen=True)
-class Away:
-    """Something that is away for AWAY_SECONDS on some nodes at once: a script that takes it, one that gives it back.
+class TemporaryOutage:
+    """An outage of OUTAGE_SECONDS on some nodes in parallel: the shell script `takes` begins it, `gives` ends it.
 
-    `words` fills the scripts in; they run as one on the node, so that the time is kept there.
+    `words` returns the values of the scripts' {fields}. Both run in one script on the node, so that the duration is exact.
     """
 
     where: str
@@ -59,113 +60,115 @@ class Away:
     gives: str
     words: Callable[[Testbed], dict[str, str]] = lambda _: {}
 
-    def inject(self, lab: Testbed) -> None:
-        """Take it away, wait, give it back."""
-        words = self.words(lab)
-        script = f"set -e; mkdir -p {ASIDE}; {self.takes}; sleep {AWAY_SECONDS}; {self.gives}".format(**words)
-        nodes = lab.nodes(self.where)
+    def inject(self, testbed: Testbed) -> None:
+        """Run the scripts; returns when the outage has ended."""
+        words = self.words(testbed)
+        script = f"set -e; mkdir -p {ASIDE}; {self.takes}; sleep {OUTAGE_SECONDS}; {self.gives}".format(**words)
+        nodes = testbed.nodes(self.where)
         with ThreadPoolExecutor(len(nodes)) as pool:
-            list(pool.map(lab.on, nodes, [script] * len(nodes)))
+            list(pool.map(testbed.run_on, nodes, [script] * len(nodes)))
 
-    def took(self, lab: Testbed) -> Result:  # noqa: ARG002  # the script has ended well, or it would have raised
-        """It is over."""
+    def in_effect(self, testbed: Testbed) -> Result:  # noqa: ARG002  # a failed script raises
+        """Return met: the scripts have succeeded."""
         return met()
 
-    def heal(self, lab: Testbed) -> None:
-        """It has given back what it took."""
+    def heal(self, testbed: Testbed) -> None:
+        """Do nothing: the outage ends by itself."""
 
 
 @dataclass(frozen=True)
-class Once:
-    """Something that is done once to the witnesses, and not taken back: they go with the rehearsal."""
+class OneTimeChange:
+    """A change of the witnesses that is not reverted: the rehearsal deletes them at its end."""
 
     does: Callable[[Testbed], None]
 
-    def inject(self, lab: Testbed) -> None:
-        """Do it."""
-        self.does(lab)
+    def inject(self, testbed: Testbed) -> None:
+        """Make the change."""
+        self.does(testbed)
 
-    def took(self, lab: Testbed) -> Result:  # noqa: ARG002  # it would have raised
-        """It is done."""
+    def in_effect(self, testbed: Testbed) -> Result:  # noqa: ARG002  # a failed change raises
+        """Return met: the change has succeeded."""
         return met()
 
-    def heal(self, lab: Testbed) -> None:
-        """There is nothing to take back."""
+    def heal(self, testbed: Testbed) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
 class OldKubelet:
-    """The kubelet of one worker is that of the minor version before, as if its upgrade had been forgotten."""
+    """A worker whose kubelet is of the previous minor version, as if its upgrade had been skipped."""
 
     where: str = "worker"
 
-    def prepare(self, lab: Testbed) -> Path:
-        """Return the folder of the older version's programs, which may have to be built first."""
-        docker, settings = lab.cluster.docker, lab.settings
+    def prepare(self, testbed: Testbed) -> Path:
+        """Return the folder with the programs of the previous minor version, built if necessary."""
+        docker, settings = testbed.cluster.docker, testbed.settings
         known = pins.load()
         now = known.find(settings.k8s).minor
         older = next(each.version for each in known.kubernetes.values() if each.minor == now - 1)
         image = resolve.node_image(docker.client, settings, older, Progress())
-        return bundle_of(image, docker, lab.store, Progress())
+        return bundle_of(image, docker, testbed.store, Progress())
 
-    def inject(self, lab: Testbed) -> None:
-        """Put the older kubelet in place."""
-        (node,) = lab.nodes(self.where)
-        kubelet = self.prepare(lab) / "kubelet"
-        lab.on(node, f"mkdir -p {ASIDE} && cp -n /usr/bin/kubelet {ASIDE}/kubelet")
-        lab.cluster.docker.call("cp", kubelet, f"{node}:{ASIDE}/older")
-        lab.on(
+    def inject(self, testbed: Testbed) -> None:
+        """Replace the kubelet by the older one."""
+        (node,) = testbed.nodes(self.where)
+        kubelet = self.prepare(testbed) / "kubelet"
+        testbed.run_on(node, f"mkdir -p {ASIDE} && cp -n /usr/bin/kubelet {ASIDE}/kubelet")
+        testbed.cluster.docker.call("cp", kubelet, f"{node}:{ASIDE}/older")
+        testbed.run_on(
             node,
             f"cp {ASIDE}/older /usr/bin/kubelet.new && mv /usr/bin/kubelet.new /usr/bin/kubelet && systemctl restart kubelet",
         )
 
-    def took(self, lab: Testbed) -> Result:
-        """Ask the Node, which reports its kubelet, and the file."""
-        (node,) = lab.nodes(self.where)
-        other = not lab.try_on(node, f"test ! -e {ASIDE}/kubelet || cmp -s /usr/bin/kubelet {ASIDE}/kubelet")
-        found = lab.api.get("Node", "", node)
-        control = lab.api.get("Node", "", lab.control_plane)
-        versions = [each.at("status.nodeInfo.kubeletVersion") for each in (found, control) if each]
-        ready = bool(found and found.is_true("Ready"))
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check the program on the worker, and the versions that its Node and the control plane's Node report."""
+        (node,) = testbed.nodes(self.where)
+        other = not testbed.succeeds_on(node, f"test ! -e {ASIDE}/kubelet || cmp -s /usr/bin/kubelet {ASIDE}/kubelet")
+        worker = testbed.api.get("Node", "", node)
+        control_plane = testbed.api.get("Node", "", testbed.control_plane)
+        versions = [each.at("status.nodeInfo.kubeletVersion") for each in (worker, control_plane) if each]
+        ready = bool(worker and worker.is_true("Ready"))
         return expect(other and ready and len(set(versions)) == 2, f"kubelets {text(versions)}, ready: {text(ready)}")
 
-    def heal(self, lab: Testbed) -> None:
-        """Put the kubelet back."""
-        for node in lab.nodes(self.where):
-            back = f"mv {ASIDE}/kubelet /usr/bin/kubelet && systemctl restart kubelet"
-            lab.on(node, f"test ! -e {ASIDE}/kubelet || {{ {back}; }}")
+    def heal(self, testbed: Testbed) -> None:
+        """Restore the kubelet."""
+        for node in testbed.nodes(self.where):
+            restore = f"mv {ASIDE}/kubelet /usr/bin/kubelet && systemctl restart kubelet"
+            testbed.run_on(node, f"test ! -e {ASIDE}/kubelet || {{ {restore}; }}")
 
 
-def restart_witness(lab: Testbed) -> None:
-    """End the container of a witness."""
-    namespace = witnesses(lab)
-    pod = lab.api.list("Pod", namespace, f"app={WEB}").items[0]
-    PodProbe(lab.api, namespace, pod.name).run("sh", "-c", "kill -TERM 1")
+def restart_witness(testbed: Testbed) -> None:
+    """Terminate the container of a Pod of the witnesses."""
+    namespace = witnesses(testbed)
+    pod = testbed.api.list("Pod", namespace, f"app={WEB}").items[0]
+    PodProbe(testbed.api, namespace, pod.name).run("sh", "-c", "kill -TERM 1")
 
 
-def move_node_port(lab: Testbed) -> None:
-    """Give the witnesses' Service another nodePort."""
-    found = service(lab)
-    (port,) = found.at("spec.ports")
+def move_node_port(testbed: Testbed) -> None:
+    """Change the nodePort of the witnesses' Service."""
+    resource = service(testbed)
+    (port,) = resource.at("spec.ports")
     patch = {"spec": {"ports": [{**port, "nodePort": port["nodePort"] + (1 if port["nodePort"] < 32767 else -1)}]}}
-    lab.api.patch("Service", found.at("metadata.namespace"), WEB, patch)
+    testbed.api.patch("Service", resource.at("metadata.namespace"), WEB, patch)
 
 
-def stop_sampler(lab: Testbed) -> None:
-    """Stop the sampler that asks the nodePorts for STOPPED_SECONDS."""
-    found = [
-        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _asks_node_ports(entry, lab.folder)
+def suspend_sampler(testbed: Testbed) -> None:
+    """Suspend the sampler of the nodePorts for SUSPENDED_SECONDS."""
+    processes = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal() and _samples_node_ports(entry, testbed.folder)
     ]
-    if not found:
-        raise HarnessError("no sampler runs")
-    for process in found:
+    if not processes:
+        raise HarnessError(f"testbed: no process of this machine samples nodePorts for a run in {testbed.folder}")
+    for process in processes:
         os.kill(process, signal.SIGSTOP)
-    lab.chain_factory.patient.pause(STOPPED_SECONDS)
-    for process in found:
+    testbed.chain_factory.patient.pause(SUSPENDED_SECONDS)
+    for process in processes:
         os.kill(process, signal.SIGCONT)
 
 
-def _asks_node_ports(entry: Path, folder: Path) -> bool:
+def _samples_node_ports(entry: Path, folder: Path) -> bool:
     try:
         words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
@@ -173,14 +176,14 @@ def _asks_node_ports(entry: Path, folder: Path) -> bool:
     return any("sampler" in word for word in words) and any(word.startswith(str(folder)) and "/data/" in word for word in words)
 
 
-def node_port(lab: Testbed) -> dict[str, str]:
-    """Return the witnesses' nodePort, for a script."""
-    return {"port": str(service(lab).at("spec.ports")[0]["nodePort"])}
+def node_port(testbed: Testbed) -> dict[str, str]:
+    """Return the nodePort of the witnesses' Service as the field {port} of a script."""
+    return {"port": str(service(testbed).at("spec.ports")[0]["nodePort"])}
 
 
-def dns_servers(lab: Testbed) -> dict[str, str]:
-    """Return rules for the Pods of CoreDNS, for a script: to take their port away, and to give it back."""
-    rules = [f"FORWARD -d {pod.at('status.podIP')} -p udp --dport 53 -j DROP" for pod in dns.servers(lab)]
+def dns_servers(testbed: Testbed) -> dict[str, str]:
+    """Return the fields {take} and {give} of a script: iptables commands that drop and restore UDP to every CoreDNS Pod."""
+    rules = [f"FORWARD -d {pod.at('status.podIP')} -p udp --dport 53 -j DROP" for pod in dns.servers(testbed)]
     return {
         "take": "; ".join(f"iptables -w -I {rule}" for rule in rules),
         "give": "; ".join(f"iptables -w -D {rule}" for rule in rules),
@@ -191,34 +194,34 @@ FAULTS = (
     Fault(
         "upgrade-node-port-away",
         "upgrade",
-        f"the nodePort of one worker is away for {AWAY_SECONDS} s",
+        f"the nodePort of one worker is not reachable for {OUTAGE_SECONDS} s",
         Link.NODEPORT,
-        Away(
+        TemporaryOutage(
             "worker",
             "iptables -w -t raw -I PREROUTING -p tcp --dport {port} -j DROP",
             "iptables -w -t raw -D PREROUTING -p tcp --dport {port} -j DROP",
             node_port,
         ),
         ("DURING-NODEPORT-010",),
-        TOLD,
+        MEASURED,
         lasting=False,
     ),
     Fault(
         "upgrade-dns-away",
         "upgrade",
-        f"no CoreDNS is reached for {AWAY_SECONDS} s",
+        f"no CoreDNS Pod is reachable for {OUTAGE_SECONDS} s",
         Link.DNS,
-        Away("all", "{take}", "{give}", dns_servers),
+        TemporaryOutage("all", "{take}", "{give}", dns_servers),
         ("DURING-DNS-010",),
-        TOLD,
+        MEASURED,
         lasting=False,
     ),
     Fault(
         "upgrade-proxy-flushed",
         "upgrade",
-        f"the rules of kube-proxy are gone on one worker for {AWAY_SECONDS} s",
+        f"one worker lacks the rules of kube-proxy for {OUTAGE_SECONDS} s",
         Link.CLUSTERIP,
-        Away(
+        TemporaryOutage(
             "worker",
             f"iptables-save -t nat > {ASIDE}/nat; iptables -w -t nat -F KUBE-SERVICES",
             f"iptables-restore -w -T nat < {ASIDE}/nat",
@@ -230,7 +233,7 @@ FAULTS = (
     Fault(
         "upgrade-kubelet-old",
         "upgrade",
-        "the kubelet of one worker is of the minor version before",
+        "the kubelet of one worker is of the previous minor version",
         Link.NODES,
         OldKubelet(),
         ("AFTER-NODES-010",),
@@ -241,7 +244,7 @@ FAULTS = (
         "upgrade",
         "the container of a witness is restarted",
         Link.PODS,
-        Once(restart_witness),
+        OneTimeChange(restart_witness),
         ("DURING-PODS-020",),
         r"got Pod \S+ restarted",
         lasting=False,
@@ -251,7 +254,7 @@ FAULTS = (
         "upgrade",
         "the witnesses' Service gets another nodePort",
         Link.SERVICE,
-        Once(move_node_port),
+        OneTimeChange(move_node_port),
         ("DURING-SERVICE-010", "AFTER-SERVICE-010"),
         r"nodePorts \d+ \(before: \d+\)",
         lasting=False,
@@ -259,16 +262,16 @@ FAULTS = (
     Fault(
         "upgrade-prober-stopped",
         "upgrade",
-        f"the prober is stopped for {STOPPED_SECONDS:g} s",
+        f"the sampler is suspended for {SUSPENDED_SECONDS:g} s",
         "unreachable",
-        Once(stop_sampler),
+        OneTimeChange(suspend_sampler),
         ("DURING-NODEPORT-010",),
         lasting=False,
     ),
     Fault(
         "upgrade-api-removed",
         "upgrade",
-        "the API of PodDisruptionBudgets is not served any more",
+        "the API of PodDisruptionBudgets is no longer served",
         Link.API,
         StaticPod(SERVER, {"--runtime-config": "policy/v1=false"}),
         ("AFTER-API-010",),

@@ -1,4 +1,4 @@
-"""Upstream's own tests, run under the same faults: which of them, how long they are given, and what they found."""
+"""Upstream's own tests under the same faults: which tests, their time limit and their outcomes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.records import Comparison, UpstreamOutcome
 from kubechain.observe.clock import Clock
 
-# Of the tests in docs/coverage.toml, by Testname, those that look at a hand-over of the chain and take less than LIMIT on
-# a whole cluster. Not: those that are about a status or a Scale alone, that take long by design (the orphans of the
-# garbage collector, rollover, proportional scaling), or that differ from one here by the type of the Service.
+# The Testnames in docs/coverage.toml that test a link of the chain and take less than LIMIT on an unbroken cluster. Left out:
+# tests of a status or a Scale alone, tests that take long by design (orphans of the garbage collector, rollover, proportional
+# scaling), and tests that differ from one of these only in the type of the Service.
 TESTS = (
     "Deployment RollingUpdate",
     "Deployment Recreate",
@@ -42,15 +42,15 @@ TESTS = (
     "Proxy through apiserver to a Service",
     "Garbage Collector, delete deployment,  propagation policy background",
 )
-# Seconds for each test, which has none of its own. Each is a program of its own and all run at once, so that those that
-# hang keep no other waiting.
+# Seconds for each test, since upstream sets no limit. Each test is a process, and all run in parallel, so that a test that
+# hangs does not delay the others.
 LIMIT = 40
 GRACE = 5
-# From the end of LIMIT to that of the program: some steps of cleaning up, each with its GRACE, and the report.
+# From LIMIT to the end of the process: several clean-up steps, each with its GRACE, and the report.
 END_SECONDS = 30.0
 LOG_CHARACTERS = 16_000
-# Faults that are aimed at what only this suite makes, by its name, its labels, its image or its port.
-OURS_ALONE = frozenset(
+# Faults that reach only objects of this suite, by name, labels, image or port.
+SUITE_ONLY = frozenset(
     [
         "selector-changed",
         "target-port-changed",
@@ -84,7 +84,7 @@ STATES: Mapping[str, UpstreamOutcome] = {
 
 @dataclass(frozen=True)
 class UpstreamTests:
-    """The program e2e.test for one cluster; `tests` is Testname -> the full name by which the program knows a test."""
+    """The program e2e.test for one cluster; `tests` is Testname -> the test's full name in the program."""
 
     program: Path
     kubeconfig: Path
@@ -92,50 +92,50 @@ class UpstreamTests:
     tests: Mapping[str, str]
 
     def under(self, fault: Fault, folder: Path, clock: Clock) -> Comparison:
-        """Run the tests under a fault, if it reaches them; logs of those that do not pass are left in `folder`.
+        """Run the tests under a fault, if it reaches them; the logs of tests that do not pass are written to `folder`.
 
         Raises:
-            HarnessError: a program ended by itself and left no report.
+            HarnessError: a test's process ends within its time limit without a report.
 
         """
-        # Those in the middle of an upgrade are over when its rehearsal is.
-        if fault.id in OURS_ALONE or fault.kind == "upgrade":
+        # A fault during an upgrade has ended when the rehearsal ends.
+        if fault.id in SUITE_ONLY or fault.kind == "upgrade":
             return Comparison()
         start = clock.now()
         outcomes = self.run(folder)
         return Comparison(outcomes=outcomes, seconds=clock.now() - start)
 
     def run(self, folder: Path) -> dict[str, UpstreamOutcome]:
-        """Run all tests at once, and return the outcome of each."""
+        """Run all tests in parallel; return Testname -> outcome."""
         folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(len(self.tests)) as pool:
-            under_way = {test: pool.submit(self._one, test, folder) for test in self.tests}
+            futures = {test: pool.submit(self._one, test, folder) for test in self.tests}
             try:
-                return {test: future.result() for test, future in under_way.items()}
+                return {test: future.result() for test, future in futures.items()}
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
     def _one(self, test: str, folder: Path) -> UpstreamOutcome:
         log = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', test)}.txt"
-        # The program leaves folders in the temporary one.
+        # The program leaves folders in its temporary folder.
         with TemporaryDirectory(dir=folder) as temporary:
             report = Path(temporary, "report.xml")
             try:
                 done = run(self.command(test, report), timeout=LIMIT + END_SECONDS, env={"TMPDIR": temporary})
                 if not report.exists():
-                    raise HarnessError(f"upstream's test {test!r} left no report (status {done.status}): {done.last_words}")
-                outcome, said = outcome_of(report.read_text(), self.tests[test]), done.stdout + done.stderr
+                    raise HarnessError(f"upstream's test {test!r} wrote no report (status {done.status}): {done.last_words}")
+                outcome, output = outcome_of(report.read_text(), self.tests[test]), done.stdout + done.stderr
             except TookTooLong as late:
-                outcome, said = "timeout", str(late)
+                outcome, output = "timeout", str(late)
         if outcome != "passed":
-            log.write_text(redact.text(said[-LOG_CHARACTERS:]))
+            log.write_text(redact.text(output[-LOG_CHARACTERS:]))
         return outcome
 
     def command(self, test: str, report: Path) -> list[str | Path]:
         """Return the command that runs one test.
 
-        The checks before and after are left out (allowed-not-ready-nodes): they would wait for a cluster that is broken.
+        allowed-not-ready-nodes=-1 skips the checks before and after a test, which would wait for the broken cluster.
         """
         return [
             self.program,
@@ -155,23 +155,24 @@ class UpstreamTests:
 
 
 def outcome_of(report: str, test: str) -> UpstreamOutcome:
-    """Return how a test ended, by its full name and the JUnit report of a run for it alone.
+    """Return the outcome of a test (full name) from the JUnit report of its run; if the set-up failed, that of the set-up.
 
-    Where the set-up of the run failed, so did the test. A test that the report does not know has not been run: a failure
-    of the harness.
+    Raises:
+        HarnessError: the report does not have exactly one test of this name.
+
     """
-    found = ET.fromstring(report).iter("testcase")  # noqa: S314  # nosec B314  # see the import
-    cases: list[tuple[str, UpstreamOutcome]] = [(str(case.get("name")), _outcome(str(case.get("status")))) for case in found]
+    elements = ET.fromstring(report).iter("testcase")  # noqa: S314  # nosec B314  # see the import
+    cases: list[tuple[str, UpstreamOutcome]] = [(str(case.get("name")), _outcome(str(case.get("status")))) for case in elements]
     outcomes: list[UpstreamOutcome] = [outcome for name, outcome in cases if f"{name} ".startswith(f"[It] {test} ")]
     if not outcomes or outcomes == ["skipped"]:
-        wrong: list[UpstreamOutcome] = [outcome for name, outcome in cases if "BeforeSuite]" in name and outcome != "passed"]
-        if wrong:
-            return wrong[0]
+        setup: list[UpstreamOutcome] = [outcome for name, outcome in cases if "BeforeSuite]" in name and outcome != "passed"]
+        if setup:
+            return setup[0]
     if len(outcomes) != 1:
-        raise HarnessError(f"{len(outcomes)} tests are named {test!r} in upstream's report, not one")
+        raise HarnessError(f"upstream's report has {len(outcomes)} tests named {test!r}, must have exactly 1")
     return outcomes[0]
 
 
 def _outcome(state: str) -> UpstreamOutcome:
-    """Return what a state of ginkgo means; one that is not known here is no pass."""
+    """Return the outcome for a state of ginkgo; an unknown state counts as failed."""
     return STATES.get(state, "failed")

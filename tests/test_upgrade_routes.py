@@ -25,22 +25,22 @@ def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str =
 
 
 def everything(**over: Any) -> list[RouteRequest]:
-    made = chain(**over)
-    inside = [each for node in ("a", "b") for each in routes.from_pod(made, node, "cluster.local", "10.96.0.10")]
-    return [*routes.node_ports(made), *routes.node_ports(made, "a"), *routes.api_server(made), *inside]
+    witnesses = chain(**over)
+    in_pods = [each for node in ("a", "b") for each in routes.from_pod(witnesses, node, "cluster.local", "10.96.0.10")]
+    return [*routes.node_ports(witnesses), *routes.node_ports(witnesses, "a"), *routes.api_server(witnesses), *in_pods]
 
 
-def test_every_path_is_asked_with_new_and_with_kept_connections_under_a_name_of_its_own() -> None:
-    found = everything()
-    assert len({each.route.name for each in found}) == len(found) == 2 * (2 + 2 + 4 + 2 * 2)
-    for new, kept in zip(found[::2], found[1::2], strict=True):
+def test_every_route_has_new_and_kept_connections_and_a_unique_name() -> None:
+    all_requests = everything()
+    assert len({each.route.name for each in all_requests}) == len(all_requests) == 2 * (2 + 2 + 4 + 2 * 2)
+    for new, kept in zip(all_requests[::2], all_requests[1::2], strict=True):
         assert (new.route.kind, new.route.what, new.route.place) == (kept.route.kind, kept.route.what, kept.route.place)
         assert (new.route.reuse, kept.route.reuse) == (False, True)
         assert (new.request["reuse"], kept.request["reuse"]) == (False, True)
         assert {**new.request, "reuse": True} == kept.request
 
 
-def test_paths_are_named_by_what_is_asked_from_where() -> None:
+def test_routes_are_named_by_destination_and_source() -> None:
     names = [each.route.name for each in everything()]
     assert "NodePort a, new connections" in names
     assert "NodePort b from a, kept connections" in names
@@ -49,23 +49,23 @@ def test_paths_are_named_by_what_is_asked_from_where() -> None:
     assert "DNS from b, new connections" in names
 
 
-def test_every_path_has_an_answer_to_expect() -> None:
-    found = {(each.route.kind, each.route.what): each.request["expect"] for each in everything()}
-    assert {kind: text for (kind, what), text in found.items() if what != "readyz"} == {
+def test_every_route_has_an_expected_answer() -> None:
+    expected = {(each.route.kind, each.route.what): each.request["expect"] for each in everything()}
+    assert {kind: text for (kind, what), text in expected.items() if what != "readyz"} == {
         "NodePort": WELCOME,
         "API server": '"ConfigMap"',
         "API proxy": WELCOME,
         "ClusterIP": WELCOME,
         "DNS": WELCOME,
     }
-    assert found["API server", "readyz"] == "ok"
+    assert expected["API server", "readyz"] == "ok"
 
 
 def requests(kind: str, **over: Any) -> list[Any]:
     return [each.request for each in everything(**over) if each.route.kind == kind and not each.route.reuse]
 
 
-def test_urls_lead_where_the_names_say() -> None:
+def test_urls_match_the_names_of_routes() -> None:
     assert {each["url"] for each in requests("NodePort")} == {"http://172.18.0.2:30080/"}
     assert {each["url"] for each in requests("ClusterIP")} == {"http://10.96.0.9:80/"}
     server = "https://127.0.0.1:6443"
@@ -74,18 +74,18 @@ def test_urls_lead_where_the_names_say() -> None:
     assert [each["url"] for each in requests("API proxy")] == [f"{server}/api/v1/namespaces/ns/services/web:80/proxy/"]
 
 
-def test_write_changes_something_each_time() -> None:
+def test_every_write_changes_the_object() -> None:
     (write,) = [each for each in requests("API server") if "method" in each]
     assert (write["method"], write["content"]) == ("PATCH", "application/merge-patch+json")
     assert json.loads(write["body"].replace("{n}", "7")) == {"data": {"n": "7"}}
 
 
-def test_name_is_looked_up_before_what_it_leads_to_is_asked() -> None:
+def test_dns_route_looks_up_the_name_and_requests_the_cluster_ip() -> None:
     lookup = {"server": "10.96.0.10", "name": "web.ns.svc.cluster.local.", "address": "10.96.0.9"}
     assert [(each["url"], each["lookup"]) for each in requests("DNS")] == [("http://10.96.0.9:80/", lookup)] * 2
 
 
-def test_addresses_of_version_6_have_brackets_in_urls_and_none_in_answers() -> None:
+def test_ipv6_addresses_have_brackets_in_urls_only() -> None:
     over = {"address": "fd00::9", "node": "fc00::2", "server": "https://[::1]:6443"}
     assert {each["url"] for each in requests("NodePort", **over)} == {"http://[fc00::2]:30080/"}
     assert {each["url"] for each in requests("ClusterIP", **over)} == {"http://[fd00::9]:80/"}
@@ -95,64 +95,64 @@ def test_addresses_of_version_6_have_brackets_in_urls_and_none_in_answers() -> N
 
 @pytest.mark.parametrize("interval", [routes.DATA_INTERVAL, routes.API_INTERVAL])
 @pytest.mark.parametrize("nodes", [1, 10, 11, 13, 17, 100, 5000])
-def test_plan_has_an_end_by_number_and_by_time(interval: float, nodes: int) -> None:
+def test_plan_is_bounded_by_number_and_duration(interval: float, nodes: int) -> None:
     plan = routes.plan(everything(), interval, nodes=nodes)
     assert plan["interval"] == pytest.approx(interval * max(1, nodes / 10))
     assert routes.SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= routes.SECONDS
     assert plan["seconds"] == routes.SECONDS
-    # In all, the witnesses are asked no more than by ten.
+    # The total rate is not higher than that of ten Nodes.
     assert nodes / plan["interval"] <= 10 / interval + 1e-9
 
 
-def test_plan_is_filled_in_and_fit_for_json() -> None:
-    asked = everything()
-    plan = routes.plan(asked, 0.1, tls={"verify": True})
+def test_plan_has_every_field_and_is_json() -> None:
+    requests = everything()
+    plan = routes.plan(requests, 0.1, tls={"verify": True})
     assert json.loads(json.dumps(plan)) == plan
     assert plan["tls"] == {"verify": True}
     fields = {"url", "expect", "reuse", "method", "body", "content", "lookup", "ports"}
-    assert [set(each) for each in plan["paths"]] == [fields] * len(asked)
+    assert [set(each) for each in plan["paths"]] == [fields] * len(requests)
     assert plan["paths"][0]["method"] == "GET"
-    assert [each["url"] for each in plan["paths"]] == [each.request["url"] for each in asked]
+    assert [each["url"] for each in plan["paths"]] == [each.request["url"] for each in requests]
     assert "PATCH" in {each["method"] for each in plan["paths"]}
 
 
-def test_new_connections_come_from_ports_of_their_own_path_and_kept_ones_from_any() -> None:
-    asked = everything()
-    spread = routes.from_ports(asked)
-    assert [each.route for each in spread] == [each.route for each in asked]
+def test_only_new_connections_have_source_ports_and_each_route_its_own() -> None:
+    requests = everything()
+    spread = routes.with_source_ports(requests)
+    assert [each.route for each in spread] == [each.route for each in requests]
     ranges = [each.request["ports"] for each in spread if not each.route.reuse]
     taken = [port for first, count in ranges for port in range(first, first + count)]
     assert len(taken) == len(set(taken))
-    # Beside the nodePorts, and what Linux takes for others.
+    # Not privileged, and below nodePorts and ephemeral ports.
     assert min(taken) > 1024
     assert max(taken) < 30_000
-    # None comes again within the 2 minutes for which a Node may remember it, where one Pod asks two paths.
-    few = routes.from_ports(routes.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
+    # With the two routes of a Pod, no port repeats within the 2 minutes for which a Node tracks a connection.
+    few = routes.with_source_ports(routes.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
     assert all(each.request["ports"][1] * routes.DATA_INTERVAL > 120 for each in few if not each.route.reuse)
     assert all(each.request["ports"] is None for each in spread if each.route.reuse)
-    assert routes.from_ports([]) == []
+    assert routes.with_source_ports([]) == []
 
 
-def test_folder_of_samples_is_for_one_run_at_a_time(tmp_path: Path) -> None:
+def test_folder_of_samples_is_locked_by_a_run(tmp_path: Path) -> None:
     with (
-        samplers.alone(tmp_path),
-        pytest.raises(HarnessError, match=f"^{tmp_path}: another run still asks for it"),
-        samplers.alone(tmp_path),
+        samplers.locked(tmp_path),
+        pytest.raises(HarnessError, match=f"^{tmp_path}: another run samples into this folder"),
+        samplers.locked(tmp_path),
     ):
         pass
-    with samplers.alone(tmp_path):
+    with samplers.locked(tmp_path):
         pass
 
 
-def test_samplers_of_an_interrupted_phase_are_not_taken_for_those_of_this_one() -> None:
+def test_pods_of_an_earlier_sampler_are_not_ready() -> None:
     before, now = thing("DaemonSet", "sampler", uid="before"), thing("DaemonSet", "sampler", uid="now")
     ours = pod(0, ownerReferences=owned_by(now))
-    there = [
+    existing = [
         ours,
         pod(1, ownerReferences=owned_by(before)),
         pod(2, ownerReferences=owned_by(now), deletionTimestamp="2026-01-01T00:00:00Z"),
     ]
-    there.append(not_ready(pod(3, ownerReferences=owned_by(now))))
-    listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in there]})
-    found = replace(chain(), api=FakeApi(lambda _method, _path, _body: listed))
-    assert [each.name for each in samplers.ready(found, now)] == [ours.name]
+    existing.append(not_ready(pod(3, ownerReferences=owned_by(now))))
+    listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in existing]})
+    witnesses = replace(chain(), api=FakeApi(lambda _method, _path, _body: listed))
+    assert [each.name for each in samplers.ready(witnesses, now)] == [ours.name]

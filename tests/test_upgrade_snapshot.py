@@ -10,12 +10,12 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.objects import Json
 from kubechain.upgrade import addon_config, snapshot
 from kubechain.upgrade.addon_config import lines_lost, values_lost
-from kubechain.upgrade.snapshot import Snapshot, checksum, kept
+from kubechain.upgrade.snapshot import Snapshot, checksum, for_file
 from tests.fakes import FakeApi, deployment, pod, thing
 
-# What version 623c5c4 wrote of MADE.
+# WRITTEN as commit 623c5c4 wrote it.
 SCHEMA_1 = ROOT / "tests" / "data" / "snapshot-schema-1.json"
-MADE = Snapshot(
+WRITTEN = Snapshot(
     run="ab12",
     created=datetime(2026, 1, 1, tzinfo=UTC),
     cluster_uid="uid-1",
@@ -33,7 +33,7 @@ MADE = Snapshot(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    MADE.write(tmp_path / "deep" / "snapshot.json")
+    WRITTEN.write(tmp_path / "deep" / "snapshot.json")
     return tmp_path / "deep" / "snapshot.json"
 
 
@@ -46,35 +46,35 @@ def refused(path: Path) -> str:
 
 
 def test_snapshot_is_read_as_it_was_written(path: Path) -> None:
-    assert snapshot.read(path) == MADE
+    assert snapshot.read(path) == WRITTEN
     assert [each.name for each in snapshot.read(path).state.objects] == ["web", "web-5d4f-0"]
     assert [each.name for each in path.parent.iterdir()] == ["snapshot.json"]
 
 
-def test_snapshot_takes_the_place_of_one_that_is_there(path: Path) -> None:
-    MADE.model_copy(update={"verdict": "other"}).write(path)
+def test_snapshot_replaces_an_existing_file(path: Path) -> None:
+    WRITTEN.model_copy(update={"verdict": "other"}).write(path)
     assert snapshot.read(path).verdict == "other"
 
 
-def test_snapshot_may_be_laid_out_anew(path: Path) -> None:
+def test_snapshot_may_have_another_layout(path: Path) -> None:
     content = json.loads(path.read_text())
     path.write_text(json.dumps(dict(sorted(content.items(), reverse=True)), ensure_ascii=False, indent=4))
-    assert snapshot.read(path) == MADE
+    assert snapshot.read(path) == WRITTEN
 
 
-@pytest.mark.parametrize("name", [name for name in MADE.as_json() if name != "schema"])
-def test_snapshot_that_was_changed_anywhere_is_refused(path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in WRITTEN.as_json() if name != "schema"])
+def test_snapshot_with_any_changed_field_is_refused(path: Path, name: str) -> None:
     content = json.loads(path.read_text())
     for value in ('"tampered"', "null", "[]"):
         path.write_text(json.dumps({**content, name: json.loads(value)}))
-        assert "its checksum does not fit" in refused(path)
+        assert "checksum does not match" in refused(path)
     path.write_text(json.dumps({key: value for key, value in content.items() if key != name}))
-    assert "its checksum does not fit" in refused(path)
+    assert "checksum does not match" in refused(path)
 
 
-def test_snapshot_that_was_changed_deep_inside_is_refused(path: Path) -> None:
+def test_snapshot_with_a_changed_nested_value_is_refused(path: Path) -> None:
     path.write_text(path.read_text().replace('"podIP": "10.244.0.5"', '"podIP": "10.244.0.6"'))
-    assert "its checksum does not fit" in refused(path)
+    assert "checksum does not match" in refused(path)
 
 
 def test_snapshot_of_another_cluster_is_refused(path: Path) -> None:
@@ -88,31 +88,31 @@ def test_snapshot_of_another_cluster_is_refused(path: Path) -> None:
 def test_snapshot_of_another_schema_is_refused(path: Path, schema: object) -> None:
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "schema": schema}))
-    assert refused(path) == f"schema {schema}, this version reads 1 and 2"
+    assert refused(path) == f"schema {schema}; this version reads schemas 1 and 2"
 
 
 def test_snapshot_of_schema_1_is_read_as_schema_2_with_a_note(tmp_path: Path) -> None:
-    found = snapshot.read(SCHEMA_1)
+    read = snapshot.read(SCHEMA_1)
     objects = json.loads(SCHEMA_1.read_text())["objects"]
-    assert found == MADE.model_copy(update={"note": "schema 1, read as 2", "objects": objects})
-    assert [each.name for each in found.state.objects] == ["web", "web-5d4f-0"]
-    found.write(tmp_path / "snapshot.json")
-    assert snapshot.read(tmp_path / "snapshot.json") == found.model_copy(update={"note": ""})
+    assert read == WRITTEN.model_copy(update={"note": "schema 1, read as 2", "objects": objects})
+    assert [each.name for each in read.state.objects] == ["web", "web-5d4f-0"]
+    read.write(tmp_path / "snapshot.json")
+    assert snapshot.read(tmp_path / "snapshot.json") == read.model_copy(update={"note": ""})
 
 
 @pytest.mark.parametrize(("old", "new"), [("ab12", "ab13"), ('"schema": 1', '"schema": 2'), ("10.244.0.5", "10.244.0.6")])
-def test_snapshot_of_schema_1_that_was_changed_is_refused(tmp_path: Path, old: str, new: str) -> None:
+def test_changed_snapshot_of_schema_1_is_refused(tmp_path: Path, old: str, new: str) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text(SCHEMA_1.read_text().replace(old, new))
-    assert refused(path) == "changed since it was written: its checksum does not fit"
+    assert refused(path) == "checksum does not match: the file was changed after make upgrade-before wrote it"
 
 
-def test_snapshot_that_is_not_there_is_told(tmp_path: Path) -> None:
-    assert refused(tmp_path / "none") == "No such file or directory; make upgrade-before writes it"
+def test_missing_snapshot_is_an_error(tmp_path: Path) -> None:
+    assert refused(tmp_path / "none") == "No such file or directory; create the file with make upgrade-before"
     assert "directory" in refused(tmp_path)
 
 
-NONE: list[bytes] = [
+NO_SNAPSHOTS: list[bytes] = [
     b"",
     b"no JSON",
     b"[]",
@@ -127,36 +127,36 @@ NONE: list[bytes] = [
 ]
 
 
-@pytest.mark.parametrize("content", NONE)
-def test_file_that_is_no_snapshot_is_told(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", NO_SNAPSHOTS)
+def test_file_without_a_snapshot_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "snapshot.json"
     path.write_bytes(content)
-    assert refused(path) == "not a snapshot of make upgrade-before"
+    assert refused(path) == "not a snapshot file of make upgrade-before"
 
 
-def test_half_a_snapshot_is_none(path: Path) -> None:
+def test_truncated_snapshot_is_an_error(path: Path) -> None:
     path.write_text(path.read_text()[:-100])
-    assert refused(path) == "not a snapshot of make upgrade-before"
+    assert refused(path) == "not a snapshot file of make upgrade-before"
 
 
 @pytest.mark.parametrize("over", [{"more": 1}, {"nodes": ...}])
-def test_whole_file_with_other_fields_is_no_snapshot(path: Path, over: Json) -> None:
+def test_snapshot_with_other_fields_is_an_error(path: Path, over: Json) -> None:
     content = {**json.loads(path.read_text()), **over}
     rest = {key: value for key, value in content.items() if value is not ... and key != "checksum"}
     path.write_text(json.dumps({**rest, "checksum": checksum(rest)}))
-    assert refused(path) == "not a snapshot of make upgrade-before"
+    assert refused(path) == "not a snapshot file of make upgrade-before"
 
 
-def test_object_is_kept_without_who_changed_it() -> None:
-    found = thing("Pod", "a", managedFields=[{"manager": "x"}], labels={"a": "b"}, spec={"managedFields": 1})
-    small = kept(found)
-    assert small == {**found.body, "metadata": {key: found.body["metadata"][key] for key in small["metadata"]}}
-    assert set(found.body["metadata"]) - set(small["metadata"]) == {"managedFields"}
+def test_object_is_written_without_managed_fields() -> None:
+    resource = thing("Pod", "a", managedFields=[{"manager": "x"}], labels={"a": "b"}, spec={"managedFields": 1})
+    written = for_file(resource)
+    assert written == {**resource.body, "metadata": {key: resource.body["metadata"][key] for key in written["metadata"]}}
+    assert set(resource.body["metadata"]) - set(written["metadata"]) == {"managedFields"}
 
 
-def test_kinds_that_are_kept_hold_no_secrets() -> None:
+def test_snapshot_has_no_kind_with_credentials() -> None:
     assert not {"Secret", "ConfigMap", "ServiceAccount"} & set(snapshot.KINDS)
-    assert all("kubeconfig" not in key for _, key in addon_config.PLACES.values())
+    assert all("kubeconfig" not in key for _, key in addon_config.SOURCES.values())
 
 
 COREFILE = """.:53 {
@@ -171,7 +171,7 @@ COREFILE = """.:53 {
 """
 
 
-def test_line_that_is_gone_from_a_corefile_is_a_loss_and_others_are_not() -> None:
+def test_missing_line_of_a_corefile_is_lost_and_added_or_moved_lines_are_not() -> None:
     assert lines_lost(COREFILE, COREFILE) == []
     assert lines_lost(COREFILE, "example:53 {\n  cache\n}\n" + COREFILE.replace("   ", "\t")) == []
     assert lines_lost(COREFILE, COREFILE.replace("10.0.0.1 mine", "10.0.0.2 mine")) == ["no line 10.0.0.1 mine.example"]
@@ -179,12 +179,12 @@ def test_line_that_is_gone_from_a_corefile_is_a_loss_and_others_are_not() -> Non
     assert lines_lost("\n\n", "") == []
 
 
-def test_document_that_is_empty_now_has_lost_all() -> None:
-    (lost,) = values_lost(SET, "")
+def test_empty_document_has_lost_every_value() -> None:
+    (lost,) = values_lost(PROXY_CONFIG, "")
     assert lost.startswith("no document (before: mode=nftables")
 
 
-SET = """
+PROXY_CONFIG = """
 mode: nftables
 clusterCIDR: 10.244.0.0/16
 conntrack: {maxPerCore: null, tcpCloseWaitTimeout: 1h0m0s}
@@ -206,9 +206,9 @@ featureGates: {}
         ("masqueradeAll: false", "masqueradeAll: false, more: 1"),
     ],
 )
-def test_default_that_is_written_out_and_a_new_value_are_no_loss(old: str, new: str) -> None:
-    assert values_lost(SET, SET) == []
-    assert values_lost(SET, SET.replace(old, new)) == []
+def test_explicit_default_and_new_value_are_not_lost(old: str, new: str) -> None:
+    assert values_lost(PROXY_CONFIG, PROXY_CONFIG) == []
+    assert values_lost(PROXY_CONFIG, PROXY_CONFIG.replace(old, new)) == []
 
 
 @pytest.mark.parametrize(
@@ -225,22 +225,22 @@ def test_default_that_is_written_out_and_a_new_value_are_no_loss(old: str, new: 
         ),
     ],
 )
-def test_value_that_is_another_is_a_loss(old: str, new: str, what: str) -> None:
-    assert values_lost(SET, SET.replace(old, new)) == [what]
+def test_changed_value_is_lost(old: str, new: str, what: str) -> None:
+    assert values_lost(PROXY_CONFIG, PROXY_CONFIG.replace(old, new)) == [what]
 
 
-def test_configuration_is_compared_where_there_was_one() -> None:
-    before = {"CoreDNS": COREFILE, "kube-proxy": SET}
+def test_configuration_is_compared_if_the_snapshot_has_it() -> None:
+    before = {"CoreDNS": COREFILE, "kube-proxy": PROXY_CONFIG}
     for name in before:
         assert addon_config.kept(name, before)(before).met
         assert addon_config.kept(name, {})(before).met
         assert str(addon_config.kept(name, before)({})) == f"expected the configuration of {name} as before the upgrade, got none"
-    other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": SET.replace("nftables", "ipvs")}
+    other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": PROXY_CONFIG.replace("nftables", "ipvs")}
     assert addon_config.kept("CoreDNS", before)(other).got == "no line errors"
     assert addon_config.kept("kube-proxy", before)(other).got == "mode ipvs (before: nftables)"
 
 
-def test_configuration_is_read_where_the_cluster_has_it() -> None:
+def test_configuration_is_read_if_the_cluster_has_it() -> None:
     def answer(_method: str, path: str, _body: Any) -> str:
         assert path.startswith("/api/v1/namespaces/kube-system/configmaps/")
         data = {"coredns": {"Corefile": COREFILE}, "kube-proxy": {"kubeconfig.conf": "secret"}}[path.rpartition("/")[2]]

@@ -2,7 +2,6 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,12 @@ FORBIDDEN = ApiRefused(403, "Forbidden", "no roles yet")
 
 
 class Log:
-    """What was done, in order: commands as a docker client got them, and marks."""
+    """The commands that a docker client received and the recorded steps, in order."""
 
     def __init__(self, folder: Path, answers: str = "") -> None:
         self.file, self.client = folder / "log", folder / "docker"
         self.file.touch()
-        # What is cut off is the folder of the test.
+        # The path of the test's folder is removed from the commands.
         self.client.write_text(f'#!/bin/sh\necho "$*" | sed "s|{folder}/||g" >> {self.file}\ncase "$*" in\n{answers}\nesac\n')
         self.client.chmod(0o755)
 
@@ -46,12 +45,12 @@ class Log:
 
     @property
     def lines(self) -> list[str]:
-        """All that was done."""
+        """All lines."""
         return self.file.read_text().splitlines()
 
 
 def rolled_out(version: str = TO) -> list[KubeObject]:
-    """Return the system as it is to be in the end."""
+    """Return the Nodes and system objects of an upgraded cluster."""
     template: Json = {"spec": {"containers": [{"image": f"example.org/kube-proxy:v{version}"}]}}
     daemons = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
     replicas = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 2)
@@ -65,7 +64,7 @@ def rolled_out(version: str = TO) -> list[KubeObject]:
 
 
 class World:
-    """A cluster that does what it is told: its API tells of the log what must be true by then."""
+    """A cluster whose API server answers according to the commands in the log."""
 
     def __init__(self, folder: Path, answers: str = "", **options: Any) -> None:
         names = "\n".join([CONTROL_PLANE, *WORKERS])
@@ -73,11 +72,14 @@ class World:
         self.stuck, self.refused, self.times, self.refusal = "", Counter[tuple[str, str]](), 0.0, FORBIDDEN
         cluster = Cluster("c", folder, "", Path("kind"), Path("kubectl"), self.log.client)
         waiter, progress = Waiter(FakeClock()), Progress()
-        mark: Callable[[str], None] = lambda what: self.log.add(f"# {what}")  # noqa: E731
-        self.hop = Hop(cluster, FakeApi(self.answer), waiter, progress, mark, TO, folder, **options)
+        self.hop = Hop(cluster, FakeApi(self.answer), waiter, progress, self.record_step, TO, folder, **options)
+
+    def record_step(self, what: str) -> None:
+        """Add a step to the log."""
+        self.log.add(f"# {what}")
 
     def answer(self, _method: str, path: str, _body: Any) -> str:
-        """Answer for the API server, which refuses each question so many `times` after each command."""
+        """Answer as the API server, which refuses each request `times` times after each command."""
         done = [line for line in self.log.lines if not line.startswith("?")][-1], path
         if self.refused[done] < self.times:
             self.refused[done] += 1
@@ -111,7 +113,7 @@ def kubelet(node: str) -> list[str]:
 
 
 def whole_hop(*, drain: bool = False) -> list[str]:
-    """Return all that a hop does, in order."""
+    """Return the commands, steps (#) and waits (?) of a hop, in order."""
     steps = [
         *replaced(CONTROL_PLANE, "kubeadm"),
         f"# kubeadm upgrade apply v{TO}",
@@ -127,8 +129,8 @@ def whole_hop(*, drain: bool = False) -> list[str]:
         "? settled",
     ]
     for node in WORKERS:
-        emptied = [f"# draining {node}", f"exec {CONTROL_PLANE} {DRAIN.format(node)}", f"# drained {node}"]
-        steps += emptied if drain else []
+        drained = [f"# draining {node}", f"exec {CONTROL_PLANE} {DRAIN.format(node)}", f"# drained {node}"]
+        steps += drained if drain else []
         steps += [*replaced(node, "kubeadm"), f"exec {node} kubeadm upgrade node {IGNORED}"]
         steps += [*kubelet(node), f"? {node}"]
         steps += [f"exec {CONTROL_PLANE} {UNCORDON.format(node)}", f"# uncordoned {node}"] if drain else []
@@ -136,7 +138,7 @@ def whole_hop(*, drain: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("drain", [False, True])
-def test_hop_goes_step_by_step(tmp_path: Path, *, drain: bool) -> None:
+def test_hop_runs_its_steps_in_order(tmp_path: Path, *, drain: bool) -> None:
     world = World(tmp_path, drain=drain)
     world.hop.run()
     lines = [line for line in world.log.lines if not line.startswith("ps ")]
@@ -144,38 +146,38 @@ def test_hop_goes_step_by_step(tmp_path: Path, *, drain: bool) -> None:
     assert world.hop.waiter.clock.now() >= 1000 + kubeadm.STEADY_SECONDS
 
 
-def test_workers_wait_until_the_control_plane_has_stayed_since_it_was_last_away(tmp_path: Path) -> None:
+def test_workers_start_after_the_control_plane_was_steady_since_its_last_outage(tmp_path: Path) -> None:
     world = World(tmp_path)
     clock, answer = world.hop.waiter.clock, world.answer
-    last: list[float] = []
+    failures: list[float] = []
 
-    def away(method: str, path: str, body: Any) -> str:
+    def failing(method: str, path: str, body: Any) -> str:
         if path == "/version" and 1008 <= clock.now() < 1012:
-            last.append(clock.now())
+            failures.append(clock.now())
             raise ApiUnavailable("refused", ExitCode.UNREACHABLE)
         if path.endswith("/c-worker"):
-            world.log.add(f"# worker at {clock.now() - last[-1] > kubeadm.STEADY_SECONDS}")
+            world.log.add(f"# worker at {clock.now() - failures[-1] > kubeadm.STEADY_SECONDS}")
         return answer(method, path, body)
 
-    world.hop = replace(world.hop, api=FakeApi(away))
+    world.hop = replace(world.hop, api=FakeApi(failing))
     world.hop.run()
     assert "# worker at True" in world.log.lines
     assert "# worker at False" not in world.log.lines
 
 
-def test_api_server_that_refuses_everybody_as_it_starts_is_asked_again(tmp_path: Path) -> None:
+def test_forbidden_requests_of_a_starting_api_server_are_repeated(tmp_path: Path) -> None:
     world = World(tmp_path, drain=True)
     world.times = 2
     world.hop.run()
     assert [line for line in world.log.lines if line[:2] not in ("ps", "? ")] == [
         line for line in whole_hop(drain=True) if line[:2] != "? "
     ]
-    asked = {path.rpartition("/")[2] for _, path in world.refused}
-    assert asked == {"version", "nodes", "pods", "daemonsets", "deployments", CONTROL_PLANE, *WORKERS}
+    refused = {path.rpartition("/")[2] for _, path in world.refused}
+    assert refused == {"version", "nodes", "pods", "daemonsets", "deployments", CONTROL_PLANE, *WORKERS}
     assert set(world.refused.values()) == {2}
 
 
-def test_node_whose_rights_are_not_known_yet_is_upgraded_again(tmp_path: Path) -> None:
+def test_forbidden_command_of_a_node_is_repeated(tmp_path: Path) -> None:
     once = f'test -e {tmp_path}/once || {{ touch {tmp_path}/once; echo "configmaps is forbidden" >&2; exit 1; }}'
     world = World(tmp_path, f'*"upgrade node"*) {once};;')
     world.hop.run()
@@ -183,7 +185,7 @@ def test_node_whose_rights_are_not_known_yet_is_upgraded_again(tmp_path: Path) -
     assert [line.split()[1] for line in upgraded] == ["c-worker", "c-worker", "c-worker2"]
 
 
-def test_refusal_that_does_not_end_is_told_when_the_time_is_up(tmp_path: Path) -> None:
+def test_lasting_403_is_an_error_after_the_timeout(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.times = math.inf
     with pytest.raises(
@@ -194,7 +196,7 @@ def test_refusal_that_does_not_end_is_told_when_the_time_is_up(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 410])
-def test_other_refusals_of_a_wait_end_the_hop_at_once(tmp_path: Path, status: int) -> None:
+def test_other_refusals_end_the_hop_at_once(tmp_path: Path, status: int) -> None:
     world, other = World(tmp_path), ApiRefused(status, "Other", "never")
     world.times, world.refusal = 1, other
     with pytest.raises(ApiRefused) as caught:
@@ -203,17 +205,17 @@ def test_other_refusals_of_a_wait_end_the_hop_at_once(tmp_path: Path, status: in
     assert world.hop.waiter.clock.now() == 1000
 
 
-def test_only_a_403_is_taken_for_a_start() -> None:
+def test_only_a_403_counts_as_starting() -> None:
     with starting_up():
         pass
     with pytest.raises(ApiUnavailable, match=r"^API server: 403 Forbidden: no roles yet$") as caught, starting_up():
         raise FORBIDDEN
     assert (caught.value.code, caught.value.__cause__) == (ExitCode.RIGHTS, FORBIDDEN)
-    away = ApiUnavailable("API server: 503", ExitCode.UNREACHABLE)
-    for other in (*(ApiRefused(status, "Other", "never") for status in (400, 401, 404, 409, 410)), away):
-        with pytest.raises(HarnessError) as kept, starting_up():
+    unavailable = ApiUnavailable("API server: 503", ExitCode.UNREACHABLE)
+    for other in (*(ApiRefused(status, "Other", "never") for status in (400, 401, 404, 409, 410)), unavailable):
+        with pytest.raises(HarnessError) as raised, starting_up():
             raise other
-        assert kept.value is other
+        assert raised.value is other
 
 
 @pytest.mark.parametrize(
@@ -223,19 +225,19 @@ def test_only_a_403_is_taken_for_a_start() -> None:
         ("API", "expected all ready at v1.35.4, got the API server at v1.34.4"),
     ],
 )
-def test_what_stays_old_ends_the_hop_where_it_is(tmp_path: Path, stuck: str, why: str) -> None:
+def test_component_of_the_old_version_ends_the_hop_at_its_step(tmp_path: Path, stuck: str, why: str) -> None:
     world = World(tmp_path, drain=True)
     world.stuck = stuck
     with pytest.raises(SetupError, match=f"^the upgrade to {TO} stopped: {why}") as caught:
         world.hop.run()
     assert caught.value.code == ExitCode.CLUSTER
     assert not [line for line in world.log.lines if "uncordon" in line or "c-worker2 kubeadm" in line]
-    # Before the control plane has settled, not even its own kubelet is replaced.
+    # The kubelet of the control plane is replaced only when its API server has the new version.
     assert any("kubelet" in line for line in world.log.lines) == (stuck != "API")
 
 
 @pytest.mark.parametrize("fails", ["upgrade apply", "upgrade node", "drain"])
-def test_step_that_fails_is_the_last(tmp_path: Path, fails: str) -> None:
+def test_failed_step_is_the_last(tmp_path: Path, fails: str) -> None:
     world = World(tmp_path, f'*"{fails}"*) echo "no such luck" >&2; exit 1;;', drain=True)
     with pytest.raises(SetupError, match="no such luck") as caught:
         world.hop.run()
@@ -243,23 +245,23 @@ def test_step_that_fails_is_the_last(tmp_path: Path, fails: str) -> None:
     assert fails in world.log.lines[-1]
 
 
-def test_one_hop_after_the_other_is_made_with_its_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, path = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
+def test_each_hop_runs_with_its_bundle_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, versions = World(tmp_path).log, hops("1.34.4", "1.36.3", PINNED)
 
     def run(this: Hop) -> None:
         assert this.api is api
-        log.add(f"hop to {this.to} with {this.kit}{', drained' if this.drain else ''}")
+        log.add(f"hop to {this.to} with {this.bundle}{', drained' if this.drain else ''}")
 
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
     api = FakeApi(no_answer)
-    given = (cluster, api, path, [Path("kit of 1.35.4"), Path("kit of 1.36.3")], log.add, Progress())
-    assert kubeadm.travel(*given, drain=True) == tuple(WORKERS)
-    steps = [f"hop to {each} with kit of {each}, drained" for each in ("1.35.4", "1.36.3")]
+    arguments = (cluster, api, versions, [Path("bundle-1.35.4"), Path("bundle-1.36.3")], log.add, Progress())
+    assert kubeadm.upgrade(*arguments, drain=True) == tuple(WORKERS)
+    steps = [f"hop to {version} with bundle-{version}, drained" for version in ("1.35.4", "1.36.3")]
     assert [line for line in log.lines if not line.startswith("ps ")] == steps
-    assert kubeadm.travel(*given) == ()
+    assert kubeadm.upgrade(*arguments) == ()
     with pytest.raises(ValueError, match="shorter"):
-        kubeadm.travel(cluster, api, path, [Path("kit of 1.35.4")], log.add, Progress())
+        kubeadm.upgrade(cluster, api, versions, [Path("bundle-1.35.4")], log.add, Progress())
 
 
 PROXY, COREDNS = 5, 6
@@ -281,7 +283,7 @@ PROXY, COREDNS = 5, 6
         (COREDNS, "metadata.generation", 6, "coredns not rolled out"),
     ],
 )
-def test_upgrade_is_not_done_before_all_is_rolled_out(number: int, path: str, value: Any, why: str) -> None:
+def test_cluster_is_settled_only_when_all_is_ready_and_rolled_out(number: int, path: str, value: Any, why: str) -> None:
     objects = rolled_out()
     assert settled(objects, TO).met
     objects[number] = changed(objects[number], path, value)

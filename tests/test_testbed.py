@@ -22,40 +22,40 @@ BEFORE, LATER = "2026-01-01T11:59:59.999999Z", "2026-01-01T12:00:01.000000Z"
 
 
 class Node:
-    """The node of a control plane: its programs, its files, and the leases as its API server has them."""
+    """The control plane's node: its processes and files, and the leases in its API server."""
 
     def __init__(self, *running: str, frozen: Sequence[str] = (), renewed: str = LATER) -> None:
         self.running, self.frozen = {name[:15] for name in running}, set(frozen)
         self.files = {f"{PLACE}/{name}.yaml": yaml.safe_dump(POD) for name in LEADERS}
         self.leases: dict[str, str] = dict.fromkeys(LEADERS, renewed)
         self.written: list[str] = []
-        self.dropped: list[str] = []
+        self.deleted: list[str] = []
         self.ready = True
 
     def answer(self, method: str, path: str, _body: object) -> str:
-        """Be the API server."""
+        """Answer as the API server."""
         if not self.ready:
             raise ApiUnavailable("refused")
         if path == "/readyz":
             return "ok"
         name = path.removeprefix("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/")
         if method == "DELETE":
-            self.dropped.append(name)
+            self.deleted.append(name)
         return json.dumps({"metadata": {"name": name}, "spec": {"renewTime": self.leases[name]}})
 
     def run(self, words: list[str], *, timeout: float) -> SimpleNamespace:
-        """Answer a question that is asked by exit status; pgrep -x knows but the first 15 letters of a name."""
+        """Answer a check by its exit status; pgrep -x compares the first 15 characters of a name only."""
         assert timeout > 0
         assert words[:5] == ["docker", "exec", "kind-control-plane", "sh", "-c"]
         answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in LEADERS}}
         answers |= {f"test ! -e {PLACE}/{name}.yaml": f"{PLACE}/{name}.yaml" not in self.files for name in LEADERS}
         answers |= {is_frozen(name): name in self.frozen for name in LEADERS}
-        unled = "--leader-elect=false"
-        answers |= {f"grep -q -e {unled} {path}": unled in self.files.get(path, "") for path in BOTH}
+        no_lease = "--leader-elect=false"
+        answers |= {f"grep -q -e {no_lease} {path}": no_lease in self.files.get(path, "") for path in BOTH}
         return SimpleNamespace(status=0 if any(answers[part] for part in words[5].split(" || ")) else 1)
 
     def check(self, words: list[str], *, stdin: str | None = None, **_: Any) -> str:
-        """Read a file, or write one by way of another folder: the kubelet takes every file for a manifest."""
+        """Read a file, or write one through another folder, because the kubelet reads every file in the folder as a manifest."""
         assert "kind-control-plane" in words
         script = words[-1].split()
         if stdin is None:
@@ -68,11 +68,11 @@ class Node:
         return ""
 
     def pod(self, name: str) -> Any:
-        """Return a manifest."""
+        """Return the manifest of a component."""
         return yaml.safe_load(self.files[f"{PLACE}/{name}.yaml"])
 
 
-def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Testbed:
+def make_testbed(node: Node, monkeypatch: pytest.MonkeyPatch) -> Testbed:
     monkeypatch.setattr(module, "run", node.run)
     monkeypatch.setattr(module, "check", node.check)
     cluster = SimpleNamespace(docker=SimpleNamespace(client="docker"), nodes=lambda: ["kind-control-plane", "kind-worker"])
@@ -80,88 +80,88 @@ def lab_of(node: Node, monkeypatch: pytest.MonkeyPatch) -> Testbed:
     return Testbed(cast("Any", cluster), cast("Any", chain_factory), Path("none"), cast("Any", None))
 
 
-def test_leaders_that_run_and_renew_their_leases_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaders_that_renew_their_leases_are_not_revived(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(*LEADERS)
-    assert lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert make_testbed(node, monkeypatch).leading(SINCE, {}).met
     assert node.written == []
 
 
 @pytest.mark.parametrize("name", LEADERS)
 @pytest.mark.parametrize("renewed", [BEFORE, ""])
-def test_leader_that_does_not_renew_its_lease_does_not_lead(monkeypatch: pytest.MonkeyPatch, name: str, renewed: str) -> None:
+def test_leader_with_an_old_lease_does_not_lead(monkeypatch: pytest.MonkeyPatch, name: str, renewed: str) -> None:
     node = Node(*LEADERS)
     node.leases[name] = renewed
-    found = lab_of(node, monkeypatch).led(SINCE, {})
-    assert not found.met
-    assert found.got.startswith(f"{name} with a lease renewed at {renewed or 'no time'}")
+    result = make_testbed(node, monkeypatch).leading(SINCE, {})
+    assert not result.met
+    assert result.got.startswith(f"{name} with a lease renewed at {renewed or 'no time'}")
     assert node.written == []
 
 
 @pytest.mark.parametrize("name", LEADERS)
-def test_leader_that_ended_is_revived_and_leads_once_it_runs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_exited_leader_is_revived_once_and_leads_when_it_runs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     node = Node(*(set(LEADERS) - {name}))
-    lab = lab_of(node, monkeypatch)
-    assert lab.led(SINCE, {}).got == f"{name} ended"
-    assert (node.written, node.dropped) == ([name], [name])
+    testbed = make_testbed(node, monkeypatch)
+    assert testbed.leading(SINCE, {}).got == f"{name} ended"
+    assert (node.written, node.deleted) == ([name], [name])
     node.running.add(name[:15])
-    assert lab.led(SINCE, {}).met
-    assert (node.written, node.dropped) == ([name], [name])
+    assert testbed.leading(SINCE, {}).met
+    assert (node.written, node.deleted) == ([name], [name])
 
 
-def test_leaders_that_ended_are_revived_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_exited_leaders_are_revived_in_one_check(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
-    assert not lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert not make_testbed(node, monkeypatch).leading(SINCE, {}).met
     assert node.written == list(LEADERS)
 
 
-@pytest.mark.parametrize(("seconds", "dropped"), [(GIVEN_UP_SECONDS - 3, []), (GIVEN_UP_SECONDS + 1, list(LEADERS))])
-def test_lease_is_dropped_once_its_holder_must_have_given_up(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, dropped: Sequence[str]
+@pytest.mark.parametrize(("seconds", "deleted"), [(GIVEN_UP_SECONDS - 3, []), (GIVEN_UP_SECONDS + 1, list(LEADERS))])
+def test_lease_is_deleted_when_its_holder_must_have_given_up(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, deleted: Sequence[str]
 ) -> None:
     now = datetime.now(UTC)
     node = Node(*LEADERS, renewed=(now - timedelta(seconds=seconds)).isoformat())
-    assert not lab_of(node, monkeypatch).led(now, {}).met
-    assert node.dropped == dropped
+    assert not make_testbed(node, monkeypatch).leading(now, {}).met
+    assert node.deleted == deleted
 
 
-def test_what_a_fault_has_put_aside_or_frozen_is_not_meant_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_or_frozen_leader_is_not_expected_to_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = LEADERS
     node = Node(first, frozen=[first], renewed=BEFORE)
     del node.files[f"{PLACE}/{second}.yaml"]
-    assert lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert make_testbed(node, monkeypatch).leading(SINCE, {}).met
     assert node.written == []
 
 
 @pytest.mark.parametrize("name", LEADERS)
-def test_component_that_takes_no_lease_is_not_asked_for_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_component_without_leader_election_needs_no_lease(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     node = Node(*LEADERS)
     node.leases[name] = BEFORE
-    assert not lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert not make_testbed(node, monkeypatch).leading(SINCE, {}).met
     node.files[f"{PLACE}/{name}.yaml"] += "# --leader-elect=false"
-    assert lab_of(node, monkeypatch).led(SINCE, {}).met
+    assert make_testbed(node, monkeypatch).leading(SINCE, {}).met
 
 
-def test_nothing_is_revived_while_the_api_server_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_revived_while_the_api_server_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     node.ready = False
-    assert "refused" in lab_of(node, monkeypatch).led(SINCE, {}).got
+    assert "refused" in make_testbed(node, monkeypatch).leading(SINCE, {}).got
     assert node.written == []
 
 
 @pytest.mark.parametrize("name", LEADERS)
-def test_revived_pod_is_another_each_time_and_stays_else_as_it_was(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_each_revival_changes_only_the_annotation(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     node = Node()
-    lab = lab_of(node, monkeypatch)
+    testbed = make_testbed(node, monkeypatch)
     for time in ("1", "2"):
-        lab.revive(name)
-        found = node.pod(name)
-        assert found["metadata"].pop("annotations") == {"kept": "yes", "kubechain/revived": time}
-        assert found == {**POD, "metadata": {"name": "x"}}
+        testbed.revive(name)
+        manifest = node.pod(name)
+        assert manifest["metadata"].pop("annotations") == {"kept": "yes", "kubechain/revived": time}
+        assert manifest == {**POD, "metadata": {"name": "x"}}
 
 
-def test_manifest_without_annotations_gets_its_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revival_adds_annotations_to_a_manifest_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     bare: Json = {"metadata": {"name": "x"}}
     node.files = dict.fromkeys(node.files, yaml.safe_dump(bare))
-    lab_of(node, monkeypatch).revive(LEADERS[0])
+    make_testbed(node, monkeypatch).revive(LEADERS[0])
     assert node.pod(LEADERS[0])["metadata"]["annotations"] == {"kubechain/revived": "1"}

@@ -1,7 +1,6 @@
 import json
 import threading
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,10 +14,10 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import Change, History
-from kubechain.upgrade import cluster_watch as watching_module
-from kubechain.upgrade.cluster_watch import CONTROL_PLANE, Watching, deprecated, watching
+from kubechain.upgrade import cluster_watch
+from kubechain.upgrade.cluster_watch import CONTROL_PLANE, ClusterWatch, deprecated, watching
 from kubechain.upgrade.model import UpgradeRecord
-from kubechain.upgrade.phases import After, Before, During, capture, look, not_served, removed_by
+from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after, removed_by
 from kubechain.upgrade.snapshot import KINDS, read
 from kubechain.workload.chain import Chain
 from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
@@ -38,15 +37,15 @@ apiserver_request_total{group="policy",resource="x",version="v1"} 4
 
 def answering(answers: dict[str, str | Exception]) -> FakeApi:
     def answer(_method: str, path: str, _body: Any) -> str:
-        found = answers[path]
-        if isinstance(found, Exception):
-            raise found
-        return found
+        reply = answers[path]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     return FakeApi(answer)
 
 
-def test_deprecated_apis_are_read_whatever_is_in_their_labels() -> None:
+def test_deprecated_apis_are_read_with_any_label_value() -> None:
     assert deprecated(answering({"/metrics": METRICS})) == {
         "schemas.v1.flow.x": "1.32",
         "componentstatuses.v1": "",
@@ -55,29 +54,29 @@ def test_deprecated_apis_are_read_whatever_is_in_their_labels() -> None:
     assert deprecated(answering({"/metrics": ""})) == {}
 
 
-def test_metrics_that_may_not_be_read_are_not_taken_for_empty_and_those_that_cannot_be_had_are_trouble() -> None:
+def test_forbidden_metrics_are_none_and_unreachable_ones_an_error() -> None:
     assert deprecated(answering({"/metrics": ApiRefused(403, "Forbidden", "no")})) is None
     with pytest.raises(HarnessError):
         deprecated(answering({"/metrics": ApiUnavailable("refused", ExitCode.UNREACHABLE)}))
 
 
-def test_removed_is_what_the_version_or_one_before_it_removes() -> None:
+def test_apis_removed_by_a_version_or_an_earlier_one_are_found() -> None:
     known = {"soon": "1.37", "before": "1.22", "later": "1.38", "never": "", "odd": "x"}
     assert removed_by(known, "v1.37") == ["before", "soon"]
     assert removed_by(known, "v1.38.1") == ["before", "later", "soon"]
     assert removed_by({}, "v1.38") == []
 
 
-def test_api_that_is_not_found_is_not_served_and_anything_else_is_trouble() -> None:
+def test_only_a_404_means_that_an_api_is_not_served() -> None:
     apis = {"Pod": "/api/v1/pods", "PodDisruptionBudget": "/apis/policy/v1/x"}
     answers: dict[str, str | Exception] = {"/api/v1/pods": "{}", "/apis/policy/v1/x": "{}"}
     assert not_served(answering(answers), apis) == {}
-    gone = ApiRefused(404, "NotFound", "no such resource")
-    found = not_served(answering({**answers, "/apis/policy/v1/x": gone}), apis)
-    assert found == {"PodDisruptionBudget": "/apis/policy/v1/x: no such resource"}
-    for trouble in (ApiRefused(403, "Forbidden", "no"), ApiUnavailable("refused")):
+    not_found = ApiRefused(404, "NotFound", "no such resource")
+    missing = not_served(answering({**answers, "/apis/policy/v1/x": not_found}), apis)
+    assert missing == {"PodDisruptionBudget": "/apis/policy/v1/x: no such resource"}
+    for other in (ApiRefused(403, "Forbidden", "no"), ApiUnavailable("refused")):
         with pytest.raises(HarnessError):
-            not_served(answering({**answers, "/apis/policy/v1/x": trouble}), apis)
+            not_served(answering({**answers, "/apis/policy/v1/x": other}), apis)
 
 
 def node(name: str, version: str, **spec: Any) -> tuple[Change, KubeObject]:
@@ -85,7 +84,7 @@ def node(name: str, version: str, **spec: Any) -> tuple[Change, KubeObject]:
 
 
 class Cluster(Api):
-    """A cluster with two Nodes that answers what the snapshot asks, with secrets beside it."""
+    """A cluster with two Nodes, the ConfigMaps of CoreDNS and kube-proxy, and a credential that a snapshot must not have."""
 
     def __init__(self, *objects: KubeObject) -> None:
         managed = [changed(each, "metadata.managedFields", [{"manager": "kubelet"}]) for each in objects]
@@ -93,7 +92,7 @@ class Cluster(Api):
         self.lists |= {path_of(kind, "ns"): [each for each in managed if each.kind == kind] for kind in KINDS}
 
     def call(self, method: str, path: str, *_: Any, **__: Any) -> str:
-        """Answer from what is there."""
+        """Answer a GET."""
         assert method == "GET"
         answers: Json = {
             "/metrics": METRICS,
@@ -129,23 +128,23 @@ def witnesses(*more: KubeObject) -> Chain:
     return cast("Any", SimpleNamespace(api=Cluster(*objects), namespace="ns", objects=history))
 
 
-def test_snapshot_has_what_was_there_and_no_secret(tmp_path: Path) -> None:
+def test_snapshot_has_the_witnesses_and_the_cluster_but_no_secret(tmp_path: Path) -> None:
     token = thing("Secret", "token", data={"token": HIDDEN})
     budget = thing("PodDisruptionBudget", "web")
     capture(witnesses(token, budget), "ab12", "holds").write(tmp_path / "snapshot.json")
     text = (tmp_path / "snapshot.json").read_text()
     assert HIDDEN not in text
     assert "managedFields" not in text
-    found = read(tmp_path / "snapshot.json")
-    assert (found.run, found.cluster_uid, found.server, found.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
-    assert (found.namespace, found.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3"})
-    assert {each["kind"] for each in found.objects} == set(KINDS)
-    assert [each.name for each in found.state.all("Pod")] == ["web-5d4f-0", "web-5d4f-1"]
-    assert found.apis["PodDisruptionBudget"] == "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
-    assert set(found.apis) == set(KINDS)
-    assert found.configuration == {"CoreDNS": ".:53 {}", "kube-proxy": "mode: x"}
-    assert found.warnings == ["policy is old"]
-    assert "componentstatuses.v1" in (found.deprecated or {})
+    snapshot = read(tmp_path / "snapshot.json")
+    assert (snapshot.run, snapshot.cluster_uid, snapshot.server, snapshot.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
+    assert (snapshot.namespace, snapshot.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3"})
+    assert {each["kind"] for each in snapshot.objects} == set(KINDS)
+    assert [each.name for each in snapshot.state.all("Pod")] == ["web-5d4f-0", "web-5d4f-1"]
+    assert snapshot.apis["PodDisruptionBudget"] == "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
+    assert set(snapshot.apis) == set(KINDS)
+    assert snapshot.configuration == {"CoreDNS": ".:53 {}", "kube-proxy": "mode: x"}
+    assert snapshot.warnings == ["policy is old"]
+    assert "componentstatuses.v1" in (snapshot.deprecated or {})
 
 
 def before() -> Before:
@@ -153,54 +152,54 @@ def before() -> Before:
     return Before(made, capture(made, "ab12", ""))
 
 
-def test_look_shows_what_is_there_now() -> None:
-    after = look(before(), None, "")
+def test_state_after_the_upgrade_is_read_from_the_cluster() -> None:
+    after = read_after(before(), None, "")
     assert (after.wanted, after.server, after.kubelets) == ("", "v1.37.2", {"a": "v1.36.3", "b": "v1.36.3"})
-    assert look(before(), None, "v1.38.0").wanted == "v1.38.0"
-    # One that ended on a Node does not hide the one that runs there.
+    assert read_after(before(), None, "v1.38.0").wanted == "v1.38.0"
+    # A terminated kube-proxy on a Node does not hide the running one.
     assert after.proxies == {"a": "v1.37.2", "b": ""}
     assert len(after.state.objects) == len(healthy())
 
 
 def during(*drained: str) -> During:
-    record = UpgradeRecord(("1", "2"), 0.0, 1.0, (), (), (), 0, 0, 1, asked=True, drained=drained)
+    record = UpgradeRecord(("1", "2"), 0.0, 1.0, (), (), (), 0, 0, 1, upgraded_by_this_run=True, drained=drained)
     return During(before(), record, NamespaceState(), ())
 
 
-def after(seen: During | None) -> After:
-    return After(before(), seen, "v1", "v1", {}, {}, state(), {})
+def after(observed: During | None) -> After:
+    return After(before(), observed, "v1", "v1", {}, {}, state(), {})
 
 
-def test_pods_of_drained_nodes_were_to_be_replaced_and_nothing_else() -> None:
-    for judge in (during("node-1"), after(during("node-1"))):
-        assert judge.replaced(pod(1))
-        assert not judge.replaced(pod(2))
-        assert not judge.replaced(changed(service(), "spec.nodeName", "node-1"))
+def test_only_pods_of_drained_nodes_are_expected_to_be_replaced() -> None:
+    for phase in (during("node-1"), after(during("node-1"))):
+        assert phase.replaced(pod(1))
+        assert not phase.replaced(pod(2))
+        assert not phase.replaced(changed(service(), "spec.nodeName", "node-1"))
     assert not during().replaced(pod(1))
     assert not during("node-1").replaced(changed(pod(1), "spec", {}))
     assert not after(during()).replaced(pod(1))
 
 
-def test_any_pod_may_have_been_replaced_where_nobody_watched() -> None:
+def test_any_pod_may_be_replaced_in_an_unobserved_upgrade() -> None:
     assert after(None).replaced(pod(1))
     assert not after(None).replaced(service())
 
 
-def test_witnesses_as_they_were_are_those_of_the_snapshot() -> None:
-    found = replace(during(), log=())
-    assert found.state == found.before.snapshot.state
-    assert len(found.state.objects) == len(healthy()) - 1  # no Endpoints
+def test_state_before_the_upgrade_is_that_of_the_snapshot() -> None:
+    phase = during()
+    assert phase.state == phase.before.snapshot.state
+    assert len(phase.state.objects) == len(healthy()) - 1  # no Endpoints
 
 
-def watched(servers: list[str], *nodes: tuple[Change, KubeObject]) -> Watching:
+def watched(servers: list[str], *nodes: tuple[Change, KubeObject]) -> ClusterWatch:
     history = History("", FakeClock())
     for change, node in nodes:
         history.record(change, node)
-    return Watching(history, History("kube-system", FakeClock()), FakeClock(), [(0.0, each) for each in servers])
+    return ClusterWatch(history, History("kube-system", FakeClock()), FakeClock(), [(0.0, each) for each in servers])
 
 
 @pytest.mark.parametrize(
-    ("servers", "kubelets", "arrived"),
+    ("servers", "kubelets", "complete"),
     [
         ([OLD], (OLD, OLD), False),
         ([OLD, NEW], (OLD, NEW), False),
@@ -215,65 +214,65 @@ def watched(servers: list[str], *nodes: tuple[Change, KubeObject]) -> Watching:
         ([OLD, NEW], (NEW, "garbage"), False),
     ],
 )
-def test_upgrade_has_arrived_when_all_have_left_for_one_minor_version(
-    servers: list[str], kubelets: tuple[str, str], *, arrived: bool
+def test_upgrade_is_complete_when_all_versions_changed_to_one_minor(
+    servers: list[str], kubelets: tuple[str, str], *, complete: bool
 ) -> None:
-    found = watched(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
-    assert found.arrived(OLD) == arrived
+    watch = watched(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
+    assert watch.upgraded_from(OLD) == complete
 
 
-def test_nodes_that_were_cordoned_or_went_count_as_drained() -> None:
-    found = watched([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
-    assert found.drained == ("b",)
-    found.nodes.record("DELETED", node("c", OLD)[1])
-    assert found.drained == ("b", "c")
+def test_cordoned_or_deleted_nodes_count_as_drained() -> None:
+    watch = watched([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
+    assert watch.drained == ("b",)
+    watch.nodes.record("DELETED", node("c", OLD)[1])
+    assert watch.drained == ("b", "c")
 
 
 def test_control_planes_are_counted_by_their_label() -> None:
     labelled = changed(node("a", OLD)[1], "metadata.labels", {CONTROL_PLANE: ""})
-    found = watched([], ("ADDED", labelled), node("b", OLD), node("c", OLD))
-    assert found.control_planes == 1
-    found.mark("a step")
-    assert [(event.kind, event.what) for event in found.steps] == [("step", "a step")]
+    watch = watched([], ("ADDED", labelled), node("b", OLD), node("c", OLD))
+    assert watch.control_planes == 1
+    watch.record_step("a step")
+    assert [(event.kind, event.what) for event in watch.steps] == [("step", "a step")]
 
 
 class Versioned(FakeApi):
-    """An API server that tells each of these versions in turn, and is away where there is none; then it has no more."""
+    """An API server that answers with each of these versions in turn, and is unreachable for ""; the last one is repeated."""
 
     def __init__(self, *versions: str) -> None:
-        super().__init__(self.tell)
-        self.versions, self.told, self.closed = list(versions), threading.Event(), 0
+        super().__init__(self.answer_version)
+        self.versions, self.exhausted, self.closed = list(versions), threading.Event(), 0
 
-    def tell(self, _method: str, path: str, _body: object) -> str:
-        """Tell the next version."""
+    def answer_version(self, _method: str, path: str, _body: object) -> str:
+        """Answer with the next version."""
         assert path == "/version"
         version = self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
         if len(self.versions) == 1:
-            self.told.set()
+            self.exhausted.set()
         if not version:
             raise ApiUnavailable("refused")
         return json.dumps({"gitVersion": version})
 
     def twin(self) -> Api:
-        """Return itself."""
+        """Return this API server."""
         return self
 
     def close(self) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
 
-def test_versions_of_the_api_server_are_noted_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_of_the_api_server_are_recorded_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
     def observer(_api: Api, namespace: str, clock: FakeClock, kinds: tuple[str, ...]) -> Any:
         assert (namespace, kinds) in (("", ("Node",)), ("kube-system", ("Pod", "Lease")))
         return nullcontext(SimpleNamespace(history=History(namespace, clock)))
 
-    monkeypatch.setattr(watching_module, "Watcher", observer)
-    monkeypatch.setattr(watching_module, "VERSION_SECONDS", 0.001)
+    monkeypatch.setattr(cluster_watch, "Watcher", observer)
+    monkeypatch.setattr(cluster_watch, "VERSION_SECONDS", 0.001)
     api = Versioned(OLD, OLD, "", OLD, NEW, NEW, "", NEW)
-    with watching(api, RealClock()) as found:
-        assert api.told.wait(10)
-    assert [version for _, version in found.servers] == [OLD, NEW]
-    assert found.servers[0][0] < found.servers[1][0]
+    with watching(api, RealClock()) as watch:
+        assert api.exhausted.wait(10)
+    assert [version for _, version in watch.servers] == [OLD, NEW]
+    assert watch.servers[0][0] < watch.servers[1][0]
     assert api.closed == 1
-    assert (found.nodes.namespace, found.system.namespace) == ("", "kube-system")
+    assert (watch.nodes.namespace, watch.system.namespace) == ("", "kube-system")
