@@ -18,7 +18,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
-from kubechain.observe.background import repeating
+from kubechain.observe.background import run_periodically
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests
 
@@ -54,7 +54,7 @@ class QuotaOfNothing:
                     limit(api, each.name)
                     done.add(each.name)
 
-        self._running.enter_context(repeating("quotas", LOOK_SECONDS, look, lab.chain_factory.patient.clock))
+        self._running.enter_context(run_periodically("quotas", LOOK_SECONDS, look, lab.chain_factory.patient.clock))
 
     def took(self, lab: Testbed) -> Result:
         """Try a Pod in the lab's namespace."""
@@ -92,7 +92,7 @@ class Busy:
         context = ssl.create_default_context(cafile=tls["ca"])
         context.load_cert_chain(tls["certificate"], tls["key"])
         server, waiter = str(urllib.parse.urlsplit(lab.api.server).netloc), lab.chain_factory.waiter()
-        self._running.enter_context(repeating("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
+        self._running.enter_context(run_periodically("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
 
     def took(self, lab: Testbed) -> Result:
         """Look whether requests have been turned away; they are counted for as long as the server runs."""
