@@ -154,7 +154,7 @@ def test_address_of_the_other_family_is_in_its_own_range() -> None:
 
 
 def test_gone_means_the_uid_not_the_name() -> None:
-    gone = on.gone("Pod", frozenset([FIRST.uid]))
+    gone = on.deleted("Pod", frozenset([FIRST.uid]))
     assert not gone(state(FIRST)).met
     assert not gone(state(dying(FIRST))).met
     assert gone(state(changed(FIRST, "metadata.uid", "new"))).met
@@ -162,7 +162,7 @@ def test_gone_means_the_uid_not_the_name() -> None:
 
 
 def test_gone_of_nothing_and_same_of_nothing_prove_nothing() -> None:
-    assert not on.gone("Pod", frozenset())(state(FIRST)).met
+    assert not on.deleted("Pod", frozenset())(state(FIRST)).met
     assert not on.same_and_ready()(state(FIRST)).met
 
 

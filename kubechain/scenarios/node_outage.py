@@ -94,7 +94,7 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
                 started = clock.now()
                 cluster.start_node(name)
             waiter.eventually(nodes.history, node.ready(name))
-            waiter.eventually(chain.objects, pods.gone("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
+            waiter.eventually(chain.objects, pods.deleted("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
             back = clock.now()
             waiter.eventually(stream.requests, asked_since(started, LEAST))
             seen = stream.tally()

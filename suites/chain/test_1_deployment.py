@@ -33,14 +33,14 @@ def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> No
 @claim("CHAIN-DEPLOYMENT-030", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are available MUST have condition Available=True, MinimumReplicasAvailable."""
-    condition = deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable")
+    condition = deployments.has_condition(WEB, "Available", "True", "MinimumReplicasAvailable")
     eventually(chain.objects, condition)
 
 
 @claim("CHAIN-DEPLOYMENT-040", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose rollout is complete MUST have condition Progressing=True, NewReplicaSetAvailable."""
-    condition = deployments.says(WEB, "Progressing", "True", "NewReplicaSetAvailable")
+    condition = deployments.has_condition(WEB, "Progressing", "True", "NewReplicaSetAvailable")
     eventually(chain.objects, condition)
 
 

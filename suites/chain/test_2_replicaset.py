@@ -20,7 +20,7 @@ REPLICASET = "concepts/workloads/controllers/replicaset/"
 @claim("CHAIN-REPLICASET-010", spec="#how-a-replicaset-works", upstream="Deployment RollingUpdate", opens=True)
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
-    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS))
+    eventually(chain.objects, deployments.controls_one_replica_set(WEB, REPLICAS))
 
 
 @claim("CHAIN-REPLICASET-020", spec=DEPLOYMENT + "#creating-a-deployment")

@@ -13,9 +13,9 @@ from kubechain.conditions.http import (
     forbidden_to,
     no_answer,
     none_slower,
+    one_backend,
     only_from,
     spread_over,
-    sticks,
 )
 from kubechain.conditions.services import node_port
 from kubechain.observe.protocols import Eventually
@@ -95,7 +95,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     name = create(chain, service_manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
-    eventually(sources.repeated(chain, chain.client, at, MANY), sticks())
+    eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
     actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = sources.backends_inside(chain, chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME))

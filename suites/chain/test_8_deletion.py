@@ -21,7 +21,7 @@ SERVICE = "concepts/services-networking/service/"
 )
 def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
-    eventually(without_deployment.chain.objects, pods.gone("ReplicaSet", without_deployment.replica_sets))
+    eventually(without_deployment.chain.objects, pods.deleted("ReplicaSet", without_deployment.replica_sets))
 
 
 @claim(
@@ -31,7 +31,7 @@ def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, event
 )
 def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
-    eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids))
+    eventually(without_deployment.chain.objects, pods.deleted("Pod", without_deployment.pod_uids))
 
 
 @claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")
@@ -44,7 +44,7 @@ def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: 
 def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Pod that the Deployment does not own MUST be untouched when the Deployment's own Pods are gone."""
     objects = without_deployment.chain.objects
-    eventually(objects, pods.gone("Pod", without_deployment.pod_uids))
+    eventually(objects, pods.deleted("Pod", without_deployment.pod_uids))
     eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 

@@ -101,7 +101,7 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     drained = str(chain.pods[0].at("spec.nodeName"))
     with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
         for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
-            eventually(sources.evictions(chain, pod), disruption.carried_out())
+            eventually(sources.evictions(chain, pod), disruption.evicted())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
         eventually(stream.requests, asked(LEAST))

@@ -32,7 +32,7 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
     waits = seen_in_history(own_chain.objects, deployments.waits_for_dependents(WEB))
     eventually(own_chain.objects, waits)
     eventually(own_chain.objects, absent("Deployment", WEB))
-    eventually(own_chain.objects, pods.gone("Pod", made), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.deleted("Pod", made), within=timeouts.CONTROLLER)
     eventually(own_chain.objects, absent("ReplicaSet", replica_set.name), within=timeouts.CONTROLLER)
     order = made, frozenset([replica_set.uid]), frozenset([deployment.uid])
     require(own_chain.objects, deleted_in_order(*order))

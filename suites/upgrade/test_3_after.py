@@ -106,7 +106,7 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     assert old is not None
     number = deployments.revision(witnesses.deployment) + 1
     actions.roll_back(witnesses, old)
-    eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.reuses_replica_set(WEB, number, old), within=timeouts.ROLLOUT)
     eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
 
 
@@ -145,7 +145,7 @@ def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventuall
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
     actions.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
-    eventually(witnesses.objects, pods.gone("ReplicaSet", owned))
+    eventually(witnesses.objects, pods.deleted("ReplicaSet", owned))
     eventually(witnesses.objects, pods.count(LABELS, 0))
 
 

@@ -1,4 +1,4 @@
-"""What the API server does not take of a chain: a broken link, unless the server cannot be reached."""
+"""A kind of a chain that the API server refuses is a broken link; an unreachable server is none."""
 
 import json
 from typing import Any
@@ -21,36 +21,36 @@ DENIED = ApiRefused(403, "Forbidden", "no Deployment today")
 
 
 def api_without(kind: str, error: Exception) -> tuple[Api, list[str]]:
-    """Return an API that does not take a kind, and the kinds that it has taken."""
-    taken: list[str] = []
+    """Return an API that refuses a kind with `error`, and the list of the kinds that it has created."""
+    created: list[str] = []
 
     def answer(_method: str, _path: str, body: Any) -> str:
         if body["kind"] == kind:
             raise error
-        taken.append(body["kind"])
+        created.append(body["kind"])
         return json.dumps(body)
 
-    return FakeApi(answer), taken
+    return FakeApi(answer), created
 
 
 @pytest.mark.parametrize("error", [NO_ADDRESS, DENIED])
 @pytest.mark.parametrize("kind", ["Service", "Deployment", "Pod"])
-def test_refused_kind_is_named_with_why_and_the_others_are_made(kind: str, error: Exception) -> None:
-    api, taken = api_without(kind, error)
+def test_refused_kind_is_reported_and_the_others_are_created(kind: str, error: Exception) -> None:
+    api, created = api_without(kind, error)
     refused = populate(api, TARGET, "ns", manifests.deployment("n"))
     assert list(refused) == [kind]
     assert refused[kind].startswith(f"{kind} ")
     assert refused[kind].endswith(f" is refused: {error}")
-    assert sorted([*taken, kind]) == ["Deployment", "Pod", "Service"]
+    assert sorted([*created, kind]) == ["Deployment", "Pod", "Service"]
 
 
-def test_server_that_is_away_has_refused_nothing() -> None:
+def test_unreachable_server_is_not_a_refusal() -> None:
     api, _ = api_without("Service", ApiUnavailable("API server unreachable: timeout"))
     with pytest.raises(ApiUnavailable, match="unreachable"):
         populate(api, TARGET, "ns", manifests.deployment("n"))
 
 
-def test_link_that_was_refused_is_broken_at_once_and_blocks_what_needs_it() -> None:
+def test_refused_link_fails_at_once_and_blocks_later_links() -> None:
     history, waiter, clock = up_to(*healthy())
     gatekeeper, start = Gatekeeper(), FakeClock().time
     gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})

@@ -52,7 +52,7 @@ def logged(*changes: tuple[Change, KubeObject]) -> list[ObjectChange]:
     return history.log()
 
 
-def test_latest_is_the_last_version_of_what_is_still_there() -> None:
+def test_latest_is_the_last_version_of_each_object_that_exists() -> None:
     newer = changed(pod(0), "metadata.resourceVersion", "999")
     log = logged(("ADDED", pod(0)), ("ADDED", pod(1)), ("MODIFIED", newer), ("DELETED", pod(1)))
     assert latest(log).objects == (newer,)
@@ -72,13 +72,13 @@ def test_owner_graph_shows_each_object_once_below_its_controller() -> None:
     assert len(lines) == len(healthy())
 
 
-def test_object_whose_owner_is_gone_is_a_root_of_its_own() -> None:
+def test_object_whose_owner_was_deleted_is_a_root() -> None:
     lines = graph(state(pod(0), replica_set()))
     assert lines == [f"ReplicaSet/{RS_NAME} (2/2 ready)", f"  Pod/{RS_NAME}-0 ({RS_NAME}-0: ready, on node-0)"]
     assert graph(state(pod(0)))[0].startswith("Pod/")
 
 
-def test_summary_says_how_a_sick_object_is() -> None:
+def test_summary_shows_what_is_wrong_with_an_object() -> None:
     assert summary(changed(replica_set(), "status", {})) == "(0/2 ready)"
     assert "ContainersReady is False" in summary(not_ready(pod(0)))
     assert "on no node" in summary(changed(pod(0), "spec", {}))
@@ -92,7 +92,7 @@ def event(name: str, **fields: Any) -> KubeObject:
     return thing("Event", name, involvedObject=about, type="Warning", reason="BackOff", message="again", **fields)
 
 
-def test_events_are_in_the_order_of_time_wherever_they_keep_it() -> None:
+def test_events_are_sorted_by_either_timestamp_field() -> None:
     lines = events(
         state(
             event("c", lastTimestamp="2026-01-01T00:00:03Z"),
@@ -111,7 +111,7 @@ def test_manifests_are_yaml_without_managed_fields() -> None:
     assert "managedFields" not in text
 
 
-def test_milestones_are_the_first_moments_of_each_hand_over_from_the_deployment_on() -> None:
+def test_milestones_are_the_first_moments_of_each_step_after_the_deployment() -> None:
     bare = changed(deployment(), "status", {})
     pending = changed(pod(0), "status.conditions", [])
     scheduled = changed(not_ready(pod(0)), "metadata.resourceVersion", "900")
@@ -162,7 +162,7 @@ def logs_of(chain: Chain) -> dict[str, str]:
     return {each.title: each.text for each in evidence(chain) if each.title.startswith("log of ")}
 
 
-def test_node_whose_kubelet_does_not_answer_is_asked_for_one_log_only() -> None:
+def test_kubelet_that_does_not_answer_is_asked_for_one_log_only() -> None:
     asked: list[str] = []
 
     def silent(_method: str, path: str, _body: Any) -> str:
@@ -176,7 +176,7 @@ def test_node_whose_kubelet_does_not_answer_is_asked_for_one_log_only() -> None:
     assert sorted(found.values()) == [f"no log: {first.at('spec.nodeName')} does not answer", "no log: timed out"]
 
 
-def test_log_that_is_refused_does_not_keep_others_from_being_asked_for() -> None:
+def test_refused_log_does_not_prevent_the_next() -> None:
     def answer(_method: str, path: str, _body: Any) -> str:
         if pod(0).name in path:
             raise ApiRefused(400, "BadRequest", "the container waits")
@@ -187,7 +187,7 @@ def test_log_that_is_refused_does_not_keep_others_from_being_asked_for() -> None
     assert "the container waits" in found[f"log of {pod(0).name}"]
 
 
-def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
+def test_log_before_the_last_restart_is_read_after_a_restart() -> None:
     asked: list[str] = []
     chain_of_one = chain_of(lambda _method, path, _body: asked.append(path) or "line\n", pod(0))
     assert logs_of(chain_of_one) == {f"log of {pod(0).name}": "line\n"}
@@ -198,7 +198,7 @@ def test_log_before_the_last_restart_is_asked_for_where_there_was_one() -> None:
     assert len(asked) == 3
 
 
-def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
+def test_claims_blocked_by_one_link_share_one_evidence() -> None:
     state = RunState(settings.load(), run.new(Path("out")), Progress())
     chain = chain_of(lambda _method, _path, _body: "", pod(0))
     failed = record(Link.PODS, "failed")
@@ -216,7 +216,7 @@ def test_claims_that_one_link_blocks_on_one_chain_have_one_evidence() -> None:
 
 
 @pytest.mark.parametrize("of", ["claim", "fixture", "scenario", "none"])
-def test_chain_of_a_claim_is_found_where_it_looks(of: str) -> None:
+def test_chain_of_a_claim_is_found_in_its_state_fixtures_or_scenario(of: str) -> None:
     chain = chain_of(lambda _method, _path, _body: "")
     values = {"fixture": {"x": 1, "chain": chain}, "scenario": {"rolled": SimpleNamespace(chain=chain)}}
     item: Any = SimpleNamespace(stash=pytest.Stash(), funcargs=values.get(of, {"watch": lambda: None}))

@@ -1,4 +1,4 @@
-"""How a run shares its claims out among processes."""
+"""The distribution of claims over the processes of a run."""
 
 import pytest
 
@@ -42,10 +42,10 @@ def test_plain_{number}():
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """A run in two processes, of plain claims and, behind them, three of each scenario."""
+    """A run in two processes: six plain claims, then three claims of each scenario."""
     plain = [PLAIN.format(number=number) for number in range(6)]
-    told = [SCENARIO.format(scenario=name, number=number) for number, name in enumerate(SCENARIOS)]
-    return project(tmp_path_factory.mktemp("shared"), ("-n", "2"), {}, "".join([HEAD, *plain, *told]))
+    scenarios = [SCENARIO.format(scenario=name, number=number) for number, name in enumerate(SCENARIOS)]
+    return project(tmp_path_factory.mktemp("shared"), ("-n", "2"), {}, "".join([HEAD, *plain, *scenarios]))
 
 
 def workers(shared: Done, begin: str) -> set[str]:
@@ -56,25 +56,25 @@ def order(shared: Done) -> list[str]:
     return (shared.out.parent / "order").read_text().split()
 
 
-def test_every_claim_is_run_and_bears_its_own_id(shared: Done) -> None:
+def test_every_claim_runs_once_under_its_own_id(shared: Done) -> None:
     assert set(shared.outcomes.values()) == {"passed"}, shared.output
     assert len(shared.outcomes) == 6 + 3 * len(SCENARIOS)
     assert not [claim for claim in shared.run["claims"] if "@" in claim["nodeid"]]
 
 
 @pytest.mark.parametrize("number", range(len(SCENARIOS)))
-def test_claims_of_a_scenario_are_run_by_one_process(shared: Done, number: int) -> None:
+def test_claims_of_a_scenario_run_in_one_process(shared: Done, number: int) -> None:
     assert len(workers(shared, f"T-PODS-{number}")) == 1
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_each_scenario_takes_place_once(shared: Done, name: str) -> None:
+def test_each_scenario_happens_once(shared: Done, name: str) -> None:
     assert order(shared).count(name) == 1
 
 
-def test_scenarios_that_come_last_do_not_begin_first(shared: Done) -> None:
+def test_plain_claims_run_before_the_scenarios(shared: Done) -> None:
     assert order(shared)[0].startswith("plain")
 
 
-def test_every_process_has_something_to_do(shared: Done) -> None:
+def test_every_process_runs_claims(shared: Done) -> None:
     assert len(workers(shared, "T-")) == 2

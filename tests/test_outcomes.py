@@ -42,15 +42,15 @@ def failing() -> NoReturn:
     ],
     ids=["unmet", "blocked", "harness", "defect", "machine", "skip", "timeout", "interrupt"],
 )
-def test_outcome_tells_the_cluster_from_the_harness(error: BaseException, wanted: Outcome, when: str) -> None:
+def test_only_unmet_is_failed(error: BaseException, wanted: Outcome, when: str) -> None:
     assert outcome_of(error, when) == wanted
 
 
-def test_nothing_raised_is_passed() -> None:
+def test_no_error_is_passed() -> None:
     assert outcome_of(None, "call") == Outcome.PASSED
 
 
-def test_assertion_of_the_claim_is_failed_and_one_of_a_fixture_is_broken() -> None:
+def test_assertion_error_is_failed_in_the_claim_and_inconclusive_in_a_fixture() -> None:
     assert outcome_of(AssertionError(), "call") == Outcome.FAILED
     assert outcome_of(AssertionError(), "setup") == Outcome.INCONCLUSIVE
     assert outcome_of(AssertionError(), "teardown") == Outcome.INCONCLUSIVE
@@ -69,16 +69,16 @@ def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:
 
 
 def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]:
-    """Let the plugin have the items of a run of that level, or of `only`; return the nodeids that it put aside."""
-    aside: list[str] = []
+    """Pass the items to the plugin in a run of this level, or of `only`; return the node ids that it deselects."""
+    deselected_ids: list[str] = []
 
     def deselected(items: list[Any]) -> None:
-        aside.extend(each.nodeid for each in items)
+        deselected_ids.extend(item.nodeid for item in items)
 
     stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only))}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
-    return aside
+    return deselected_ids
 
 
 def test_claims_run_in_the_order_of_the_chain_and_within_a_link_of_their_ids() -> None:
@@ -102,7 +102,7 @@ def test_long_claim_is_the_first_of_its_link() -> None:
     assert [each.nodeid[-1] for each in items] == ["c", "b", "a"]
 
 
-def test_quick_run_puts_claims_of_the_full_level_aside_and_a_full_run_does_not() -> None:
+def test_quick_run_deselects_claims_of_the_full_level() -> None:
     items = [item("suites/a.py::a", Link.PODS), item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full")]
     assert collect(list(items), "full") == []
     assert collect(items, "quick") == ["suites/a.py::b"]
@@ -118,7 +118,7 @@ def test_tests_of_the_harness_need_no_claim() -> None:
     assert collect([item("tests/test_a.py::test_a")]) == []
 
 
-def test_only_the_named_claims_are_run_whatever_their_level() -> None:
+def test_only_selects_claims_of_any_level() -> None:
     items = [
         item("suites/a.py::a", Link.PODS, id="CHAIN-PODS-010"),
         item("suites/a.py::b", Link.PODS, id="CHAIN-PODS-020", level="full"),
@@ -131,6 +131,6 @@ def test_only_with_a_claim_that_does_not_exist_is_a_usage_error() -> None:
         collect([item("suites/a.py::a", Link.PODS)], only="CHAIN-PODS-999")
 
 
-def test_faults_need_not_be_claims() -> None:
+def test_test_of_a_fault_needs_no_claim() -> None:
     items = [item("suites/faults/test_faults.py::a", fixturenames=["fault"])]
     assert collect(items) == []
