@@ -109,8 +109,8 @@ def test_quick_run_deselects_claims_of_the_full_level() -> None:
     assert [each.nodeid for each in items] == ["suites/a.py::a"]
 
 
-def test_suite_with_a_test_that_is_no_claim_is_a_usage_error() -> None:
-    with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: expected a claim"):
+def test_suite_with_a_test_without_a_claim_is_a_usage_error() -> None:
+    with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: the test has no @claim"):
         collect([item("suites/a.py::test_a"), item("suites/a.py::test_b", Link.PODS)])
 
 

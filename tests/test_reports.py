@@ -106,7 +106,7 @@ def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
 
 def test_summary_of_a_green_run_is_green_and_lists_no_failures() -> None:
     text = summary.markdown(content([record(Link.PODS, "passed")], []))
-    assert text.startswith("## ✅ chain holds: 1 claims")
+    assert text.startswith("## ✅ chain holds: 1 claim")
     assert "❌" not in text
     assert "### Failed" not in text
 
@@ -155,14 +155,14 @@ def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:
 
 def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path) -> None:
     wait = WAIT.model_copy(update={"seconds": 0.5})
-    claim = record(Link.PODS, "failed", waits=[wait, wait.model_copy(update={"ended_by": "deadline"})])
+    claim = record(Link.PODS, "failed", waits=[wait, wait.model_copy(update={"ended_by": "timeout"})])
     file = tmp_path / "a-result.json"
     file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim.id}], "status": "failed", "start": 1000}))
     allure_results.write_steps([claim], tmp_path)
     first, last = json.loads(file.read_text())["steps"]
     assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
     assert (last["status"], last["stop"]) == ("failed", 2000)
-    assert {"name": "ended by", "value": "deadline"} in last["parameters"]
+    assert {"name": "ended by", "value": "timeout"} in last["parameters"]
 
 
 def test_result_that_an_interrupted_test_left_without_labels_is_passed_over(tmp_path: Path) -> None:
