@@ -5,7 +5,7 @@ from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, endpoints, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.probes.load import asked, none_lost
+from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
@@ -61,5 +61,5 @@ def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually
     with load(serving_four, list(serving_four.node_urls().values())) as stream:
         actions.scale(serving_four, 1)
         eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
-        eventually(stream.requests, asked(LEAST))
+        eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))

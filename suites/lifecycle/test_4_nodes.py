@@ -14,7 +14,7 @@ from kubechain.conditions.http import all_welcome
 from kubechain.observe.history import seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.probes.load import asked, none_lost
+from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
 from kubechain.workload import actions, manifests, sources
@@ -104,7 +104,7 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
             eventually(sources.evictions(chain, pod), disruption.evicted())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
-        eventually(stream.requests, asked(LEAST))
+        eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))
 
 
