@@ -1,4 +1,4 @@
-"""What `kubechain clean` removes, and what it must leave alone."""
+"""`kubechain clean` removes the leftovers of dead runs, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from kubechain.provision import cluster as provision
 from kubechain.provision.clean import Cleaning
 
 HOUR = 3600.0
-# An engine that is a file: containers by id (cluster, owner), and a network.
+# A docker client whose engine is a JSON file: containers by id (cluster, owner), and networks.
 ENGINE = """#!{python} -S
 import json, sys
 path = "{state}"
@@ -65,7 +65,7 @@ json.dump(state, open(path, "w"))
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
-    """The state of an engine without anything on it."""
+    """The state file of an engine without containers."""
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"containers": {}, "networks": ["kind"]}))
     docker = tmp_path / "docker"
@@ -88,11 +88,11 @@ def client(engine: Path) -> Path:
 
 @pytest.fixture
 def dead() -> str:
-    """The identity of a process that is gone."""
+    """The identity of a process that has ended."""
     with subprocess.Popen(["sleep", "600"]) as process:
-        found = identity(process.pid)
+        process_identity = identity(process.pid)
         process.kill()
-    return found
+    return process_identity
 
 
 def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) -> None:
@@ -121,7 +121,7 @@ def test_only_containers_of_dead_processes_are_removed(engine: Path, dead: str) 
     assert not is_orphaned(" ")
 
 
-def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
+def test_network_is_removed_with_the_last_cluster(engine: Path) -> None:
     put(engine, a={"cluster": "theirs"})
     leftovers.remove_network(Docker(client(engine)), Progress())
     assert json.loads(engine.read_text())["networks"] == ["kind"]
@@ -134,13 +134,15 @@ def test_the_network_goes_with_the_last_cluster(engine: Path) -> None:
     ("noted", "nodes", "ours"),
     [("a b", "ab", True), ("a b", "ac", False), ("", "a", False), (None, "a", False), ("a", "", False)],
 )
-def test_cluster_is_ours_only_if_a_run_noted_all_its_nodes(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
+def test_cluster_is_ours_only_if_a_run_recorded_all_its_nodes(
+    tmp_path: Path, noted: str | None, nodes: str, *, ours: bool
+) -> None:
     if noted is not None:
         run_locks.made(tmp_path, "dev", noted.split())
     assert run_locks.is_ours(tmp_path, "dev", list(nodes)) is ours
 
 
-def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path, engine: Path) -> None:
+def test_foreign_kind_cluster_is_refused(tmp_path: Path, engine: Path) -> None:
     put(engine, a={"cluster": "dev"})
     cluster = Cluster("dev", tmp_path, "image", tmp_path / "kind", tmp_path / "kubectl", client(engine))
     with pytest.raises(SetupError, match="CLUSTER=dev: a kind cluster that kubechain did not make; CONTEXT=kind-dev") as raised:
@@ -151,7 +153,7 @@ def test_kind_cluster_of_somebody_else_is_refused_and_not_touched(tmp_path: Path
 
 
 class Namespaces:
-    """An API with the namespaces of a run that is not known here, and of witnesses."""
+    """An API with a namespace of a run without a lock here, and one of witnesses."""
 
     def __init__(self) -> None:
         witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
@@ -180,15 +182,15 @@ def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False) -> Cleani
     return Cleaning(chosen, Progress(Console(soft_wrap=True)))
 
 
-def test_what_stands_on_a_cluster_is_listed_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_remaining_namespaces_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Namespaces()
     cleaning(tmp_path, context="prod").namespaces(cast("Api", api))
-    assert "namespace kubechain-a-main-0 stays until" in (said := capsys.readouterr().out)
-    assert "namespace kubechain-upgrade-b holds the witnesses of an upgrade" in said
+    assert "namespace kubechain-a-main-0 remains: its run may be alive" in (said := capsys.readouterr().out)
+    assert "namespace kubechain-upgrade-b remains: it holds the witnesses of an upgrade" in said
     assert len(api.items) == 2
 
 
-def test_kept_with_a_context_is_about_that_cluster_and_not_about_this_machine(tmp_path: Path, engine: Path) -> None:
+def test_kept_with_a_context_spares_this_machine(tmp_path: Path, engine: Path) -> None:
     put(engine, a={"cluster": "dev"})
     run_locks.made(tmp_path / "cache", "dev", ["a"])
     run_locks.keep(tmp_path / "cache", "dev")
@@ -206,7 +208,7 @@ def namespace(name: str, run: str, expires: str) -> KubeObject:
     return KubeObject({"kind": "Namespace", "metadata": {"name": name, "uid": name, "labels": labels}})
 
 
-def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
+def test_namespaces_of_dead_and_expired_runs_are_removed(tmp_path: Path) -> None:
     sign = run_locks.show(tmp_path, "kubechain-live")
     run_locks.hold(run_locks.folder(tmp_path) / "kubechain-died").lock.release()
     expired, live, died, away, odd = (
@@ -223,7 +225,7 @@ def test_namespaces_are_removed_when_no_run_needs_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "run"), [("kube-system", "a"), ("kubechain-a", "a"), ("kubechain-ab-main-0", "a")])
-def test_a_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
+def test_namespace_with_another_name_is_not_ours(name: str, run: str) -> None:
     assert not namespaces.is_ours(namespace(name, run, "1"))
 
 
@@ -246,7 +248,7 @@ BuildCache(cache / "builds").artifact("thing", "key", make, needs_gib=0)
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a run that was killed in the midst of a build."""
+    """The environment of a run that was killed during a build."""
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -264,7 +266,7 @@ def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedPro
     return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, str]) -> None:
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, killed: dict[str, str]) -> None:
     assert [orphan.program for orphan in processes.find()].count("sleep") >= 2
     done = clean(killed)
     assert (done.returncode, done.stderr) == (0, "")
@@ -276,7 +278,7 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path, killed: dict[str, st
     assert "nothing to clean" in clean(killed).stdout
 
 
-def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
+def test_files_of_a_living_process_remain(tmp_path: Path) -> None:
     store = BuildCache(tmp_path)
     swept: list[list[Path]] = []
     with store.scratch() as folder:
@@ -286,7 +288,7 @@ def test_what_a_living_process_holds_stays(tmp_path: Path) -> None:
     assert not store.busy()
 
 
-def test_bad_options_are_one_line(killed: dict[str, str]) -> None:
+def test_unknown_option_is_an_error_of_one_line(killed: dict[str, str]) -> None:
     done = clean(killed, "--everything")
     assert (done.returncode, done.stderr.count("\n")) == (4, 1)
     clean(killed)
