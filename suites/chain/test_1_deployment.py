@@ -1,4 +1,4 @@
-"""The Deployment: what its controller makes of it, and what the API server fills in."""
+"""The Deployment: its status, its defaults and its validation."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import deployments
@@ -9,8 +9,6 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import REPLICAS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
-
-DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
 
 @claim("CHAIN-DEPLOYMENT-010", opens=True)
@@ -90,8 +88,8 @@ def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
     eventually(chain.objects, deployments.counts(WEB, REPLICAS))
     row = table_row(chain.api.table("Deployment", chain.namespace), WEB)
-    seen = row["Ready"], row["Up-to-date"], row["Available"]
-    assert seen == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
+    cells = row["Ready"], row["Up-to-date"], row["Available"]
+    assert cells == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
 
 
 @claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full")

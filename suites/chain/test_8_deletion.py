@@ -1,4 +1,4 @@
-"""Deletion: of the Deployment, which takes what it owns and nothing else, and of the Service."""
+"""Deletion of the Deployment, with its dependents only, and of the Service."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import endpoints, pods, timeouts
@@ -10,8 +10,6 @@ from kubechain.workload import sources
 from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
-
-SERVICE = "concepts/services-networking/service/"
 
 
 @claim(
@@ -48,7 +46,7 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
     eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 
-@claim("CHAIN-DELETION-050", spec=SERVICE + "#type-nodeport")
+@claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport")
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = sources.pages(without_service.chain, *without_service.node_urls)

@@ -1,4 +1,4 @@
-"""Scaling: the Pods, and with them the endpoints, follow the number that is asked for."""
+"""Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
@@ -12,8 +12,6 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
-
-SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
 
 
 @claim("LIFE-SCALE-010", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
@@ -49,8 +47,8 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
 @claim("LIFE-SCALE-040", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
-    asked_for = actions.scale(own_chain, REPLICAS + 1)
-    assert asked_for.at("spec.replicas") == REPLICAS + 1
+    scale = actions.scale(own_chain, REPLICAS + 1)
+    assert scale.at("spec.replicas") == REPLICAS + 1
     eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=timeouts.PODS_READY)
     assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
 

@@ -1,4 +1,4 @@
-"""Rolling a Deployment to another Pod template, and back."""
+"""Rollouts of a Deployment to another Pod template, and back."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
@@ -82,7 +82,7 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
         deployments.has_condition(WEB, "Progressing", "Unknown", "DeploymentPaused"),
     )
     actions.template(own_chain, "2")
-    # Scaling goes on while paused: when it has been done, the controller has seen the new template too.
+    # A paused Deployment still scales: the new Pod shows that the controller has synced the changed template too.
     actions.scale(own_chain, REPLICAS + 1)
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
     consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=timeouts.STEADY)

@@ -1,4 +1,4 @@
-"""Self-healing: what is lost comes back, and what is guarded is not taken."""
+"""Self-healing: ended containers and deleted Pods are replaced, and evictions respect the PodDisruptionBudget."""
 
 from http import HTTPStatus
 
@@ -13,10 +13,8 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, 
 
 claim = ClaimDecorator(level="full")
 
-LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 
-
-@claim("LIFE-HEALING-010", spec=LIFECYCLE + "#restart-policy")
+@claim("LIFE-HEALING-010", spec="concepts/workloads/pods/pod-lifecycle/#restart-policy")
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]

@@ -1,4 +1,4 @@
-"""Nodes that are lost, drained and disturbed: the Service stands."""
+"""Lost, drained and restarted Nodes: the Service keeps answering."""
 
 import math
 
@@ -24,7 +24,6 @@ from kubechain.workload.urls import address_of, url
 
 claim = ClaimDecorator("concepts/architecture/nodes/", level="full")
 
-NODES = "concepts/architecture/nodes/"
 EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions"
 LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, THREE_NODES]
 
@@ -115,7 +114,7 @@ def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, c
     running = own_chain.pods
     for name in sorted({str(pod.at("spec.nodeName")) for pod in running}):
         kind_cluster.restart_kubelet(name)
-        # That a new Pod runs there shows that the new kubelet has taken over.
+        # A new Pod on the Node shows that the restarted kubelet works.
         pod = create(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
         eventually(own_chain.objects, pods.ready(pod.name), within=timeouts.NODE_BACK)
     eventually(own_chain.objects, pods.same_and_ready(*running))
