@@ -5,8 +5,8 @@ def test_result_has_got_only_if_it_is_not_met() -> None:
     assert expect(ok=True, got="x is 3") == met()
     assert expect(ok=False, got="x is 3") == unmet("x is 3")
     assert str(equal("x", 3, 4)) == "expected x 4, got 3"
-    assert hopeless("gone").hopeless
-    assert not hopeless("gone").met
+    assert hopeless("deleted").hopeless
+    assert not hopeless("deleted").met
 
 
 def test_all_of_reports_the_first_hopeless_or_unmet_result() -> None:

@@ -251,10 +251,10 @@ def test_two_revisions_at_once_are_unmet_and_ended_pods_are_ignored() -> None:
 
 
 def test_address_in_either_list_is_unmet() -> None:
-    gone = endpoints.without(WEB, B.uid)
-    assert gone(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
-    assert not gone(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
-    assert not gone(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
+    unlisted = endpoints.without(WEB, B.uid)
+    assert unlisted(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
+    assert not unlisted(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
+    assert not unlisted(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
 
 
 def test_budget_requires_the_observed_generation() -> None:

@@ -1,4 +1,4 @@
-"""Every condition tells one form of message; each function that returns a condition has a sample here that does not meet it."""
+"""Messages of unmet conditions have one form: each function that returns a condition has an unmet sample here."""
 
 import ast
 from pathlib import Path
@@ -217,7 +217,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
 
 
 def conditions_made() -> set[str]:
-    """Return module.function of each function of FOLDERS that returns a condition, but for those of one module alone."""
+    """Return module.function of each public function of FOLDERS that returns a condition."""
     found: set[str] = set()
     for folder in FOLDERS:
         place = Path(ROOT / folder)

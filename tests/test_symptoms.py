@@ -1,4 +1,4 @@
-"""The symptom of each fault is found in the message that its claims have under the fault, and not in what they expect."""
+"""The symptom of each fault matches the `got` of its claims' messages under the fault, and not their `expected`."""
 
 import re
 from typing import Any, cast
