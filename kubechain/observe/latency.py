@@ -40,7 +40,7 @@ def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent
 
 
 def _annotated(pod: str, value: str) -> Condition[NamespaceState]:
-    def check(found: KubeObject) -> Result:
-        return equal(f"annotation {ANNOTATION}", found.annotations.get(ANNOTATION), value)
+    def check(resource: KubeObject) -> Result:
+        return equal(f"annotation {ANNOTATION}", resource.annotations.get(ANNOTATION), value)
 
     return one("Pod", pod, f"with annotation {ANNOTATION} {value}", check)
