@@ -1,7 +1,7 @@
-"""The names that claims of another repository import: the decorator, the types of the fixtures, and the parts of a wait.
+"""The API for claims in other repositories: the decorator, the types of the fixtures, conditions and sources.
 
-The fixtures themselves come with the pytest plugin: `watch`, `eventually`, `consistently`, `clock`, `api`, `record_metric`.
-Conditions are in kubechain.conditions.
+The pytest plugin provides the fixtures `watch`, `eventually`, `consistently`, `clock`, `api` and `record_metric`. More
+conditions are in kubechain.conditions.
 """
 
 from __future__ import annotations

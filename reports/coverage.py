@@ -1,4 +1,4 @@
-"""What upstream's conformance suite and the walkthrough ask for, and which claims answer: docs/COVERAGE.md."""
+"""docs/COVERAGE.md: conformance tests of Kubernetes and steps of the walkthrough, and the claims that cover them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 
 SOURCE = ROOT / "docs" / "coverage.toml"
-# In the Go module of Kubernetes: the list of its conformance tests.
+# The list of conformance tests in the Go module of Kubernetes.
 LISTED = "test/conformance/testdata/conformance.yaml"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Something that is asked for: its name, the ids of the claims that answer, and what none of them tries."""
+    """A conformance test or a step: its name, the ids of the claims that cover it, and what no claim covers ("": nothing)."""
 
     name: str
     claims: tuple[str, ...]
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What coverage.toml says; `kubernetes` is the version whose names the upstream rows and `also_named` have."""
+    """The content of coverage.toml; `kubernetes` is the version whose test names `upstream` and `also_named` have."""
 
     kubernetes: str
     also_named: tuple[str, ...]
@@ -45,7 +45,7 @@ def load(source: Path = SOURCE) -> Coverage:
     """Read coverage.toml.
 
     Raises:
-        SetupError: it is not of the form above (exit code USAGE).
+        SetupError: the file cannot be read or does not have the form of Coverage (exit code USAGE).
 
     """
 
@@ -53,15 +53,15 @@ def load(source: Path = SOURCE) -> Coverage:
         return tuple(Row(entry.pop("name"), tuple(entry.pop("claims")), **entry) for entry in entries)
 
     try:
-        found: dict[str, Any] = tomllib.loads(source.read_text())
-        sections = {name: rows(found.pop(name)) for name in ("upstream", "walkthrough")}
-        return Coverage(**sections, also_named=tuple(found.pop("also_named")), **found)
+        content: dict[str, Any] = tomllib.loads(source.read_text())
+        sections = {name: rows(content.pop(name)) for name in ("upstream", "walkthrough")}
+        return Coverage(**sections, also_named=tuple(content.pop("also_named")), **content)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SetupError(f"{source}: {type(error).__name__}: {error}", ExitCode.USAGE) from error
 
 
 def upstream_names(version: str) -> frozenset[str] | None:
-    """Return the names of all conformance tests of a Kubernetes version; None if its Go module is not on this machine."""
+    """Return the names of the conformance tests of a Kubernetes version; None if its Go module is not in the module cache."""
     gopath = os.environ.get("GOPATH", "").split(os.pathsep)[0] or Path.home() / "go"
     cache = Path(os.environ.get("GOMODCACHE") or Path(gopath) / "pkg" / "mod")
     path = cache / "k8s.io" / f"kubernetes@v{version}" / LISTED
@@ -69,27 +69,27 @@ def upstream_names(version: str) -> frozenset[str] | None:
 
 
 def problems(coverage: Coverage, claims: Sequence[Claim], known: Collection[str] | None) -> list[str]:
-    """Say what is wrong: ids and names that do not exist, rows that say nothing, claims that are not listed.
+    """Return what is wrong: unknown ids and names, rows without claims and gap, claims that are not listed.
 
-    `known` are the names of all upstream tests, None where they cannot be looked up.
+    `known` are the names of all conformance tests, None if they are not available.
     """
     ids, named = {claim.id for claim in claims}, {claim.upstream for claim in claims}
     rows = [*coverage.upstream, *coverage.walkthrough]
     listed = [row.name for row in coverage.upstream] + list(coverage.also_named)
     by_name = {row.name: row for row in coverage.upstream}
-    found = [f"{row.name}: there is no claim {each}" for row in rows for each in row.claims if each not in ids]
-    found += [f"{row.name}: neither claims nor a gap" for row in rows if not row.claims and not row.gap]
-    found += [f"{name}: there {count} times" for name, count in Counter(listed).items() if count > 1]
+    wrong = [f"{row.name}: no claim {claim_id}" for row in rows for claim_id in row.claims if claim_id not in ids]
+    wrong += [f"{row.name}: neither claims nor a gap" for row in rows if not row.claims and not row.gap]
+    wrong += [f"{name}: listed {count} times" for name, count in Counter(listed).items() if count > 1]
     if known is not None:
-        missing = [name for name in listed if name not in known]
-        found += [f"{name}: no conformance test of Kubernetes {coverage.kubernetes}{_closest(name, known)}" for name in missing]
-    found += [f"{name}: in also_named, but named by no claim" for name in coverage.also_named if name not in named]
+        unknown = [name for name in listed if name not in known]
+        wrong += [f"{name}: no conformance test of Kubernetes {coverage.kubernetes}{_closest(name, known)}" for name in unknown]
+    wrong += [f"{name}: in also_named, but no claim names it" for name in coverage.also_named if name not in named]
     for claim in claims:
         if claim.upstream and claim.upstream not in listed:
-            found.append(f"{claim.id}: its upstream test {claim.upstream!r} is not listed{_closest(claim.upstream, listed)}")
+            wrong.append(f"{claim.id}: its upstream test {claim.upstream!r} is not listed{_closest(claim.upstream, listed)}")
         elif claim.upstream in by_name and claim.id not in by_name[claim.upstream].claims:
-            found.append(f"{claim.id}: names {claim.upstream!r}, and is not listed under it")
-    return found
+            wrong.append(f"{claim.id}: names {claim.upstream!r}, which does not list it")
+    return wrong
 
 
 def _closest(name: str, names: Iterable[str]) -> str:
@@ -101,7 +101,7 @@ def document(claims: Sequence[Claim]) -> str:
     """Return docs/COVERAGE.md.
 
     Raises:
-        SetupError: coverage.toml and the claims do not agree (exit code USAGE); the message lists how, line by line.
+        SetupError: coverage.toml and the claims do not agree (exit code USAGE); the message has a line for each problem.
 
     """
     coverage = load()
@@ -113,24 +113,24 @@ def document(claims: Sequence[Claim]) -> str:
 
 
 def markdown(coverage: Coverage, claims: Sequence[Claim]) -> str:
-    """Return the coverage as a document."""
+    """Return the coverage as Markdown."""
     also = [(name, [claim.id for claim in claims if claim.upstream == name]) for name in coverage.also_named]
     about = (
         f"The {len(coverage.upstream)} tests of the conformance suite of Kubernetes {coverage.kubernetes} that are closest to "
-        f"the chain, by their `Testname`: {_count(coverage.upstream)}. A claim next to a test is about the same behaviour; it "
-        "is not that test, and does not replace it."
+        f"the chain, by their `Testname`: {_count(coverage.upstream)}. A claim beside a test checks the same behaviour; it "
+        "does not replace the test."
     )
     parts = [
         "# Coverage",
         "Generated from coverage.toml and the claims by `make catalogue`; `make lint` fails if it is stale.",
-        "What each claim states is in [CATALOGUE.md](CATALOGUE.md).",
+        "[CATALOGUE.md](CATALOGUE.md) has the sentence of each claim.",
         "## Upstream conformance",
         about,
         _table("upstream test", coverage.upstream),
-        "Tests farther away, next to single claims:",
+        "Other tests that single claims name:",
         _table("upstream test", [Row(name, tuple(ids)) for name, ids in also], gaps=False),
         "## The walkthrough",
-        f"What one does and sees by hand, step by step: {_count(coverage.walkthrough)}.",
+        f"The steps of a walkthrough by hand: {_count(coverage.walkthrough)}.",
         _table("step", coverage.walkthrough),
     ]
     return "\n\n".join(parts) + "\n"
@@ -139,11 +139,11 @@ def markdown(coverage: Coverage, claims: Sequence[Claim]) -> str:
 def _count(rows: Sequence[Row]) -> str:
     whole = sum(bool(row.claims) and not row.gap for row in rows)
     none = sum(not row.claims for row in rows)
-    return f"{whole} covered, {len(rows) - whole - none} in part, {none} not"
+    return f"{whole} covered, {len(rows) - whole - none} in part, {none} not covered"
 
 
 def _table(first: str, rows: Sequence[Row], *, gaps: bool = True) -> str:
-    heads = [first, "claims", *(["not tried"] if gaps else [])]
+    heads = [first, "claims", *(["not covered"] if gaps else [])]
     lines = [[row.name, ", ".join(row.claims) or "none", *([row.gap] if gaps else [])] for row in rows]
     table = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(line)} |" for line in table)

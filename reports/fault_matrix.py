@@ -1,4 +1,4 @@
-"""What the suite found under each fault: faults.json, and the matrix of faults and claims as a picture. Pure functions."""
+"""The results of a run of faults: faults.json, and the matrix of faults and claims as SVG. Pure functions."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def document(scores: Sequence[Score], line: str) -> FaultsRecord:
 
 
 def claims_of(scores: Sequence[Score]) -> list[str]:
-    """Return every claim that was run under any fault, in the order of the chain."""
+    """Return every claim that ran under at least one fault, in the order of the chain."""
     ids = {claim for score in scores for claim in score.outcomes}
     return sorted(ids, key=lambda claim: (Link(claim.split("-")[1]).order, claim))
 
 
 def svg(scores: Sequence[Score]) -> str:
-    """Return the matrix: a row for each fault, a column for each claim, and what was found at the end of the row.
+    """Return the matrix: a row for each fault with its score at the end, a column for each claim.
 
-    What upstream's tests found, if they were compared, is a column at the right.
+    With COMPARE=upstream a further column has the results of upstream's tests.
     """
     claims = claims_of(scores)
     end = LEFT + CELL * len(claims)
@@ -57,9 +57,9 @@ def svg(scores: Sequence[Score]) -> str:
             if outcome:
                 place = f'x="{LEFT + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}"'
                 parts.append(f'<rect {place} fill="{COLOURS[outcome]}"><title>{escape(claim)}</title></rect>')
-        said = f"{score.result} at {score.first_broken_link or '-'}, {score.seconds.total:.0f} s"
+        summary = f"{score.result} at {score.first_broken_link or '-'}, {score.seconds.total:.0f} s"
         colour = GOOD if score.good else BAD
-        parts.append(f'<text x="{end + 8}" y="{y + CELL - 3}" fill="{colour}">{escape(said)}</text>')
+        parts.append(f'<text x="{end + 8}" y="{y + CELL - 3}" fill="{colour}">{escape(summary)}</text>')
         if score.upstream:
             noticed, colour = of_upstream(score.upstream, broken=score.expected is not None)
             parts.append(f'<text x="{end + RIGHT}" y="{y + CELL - 3}" fill="{colour}">{escape(noticed)}</text>')
@@ -72,7 +72,7 @@ def svg(scores: Sequence[Score]) -> str:
 
 
 def of_upstream(compared: Comparison, *, broken: bool) -> tuple[str, str]:
-    """Return what upstream's tests found, and the colour of that: to notice is right if something is broken, and only then."""
+    """Return the result of upstream's tests and its colour; they should fail if and only if the fault is `broken`."""
     if not compared.reached:
         return "upstream: not reached", NEITHER
     late = compared.count("timeout")

@@ -1,4 +1,4 @@
-"""How runs are reported: the results of claims in Allure's form, and the files that people and programs read."""
+"""The pytest plugin of the reports: Allure results of claims, and the files of a run."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from kubechain.upgrade.model import UpgradeRecord
 
 from . import allure_html, allure_results, fault_matrix, run_json, summary, upgrade_json, upgrade_svg
 
-# The picture of the upgrade, as SVG, once it was attached to a claim.
+# The SVG of the upgrade, after it was attached to the first claim.
 PICTURE = pytest.StashKey[str]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Describe the claim to Allure."""
-    found = claim.of(item)
-    if found:
+    """Set the Allure labels of a claim."""
+    metadata = claim.of(item)
+    if metadata:
         name = item.name.partition("[")[0]
-        # allure.dynamic.title is not enough: the plugin names the result anew when the setup has ended.
+        # After the setup, Allure's plugin overwrites the title from allure.dynamic.title with this attribute.
         function: Any = getattr(item, "obj", None)
-        function.__allure_display_name__ = allure_results.title(name, found)
-        allure_results.label(name, found)
+        function.__allure_display_name__ = allure_results.title(name, metadata)
+        allure_results.label(name, metadata)
 
 
 @pytest.hookimpl
 def pytest_kubechain_claim_finished(evidence: Sequence[Section]) -> None:
-    """Attach the evidence on a claim that did not pass to its result."""
+    """Attach the evidence of a claim that did not pass to its Allure result."""
     for section in evidence:
         allure.attach(section.text, section.title, allure.attachment_type.TEXT)
 
 
 @pytest.hookimpl
 def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, *, failed: bool) -> None:
-    """Attach the picture of the upgrade to the first claim about it, and to those that did not pass."""
+    """Attach the SVG of the upgrade to the first claim about it and to each claim that did not pass."""
     stash = item.config.stash
     if failed or PICTURE not in stash:
         picture = stash.setdefault(PICTURE, redact.text(upgrade_svg.svg(record)))
-        allure.attach(picture, "the upgrade on one time axis", allure.attachment_type.SVG)
+        allure.attach(picture, "upgrade over time", allure.attachment_type.SVG)
 
 
 @pytest.hookimpl
 def pytest_kubechain_run_finished(run: RunResult) -> None:
-    """Write the results into the run's folder."""
+    """Write the files of the run into its folder."""
     if run.faults:
         faults = fault_matrix.document(run.faults, run.verdict.line)
         (run.folder / "faults.json").write_text(json.dumps(redact.tree(faults.as_json()), indent=2))
@@ -68,7 +68,7 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
 
 
 def html_report(run: RunResult) -> str | None:
-    """Make the HTML report, and return its path in the folder of the run; None where there is none, and that is said."""
+    """Write the HTML report; return its path relative to the run's folder, or None after an error, which is printed."""
     results = run.folder / "allure-results"
     if not run.settings.html or not any(results.glob("*-result.json")):
         return None

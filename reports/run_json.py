@@ -1,4 +1,4 @@
-"""run.json: what a run found, for programs. Pure functions, described in docs/REFERENCE.md."""
+"""run.json: the results of a run for programs; docs/REFERENCE.md describes the file."""
 
 from __future__ import annotations
 
@@ -23,34 +23,29 @@ PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "
 
 
 def latency(milliseconds: Sequence[float]) -> LatencyRecord | None:
-    """Return count, median, 99th percentile and maximum in milliseconds; None without values."""
+    """Return count, median, 99th percentile and maximum in milliseconds; None if there are no values."""
     if not milliseconds:
         return None
-    # Of one value there are no quantiles.
+    # quantiles() needs at least two values.
     p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[-1] if len(milliseconds) > 1 else milliseconds[0]
     median = statistics.median(milliseconds)
     return LatencyRecord(count=len(milliseconds), median=median, p99=p99, max=max(milliseconds))
 
 
-def project_version() -> str:
-    """Return the version of the project."""
-    return __version__
-
-
 def versions(cluster: Mapping[str, str]) -> dict[str, str]:
-    """Return the versions of everything that had a part in the run."""
+    """Return the versions of kubechain, Python and its packages, and those of the cluster."""
     packages = {name: version(name) for name in PACKAGES}
-    return {"kubechain": project_version(), "python": platform.python_version(), **packages, **cluster}
+    return {"kubechain": __version__, "python": platform.python_version(), **packages, **cluster}
 
 
 def peak_mib() -> PeakRecord:
-    """Return the largest resident set of this process and of its largest child, in MiB."""
+    """Return the largest resident set sizes of this process and of its child processes, in MiB."""
     harness, child = (resource.getrusage(kind).ru_maxrss / 1024 for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return PeakRecord(harness=harness, largest_child=child)
 
 
 def document(result: RunResult, report: str | None) -> RunRecord:
-    """Return the content of run.json; `report` is the path of the HTML report in the run's folder, or None."""
+    """Return the content of run.json; `report` is the path of the HTML report relative to the run's folder, or None."""
     run, verdict, measured, cluster = result.run, result.verdict, result.measured, result.cluster
     steps = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in result.progress.steps]
     return RunRecord(
@@ -65,8 +60,8 @@ def document(result: RunResult, report: str | None) -> RunRecord:
         versions=versions(cluster.get("versions", {})),
         probe_from=measured[0]["probeFrom"] if measured else None,
         phases=[*steps, PhaseRecord(phase="claims", seconds=result.seconds, notes=[])],
-        change_to_wait_ms=latency([ms for each in measured for ms in each["changeToWaitMs"]]),
-        timeline=[MilestoneRecord.model_validate(milestone) for each in measured[:1] for milestone in each["timeline"]],
+        change_to_wait_ms=latency([ms for worker in measured for ms in worker["changeToWaitMs"]]),
+        timeline=[MilestoneRecord.model_validate(milestone) for worker in measured[:1] for milestone in worker["timeline"]],
         peak_mib=peak_mib(),
         report=report,
         claims=list(result.records),

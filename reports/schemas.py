@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files for programs, generated from the records that are written."""
+"""The JSON Schemas of the JSON files, generated from their records."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SCHEMAS: Mapping[str, type[JsonRecord]] = {
 
 
 class _WithoutFieldTitles(GenerateJsonSchema):
-    """A generator that gives fields no titles: they would only repeat the names."""
+    """A generator without titles of fields, which would only repeat the names."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         return False
 
 
 def document(model: type[JsonRecord]) -> str:
-    """Return the JSON Schema of the files that hold such a record."""
+    """Return the JSON Schema of a record's file."""
     schema = model.model_json_schema(mode="serialization", schema_generator=_WithoutFieldTitles)
     return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema}, indent=2, sort_keys=True) + "\n"

@@ -1,4 +1,4 @@
-"""`kubechain report`: shows the last published report to a browser on this machine, and to nobody else."""
+"""`kubechain report`: serves the last published report on a loopback address."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ LOOPBACK = "127.0.0.1"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves the files of one folder, without a line for each request."""
+    """Serves the files of one folder and logs no requests."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 def bind(out: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server for the report published in `out`, bound to a port of loopback (0: a free one).
+    """Return a server for the report published in `out`, bound to a loopback port (0: any free port).
 
     Raises:
-        SetupError: there is no report (exit code NO_REPORT), or the port cannot be had.
+        SetupError: there is no report (exit code NO_REPORT), or the port is not available.
 
     """
     report = out / "report"
     if not (report / "index.html").is_file():
         results = out / "summary.md"
-        also = f"; the last run's results are in {results}" if results.exists() else ""
-        raise SetupError(f"no report in {report}: `kubechain run` makes one{also}", ExitCode.NO_REPORT)
+        also = f"; {results} has the results of the last run" if results.exists() else ""
+        raise SetupError(f"no report in {report}: `kubechain run` writes one{also}", ExitCode.NO_REPORT)
     try:
         return ThreadingHTTPServer((LOOPBACK, port), partial(Handler, directory=str(report)))
     except OSError as error:
@@ -41,7 +41,7 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
 
 
 def verdict(out: Path) -> tuple[str, bool]:
-    """Return the verdict of the published run with the time of the run, and whether the chain holds."""
+    """Return the verdict and the time of the published run, and whether the chain holds."""
     try:
         run = read_run(out / "run.json")
     except SetupError as error:
@@ -51,15 +51,15 @@ def verdict(out: Path) -> tuple[str, bool]:
 
 
 def serve(out: Path, port: int) -> None:
-    """Serve the report published in `out` on a port of loopback (0: a free one) until Ctrl-C; the errors are those of `bind`."""
-    # SIGTERM ends it as Ctrl-C does; and a shell lets what it starts in the background ignore SIGINT.
+    """Serve the report published in `out` on a loopback port (0: any free port) until Ctrl-C; the errors are those of `bind`."""
+    # SIGTERM stops the server as Ctrl-C does. SIGINT is set too, because a shell lets background processes ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     with bind(out, port) as server:
         line, holds = verdict(out)
         console = Console(highlight=False, soft_wrap=True)
         console.print(line, style="bold green" if holds else "bold red", markup=False)
-        console.print(f"http://{LOOPBACK}:{server.server_port}/ (Ctrl-C ends it)", markup=False)
+        console.print(f"http://{LOOPBACK}:{server.server_port}/ (stop: Ctrl-C)", markup=False)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""summary.md: what a run found, for people who look at a CI job. Pure."""
+"""summary.md: the results of a run for a reader of a CI job. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def markdown(run: RunRecord) -> str:
             parts.append(f"### {outcome.value.capitalize()}\n\n" + "\n".join(lines))
     if run.timeline:
         rows = "\n".join(f"| {milestone.what} | {milestone.seconds:.3f} |" for milestone in run.timeline)
-        parts.append("### Hand-overs\n\n| | seconds after the Deployment |\n|---|---|\n" + rows)
-    figures = [(claim.id, name, value) for claim in run.claims for name, value in claim.measured.items()]
-    if figures:
-        rows = "\n".join(f"| {claim} | {name} | {value:g} |" for claim, name, value in figures)
-        parts.append("### Measured\n\n| claim | | |\n|---|---|---|\n" + rows)
+        parts.append("### Timeline\n\n| step | seconds after the Deployment was created |\n|---|---|\n" + rows)
+    metrics = [(claim.id, name, value) for claim in run.claims for name, value in claim.measured.items()]
+    if metrics:
+        rows = "\n".join(f"| {claim} | {name} | {value:g} |" for claim, name, value in metrics)
+        parts.append("### Metrics\n\n| claim | metric | value |\n|---|---|---|\n" + rows)
     waits = sorted(((claim.id, wait) for claim in run.claims for wait in claim.waits), key=lambda entry: -entry[1].seconds)
     if waits:
         rows = "\n".join(f"| {wait.seconds:.2f} | {name} | {wait.condition} |" for name, wait in waits[:SLOWEST])
-        parts.append("### Longest waits\n\n| seconds | claim | until |\n|---|---|---|\n" + rows)
+        parts.append("### Longest waits\n\n| seconds | claim | condition |\n|---|---|---|\n" + rows)
     phases = "\n".join(f"| {phase.phase} | {phase.seconds:.1f} |" for phase in run.phases)
-    parts.append("### Phases\n\n| | seconds |\n|---|---|\n" + phases)
+    parts.append("### Phases\n\n| phase | seconds |\n|---|---|\n" + phases)
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
     return "\n\n".join([*parts, f"<sub>{versions}</sub>"]) + "\n"
 

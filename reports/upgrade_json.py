@@ -1,4 +1,4 @@
-"""upgrade.json: what was seen of an upgrade, for programs. Pure functions."""
+"""upgrade.json: the record of an upgrade for programs. Pure functions."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
         seconds=since(record.ended),
         upgraded_by_this_run=record.upgraded_by_this_run,
         control_planes=record.control_planes,
-        routes=[_route(figures(record, seen), record.began) for seen in record.routes],
+        routes=[_route(figures(record, samples), record.began) for samples in record.routes],
         events=[EventRecord(at=since(event.at), kind=event.kind, what=event.what) for event in record.events],
         versions=[
-            VersionsRecord(at=since(each.at), server=each.server, kubelets=each.kubelets, proxies=each.proxies)
-            for each in record.versions
+            VersionsRecord(at=since(entry.at), server=entry.server, kubelets=entry.kubelets, proxies=entry.proxies)
+            for entry in record.versions
         ],
         relists=record.relists,
         lost_watches=record.lost,
@@ -44,8 +44,8 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
     )
 
 
-def _route(found: Figures, began: float) -> RouteRecord:
-    route, tally = found.seen.route, found.seen.tally
+def _route(path: Figures, began: float) -> RouteRecord:
+    route, tally = path.seen.route, path.seen.tally
     outages = [
         OutageRecord(
             start=outage.start - began,
@@ -55,7 +55,7 @@ def _route(found: Figures, began: float) -> RouteRecord:
             lost=outage.lost,
             errors=outage.errors,
         )
-        for outage in found.outages
+        for outage in path.outages
     ]
     return RouteRecord(
         name=route.name,
@@ -67,19 +67,19 @@ def _route(found: Figures, began: float) -> RouteRecord:
         up=tally.up,
         lost=len(tally.lost),
         unknown=tally.unknown,
-        largest_gap=found.gap,
+        largest_gap=path.gap,
         outages=outages,
-        unavailable=DurationRecord(seconds=found.unavailable, error=found.error),
-        allowed=AllowanceRecord(seconds=found.allowed.seconds, reason=found.allowed.reason),
-        within=found.within,
+        unavailable=DurationRecord(seconds=path.unavailable, error=path.error),
+        allowed=AllowanceRecord(seconds=path.allowed.seconds, reason=path.allowed.reason),
+        within=path.within,
     )
 
 
 def utc(moment: float) -> datetime:
-    """Return Unix seconds as a time of UTC, to the millisecond."""
+    """Return Unix seconds as a UTC time, rounded to milliseconds."""
     return datetime.fromtimestamp(round(moment, 3), UTC)
 
 
 def iso(moment: float) -> str:
-    """Return Unix seconds as the text of a time of UTC, to the millisecond."""
+    """Return Unix seconds as a UTC time in ISO 8601, rounded to milliseconds."""
     return utc(moment).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""An upgrade as a picture over one axis of time: versions, paths, and what happened when. Pure functions."""
+"""An upgrade as SVG: versions, paths and events over one time axis. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .upgrade_json import iso
 
 STATES = {"up": "#9fd6a3", "down": "#d64545", "unknown": "#a8a8a8", "": "#e4e4e4"}
 BADNESS = ("", "up", "unknown", "down")
-NAMES = {"up": "up", "down": "away", "unknown": "unknown", "": "no samples"}
+NAMES = {"up": "up", "down": "down", "unknown": "unknown", "": "no samples"}
 EVENTS: dict[EventKind, str] = {
     "step": "#1f5fbf",
     "version": "#00897b",
@@ -30,35 +30,35 @@ CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-sche
 TINTS = ("#d6e6f7", "#a9cdec", "#7fb3e0", "#c9e4d8", "#98cfb8")
 WITHIN = {True: "#2e7d32", False: "#b00020", None: "#7b3fb5"}
 PLOT, RIGHT, ROW, GAP, AXIS, HEAD = 960, 330, 15, 6, 22, 74
-# Labels are slanted, and so far apart that none touches the next; this is the mean width of their letters.
+# Event labels: their slant in degrees, their distance, the mean width of a letter in pixels, the most letters.
 SLANT, APART, LETTER, LONGEST = 55, 15.0, 6.2, 60
 ELBOW = 16
-# What is away for so few pixels is drawn wider by as many.
+# An outage of at most this many pixels is drawn this many pixels wider, so that it is visible.
 THIN = 2
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MOST_TICKS = 16
 
 
 def svg(record: UpgradeRecord) -> str:
-    """Return the picture."""
+    """Return the record of an upgrade as SVG."""
     versions = _version_rows(record)
-    paths = sorted((figures(record, seen) for seen in record.routes), key=lambda each: KINDS.index(each.seen.route.kind))
+    paths = sorted((figures(record, samples) for samples in record.routes), key=lambda path: KINDS.index(path.seen.route.kind))
     events = [event for event in record.events if record.began <= event.at <= record.ended]
     above, below = (labelled([event for event in events if (event.kind in ABOVE) == side]) for side in (True, False))
-    names = [name for name, _ in versions] + [each.seen.route.name for each in paths]
+    names = [name for name, _ in versions] + [path.seen.route.name for path in paths]
     left = math.ceil(min(max(map(len, names), default=0), 80) * LETTER) + 16
     top = HEAD + label_height(above)
     axis = top + ROW * len(versions) + GAP
     y = axis + AXIS
-    rows, bad = list[str](), list[str]()
+    rows, not_up = list[str](), list[str]()
     for number, (name, spans) in enumerate(versions):
         rows += _bands(record, name, spans, left, top + ROW * number)
-    for earlier, each in itertools.pairwise([None, *paths]):
-        y += GAP if earlier and each and earlier.seen.route.kind != each.seen.route.kind else 0
-        if each:
-            runs = list(_runs(record, each, left, y))
-            rows += [*_names(each, left, y), *(rect for state, rect in runs if state in ("up", ""))]
-            bad += [rect for state, rect in runs if state in ("down", "unknown")]
+    for earlier, path in itertools.pairwise([None, *paths]):
+        y += GAP if earlier and path and earlier.seen.route.kind != path.seen.route.kind else 0
+        if path:
+            runs = list(_runs(record, path, left, y))
+            rows += [*_names(path, left, y), *(rect for state, rect in runs if state in ("up", ""))]
+            not_up += [rect for state, rect in runs if state in ("down", "unknown")]
             y += ROW
     bottom = y + GAP
     unlabelled = len(events) - len(above) - len(below)
@@ -76,24 +76,24 @@ def svg(record: UpgradeRecord) -> str:
             *rows,
             *_axis(record, left, axis, bottom),
             *(_line(x_of(event.at), top, bottom, event) for event in events),
-            # What is not up lies on the lines: it may be as thin as they are.
-            *bad,
+            # After the lines of the events, which would hide a thin rectangle.
+            *not_up,
             *_labels(above, x_of, left, top - 2, up=True),
             *_labels(below, x_of, left, bottom + 2, up=False),
-            *([_text(16, height - 8, f"{unlabelled} more events have no label here", "#777777")] if unlabelled else []),
+            *([_text(16, height - 8, f"{unlabelled} more events have no label", "#777777")] if unlabelled else []),
             "</svg>\n",
         ]
     )
 
 
 def position(record: UpgradeRecord, moment: float) -> float:
-    """Return where a moment lies on the axis, in pixels from its beginning."""
+    """Return the position of a moment (Unix seconds) on the axis, in pixels from its start."""
     share = (moment - record.began) / max(record.ended - record.began, 0.001)
     return PLOT * min(max(share, 0.0), 1.0)
 
 
-def columns(record: UpgradeRecord, each: Figures) -> list[str]:
-    """Return the state of a path in each column of pixels: the worst of what was seen there, "" where nothing was."""
+def columns(record: UpgradeRecord, path: Figures) -> list[str]:
+    """Return the state of a path in each pixel column: the worst state of its samples there, "" without a sample."""
     cells = [0] * PLOT
 
     def fill(start: float, end: float, state: str) -> None:
@@ -102,31 +102,31 @@ def columns(record: UpgradeRecord, each: Figures) -> list[str]:
         for column in range(min(first, PLOT - 1), min(last, PLOT - 1) + 1):
             cells[column] = max(cells[column], badness)
 
-    samples = each.seen.tally.samples
+    samples = path.seen.tally.samples
     distances = [later.sent - earlier.sent for earlier, later in itertools.pairwise(samples)]
-    # A sample says nothing of a time long after it.
+    # A sample is drawn for at most five intervals: it says nothing about the time after that.
     reach = 5 * median(distances) if distances else 0.0
     for number, sample in enumerate(samples):
         until = samples[number + 1].sent if number + 1 < len(samples) else sample.sent
         fill(sample.sent, min(until, sample.sent + reach), sample.state)
-    for outage in each.outages:
+    for outage in path.outages:
         fill(outage.start, outage.end, "down")
     return [BADNESS[cell] for cell in cells]
 
 
 def labelled(events: Sequence[UpgradeEvent]) -> list[UpgradeEvent]:
-    """Return the events that get a label, by time: as many as there is room for, the most telling ones first."""
+    """Return the events that get a label, in the order of time; if there are too many, the less important ones get none."""
 
     def rank(event: UpgradeEvent) -> int:
-        ours = event.kind != "restart" or event.what.startswith(CONTROL_PLANE)
-        return [*ABOVE, "leader", "restart", "watch", "pod"].index(event.kind) if ours else len(EVENTS)
+        important = event.kind != "restart" or event.what.startswith(CONTROL_PLANE)
+        return [*ABOVE, "leader", "restart", "watch", "pod"].index(event.kind) if important else len(EVENTS)
 
     return sorted(sorted(events, key=rank)[: int(PLOT / APART)], key=lambda event: event.at)
 
 
 def spread(wanted: Sequence[float]) -> list[float]:
-    """Return places, APART from each other and within the axis, as close to the wanted ones (ascending) as may be."""
-    # What is left after taking away the distances only has to ascend: those that do not are put together at their mean.
+    """Return positions at least APART from each other and within the axis, close to the wanted ones, which ascend."""
+    # Without the distances, the positions only have to ascend: neighbours that do not ascend share their mean.
     groups: list[tuple[float, int]] = []
     for number, place in enumerate(wanted):
         mean, count = place - number * APART, 1
@@ -140,38 +140,39 @@ def spread(wanted: Sequence[float]) -> list[float]:
 
 
 def ticks(seconds: float) -> list[tuple[float, str]]:
-    """Return the ticks of an axis of so many seconds: where, and "90 s" or "1:30" as "minutes:seconds"."""
+    """Return the ticks of an axis of this many seconds: (second, label), such as "90 s" or "1:30" for minutes:seconds."""
     step = next((step for step in STEPS if seconds / step <= MOST_TICKS), math.ceil(seconds / MOST_TICKS / 3600) * 3600)
     places = range(0, math.floor(seconds) + 1, step)
     return [(at, f"{at // 60}:{at % 60:02d}" if seconds >= 120 else f"{at} s") for at in places]
 
 
 def label_height(events: Sequence[UpgradeEvent]) -> int:
-    """Return the height that the labels of these events need."""
+    """Return the height of the labels of these events in pixels."""
     longest = max((len(_short(event.what)) for event in events), default=0)
     return math.ceil(longest * LETTER * math.sin(math.radians(SLANT))) + ELBOW + 14 if events else 0
 
 
 def _version_rows(record: UpgradeRecord) -> list[tuple[str, list[tuple[float, float, str]]]]:
-    """Return the rows of versions: the name of each, and from when to when which version was there."""
-    nodes = sorted({node for each in record.versions for node in each.kubelets})
-    rows = [("API server version", [each.server for each in record.versions])]
-    rows += [(f"kubelet of {node}", [each.kubelets.get(node, "") for each in record.versions]) for node in nodes]
-    rows += [(f"kube-proxy of {node}", [each.proxies.get(node, "") for each in record.versions]) for node in nodes]
-    made = [(name, _spans(record, found)) for name, found in rows]
-    return [(name, spans) for name, spans in made if any(version for *_, version in spans)]
+    """Return the rows of versions: the name of each row, and its spans (start, end, version), times in Unix seconds."""
+    nodes = sorted({node for entry in record.versions for node in entry.kubelets})
+    rows = [("API server version", [entry.server for entry in record.versions])]
+    rows += [(f"kubelet of {node}", [entry.kubelets.get(node, "") for entry in record.versions]) for node in nodes]
+    rows += [(f"kube-proxy of {node}", [entry.proxies.get(node, "") for entry in record.versions]) for node in nodes]
+    all_spans = [(name, _spans(record, versions)) for name, versions in rows]
+    return [(name, spans) for name, spans in all_spans if any(version for *_, version in spans)]
 
 
-def _spans(record: UpgradeRecord, found: Sequence[str]) -> list[tuple[float, float, str]]:
-    times = [*(each.at for each in record.versions), record.ended]
-    each = [(start, end, version) for (start, end), version in zip(itertools.pairwise(times), found, strict=True)]
-    groups = (list(group) for _, group in itertools.groupby(each, key=lambda span: span[2]))
+def _spans(record: UpgradeRecord, versions: Sequence[str]) -> list[tuple[float, float, str]]:
+    times = [*(entry.at for entry in record.versions), record.ended]
+    spans = [(start, end, version) for (start, end), version in zip(itertools.pairwise(times), versions, strict=True)]
+    groups = (list(group) for _, group in itertools.groupby(spans, key=lambda span: span[2]))
     return [(group[0][0], group[-1][1], group[0][2]) for group in groups]
 
 
 def _bands(record: UpgradeRecord, name: str, spans: Sequence[tuple[float, float, str]], left: int, y: int) -> Iterator[str]:
     yield _text(left - 8, y + ROW - 4, _short(name, 80), end=True)
-    known = sorted({v for each in record.versions for v in (each.server, *each.kubelets.values(), *each.proxies.values()) if v})
+    entries = record.versions
+    known = sorted({v for entry in entries for v in (entry.server, *entry.kubelets.values(), *entry.proxies.values()) if v})
     for start, end, version in spans:
         x, width = left + position(record, start), position(record, end) - position(record, start)
         colour = TINTS[known.index(version) % len(TINTS)] if version else STATES[""]
@@ -180,27 +181,27 @@ def _bands(record: UpgradeRecord, name: str, spans: Sequence[tuple[float, float,
             yield f'<text x="{x + width / 2:.1f}" y="{y + ROW - 4}" text-anchor="middle">{escape(version)}</text>'
 
 
-def _names(each: Figures, left: int, y: int) -> Iterator[str]:
-    tally = each.seen.tally
-    yield _text(left - 8, y + ROW - 4, _short(each.seen.route.name, 80), end=True)
-    said = [f"lost {len(tally.lost):,} of {len(tally.samples):,}"]
-    said += [f"away {duration(each)}"] if tally.lost else []
-    said += [f"{tally.unknown:,} unknown"] if tally.unknown else []
-    said += [f"nothing known for {each.gap:.1f} s"] if each.unknown else []
-    yield _text(left + PLOT + 8, y + ROW - 4, ", ".join(said), WITHIN[each.within])
+def _names(path: Figures, left: int, y: int) -> Iterator[str]:
+    tally = path.seen.tally
+    yield _text(left - 8, y + ROW - 4, _short(path.seen.route.name, 80), end=True)
+    parts = [f"lost {len(tally.lost):,} of {len(tally.samples):,}"]
+    parts += [f"unreachable {duration(path)}"] if tally.lost else []
+    parts += [f"{tally.unknown:,} unknown"] if tally.unknown else []
+    parts += [f"nothing known for {path.gap:.1f} s"] if path.unknown else []
+    yield _text(left + PLOT + 8, y + ROW - 4, ", ".join(parts), WITHIN[path.within])
 
 
-def _runs(record: UpgradeRecord, each: Figures, left: int, y: int) -> Iterator[tuple[str, str]]:
-    for state, group in itertools.groupby(enumerate(columns(record, each)), key=lambda cell: cell[1]):
+def _runs(record: UpgradeRecord, path: Figures, left: int, y: int) -> Iterator[tuple[str, str]]:
+    for state, group in itertools.groupby(enumerate(columns(record, path)), key=lambda cell: cell[1]):
         run = [column for column, _ in group]
         wider = THIN if state == "down" and len(run) <= THIN else 0
         place = (left + run[0] - wider / 2, y, len(run) + wider)
-        yield state, _rect(*place, STATES[state], f"{each.seen.route.name}: {NAMES[state]}")
+        yield state, _rect(*place, STATES[state], f"{path.seen.route.name}: {NAMES[state]}")
 
 
 def _head(record: UpgradeRecord) -> Iterator[str]:
     yield f'<text x="16" y="24" font-size="16" font-weight="bold">{escape(title(record))}</text>'
-    watches = f"watches lost {record.lost} times, listed anew {record.relists} times"
+    watches = f"watches down {record.lost} times, lists repeated {record.relists} times"
     yield _text(16, 43, f"began {iso(record.began)}, took {record.ended - record.began:.1f} s; {watches}", "#555555")
     x = 16.0
     for state, colour in STATES.items():

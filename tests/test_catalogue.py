@@ -1,4 +1,4 @@
-"""The catalogue: every claim once, in the order of the chain, and documents that tell when they are stale."""
+"""The catalogue of claims and the generated documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def entry(name: str, link: Link = Link.DNS, must: str = "It MUST.") -> Entry:
     return Entry(Claim(name, link, must, "concepts/", "Upstream, test", "quick", (OWN_CLUSTER,)), f"suites/x.py::{name}")
 
 
-def test_every_claim_is_there_once_in_the_order_of_the_chain() -> None:
+def test_every_claim_appears_once_in_the_order_of_the_chain() -> None:
     entries = catalogue.collect()
     ids = [each.claim.id for each in entries]
     assert len(ids) == len(set(ids)) > 40
@@ -29,7 +29,7 @@ def test_every_claim_is_there_once_in_the_order_of_the_chain() -> None:
     assert all((ROOT / each.nodeid.partition("::")[0]).is_file() for each in entries)
 
 
-def test_json_is_for_programs() -> None:
+def test_json_has_the_metadata_of_each_claim() -> None:
     words = [sys.executable, "-m", "kubechain", "list", "--format", "json"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -42,10 +42,10 @@ def test_markdown_has_a_row_for_each_claim_and_escapes_bars() -> None:
     text = catalogue.markdown([entry("A-DNS-010", must="It MUST a|b.")])
     assert "## DNS" in text
     assert "| A-DNS-010 | It MUST a\\|b. ([docs](https://kubernetes.io/docs/concepts/)) | quick | `kind` |" in text
-    assert "1 claims on 1 links: 1 quick, 0 full" in text
+    assert "1 claim on 1 link: 1 quick, 0 full" in text
 
 
-def test_a_document_is_stale_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_is_stale_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "docs" / "CATALOGUE.md"
     monkeypatch.setattr(catalogue, "DOCUMENTS", {path: catalogue.markdown})
     entries = [entry("A-DNS-010")]

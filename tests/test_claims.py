@@ -38,7 +38,7 @@ def test_docstring_over_two_lines_is_one_sentence() -> None:
     assert found.must == "A Pod MUST run."
 
 
-def test_metadata_is_kept_and_can_be_written_as_json() -> None:
+def test_metadata_is_written_as_json() -> None:
     made = make("CHAIN-PODS-010", "A Pod MUST run.", requires=[OWN_CLUSTER], after=[Link.DNS], level="full", upstream="Pods")
     found: Claim = made.pytestmark[0].args[0]  # pyright: ignore[reportFunctionMemberAccess]
     assert found.spec_url == DOCS + "a/b/"
@@ -56,7 +56,7 @@ def test_id_gives_the_link() -> None:
 @pytest.mark.parametrize(
     ("spec", "page"), [("", "a/b/"), ("#anchor", "a/b/#anchor"), ("c/d/", "c/d/")], ids=["page", "anchor", "another page"]
 )
-def test_module_gives_page_and_level(spec: str, page: str) -> None:
+def test_decorator_has_default_page_and_level(spec: str, page: str) -> None:
     def body() -> None:
         """A Pod MUST run."""
 
@@ -79,15 +79,15 @@ def test_test_without_a_claim_is_a_problem() -> None:
 def test_id_of_two_tests_is_a_problem() -> None:
     twice = claim_of(Link.PODS)
     found = problems([("suites/a.py::test_a", twice), ("suites/b.py::test_b", twice)])
-    assert found == ["CHAIN-PODS-010: claimed by 2 tests"]
+    assert found == ["CHAIN-PODS-010: 2 tests have this id"]
 
 
-def test_one_claim_made_for_several_parameters_is_no_problem() -> None:
+def test_parametrized_claim_is_no_problem() -> None:
     one = claim_of(Link.PODS)
     assert problems([("suites/a.py::test_a[1.36]", one), ("suites/a.py::test_a[1.37]", one)]) == []
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_returned() -> None:
     twice = claim_of(Link.PODS)
     found = problems([("suites/a.py::a", twice), ("suites/a.py::b", twice), ("suites/a.py::c", None)])
     assert len(found) == 2

@@ -1,4 +1,4 @@
-"""What `kubechain clean` removes, and what it must leave alone."""
+"""`kubechain clean` removes the leftovers of dead runs, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from kubechain.provision import cluster as provision
 from kubechain.provision.clean import Cleaning
 
 HOUR = 3600.0
-# An engine that is a file: containers by id (cluster, owner), and a network.
+# A docker client whose engine is a JSON file: containers by id (cluster, owner), and networks.
 ENGINE = """#!{python} -S
 import json, sys
 path = "{state}"
@@ -90,9 +90,9 @@ def client(engine: Path) -> Path:
 def dead() -> str:
     """The identity of a process that has ended."""
     with subprocess.Popen(["sleep", "600"]) as process:
-        found = identity(process.pid)
+        process_identity = identity(process.pid)
         process.kill()
-    return found
+    return process_identity
 
 
 def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) -> None:
@@ -185,8 +185,8 @@ def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False) -> Cleani
 def test_namespaces_in_use_are_listed_and_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Namespaces()
     cleaning(tmp_path, context="prod").namespaces(cast("Api", api))
-    assert "namespace kubechain-a-main-0 stays until" in (said := capsys.readouterr().out)
-    assert "namespace kubechain-upgrade-b holds the witnesses of an upgrade" in said
+    assert "namespace kubechain-a-main-0 remains: its run may be alive" in (said := capsys.readouterr().out)
+    assert "namespace kubechain-upgrade-b remains: it holds the witnesses of an upgrade" in said
     assert len(api.items) == 2
 
 

@@ -1,4 +1,4 @@
-"""The command line: one declaration of settings, one line for what is wrong, and the exit code of the work."""
+"""The command line: settings, usage errors, help and completion."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 def command(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
-    told = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
+    variables = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
     argv = [sys.executable, "-m", "kubechain", *words]
-    return subprocess.run(argv, cwd=cwd, env=told, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(argv, cwd=cwd, env=variables, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # used by pytest
-    """Take away what the environment may say."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # used by pytest
+    """Remove the settings from the environment."""
     for name in os.environ:
         if name.startswith("KUBECHAIN_") or name == "KUBECONFIG":
             monkeypatch.delenv(name)
 
 
-def taken(*words: str) -> Any:
+def parsed(*words: str) -> Any:
     return parse(words)
 
 
 def test_option_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert taken("run").level == "quick"
+    assert parsed("run").level == "quick"
     monkeypatch.setenv("KUBECHAIN_LEVEL", "full")
-    assert taken("run").level == "full"
-    assert taken("run", "--level", "quick").level == "quick"
+    assert parsed("run").level == "full"
+    assert parsed("run", "--level", "quick").level == "quick"
 
 
 def test_names_in_the_environment_are_flat_for_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,24 +59,29 @@ def test_names_in_the_environment_are_flat_for_every_command(monkeypatch: pytest
         "PORT": "8000",
     }.items():
         monkeypatch.setenv(f"KUBECHAIN_{name}", value)
-    assert (taken("run").context, taken("clean").context, taken("upgrade").from_) == ("c", "c", "1.36.3")
-    assert (taken("run").processes, taken("clean").kept, taken("list").format, taken("report").port) == (4, True, "json", 8000)
+    assert (parsed("run").context, parsed("clean").context, parsed("upgrade").from_) == ("c", "c", "1.36.3")
+    assert (parsed("run").processes, parsed("clean").kept, parsed("list").format, parsed("report").port) == (
+        4,
+        True,
+        "json",
+        8000,
+    )
 
 
-def test_environment_without_the_prefix_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_without_the_prefix_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RUN", "LIST", "CLEAN", "CONTEXT", "LEVEL", "CACHE"):
         monkeypatch.setenv(name, '{"level": "full"}')
-    assert isinstance(taken("run"), RunCommand)
-    assert (taken("run").level, taken("run").context) == ("quick", "")
+    assert isinstance(parsed("run"), RunCommand)
+    assert (parsed("run").level, parsed("run").context) == ("quick", "")
 
 
 @pytest.mark.parametrize("value", ["null", "prod$x", "a b", "-x", "", "{}", '["a"]', "1e3", "#", "x\ny", "'\"", "ü"])
-def test_text_arrives_as_it_is(value: str) -> None:
-    assert taken("run", f"--context={value}").context == value
+def test_text_is_not_interpreted(value: str) -> None:
+    assert parsed("run", f"--context={value}").context == value
 
 
-def test_short_and_switched_options() -> None:
-    found = taken("run", "-n", "3", "-k", "dns or env", "--keep", "--no-html")
+def test_short_options_and_flags() -> None:
+    found = parsed("run", "-n", "3", "-k", "dns or env", "--keep", "--no-html")
     assert (found.processes, found.claims, found.keep, found.html) == (3, "dns or env", True, False)
 
 
@@ -99,7 +104,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_with_the_words_is_one_line(name: str) -> None:
+def test_wrong_command_line_is_a_usage_error_of_one_line(name: str) -> None:
     words, what = WRONG[name]
     with pytest.raises(SetupError) as raised:
         parse(words)
@@ -115,14 +120,14 @@ def test_bad_value_of_the_environment_is_named_by_its_variable(monkeypatch: pyte
         parse(["upgrade"])
 
 
-def test_command_without_a_writable_home_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_unwritable_cache_is_a_usage_error_and_creates_nothing(tmp_path: Path) -> None:
     done = command("run", cwd=tmp_path, HOME="/proc/none", XDG_CACHE_HOME="")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
     assert done.stderr.startswith("kubechain: --cache=/proc/none/.cache/kubechain: cannot be written")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_complaint_of_a_command_is_one_line_with_exit_code_4(tmp_path: Path) -> None:
+def test_usage_error_is_one_line_with_exit_code_4(tmp_path: Path) -> None:
     done = command("run", "--context", "prod", "--kubeconfig", str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")))
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == f"kubechain: --context=prod: not in {tmp_path}/kubeconfig, whose contexts are test\n"
@@ -144,7 +149,7 @@ def test_version_and_help_need_no_command_and_no_colour() -> None:
 
 
 @pytest.mark.parametrize("name", commands())
-def test_help_of_a_command_suffices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_a_command_has_every_option_and_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         parse([name, "--help"])
     assert raised.value.code == 0
@@ -164,7 +169,7 @@ def test_every_setting_of_a_run_is_an_option_or_is_internal() -> None:
     assert all(option.meaning for model in commands().values() for option in options(model))
 
 
-def test_reader_that_has_seen_enough_is_no_error() -> None:
+def test_closed_pipe_is_no_error() -> None:
     argv = [sys.executable, "-m", "kubechain", "list", "--format", "json"]
     with subprocess.Popen(argv, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
@@ -199,7 +204,7 @@ def test_bash_completes_commands_options_and_values(tmp_path: Path, monkeypatch:
     assert completed(["kubechain", "upgrade", "after", "--snapshot", "sn"]) == ["snapshot.json"]
 
 
-def test_zsh_knows_every_option() -> None:
+def test_zsh_completes_every_option() -> None:
     said = completion.script("zsh")
     assert said.startswith("#compdef kubechain\n")
     for name, model in commands().items():
@@ -207,7 +212,7 @@ def test_zsh_knows_every_option() -> None:
         assert [flag for option in options(model) for flag in option.flags if flag not in line] == []
 
 
-def test_clean_has_flags_for_what_else_is_removed() -> None:
-    found = taken("clean", "--images-too", "--cache-too", "--engine", "--kept")
+def test_clean_has_a_flag_for_each_removal() -> None:
+    found = parsed("clean", "--images-too", "--cache-too", "--engine", "--kept")
     assert isinstance(found, CleanCommand)
     assert (found.images_too, found.cache_too, found.engine, found.kept) == (True, True, True, True)

@@ -1,4 +1,4 @@
-"""What the command starts in the place of pytest, and what it refuses before anything begins."""
+"""How a command starts pytest, and the settings that it refuses before."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests import loopback
 
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # used by pytest
-    """Take away what the environment may say."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]  # used by pytest
+    """Remove the settings from the environment."""
     for name in os.environ:
         if name.startswith("KUBECHAIN_") or name == "KUBECONFIG":
             monkeypatch.delenv(name)
@@ -28,13 +28,13 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUn
 
 @dataclass
 class Started:
-    """With which words pytest was started, and what was in the environment then."""
+    """The command line of each start of pytest, and its environment."""
 
     words: list[list[str]] = field(default_factory=list[list[str]])
     environments: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
     def main(self, words: list[str]) -> int:
-        """Take the place of pytest, which ends with the exit code CLUSTER."""
+        """Record a start in place of pytest, with the exit code CLUSTER."""
         self.words.append(words)
         self.environments.append({name: value for name, value in os.environ.items() if name.startswith("KUBECHAIN_")})
         return int(ExitCode.CLUSTER)
@@ -42,16 +42,16 @@ class Started:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Started:
-    """What was started in the place of pytest; results and builds go to tmp_path."""
-    found = Started()
-    monkeypatch.setattr(run.pytest, "main", found.main)
+    """The starts of pytest, which is replaced; results and builds go to tmp_path."""
+    starts = Started()
+    monkeypatch.setattr(run.pytest, "main", starts.main)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setenv("KUBECHAIN_OUT", str(tmp_path / "out"))
     monkeypatch.setenv("KUBECHAIN_CACHE", str(tmp_path / "cache"))
-    return found
+    return starts
 
 
-def taken(*words: str) -> Any:
+def parsed(*words: str) -> Any:
     return parse(words)
 
 
@@ -60,10 +60,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "keep": (("run", "--context", "c", "--keep"), "--keep=true: not with --context=c"),
     "version": (("run", "--context", "c", "--k8s", "1.37"), "--k8s=1.37: not with --context=c"),
     "images": (("run", "--context", "c", "--images", "pull"), "--images=pull: not with --context=c"),
-    "kubeconfig": (("run", "--kubeconfig", "x"), "--kubeconfig=x: used only with a context"),
+    "kubeconfig": (("run", "--kubeconfig", "x"), "--kubeconfig=x: needs a context"),
     "unknown version": (("run", "--k8s", "1.2"), "1.2: unknown version"),
     "unknown fault": (("faults", "--faults", "x"), "--faults=x: no such fault: x"),
-    "bad expression": (("run", "--claims=-x"), "--claims=-x: no expression"),
+    "bad expression": (("run", "--claims=-x"), "--claims=-x: not an expression"),
     "no hop": (("upgrade",), "FROM"),
     "downgrade": (("upgrade", "--from", "1.37", "--to", "1.36"), "a downgrade"),
     "upgrade of a context": (("upgrade", "--from", "1.36", "--context", "c"), "--context=c: not with an upgrade without"),
@@ -77,9 +77,9 @@ START = {RunCommand: run.claims, FaultsCommand: run.faults, UpgradeCommand: run.
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_options_that_do_not_go_together_are_refused_before_anything_begins(name: str, started: Started, tmp_path: Path) -> None:
+def test_contradicting_options_are_refused_before_the_run(name: str, started: Started, tmp_path: Path) -> None:
     words, what = REFUSED[name]
-    found = taken(*words)
+    found = parsed(*words)
     with pytest.raises(SetupError) as raised:
         START[type(found)](found)
     assert what in str(raised.value)
@@ -89,11 +89,11 @@ def test_options_that_do_not_go_together_are_refused_before_anything_begins(name
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_context_is_refused_before_anything_begins(started: Started, tmp_path: Path) -> None:
+def test_unknown_context_is_refused_before_the_run(started: Started, tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     before = list(tmp_path.iterdir())
     with pytest.raises(SetupError, match=r"--context=prod: not in .*, whose contexts are test") as raised:
-        run.claims(taken("run", "--context", "prod", "--kubeconfig", str(kubeconfig)))
+        run.claims(parsed("run", "--context", "prod", "--kubeconfig", str(kubeconfig)))
     assert raised.value.code == ExitCode.USAGE
     assert (started.words, list(tmp_path.iterdir())) == ([], before)
 
@@ -102,7 +102,7 @@ def test_kubeconfig_is_the_option_else_the_variable_else_the_users(
     started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
-    bare, named = taken("run", "--context", "test"), taken("run", "--context", "test", "--kubeconfig", str(here))
+    bare, named = parsed("run", "--context", "test"), parsed("run", "--context", "test", "--kubeconfig", str(here))
     monkeypatch.setenv("KUBECONFIG", str(here))
     run.claims(bare)
     monkeypatch.setenv("KUBECONFIG", f"{here}:{here}")
@@ -117,10 +117,10 @@ def test_kubeconfig_is_the_option_else_the_variable_else_the_users(
     assert [[word for word in words if "kubeconfig" in word] for words in started.words] == [[], [f"--kubeconfig={here}"], []]
 
 
-def test_run_starts_pytest_on_the_suites_with_each_option_a_word(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECHAIN_PHASE", "before")
     monkeypatch.setenv("KUBECHAIN_JOIN", "elsewhere")
-    code = run.claims(taken("run", "-n", "2", "-k", "dns or env", "--cluster", "a b", "--keep", "--level", "full"))
+    code = run.claims(parsed("run", "-n", "2", "-k", "dns or env", "--cluster", "a b", "--keep", "--level", "full"))
     (words,) = started.words
     assert code == ExitCode.CLUSTER
     assert words[:2] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle"]
@@ -133,11 +133,11 @@ def test_run_starts_pytest_on_the_suites_with_each_option_a_word(started: Starte
     assert {f"KUBECHAIN_{(info.alias or name).upper()}" for name, info in Settings.model_fields.items()} <= set(handed)
 
 
-def test_faults_and_upgrades_are_started_with_what_they_fix(started: Started, tmp_path: Path) -> None:
+def test_faults_and_upgrades_start_with_their_fixed_settings(started: Started, tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     where = ("--context", "test", "--kubeconfig", str(kubeconfig), "--snapshot", "my file.json")
-    faults, own = taken("faults", "--short"), taken("upgrade", "--from", "1.36", "--to", "1.37")
-    before = taken("upgrade", "before", *where)
+    faults, own = parsed("faults", "--short"), parsed("upgrade", "--from", "1.36", "--to", "1.37")
+    before = parsed("upgrade", "before", *where)
     run.faults(faults)
     run.upgrade(own)
     run.upgrade(before)
@@ -152,17 +152,17 @@ def test_faults_and_upgrades_are_started_with_what_they_fix(started: Started, tm
     assert (of_before["KUBECHAIN_PHASE"], of_before["KUBECHAIN_SNAPSHOT"]) == ("before", str(Path.cwd() / "my file.json"))
 
 
-def test_a_later_phase_needs_its_snapshot_before_anything_begins(started: Started, tmp_path: Path) -> None:
+def test_later_phase_without_its_snapshot_is_refused_before_the_run(started: Started, tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     where = ("--context", "test", "--kubeconfig", str(kubeconfig), "--snapshot", str(tmp_path / "none"))
     with pytest.raises(SetupError, match="No such file") as raised:
-        run.upgrade(taken("upgrade", "after", *where))
+        run.upgrade(parsed("upgrade", "after", *where))
     assert (raised.value.code, started.words) == (ExitCode.SNAPSHOT, [])
 
 
 @pytest.mark.parametrize("name", ["out", "cache"])
-def test_folder_that_cannot_be_written_is_one_line_that_names_the_option(name: str, started: Started, tmp_path: Path) -> None:
+def test_unwritable_folder_is_a_usage_error_that_names_the_option(name: str, started: Started, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match=f"^--{name}={tmp_path}/file/x: cannot be written .*--{name}$") as raised:
-        run.claims(taken("run", f"--{name}={tmp_path}/file/x"))
+        run.claims(parsed("run", f"--{name}={tmp_path}/file/x"))
     assert (raised.value.code, started.words) == (ExitCode.USAGE, [])

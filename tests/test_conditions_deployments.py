@@ -28,7 +28,7 @@ ALL: dict[str, Condition[NamespaceState]] = {
     "has": has("Deployment", WEB, {"spec.replicas": 2}),
     "at_revision": on.at_revision(WEB, 1),
     "counts": on.counts(WEB, 2),
-    "owned_and_asking": on.owned_and_asking(WEB, 2),
+    "controls_one_replica_set": on.controls_one_replica_set(WEB, 2),
     "named_by_hash": on.named_by_hash(WEB),
     "hash_everywhere": on.hash_everywhere(WEB),
     "annotated": on.annotated(WEB, {"revision": "1"}),
@@ -72,12 +72,12 @@ BROKEN: list[tuple[str, Change]] = [
     ("counts", with_("Deployment", "status.availableReplicas", 0)),
     ("counts", with_("Deployment", "status.unavailableReplicas", 1)),
     ("counts", with_("Deployment", "status", {})),
-    ("owned_and_asking", plus(replica_set(name="web-77", uid="another"))),
-    ("owned_and_asking", with_("ReplicaSet", "spec.replicas", 1)),
-    ("owned_and_asking", with_("ReplicaSet", "status.replicas", 1)),
-    ("owned_and_asking", with_("ReplicaSet", "metadata.ownerReferences.0.uid", "uid-of-another")),
-    ("owned_and_asking", with_("ReplicaSet", "metadata.ownerReferences", NOBODY.body["metadata"]["ownerReferences"])),
-    ("owned_and_asking", with_("ReplicaSet", "metadata.ownerReferences", None)),
+    ("controls_one_replica_set", plus(replica_set(name="web-77", uid="another"))),
+    ("controls_one_replica_set", with_("ReplicaSet", "spec.replicas", 1)),
+    ("controls_one_replica_set", with_("ReplicaSet", "status.replicas", 1)),
+    ("controls_one_replica_set", with_("ReplicaSet", "metadata.ownerReferences.0.uid", "uid-of-another")),
+    ("controls_one_replica_set", with_("ReplicaSet", "metadata.ownerReferences", NOBODY.body["metadata"]["ownerReferences"])),
+    ("controls_one_replica_set", with_("ReplicaSet", "metadata.ownerReferences", None)),
     ("named_by_hash", with_("ReplicaSet", "metadata.name", "web-other")),
     ("hash_everywhere", with_("ReplicaSet", "metadata.labels", LABELS)),
     ("hash_everywhere", with_("ReplicaSet", "spec.selector.matchLabels", LABELS)),
@@ -117,7 +117,7 @@ def test_chain_that_is_up_meets_each_condition(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "change"), BROKEN, ids=lambda value: value if isinstance(value, str) else "")
-def test_one_thing_wrong_breaks_the_condition_and_is_told(name: str, change: Change) -> None:
+def test_single_wrong_value_is_unmet_with_a_message(name: str, change: Change) -> None:
     result = ALL[name](state(*change(healthy())))
     assert not result.met
     assert result.got
@@ -129,21 +129,21 @@ def test_empty_namespace_meets_no_condition(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_condition_is_broken_by_some_state_here(name: str) -> None:
+def test_every_condition_has_an_unmet_case(name: str) -> None:
     assert name in {each for each, _ in BROKEN}
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_deployment_of_another_name_does_not_count(name: str) -> None:
+def test_deployment_of_another_name_is_ignored(name: str) -> None:
     others = [changed(o, "metadata.name", "other") if o.kind == "Deployment" else o for o in healthy()]
     assert not ALL[name](state(*others)).met
 
 
-def test_later_generation_that_was_seen_already_is_observed() -> None:
+def test_later_observed_generation_is_met() -> None:
     assert on.observed(WEB)(state(deployment(generation=3, status={"observedGeneration": 4}))).met
 
 
-def test_current_replica_set_is_that_of_the_highest_revision_as_a_number() -> None:
+def test_current_replica_set_has_the_numerically_highest_revision() -> None:
     old = replica_set(name="web-9", uid="nine", annotations={"deployment.kubernetes.io/revision": "9"})
     new = replica_set(name="web-10", uid="ten", annotations={"deployment.kubernetes.io/revision": "10"})
     found = on.current_replica_set(state(deployment(), old, new), WEB)
@@ -152,7 +152,7 @@ def test_current_replica_set_is_that_of_the_highest_revision_as_a_number() -> No
     assert on.current_replica_set(state(old, new), WEB) is None
 
 
-def test_message_of_a_missing_owner_names_what_is_there_instead() -> None:
+def test_message_of_a_missing_replica_set_names_the_others() -> None:
     orphan = replica_set(ownerReferences=[])
-    assert RS_NAME in on.owned_and_asking(WEB, 2)(state(deployment(), orphan)).got
+    assert RS_NAME in on.controls_one_replica_set(WEB, 2)(state(deployment(), orphan)).got
     assert HASH in RS_NAME

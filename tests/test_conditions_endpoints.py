@@ -24,7 +24,7 @@ def test_unknown_readiness_in_a_slice_counts_as_ready() -> None:
     assert SLICES(state(A, B, endpoint_slice(entry(A, ready=None), entry(B)))).met
 
 
-def test_unready_entry_of_a_pod_that_is_not_ready_is_no_address() -> None:
+def test_entry_that_is_not_ready_is_not_an_address() -> None:
     assert SLICES(state(A, B, not_ready(C), endpoint_slice(entry(A), entry(B), entry(C, ready=False)))).met
 
 
@@ -54,7 +54,7 @@ WRONG_SLICES: dict[str, NamespaceState] = {
 
 
 @pytest.mark.parametrize("name", WRONG_SLICES)
-def test_slices_that_are_not_exact_are_told(name: str) -> None:
+def test_slices_that_are_not_exact_are_unmet(name: str) -> None:
     result = SLICES(WRONG_SLICES[name])
     assert not result.met
     assert result.got
@@ -80,7 +80,7 @@ def test_endpoints_with_both_pods_are_exact() -> None:
 
 
 @pytest.mark.parametrize("name", WRONG_ENDPOINTS)
-def test_endpoints_that_are_not_exact_are_told(name: str) -> None:
+def test_endpoints_that_are_not_exact_are_unmet(name: str) -> None:
     result = LEGACY(WRONG_ENDPOINTS[name])
     assert not result.met
     assert result.got
@@ -118,18 +118,18 @@ FOREIGN_SLICES: dict[str, KubeObject] = {
 
 
 @pytest.mark.parametrize("name", FOREIGN_SLICES)
-def test_slice_that_does_not_belong_to_the_service_is_told(name: str) -> None:
+def test_slice_of_another_service_or_manager_is_unmet(name: str) -> None:
     assert not BELONG(state(service(), FOREIGN_SLICES[name])).met
     assert not BELONG(state(service(), endpoint_slice(), changed(FOREIGN_SLICES[name], "metadata.name", "x2"))).met
 
 
-def test_nothing_belongs_to_nothing() -> None:
+def test_slices_belong_requires_a_service_and_a_slice() -> None:
     assert not BELONG(state()).met
     assert not BELONG(state(service())).met
     assert not BELONG(state(endpoint_slice())).met
 
 
-def test_no_address_needs_the_service_and_neither_list() -> None:
+def test_no_address_requires_the_service_and_both_lists_empty() -> None:
     none = on.no_address(WEB)
     assert none(state(service(), endpoint_slice(), endpoints())).met
     assert none(state(service(), endpoint_slice(entry(A, ready=False)))).met
@@ -138,7 +138,7 @@ def test_no_address_needs_the_service_and_neither_list() -> None:
     assert not none(state(service(), endpoints(A))).met
 
 
-def test_no_slices_means_neither_kind_is_left() -> None:
+def test_no_slices_requires_that_neither_kind_exists() -> None:
     none = on.no_slices(WEB)
     assert none(state(service(), endpoint_slice(labels={on.SERVICE_NAME: "other"}))).met
     assert not none(state(endpoint_slice())).met

@@ -73,7 +73,7 @@ CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[Namespace
         [state(), state(A), state(A, DYING), state(A, not_ready(B)), state(A, B, pod(2), pod(3))],
     ),
     "says": (
-        deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable"),
+        deployments.has_condition(WEB, "Available", "True", "MinimumReplicasAvailable"),
         state(DONE),
         [
             state(),
@@ -151,8 +151,8 @@ CASES["other_hash"] = (
         state(DONE, NEW, replica_set(name="third", uid="3", annotations={"deployment.kubernetes.io/revision": "3"})),
     ],
 )
-CASES["same_again"] = (
-    deployments.same_again(WEB, 2, NEW),
+CASES["reuses_replica_set"] = (
+    deployments.reuses_replica_set(WEB, 2, NEW),
     state(DONE, OLD, NEW),
     [state(), state(DONE, OLD), state(DONE, OLD_HASH), state(DONE, changed(NEW, "metadata.uid", "twin"))],
 )
@@ -167,13 +167,13 @@ CASES["waits_for_dependents"] = (
         state(changed(DONE, "metadata.finalizers", ["foregroundDeletion"])),
     ],
 )
-CASES["serves_from"] = (
-    deployments.serves_from(WEB, 2, lambda rs: expect(rs.name == NEW.name, rs.name)),
+CASES["current_replica_set_is"] = (
+    deployments.current_replica_set_is(WEB, 2, lambda rs: expect(rs.name == NEW.name, rs.name)),
     state(DONE, OLD, NEW),
     [state(), state(DONE), state(DONE, OLD), state(DONE, changed(NEW, "metadata.name", "x"))],
 )
 CASES["seen"] = (
-    objects.seen(A),
+    objects.present(A),
     state(A, B),
     [state(), state(B), state(changed(A, "metadata.uid", "new"))],
 )
@@ -231,7 +231,7 @@ CASES["with_projected_token"] = (
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
+def test_condition_is_met_by_the_right_state_only(name: str) -> None:
     condition, right, wrong = CASES[name]
     result = condition(right)
     assert result.met, result.got
@@ -241,8 +241,8 @@ def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
         assert result.got
 
 
-def test_two_revisions_at_once_are_told_and_ended_pods_do_not_count() -> None:
-    never = deployments.never_both(LABELS)
+def test_two_revisions_at_once_are_unmet_and_ended_pods_are_ignored() -> None:
+    never = deployments.one_hash_at_a_time(LABELS)
     other = changed(B, "metadata.labels", {**POD_LABELS, deployments.HASH: "77"})
     assert never(state(A, B)).met
     assert not never(state(A, other)).met
@@ -250,14 +250,14 @@ def test_two_revisions_at_once_are_told_and_ended_pods_do_not_count() -> None:
     assert never(state(A, changed(other, "status.phase", "Succeeded"))).met
 
 
-def test_address_that_is_listed_anywhere_is_not_gone() -> None:
-    gone = endpoints.without(WEB, B.uid)
-    assert gone(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
-    assert not gone(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
-    assert not gone(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
+def test_address_in_either_list_is_unmet() -> None:
+    unlisted = endpoints.without(WEB, B.uid)
+    assert unlisted(state(endpoint_slice(entry(A), entry(B, ready=False)), endpoints_of(A))).met
+    assert not unlisted(state(endpoint_slice(entry(A), entry(B)), endpoints_of(A))).met
+    assert not unlisted(state(endpoint_slice(entry(A)), endpoints_of(A, B))).met
 
 
-def test_budget_counts_what_its_controller_has_seen() -> None:
+def test_budget_requires_the_observed_generation() -> None:
     status = {"observedGeneration": 2, "currentHealthy": 3, "disruptionsAllowed": 1}
     budget = thing("PodDisruptionBudget", "web", generation=2, status=status)
     allows = disruption.allows(1, of=3)
@@ -267,7 +267,7 @@ def test_budget_counts_what_its_controller_has_seen() -> None:
         assert not allows(changed(budget, f"status.{name}", 0)).met
 
 
-def test_forbidden_is_403_to_the_very_user() -> None:
+def test_forbidden_requires_403_for_this_user() -> None:
     body = '{"message": "pods is forbidden: User \\"system:serviceaccount:ns:x\\" cannot list"}'
     forbidden = http.forbidden_to("system:serviceaccount:ns:x")
     page = Page("/api", 403, body)
@@ -283,7 +283,7 @@ def test_forbidden_is_403_to_the_very_user() -> None:
     assert not http.forbidden_to("x")([page]).met
 
 
-def test_echo_is_wanted_everywhere() -> None:
+def test_echo_is_required_at_every_place() -> None:
     echoed = http.echoed("hello")
     assert echoed({"a": "hello", "b": "hello"}).met
     assert not echoed({}).met

@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Condition[NamespaceState], NamespaceState, list[Namespace
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
+def test_condition_is_met_by_the_right_state_only(name: str) -> None:
     condition, right, wrong = CASES[name]
     result = condition(right)
     assert result.met, result.got
@@ -72,5 +72,5 @@ def test_condition_is_met_by_the_right_state_and_by_no_other(name: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "done"), [(201, True), (404, True), (429, False), (500, False), (200, False), (0, False)])
-def test_eviction_is_carried_out_when_it_was_accepted_or_its_pod_is_gone(status: int, *, done: bool) -> None:
-    assert disruption.carried_out()(status).met == done
+def test_evicted_accepts_201_and_404_only(status: int, *, done: bool) -> None:
+    assert disruption.evicted()(status).met == done

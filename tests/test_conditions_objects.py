@@ -10,7 +10,7 @@ from tests.fakes import endpoints as endpoints_of
 POD = pod(0)
 
 
-def test_has_wants_every_value_and_the_object() -> None:
+def test_has_requires_every_value_and_the_object() -> None:
     has = objects.has("Pod", POD.name, {"spec.nodeName": "node-0", "spec.absent": None})
     assert has(state(POD)).met
     assert not has(state()).met
@@ -26,7 +26,7 @@ def test_absent_is_by_name_or_by_uid() -> None:
     assert objects.absent("Pod", POD.name, "an-older-one")(state(POD)).met
 
 
-def test_controlled_by_is_by_uid_or_by_nobody() -> None:
+def test_controlled_by_compares_uids() -> None:
     owner = POD.controller or {}
     orphan = changed(POD, "metadata.ownerReferences", [])
     assert objects.controlled_by("Pod", POD.name, owner["uid"])(state(POD)).met
@@ -41,7 +41,7 @@ def event(about: KubeObject, reason: str) -> KubeObject:
     return thing("Event", f"{about.name}.{reason}", reason=reason, involvedObject={"uid": about.uid})
 
 
-def test_events_are_wanted_for_each_object() -> None:
+def test_events_are_required_for_each_object() -> None:
     both = (POD, pod(1))
     happened = objects.happened("Pod", LABELS, "Pulled", "Started")
     all_events = [event(each, reason) for each in both for reason in ("Pulled", "Started", "Created")]
@@ -52,7 +52,7 @@ def test_events_are_wanted_for_each_object() -> None:
     assert not happened(state(changed(POD, "metadata.uid", "new"), *all_events)).met
 
 
-def test_event_that_must_not_have_happened_is_judged_once_the_later_one_has() -> None:
+def test_absence_of_an_event_is_decided_after_a_later_event() -> None:
     never = objects.never_happened("Pod", LABELS, "Pulling", after="Started")
     assert never(state(POD, event(POD, "Started"))).met
     assert not never(state(POD)).met
@@ -141,7 +141,7 @@ STARTING: dict[str, tuple[Condition[NamespaceState], KubeObject, list[KubeObject
 
 
 @pytest.mark.parametrize("name", STARTING)
-def test_pod_that_starts_or_does_not_is_told_by_what_it_reports(name: str) -> None:
+def test_container_condition_is_met_by_the_right_status_only(name: str) -> None:
     condition, right, wrong = STARTING[name]
     result = condition(state(right))
     assert result.met, result.got
@@ -168,12 +168,12 @@ def test_endpoints_name_the_nodes_of_their_pods() -> None:
     assert not there(state(A, B, endpoint_slice(entry(A), entry(B)))).met
 
 
-def test_endpoint_of_nobody_on_no_node_is_told() -> None:
+def test_endpoint_without_a_pod_or_a_node_is_unmet() -> None:
     nobody = endpoint_slice({"addresses": ["10.244.0.5"], "conditions": {"ready": True}})
     assert not endpoints.on_their_nodes(WEB)(state(A, B, nobody)).met
 
 
-def test_both_lists_agree_on_something() -> None:
+def test_agree_requires_equal_lists_with_an_address() -> None:
     agree = endpoints.agree(WEB)
     assert agree(state(BOTH, endpoints_of(A, B))).met
     assert not agree(state(BOTH, endpoints_of(A))).met
@@ -205,7 +205,7 @@ def test_endpoint_has_exactly_these_conditions() -> None:
         assert not condition(state(endpoint_slice({**entry(A), "conditions": other}))).met
 
 
-def test_split_over_slices_loses_nobody() -> None:
+def test_split_over_slices_requires_every_pod() -> None:
     split = endpoints.split_without_loss(WEB, LABELS, CONTAINER_PORT, 2, at_most=1)
     one, two = endpoint_slice(entry(A)), endpoint_slice(entry(B), name="web-x2")
     assert split(state(A, B, one, two)).met
@@ -215,12 +215,12 @@ def test_split_over_slices_loses_nobody() -> None:
     assert not split(state()).met
 
 
-def test_object_that_was_asked_for_must_be_there() -> None:
+def test_exists_requires_the_object() -> None:
     assert objects.exists("ServiceAccount default")(POD).met
     assert not objects.exists("ServiceAccount default")(None).met
 
 
-def test_certificate_is_wanted_under_its_key() -> None:
+def test_certificate_is_required_under_its_key() -> None:
     holds = objects.holds_certificate("ca.crt")
     assert holds(thing("ConfigMap", "root", data={"ca.crt": "-----BEGIN CERTIFICATE-----\n"})).met
     assert not holds(thing("ConfigMap", "root", data={"ca.crt": ""})).met

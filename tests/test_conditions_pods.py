@@ -84,35 +84,35 @@ BROKEN: list[tuple[str, Change]] = [
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_two_pods_as_they_must_be_meet_each_condition(name: str) -> None:
+def test_two_right_pods_meet_each_condition(name: str) -> None:
     result = ALL[name](state(FIRST, SECOND))
     assert result.met, result.got
 
 
 @pytest.mark.parametrize(("name", "change"), BROKEN, ids=lambda value: value if isinstance(value, str) else "")
-def test_one_of_two_pods_wrong_breaks_the_condition_and_is_told(name: str, change: Change) -> None:
+def test_one_wrong_pod_of_two_is_unmet_with_a_message(name: str, change: Change) -> None:
     result = ALL[name](state(change(FIRST), SECOND))
     assert not result.met
     assert result.got
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_pods_meet_no_condition(name: str) -> None:
+def test_empty_namespace_meets_no_condition(name: str) -> None:
     assert not ALL[name](state()).met
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_condition_is_broken_by_some_state_here(name: str) -> None:
+def test_every_condition_has_an_unmet_case(name: str) -> None:
     assert name in {each for each, _ in BROKEN}
 
 
-def test_pod_too_many_or_too_few_is_not_exactly_ready() -> None:
+def test_exactly_ready_requires_the_exact_count() -> None:
     assert not on.exactly_ready(LABELS, 2)(state(FIRST)).met
     assert not on.exactly_ready(LABELS, 2)(state(FIRST, SECOND, pod(2))).met
     assert not on.exactly_ready(LABELS, 2)(state(FIRST, SECOND, not_ready(pod(2)))).met
 
 
-def test_exactly_ready_says_how_many_and_what_each_other_waits_for() -> None:
+def test_exactly_ready_reports_counts_and_unready_pods() -> None:
     why = on.exactly_ready(LABELS, 2)(state(FIRST, not_ready(SECOND))).got
     assert why.startswith("1 of 2 ready: ")
     assert SECOND.name in why
@@ -132,7 +132,7 @@ def test_pod_that_may_yet_start_is_not_hopeless(reason: str) -> None:
     assert not on.exactly_ready(LABELS, 2)(state(waiting(reason)(FIRST), SECOND)).hopeless
 
 
-def test_pod_that_was_replaced_or_is_gone_is_hopeless() -> None:
+def test_replaced_or_deleted_pod_is_hopeless() -> None:
     same = on.same_and_ready(FIRST)
     assert same(state(changed(FIRST, "metadata.uid", "new"))).hopeless
     assert same(state()).hopeless
@@ -142,7 +142,7 @@ def test_restart_is_hopeless() -> None:
     assert on.never_restarted(LABELS)(state(changed(FIRST, CONTAINER + "restartCount", 2))).hopeless
 
 
-def test_pods_that_share_an_address_are_told() -> None:
+def test_pods_with_one_address_are_unmet() -> None:
     ranges = {"node-0": ["10.244.0.0/16"], "node-1": ["10.244.0.0/16"]}
     twins = state(FIRST, changed(SECOND, "status.podIP", FIRST.at("status.podIP")))
     assert not on.in_pod_cidr(LABELS, ranges)(twins).met
@@ -153,20 +153,20 @@ def test_address_of_the_other_family_is_in_its_own_range() -> None:
     assert on.in_pod_cidr(LABELS, RANGES)(state(FIRST, six)).met
 
 
-def test_gone_means_the_uid_not_the_name() -> None:
-    gone = on.gone("Pod", frozenset([FIRST.uid]))
-    assert not gone(state(FIRST)).met
-    assert not gone(state(dying(FIRST))).met
-    assert gone(state(changed(FIRST, "metadata.uid", "new"))).met
-    assert gone(state()).met
+def test_deleted_compares_uids_and_not_names() -> None:
+    deleted = on.deleted("Pod", frozenset([FIRST.uid]))
+    assert not deleted(state(FIRST)).met
+    assert not deleted(state(dying(FIRST))).met
+    assert deleted(state(changed(FIRST, "metadata.uid", "new"))).met
+    assert deleted(state()).met
 
 
-def test_gone_of_nothing_and_same_of_nothing_prove_nothing() -> None:
-    assert not on.gone("Pod", frozenset())(state(FIRST)).met
+def test_conditions_without_pods_to_check_are_unmet() -> None:
+    assert not on.deleted("Pod", frozenset())(state(FIRST)).met
     assert not on.same_and_ready()(state(FIRST)).met
 
 
-def test_why_not_ready_follows_the_pod_on_its_way() -> None:
+def test_why_not_ready_shows_the_first_condition_that_is_not_true() -> None:
     def at(entries: list[Json]) -> str:
         return on.why_not_ready(changed(FIRST, "status.conditions", entries))
 
@@ -177,7 +177,7 @@ def test_why_not_ready_follows_the_pod_on_its_way() -> None:
     assert on.why_not_ready(FIRST) == f"{FIRST.name}: ready"
 
 
-def test_why_not_ready_names_why_a_container_does_not_run() -> None:
+def test_why_not_ready_shows_reasons_of_containers() -> None:
     status = {"name": "nginx", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     unready = not_ready(FIRST)
     first = changed(unready, "status.containerStatuses", [status])
@@ -188,6 +188,6 @@ def test_why_not_ready_names_why_a_container_does_not_run() -> None:
     assert on.not_running(FIRST) == []
 
 
-def test_ready_pods_are_those_with_the_labels_that_are_ready_and_stay() -> None:
+def test_ready_pods_have_the_labels_are_ready_and_not_terminating() -> None:
     found = on.ready_pods(state(FIRST, not_ready(SECOND), dying(pod(2)), pod(3, labels={"app": "x"})), LABELS)
     assert [each.name for each in found] == [FIRST.name]

@@ -11,13 +11,13 @@ IN_RANGE = on.node_port_between(WEB, 30000, 32767)
 ADDRESSED: dict[str, Condition[NamespaceState]] = {"serves": SERVES, "in range": IN_RANGE}
 
 
-def test_service_as_written_meets_its_conditions() -> None:
+def test_right_service_meets_each_condition() -> None:
     for condition in ADDRESSED.values():
         assert condition(state(service())).met
 
 
 @pytest.mark.parametrize("name", ADDRESSED)
-def test_without_the_service_no_condition_on_it_is_met(name: str) -> None:
+def test_missing_service_meets_no_condition(name: str) -> None:
     assert not ADDRESSED[name](state()).met
     assert not ADDRESSED[name](state(changed(service(), "metadata.name", "other"))).met
     assert not ADDRESSED[name](state(changed(service(), "spec.ports", []))).met
@@ -27,11 +27,11 @@ def test_without_the_service_no_condition_on_it_is_met(name: str) -> None:
     ("path", "value"),
     [("spec.type", "ClusterIP"), ("spec.ports.0.port", 81), ("spec.ports.0.targetPort", 80)],
 )
-def test_service_that_says_something_else_is_told(path: str, value: object) -> None:
+def test_service_with_another_value_is_unmet(path: str, value: object) -> None:
     assert not SERVES(state(changed(service(), path, value))).met
 
 
-def test_service_with_a_second_port_is_told() -> None:
+def test_service_with_a_second_port_is_unmet() -> None:
     ports = service().at("spec.ports")
     assert not SERVES(state(changed(service(), "spec.ports", [*ports, *ports]))).met
 

@@ -1,4 +1,4 @@
-"""The coverage: a document from coverage.toml and the claims, which refuses what does not exist."""
+"""docs/COVERAGE.md, from coverage.toml and the claims."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def covering(*upstream: Row, also_named: tuple[str, ...] = ("Pods, QOS",), walkt
 SOUND = Row("DNS, services", ("A-DNS-010", "A-DNS-020"))
 
 
-def test_what_agrees_has_no_problems() -> None:
-    gap = Row("Deployment Rollover", (), "not tried")
+def test_coverage_that_agrees_has_no_problems() -> None:
+    gap = Row("Deployment Rollover", (), "not covered")
     assert coverage.problems(covering(SOUND, gap, walkthrough=(SOUND,)), CLAIMS, KNOWN) == []
     assert coverage.problems(covering(SOUND), CLAIMS, None) == []
 
@@ -36,52 +36,52 @@ def test_what_agrees_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (covering(Row("DNS, services", ("A-DNS-010", "A-DNS-990"))), "DNS, services: there is no claim A-DNS-990"),
-        (covering(SOUND, walkthrough=(Row("DNS", ("B-DNS-010",)),)), "DNS: there is no claim B-DNS-010"),
+        (covering(Row("DNS, services", ("A-DNS-010", "A-DNS-990"))), "DNS, services: no claim A-DNS-990"),
+        (covering(SOUND, walkthrough=(Row("DNS", ("B-DNS-010",)),)), "DNS: no claim B-DNS-010"),
         (covering(SOUND, Row("Deployment Rollover", ())), "Deployment Rollover: neither claims nor a gap"),
-        (covering(SOUND, SOUND), "DNS, services: there 2 times"),
+        (covering(SOUND, SOUND), "DNS, services: listed 2 times"),
         (
-            covering(SOUND, Row("Deployment, Rollover", (), "not tried")),
+            covering(SOUND, Row("Deployment, Rollover", (), "not covered")),
             "Deployment, Rollover: no conformance test of Kubernetes 1.37.2 (closest: 'Deployment Rollover')",
         ),
         (
             covering(SOUND, also_named=("Pods, QOS", "Deployment Rollover")),
-            "Deployment Rollover: in also_named, but named by no claim",
+            "Deployment Rollover: in also_named, but no claim names it",
         ),
         (covering(SOUND, also_named=()), "A-DNS-030: its upstream test 'Pods, QOS' is not listed"),
         (
             covering(Row("DNS, services", ("A-DNS-020",))),
-            "A-DNS-010: names 'DNS, services', and is not listed under it",
+            "A-DNS-010: names 'DNS, services', which does not list it",
         ),
     ],
 )
-def test_what_does_not_agree_is_told(wrong: Coverage, says: str) -> None:
+def test_coverage_that_does_not_agree_is_a_problem(wrong: Coverage, says: str) -> None:
     assert coverage.problems(wrong, CLAIMS, KNOWN) == [says]
 
 
-def test_document_tells_what_is_covered_and_what_is_not() -> None:
+def test_document_has_rows_and_counts() -> None:
     rows = (SOUND, Row("Deployment Rollover", ("A-DNS-010",), "a|b"), Row("Nothing", (), "why"))
     text = coverage.markdown(covering(*rows, walkthrough=(SOUND,)), CLAIMS)
-    assert "1 covered, 1 in part, 1 not" in text
+    assert "1 covered, 1 in part, 1 not covered" in text
     assert "| DNS, services | A-DNS-010, A-DNS-020 |  |" in text
     assert "| Deployment Rollover | A-DNS-010 | a\\|b |" in text
     assert "| Nothing | none | why |" in text
     assert "| Pods, QOS | A-DNS-030 |" in text
 
 
-def test_document_is_refused_while_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_with_a_problem_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "load", lambda: covering(Row("DNS, services", ("A-DNS-010", "A-DNS-990"))))
     with pytest.raises(SetupError, match="A-DNS-990") as caught:
         coverage.document(CLAIMS)
     assert caught.value.code == ExitCode.USAGE
 
 
-def test_the_project_has_such_a_document() -> None:
+def test_coverage_is_a_generated_document() -> None:
     assert ROOT / "docs" / "COVERAGE.md" in catalogue.DOCUMENTS
     assert len(coverage.load().upstream) == 30
 
 
-def test_names_of_upstream_come_from_the_module_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upstream_names_are_read_from_the_module_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMODCACHE", str(tmp_path))
     assert coverage.upstream_names("1.37.2") is None
     path = tmp_path / "k8s.io" / "kubernetes@v1.37.2" / coverage.LISTED
@@ -91,7 +91,7 @@ def test_names_of_upstream_come_from_the_module_cache(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("text", ["upstream = [", 'kubernetes = "1"', "upstream = [{}]\nwalkthrough = []\nalso_named = []"])
-def test_a_file_of_another_form_is_bad_input(tmp_path: Path, text: str) -> None:
+def test_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "coverage.toml"
     path.write_text(text)
     with pytest.raises(SetupError, match=r"coverage\.toml") as caught:

@@ -1,4 +1,4 @@
-"""The documents name everything that there is, and what they point to is there."""
+"""The documents are complete, and their links lead to files and headings."""
 
 import re
 from pathlib import Path
@@ -42,12 +42,12 @@ def test_settings_in_the_reference_are_those_of_the_model() -> None:
     assert reference.document(REFERENCE) == REFERENCE
 
 
-def test_make_hands_on_exactly_the_settings_that_commands_offer() -> None:
+def test_make_passes_exactly_the_settings_of_the_commands() -> None:
     listed = re.search(r"^VARIABLES := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
     assert listed
-    handed = {name: f"KUBECHAIN_{name}" for name in listed[1].replace("\\\n", " ").split()}
+    passed = {name: f"KUBECHAIN_{name}" for name in listed[1].replace("\\\n", " ").split()}
     named = re.findall(r"^export (KUBECHAIN_\w+) := \$\(call given,(\w+)\)$", MAKEFILE, re.MULTILINE)
-    assert handed | {make: variable for variable, make in named} == reference.variables()
+    assert passed | {make: variable for variable, make in named} == reference.variables()
 
 
 def test_every_exit_code_is_in_the_reference() -> None:
@@ -102,13 +102,13 @@ def test_every_target_is_in_the_readme(target: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_lead_to_files(document: Path) -> None:
     links = [found for found in re.findall(r"\]\(([^)\s]+)\)", document.read_text()) if "://" not in found]
     assert [link for link in links if not (document.parent / link.partition("#")[0]).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_to_headings_lead_to_one(document: Path) -> None:
+def test_links_to_headings_lead_to_headings(document: Path) -> None:
     links = [found.partition("#") for found in re.findall(r"\]\(([^)\s]+#[^)\s]+)\)", document.read_text()) if "://" not in found]
     assert [
         (file, heading) for file, _, heading in links if heading not in anchors((document.parent / file) if file else document)

@@ -1,4 +1,4 @@
-"""What the doctor says of a machine and of a cluster; it changes nothing."""
+"""The doctor's findings about a machine and a cluster."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class Cluster:
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """An API server on loopback."""
-    found = Cluster()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    api_server = Cluster()
+    yield api_server
+    api_server.server.shutdown()
+    api_server.server.server_close()
 
 
 @pytest.fixture
@@ -110,24 +110,24 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def texts(findings: list[Finding]) -> dict[str, str]:
-    return {each.what: each.text for each in findings}
+    return {finding.what: finding.text for finding in findings}
 
 
-def test_cluster_is_described_with_the_claims_that_would_be_skipped(settings: DoctorSettings, cluster: Cluster) -> None:
+def test_cluster_has_findings_and_skipped_claims(settings: DoctorSettings, cluster: Cluster) -> None:
     found = doctor.cluster(settings, CLAIMS)
     said = texts(found)
     assert said["cluster"] == f"v1.37.2 at http://127.0.0.1:{cluster.server.server_port}, kube-system has UID u-1"
-    assert said["rights"] == "all that the suite needs"
+    assert said["rights"] == "the user has all rights that the suite needs"
     assert said["nodes"] == "1, 1 ready, IPv4 and IPv6, 1 with a podCIDR"
     assert said["kube-proxy"] == "nftables"
     assert said["claims"] == "1 of 4 apply, 3 would be skipped"
     skipped = [each.text for each in found if each.what == "skipped"]
-    assert skipped[0] == "2 need a kind cluster of this project, 2 nodes: A-NODES-010, A-NODES-030"
+    assert skipped[0] == "2 claims for lack of a kind cluster of this project, 2 nodes: A-NODES-010, A-NODES-030"
     assert "A-NODES-020" in skipped[1]
     assert {each.state for each in found} == {"ok", "note"}
 
 
-def test_nothing_is_made_on_the_cluster_or_the_machine(settings: DoctorSettings, cluster: Cluster, tmp_path: Path) -> None:
+def test_doctor_changes_neither_cluster_nor_machine(settings: DoctorSettings, cluster: Cluster, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     doctor.examine(settings, CLAIMS)
     made = {method for method in cluster.methods if not method.startswith("GET ")}
@@ -141,11 +141,11 @@ def test_all_missing_rights_are_listed_and_decide_the_exit_code(
     cluster.denied = {("list", "nodes"), ("watch", "pods")}
     assert doctor.examine(settings, CLAIMS) == ExitCode.RIGHTS
     said = capsys.readouterr().out
-    assert "missing rights: test lacks the rights to list nodes, watch pods\n" in said
+    assert "missing rights: the user of test may not list nodes, watch pods\n" in said
     assert "\x1b" not in said
 
 
-def test_engine_is_of_no_matter_to_an_existing_cluster(settings: DoctorSettings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_engine_is_a_note_with_a_context(settings: DoctorSettings, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.examine(settings, CLAIMS) == ExitCode.HOLDS
     assert "note    container engine: no engine: install one" in capsys.readouterr().out
     alone = settings.model_copy(update={"context": ""})
@@ -156,14 +156,16 @@ def test_engine_is_of_no_matter_to_an_existing_cluster(settings: DoctorSettings,
 @pytest.mark.parametrize(
     ("proxy", "mode"),
     [
-        (None, "not visible"),
-        ({"data": {}}, "not visible"),
-        ({"data": {"config.conf": "- x"}}, "not visible"),
+        (None, "mode not visible"),
+        ({"data": {}}, "mode not visible"),
+        ({"data": {"config.conf": "- x"}}, "mode not visible"),
         ({"data": {"config.conf": "mode: ''"}}, "iptables (the default)"),
         ({"data": {"config.conf": "mode: ipvs"}}, "ipvs"),
     ],
 )
-def test_mode_of_kube_proxy_is_said_if_visible(settings: DoctorSettings, cluster: Cluster, proxy: Any, mode: str) -> None:
+def test_mode_of_kube_proxy_is_read_from_its_config_map(
+    settings: DoctorSettings, cluster: Cluster, proxy: Any, mode: str
+) -> None:
     cluster.proxy = proxy
     assert texts(doctor.cluster(settings, []))["kube-proxy"] == mode
 
@@ -180,7 +182,7 @@ def test_unknown_context_is_a_usage_error(settings: DoctorSettings) -> None:
     assert (found.state, found.code) == ("missing", ExitCode.USAGE)
 
 
-def test_folder_that_cannot_be_made_is_missing(tmp_path: Path) -> None:
+def test_unwritable_folder_is_missing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     out, cache = machine.folders(Folders(out=tmp_path / "a" / "b", cache=tmp_path / "file" / "x"))
     assert (out.state, cache.state, cache.code) == ("ok", "missing", ExitCode.USAGE)
@@ -191,7 +193,7 @@ def test_folder_that_cannot_be_made_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("free", "state", "code"), [(3.0, "missing", ExitCode.DISK), (5.0, "note", ExitCode.HOLDS), (20.0, "ok", ExitCode.HOLDS)]
 )
-def test_disk_is_enough_for_a_run_or_for_a_build_too(
+def test_disk_is_checked_for_runs_and_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, state: str, code: ExitCode
 ) -> None:
     def usage(_: Path) -> SimpleNamespace:
@@ -209,18 +211,20 @@ def test_few_inotify_instances_are_noted(tmp_path: Path, instances: str, state: 
     assert machine.inotify(tmp_path).state == state
 
 
-def test_memory_is_read_and_may_be_invisible(tmp_path: Path) -> None:
+def test_memory_is_read_from_meminfo(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal:       8388608 kB\nMemAvailable:   4194304 kB\n")
     assert machine.memory(tmp_path / "meminfo").text.startswith("4.0 of 8.0 GiB available, ")
     assert machine.memory(tmp_path / "none").text.startswith("memory not visible, ")
 
 
-def test_registry_is_not_asked_without_an_engine() -> None:
-    assert machine.registry() == Finding("note", "registry", "not asked: no container engine answers")
+def test_registry_is_not_checked_without_an_engine() -> None:
+    assert machine.registry() == Finding("note", "registry", "not checked: no container engine answers")
 
 
 @pytest.mark.parametrize(("script", "state"), [("exit 0", "ok"), ("exit 1", "note"), ("exec sleep 60", "note")])
-def test_registry_is_asked_for_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, state: str) -> None:
+def test_registry_is_checked_for_at_most_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, state: str
+) -> None:
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$1 $2" = "manifest inspect" ] || exit 2\n{script}\n')
     docker.chmod(0o755)
@@ -228,7 +232,7 @@ def test_registry_is_asked_for_a_second(tmp_path: Path, monkeypatch: pytest.Monk
     assert machine.registry().state == state
 
 
-def test_program_is_used_only_if_it_is_recent_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_fits_only_if_it_is_recent_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     for name, version in {"kind": "kind v0.1.0 go1.20", "node": "v99.0.0", "go": "go version go1.99.0 linux/amd64"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\necho {version}\n")

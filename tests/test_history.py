@@ -12,8 +12,8 @@ from kubechain.observe.history import Change, History, at_every_moment, last_ver
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 
 
-def names(snapshot: NamespaceState) -> list[str]:
-    return sorted(each.name for each in snapshot.objects)
+def names(state: NamespaceState) -> list[str]:
+    return sorted(each.name for each in state.objects)
 
 
 def fresh() -> History:
@@ -36,7 +36,7 @@ def test_objects_of_different_kinds_with_one_name_are_different_objects() -> Non
     assert [each.kind for each in history.read().objects] == ["Pod"]
 
 
-def test_log_leads_to_what_is_there() -> None:
+def test_log_replays_to_the_current_state() -> None:
     history, second = fresh(), changed(pod(0), "metadata.resourceVersion", "999")
     steps: list[tuple[Change, KubeObject]] = [("ADDED", pod(0)), ("ADDED", pod(1)), ("MODIFIED", second), ("DELETED", pod(1))]
     for step in steps:
@@ -63,18 +63,18 @@ def test_deletion_carries_the_last_known_version_and_is_recorded() -> None:
     history, first = fresh(), pod(0)
     history.record("ADDED", first)
     history.record("DELETED", first)
-    assert [seen.change for seen in history.log()] == ["ADDED", "DELETED"]
+    assert [entry.change for entry in history.log()] == ["ADDED", "DELETED"]
     assert history.read().objects == ()
 
 
-def test_relist_makes_up_for_what_was_missed() -> None:
+def test_relist_records_the_missed_changes() -> None:
     history = fresh()
     stays, goes, comes = pod(0), pod(1), pod(2)
     history.record("ADDED", stays)
     history.record("ADDED", goes)
     newer = changed(stays, "metadata.resourceVersion", "999")
     history.relist("Pod", [newer, comes])
-    assert [(seen.change, seen.resource.name) for seen in history.log(2)] == [
+    assert [(entry.change, entry.resource.name) for entry in history.log(2)] == [
         ("DELETED", goes.name),
         ("MODIFIED", stays.name),
         ("ADDED", comes.name),
@@ -88,14 +88,14 @@ def test_relist_of_one_kind_leaves_the_others_alone() -> None:
     assert names(history.read()) == ["web"]
 
 
-def test_relist_of_what_is_known_records_nothing() -> None:
+def test_relist_of_known_versions_records_nothing() -> None:
     history = fresh()
     history.record("ADDED", pod(0, version="7"))
     history.relist("Pod", [pod(0, version="7")])
     assert history.sequence() == 1
 
 
-def test_log_after_a_number_has_what_came_later_with_its_times() -> None:
+def test_log_after_a_number_has_the_later_changes_with_their_times() -> None:
     clock = FakeClock()
     history = History("ns", clock)
     history.record("ADDED", pod(0))
@@ -137,7 +137,7 @@ def test_gaps_counts_only_restorations_with_a_gap() -> None:
     assert history.gaps == 1
 
 
-def test_pause_returns_at_once_when_something_happened_already() -> None:
+def test_pause_returns_at_once_after_an_earlier_change() -> None:
     clock = FakeClock()
     history = History("ns", clock)
     history.record("ADDED", pod(0))
@@ -172,14 +172,14 @@ READY = ready(pod(0).name)
 UNREADY: Condition[NamespaceState] = Condition("unready", lambda s: expect(not READY(s).met, "ready"))
 
 
-def test_what_held_for_a_moment_is_seen_in_the_history() -> None:
+def test_condition_that_held_for_one_version_is_seen_in_the_history() -> None:
     history = flickering()
     assert not UNREADY(history.read()).met
     assert seen_in_history(history, UNREADY)(history.read()).met
     assert not seen_in_history(fresh(), UNREADY)(history.read()).met
 
 
-def test_moment_that_may_have_been_missed_cannot_be_told() -> None:
+def test_seen_in_history_with_missed_versions_is_a_harness_error() -> None:
     history = fresh()
     history.record("ADDED", pod(0))
     history.restored("Pod", gap=True)
@@ -187,21 +187,21 @@ def test_moment_that_may_have_been_missed_cannot_be_told() -> None:
         seen_in_history(history, UNREADY)(history.read())
 
 
-def test_every_moment_is_judged_from_the_given_change_on() -> None:
+def test_every_moment_is_checked_from_the_given_change_on() -> None:
     history = flickering()
     assert not at_every_moment(READY, after=0)(history).met
     assert not at_every_moment(READY, after=1)(history).met
     assert at_every_moment(READY, after=2)(history).met
 
 
-def test_every_moment_cannot_be_told_if_versions_were_missed() -> None:
+def test_every_moment_with_missed_versions_is_a_harness_error() -> None:
     history = flickering()
     history.restored("Pod", gap=True)
     with pytest.raises(HarnessError, match="missed"):
         at_every_moment(READY, after=2)(history)
 
 
-def test_every_moment_cannot_be_told_while_a_watch_is_down_or_cannot_go_on() -> None:
+def test_every_moment_with_a_watch_that_is_down_or_stopped_is_a_harness_error() -> None:
     down, failed = flickering(), flickering()
     down.lost("Pod", "refused")
     failed.fail(HarnessError("403"))
@@ -210,13 +210,13 @@ def test_every_moment_cannot_be_told_while_a_watch_is_down_or_cannot_go_on() -> 
             at_every_moment(READY, after=2)(history)
 
 
-def test_last_version_of_an_object_is_known_after_it_is_gone() -> None:
+def test_last_version_of_a_deleted_object_is_known() -> None:
     history = flickering()
     last = changed(pod(0), "metadata.resourceVersion", "999")
     history.record("DELETED", last)
     history.record("ADDED", pod(0, uid="new"))
     assert last_version(history, pod(0)) == last
-    with pytest.raises(HarnessError, match="never seen"):
+    with pytest.raises(HarnessError, match="not in the history of ns"):
         last_version(history, pod(1))
 
 
@@ -224,7 +224,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from(("ADDED", "MODIFIED", "DELETED")), s
 
 
 @given(EVENTS)
-def test_replaying_the_log_leads_to_what_read_shows(events: list[tuple[str, int]]) -> None:
+def test_replayed_log_equals_read(events: list[tuple[str, int]]) -> None:
     history = fresh()
     for change, number in events:
         history.record(change, pod(number))  # pyright: ignore[reportArgumentType]  # one of three words
@@ -249,7 +249,7 @@ def test_losses_counts_each_loss_once_until_the_watch_is_up_again() -> None:
     assert (history.losses, history.gaps) == (3, 1)
 
 
-def test_all_that_a_list_tells_has_one_time() -> None:
+def test_changes_of_one_list_have_one_time() -> None:
     class Ticking(FakeClock):
         def now(self) -> float:
             self.time += 1

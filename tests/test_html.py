@@ -19,13 +19,13 @@ def page(*parts: str) -> str:
     return "<html><head>" + "".join(parts) + "</head><body><p>chain</p></body></html>"
 
 
-def test_scripts_that_tell_others_are_taken_out_and_nothing_else() -> None:
+def test_only_analytics_scripts_are_removed() -> None:
     assert allure_html.without_analytics(page(TAG_MANAGER, INLINE, KEPT)) == page(KEPT)
     assert allure_html.without_analytics(page(KEPT, INLINE, KEPT, TAG_MANAGER)) == page(KEPT, KEPT)
     assert allure_html.without_analytics(page(KEPT)) == page(KEPT)
 
 
-def test_page_without_analytics_asks_nobody() -> None:
+def test_page_without_analytics_has_no_remote_address() -> None:
     text = allure_html.without_analytics(page(TAG_MANAGER, INLINE, KEPT))
     assert allure_html.remote_addresses(text) == []
 
@@ -46,7 +46,7 @@ def test_page_without_analytics_asks_nobody() -> None:
         "<style>body { background: url(https://pixel.example/1.gif) }</style>",
     ],
 )
-def test_whatever_would_be_loaded_from_elsewhere_is_found(part: str) -> None:
+def test_remote_resource_is_found(part: str) -> None:
     assert allure_html.remote_addresses(page(part))
 
 
@@ -61,7 +61,7 @@ def test_whatever_would_be_loaded_from_elsewhere_is_found(part: str) -> None:
         KEPT,
     ],
 )
-def test_link_to_click_on_and_what_lies_in_the_page_is_not_remote(part: str) -> None:
+def test_link_or_embedded_resource_is_not_remote(part: str) -> None:
     assert allure_html.remote_addresses(page(part)) == []
 
 
@@ -80,12 +80,12 @@ def category_of(status: str, link: Link, message: str) -> str:
     return next(found, "none")
 
 
-def test_failed_claim_is_filed_under_its_link_alone() -> None:
+def test_failed_claim_is_in_the_category_of_its_link() -> None:
     for link in Link:
         assert category_of("failed", link, "Unmet: x") == f"Failed at {link.value}"
 
 
-def test_blocked_claim_is_filed_apart_from_broken_ones_by_the_message_that_allure_keeps() -> None:
+def test_blocked_claim_has_its_own_category() -> None:
     error = Blocked("PODS", "0/2 ready")
     kept = f"{type(error).__module__}.{type(error).__qualname__}: {error}"
     assert category_of("broken", Link.DNS, kept) == "Blocked by an earlier link"
@@ -97,12 +97,12 @@ def test_report_is_one_page() -> None:
     assert options["singleFile"] is True
 
 
-def test_report_of_no_results_is_refused(tmp_path: Path) -> None:
+def test_report_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no Allure results"):
         allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"))
 
 
-def test_results_are_redacted_before_a_report_is_made_of_them(tmp_path: Path) -> None:
+def test_results_are_redacted(tmp_path: Path) -> None:
     result = tmp_path / "a-result.json"
     result.write_text(json.dumps({"statusDetails": {"trace": "x\ntoken=s3cr3ts3cr3t"}, "status": "broken"}))
     redact_files.folder(tmp_path)
@@ -111,7 +111,7 @@ def test_results_are_redacted_before_a_report_is_made_of_them(tmp_path: Path) ->
 
 
 def program(folder: Path, page_text: str) -> Path:
-    """Write an Allure that makes this page, and says what it was configured to."""
+    """Write a replacement of Allure that writes this page and keeps a copy of its configuration."""
     script = folder / "allure"
     script.write_text(
         "#!/bin/sh\n"
@@ -122,7 +122,7 @@ def program(folder: Path, page_text: str) -> Path:
     return script
 
 
-def made(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
+def generated(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
     (folder / "results").mkdir()
     (folder / "results" / "a-result.json").write_text("{}")
     script = program(folder, page_text)
@@ -138,14 +138,14 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
     return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"))
 
 
-def test_report_is_kept_without_what_it_would_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = made(tmp_path, monkeypatch, page(TAG_MANAGER, INLINE, KEPT)).read_text()
+def test_report_is_written_without_analytics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = generated(tmp_path, monkeypatch, page(TAG_MANAGER, INLINE, KEPT)).read_text()
     assert "gtag(" not in text
     assert KEPT in text
     assert not (tmp_path / "allurerc.json").exists()
 
 
-def test_report_that_would_still_load_something_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_with_a_remote_resource_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError, match=r"would load .*pixel"):
-        made(tmp_path, monkeypatch, page('<img src="https://pixel.example/1.gif">'))
+        generated(tmp_path, monkeypatch, page('<img src="https://pixel.example/1.gif">'))
     assert not (tmp_path / "report" / "index.html").exists()

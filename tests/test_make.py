@@ -1,4 +1,4 @@
-"""What make hands on: each variable as it is, through the environment, and from its own command line alone."""
+"""make passes each variable of its command line unchanged, and no other, through the environment."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from kubechain.cli import reference
 from kubechain.core.bundle import ROOT
 
-# Stands in for Python: keeps its words and what is in its environment.
+# Replaces Python: writes its arguments and its environment to a file.
 STUB = """#!{python} -S
 import json, os, sys
-told = {{name: value for name, value in os.environ.items() if name.startswith("KUBE")}}
-json.dump([sys.argv[1:], told], open("told.json", "w"))
+passed = {{name: value for name, value in os.environ.items() if name.startswith("KUBE")}}
+json.dump([sys.argv[1:], passed], open("passed.json", "w"))
 """
 HOSTILE = {
     "dollar": "prod$x",
@@ -41,7 +41,7 @@ HOSTILE = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkout that has a Makefile and the reference, and needs no Python environment."""
+    """A checkout with a Makefile and the reference, but without a Python environment."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "REFERENCE.md", tmp_path / "docs")
@@ -54,33 +54,33 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *words: str, **environment: str) -> tuple[list[str], dict[str, str]]:
-    """Return the words with which make starts Python, and what it hands on, without what is empty."""
+    """Return the arguments with which make starts Python, and the environment variables with a value."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "MAKE", "MFLAGS"))}
     command = ["make", f"PYTHON={folder / 'python'}", *words]
     done = subprocess.run(
         command, cwd=folder, env={**kept, **environment}, capture_output=True, text=True, check=False, timeout=20
     )
     assert (done.returncode, done.stderr) == (0, "")
-    started, handed = json.loads((folder / "told.json").read_text())
-    return started, {name: value for name, value in handed.items() if value}
+    arguments, passed = json.loads((folder / "passed.json").read_text())
+    return arguments, {name: value for name, value in passed.items() if value}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_value_arrives_as_it_is_and_runs_nothing(folder: Path, name: str) -> None:
+def test_value_is_passed_unchanged_and_runs_nothing(folder: Path, name: str) -> None:
     value = HOSTILE[name]
-    words, handed = make(folder, "e2e", f"CLAIMS={value}", f"CONTEXT={value}", f"SNAPSHOT={value}")
+    words, passed = make(folder, "e2e", f"CLAIMS={value}", f"CONTEXT={value}", f"SNAPSHOT={value}")
     assert words == ["-m", "kubechain", "run"]
-    assert handed == {"KUBECHAIN_CLAIMS": value, "KUBECHAIN_CONTEXT": value, "KUBECHAIN_SNAPSHOT": value}
+    assert passed == {"KUBECHAIN_CLAIMS": value, "KUBECHAIN_CONTEXT": value, "KUBECHAIN_SNAPSHOT": value}
     assert not (folder / "pwned").exists()
 
 
-def test_variable_that_make_does_not_know_runs_nothing(folder: Path) -> None:
-    _, handed = make(folder, "e2e", "OTHER=$(shell touch pwned)", "KUBECHAIN_JOIN=$(shell touch pwned)")
-    assert handed == {}
+def test_unknown_variable_is_ignored_and_runs_nothing(folder: Path) -> None:
+    _, passed = make(folder, "e2e", "OTHER=$(shell touch pwned)", "KUBECHAIN_JOIN=$(shell touch pwned)")
+    assert passed == {}
     assert not (folder / "pwned").exists()
 
 
-def test_environment_chooses_nothing(folder: Path) -> None:
+def test_environment_of_make_is_ignored(folder: Path) -> None:
     names = [*reference.variables(), "KUBECONFIG"]
     inherited = {**dict.fromkeys(names, "x"), **dict.fromkeys(reference.variables().values(), "y")}
     assert make(folder, "clean", **inherited, KUBECHAIN_JOIN="z", KUBECHAIN_PHASE="after", KUBECHAIN_OWNER="1-1")[1] == {
@@ -88,10 +88,10 @@ def test_environment_chooses_nothing(folder: Path) -> None:
     }
 
 
-def test_every_variable_of_the_command_line_arrives_under_its_name(folder: Path) -> None:
+def test_every_variable_is_passed_under_its_name(folder: Path) -> None:
     given = {make: f"value of {make}" for make in reference.variables()}
-    _, handed = make(folder, "clean", *(f"{name}={value}" for name, value in given.items()))
-    assert handed == {reference.variables()[name]: value for name, value in given.items()}
+    _, passed = make(folder, "clean", *(f"{name}={value}" for name, value in given.items()))
+    assert passed == {reference.variables()[name]: value for name, value in given.items()}
 
 
 TARGETS = {

@@ -1,4 +1,4 @@
-"""Every condition tells one form of message; each function that returns a condition has a sample here that does not meet it."""
+"""Messages of unmet conditions have one form: each function that returns a condition has an unmet sample here."""
 
 import ast
 from pathlib import Path
@@ -96,7 +96,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "deployments.at_revision": (deployments.at_revision(WEB, 2), SICK),
     "deployments.counts": (deployments.counts(WEB, 3), SICK),
     "deployments.replica_set": (deployments.replica_set(WEB, "odd", lambda _: expect(ok=False, got="it even")), SICK),
-    "deployments.owned_and_asking": (deployments.owned_and_asking(WEB, 2), SICK),
+    "deployments.controls_one_replica_set": (deployments.controls_one_replica_set(WEB, 2), SICK),
     "deployments.named_by_hash": (
         deployments.named_by_hash(WEB), state(deployment(), replica_set(labels=LABELS))
     ),
@@ -114,19 +114,19 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "deployments.rolled_out": (deployments.rolled_out(WEB, 3, 1), SICK),
     "deployments.replica_sets": (deployments.replica_sets(WEB, {1: 0, 2: 4}), SICK),
     "deployments.within_bounds": (deployments.within_bounds(WEB, LABELS, 3, 2), SICK),
-    "deployments.never_both": (
-        deployments.never_both(LABELS), state(A, changed(B, "metadata.labels", {**LABELS, deployments.HASH: "77"}))
+    "deployments.one_hash_at_a_time": (
+        deployments.one_hash_at_a_time(LABELS), state(A, changed(B, "metadata.labels", {**LABELS, deployments.HASH: "77"}))
     ),
-    "deployments.says": (deployments.says(WEB, "Progressing", "False", "ProgressDeadlineExceeded"), SICK),
-    "deployments.serves_from": (deployments.serves_from(WEB, 2, lambda _: expect(ok=False, got="")), SICK),
+    "deployments.has_condition": (deployments.has_condition(WEB, "Progressing", "False", "ProgressDeadlineExceeded"), SICK),
+    "deployments.current_replica_set_is": (deployments.current_replica_set_is(WEB, 2, lambda _: expect(ok=False, got="")), SICK),
     "deployments.other_hash": (deployments.other_hash(WEB, 1, replica_set()), SICK),
-    "deployments.same_again": (deployments.same_again(WEB, 1, replica_set(uid="old")), SICK),
+    "deployments.reuses_replica_set": (deployments.reuses_replica_set(WEB, 1, replica_set(uid="old")), SICK),
     "deployments.kept_at_zero": (deployments.kept_at_zero(WEB, replica_set()), SICK),
     "deployments.waits_for_dependents": (deployments.waits_for_dependents(WEB), SICK),
     "disruption.allows": (
         disruption.allows(1, of=3), thing("PodDisruptionBudget", "web", generation=2, status={"currentHealthy": 2})
     ),
-    "disruption.carried_out": (disruption.carried_out(), 429),
+    "disruption.evicted": (disruption.evicted(), 429),
     "dns.resolves_to": (dns.resolves_to("10.96.0.9"), ANSWERS),
     "dns.no_such_name": (dns.no_such_name(), ANSWERS),
     "dns.no_address": (dns.no_address(), ANSWERS),
@@ -152,7 +152,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "http.every_backend": (http.every_backend(frozenset("ab"), ""), {"n1": [Page("http://n1/", 200, backend="a")] * 12}),
     "http.all_refused": (http.all_refused(), PAGES),
     "http.only_from": (http.only_from("a"), PAGES),
-    "http.sticks": (http.sticks(), [Page("u", 200, backend="a"), Page("u", 200, backend="b")]),
+    "http.one_backend": (http.one_backend(), [Page("u", 200, backend="a"), Page("u", 200, backend="b")]),
     "http.spread_over": (http.spread_over(frozenset("ab")), [Page("u", 200, backend="a")] * 60),
     "http.none_slower": (http.none_slower(1.0), PAGES),
     "http.came_from": (http.came_from("10.0.0.7"), [Page("u", 200, source="10.244.0.1")]),
@@ -164,7 +164,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "nodes.tainted": (nodes.tainted("n1", "unreachable"), state(NODE)),
     "objects.one": (objects.one("Pod", "x", "odd", lambda _: expect(ok=False, got="")), SICK),
     "objects.has": (objects.has("Deployment", WEB, {"spec.replicas": 3, "spec.paused": None}), SICK),
-    "objects.seen": (objects.seen(changed(A, "metadata.uid", "other")), SICK),
+    "objects.present": (objects.present(changed(A, "metadata.uid", "other")), SICK),
     "objects.absent": (objects.absent("Pod", A.name), SICK),
     "objects.controlled_by": (objects.controlled_by("Pod", A.name, None), SICK),
     "objects.happened": (objects.happened("Pod", LABELS, "Scheduled", "Started"), SICK),
@@ -174,7 +174,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "objects.holds_certificate": (objects.holds_certificate("ca.crt"), thing("ConfigMap", "x", data={"other": ""})),
     "pods.exactly_ready": (on_pods.exactly_ready(LABELS, 2), SICK),
     "pods.ready": (on_pods.ready(A.name), SICK),
-    "pods.each": (on_pods.each(LABELS, "odd", lambda each: expect(ok=False, got=each.name)), SICK),
+    "pods.every_pod": (on_pods.every_pod(LABELS, "odd", lambda each: expect(ok=False, got=each.name)), SICK),
     "pods.on_nodes": (on_pods.on_nodes(LABELS, {"n1": "172.18.0.9"}), SICK),
     "pods.conditions_true": (on_pods.conditions_true(LABELS), SICK),
     "containers.run_image": (containers.run_image(LABELS, "nginx:2"), SICK),
@@ -182,7 +182,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.same_and_ready": (on_pods.same_and_ready(A, B), SICK),
     "pods.in_pod_cidr": (on_pods.in_pod_cidr(LABELS, {"node-0": ["10.245.0.0/24"]}), SICK),
     "pods.never_restarted": (on_pods.never_restarted(LABELS), state(changed(A, "status.containerStatuses.0.restartCount", 2))),
-    "pods.gone": (on_pods.gone("Pod", frozenset([A.uid])), SICK),
+    "pods.deleted": (on_pods.deleted("Pod", frozenset([A.uid])), SICK),
     "pods.controlled_count": (on_pods.controlled_count(replica_set().uid, 3), SICK),
     "pods.count": (on_pods.count(LABELS, 0), SICK),
     "pods.with_values": (on_pods.with_values(LABELS, {"status.qosClass": "BestEffort"}), SICK),
@@ -199,8 +199,8 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
         history.deleted_in_order(frozenset([A.uid]), frozenset([B.uid])),
         log(("DELETED", pod(0, version="9")), ("DELETED", pod(1, version="8"))),
     ),
-    "load.asked": (load.asked(2000), FEW),
-    "load.asked_since": (load.asked_since(1.0, 2000), FEW),
+    "load.enough_sent": (load.enough_sent(2000), FEW),
+    "load.enough_sent_since": (load.enough_sent_since(1.0, 2000), FEW),
     "load.none_lost": (load.none_lost(2000), LOST),
     "addon_config.kept": (addon_config.kept("CoreDNS", {"CoreDNS": "a\nb\n"}), {"CoreDNS": "a\n"}),
     "availability.kept_up": (availability.kept_up("NodePort"), RECORD),
@@ -217,7 +217,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
 
 
 def conditions_made() -> set[str]:
-    """Return module.function of each function of FOLDERS that returns a condition, but for those of one module alone."""
+    """Return module.function of each public function of FOLDERS that returns a condition."""
     found: set[str] = set()
     for folder in FOLDERS:
         place = Path(ROOT / folder)
@@ -250,7 +250,7 @@ def test_message_has_the_one_form(name: str) -> None:
     assert message.count(", got ") == 1
     expected, _, got = message.removeprefix("expected ").partition(", got ")
     assert expected.strip()
-    assert got.strip() or name.endswith((".serves_from", ".one"))
+    assert got.strip() or name.endswith((".current_replica_set_is", ".one"))
     assert [word for word in BAD if word in message] == []
     for opening, closing in ("()", "[]"):
         assert message.count(opening) == message.count(closing), message

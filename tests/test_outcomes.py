@@ -69,16 +69,16 @@ def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:
 
 
 def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]:
-    """Let the plugin have the items of a run of that level, or of `only`; return the nodeids that it put aside."""
-    aside: list[str] = []
+    """Pass the items to the plugin in a run of this level, or of `only`; return the node ids that it deselects."""
+    deselected_ids: list[str] = []
 
     def deselected(items: list[Any]) -> None:
-        aside.extend(each.nodeid for each in items)
+        deselected_ids.extend(item.nodeid for item in items)
 
     stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only))}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
-    return aside
+    return deselected_ids
 
 
 def test_claims_run_in_the_order_of_links_and_ids() -> None:
@@ -110,7 +110,7 @@ def test_quick_run_deselects_claims_of_the_full_level() -> None:
 
 
 def test_test_under_suites_without_a_claim_is_a_usage_error() -> None:
-    with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: expected a claim"):
+    with pytest.raises(pytest.UsageError, match=r"suites/a\.py::test_a: the test has no @claim"):
         collect([item("suites/a.py::test_a"), item("suites/a.py::test_b", Link.PODS)])
 
 
@@ -131,6 +131,6 @@ def test_only_with_an_unknown_claim_is_a_usage_error() -> None:
         collect([item("suites/a.py::a", Link.PODS)], only="CHAIN-PODS-999")
 
 
-def test_faults_need_not_be_claims() -> None:
+def test_test_of_a_fault_needs_no_claim() -> None:
     items = [item("suites/faults/test_faults.py::a", fixturenames=["fault"])]
     assert collect(items) == []

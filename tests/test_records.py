@@ -34,7 +34,7 @@ def refused(source: Path | str) -> str:
 
 
 def test_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    waits = [WaitRecord(what="objects", condition="ready", seconds=1.25, observations=3, ended_by="deadline")]
+    waits = [WaitRecord(what="objects", condition="ready", seconds=1.25, observations=3, ended_by="timeout")]
     run = run_record("PODS", record(Link.PODS, "failed", "x", waits=waits, measured={"ms": 1.5}, waits_for="SERVICE"))
     (tmp_path / "run.json").write_text(json.dumps(run.as_json()))
     assert read_run(tmp_path / "run.json") == read_run(json.dumps(run.as_json())) == run
@@ -58,7 +58,7 @@ def test_names_of_schema_1_are_mapped() -> None:
     assert (run.claims[0].requirements, run.probe_from) == (["kind"], "cluster")
 
 
-def test_names_in_json_are_camel_case_and_those_of_schema_1_are_not_written() -> None:
+def test_names_in_json_are_camel_case_and_of_schema_2() -> None:
     written = content()
     assert {"schema", "firstBrokenLink", "changeToWaitMs", "peakMiB", "probeFrom"} <= set(written)
     assert {"waitsFor", "requirements"} <= set(written["claims"][0])
@@ -67,14 +67,14 @@ def test_names_in_json_are_camel_case_and_those_of_schema_1_are_not_written() ->
 
 
 @pytest.mark.parametrize("text", [SCHEMA_1.read_text()[:-100], "", "no JSON", json.dumps(content())[:-1]])
-def test_what_is_no_json_or_truncated_is_refused(text: str, tmp_path: Path) -> None:
+def test_text_that_is_not_json_or_truncated_is_refused(text: str, tmp_path: Path) -> None:
     assert refused(text) == "run.json: not JSON, or truncated"
     (tmp_path / "x.json").write_text(text)
     assert refused(tmp_path / "x.json") == f"{tmp_path / 'x.json'}: not JSON, or truncated"
 
 
 @pytest.mark.parametrize("text", ["[]", "7", "null", '"text"', "{}"])
-def test_json_that_is_no_object_is_refused(text: str) -> None:
+def test_json_without_an_object_is_refused(text: str) -> None:
     assert refused(text) == "run.json: not a JSON object with a schema number"
 
 
@@ -84,7 +84,7 @@ def test_another_schema_is_refused(schema: object) -> None:
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: No such file or directory"
+    assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: cannot be read: No such file or directory"
     (tmp_path / "bytes").write_bytes(bytes(range(256)))
     assert refused(tmp_path / "bytes") == f"{tmp_path / 'bytes'}: not JSON, or truncated"
 
@@ -99,7 +99,7 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ({"claims": [{"id": "x"}]}, "claims.0.link: field required"),
     ],
 )
-def test_field_that_is_wrong_is_named(over: dict[str, Any], message: str) -> None:
+def test_wrong_field_is_named(over: dict[str, Any], message: str) -> None:
     assert refused(json.dumps(content(**over))).startswith(f"run.json: {message}")
 
 
@@ -112,7 +112,7 @@ def test_schema_1_with_a_wrong_field_is_refused() -> None:
     assert refused(old(holds="perhaps")).startswith("run.json: holds: input should be")
 
 
-def test_end_of_a_claim_keeps_its_metadata() -> None:
+def test_ended_claim_keeps_its_metadata() -> None:
     entry = CollectedClaim.of(claim_of(Link.DNS, requirements=(OWN_CLUSTER,), after=(Link.PODS,)), "suites/x.py::test_x")
     ended = entry.ended(Outcome.PASSED, None)
     assert isinstance(ended, ClaimRecord)
@@ -121,7 +121,7 @@ def test_end_of_a_claim_keeps_its_metadata() -> None:
     assert (entry.requirements, entry.after) == (["kind"], [Link.PODS])
 
 
-def test_numbers_are_rounded_in_json_alone() -> None:
+def test_numbers_are_rounded_in_json_only() -> None:
     wait = WaitRecord(what="x", condition="y", seconds=0.123456)
     assert (wait.seconds, wait.as_json()["seconds"]) == (0.123456, 0.1235)
     claim = record(Link.PODS, "passed", seconds=1.23456, measured={"a": 0.00049})

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def content(records: list[ClaimRecord], measured: list[dict[str, Any]]) -> RunRe
     return run_json.document(RunResult(run, load(), progress, found, records, 3.21, cluster, measured), None)
 
 
-def test_run_json_says_what_the_verdict_says_and_is_json() -> None:
+def test_run_json_has_verdict_counts_and_claims() -> None:
     run = json.loads(json.dumps(content(RECORDS, [MEASURED]).as_json()))
     assert run["verdict"].startswith("chain broken at ENDPOINTS: none")
     assert (run["holds"], run["firstBrokenLink"], run["exitCode"]) == (False, "ENDPOINTS", 1)
@@ -48,7 +47,7 @@ def test_run_json_says_what_the_verdict_says_and_is_json() -> None:
     assert [claim["id"] for claim in run["claims"]] == [each.id for each in RECORDS]
 
 
-def test_run_json_has_versions_phases_and_measures() -> None:
+def test_run_json_has_versions_phases_and_latency() -> None:
     run = content(RECORDS, [MEASURED, {**MEASURED, "changeToWaitMs": [5.0]}]).as_json()
     assert run["versions"]["server"] == "v1.37.2"
     assert {"kubechain", "python", "pytest", "kubernetes"} <= set(run["versions"])
@@ -57,7 +56,7 @@ def test_run_json_has_versions_phases_and_measures() -> None:
     assert (run["probeFrom"], run["timeline"]) == ("host", MEASURED["timeline"])
 
 
-def test_run_json_of_a_run_that_did_not_begin_has_nothing_measured() -> None:
+def test_run_json_without_claims_has_null_figures() -> None:
     run = content([], []).as_json()
     assert (run["probeFrom"], run["changeToWaitMs"], run["timeline"], run["holds"]) == (None, None, [], False)
 
@@ -85,7 +84,7 @@ def test_latencies_are_in_order_and_end_with_the_maximum(values: list[float]) ->
         ([], None),
     ],
 )
-def test_latency_is_summed_up(values: list[float], found: dict[str, float] | None) -> None:
+def test_latency_has_count_median_p99_and_max(values: list[float], found: dict[str, float] | None) -> None:
     made = run_json.latency(values)
     assert (made.as_json() if made else None) == found
 
@@ -106,7 +105,7 @@ def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
 
 def test_summary_of_a_green_run_is_green_and_lists_no_failures() -> None:
     text = summary.markdown(content([record(Link.PODS, "passed")], []))
-    assert text.startswith("## ✅ chain holds: 1 claims")
+    assert text.startswith("## ✅ chain holds: 1 claim")
     assert "❌" not in text
     assert "### Failed" not in text
 
@@ -120,17 +119,17 @@ def test_features_sort_in_the_order_of_the_chain() -> None:
     assert sorted(features) == features
 
 
-def test_title_is_made_of_id_and_name_alone() -> None:
+def test_title_is_id_and_name_of_the_test() -> None:
     assert allure_results.title("test_short_name_resolves", claim_of(Link.DNS)) == "CHAIN-DNS-010 short name resolves"
 
 
-def test_links_that_take_others_along_are_blockers() -> None:
+def test_links_that_block_most_others_are_blockers() -> None:
     assert allure_results.severity(Link.PODS) == "blocker"
     assert allure_results.severity(Link.DNS) == "critical"
 
 
-def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told() -> list[Any]:
+def test_labels_of_a_claim_are_equal_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def labels() -> list[Any]:
         calls: list[Any] = []
         for name in ("title", "description", "epic", "feature", "story", "severity", "tag", "label", "link"):
 
@@ -141,31 +140,26 @@ def test_labels_of_a_claim_are_the_same_in_every_run(monkeypatch: pytest.MonkeyP
         allure_results.label("test_x", claim_of(Link.DNS, upstream="DNS, services", requirements=(OWN_CLUSTER,)))
         return calls
 
-    first = told()
-    assert first == told()
+    first = labels()
+    assert first == labels()
     assert ("feature", (allure_results.feature(Link.DNS),), {}) in first
     assert ("label", ("upstream", "DNS, services"), {}) in first
     assert ("tag", ("quick", "kind"), {}) in first
 
 
-def test_trouble_replaces_the_exit_code_but_not_the_verdict() -> None:
-    found = verdict.verdict_of([], 0, trouble="x")
-    assert replace(found, exit_code=found.exit_code).line == "no verdict: x"
-
-
-def test_waits_become_steps_and_the_last_of_a_failed_claim_failed(tmp_path: Path) -> None:
+def test_waits_become_steps_and_the_last_step_of_a_failed_claim_failed(tmp_path: Path) -> None:
     wait = WAIT.model_copy(update={"seconds": 0.5})
-    claim = record(Link.PODS, "failed", waits=[wait, wait.model_copy(update={"ended_by": "deadline"})])
+    claim = record(Link.PODS, "failed", waits=[wait, wait.model_copy(update={"ended_by": "timeout"})])
     file = tmp_path / "a-result.json"
     file.write_text(json.dumps({"labels": [{"name": "claim", "value": claim.id}], "status": "failed", "start": 1000}))
     allure_results.write_steps([claim], tmp_path)
     first, last = json.loads(file.read_text())["steps"]
     assert (first["name"], first["status"], first["start"], first["stop"]) == ("2 Pods ready (objects)", "passed", 1000, 1500)
     assert (last["status"], last["stop"]) == ("failed", 2000)
-    assert {"name": "ended by", "value": "deadline"} in last["parameters"]
+    assert {"name": "ended by", "value": "timeout"} in last["parameters"]
 
 
-def test_result_that_an_interrupted_test_left_without_labels_is_passed_over(tmp_path: Path) -> None:
+def test_result_without_labels_is_ignored(tmp_path: Path) -> None:
     torn = tmp_path / "torn-result.json"
     torn.write_text(json.dumps({"name": "interrupted", "status": "broken"}))
     found = record(Link.DNS, "inconclusive", id="CHAIN-DNS-020", message="lost", waits=[WAIT])

@@ -184,7 +184,7 @@ def test_claim_of_a_crashed_worker_is_inconclusive(workers: Done) -> None:
 
 def test_waits_of_a_claim_are_in_its_record(workers: Done) -> None:
     (unmet,) = [claim for claim in workers.run["claims"] if claim["id"] == "T-PODS-010"]
-    assert [(wait["condition"], wait["endedBy"]) for wait in unmet["waits"]] == [("two", "deadline")]
+    assert [(wait["condition"], wait["endedBy"]) for wait in unmet["waits"]] == [("two", "timeout")]
 
 
 def test_results_match_the_published_schema(workers: Done, runs: dict[str, Done]) -> None:

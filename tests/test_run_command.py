@@ -75,7 +75,7 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
     words = ("run", *workers, "--level", "full", "--patience", "2.5", "--cluster", "a b", "-k", "settings or nothing")
     done = command(bundled, *words, KUBECHAIN_LEVEL="quick")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.strip().splitlines()[-1].startswith("chain holds: 1 claims")
+    assert done.stdout.strip().splitlines()[-1].startswith("chain holds: 1 claim")
     assert sorted(bundled.rglob("*")) == before
     empty = bundled.with_name("empty")
     assert [path.name for path in empty.iterdir()] == ["reports"]

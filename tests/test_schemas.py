@@ -1,4 +1,4 @@
-"""What the writers write is as the published JSON Schemas say."""
+"""The JSON files match the published JSON Schemas."""
 
 import copy
 import json
@@ -105,12 +105,12 @@ WRITERS: list[tuple[str, Callable[[Path], Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)
-def test_what_is_written_is_as_the_schema_says(name: str, write: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_written_file_matches_its_schema(name: str, write: Callable[[Path], Any], tmp_path: Path) -> None:
     assert problems(json.loads(json.dumps(write(tmp_path))), name) == []
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)
-def test_schema_refuses_a_field_more_and_a_field_less(name: str, write: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_schema_refuses_additional_and_missing_fields(name: str, write: Callable[[Path], Any], tmp_path: Path) -> None:
     made = write(tmp_path)
     assert problems({**made, "more": 1}, name) == ["$.more: not in the schema"]
     for field in made:
@@ -119,7 +119,7 @@ def test_schema_refuses_a_field_more_and_a_field_less(name: str, write: Callable
         assert problems({**made, field: object()}, name)
 
 
-def test_schema_describes_claims_waits_and_routes_too(tmp_path: Path) -> None:
+def test_schema_describes_nested_records(tmp_path: Path) -> None:
     for write, name, *path in ((run, "run", "claims", 0, "waits", 0), (upgrade, "upgrade", "routes", 0, "outages", 0)):
         made = copy.deepcopy(write(tmp_path))
         for length in range(2, len(path) + 1, 2):
@@ -130,7 +130,7 @@ def test_schema_describes_claims_waits_and_routes_too(tmp_path: Path) -> None:
         assert len(problems(made, name)) == len(path) // 2
 
 
-def test_every_schema_is_published_and_no_other() -> None:
+def test_exactly_the_schemas_of_the_records_are_published() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(schemas.SCHEMAS)
 
 

@@ -1,4 +1,4 @@
-"""`kubechain report`: the published report on loopback, and one clear line where it cannot be shown."""
+"""`kubechain report`: the published report on loopback, or an error of one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serves_the_report_alone_until_it_is_told_to_end(out: Path, number: signal.Signals) -> None:
+def test_report_folder_is_served_until_a_signal(out: Path, number: signal.Signals) -> None:
     words = [sys.executable, "-u", "-m", "kubechain", "report"]
     environment = {**os.environ, "KUBECHAIN_OUT": str(out)}
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -48,30 +48,30 @@ def test_serves_the_report_alone_until_it_is_told_to_end(out: Path, number: sign
         assert process.wait(timeout=10) == 0
 
 
-def test_no_report_has_its_own_exit_code(tmp_path: Path) -> None:
+def test_missing_report_has_its_own_exit_code(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no report in") as raised:
         serve.bind(tmp_path, 0)
     assert raised.value.code == ExitCode.NO_REPORT
 
 
-def test_a_port_in_use_is_one_line(out: Path) -> None:
+def test_port_in_use_is_an_error_of_one_line(out: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SetupError, match="in use"):
         serve.bind(out, taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("text", ["", "-1", "x", "65536"])
-def test_a_bad_port_is_refused(text: str) -> None:
+def test_bad_port_is_refused(text: str) -> None:
     with pytest.raises(SetupError, match=f"^--port={text}: ") as raised:
         parse(["report", f"--port={text}"])
     assert raised.value.code == ExitCode.USAGE
 
 
-def test_a_report_without_a_readable_run_has_no_verdict(tmp_path: Path) -> None:
+def test_report_without_a_readable_run_has_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     assert serve.verdict(tmp_path) == (f"no verdict: {tmp_path / 'run.json'}: not JSON, or truncated", False)
 
 
-def test_a_report_of_an_earlier_version_is_served_with_a_note(tmp_path: Path) -> None:
+def test_report_of_an_earlier_version_has_a_note(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "data" / "run-schema-1.json", tmp_path / "run.json")
     line, holds = serve.verdict(tmp_path)
     assert line.startswith("chain broken at PODS: ")

@@ -1,4 +1,4 @@
-"""The symptom of each fault is found in the message that its claims have under the fault, and not in what they expect."""
+"""The symptom of each fault matches the `got` of its claims' messages under the fault, and not their `expected`."""
 
 import re
 from typing import Any, cast
@@ -72,7 +72,7 @@ TIMEOUT, REFUSED = failure("timeout", 28), failure("refused", 7)
 ONE_ONLY: Unmet = (BACKENDS, {AT: answer() * 12})
 MADE = replica_set(status={"replicas": 0})
 NO_OBSERVER: Unmet = (deployments.observed(WEB), state(deployment(status={})))
-NO_PODS: Unmet = (deployments.owned_and_asking(WEB, 2), state(deployment(), MADE))
+NO_PODS: Unmet = (deployments.controls_one_replica_set(WEB, 2), state(deployment(), MADE))
 UNSCHEDULED = pending("PodScheduled", reason="Unschedulable", message="0/3 nodes are available: 2 node(s) had untolerated taint")
 NOT_ADMITTED = pending("PodScheduled", reason="Unschedulable", message="0/3 nodes are available: 2 Too many pods")
 UNREPORTED = pending("Initialized", status="")
@@ -80,7 +80,7 @@ UNREPORTED = pending("Initialized", status="")
 
 def refused_pods(message: str) -> Unmet:
     status = {"replicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": message}]}
-    return deployments.owned_and_asking(WEB, 2), state(deployment(), replica_set(status=status))
+    return deployments.controls_one_replica_set(WEB, 2), state(deployment(), replica_set(status=status))
 
 
 def the_service(path: str, value: object) -> Unmet:
@@ -93,7 +93,7 @@ def resolved(*data: str, name: str = WEB, rcode: str = "NOERROR") -> Unmet:
 
 
 def left(kind: str, resource: KubeObject) -> Unmet:
-    return pods.gone(kind, frozenset([resource.uid])), state(resource)
+    return pods.deleted(kind, frozenset([resource.uid])), state(resource)
 
 
 def lost(kind: Kind, seconds: float) -> Unmet:

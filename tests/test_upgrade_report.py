@@ -238,7 +238,7 @@ def test_picture_is_well_formed_and_names_everything() -> None:
         "upgrade 1.36.3 -> 1.37.2",
         "NodePort <b>, new connections",
         "API server get, new connections",
-        "lost 20 of 2,000, away 2.0 s (+-0.1)",
+        "lost 20 of 2,000, unreachable 2.0 s (+-0.1)",
         "kubelet of <b> & co",
         "etcd of cp started",
         "API server version",

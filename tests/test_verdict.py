@@ -35,24 +35,24 @@ def test_first_broken_link_is_the_first_of_the_chain_and_not_the_first_in_time()
     assert (found.holds, found.exit_code, found.first_broken_link) == (False, ExitCode.CHAIN_BROKEN, "PODS")
 
 
-def test_first_claim_of_the_broken_link_is_told() -> None:
+def test_message_is_that_of_the_first_failed_claim_of_the_link() -> None:
     later, first = failed(Link.PODS, "later", id="CHAIN-PODS-020"), failed(Link.PODS, "first", id="CHAIN-PODS-010")
     assert first_broken([later, first]) == ("PODS", "first")
 
 
-def test_link_that_others_waited_for_in_vain_is_broken_although_no_claim_of_it_failed() -> None:
+def test_link_that_blocks_claims_is_broken_without_a_failed_claim() -> None:
     found = verdict_of([PASSED, blocked(Link.DNS, "SERVICE"), blocked(Link.CLUSTERIP, "PODS")], 1)
     assert found.line == "chain broken at PODS: 0/2 Pods ready"
     assert found.exit_code == ExitCode.CHAIN_BROKEN
 
 
-def test_failed_claim_of_a_link_tells_more_than_those_that_waited_for_it() -> None:
+def test_message_of_a_failed_claim_wins_over_that_of_a_blocked_one() -> None:
     found = first_broken([blocked(Link.DNS, "PODS", "waited"), failed(Link.PODS, "what is wrong")])
     assert found == ("PODS", "what is wrong")
 
 
 @pytest.mark.parametrize("waits_for", ["PODS", "CHAIN-PODS-010", "something else"])
-def test_blocked_claim_is_never_green_whatever_it_waits_for(waits_for: str) -> None:
+def test_run_with_a_blocked_claim_never_holds(waits_for: str) -> None:
     found = verdict_of([PASSED, blocked(Link.DNS, waits_for)], 1)
     assert not found.holds
     assert found.exit_code != ExitCode.HOLDS
@@ -64,47 +64,47 @@ def test_inconclusive_claims_beside_a_broken_link_are_counted() -> None:
     assert verdict_of([failed(Link.PODS, "x"), INCONCLUSIVE], 1).line == "chain broken at PODS: x (1 more inconclusive)"
 
 
-def test_broken_claim_is_no_verdict_and_neither_a_failure_nor_a_pass() -> None:
+def test_inconclusive_claim_is_no_verdict() -> None:
     found = verdict_of([PASSED, INCONCLUSIVE], 1)
     assert (found.holds, found.exit_code, found.first_broken_link) == (False, ExitCode.HARNESS, None)
-    assert found.line.startswith("no verdict: 1 claims inconclusive: CHAIN-DNS-010: API server unreachable")
+    assert found.line.startswith("no verdict: 1 claim inconclusive: CHAIN-DNS-010: API server unreachable")
 
 
-def test_trouble_of_the_run_is_no_verdict() -> None:
+def test_run_that_stopped_early_is_no_verdict() -> None:
     found = verdict_of([], 0, trouble="no container engine answers")
     assert (found.holds, found.exit_code) == (False, ExitCode.HARNESS)
     assert found.line == "no verdict: no container engine answers"
     assert not verdict_of([PASSED], 1, trouble="disk full").holds
 
 
-def test_interrupted_run_is_no_verdict_even_if_all_so_far_passed() -> None:
+def test_interrupted_run_without_a_failure_is_no_verdict() -> None:
     found = verdict_of([PASSED, lost(collected(Link.PODS))], 1, interrupted=True)
     assert (found.holds, found.exit_code) == (False, ExitCode.INTERRUPTED)
     assert found.line == "no verdict: interrupted after 1 of 2 claims"
     assert not verdict_of([PASSED], 1, interrupted=True).holds
 
 
-def test_interrupted_run_still_tells_a_broken_link() -> None:
+def test_interrupted_run_reports_a_broken_link() -> None:
     assert verdict_of([failed(Link.PODS, "x")], 1, interrupted=True).exit_code == ExitCode.CHAIN_BROKEN
 
 
-def test_nothing_selected_is_not_green() -> None:
+def test_run_without_claims_does_not_hold() -> None:
     found = verdict_of([], 0)
     assert (found.holds, found.exit_code) == (False, ExitCode.NOTHING_SELECTED)
     assert found.line == "no verdict: no claim was run"
 
 
-def test_only_skips_are_not_green() -> None:
+def test_run_of_skipped_claims_does_not_hold() -> None:
     found = verdict_of([SKIPPED, SKIPPED], 0)
     assert (found.holds, found.exit_code) == (False, ExitCode.NOTHING_SELECTED)
-    assert "2 skipped (2 needs 2 nodes)" in found.line
+    assert "2 skipped: needs 2 nodes (2)" in found.line
 
 
-def test_skipped_claims_are_listed_with_their_reasons_in_a_green_line() -> None:
+def test_line_counts_skipped_claims_by_reason() -> None:
     other = record(Link.HEALING, "skipped", message="needs kind")
     found = verdict_of([PASSED, SKIPPED, other, SKIPPED], 1)
     assert found.holds
-    assert found.line == "chain holds: 1 claims in 1.0 s, 3 skipped (2 needs 2 nodes; 1 needs kind)"
+    assert found.line == "chain holds: 1 claim in 1.0 s, 3 skipped: needs 2 nodes (2), needs kind (1)"
 
 
 def test_one_record_for_each_collected_claim_in_their_order() -> None:
@@ -113,7 +113,7 @@ def test_one_record_for_each_collected_claim_in_their_order() -> None:
     assert [found.outcome for found in complete(entries, reported)] == ["failed", "passed"]
 
 
-def test_claim_that_never_reported_is_inconclusive_and_not_forgotten() -> None:
+def test_claim_that_never_reported_is_inconclusive() -> None:
     entries = [collected(Link.PODS), collected(Link.DNS)]
     found = complete(entries, [record(Link.PODS, "passed")])
     assert [each.outcome for each in found] == ["passed", "inconclusive"]
@@ -121,12 +121,12 @@ def test_claim_that_never_reported_is_inconclusive_and_not_forgotten() -> None:
     assert not verdict_of(found, 1).holds
 
 
-def test_claim_that_was_disproved_stays_so_whatever_its_teardown_says() -> None:
-    told = [failed(Link.PODS, "0/2 ready"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
-    (found,) = complete([collected(Link.PODS)], told)
+def test_claim_that_failed_stays_failed_after_its_teardown() -> None:
+    reported = [failed(Link.PODS, "0/2 ready"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
+    (found,) = complete([collected(Link.PODS)], reported)
     assert (found.outcome, found.message) == ("failed", "0/2 ready")
 
 
 def test_claim_that_passed_is_inconclusive_if_its_teardown_fails() -> None:
-    told = [record(Link.PODS, "passed"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
-    assert complete([collected(Link.PODS)], told)[0].outcome == "inconclusive"
+    reported = [record(Link.PODS, "passed"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
+    assert complete([collected(Link.PODS)], reported)[0].outcome == "inconclusive"

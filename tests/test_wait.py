@@ -22,7 +22,7 @@ READY = ready(POD.name)
 
 @dataclass
 class Readings:
-    """A source whose readings are written down: each value is returned, each exception raised; the last one stays."""
+    """A source that returns each value in turn, or raises it if it is an exception; the last value repeats."""
 
     clock: FakeClock
     values: list[Any]
@@ -68,35 +68,35 @@ def history(fake: FakeClock) -> History:
 
 def test_eventually_is_met_at_once_without_waiting(fake: FakeClock) -> None:
     waiter = Waiter(fake)
-    seen = waiter.eventually(Readings(fake, [3]), IS_THREE, within=TEN)
-    assert (seen.state, seen.seconds, seen.readings) == (3, 0.0, 1)
+    observation = waiter.eventually(Readings(fake, [3]), IS_THREE, within=TEN)
+    assert (observation.state, observation.seconds, observation.readings) == (3, 0.0, 1)
     assert waiter.record[0].ended_by == "met at once"
 
 
 def test_eventually_is_met_by_a_late_event_and_wakes_with_it(fake: FakeClock, history: History) -> None:
     fake.at(9, lambda: history.record("ADDED", POD))
     waiter = Waiter(fake)
-    seen = waiter.eventually(history, READY, within=TEN)
-    assert seen.seconds == 9
+    observation = waiter.eventually(history, READY, within=TEN)
+    assert observation.seconds == 9
     assert waiter.record[0].ended_by == "change 1"
 
 
-def test_eventually_looks_once_more_at_the_deadline(fake: FakeClock) -> None:
-    seen = Waiter(fake).eventually(Readings(fake, [1] * 10 + [3]), IS_THREE, within=TEN)
-    assert seen.seconds == 10
+def test_eventually_reads_once_more_at_the_timeout(fake: FakeClock) -> None:
+    observation = Waiter(fake).eventually(Readings(fake, [1] * 10 + [3]), IS_THREE, within=TEN)
+    assert observation.seconds == 10
 
 
-def test_eventually_never_true_says_what_how_long_what_was_seen_and_why_so_long(fake: FakeClock) -> None:
+def test_unmet_message_has_expected_got_seconds_and_the_reason_of_the_timeout(fake: FakeClock) -> None:
     waiter = Waiter(fake)
     with pytest.raises(Unmet) as caught:
         waiter.eventually(Readings(fake, [7]), IS_THREE, within=TEN)
     message = str(caught.value)
     assert message == "expected number 3, got 7 (waited 10.0 of 10 s: ten will do)"
-    assert waiter.record[0].ended_by == "deadline"
+    assert waiter.record[0].ended_by == "timeout"
     assert waiter.record[0].as_json()["observations"] == 11
 
 
-def test_deadline_of_what_was_begun_before_runs_from_then(fake: FakeClock) -> None:
+def test_timeout_counts_from_since(fake: FakeClock) -> None:
     start = fake.now()
     with pytest.raises(Unmet, match=r"waited 10\.0 of 10 s"):
         Waiter(fake).eventually(Readings(fake, [2]), IS_THREE, within=TEN, since=start - 6)
@@ -116,14 +116,14 @@ def test_condition_brings_its_usual_timeout_and_a_wait_may_give_another(fake: Fa
         Waiter(fake).eventually(Readings(fake, [7]), usual, within=TEN)
 
 
-def test_wait_without_any_timeout_is_trouble_of_the_harness(fake: FakeClock) -> None:
+def test_wait_without_a_timeout_is_a_harness_error(fake: FakeClock) -> None:
     readings = Readings(fake, [3])
-    with pytest.raises(HarnessError, match=r"^no timeout to wait for three: "):
+    with pytest.raises(HarnessError, match=r"^no timeout for three: "):
         Waiter(fake).eventually(readings, IS_THREE)
     assert readings.taken == 0
 
 
-def test_eventually_that_never_sees_anything_asks_for_no_longer_than_its_deadline(fake: FakeClock) -> None:
+def test_eventually_takes_no_longer_than_its_timeout(fake: FakeClock) -> None:
     began = fake.now()
     with pytest.raises(Unmet):
         Waiter(fake).eventually(Readings(fake, [7]), IS_THREE, within=TEN)
@@ -136,7 +136,7 @@ def test_hopeless_ends_the_wait_early(fake: FakeClock) -> None:
         Waiter(fake).eventually(Readings(fake, [1]), lost, within=TEN)
 
 
-def test_transient_error_at_the_deadline_is_broken_and_never_unmet(fake: FakeClock) -> None:
+def test_transient_error_at_the_timeout_is_a_harness_error(fake: FakeClock) -> None:
     readings = Readings(fake, [7, 7, Transient("503 from the server", ExitCode.UNREACHABLE)])
     with pytest.raises(HarnessError, match=r"^cannot decide: expected three; 503 from the server$") as caught:
         Waiter(fake).eventually(readings, IS_THREE, within=TEN)
@@ -148,7 +148,7 @@ def test_transient_error_is_forgotten_once_the_state_is_met(fake: FakeClock) -> 
     assert Waiter(fake).eventually(readings, IS_THREE, within=TEN).seconds == 2
 
 
-def test_transient_error_before_the_deadline_does_not_hide_that_the_last_state_is_wrong(fake: FakeClock) -> None:
+def test_transient_error_before_an_unmet_state_is_ignored(fake: FakeClock) -> None:
     with pytest.raises(Unmet, match="got 7"):
         Waiter(fake).eventually(Readings(fake, [Transient("503"), 7]), IS_THREE, within=TEN)
 
@@ -160,14 +160,14 @@ def test_other_harness_errors_end_the_wait_at_once(fake: FakeClock) -> None:
     assert readings.taken == 1
 
 
-def test_source_that_is_not_up_to_date_at_the_deadline_is_broken(fake: FakeClock, history: History) -> None:
+def test_source_that_is_not_up_to_date_at_the_timeout_is_a_harness_error(fake: FakeClock, history: History) -> None:
     history.record("ADDED", not_ready(POD))
     fake.at(4, lambda: history.lost("Pod", "connection refused"))
     with pytest.raises(HarnessError, match=r"watch of Pod down for 6\.0 s: connection refused"):
         Waiter(fake).eventually(history, READY, within=TEN)
 
 
-def test_source_that_has_recovered_by_the_deadline_can_be_unmet(fake: FakeClock, history: History) -> None:
+def test_source_that_recovers_before_the_timeout_can_be_unmet(fake: FakeClock, history: History) -> None:
     history.record("ADDED", not_ready(POD))
     fake.at(4, lambda: history.lost("Pod", "connection refused"))
     fake.at(6, lambda: history.restored("Pod", gap=True))
@@ -175,7 +175,7 @@ def test_source_that_has_recovered_by_the_deadline_can_be_unmet(fake: FakeClock,
         Waiter(fake).eventually(history, READY, within=TEN)
 
 
-def test_history_that_cannot_go_on_ends_eventually_with_its_error(fake: FakeClock, history: History) -> None:
+def test_error_of_a_stopped_history_ends_eventually(fake: FakeClock, history: History) -> None:
     fake.at(3, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))
     with pytest.raises(HarnessError, match="403"):
         Waiter(fake).eventually(history, READY, within=TEN)
@@ -185,12 +185,12 @@ def test_history_that_cannot_go_on_ends_eventually_with_its_error(fake: FakeCloc
 def test_consistently_holds_for_the_whole_time(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     waiter = Waiter(fake)
-    seen = waiter.consistently(history, READY, during=TEN)
-    assert seen.seconds == 10
+    observation = waiter.consistently(history, READY, during=TEN)
+    assert observation.seconds == 10
     assert waiter.record[0].ended_by == "held for 10 s"
 
 
-def test_consistently_is_broken_by_the_first_state(fake: FakeClock, history: History) -> None:
+def test_consistently_checks_the_first_state(fake: FakeClock, history: History) -> None:
     with pytest.raises(Unmet, match=f"no Pod {POD.name}"):
         Waiter(fake).consistently(history, READY, during=TEN)
 
@@ -207,67 +207,67 @@ def test_consistently_catches_a_violation_between_two_readings(fake: FakeClock, 
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_catches_an_object_that_was_gone_between_two_readings(fake: FakeClock, history: History) -> None:
+def test_consistently_catches_a_deletion_between_two_readings(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(5, lambda: (history.record("DELETED", POD), history.record("ADDED", POD)))
     with pytest.raises(Unmet, match="no Pod"):
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_looks_at_what_happened_at_the_very_end(fake: FakeClock, history: History) -> None:
+def test_consistently_includes_a_change_at_its_end(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(10, lambda: history.record("DELETED", POD))
     with pytest.raises(Unmet):
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_with_versions_missed_cannot_tell(fake: FakeClock, history: History) -> None:
+def test_consistently_with_missed_versions_is_a_harness_error(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(5, lambda: history.restored("Pod", gap=True))
     with pytest.raises(HarnessError, match="versions were missed"):
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_with_a_watch_that_is_down_cannot_tell(fake: FakeClock, history: History) -> None:
+def test_consistently_with_a_watch_that_is_down_is_a_harness_error(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(5, lambda: history.lost("Pod", "reset"))
     with pytest.raises(HarnessError, match="watch of Pod down"):
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_on_a_history_that_cannot_go_on_does_not_hold(fake: FakeClock, history: History) -> None:
+def test_error_of_a_stopped_history_ends_consistently(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(5, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))
     with pytest.raises(HarnessError, match="403"):
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
-def test_consistently_counts_an_earlier_gap_against_nobody(fake: FakeClock, history: History) -> None:
+def test_consistently_ignores_an_earlier_gap(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     history.restored("Pod", gap=True)
     assert Waiter(fake).consistently(history, READY, during=TEN).seconds == 10
 
 
-def test_pulled_source_is_asked_at_its_interval_and_not_between(fake: FakeClock) -> None:
-    pulls: list[float] = []
-    source = Polled("probe", lambda: pulls.append(fake.now()) or len(pulls), fake, interval=0.5)
+def test_polled_source_is_read_once_per_interval(fake: FakeClock) -> None:
+    polls: list[float] = []
+    source = Polled("probe", lambda: polls.append(fake.now()) or len(polls), fake, interval=0.5)
     Waiter(fake).eventually(source, IS_THREE, within=TEN)
-    assert pulls == [1000.0, 1000.5, 1001.0]
+    assert polls == [1000.0, 1000.5, 1001.0]
 
 
-def test_pulled_source_that_stays_wrong_is_unmet_at_the_deadline(fake: FakeClock) -> None:
+def test_polled_source_that_stays_wrong_is_unmet_at_the_timeout(fake: FakeClock) -> None:
     source = Polled("probe", lambda: 0, fake)
     with pytest.raises(Unmet, match=r"expected number 3, got 0 \(waited 10\.\d of 10 s"):
         Waiter(fake).eventually(source, IS_THREE, within=TEN)
 
 
-def test_pulled_source_breaks_consistently_as_soon_as_it_is_wrong(fake: FakeClock) -> None:
+def test_polled_source_ends_consistently_at_the_first_wrong_state(fake: FakeClock) -> None:
     answers = iter([3, 3, 4])
     with pytest.raises(Unmet, match=r"^expected number 3, got 4 \(at 0\.2 of 10 s: must hold at every moment\)$"):
         Waiter(fake).consistently(Polled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
 
 
-def test_condition_that_raises_is_no_verdict_on_the_cluster(fake: FakeClock, history: History) -> None:
+def test_exception_of_a_condition_is_not_unmet(fake: FakeClock, history: History) -> None:
     bad: Condition[NamespaceState] = Condition("bad", lambda s: expect(bool(s.objects[0]), ""))
     with pytest.raises(IndexError):
         Waiter(fake).eventually(history, bad, within=TEN)
@@ -279,11 +279,11 @@ def test_every_wait_is_recorded_also_one_that_failed(fake: FakeClock) -> None:
     with pytest.raises(Unmet):
         waiter.eventually(Readings(fake, [1]), IS_THREE, within=TEN)
     entries: list[dict[str, Any]] = [entry.as_json() for entry in waiter.record]
-    assert [entry["endedBy"] for entry in entries] == ["met at once", "deadline"]
+    assert [entry["endedBy"] for entry in entries] == ["met at once", "timeout"]
     assert entries[1] | {"seconds": 10.0, "what": "readings", "condition": "three"} == entries[1]
 
 
-def test_state_that_will_not_change_is_required_at_once() -> None:
+def test_require_does_not_wait() -> None:
     require(3, IS_THREE)
     with pytest.raises(Unmet, match=r"^expected number 3, got 4$"):
         require(4, IS_THREE)

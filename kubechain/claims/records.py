@@ -1,4 +1,4 @@
-"""run.json: what a run found, as typed records that programs can read; described in docs/REFERENCE.md."""
+"""The typed records of run.json, which docs/REFERENCE.md describes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ NOTE = "schema 1, read as 2"
 
 
 class CollectedClaim(JsonRecord):
-    """A claim that was collected: its metadata, and the test that makes it."""
+    """A collected claim: its metadata and the node id of its test."""
 
     id: str
     link: Link
     must: str
-    """The specification, as one sentence."""
+    """The MUST sentence."""
     spec: str
     """The page under https://kubernetes.io/docs/ that promises the behaviour."""
     upstream: str
-    """The conformance test next to it, "" if there is none."""
+    """The closest conformance test of Kubernetes, "" if there is none."""
     level: Level
     requirements: list[str]
-    """What a cluster must have for the claim to apply."""
+    """Ids of the requirements that a cluster must meet for the claim to apply."""
     after: list[Link]
     """Links that must be up besides those before `link`."""
     opens: bool
@@ -43,7 +43,7 @@ class CollectedClaim(JsonRecord):
 
     @staticmethod
     def of(claim: Claim, nodeid: str) -> CollectedClaim:
-        """Return the entry of a claim that the test of that node id makes."""
+        """Return the record of a claim whose test has this node id."""
         return CollectedClaim(
             id=claim.id,
             link=claim.link,
@@ -69,7 +69,7 @@ class CollectedClaim(JsonRecord):
         measured: Mapping[str, float] | None = None,
         waits: Sequence[WaitRecord] = (),
     ) -> ClaimRecord:
-        """Return the record of this claim, which ended so."""
+        """Return the record of this claim after its end."""
         return ClaimRecord(
             **{name: getattr(self, name) for name in CollectedClaim.model_fields},
             outcome=outcome,
@@ -83,24 +83,24 @@ class CollectedClaim(JsonRecord):
 
 
 class ClaimRecord(CollectedClaim):
-    """How one claim ended."""
+    """A claim after its end."""
 
     outcome: Outcome
     message: str | None
-    """Why, on one line; null of a claim that passed."""
+    """The reason for the outcome, on one line; null for a claim that passed."""
     waits_for: str | None
-    """Of a blocked claim: what did not come up, a link as a rule."""
+    """For a blocked claim: the link that is not up."""
     seconds: Annotated[float, rounded(3)]
-    """How long the test's last phase took."""
+    """Duration of the test's last phase."""
     worker: str
     """The process that ran the test, "" if none reported it."""
     measured: dict[str, Annotated[float, rounded(3)]]
-    """Figures that the claim found, by name."""
+    """Metrics that the claim recorded, by name."""
     waits: list[WaitRecord]
 
 
 class ClusterRecord(JsonRecord):
-    """The cluster of a run; null is what is not known of it because the run could not begin."""
+    """The cluster of a run; a field is null if the run ended before it was known."""
 
     name: str | None = None
     context: str | None = None
@@ -119,7 +119,7 @@ class PhaseRecord(JsonRecord):
 
 
 class LatencyRecord(JsonRecord):
-    """Milliseconds from a change of the cluster to the wait that it wakes."""
+    """Milliseconds from a request to the API server to the end of the wait for its effect."""
 
     count: int
     median: Annotated[float, rounded(2)]
@@ -128,21 +128,21 @@ class LatencyRecord(JsonRecord):
 
 
 class MilestoneRecord(JsonRecord):
-    """A hand-over of the chain, in seconds after the Deployment was first seen."""
+    """A step of the chain, in seconds after the Deployment was first seen."""
 
     what: str
     seconds: Annotated[float, rounded(4)]
 
 
 class PeakRecord(JsonRecord):
-    """Largest resident sets, in MiB."""
+    """Largest resident set sizes, in MiB."""
 
     harness: Annotated[float, rounded(1)]
     largest_child: Annotated[float, rounded(1)]
 
 
 class RunRecord(JsonRecord):
-    """What a run found."""
+    """The results of a run."""
 
     model_config = ConfigDict(title="run.json")
 
@@ -160,9 +160,9 @@ class RunRecord(JsonRecord):
     """Number of claims by outcome."""
     cluster: ClusterRecord
     versions: dict[str, str]
-    """Versions of everything that had a part in the run."""
+    """Versions of the harness, its libraries, the cluster and its images."""
     probe_from: ProbeOrigin | None
-    """Where nodePorts were asked from: this machine, or the client Pod in the cluster."""
+    """Where requests to nodePorts came from: this machine (host), or the client Pod (cluster)."""
     phases: list[PhaseRecord]
     change_to_wait_ms: LatencyRecord | None
     timeline: list[MilestoneRecord]
@@ -172,14 +172,14 @@ class RunRecord(JsonRecord):
     claims: list[ClaimRecord]
     """In the order of the chain."""
     note: str = Field(default="", exclude=True)
-    """How the file was read, "" unless it is of an earlier schema; no part of the file."""
+    """A note about the conversion of a file of schema 1, else ""; not written to files."""
 
 
 def read_run(source: Path | str) -> RunRecord:
-    """Return the record that a run.json holds, given its path or its text; one of schema 1 is read as 2, with a note.
+    """Return the record in a run.json, given its path or its text; a file of schema 1 is converted, with a note.
 
     Raises:
-        SetupError: it cannot be read, is truncated or not JSON, is of another schema, or its fields are others.
+        SetupError: the file cannot be read, is not JSON, or does not match schema 1 or 2.
 
     """
     where = str(source) if isinstance(source, Path) else "run.json"
@@ -197,11 +197,11 @@ def read_run(source: Path | str) -> RunRecord:
 
 
 def _content(source: Path | str, where: str) -> dict[str, Any]:
-    """Return the JSON object of a file or of a text, which has a schema number; SetupError if there is none."""
+    """Return the JSON object in a file or a text; SetupError if there is none or it has no schema number."""
     try:
         content = json.loads(source.read_text() if isinstance(source, Path) else source)
     except OSError as error:
-        raise SetupError(f"{where}: {error.strerror}") from error
+        raise SetupError(f"{where}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise SetupError(f"{where}: not JSON, or truncated") from error
     if not isinstance(content, dict) or "schema" not in content:
@@ -210,7 +210,7 @@ def _content(source: Path | str, where: str) -> dict[str, Any]:
 
 
 def _from_schema_1(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of schema 1 in the names of schema 2."""
+    """Return the content of schema 1 with the names of schema 2."""
     names = {"vantage": "probeFrom"}
     renamed = {names.get(name, name): value for name, value in content.items()}
     counts = {_outcome(outcome): count for outcome, count in content["counts"].items()}

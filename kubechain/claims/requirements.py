@@ -1,4 +1,4 @@
-"""What a claim may need of a cluster; where it is missing, the claim is skipped, counted and listed with the reason."""
+"""Requirements of claims: a claim is skipped, with the reason, on a cluster that does not meet its requirements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ProbeOrigin = Literal["host", "cluster"]
 
 @dataclass(frozen=True)
 class Environment:
-    """What a run stands on: the cluster, its Nodes, where NodePorts are probed from, and what is allowed there."""
+    """The cluster of a run, its Nodes, the origin of requests to nodePorts, and whether claims may disturb Nodes."""
 
     target: Target
     nodes: tuple[KubeObject, ...]
@@ -30,7 +30,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a claim may require of a cluster: `text` completes "needs ...", `met` says whether an environment has it."""
+    """A requirement; `text` follows the word "needs" in messages, `met` checks an environment."""
 
     id: str
     text: str
@@ -38,12 +38,12 @@ class Requirement:
 
 
 def nodes(count: int) -> Requirement:
-    """At least that many Nodes."""
+    """Require at least `count` Nodes."""
     return Requirement(f"nodes>={count}", f"{count} nodes", lambda environment: len(environment.nodes) >= count)
 
 
 def kubernetes(minor: int) -> Requirement:
-    """An API server of Kubernetes 1.`minor` or newer."""
+    """Require an API server of Kubernetes 1.`minor` or newer."""
     text = f"Kubernetes 1.{minor} or newer"
     return Requirement(f"kubernetes>=1.{minor}", text, lambda environment: environment.minor >= minor)
 
@@ -55,23 +55,23 @@ def _pods(environment: Environment) -> int:
 OWN_CLUSTER = Requirement("kind", "a kind cluster of this project", lambda environment: environment.target.owned)
 DISRUPTION = Requirement(
     "disruptive",
-    "leave to disturb nodes (DISRUPTIVE=1)",
+    "permission to disturb Nodes (DISRUPTIVE=1)",
     lambda environment: environment.target.owned or environment.disruptive,
 )
 HOST_ACCESS = Requirement(
-    "host", "this machine to reach the nodes' addresses", lambda environment: environment.probe_from == "host"
+    "host", "this machine to reach the addresses of the Nodes", lambda environment: environment.probe_from == "host"
 )
 KUBECTL = Requirement("kubectl", "kubectl on this machine", lambda environment: bool(environment.target.kubectl))
 ROOM = Requirement("room", "room for a hundred more Pods", lambda environment: _pods(environment) >= 200)
 POD_CIDR = Requirement(
-    "podCIDR", "a podCIDR on every node", lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes)
+    "podCIDR", "a podCIDR on every Node", lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes)
 )
 TWO_NODES, THREE_NODES = nodes(2), nodes(3)
-# The preStop action sleep (KEP-3960) is on by default.
+# Since Kubernetes 1.30 the preStop action sleep (KEP-3960) is on by default.
 SLEEP_ACTION = kubernetes(30)
 ALL = (OWN_CLUSTER, DISRUPTION, HOST_ACCESS, KUBECTL, ROOM, POD_CIDR, TWO_NODES, THREE_NODES, SLEEP_ACTION)
 
 
 def missing(requirements: Iterable[Requirement], environment: Environment) -> list[str]:
-    """Return in words which of the requirements are not met."""
+    """Return the texts of the requirements that the environment does not meet."""
     return [requirement.text for requirement in requirements if not requirement.met(environment)]

@@ -27,19 +27,19 @@ from kubechain.provision import clean, doctor
 
 
 def main() -> NoReturn:
-    """Do what the command line says, and exit with its code."""
+    """Run the command of the command line, and exit with its exit code."""
     cli.main(lambda: work(parse(sys.argv[1:])))
 
 
 def bundled(module: str) -> ModuleType:
-    """Import a module that is no part of the engine, such as reports.serve."""
+    """Import a module from outside the package kubechain, such as reports.serve."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     return importlib.import_module(module)
 
 
 def work(command: Command) -> int:
-    """Do a command; return its exit code."""
+    """Run a command; return its exit code."""
     match command:
         case RunCommand():
             return run.claims(command)
@@ -55,8 +55,8 @@ def work(command: Command) -> int:
             clean.clean(command)
         case DoctorCommand():
             entries = bundled("reports.catalogue").collect()
-            tried = [each.claim for each in entries if each.nodeid.startswith(run.SUITES)]
-            return doctor.examine(command, tried)
+            claims = [entry.claim for entry in entries if entry.nodeid.startswith(run.SUITES)]
+            return doctor.examine(command, claims)
         case CompletionCommand():
             sys.stdout.write(completion.script(command.shell))
         case _:

@@ -1,4 +1,4 @@
-"""The commands of kubechain: which settings each of them offers, and examples."""
+"""The commands of kubechain, with their settings and examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kubechain.core.settings import (
 
 
 class Command(Group):
-    """A command; its docstring is its help."""
+    """A command; the docstring of each subclass is its help text."""
 
     examples: ClassVar[tuple[str, ...]] = ()
 
@@ -36,9 +36,9 @@ class Command(Group):
 class RunCommand(
     Command, Workers, Expression, Selection, Permission, ExistingCluster, KindCluster, Version, Images, Results, Folders
 ):
-    """Check every link of the chain on a cluster, and end with one verdict and a report.
+    """Check every link of the chain on a cluster; print a verdict and write a report.
 
-    Without --context a kind cluster is made for the run and deleted at its end.
+    Without --context, a kind cluster is created for the run and deleted after it.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -50,7 +50,7 @@ class RunCommand(
 
 
 class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, Results, Folders):
-    """Break a cluster of its own in one way at a time, and check that the suite finds each fault."""
+    """Inject faults into a new cluster, one at a time, and check that the suite finds each of them."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain faults --short",
@@ -60,9 +60,9 @@ class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, R
 
 
 class UpgradeCommand(Command, Phase, ExistingCluster, Hops, KindCluster, Expression, Images, Results, Folders):
-    """Upgrade a cluster of its own with kubeadm, and sample every path all the time.
+    """Create a cluster, upgrade it with kubeadm, and sample every network path during the upgrade.
 
-    With before, during and after: the same for an existing cluster that is upgraded by other means, in three runs.
+    The phases before, during and after are three runs around the upgrade of an existing cluster by other means.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -77,21 +77,21 @@ class ListCommand(Command):
     """Print the catalogue of claims."""
 
     examples: ClassVar[tuple[str, ...]] = ("kubechain list", "kubechain list --format json")
-    format: Literal["text", "json", "markdown"] = Field("text", description="how the claims are printed")
+    format: Literal["text", "json", "markdown"] = Field("text", description="output format")
 
 
 class ReportCommand(Command, Folders):
-    """Show the last report to a browser on this machine, on loopback only."""
+    """Serve the report of the last run to a browser on this machine, on a loopback address."""
 
     examples: ClassVar[tuple[str, ...]] = ("kubechain report", "kubechain report --port 8000")
-    port: int = Field(0, ge=0, lt=1 << 16, description="port on loopback; 0: a free one")
+    port: int = Field(0, ge=0, lt=1 << 16, description="port on loopback; 0: any free port")
 
 
 class CleanCommand(Command, CleanSettings):
-    """Remove what runs that died left behind on this machine and, with --context, on an existing cluster.
+    """Remove the leftovers of dead runs from this machine and, with --context, from an existing cluster.
 
-    That is programs, kind clusters, containers of builds, half-made files and folders of runs. Nothing of a run that is
-    alive is touched.
+    Leftovers are processes, kind clusters, build containers, incomplete files, folders of runs and namespaces. Nothing
+    that belongs to a living run is removed.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -102,13 +102,13 @@ class CleanCommand(Command, CleanSettings):
 
 
 class DoctorCommand(Command, DoctorSettings):
-    """Say what this machine and, with --context, a cluster offer and lack. Changes nothing."""
+    """Check whether this machine and, with --context, a cluster have what a run needs. Changes nothing."""
 
     examples: ClassVar[tuple[str, ...]] = ("kubechain doctor", "kubechain doctor --context staging")
 
 
 class CompletionCommand(Command):
-    """Print a script that completes commands and options in a shell."""
+    """Print a completion script for a shell."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "source <(kubechain completion bash)      # in ~/.bashrc",
@@ -118,24 +118,24 @@ class CompletionCommand(Command):
 
 
 class Kubechain(BaseSettings):
-    """End-to-end conformance of the chain from a Deployment to the answer of its Service."""
+    """End-to-end conformance tests of the chain from a Deployment to the response of its Service."""
 
     model_config = SettingsConfigDict(
         cli_kebab_case=True,
         cli_implicit_flags="toggle",
         cli_hide_none_type=True,
-        # What a command line cannot hold: every text is a text, also "null".
+        # A command line cannot contain this character, so no text, such as "null", is read as None.
         cli_parse_none_str="\0",
         cli_shortcuts={"processes": "n", "claims": "k"},
     )
     run: CliSubCommand[RunCommand] = Field(description="check every link of the chain on a cluster")
-    faults: CliSubCommand[FaultsCommand] = Field(description="check that the suite finds faults")
-    upgrade: CliSubCommand[UpgradeCommand] = Field(description="watch a cluster before, during and after an upgrade")
+    faults: CliSubCommand[FaultsCommand] = Field(description="check that the suite finds injected faults")
+    upgrade: CliSubCommand[UpgradeCommand] = Field(description="check a cluster before, during and after an upgrade")
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
-    clean: CliSubCommand[CleanCommand] = Field(description="remove what runs left behind")
-    doctor: CliSubCommand[DoctorCommand] = Field(description="say what machine and cluster offer and lack")
-    completion: CliSubCommand[CompletionCommand] = Field(description="print a script for bash or zsh")
+    clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
+    doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")
+    completion: CliSubCommand[CompletionCommand] = Field(description="print a completion script for bash or zsh")
 
     @classmethod
     def settings_customise_sources(
@@ -146,7 +146,7 @@ class Kubechain(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Choose the command by the command line alone: the environment may hold a variable RUN or LIST."""
+        """Read the command from the command line only: a variable RUN or LIST in the environment must not select one."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 

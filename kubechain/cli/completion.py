@@ -1,4 +1,4 @@
-"""Scripts that complete commands, options and their values in a shell, from the model of the command line."""
+"""Completion scripts for bash and zsh: commands, options and their values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ compdef _{name} {name}
 
 
 def script(shell: Literal["bash", "zsh"]) -> str:
-    """Return the script for a shell."""
+    """Return the completion script for a shell."""
     return _bash() if shell == "bash" else _zsh()
 
 
@@ -57,10 +57,10 @@ def _bash() -> str:
     values: list[str] = []
     words: list[str] = []
     for command, model in commands().items():
-        found = options(model)
-        values += [_bash_value(command, option) for option in found if option.flags and option.value != "flag"]
-        flags = [*(flag for option in found for flag in option.flags), "--help"]
-        positional = [choice for option in found if not option.flags for choice in option.choices]
+        offered = options(model)
+        values += [_bash_value(command, option) for option in offered if option.flags and option.value != "flag"]
+        flags = [*(flag for option in offered for flag in option.flags), "--help"]
+        positional = [choice for option in offered if not option.flags for choice in option.choices]
         reply = f'mapfile -t COMPREPLY < <(compgen -W "{" ".join([*positional, *flags])}" -- "$word")'
         words.append(f"    {command}) {reply} ;;")
     return BASH.format(name=PROJECT, commands=" ".join(commands()), values="\n".join(values), options="\n".join(words))
@@ -75,14 +75,14 @@ def _bash_value(command: str, option: Option) -> str:
 
 def _zsh() -> str:
     helps = {info.alias or name: info.description or "" for name, info in Kubechain.model_fields.items()}
-    listed = [f"    {shlex.quote(f'{name}:{what}')}" for name, what in helps.items()]
+    descriptions = [f"    {shlex.quote(f'{name}:{what}')}" for name, what in helps.items()]
     cases: list[str] = []
     for command, model in commands().items():
         specs = [spec for option in options(model) for spec in _zsh_specs(option)]
         cases.append(
             f"    {command}) _arguments {' '.join(shlex.quote(spec) for spec in [*specs, '--help[explain the options]'])} ;;"
         )
-    return ZSH.format(name=PROJECT, commands="\n".join(listed), options="\n".join(cases))
+    return ZSH.format(name=PROJECT, commands="\n".join(descriptions), options="\n".join(cases))
 
 
 def _zsh_specs(option: Option) -> list[str]:
@@ -91,5 +91,5 @@ def _zsh_specs(option: Option) -> list[str]:
     value = f":{option.name}:{action}"
     if not option.flags:
         return [f"1{value}"]
-    taken = value if option.value != "flag" else ""
-    return [f"{flag}{'=' if taken and flag.startswith('--') else ''}[{meaning}]{taken}" for flag in option.flags]
+    argument = value if option.value != "flag" else ""
+    return [f"{flag}{'=' if argument and flag.startswith('--') else ''}[{meaning}]{argument}" for flag in option.flags]

@@ -1,4 +1,4 @@
-"""The options of a command, as the model declares them: for the parser, for completion and for docs/REFERENCE.md."""
+"""The options of a command, read from its settings model, for the parser, the completion and docs/REFERENCE.md."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kubechain.core.settings import PREFIX, Group, MakeVariable
 
 @dataclass(frozen=True)
 class Option:
-    """One setting as a command offers it.
+    """A setting as an option of a command.
 
-    `flags` are empty for a positional argument; `choices` without the empty one; `default` is "" where there is none to
-    name; `make` is the variable of make.
+    `flags` is empty for a positional argument. `variable` is the environment variable, `make` the variable of make.
+    `choices` omits the empty text. `default` is "" if the default is empty or computed.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Option:
 
     @property
     def help(self) -> str:
-        """The meaning with the default and the variable of the environment."""
+        """The help text: meaning, default and environment variable."""
         if self.flags and self.flags[0].startswith("--no-"):
             return f"do not {self.meaning} [{self.variable}=false]"
         default = f" (default: {self.default})" if self.default else ""
@@ -40,17 +40,17 @@ class Option:
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in the help."""
+        """The placeholder of the value in the help."""
         return f"{{{','.join(self.choices)}}}" if self.choices and self.flags else self.name.upper()
 
 
 def options(model: type[Group]) -> list[Option]:
-    """Return the options of a command, group by group."""
+    """Return the options of a command, sorted by group."""
     groups = [owner for owner in model.__mro__ if issubclass(owner, Group)]
     title = {name: owner.title for owner in reversed(groups) for name in inspect.get_annotations(owner)}
-    found = [_option(name, info, title[name]) for name, info in model.model_fields.items()]
     titles = [owner.title for owner in groups]
-    return sorted(found, key=lambda option: titles.index(option.title))
+    unsorted = [_option(name, info, title[name]) for name, info in model.model_fields.items()]
+    return sorted(unsorted, key=lambda option: titles.index(option.title))
 
 
 def _option(name: str, info: FieldInfo, title: str) -> Option:
@@ -59,7 +59,7 @@ def _option(name: str, info: FieldInfo, title: str) -> Option:
         name=alias,
         flags=() if _is_positional(info) else _flags(alias, info),
         variable=f"{PREFIX}{alias.upper()}",
-        make=next((each.name for each in info.metadata if isinstance(each, MakeVariable)), alias.upper()),
+        make=next((mark.name for mark in info.metadata if isinstance(mark, MakeVariable)), alias.upper()),
         title=title,
         meaning=info.description or "",
         default=_default(info),
@@ -73,7 +73,7 @@ def _is_literal(info: FieldInfo) -> bool:
 
 
 def _is_positional(info: FieldInfo) -> bool:
-    return any("PositionalArg" in getattr(each, "__name__", "") for each in info.metadata)
+    return any("PositionalArg" in getattr(mark, "__name__", "") for mark in info.metadata)
 
 
 def _flags(alias: str, info: FieldInfo) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From the command line to the settings of a command."""
+"""Parses the command line into the settings of a command."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from kubechain.core.cli import Parser
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PROJECT, complaint
 
-EPILOG = (
-    "kubechain COMMAND --help explains the options of a command. Each can be set in the environment as well: the name is in []."
-)
+EPILOG = "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []."
 
 
 def parse(words: Sequence[str]) -> Command:
-    """Return the command that was given, with its settings from the command line, else from the environment.
+    """Return the command with its settings, which come from the command line, else from the environment.
 
     Raises:
-        SetupError: no or an unknown command, an unknown option, or a bad value (exit code USAGE).
+        SetupError: the command is missing or unknown, an option is unknown, or a value is not allowed (exit code USAGE).
 
     """
     parser = Parser(prog=PROJECT, description=Kubechain.__doc__, epilog=EPILOG, allow_abbrev=False)
@@ -40,32 +38,32 @@ def parse(words: Sequence[str]) -> Command:
         add_parser_method=add_command,
     )
     arguments.name_commands()
-    given = parser.parse_args(words)
+    namespace = parser.parse_args(words)
     try:
-        found = get_subcommand(CliApp.run(Kubechain, cli_args=given, cli_settings_source=source), is_required=False)
+        command = get_subcommand(CliApp.run(Kubechain, cli_args=namespace, cli_settings_source=source), is_required=False)
     except ValidationError as error:
-        named = [dest.rpartition(".")[2] for dest in vars(given)]
-        raise SetupError(f"{complaint(error, named)} (see --help)", ExitCode.USAGE) from error
-    if found is None:
+        options_given = [dest.rpartition(".")[2] for dest in vars(namespace)]
+        raise SetupError(f"{complaint(error, options_given)} (see --help)", ExitCode.USAGE) from error
+    if command is None:
         raise SetupError(f"no command: expected one of {', '.join(commands())} (see --help)", ExitCode.USAGE)
-    return cast("Command", found)
+    return cast("Command", command)
 
 
 def add_command(subparsers: Any, name: str, **details: Any) -> argparse.ArgumentParser:
-    """Add the parser of a command, with its examples at the end of its help."""
+    """Add the parser of a command, with its examples as the epilog of its help."""
     model = commands()[name]
     examples = "\n".join(f"  {example}" for example in model.examples)
     details["description"] = inspect.cleandoc(model.__doc__ or "")
-    positional = "".join(f" [{'|'.join(each.choices)}]" for each in options(model) if not each.flags)
+    positional = "".join(f" [{'|'.join(option.choices)}]" for option in options(model) if not option.flags)
     usage = f"{PROJECT} {name}{positional} [options]"
     return subparsers.add_parser(name, **details, usage=usage, epilog=f"examples:\n{examples}")
 
 
 class Arguments:
-    """Adds the options of commands to their parsers, in groups, with the help that the model declares."""
+    """Adds the options of commands to their parsers, in groups, with the help texts of the settings."""
 
     def __init__(self) -> None:
-        self.options = {name: {each.name: each for each in options(model)} for name, model in commands().items()}
+        self.options = {name: {option.name: option for option in options(model)} for name, model in commands().items()}
         self.groups: dict[tuple[str, str], Any] = {}
         self.subparsers: list[Any] = []
 
@@ -76,15 +74,15 @@ class Arguments:
         return self.subparsers[-1]
 
     def name_commands(self) -> None:
-        """Give the commands one short name in messages; the library lists them all there."""
-        for each in self.subparsers:
-            each.metavar = "COMMAND"
+        """Write COMMAND in messages, where the library lists all commands."""
+        for subparser in self.subparsers:
+            subparser.metavar = "COMMAND"
 
     def add(self, parser: argparse.ArgumentParser, *flags: str, **details: Any) -> argparse.Action:
         """Add an option whose destination is COMMAND.NAME."""
         command, _, name = details.get("dest", flags[0]).partition(".")
         option = self.options[command][name]
-        for title in dict.fromkeys(each.title for each in self.options[command].values()):
+        for title in dict.fromkeys(offered.title for offered in self.options[command].values()):
             if (command, title) not in self.groups:
                 self.groups[command, title] = parser.add_argument_group(title)
         if "metavar" in details:

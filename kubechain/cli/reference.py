@@ -1,4 +1,4 @@
-"""The table of all settings in docs/REFERENCE.md, from the model of the command line."""
+"""The table of all settings in docs/REFERENCE.md, generated from the commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = "| variable of make | option | environment | commands | meaning |\n|---|-
 
 
 def document(text: str) -> str:
-    """Return a document whose table of settings, between the two markers, is made anew.
+    """Return the document with the current table of settings between its two markers.
 
     Raises:
         ValueError: a marker is missing.
@@ -20,28 +20,27 @@ def document(text: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"no {BEGIN} and {END} in docs/REFERENCE.md")
+        raise ValueError(f"docs/REFERENCE.md: expected the markers {BEGIN} and {END}")
     return f"{before}{begin}\n{table()}\n{end}{after}"
 
 
 def table() -> str:
-    """Return a row for each setting, in the order of the commands."""
-    found: dict[str, tuple[Option, list[str]]] = {}
+    """Return the table: a row for each setting, in the order of the commands."""
+    by_name: dict[str, tuple[Option, list[str]]] = {}
     for command, model in commands().items():
         for option in options(model):
-            found.setdefault(option.name, (option, []))[1].append(command)
-    rows = [_row(option, names) for option, names in found.values()]
+            by_name.setdefault(option.name, (option, []))[1].append(command)
+    rows = [_row(option, names) for option, names in by_name.values()]
     return "\n".join([HEAD, *rows, *(_nested(option) for option in options(Nested))])
 
 
 def variables() -> dict[str, str]:
-    """Return the variable of the environment for each variable of make."""
-    found = [option for model in commands().values() for option in options(model) if is_of_make(option)]
-    return {option.make: option.variable for option in found}
+    """Return the environment variable of each variable of make."""
+    return {option.make: option.variable for model in commands().values() for option in options(model) if is_of_make(option)}
 
 
 def is_of_make(option: Option) -> bool:
-    """Whether a setting has a variable of make: positional arguments are part of the targets."""
+    """Return whether a setting has a variable of make: a positional argument has a target of make instead."""
     return bool(option.flags)
 
 
@@ -56,4 +55,4 @@ def _row(option: Option, names: list[str]) -> str:
 
 
 def _nested(option: Option) -> str:
-    return f"| | | `{PREFIX}{option.name.upper()}` | | {option.meaning}; set by runs for the runs that they start |"
+    return f"| | | `{PREFIX}{option.name.upper()}` | | {option.meaning}; runs set it for the nested runs that they start |"

@@ -1,4 +1,4 @@
-"""Starting pytest on the suites of the project, in this process, with the settings of a command."""
+"""Runs pytest on the suites of the project, in this process, with the settings of a command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUITES = ("suites/chain", "suites/lifecycle")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
 OWN_CLUSTER = ("cluster", "keep", "k8s", "images")
 HOPS = ("from_", "to", "drain")
-# This command has imported packages of plugins before pytest; they hold no assertion of a claim.
+# This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 AnyRun = RunCommand | FaultsCommand | UpgradeCommand
 
@@ -31,17 +31,17 @@ AnyRun = RunCommand | FaultsCommand | UpgradeCommand
 def claims(command: RunCommand) -> int:
     """Run the claims on a cluster; return the exit code of the run."""
     if command.context:
-        refuse(command, OWN_CLUSTER, f"--context={command.context}: an existing cluster is used as it is")
+        refuse(command, OWN_CLUSTER, f"--context={command.context}: that cluster already exists")
         require_context(command)
     elif command.kubeconfig:
-        raise SetupError(f"--kubeconfig={command.kubeconfig}: used only with a context; name one with --context", ExitCode.USAGE)
+        raise SetupError(f"--kubeconfig={command.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
     pins.load().find(command.k8s)
     workers = ["-n", str(command.processes)] if command.processes > 1 else []
     return start(command, SUITES, workers, {})
 
 
 def faults(command: FaultsCommand) -> int:
-    """Judge the suite by faults; return the exit code of the run."""
+    """Run the suite under injected faults; return the exit code of the run."""
     try:
         selection.chosen(short=command.short, only=frozenset(filter(None, command.faults.split(","))))
     except ValueError as error:
@@ -53,16 +53,16 @@ def faults(command: FaultsCommand) -> int:
 
 
 def upgrade(command: UpgradeCommand) -> int:
-    """Upgrade a cluster of the run's own, or do one phase of an upgrade by other means; return the exit code."""
+    """Upgrade a new cluster, or run one phase of an upgrade by other means; return the exit code of the run."""
     if not command.phase:
-        what = "an upgrade without before, during or after: it has a cluster of its own"
+        what = "an upgrade without before, during or after: it creates its own cluster"
         refuse(command, ("context", "kubeconfig", "snapshot"), what)
         versions.hops(command.from_, command.to, pins.load())
         return start(command, ["suites/upgrade"], [], {"k8s": command.from_})
-    refuse(command, (*OWN_CLUSTER, *HOPS), f"upgrade {command.phase}: the cluster exists, and others upgrade it")
+    refuse(command, (*OWN_CLUSTER, *HOPS), f"upgrade {command.phase}: the cluster exists and is upgraded by other means")
     for name, what in (("context", "the context of the cluster"), ("snapshot", "the snapshot file")):
         if not getattr(command, name):
-            raise SetupError(f"upgrade {command.phase}: --{name} is missing: name {what}", ExitCode.USAGE)
+            raise SetupError(f"upgrade {command.phase}: --{name} is missing: set {what}", ExitCode.USAGE)
     require_context(command)
     if command.snapshot and command.phase != "before":
         snapshot.read(command.snapshot.absolute())
@@ -70,51 +70,54 @@ def upgrade(command: UpgradeCommand) -> int:
 
 
 def require_context(command: RunCommand | UpgradeCommand) -> None:
-    """Raise a SetupError unless the kubeconfig can be read and has the context."""
+    """Raise SetupError if the kubeconfig cannot be read or does not have the context."""
     existing.require_context(existing.kubeconfig_path(str(command.kubeconfig or "")), command.context)
 
 
 def refuse(command: AnyRun, names: Sequence[str], other: str) -> None:
-    """Raise a SetupError (exit code USAGE) if one of the settings is given, which `other` excludes."""
+    """Raise SetupError (exit code USAGE) if one of the settings `names`, which `other` excludes, is not at its default."""
     fields = type(command).model_fields
     for name in names:
         if name in fields and getattr(command, name) != fields[name].default:
             option = f"--{name.strip('_')}"
-            raise SetupError(f"{option}={text(getattr(command, name))}: not with {other}; leave {option} out", ExitCode.USAGE)
+            raise SetupError(f"{option}={text(getattr(command, name))}: not with {other}; omit {option}", ExitCode.USAGE)
 
 
 def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: dict[str, str]) -> int:
-    """Run pytest on these suites; settings of the name in `fixed` have that value. Return pytest's exit code."""
+    """Run pytest on these suites, with more command line `words`; return its exit code.
+
+    The pytest plugin reads the settings from the environment; those in `fixed`, name -> value, override the command's.
+    """
     if command.claims.startswith("-"):
-        raise SetupError(f"--claims={command.claims}: no expression; see `pytest --help` for -k", ExitCode.USAGE)
+        raise SetupError(f"--claims={command.claims}: not an expression; see -k in `pytest --help`", ExitCode.USAGE)
     publish.require_ours(command.out)
     for name in ("cache", "out"):
         require_writable(f"--{name}", getattr(command, name))
     for name, info in Settings.model_fields.items():
         value = fixed.get(name, getattr(command, name, None))
         os.environ[f"{PREFIX}{(info.alias or name).upper()}"] = text(value)
-    given = [f"--cluster-name={command.cluster}"] if command.cluster else []
-    given += ["--keep-cluster"] if command.keep else []
+    optional = [f"--cluster-name={command.cluster}"] if command.cluster else []
+    optional += ["--keep-cluster"] if command.keep else []
     if isinstance(command, RunCommand | UpgradeCommand) and command.kubeconfig:
-        given.append(f"--kubeconfig={text(command.kubeconfig)}")
-    given += ["-k", command.claims] if command.claims else []
+        optional.append(f"--kubeconfig={text(command.kubeconfig)}")
+    optional += ["-k", command.claims] if command.claims else []
     always = [f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-W", ALREADY_IMPORTED]
-    return int(pytest.main([*(str(ROOT / suite) for suite in suites), *always, *given, *words]))
+    return int(pytest.main([*(str(ROOT / suite) for suite in suites), *always, *optional, *words]))
 
 
 def text(value: object) -> str:
-    """Return a setting's value as the environment holds it; paths become absolute."""
+    """Return a setting's value as the text of an environment variable; paths become absolute."""
     if isinstance(value, Path):
         return str(value.expanduser().absolute())
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def require_writable(option: str, folder: Path) -> None:
-    """Make a folder unless it is there; SetupError (exit code USAGE) if files cannot be made in it."""
+    """Create a folder if it does not exist; SetupError (exit code USAGE) if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        what = f"{option}={folder}: cannot be written ({error.strerror}); name another folder with {option}"
+        what = f"{option}={folder}: cannot be written ({error.strerror}): set another folder with {option}"
         raise SetupError(what, ExitCode.USAGE) from error

@@ -1,1 +1,1 @@
-"""Conditions: pure functions from an observed state to whether it is as it must be."""
+"""Conditions: named, pure checks of a state. A check returns a Result."""

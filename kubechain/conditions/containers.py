@@ -1,4 +1,4 @@
-"""Conditions on the containers of Pods: how they start, fail and end, and which image they run.
+"""Conditions on the containers of Pods: their states, restarts, exit codes and images.
 
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 """
@@ -24,11 +24,11 @@ def container(pod: KubeObject) -> Json:
 def described(status: Json) -> str:
     """Return the state of a container for a message: "waiting (ImagePullBackOff)", "running", "none"."""
     state: Json = status.get("state", {})
-    return ", ".join(f"{kind} ({each['reason']})" if each.get("reason") else kind for kind, each in state.items()) or "none"
+    return ", ".join(f"{kind} ({detail['reason']})" if detail.get("reason") else kind for kind, detail in state.items()) or "none"
 
 
 def waits_because(name: str, *reasons: str) -> Condition[NamespaceState]:
-    """The first container of the Pod waits for one of these reasons."""
+    """The Pod's first container is in state waiting with one of these reasons."""
 
     def check(pod: KubeObject) -> Result:
         status = container(pod)
@@ -39,20 +39,20 @@ def waits_because(name: str, *reasons: str) -> Condition[NamespaceState]:
 
 
 def unschedulable(name: str) -> Condition[NamespaceState]:
-    """The Pod is Pending, bound to no Node, and says by PodScheduled=False why."""
+    """The Pod is Pending on no Node, with PodScheduled=False, reason Unschedulable and a message."""
     wanted = {"status.phase": "Pending", "spec.nodeName": None, "PodScheduled": "False", "reason": "Unschedulable"}
 
     def check(pod: KubeObject) -> Result:
         condition = pod.condition("PodScheduled")
-        found = pod.at("status.phase"), pod.at("spec.nodeName"), condition.get("status"), condition.get("reason")
-        result = fields(dict(zip(wanted, found, strict=True)), wanted)
+        actual = pod.at("status.phase"), pod.at("spec.nodeName"), condition.get("status"), condition.get("reason")
+        result = fields(dict(zip(wanted, actual, strict=True)), wanted)
         return expect(bool(condition.get("message")), "none", "a message of PodScheduled") if result.met else result
 
     return one("Pod", name, "Pending, PodScheduled False (Unschedulable) with a message", check)
 
 
 def restarted(name: str, uid: str, times: int) -> Condition[NamespaceState]:
-    """The Pod, still the one with that UID, was restarted exactly `times` times, and its container runs."""
+    """The Pod has this UID, a restartCount of exactly `times`, and a running container."""
     wanted = {"UID": uid, "restartCount": times, "container state": "running"}
 
     def check(pod: KubeObject) -> Result:
@@ -62,27 +62,27 @@ def restarted(name: str, uid: str, times: int) -> Condition[NamespaceState]:
 
 
 def counts_crashes(name: str, least: int) -> Condition[NamespaceState]:
-    """The container has ended with an error and was started again at least `least` times, and waits in between."""
+    """The container ended with exit code 1, was restarted at least `least` times, and waits in CrashLoopBackOff."""
 
     def check(pod: KubeObject) -> Result:
         status = container(pod)
         last: Json = status.get("lastState", {}).get("terminated", {})
         waiting: Json = status.get("state", {}).get("waiting", {})
         crashed = last.get("exitCode") == 1 and waiting.get("reason") == "CrashLoopBackOff"
-        seen = f"restartCount {restarts(pod)}, last exitCode {text(last.get('exitCode'))}, container state {described(status)}"
-        return expect(restarts(pod) >= least and crashed, seen)
+        got = f"restartCount {restarts(pod)}, last exitCode {text(last.get('exitCode'))}, container state {described(status)}"
+        return expect(restarts(pod) >= least and crashed, got)
 
     what = f"in CrashLoopBackOff after exitCode 1, with restartCount at least {least}"
     return one("Pod", name, what, check, CRASH_LOOP)
 
 
 def runs_unready(name: str, uid: str) -> Condition[NamespaceState]:
-    """The Pod with that UID is not ready, and runs on with no restart."""
+    """The Pod with this UID is Running, with Ready=False and a restartCount of 0."""
     wanted = {"UID": uid, "status.phase": "Running", "Ready": "False", "restartCount": 0}
 
     def check(pod: KubeObject) -> Result:
-        found = pod.uid, pod.at("status.phase"), pod.condition("Ready").get("status"), restarts(pod)
-        return fields(dict(zip(wanted, found, strict=True)), wanted)
+        actual = pod.uid, pod.at("status.phase"), pod.condition("Ready").get("status"), restarts(pod)
+        return fields(dict(zip(wanted, actual, strict=True)), wanted)
 
     return one("Pod", name, "running with Ready False and restartCount 0", check)
 
@@ -94,22 +94,21 @@ def ended_with(pod: KubeObject) -> tuple[int, str]:
 
 
 def image_ids(pods: Iterable[KubeObject]) -> set[str]:
-    """Return the imageIDs of all containers of the Pods."""
-    # A Pod that reports no container counts as one without an imageID.
+    """Return the imageIDs of all containers of the Pods; "" stands for a container or Pod that reports none."""
     statuses: list[Json] = [status for pod in pods for status in pod.at("status.containerStatuses") or [Json()]]
     return {str(status.get("imageID", "")) for status in statuses}
 
 
 def run_image(labels: Mapping[str, str], image: str) -> Condition[NamespaceState]:
-    """Each Pod asks for `image`, and all report one imageID for it."""
+    """Each Pod has `image` in its spec, and all containers report the same imageID."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        asked: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
-        if asked != {image}:
-            return unmet(f"image {text(asked)}")
-        seen = image_ids(pods)
-        return expect(len(seen) == 1 and "" not in seen, f"imageID {text(seen)}")
+        images: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
+        if images != {image}:
+            return unmet(f"image {text(images)}")
+        ids = image_ids(pods)
+        return expect(len(ids) == 1 and "" not in ids, f"imageID {text(ids)}")
 
     return Condition(f"Pods with {text(labels)} to run {image} under one imageID", check, CONTROLLER)
 
@@ -118,7 +117,7 @@ def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Conditio
     """Every imageID of the Pods ends with one of these digests."""
 
     def check(state: NamespaceState) -> Result:
-        seen = {each.rpartition("@")[2] for each in image_ids(state.all("Pod", labels))}
-        return expect(bool(seen) and seen <= digests, text(seen))
+        reported = {image_id.rpartition("@")[2] for image_id in image_ids(state.all("Pod", labels))}
+        return expect(bool(reported) and reported <= digests, text(reported))
 
     return Condition(f"Pods with {text(labels)} to run the loaded image, imageID {text(digests)}", check, CONTROLLER)

@@ -16,11 +16,12 @@ OWNER_FIELDS = ("apiVersion", "kind", "name", "uid")
 
 
 def observed(name: str) -> Condition[NamespaceState]:
-    """The Deployment controller has seen the present generation of the Deployment."""
+    """The Deployment's status.observedGeneration has reached its metadata.generation."""
 
-    def check(found: KubeObject) -> Result:
-        seen, generation = found.at("status.observedGeneration"), found.at("metadata.generation")
-        return expect((seen or 0) >= generation, text(seen), f"status.observedGeneration at least {generation}")
+    def check(resource: KubeObject) -> Result:
+        observed_generation, generation = resource.at("status.observedGeneration"), resource.at("metadata.generation")
+        is_observed = (observed_generation or 0) >= generation
+        return expect(is_observed, text(observed_generation), f"status.observedGeneration at least {generation}")
 
     return deployment(name, "observed at its generation", check)
 
@@ -31,28 +32,28 @@ def deployment(name: str, what: str, check: Callable[[KubeObject], Result]) -> C
 
 
 def at_revision(name: str, revision: int) -> Condition[NamespaceState]:
-    """The Deployment carries that number as its revision."""
+    """The Deployment's annotation deployment.kubernetes.io/revision has this number."""
 
-    def check(found: KubeObject) -> Result:
-        seen = found.annotations.get(ANNOTATION + "revision")
-        return expect(seen == str(revision), f"revision {text(seen)}")
+    def check(resource: KubeObject) -> Result:
+        value = resource.annotations.get(ANNOTATION + "revision")
+        return expect(value == str(revision), f"revision {text(value)}")
 
     return deployment(name, f"at revision {revision}", check)
 
 
 def counts(name: str, replicas: int) -> Condition[NamespaceState]:
-    """All replica counts of the Deployment's status equal `replicas`, and none is unavailable."""
+    """All replica counts of the Deployment's status equal `replicas`, and unavailableReplicas is 0."""
     names_of_counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     wanted = {**{f"status.{field}": replicas for field in names_of_counts}, "status.unavailableReplicas": 0}
     return deployment(
         name,
         f"with {counted(replicas, 'replica')} in every count of its status",
-        lambda found: fields({path: found.at(path, 0) for path in wanted}, wanted),
+        lambda resource: fields({path: resource.at(path, 0) for path in wanted}, wanted),
     )
 
 
 def current_replica_set(state: NamespaceState, name: str) -> KubeObject | None:
-    """Return the ReplicaSet of the Deployment's highest revision, None if it owns none."""
+    """Return the Deployment's ReplicaSet with the highest revision, None if it owns none."""
     owner = state.one("Deployment", name)
     owned = state.owned_by(owner, "ReplicaSet") if owner else ()
     return max(owned, key=revision, default=None)
@@ -74,38 +75,38 @@ def replica_set(name: str, what: str, check: Callable[[KubeObject], Result]) -> 
     return Condition(f"ReplicaSet of {name} {what}", find, CONTROLLER)
 
 
-def owned_and_asking(name: str, replicas: int) -> Condition[NamespaceState]:
-    """The one ReplicaSet that the Deployment controls asks for, and has made, that many Pods."""
+def controls_one_replica_set(name: str, replicas: int) -> Condition[NamespaceState]:
+    """The Deployment controls exactly one ReplicaSet, whose spec.replicas and status.replicas equal `replicas`."""
 
-    def check(found: KubeObject) -> Result:
-        asked = equal("spec.replicas", found.at("spec.replicas"), replicas)
-        made = equal("status.replicas", found.at("status.replicas"), replicas)
-        if not asked.met or made.met:
-            return asked
-        # Why the API server refuses its Pods.
-        failure = found.condition("ReplicaFailure").get("message", "")
-        return unmet(f"{made.got}: {failure}", made.expected) if failure else made
+    def check(replica_set: KubeObject) -> Result:
+        spec = equal("spec.replicas", replica_set.at("spec.replicas"), replicas)
+        status = equal("status.replicas", replica_set.at("status.replicas"), replicas)
+        if not spec.met or status.met:
+            return spec
+        # The message of ReplicaFailure says why the API server refuses the Pods.
+        failure = replica_set.condition("ReplicaFailure").get("message", "")
+        return unmet(f"{status.got}: {failure}", status.expected) if failure else status
 
     return replica_set(name, f"controlled by it, with {counted(replicas, 'Pod')} made", check)
 
 
 def named_by_hash(name: str) -> Condition[NamespaceState]:
-    """The ReplicaSet is named after its Deployment and its pod-template-hash."""
+    """The ReplicaSet's name is [DEPLOYMENT-NAME]-[pod-template-hash]."""
 
-    def check(found: KubeObject) -> Result:
-        return equal("name", found.name, f"{name}-{found.labels.get(HASH, '')}")
+    def check(replica_set: KubeObject) -> Result:
+        return equal("name", replica_set.name, f"{name}-{replica_set.labels.get(HASH, '')}")
 
     return replica_set(name, f"named {name}-[{HASH}]", check)
 
 
 def hash_everywhere(name: str) -> Condition[NamespaceState]:
-    """The ReplicaSet has one pod-template-hash in its labels, its selector and its Pod template."""
+    """The ReplicaSet has the same pod-template-hash in its labels, its selector and its Pod template."""
 
-    def check(found: KubeObject) -> Result:
+    def check(replica_set: KubeObject) -> Result:
         places = {
-            "labels": found.labels.get(HASH),
-            "selector": found.at("spec.selector.matchLabels", {}).get(HASH),
-            "template": found.at("spec.template.metadata.labels", {}).get(HASH),
+            "labels": replica_set.labels.get(HASH),
+            "selector": replica_set.at("spec.selector.matchLabels", {}).get(HASH),
+            "template": replica_set.at("spec.template.metadata.labels", {}).get(HASH),
         }
         same = len(set(places.values())) == 1 and bool(places["labels"])
         return expect(same, ", ".join(f"{place} {text(value)}" for place, value in places.items()))
@@ -114,11 +115,11 @@ def hash_everywhere(name: str) -> Condition[NamespaceState]:
 
 
 def annotated(name: str, wanted: Mapping[str, str]) -> Condition[NamespaceState]:
-    """The ReplicaSet has these deployment.kubernetes.io annotations."""
+    """The ReplicaSet has the `wanted` annotations; the keys omit the prefix deployment.kubernetes.io/."""
     annotations = {ANNOTATION + key: value for key, value in wanted.items()}
 
-    def check(found: KubeObject) -> Result:
-        return fields({key: found.annotations.get(key) for key in annotations}, annotations)
+    def check(replica_set: KubeObject) -> Result:
+        return fields({key: replica_set.annotations.get(key) for key in annotations}, annotations)
 
     return replica_set(name, "with its Deployment's annotations", check)
 
@@ -130,23 +131,23 @@ def replica_set_counts(name: str, replicas: int) -> Condition[NamespaceState]:
     return replica_set(
         name,
         f"with {counted(replicas, 'replica')} in every count of its status",
-        lambda found: fields({path: found.at(path, 0) for path in wanted}, wanted),
+        lambda resource: fields({path: resource.at(path, 0) for path in wanted}, wanted),
     )
 
 
 def pods_controlled(name: str, labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Every Pod with these labels is controlled by the Deployment's ReplicaSet, named by kind, name and UID."""
+    """Every Pod with these labels has the Deployment's ReplicaSet as its controller, by apiVersion, kind, name and UID."""
 
     def check(state: NamespaceState) -> Result:
-        found = current_replica_set(state, name)
-        if found is None:
+        replica_set = current_replica_set(state, name)
+        if replica_set is None:
             return unmet(f"no ReplicaSet of {name}")
         pods = state.all("Pod", labels)
-        wanted = dict(zip(OWNER_FIELDS, ("apps/v1", "ReplicaSet", found.name, found.uid), strict=True))
+        wanted = dict(zip(OWNER_FIELDS, ("apps/v1", "ReplicaSet", replica_set.name, replica_set.uid), strict=True))
         for pod in pods:
             owner = pod.controller or {}
-            seen = {f"controller's {field}": owner.get(field) for field in wanted}
-            result = fields(seen, {f"controller's {field}": value for field, value in wanted.items()})
+            actual = {f"controller's {field}": owner.get(field) for field in wanted}
+            result = fields(actual, {f"controller's {field}": value for field, value in wanted.items()})
             if not result.met:
                 return result.of(f"Pod {pod.name} with")
         return expect(bool(pods), "no Pods")
@@ -155,16 +156,16 @@ def pods_controlled(name: str, labels: Mapping[str, str]) -> Condition[Namespace
 
 
 def pods_labelled(name: str) -> Condition[NamespaceState]:
-    """Every Pod of the ReplicaSet has the labels of its template, hash included, with the same values."""
+    """Every Pod of the Deployment's ReplicaSet has all labels of the Pod template, pod-template-hash included."""
 
     def check(state: NamespaceState) -> Result:
-        found = current_replica_set(state, name)
-        if found is None:
+        replica_set = current_replica_set(state, name)
+        if replica_set is None:
             return unmet(f"no ReplicaSet of {name}")
-        wanted: dict[str, str] = found.at("spec.template.metadata.labels", {})
+        wanted: dict[str, str] = replica_set.at("spec.template.metadata.labels", {})
         if HASH not in wanted:
-            return unmet(text(wanted), f"{HASH} among the labels of the template of {found.name}")
-        pods = state.owned_by(found, "Pod")
+            return unmet(text(wanted), f"{HASH} among the labels of the template of {replica_set.name}")
+        pods = state.owned_by(replica_set, "Pod")
         results = [fields({key: pod.labels.get(key) for key in wanted}, wanted).of(f"Pod {pod.name} with") for pod in pods]
         return next((result for result in results if not result.met), expect(bool(pods), "no Pods"))
 
@@ -177,30 +178,30 @@ def revision(resource: KubeObject) -> int:
 
 
 def rolled_out(name: str, replicas: int, number: int) -> Condition[NamespaceState]:
-    """The Deployment is at that revision, observed and complete: as many Pods, all of them new and available."""
+    """The Deployment is at revision `number`, observed, and all its `replicas` are updated and available."""
     what = f"Deployment {name} rolled out at revision {number}"
     return all_of(what, at_revision(name, number), observed(name), counts(name, replicas), timeout=ROLLOUT)
 
 
 def replica_sets(name: str, wanted: Mapping[int, int]) -> Condition[NamespaceState]:
-    """The Deployment owns exactly the ReplicaSets of `wanted`: revision -> replicas asked for and made."""
+    """The Deployment owns exactly these ReplicaSets: revision -> spec.replicas, which status.replicas equals."""
     expected = sorted((number, count, count) for number, count in wanted.items())
 
     def check(state: NamespaceState) -> Result:
         owner = state.one("Deployment", name)
         owned = state.owned_by(owner, "ReplicaSet") if owner else ()
-        seen = sorted((revision(rs), rs.at("spec.replicas", 0), rs.at("status.replicas", 0)) for rs in owned)
-        return expect(seen == expected, some(_replicas(*each) for each in seen))
+        actual = sorted((revision(rs), rs.at("spec.replicas", 0), rs.at("status.replicas", 0)) for rs in owned)
+        return expect(actual == expected, some(_replicas(*entry) for entry in actual))
 
-    return Condition(f"ReplicaSets of {name} to be {some(_replicas(*each) for each in expected)}", check, DELETION)
+    return Condition(f"ReplicaSets of {name} to be {some(_replicas(*entry) for entry in expected)}", check, DELETION)
 
 
-def _replicas(number: int, asked: int, made: int) -> str:
-    return f"revision {number} with {counted(made, 'Pod')}" + (f" (spec.replicas {asked})" if asked != made else "")
+def _replicas(number: int, spec: int, status: int) -> str:
+    return f"revision {number} with {counted(status, 'Pod')}" + (f" (spec.replicas {spec})" if spec != status else "")
 
 
 def within_bounds(name: str, labels: Mapping[str, str], most: int, least: int) -> Condition[NamespaceState]:
-    """At most `most` Pods with these labels exist that are not ending, and at least `least` of them are ready."""
+    """At most `most` Pods with these labels have no deletionTimestamp, and at least `least` of them are ready."""
 
     def check(state: NamespaceState) -> Result:
         pods = [pod for pod in state.all("Pod", labels) if not pod.deleting]
@@ -210,8 +211,8 @@ def within_bounds(name: str, labels: Mapping[str, str], most: int, least: int) -
     return Condition(f"Deployment {name} to have at most {counted(most, 'Pod')}, at least {least} ready", check)
 
 
-def never_both(labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Pods of one pod-template-hash alone exist, those that have ended already left out."""
+def one_hash_at_a_time(labels: Mapping[str, str]) -> Condition[NamespaceState]:
+    """All Pods with these labels that have not ended have the same pod-template-hash."""
 
     def check(state: NamespaceState) -> Result:
         alive = [pod for pod in state.all("Pod", labels) if not pod.over]
@@ -221,67 +222,67 @@ def never_both(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     return Condition(f"Pods with {text(labels)} to have one {HASH} at a time", check)
 
 
-def says(name: str, kind: str, status: str, reason: str) -> Condition[NamespaceState]:
-    """The Deployment's condition of type `kind` has that status for that reason."""
+def has_condition(name: str, kind: str, status: str, reason: str) -> Condition[NamespaceState]:
+    """The Deployment's condition of type `kind` has this status and reason."""
 
-    def check(found: KubeObject) -> Result:
-        condition = found.condition(kind)
-        seen = condition.get("status"), condition.get("reason")
-        return expect(seen == (status, reason), f"{kind}={seen[0]} ({seen[1]})" if condition else f"no condition {kind}")
+    def check(resource: KubeObject) -> Result:
+        condition = resource.condition(kind)
+        actual = condition.get("status"), condition.get("reason")
+        return expect(actual == (status, reason), f"{kind}={actual[0]} ({actual[1]})" if condition else f"no condition {kind}")
 
     return deployment(name, f"with condition {kind}={status} ({reason})", check)
 
 
-def serves_from(name: str, number: int, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """The Deployment's current ReplicaSet is at that revision, and passes `check`."""
+def current_replica_set_is(name: str, number: int, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
+    """The Deployment's current ReplicaSet is at revision `number` and passes `check`."""
     what = f"current ReplicaSet of {name} at revision {number}"
 
     def find(state: NamespaceState) -> Result:
-        found = current_replica_set(state, name)
-        if found is None or revision(found) != number:
-            return unmet(f"{found.name} at revision {revision(found)}" if found else "none")
-        return check(found).of(f"{what} with")
+        current = current_replica_set(state, name)
+        if current is None or revision(current) != number:
+            return unmet(f"{current.name} at revision {revision(current)}" if current else "none")
+        return check(current).of(f"{what} with")
 
     return Condition(what, find, CONTROLLER)
 
 
 def other_hash(name: str, number: int, old: KubeObject) -> Condition[NamespaceState]:
-    """The Deployment's ReplicaSet at that revision has another pod-template-hash than an old one."""
-    before = old.labels[HASH]
+    """The Deployment's current ReplicaSet, at revision `number`, has another pod-template-hash than `old`."""
+    old_hash = old.labels[HASH]
 
-    def check(found: KubeObject) -> Result:
-        seen = found.labels.get(HASH)
-        return expect(seen not in (None, before), text(seen), f"another {HASH} than {before}")
+    def check(replica_set: KubeObject) -> Result:
+        new_hash = replica_set.labels.get(HASH)
+        return expect(new_hash not in (None, old_hash), text(new_hash), f"another {HASH} than {old_hash}")
 
-    return serves_from(name, number, check)
+    return current_replica_set_is(name, number, check)
 
 
-def same_again(name: str, number: int, old: KubeObject) -> Condition[NamespaceState]:
-    """The Deployment's ReplicaSet at that revision is an old one, by UID and pod-template-hash."""
+def reuses_replica_set(name: str, number: int, old: KubeObject) -> Condition[NamespaceState]:
+    """The Deployment's current ReplicaSet, at revision `number`, is `old`, by UID and pod-template-hash."""
     wanted = {"UID": old.uid, HASH: old.labels[HASH]}
-    return serves_from(name, number, lambda found: fields({"UID": found.uid, HASH: found.labels.get(HASH)}, wanted))
+    return current_replica_set_is(name, number, lambda rs: fields({"UID": rs.uid, HASH: rs.labels.get(HASH)}, wanted))
 
 
 def kept_at_zero(name: str, old: KubeObject) -> Condition[NamespaceState]:
-    """An old ReplicaSet of the Deployment is kept, under its UID, with no replicas asked for or made."""
+    """The Deployment still owns the ReplicaSet `old`, by UID, with spec.replicas and status.replicas 0."""
 
     def check(state: NamespaceState) -> Result:
         owner = state.one("Deployment", name)
-        found = next((rs for rs in state.owned_by(owner, "ReplicaSet") if rs.uid == old.uid), None) if owner else None
-        if found is None:
+        kept = next((rs for rs in state.owned_by(owner, "ReplicaSet") if rs.uid == old.uid), None) if owner else None
+        if kept is None:
             return unmet(f"no ReplicaSet with its UID under Deployment {name}")
-        seen = {"spec.replicas": found.at("spec.replicas"), "status.replicas": found.at("status.replicas", 0)}
-        return fields(seen, dict.fromkeys(seen, 0)).of(f"ReplicaSet {old.name} kept with")
+        counts = {"spec.replicas": kept.at("spec.replicas"), "status.replicas": kept.at("status.replicas", 0)}
+        return fields(counts, dict.fromkeys(counts, 0)).of(f"ReplicaSet {old.name} kept with")
 
     return Condition(f"ReplicaSet {old.name} kept with 0 replicas", check, ROLLOUT)
 
 
 def waits_for_dependents(name: str) -> Condition[NamespaceState]:
-    """The Deployment is being deleted, and stays for the finalizer foregroundDeletion."""
+    """The Deployment has a deletionTimestamp and foregroundDeletion as its only finalizer."""
 
-    def check(found: KubeObject) -> Result:
-        finalizers = found.at("metadata.finalizers")
-        right = found.deleting and finalizers == ["foregroundDeletion"]
-        return expect(right, f"{'being' if found.deleting else 'not'} deleted, finalizers {text(finalizers)}")
+    def check(resource: KubeObject) -> Result:
+        finalizers = resource.at("metadata.finalizers")
+        waits = resource.deleting and finalizers == ["foregroundDeletion"]
+        return expect(waits, f"{'being' if resource.deleting else 'not'} deleted, finalizers {text(finalizers)}")
 
     return deployment(name, "being deleted, with the finalizer foregroundDeletion alone", check)

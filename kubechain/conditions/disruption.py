@@ -9,7 +9,7 @@ from kubechain.kube.objects import KubeObject
 
 
 def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
-    """The budget, observed by its controller, counts `of` healthy Pods and allows that many disruptions."""
+    """The budget's controller has observed its generation, counts `of` healthy Pods and allows `disruptions`."""
 
     def check(budget: KubeObject) -> Result:
         wanted = {
@@ -23,8 +23,8 @@ def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
     return Condition(what, check, CONTROLLER)
 
 
-def carried_out() -> Condition[int]:
-    """An eviction was accepted (201), or its Pod is gone already (404); it is refused (429) while a budget forbids it."""
+def evicted() -> Condition[int]:
+    """The status of an eviction is 201 (accepted) or 404 (the Pod no longer exists); 429 means that a budget forbids it."""
     return Condition(
         "eviction answered with status 201 or 404",
         lambda status: expect(status in (201, 404), f"status {status}"),

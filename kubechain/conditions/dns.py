@@ -1,4 +1,4 @@
-"""What DNS answers, and the conditions on it (https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/)."""
+"""DNS answers and the conditions on them (https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/)."""
 
 from __future__ import annotations
 
@@ -25,56 +25,56 @@ class Answer:
         return f"{self.rcode} {some(self.data)}" if self.data else self.rcode
 
     @property
-    def found(self) -> str:
-        """The data for a message; where there is none, why."""
+    def shown(self) -> str:
+        """The data for a message; without data the rcode or "no record"."""
         return str(self) if self.rcode != "NOERROR" else some(self.data) if self.data else "no record"
 
 
 def _first_wrong(answers: list[Answer], right: Callable[[Answer], bool], expected: Callable[[str], str]) -> Result:
-    """Met if there are answers and all are right; else the first wrong one is what there is."""
+    """Return met if there are answers and all are right, else unmet with the first wrong one."""
     wrong = next((answer for answer in answers if not right(answer)), None)
     return unmet(str(wrong), expected(wrong.name)) if wrong else expect(bool(answers), "no question")
 
 
 def resolves_to(*addresses: str) -> Condition[list[Answer]]:
-    """Each name resolves to exactly these addresses."""
+    """Each answer has exactly these addresses, in any order."""
     wanted = tuple(sorted(addresses))
 
     def check(answers: list[Answer]) -> Result:
-        wrong = next((each for each in answers if (each.rcode, each.data) != ("NOERROR", wanted)), None)
-        return unmet(wrong.found, f"{wrong.name} -> {some(wanted)}") if wrong else expect(bool(answers), "no question")
+        wrong = next((answer for answer in answers if (answer.rcode, answer.data) != ("NOERROR", wanted)), None)
+        return unmet(wrong.shown, f"{wrong.name} -> {some(wanted)}") if wrong else expect(bool(answers), "no question")
 
     return Condition(f"every name -> {some(wanted)}", check, DNS)
 
 
 def no_such_name() -> Condition[list[Answer]]:
-    """Each name is answered with NXDOMAIN: the server says that there is none, not that it failed."""
+    """Each answer is NXDOMAIN; SERVFAIL and other errors do not meet the condition."""
     return Condition(
         "NXDOMAIN for every name",
-        lambda answers: _first_wrong(answers, lambda each: each.rcode == "NXDOMAIN", lambda name: f"NXDOMAIN for {name}"),
+        lambda answers: _first_wrong(answers, lambda answer: answer.rcode == "NXDOMAIN", lambda name: f"NXDOMAIN for {name}"),
         DNS,
     )
 
 
 def no_address() -> Condition[list[Answer]]:
-    """No name has an address: there is no such name, or it has no record of that type."""
+    """Each answer is NXDOMAIN, or NOERROR without data."""
     return Condition(
         "no address for any name",
         lambda answers: _first_wrong(
-            answers, lambda each: each.rcode in NOTHING and not each.data, lambda name: f"no address for {name}"
+            answers, lambda answer: answer.rcode in NOTHING and not answer.data, lambda name: f"no address for {name}"
         ),
         DNS,
     )
 
 
 def serves(port: int, target: str) -> Condition[list[Answer]]:
-    """Each name has one SRV record, which leads to that port of the target; priority and weight are the server's."""
+    """Each answer has one SRV record with this port and target; priority and weight do not matter."""
     wanted = [str(port), target]
 
     def check(answers: list[Answer]) -> Result:
         return _first_wrong(
             answers,
-            lambda each: each.rcode == "NOERROR" and [record.split()[2:] for record in each.data] == [wanted],
+            lambda answer: answer.rcode == "NOERROR" and [record.split()[2:] for record in answer.data] == [wanted],
             lambda name: f"{name} SRV -> port {port} of {target}",
         )
 
@@ -82,12 +82,12 @@ def serves(port: int, target: str) -> Condition[list[Answer]]:
 
 
 def reverse_name(address: str) -> str:
-    """Return the name under which an address has its PTR record, up to the root."""
+    """Return the absolute name of an address's PTR record: "9.0.96.10.in-addr.arpa."."""
     return ipaddress.ip_address(address).reverse_pointer + "."
 
 
 def searches(namespace: str, domain: str) -> Condition[str]:
-    """A resolv.conf begins its search list with the namespace, the Services and the domain, and sets ndots:5."""
+    """The search list of a resolv.conf begins with NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN, and ndots is 5."""
     wanted = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
 
     def check(text: str) -> Result:

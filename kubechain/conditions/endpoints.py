@@ -18,7 +18,7 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """One ready address of a Service: where it is, and which Pod (by UID) it stands for."""
+    """A ready address of a Service, with the UID of its Pod ("" without a targetRef)."""
 
     ip: str
     port: int
@@ -36,22 +36,22 @@ def slices_of(state: NamespaceState, service_name: str) -> tuple[KubeObject, ...
 def ready_endpoints(endpoint_slice: KubeObject) -> list[Json]:
     """Return the ready endpoints of an EndpointSlice."""
     endpoints: list[Json] = endpoint_slice.at("endpoints") or []
-    # An absent "ready" means unknown, which consumers take for ready (EndpointSlice API).
+    # An absent "ready" means unknown, which consumers must interpret as ready (EndpointSlice API).
     return [endpoint for endpoint in endpoints if endpoint.get("conditions", {}).get("ready", True)]
 
 
 def slice_addresses(slices: Iterable[KubeObject]) -> list[Address]:
-    """Return every ready address of the slices, once for each time that it is listed."""
-    found: list[Address] = []
-    for each in slices:
-        ports: list[Json] = each.at("ports") or []
-        for endpoint in ready_endpoints(each):
-            found += [_address(ip, port, endpoint) for ip in endpoint["addresses"] for port in ports]
-    return sorted(found)
+    """Return every ready address of the slices, sorted, with duplicates."""
+    addresses: list[Address] = []
+    for endpoint_slice in slices:
+        ports: list[Json] = endpoint_slice.at("ports") or []
+        for endpoint in ready_endpoints(endpoint_slice):
+            addresses += [_address(ip, port, endpoint) for ip in endpoint["addresses"] for port in ports]
+    return sorted(addresses)
 
 
 def endpoints_addresses(endpoints: KubeObject | None) -> list[Address]:
-    """Return every ready address of an Endpoints object."""
+    """Return every ready address of an Endpoints object, sorted, with duplicates."""
     subsets: list[Json] = (endpoints.at("subsets") or []) if endpoints else []
     return sorted(
         _address(entry["ip"], port, entry)
@@ -62,7 +62,7 @@ def endpoints_addresses(endpoints: KubeObject | None) -> list[Address]:
 
 
 def pod_addresses(pods: Iterable[KubeObject], port: int) -> list[Address]:
-    """Return the address at which each Pod serves."""
+    """Return the Pods' addresses at `port`, sorted."""
     return sorted(Address(str(pod.at("status.podIP")), port, pod.uid) for pod in pods)
 
 
@@ -99,20 +99,22 @@ def _exactly(state: NamespaceState, listed: list[Address], labels: Mapping[str, 
 
 
 def _difference(listed: list[Address], wanted: list[Address]) -> str:
-    """Say which addresses are missing and which are surplus; with the UIDs where the addresses alone are the same."""
+    """Return the missing and the surplus addresses for a message; an address in both gets its UIDs."""
     missing, surplus = Counter(wanted) - Counter(listed), Counter(listed) - Counter(wanted)
-    alike = {str(each) for each in missing} & {str(each) for each in surplus}
+    in_both = {str(address) for address in missing} & {str(address) for address in surplus}
 
     def shown(addresses: Counter[Address]) -> str:
-        found = sorted(addresses.elements())
-        return some(f"{each} for UID {each.uid or 'none'}" if str(each) in alike else str(each) for each in found)
+        return some(
+            f"{address} for UID {address.uid or 'none'}" if str(address) in in_both else str(address)
+            for address in sorted(addresses.elements())
+        )
 
     parts = [f"missing {shown(missing)}" if missing else "", f"surplus {shown(surplus)}" if surplus else ""]
     return "; ".join(filter(None, parts))
 
 
 def no_address(name: str) -> Condition[NamespaceState]:
-    """Neither Endpoints nor EndpointSlices of the Service, which still exists, list a ready address."""
+    """The Service exists, and neither its Endpoints nor its EndpointSlices list a ready address."""
 
     def check(state: NamespaceState) -> Result:
         if state.one("Service", name) is None:
@@ -129,7 +131,7 @@ def _both(slices: Iterable[object], endpoints: Iterable[object]) -> str:
 
 
 def no_slices(name: str) -> Condition[NamespaceState]:
-    """Neither EndpointSlices nor Endpoints are left of the Service."""
+    """The Service has neither Endpoints nor an EndpointSlice; it may be deleted itself."""
 
     def check(state: NamespaceState) -> Result:
         left = [*slices_of(state, name), *filter(None, [state.one("Endpoints", name)])]
@@ -139,7 +141,7 @@ def no_slices(name: str) -> Condition[NamespaceState]:
 
 
 def slices_belong(name: str) -> Condition[NamespaceState]:
-    """Each EndpointSlice is controlled by the Service, managed by the controller, and says the address type."""
+    """Each EndpointSlice has the Service as its controller, managed-by endpointslice-controller.k8s.io and an addressType."""
 
     def check(state: NamespaceState) -> Result:
         owner = state.one("Service", name)
@@ -148,13 +150,16 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
             return unmet(f"no Service {name}" if owner is None else "no EndpointSlice")
         families: list[str] = owner.at("spec.ipFamilies", [])
         wanted = {"controller UID": owner.uid, MANAGED_BY: "endpointslice-controller.k8s.io"}
-        for each in slices:
-            seen = {"controller UID": (each.controller or {}).get("uid"), MANAGED_BY: each.labels.get(MANAGED_BY)}
-            family = each.at("addressType")
+        for endpoint_slice in slices:
+            actual = {
+                "controller UID": (endpoint_slice.controller or {}).get("uid"),
+                MANAGED_BY: endpoint_slice.labels.get(MANAGED_BY),
+            }
+            family = endpoint_slice.at("addressType")
             known = expect(family in families, text(family), f"addressType among {text(families)}")
-            wrong = next((result for result in (fields(seen, wanted), known) if not result.met), None)
+            wrong = next((result for result in (fields(actual, wanted), known) if not result.met), None)
             if wrong:
-                return wrong.of(f"EndpointSlice {each.name} with")
+                return wrong.of(f"EndpointSlice {endpoint_slice.name} with")
         return Result(met=True)
 
     return Condition(f"EndpointSlices controlled by Service {name}", check, ENDPOINTS)
@@ -162,12 +167,12 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
 
 def entries(state: NamespaceState, name: str) -> list[Json]:
     """Return every endpoint of the Service's EndpointSlices, ready or not."""
-    found: list[list[Json]] = [each.at("endpoints") or [] for each in slices_of(state, name)]
-    return [entry for entries in found for entry in entries]
+    per_slice: list[list[Json]] = [endpoint_slice.at("endpoints") or [] for endpoint_slice in slices_of(state, name)]
+    return [entry for slice_entries in per_slice for entry in slice_entries]
 
 
 def on_their_nodes(name: str) -> Condition[NamespaceState]:
-    """Each endpoint of the Service names the Node of the Pod that it stands for."""
+    """Each endpoint of the Service has the nodeName of its Pod."""
 
     def check(state: NamespaceState) -> Result:
         pods = {pod.uid: pod for pod in state.all("Pod")}
@@ -184,7 +189,7 @@ def on_their_nodes(name: str) -> Condition[NamespaceState]:
 
 
 def agree(name: str) -> Condition[NamespaceState]:
-    """Endpoints and EndpointSlices of the Service list the same ready addresses, and at least one."""
+    """The Service's Endpoints and EndpointSlices list the same ready addresses, at least one."""
 
     def check(state: NamespaceState) -> Result:
         slices = slice_addresses(slices_of(state, name))
@@ -197,33 +202,33 @@ def agree(name: str) -> Condition[NamespaceState]:
 
 
 def lists(name: str, *pods: KubeObject) -> Condition[NamespaceState]:
-    """The ready addresses of the Service are exactly those of these Pods, by UID; none if none are given."""
+    """Endpoints and EndpointSlices of the Service list a ready address for exactly these Pods, by UID, or for none."""
     wanted = sorted(pod.uid for pod in pods)
 
     def check(state: NamespaceState) -> Result:
         names = {pod.uid: pod.name for pod in (*state.all("Pod"), *pods)}
         slices = sorted(address.uid for address in slice_addresses(slices_of(state, name)))
         endpoints = sorted(address.uid for address in endpoints_addresses(state.one("Endpoints", name)))
-        found = _both(*([names.get(uid, f"UID {uid or 'none'}") for uid in listed] for listed in (slices, endpoints)))
-        return expect((slices, endpoints) == (wanted, wanted), found)
+        got = _both(*([names.get(uid, f"UID {uid or 'none'}") for uid in listed] for listed in (slices, endpoints)))
+        return expect((slices, endpoints) == (wanted, wanted), got)
 
     what = f"exactly Pods {some(pod.name for pod in pods)} listed for {name}" if pods else f"no Pod listed for {name}"
     return Condition(what, check, ENDPOINTS)
 
 
 def without(name: str, uid: str) -> Condition[NamespaceState]:
-    """Neither Endpoints nor EndpointSlices of the Service list a ready address for the Pod with that UID."""
+    """Neither Endpoints nor EndpointSlices of the Service list a ready address for the Pod with this UID."""
 
     def check(state: NamespaceState) -> Result:
-        slices = [each for each in slice_addresses(slices_of(state, name)) if each.uid == uid]
-        endpoints = [each for each in endpoints_addresses(state.one("Endpoints", name)) if each.uid == uid]
+        slices = [address for address in slice_addresses(slices_of(state, name)) if address.uid == uid]
+        endpoints = [address for address in endpoints_addresses(state.one("Endpoints", name)) if address.uid == uid]
         return expect(not slices and not endpoints, _both(slices, endpoints))
 
     return Condition(f"no ready address of {name} for the Pod with UID {uid}", check, ENDPOINTS)
 
 
 def listed_unready(name: str, uid: str) -> Condition[NamespaceState]:
-    """The EndpointSlices of the Service know the Pod with that UID, and no ready address is listed for it."""
+    """The Service's EndpointSlices have an endpoint for the Pod with this UID, and no ready address for it."""
     not_ready = without(name, uid)
 
     def check(state: NamespaceState) -> Result:
@@ -234,24 +239,24 @@ def listed_unready(name: str, uid: str) -> Condition[NamespaceState]:
 
 
 def endpoint_is(name: str, uid: str, *, ready: bool, serving: bool, terminating: bool) -> Condition[NamespaceState]:
-    """The Service's endpoint for the Pod with that UID has exactly these conditions."""
+    """The Service has one endpoint for the Pod with this UID, with exactly these conditions."""
     wanted = {"ready": ready, "serving": serving, "terminating": terminating}
 
     def check(state: NamespaceState) -> Result:
-        found = [e.get("conditions", {}) for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
-        if len(found) != 1:
-            return unmet(counted(len(found), "endpoint"))
-        return fields(found[0], wanted).of(f"endpoint of {name} with")
+        conditions = [e.get("conditions", {}) for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
+        if len(conditions) != 1:
+            return unmet(counted(len(conditions), "endpoint"))
+        return fields(conditions[0], wanted).of(f"endpoint of {name} with")
 
     return Condition(f"one endpoint of {name} with {text(wanted)}", check, ENDPOINTS)
 
 
 def split_without_loss(name: str, labels: Mapping[str, str], port: int, count: int, at_most: int) -> Condition[NamespaceState]:
-    """The ready Pods are listed each once, over several slices of at most `at_most` endpoints."""
+    """The Service's EndpointSlices, several of at most `at_most` endpoints, list each of the `count` ready Pods once."""
     exactly = slices_list_exactly(name, labels, port, count)
 
     def check(state: NamespaceState) -> Result:
-        sizes = sorted(len(each.at("endpoints") or []) for each in slices_of(state, name))
+        sizes = sorted(len(endpoint_slice.at("endpoints") or []) for endpoint_slice in slices_of(state, name))
         split = expect(len(sizes) > 1 and sizes[-1] <= at_most, f"{len(sizes)} with {text(sizes)} endpoints")
         result = exactly(state)
         return split if result.met else result

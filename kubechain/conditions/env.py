@@ -1,4 +1,4 @@
-"""The environment variables that a container gets for Services, and the conditions on them.
+"""The environment variables of Services in containers, and the conditions on them.
 
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
@@ -13,37 +13,37 @@ from kubechain.conditions.timeouts import CONTROLLER
 
 
 def service_variables(name: str, address: str, port: int) -> dict[str, str]:
-    """Return the seven variables that a container gets for a Service with one TCP port."""
+    """Return the seven variables of a Service with one TCP port."""
     prefix = name.upper().replace("-", "_")
     url = f"tcp://{address}:{port}"
-    each = f"{prefix}_PORT_{port}_TCP"
+    tcp = f"{prefix}_PORT_{port}_TCP"
     return {
         f"{prefix}_SERVICE_HOST": address,
         f"{prefix}_SERVICE_PORT": str(port),
         f"{prefix}_PORT": url,
-        each: url,
-        f"{each}_PROTO": "tcp",
-        f"{each}_PORT": str(port),
-        f"{each}_ADDR": address,
+        tcp: url,
+        f"{tcp}_PROTO": "tcp",
+        f"{tcp}_PORT": str(port),
+        f"{tcp}_ADDR": address,
     }
 
 
 def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str, str]]:
-    """The variables for the Service of that name are exactly `wanted`, which may be none."""
+    """The environment's variables of the Service are exactly `wanted`; {} means that it has none."""
     prefix = name.upper().replace("-", "_") + "_"
 
     def check(environment: Mapping[str, str]) -> Result:
-        seen = {k: v for k, v in environment.items() if k.startswith((prefix + "SERVICE_", prefix + "PORT"))}
-        if not seen or not wanted:
-            return expect(len(seen) == len(wanted), some(seen))
-        return fields(seen, dict(wanted)).of(f"variables for Service {name}:")
+        actual = {k: v for k, v in environment.items() if k.startswith((prefix + "SERVICE_", prefix + "PORT"))}
+        if not actual or not wanted:
+            return expect(len(actual) == len(wanted), some(actual))
+        return fields(actual, dict(wanted)).of(f"variables for Service {name}:")
 
     what = f"the {len(wanted)} variables" if wanted else "no variables"
     return Condition(f"{what} for Service {name}", check, CONTROLLER)
 
 
 def multi_port_variables(name: str, address: str, ports: Mapping[str, int]) -> dict[str, str]:
-    """Return the variables for a Service with several TCP ports, name -> port, in the order of its spec."""
+    """Return the variables of a Service with several TCP ports; `ports` is name -> port, in the order of the spec."""
     prefix = name.upper().replace("-", "_")
     first = next(iter(ports.values()))
     variables = service_variables(name, address, first)
@@ -54,7 +54,7 @@ def multi_port_variables(name: str, address: str, ports: Mapping[str, int]) -> d
 
 
 def has_variables(*names: str) -> Condition[Mapping[str, str]]:
-    """The environment has each of these variables, and none is empty."""
+    """The environment has each of these variables with a value that is not empty."""
 
     def check(environment: Mapping[str, str]) -> Result:
         missing = [name for name in names if not environment.get(name)]

@@ -1,10 +1,10 @@
-"""What an HTTP probe brings back, and the conditions on it; no network in here."""
+"""The result of an HTTP request, and the conditions on lists of them; this module does no request."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,17 +12,17 @@ from kubechain.conditions.condition import Condition, Result, expect, unmet
 from kubechain.conditions.text import some, tally
 from kubechain.conditions.timeouts import API, DATA_PLANE
 
-# Of the pages that are not as expected, a message shows this many, and of the body of each this many characters.
+# A message shows at most MOST_PAGES wrong pages, and BODY characters of the body of each.
 MOST_PAGES, BODY = 3, 60
 Failure = Literal["", "refused", "timeout", "reset", "unreachable", "name", "local", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The answer to one HTTP request on a connection of its own, or why there was none.
+    """The response to one HTTP request on a new connection, or its failure ("" with a response).
 
-    `backend` is the name of the Pod that answered (its X-Backend header), `source` the address that it saw,
-    `peer` the address that was connected to; `failure` is "" if there was an answer; `seconds` is for the whole of it.
+    `backend` is the Pod that answered (header X-Backend), `source` the client address that it saw (X-Source), `peer` the
+    address of the connection, `seconds` the duration from connect to the end of the body.
     """
 
     url: str
@@ -39,43 +39,42 @@ class Page:
         return f"{self.url}: {self.failure or self.status} {self.detail}".rstrip()
 
 
-def welcomes(pages: Iterable[Page], text: str) -> Result:
-    """Met if there are pages and each is a 200 with `text` in it."""
-    found = list(pages)
-    wrong = [_shown(page) for page in found if page.status != 200 or text not in page.body]
-    return expect(bool(found) and not wrong, _wrong(wrong))
+def welcomes(pages: Sequence[Page], text: str) -> Result:
+    """Return met if there are pages and each is a 200 with `text` in its body."""
+    wrong = [_shown(page) for page in pages if page.status != 200 or text not in page.body]
+    return expect(bool(pages) and not wrong, _wrong(wrong))
 
 
 def _wrong(pages: Sequence[str]) -> str:
-    """Return the wrong pages for a message, or that there is no page."""
+    """Return the wrong pages for a message; "no answer" if there is none."""
     return tally(pages, "; ", MOST_PAGES) if pages else "no answer"
 
 
 def _shown(page: Page) -> str:
-    """Return a page that is not as expected, with the beginning of what it says."""
+    """Return a wrong page for a message, with the beginning of its body if the status is 200."""
     return f"{page} with body {' '.join(page.body.split())[:BODY]!r}" if page.status == 200 else str(page)
 
 
 def _who(page: Page) -> str:
-    """Return which backend answered, or what came instead."""
+    """Return the backend that answered, else the failure or the status."""
     return (page.backend or "a backend without a name") if page.status == 200 else page.failure or f"status {page.status}"
 
 
 def all_welcome(text: str, at: str = "") -> Condition[list[Page]]:
-    """Every page is a 200 with `text` in it, and, if `at` is given, came from a connection to that address."""
+    """Every page is a 200 with `text` in its body; if `at` is given, every connection went to that address."""
 
     def check(pages: list[Page]) -> Result:
         result = welcomes(pages, text)
         if not at or not result.met:
             return result
-        right = {page.peer for page in pages} == {at}
-        return expect(right, tally(page.peer or "no address" for page in pages), f"connections to {at} alone")
+        all_at = {page.peer for page in pages} == {at}
+        return expect(all_at, tally(page.peer or "no address" for page in pages), f"connections to {at} alone")
 
     return Condition(f"every answer to say {text!r}", check, DATA_PLANE)
 
 
 def every_backend(wanted: frozenset[str], text: str) -> Condition[Mapping[str, list[Page]]]:
-    """At each place (node address or name), every page is a 200 with `text`, and all `wanted` Pods have answered."""
+    """At each place (node name or URL), every page is a 200 with `text`, and exactly the `wanted` Pods answered."""
 
     def check(places: Mapping[str, list[Page]]) -> Result:
         for place, pages in places.items():
@@ -90,7 +89,7 @@ def every_backend(wanted: frozenset[str], text: str) -> Condition[Mapping[str, l
 
 
 def all_refused() -> Condition[list[Page]]:
-    """Every connection is refused: an answer of the network, not silence."""
+    """Every connection is refused; a timeout does not meet the condition."""
 
     def check(pages: list[Page]) -> Result:
         wrong = [str(page) for page in pages if page.failure != "refused"]
@@ -100,29 +99,30 @@ def all_refused() -> Condition[list[Page]]:
 
 
 def only_from(*backends: str) -> Condition[list[Page]]:
-    """Every page is a 200, all of them from these backends, and each of these has answered."""
+    """Every page is a 200 from one of these backends, and each of them answered at least once."""
 
     def check(pages: list[Page]) -> Result:
-        found = {(page.status, page.backend) for page in pages}
-        return expect(found == {(200, name) for name in backends}, tally(map(_who, pages)))
+        answers = {(page.status, page.backend) for page in pages}
+        return expect(answers == {(200, name) for name in backends}, tally(map(_who, pages)))
 
     return Condition(f"answers of {some(backends)} alone", check, DATA_PLANE)
 
 
-def sticks() -> Condition[list[Page]]:
-    """Every page is a 200, all from one backend, whichever it is."""
+def one_backend() -> Condition[list[Page]]:
+    """Every page is a 200 from the same backend."""
 
     def check(pages: list[Page]) -> Result:
-        seen = {(page.status, page.backend) for page in pages}
-        return expect(len(seen) == 1 and next(iter(seen))[0] == 200, tally(map(_who, pages)))
+        answers = {(page.status, page.backend) for page in pages}
+        return expect(len(answers) == 1 and next(iter(answers))[0] == 200, tally(map(_who, pages)))
 
     return Condition("every answer from the same backend", check, DATA_PLANE)
 
 
 def least_share(requests: int, backends: int, alarm: float = 1e-6) -> int:
-    """Return how many of the requests each backend gets, if each request picks one at random, but for a chance `alarm`.
+    """Return the largest number of requests that each backend gets with a probability above 1 - `alarm`.
 
-    The chance that any of the backends gets fewer is below `alarm`: the binomial tail, times the number of backends.
+    Each request picks a backend at random. The probability that any backend gets fewer is at most the binomial tail times
+    the number of backends.
     """
     share = 1 / backends
     below, least = 0.0, 0
@@ -135,7 +135,7 @@ def least_share(requests: int, backends: int, alarm: float = 1e-6) -> int:
 
 
 def spread_over(backends: frozenset[str]) -> Condition[list[Page]]:
-    """Every page is a 200, and each of the backends answered its least share: see `least_share`."""
+    """Every page is a 200 from one of the backends, and each of them answered at least `least_share` requests."""
 
     def check(pages: list[Page]) -> Result:
         least = least_share(len(pages), len(backends))
@@ -148,28 +148,28 @@ def spread_over(backends: frozenset[str]) -> Condition[list[Page]]:
 
 
 def none_slower(seconds: float) -> Condition[list[Page]]:
-    """Every page is a 200 that came within so many seconds."""
+    """Every page is a 200 that took less than `seconds`."""
 
     def check(pages: list[Page]) -> Result:
         wrong = [f"{page} in {page.seconds:.2f} s" for page in pages if page.status != 200 or page.seconds >= seconds]
-        found = f"{len(wrong)} of {len(pages)} late or lost: {_wrong(wrong)}" if pages else "no answer"
-        return expect(bool(pages) and not wrong, found)
+        got = f"{len(wrong)} of {len(pages)} late or lost: {_wrong(wrong)}" if pages else "no answer"
+        return expect(bool(pages) and not wrong, got)
 
     return Condition(f"every answer within {seconds:g} s", check)
 
 
 def came_from(address: str) -> Condition[list[Page]]:
-    """Every page is a 200, and its backend saw that source address."""
+    """Every page is a 200, and its backend saw this source address."""
 
     def check(pages: list[Page]) -> Result:
-        right = {(page.status, page.source) for page in pages} == {(200, address)}
-        return expect(right, tally(page.source or "no source" if page.status == 200 else _who(page) for page in pages))
+        all_from = {(page.status, page.source) for page in pages} == {(200, address)}
+        return expect(all_from, tally(page.source or "no source" if page.status == 200 else _who(page) for page in pages))
 
     return Condition(f"every backend to see the source address {address}", check, DATA_PLANE)
 
 
 def no_answer() -> Condition[list[Page]]:
-    """Nothing answers: each connection is refused or times out, and none brings a page."""
+    """Each connection is refused, times out or finds no route."""
 
     def check(pages: list[Page]) -> Result:
         answered = [str(page) for page in pages if page.failure not in ("refused", "timeout", "unreachable")]
@@ -179,7 +179,7 @@ def no_answer() -> Condition[list[Page]]:
 
 
 def forbidden_to(who: str) -> Condition[list[Page]]:
-    """Each request is answered with 403 Forbidden, to the user of that name."""
+    """Each page is a 403 whose message names the user `who`."""
 
     def check(pages: list[Page]) -> Result:
         wrong = [f"{page} {page.body[:200]}".rstrip() for page in pages if page.status != 403 or f'"{who}\\"' not in page.body]
@@ -189,11 +189,11 @@ def forbidden_to(who: str) -> Condition[list[Page]]:
 
 
 def echoed(word: str) -> Condition[Mapping[str, str]]:
-    """At each place the word came back."""
+    """The answer at each place is `word`."""
 
     def check(places: Mapping[str, str]) -> Result:
         wrong = {place: answer for place, answer in places.items() if answer != word}
-        found = some(f"{answer or 'nothing'} at {place}" for place, answer in wrong.items())
-        return expect(bool(places) and not wrong, found if places else "no place to ask")
+        got = some(f"{answer or 'nothing'} at {place}" for place, answer in wrong.items())
+        return expect(bool(places) and not wrong, got if places else "no place to ask")
 
     return Condition(f"{word!r} to come back everywhere", check, DATA_PLANE)

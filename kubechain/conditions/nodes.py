@@ -20,7 +20,7 @@ def _taints(node: KubeObject) -> list[str]:
 
 
 def ready(name: str) -> Condition[NamespaceState]:
-    """The Node is Ready, and no taint keeps Pods away from it or drives them off."""
+    """The Node is Ready and has no taint."""
 
     def check(node: KubeObject) -> Result:
         taints = _taints(node)
@@ -30,18 +30,18 @@ def ready(name: str) -> Condition[NamespaceState]:
 
 
 def unreachable(name: str) -> Condition[NamespaceState]:
-    """The Node's Ready condition is Unknown, because its kubelet no longer reports."""
+    """The Node's Ready condition is Unknown, NodeStatusUnknown: the node controller no longer gets its heartbeats."""
 
     def check(node: KubeObject) -> Result:
         condition = node.condition("Ready")
-        seen = (condition.get("status"), condition.get("reason"))
-        return expect(seen == ("Unknown", "NodeStatusUnknown"), _ready(node))
+        is_unknown = (condition.get("status"), condition.get("reason")) == ("Unknown", "NodeStatusUnknown")
+        return expect(is_unknown, _ready(node))
 
     return one("Node", name, "with Ready Unknown (NodeStatusUnknown)", check, NODE_LOST)
 
 
 def tainted(name: str, condition: str) -> Condition[NamespaceState]:
-    """The Node has the taint of that condition, both NoSchedule and NoExecute."""
+    """The Node has the taints node.kubernetes.io/`condition` NoSchedule and NoExecute."""
     key = f"node.kubernetes.io/{condition}"
 
     def check(node: KubeObject) -> Result:

@@ -13,82 +13,87 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 def one(
     kind: str, name: str, what: str, check: Callable[[KubeObject], Result], timeout: Timeout = CONTROLLER
 ) -> Condition[NamespaceState]:
-    """The object of that kind and name exists and passes `check`; `what` says what that means."""
+    """The object of this kind and name exists and passes `check`, which `what` describes."""
 
     def find(state: NamespaceState) -> Result:
-        found = state.one(kind, name)
-        return check(found).of(f"{kind} {name} with") if found else unmet(f"no {kind} {name}")
+        resource = state.one(kind, name)
+        return check(resource).of(f"{kind} {name} with") if resource else unmet(f"no {kind} {name}")
 
     return Condition(f"{kind} {name} {what}", find, timeout)
 
 
 def has(kind: str, name: str, wanted: Mapping[str, object]) -> Condition[NamespaceState]:
-    """The object has the `wanted` value at each dotted path; None where there must be none."""
+    """The object has the `wanted` values: dotted path -> value, None for no value."""
     return one(
         kind,
         name,
         f"with {some([field(path, value) for path, value in wanted.items()])}",
-        lambda found: fields({path: found.at(path) for path in wanted}, wanted),
+        lambda resource: fields({path: resource.at(path) for path in wanted}, wanted),
     )
 
 
-def seen(made: KubeObject) -> Condition[NamespaceState]:
-    """An object that was made is there, under its UID."""
-    return has(made.kind, made.name, {"metadata.uid": made.uid})
+def present(resource: KubeObject) -> Condition[NamespaceState]:
+    """The object exists, with the same UID."""
+    return has(resource.kind, resource.name, {"metadata.uid": resource.uid})
 
 
 def absent(kind: str, name: str, uid: str = "") -> Condition[NamespaceState]:
-    """There is no object of that kind and name, or, if `uid` is given, none with that UID."""
+    """No object has this kind and name; if `uid` is given, one with another UID may exist."""
 
     def check(state: NamespaceState) -> Result:
-        found = state.one(kind, name)
-        return expect(found is None or bool(uid and found.uid != uid), f"{kind} {name} still there")
+        resource = state.one(kind, name)
+        return expect(resource is None or bool(uid and resource.uid != uid), f"{kind} {name} still there")
 
     return Condition(f"no {kind} {name}", check, DELETION)
 
 
 def controlled_by(kind: str, name: str, uid: str | None) -> Condition[NamespaceState]:
-    """The object has the one with that UID as its controller; None: it has none."""
+    """The object's controller has this UID; None means that it has no controller."""
     return one(
         kind,
         name,
         f"with {field('controller UID', uid)}",
-        lambda found: equal("controller UID", (found.controller or {}).get("uid"), uid),
+        lambda resource: equal("controller UID", (resource.controller or {}).get("uid"), uid),
     )
 
 
 def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[NamespaceState]:
-    """For each object of that kind with these labels there is an Event for each of these reasons."""
+    """Each object of this kind with these labels has an Event with each of these reasons."""
 
     def check(state: NamespaceState) -> Result:
         objects = state.all(kind, labels)
-        for each in objects:
-            found = {event.at("reason") for event in events_of(state, each)}
-            if not found.issuperset(reasons):
-                return unmet(text(found), f"Events {', '.join(reasons)} for {kind} {each.name}")
+        for resource in objects:
+            event_reasons = {event.at("reason") for event in events_of(state, resource)}
+            if not event_reasons.issuperset(reasons):
+                return unmet(text(event_reasons), f"Events {', '.join(reasons)} for {kind} {resource.name}")
         return expect(bool(objects), f"no {kind}")
 
     return Condition(f"Events {', '.join(reasons)} for each {kind} with {text(labels)}", check, CONTROLLER)
 
 
 def never_happened(kind: str, labels: Mapping[str, str], reason: str, after: str) -> Condition[NamespaceState]:
-    """No object of that kind with these labels has an Event with `reason`, and each has one with `after`."""
+    """No object of this kind with these labels has an Event with `reason`, and each has one with `after`, a later reason."""
     complete = happened(kind, labels, after)
 
     def check(state: NamespaceState) -> Result:
         result = complete(state)
-        found = [each.name for each in state.all(kind, labels) for e in events_of(state, each) if e.at("reason") == reason]
-        return expect(not found, f"one for {some(found)}") if result.met else result
+        with_event = [
+            resource.name
+            for resource in state.all(kind, labels)
+            for event in events_of(state, resource)
+            if event.at("reason") == reason
+        ]
+        return expect(not with_event, f"one for {some(with_event)}") if result.met else result
 
     return Condition(f"no Event {reason} for any {kind} with {text(labels)}", check, CONTROLLER)
 
 
 def event_names(kind: str, name: str, reason: str, words: str) -> Condition[NamespaceState]:
-    """An Event with that reason about the object has the words in its message."""
+    """An Event about the object has this reason, and `words` in its message."""
 
     def check(state: NamespaceState) -> Result:
-        found = state.one(kind, name)
-        events = events_of(state, found) if found else []
+        resource = state.one(kind, name)
+        events = events_of(state, resource) if resource else []
         messages = [str(event.at("message")) for event in events if event.at("reason") == reason]
         return expect(any(words in message for message in messages), some(messages, "; "))
 
@@ -96,17 +101,17 @@ def event_names(kind: str, name: str, reason: str, words: str) -> Condition[Name
 
 
 def exists(what: str) -> Condition[KubeObject | None]:
-    """An object, named by `what`, is there."""
-    return Condition(what, lambda found: expect(found is not None, "none"), CONTROLLER)
+    """The object, which `what` names, exists."""
+    return Condition(what, lambda resource: expect(resource is not None, "none"), CONTROLLER)
 
 
 def holds_certificate(key: str) -> Condition[KubeObject | None]:
-    """A ConfigMap is there, with a certificate under that key."""
+    """The ConfigMap exists and has a certificate in PEM under `key`."""
 
-    def check(found: KubeObject | None) -> Result:
-        if found is None:
+    def check(config_map: KubeObject | None) -> Result:
+        if config_map is None:
             return unmet("no ConfigMap")
-        data: dict[str, str] = found.at("data", {})
+        data: dict[str, str] = config_map.at("data", {})
         return expect("BEGIN CERTIFICATE" in data.get(key, ""), f"keys {text(sorted(data))} without one")
 
     return Condition(f"a ConfigMap with a certificate in {key}", check, CONTROLLER)
@@ -118,9 +123,9 @@ def events_of(state: NamespaceState, resource: KubeObject) -> list[KubeObject]:
 
 
 def table_row(table: Json, name: str) -> dict[str, str]:
-    """Return the row of a server-side table that stands for an object: column name -> cell, as text.
+    """Return an object's row of a server-side table: column name -> cell, as text; KeyError if there is no such row.
 
-    The Table is that of `Accept: application/json;as=Table;v=v1;g=meta.k8s.io`; KeyError if it has no such row.
+    The table is the response to `Accept: application/json;as=Table;v=v1;g=meta.k8s.io`.
     """
     columns = [column["name"] for column in table["columnDefinitions"]]
     rows = {row["object"]["metadata"]["name"]: row["cells"] for row in table["rows"]}

@@ -12,14 +12,14 @@ from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESC
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
-# Waiting reasons that no amount of waiting heals, because what the Pod asks for does not exist or cannot run.
+# With these waiting reasons the Pod's image or configuration does not exist or cannot run: a longer wait does not help.
 HOPELESS = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
-# Of the Pods that are not ready, a message tells the state of this many.
+# A message shows the state of at most this many Pods that are not ready.
 MOST_PODS = 3
 
 
 def is_ready(pod: KubeObject) -> bool:
-    """Whether a Pod counts as ready to serve: its Ready condition is True and it is not being deleted."""
+    """Return whether the Pod's Ready condition is True and it has no deletionTimestamp."""
     return pod.is_true("Ready") and not pod.deleting
 
 
@@ -35,12 +35,12 @@ def restarts(pod: KubeObject) -> int:
 
 
 def runs(status: Json) -> bool:
-    """Whether a container runs, by its status."""
+    """Return whether a container status is in state running."""
     return "running" in status.get("state", {})
 
 
 def stuck(pod: KubeObject) -> str | None:
-    """Say why a Pod cannot start by itself, None if it may."""
+    """Return the reason and message of a container that waits with a HOPELESS reason; None if there is none."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
         waiting: Json = status.get("state", {}).get("waiting", {})
@@ -50,18 +50,18 @@ def stuck(pod: KubeObject) -> str | None:
 
 
 def not_running(pod: KubeObject) -> list[str]:
-    """Say of each container of a Pod that does not run why: "nginx: ErrImagePull", "nginx: CrashLoopBackOff after OOMKilled"."""
+    """Return why each container that does not run does not: "nginx: ErrImagePull", "nginx: CrashLoopBackOff after OOMKilled"."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
-    found = [(each["name"], _reason(each.get("state", {})), _reason(each.get("lastState", {}))) for each in statuses]
-    return [f"{name}: {now} after {last}" if last else f"{name}: {now}" for name, now, last in found if now]
+    reasons = [(status["name"], _reason(status.get("state", {})), _reason(status.get("lastState", {}))) for status in statuses]
+    return [f"{name}: {now} after {last}" if last else f"{name}: {now}" for name, now, last in reasons if now]
 
 
 def _reason(state: Json) -> str:
-    return str(next((each.get("reason", "") for kind, each in state.items() if kind in ("waiting", "terminated")), ""))
+    return str(next((detail.get("reason", "") for kind, detail in state.items() if kind in ("waiting", "terminated")), ""))
 
 
 def progress(pod: KubeObject) -> str:
-    """Say how far a Pod has come: "Ready is False (containers with unready status: [nginx])"."""
+    """Return the Pod's first condition that is not True: "Ready is False (containers with unready status: [nginx])"."""
     for kind in READY_CONDITIONS:
         condition = pod.condition(kind)
         if condition.get("status") != "True":
@@ -71,18 +71,18 @@ def progress(pod: KubeObject) -> str:
 
 
 def why_not_ready(pod: KubeObject) -> str:
-    """Say how far a Pod has come, by its name."""
+    """Return the Pod's name and progress."""
     return f"{pod.name}: {progress(pod)}"
 
 
 def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceState]:
-    """Exactly `count` Pods have these labels, and all are ready; hopeless when one cannot start."""
+    """Exactly `count` Pods have these labels, and all are ready; hopeless if a container cannot start."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        lost = [f"{pod.name}: {why}" for pod in pods if (why := stuck(pod))]
-        if lost:
-            return hopeless(lost[0])
+        all_stuck = [f"{pod.name}: {why}" for pod in pods if (why := stuck(pod))]
+        if all_stuck:
+            return hopeless(all_stuck[0])
         waiting = [why_not_ready(pod) for pod in pods if not is_ready(pod)]
         ready = f"{len(pods) - len(waiting)} of {len(pods)} ready"
         if waiting:
@@ -93,17 +93,17 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
 
 
 def ready(name: str) -> Condition[NamespaceState]:
-    """The Pod of that name is ready; hopeless when it cannot start."""
+    """The Pod is ready; hopeless if a container cannot start."""
 
     def check(pod: KubeObject) -> Result:
-        lost = stuck(pod)
-        return hopeless(lost) if lost else expect(is_ready(pod), progress(pod))
+        why = stuck(pod)
+        return hopeless(why) if why else expect(is_ready(pod), progress(pod))
 
     return one("Pod", name, "ready", check, PODS_READY)
 
 
-def each(labels: Mapping[str, str], what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """There are Pods with these labels, and each passes `check`."""
+def every_pod(labels: Mapping[str, str], what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
+    """At least one Pod has these labels, and each such Pod passes `check`."""
 
     def check_all(state: NamespaceState) -> Result:
         results = [check(pod).of(f"Pod {pod.name} with") for pod in state.all("Pod", labels)]
@@ -113,7 +113,7 @@ def each(labels: Mapping[str, str], what: str, check: Callable[[KubeObject], Res
 
 
 def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Each Pod is bound to one of the Nodes and reports its address as hostIP; `addresses` is node name -> address."""
+    """Each Pod is bound to a Node and has its address as hostIP; `addresses` is node name -> address."""
 
     def check(pod: KubeObject) -> Result:
         node = pod.at("spec.nodeName")
@@ -121,13 +121,13 @@ def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, str]) -> Conditi
             return unmet(text(node), f"spec.nodeName among {text(sorted(addresses))}")
         return equal("status.hostIP", pod.at("status.hostIP"), addresses[node])
 
-    return each(labels, "bound to a Node, at its address", check)
+    return every_pod(labels, "bound to a Node, at its address", check)
 
 
 def conditions_true(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """Each Pod reports READY_CONDITIONS as True."""
     what = f"{', '.join(READY_CONDITIONS)} True"
-    return each(
+    return every_pod(
         labels,
         f"with {what}",
         lambda pod: expect(all(map(pod.is_true, READY_CONDITIONS)), progress(pod), what),
@@ -135,7 +135,7 @@ def conditions_true(labels: Mapping[str, str]) -> Condition[NamespaceState]:
 
 
 def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
-    """Each of these Pods is still there under its UID, ready, and not restarted."""
+    """Each of these Pods exists with the same UID and restartCount, and is ready; hopeless if it was deleted or replaced."""
 
     def check(state: NamespaceState) -> Result:
         for before in wanted:
@@ -152,7 +152,7 @@ def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
 
 
 def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Condition[NamespaceState]:
-    """Each Pod's IP lies in a podCIDR of its node, and no two share one; `cidrs` is node name -> spec.podCIDRs."""
+    """Each Pod has a podIP of its own in a podCIDR of its Node; `cidrs` is node name -> spec.podCIDRs."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
@@ -168,13 +168,13 @@ def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Co
 
 
 def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """There are Pods with these labels, all containers run, and none was ever restarted."""
+    """Pods with these labels exist, all Running with running containers and a restartCount of 0."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        again = [f"{pod.name} with restartCount {restarts(pod)}" for pod in pods if restarts(pod)]
-        if again:
-            return hopeless(some(again))
+        restarted = [f"{pod.name} with restartCount {restarts(pod)}" for pod in pods if restarts(pod)]
+        if restarted:
+            return hopeless(some(restarted))
         phases = {pod.at("status.phase") for pod in pods}
         if phases != {"Running"}:
             return unmet(f"status.phase {text(phases)}")
@@ -184,8 +184,8 @@ def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     return Condition(f"Pods with {text(labels)} Running, without a restart", check, CONTROLLER)
 
 
-def gone(kind: str, uids: frozenset[str]) -> Condition[NamespaceState]:
-    """None of the objects with these UIDs is left."""
+def deleted(kind: str, uids: frozenset[str]) -> Condition[NamespaceState]:
+    """No object of this kind has one of these UIDs."""
 
     def check(state: NamespaceState) -> Result:
         left = [o.name for o in state.all(kind) if o.uid in uids]
@@ -195,11 +195,11 @@ def gone(kind: str, uids: frozenset[str]) -> Condition[NamespaceState]:
 
 
 def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
-    """Exactly `count` Pods have the object with that UID as their controller."""
+    """Exactly `count` Pods have the object with this UID as their controller."""
 
     def check(state: NamespaceState) -> Result:
-        mine = [pod for pod in state.all("Pod") if (pod.controller or {}).get("uid") == uid]
-        return expect(len(mine) == count, _counted(mine))
+        controlled = [pod for pod in state.all("Pod") if (pod.controller or {}).get("uid") == uid]
+        return expect(len(controlled) == count, _counted(controlled))
 
     return Condition(f"exactly {count} Pods controlled by UID {uid}", check, PODS_READY)
 
@@ -215,53 +215,55 @@ def count(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:
 
 
 def _counted(pods: Iterable[KubeObject]) -> str:
-    found = [pod.name for pod in pods]
-    return f"{len(found)} ({some(found)})" if found else "0"
+    pod_names = [pod.name for pod in pods]
+    return f"{len(pod_names)} ({some(pod_names)})" if pod_names else "0"
 
 
 def with_values(labels: Mapping[str, str], wanted: Mapping[str, object]) -> Condition[NamespaceState]:
-    """Each Pod with these labels has the `wanted` value at each dotted path."""
+    """Each Pod with these labels has the `wanted` values: dotted path -> value."""
     what = f"with {some([field(*entry) for entry in wanted.items()])}"
-    return each(labels, what, lambda pod: fields({path: pod.at(path) for path in wanted}, wanted))
+    return every_pod(labels, what, lambda pod: fields({path: pod.at(path) for path in wanted}, wanted))
 
 
 def tolerating(seconds: Mapping[str, int], labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Each Pod tolerates these NoExecute taints of a Node's condition (such as "not-ready") for so many seconds."""
+    """Each Pod tolerates these NoExecute taints for exactly `seconds`: taint, such as "not-ready" -> tolerationSeconds."""
     wanted = {f"tolerationSeconds of {key}": value for key, value in seconds.items()}
 
     def check(pod: KubeObject) -> Result:
         tolerations: list[Json] = pod.at("spec.tolerations", [])
-        found = {
+        actual = {
             f"tolerationSeconds of {t.get('key', '').removeprefix('node.kubernetes.io/')}": t.get("tolerationSeconds")
             for t in tolerations
             if t.get("effect") == "NoExecute" and t.get("operator") == "Exists"
         }
-        return fields({name: found.get(name) for name in wanted}, wanted)
+        return fields({name: actual.get(name) for name in wanted}, wanted)
 
-    return each(labels, f"with {some([field(*entry) for entry in wanted.items()])}", check)
+    return every_pod(labels, f"with {some([field(*entry) for entry in wanted.items()])}", check)
 
 
 def with_projected_token(labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Each Pod has a volume that projects a token which expires, the CA of the API server, and the namespace."""
+    """Each Pod has a projected volume with an expiring token, the CA of the API server and the namespace."""
     what = "a projected token that expires within a day, ConfigMap kube-root-ca.crt and metadata.namespace"
 
     def check(pod: KubeObject) -> Result:
         sources: list[Json] = [
             source for volume in pod.at("spec.volumes", []) for source in volume.get("projected", {}).get("sources", [])
         ]
-        lives = [source["serviceAccountToken"].get("expirationSeconds") for source in sources if "serviceAccountToken" in source]
+        expirations = [
+            source["serviceAccountToken"].get("expirationSeconds") for source in sources if "serviceAccountToken" in source
+        ]
         maps = [source["configMap"]["name"] for source in sources if "configMap" in source]
         paths = [i["fieldRef"]["fieldPath"] for s in sources for i in s.get("downwardAPI", {}).get("items", [])]
-        expires = [0 < (seconds or 0) <= 86400 for seconds in lives]
+        expires = [0 < (seconds or 0) <= 86400 for seconds in expirations]
         complete = expires == [True] and maps == ["kube-root-ca.crt"] and paths == ["metadata.namespace"]
-        tokens = f"{len(lives)} projected tokens (expirationSeconds {text(lives)})"
+        tokens = f"{len(expirations)} projected tokens (expirationSeconds {text(expirations)})"
         return expect(complete, f"{tokens}, ConfigMaps {text(maps)}, fields {text(paths)}", what)
 
-    return each(labels, f"with {what}", check)
+    return every_pod(labels, f"with {what}", check)
 
 
 def serving_elsewhere(labels: Mapping[str, str], node: str, number: int) -> Condition[NamespaceState]:
-    """Exactly `number` Pods with these labels are ready and not ending, none of them on that Node."""
+    """Exactly `number` Pods with these labels are ready, none of them on this Node."""
 
     def check(state: NamespaceState) -> Result:
         places = [str(pod.at("spec.nodeName")) for pod in ready_pods(state, labels)]

@@ -11,28 +11,28 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 
 def service(name: str, what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:
-    """The Service of that name exists and passes `check`."""
+    """The Service exists and passes `check`."""
     return one("Service", name, what, check)
 
 
 def service_has(name: str, wanted: Mapping[str, object], port: Mapping[str, object] | None = None) -> Condition[NamespaceState]:
-    """The Service has the `wanted` value at each dotted path, and each field of `port` in its one port."""
+    """The Service has the `wanted` values, dotted path -> value, and exactly one port, with these fields if `port` is given."""
     of_ports = {f"spec.ports.{key}": [value] for key, value in (port or {}).items()}
     everything = {**wanted, **of_ports}
 
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports", [])
-        seen = {key: [each.get(key.rpartition(".")[2]) for each in ports] for key in of_ports}
-        return fields({path: found.at(path) for path in wanted} | seen, everything)
+    def check(resource: KubeObject) -> Result:
+        ports: list[Json] = resource.at("spec.ports", [])
+        port_values = {key: [entry.get(key.rpartition(".")[2]) for entry in ports] for key in of_ports}
+        return fields({path: resource.at(path) for path in wanted} | port_values, everything)
 
-    return service(name, f"with {some([field(*each) for each in everything.items()])}", check)
+    return service(name, f"with {some([field(*entry) for entry in everything.items()])}", check)
 
 
 def node_port_between(name: str, first: int, last: int) -> Condition[NamespaceState]:
-    """Every nodePort of the Service lies in the range, both ends included."""
+    """Every port of the Service has a nodePort from `first` to `last`, both included."""
 
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports", [])
+    def check(resource: KubeObject) -> Result:
+        ports: list[Json] = resource.at("spec.ports", [])
         outside = [port for port in ports if not first <= port.get("nodePort", 0) <= last]
         return expect(bool(ports) and not outside, text([port.get("nodePort") for port in ports]))
 
@@ -51,12 +51,12 @@ def node_port(service: KubeObject) -> int:
 
 
 def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[NamespaceState]:
-    """The Service has a clusterIP, and its ports have nodePorts, or has them not."""
+    """The Service has a clusterIP only if `cluster_ip` is true, and nodePorts only if `node_port` is true."""
 
-    def check(found: KubeObject) -> Result:
-        ports: list[Json] = found.at("spec.ports") or []
-        address, given = found.at("spec.clusterIP"), [port["nodePort"] for port in ports if port.get("nodePort")]
-        right = (bool(address), bool(given)) == (cluster_ip, node_port)
-        return expect(right, f"clusterIP {address or 'none'}, nodePort {text(given)}")
+    def check(resource: KubeObject) -> Result:
+        ports: list[Json] = resource.at("spec.ports") or []
+        address, node_ports = resource.at("spec.clusterIP"), [port["nodePort"] for port in ports if port.get("nodePort")]
+        as_wanted = (bool(address), bool(node_ports)) == (cluster_ip, node_port)
+        return expect(as_wanted, f"clusterIP {address or 'none'}, nodePort {text(node_ports)}")
 
     return service(name, f"with {'a' if cluster_ip else 'no'} clusterIP and {'a' if node_port else 'no'} nodePort", check)

@@ -1,4 +1,4 @@
-"""How messages show values: in the words of the field, never as Python writes them."""
+"""Values in messages: as Kubernetes writes them, not as Python does."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def text(value: object, most: int = MOST) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         entries = cast("Mapping[Any, Any]", value)
-        return some([f"{key}={_inner(each)}" for key, each in entries.items()], most=most)
+        return some([f"{key}={_inner(entry)}" for key, entry in entries.items()], most=most)
     if isinstance(value, (list, tuple)):
-        return some([_inner(each) for each in cast("list[Any]", value)], most=most)
+        return some([_inner(entry) for entry in cast("list[Any]", value)], most=most)
     if isinstance(value, (set, frozenset)):
-        return some(sorted(_inner(each) for each in cast("set[Any]", value)), most=most)
+        return some(sorted(_inner(entry) for entry in cast("set[Any]", value)), most=most)
     return str(value) or "empty"
 
 
@@ -31,24 +31,24 @@ def _inner(value: object) -> str:
 
 
 def some(entries: Iterable[object], separator: str = ", ", most: int = MOST) -> str:
-    """Return at most `most` entries and how many more there are: "a, b and 3 more"; "none" of none."""
-    found = [str(each) for each in entries]
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return (separator.join(found[:most]) or "none") + more
+    """Return at most `most` entries and the number of the others: "a, b and 3 more"; "none" if there are no entries."""
+    shown = [str(entry) for entry in entries]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return (separator.join(shown[:most]) or "none") + more
 
 
 def tally(entries: Iterable[object], separator: str = ", ", most: int = MOST) -> str:
-    """Return how often each entry occurs: "web-a (3 times), timeout"; "none" of none."""
+    """Return how often each entry occurs: "web-a (3 times), timeout"; "none" if there are no entries."""
     counts = sorted(Counter(map(str, entries)).items())
     return some([entry if count == 1 else f"{entry} ({count} times)" for entry, count in counts], separator, most)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things: "1 Pod", "2 addresses"."""
+    """Return a number and a noun: "1 Pod", "2 addresses"."""
     plural = "es" if noun.endswith("s") else "s"
     return f"{number} {noun}" + (plural if number != 1 else "")
 
 
 def field(name: str, value: object) -> str:
-    """Return a field and its value: "spec.replicas 2"; "no spec.paused" where it is None."""
+    """Return a field and its value: "spec.replicas 2"; "no spec.paused" if the value is None."""
     return f"no {name}" if value is None else f"{name} {text(value)}"

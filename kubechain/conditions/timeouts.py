@@ -1,4 +1,4 @@
-"""How long a cluster may take for what it promises: one table, in seconds, each with its reason."""
+"""The timeouts of the conditions, in seconds, each with its reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """A bound in seconds, and why it is that long."""
+    """A duration in seconds, and the reason why it is that long, for messages."""
 
     seconds: float
     reason: str
@@ -26,18 +26,18 @@ MANY_PODS = Timeout(180, "more than a hundred Pods on two cores, a few starting 
 ROLLOUT = Timeout(120, "each Pod is replaced in turn, and serves for some seconds more while it ends")
 LOAD = Timeout(120, "some thousand requests at 150 a second or more")
 INJECTED = Timeout(90, "a component of the control plane is restarted by the kubelet; a lost Node is noticed after 50 s")
-HEALED = Timeout(120, "components come back, leases of those before them run out (15 s), nodes turn ready")
-OTHERS = Timeout(600, "what other processes of the run still have to do")
+HEALED = Timeout(120, "components restart, the leases of their predecessors expire (15 s), Nodes become Ready")
+OTHERS = Timeout(600, "other processes of the run finish first")
 GRACE_PERIOD = Timeout(60, "node-monitor-grace-period is 50 s since Kubernetes 1.32; the controller looks every 5 s")
-STALLED = Timeout(30, "progressDeadlineSeconds of 5 s, and the controller's next look")
+STALLED = Timeout(30, "progressDeadlineSeconds is 5 s, then the controller syncs the Deployment again")
 NODE_LOST = Timeout(90, "node-monitor-grace-period is 50 s, and the controller looks every 5 s")
 NODE_BACK = Timeout(120, "the node's container starts, the kubelet reports, the network's Pod runs again")
-RESCHEDULED = Timeout(90, "the taint, 5 s of toleration, and a new Pod elsewhere")
+RESCHEDULED = Timeout(90, "the taint, 5 s of tolerationSeconds, and a new Pod on another Node")
 DELETION = Timeout(45, "30 s of terminationGracePeriodSeconds, then the garbage collector")
-STEADY = Timeout(1, "long enough for a controller that would wrongly act, after it has shown that it is awake")
+STEADY = Timeout(1, "a controller that has just acted would act again within a second")
 NAMESPACE_GONE = Timeout(120, "the namespace controller deletes the content, Pods with their grace period first")
 
 
 def renewal(ttl: int) -> Timeout:
-    """Return how long a changed DNS record may take that may be remembered for `ttl` seconds, 30 at most."""
+    """Return the timeout for a changed DNS record whose old version is cached for `ttl` seconds, at most 30."""
     return Timeout(min(ttl, 30) + 5, f"the old record's time to live is {ttl} s; 5 s for CoreDNS to learn of the change")

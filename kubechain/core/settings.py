@@ -1,7 +1,7 @@
-"""Every setting of the project, declared once: command line, environment, help and docs/REFERENCE.md are made from it.
+"""The settings of the project, the only source of the command line, the environment, the help and docs/REFERENCE.md.
 
-A group is a class of related settings with a title; what a command offers, and what the pytest plugin reads, are
-combinations of groups. A variable of the environment is KUBECHAIN_ and the setting's name; an empty one means the default.
+A group is a class of related settings with a title. Each command and the pytest plugin combine several groups. The
+environment variable of a setting is KUBECHAIN_ and its name in capitals; an empty variable means the default.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PREFIX = f"{PROJECT.upper()}_"
 
 
 def default_cache() -> Path:
-    """Return where builds are kept between runs, outside every checkout.
+    """Return the folder of the builds, which all checkouts of a user share.
 
     Raises:
         SetupError: the user has no home folder (exit code USAGE).
@@ -31,33 +31,33 @@ def default_cache() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / PROJECT
     except RuntimeError as error:
-        raise SetupError("no home folder for the cache: name a folder with --cache", ExitCode.USAGE) from error
+        raise SetupError("no home folder for the cache: set a folder with --cache", ExitCode.USAGE) from error
 
 
 def default_out() -> Path:
-    """Return where results are published, in the current folder.
+    """Return the folder of the results, reports/out under the current folder.
 
     Raises:
-        SetupError: the current folder was deleted (exit code USAGE).
+        SetupError: the current folder does not exist (exit code USAGE).
 
     """
     try:
         return Path.cwd() / "reports" / "out"
     except FileNotFoundError as error:
         raise SetupError(
-            "the current folder no longer exists: change to another, or name one with --out", ExitCode.USAGE
+            "the current folder no longer exists: change to another, or set a folder with --out", ExitCode.USAGE
         ) from error
 
 
 @dataclass(frozen=True)
 class MakeVariable:
-    """Marks a setting whose variable of make has another name than the setting."""
+    """The variable of make for a setting, where it is not the setting's name in capitals."""
 
     name: str
 
 
 class Group(BaseSettings):
-    """Related settings, under one title in the help."""
+    """Related settings with a common title in the help."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_prefix_target="all", env_ignore_empty=True, extra="ignore", populate_by_name=True
@@ -66,91 +66,92 @@ class Group(BaseSettings):
 
 
 class Selection(Group):
-    """Which claims a run tries, and how."""
+    """The selection of claims, and their timeouts."""
 
     title: ClassVar[str] = "claims"
     level: Literal["quick", "full"] = Field("quick", description="quick: safe and fast claims; full: every claim")
-    only: str = Field("", description="ids of the claims to run, separated by commas, of whatever level")
+    only: str = Field("", description="ids of the claims to run, separated by commas, at any level")
     patience: float = Field(1.0, gt=0, description="factor on every timeout of a claim")
 
 
 class Permission(Group):
-    """What a run may do to a cluster that is not its own."""
+    """Permissions of a run on an existing cluster."""
 
     title: ClassVar[str] = "an existing cluster"
     disruptive: bool = Field(default=False, description="allow claims that disturb Nodes")
 
 
 class Expression(Group):
-    """A choice among what is run, by name."""
+    """A selection of tests by name."""
 
     title: ClassVar[str] = "claims"
-    claims: str = Field("", description="only what matches, as the expression of pytest -k, such as 'dns or env'")
+    claims: str = Field("", description="expression of pytest -k that selects tests by name, such as 'dns or env'")
 
 
 class Workers(Group):
-    """How many processes share the work."""
+    """The number of processes."""
 
     title: ClassVar[str] = "claims"
-    processes: Annotated[int, MakeVariable("N")] = Field(1, ge=0, description="processes that run claims side by side")
+    processes: Annotated[int, MakeVariable("N")] = Field(1, ge=0, description="number of processes that run claims in parallel")
 
 
 class ExistingCluster(Group):
-    """A cluster that exists; a kubeconfig is used only together with a context that was named."""
+    """An existing cluster; the kubeconfig is used only together with a context."""
 
     title: ClassVar[str] = "an existing cluster"
-    context: str = Field("", description="use the existing cluster of this context of the kubeconfig")
+    context: str = Field("", description="context in the kubeconfig; use this existing cluster")
     kubeconfig: Path | None = Field(
-        default=None, description="kubeconfig file of the context; without it that of $KUBECONFIG, else ~/.kube/config"
+        default=None, description="kubeconfig file of the context; default: $KUBECONFIG, else ~/.kube/config"
     )
 
 
 class Version(Group):
-    """The Kubernetes version of a cluster that is made."""
+    """The Kubernetes version of a new cluster."""
 
     title: ClassVar[str] = "a cluster of its own"
-    k8s: str = Field("", description="Kubernetes version of the cluster that is made, such as 1.37.2 or 1.37; one of the pinned")
+    k8s: str = Field("", description="Kubernetes version of the new cluster, such as 1.37.2 or 1.37; a pinned version")
 
 
 class KindCluster(Group):
-    """The kind cluster that a run makes."""
+    """The kind cluster that a run creates."""
 
     title: ClassVar[str] = "a cluster of its own"
     images: Literal["auto", "pull", "build"] = Field(
         "auto", description="pull images, build them from source, or auto: pull if a registry answers, else build"
     )
-    cluster: str = Field("", description="name of the kind cluster; one that exists is used again")
-    keep: bool = Field(default=False, description="keep the cluster")
+    cluster: str = Field("", description="name of the kind cluster; a kept cluster of this name is used again")
+    keep: bool = Field(default=False, description="keep the cluster after the run")
 
 
 class Images(Group):
-    """Images in place of the defaults."""
+    """The images of the workload, and where they come from."""
 
     title: ClassVar[str] = "images"
     nginx_image: str = Field("", description="nginx image in place of the default")
     client_image: str = Field("", description="image with curl and dig in place of the default")
     pull_secret: Path | None = Field(default=None, description="docker config.json with the registry's credentials")
-    registry_mirror: str = Field("", description="registry host and path to put before the default public images")
+    registry_mirror: str = Field("", description="registry host and path that replace those of the default public images")
 
 
 class Faults(Group):
-    """Which faults are injected."""
+    """The selection of faults."""
 
     title: ClassVar[str] = "faults"
     faults: str = Field("", description="ids of the faults to inject, separated by commas; default: all")
-    short: bool = Field(default=False, description="only the short form: one fault of each kind")
+    short: bool = Field(default=False, description="inject only one fault of each kind")
     compare: Literal["", "upstream"] = Field(
-        "", description="also run the closest tests of upstream under each fault, to compare"
+        "", description="upstream: also run the closest tests of Kubernetes under each fault"
     )
 
 
 class Phase(Group):
-    """An upgrade by other means, in three phases."""
+    """An upgrade of an existing cluster by other means, in three phases."""
 
     title: ClassVar[str] = "an upgrade by other means"
     phase: CliPositionalArg[Literal["", "before", "during", "after"]] = Field(
         "",
-        description="before, during or after the upgrade of an existing cluster by other means; without it: a cluster of its own",
+        description="before, during or after: the phase of an existing cluster's upgrade; without a phase, a new cluster is "
+        "created and upgraded",
     )
     snapshot: Path | None = Field(default=None, description="snapshot file: before writes it, during and after read it")
 
@@ -159,8 +160,8 @@ class Hops(Group):
     """An upgrade of the run's own cluster."""
 
     title: ClassVar[str] = "an upgrade of its own cluster"
-    from_: str = Field("", alias="from", description="Kubernetes version to begin with; one of the pinned")
-    to: str = Field("", description="Kubernetes version to upgrade to; default: the newest that is pinned")
+    from_: str = Field("", alias="from", description="Kubernetes version of the new cluster; a pinned version")
+    to: str = Field("", description="Kubernetes version after the upgrade; default: the newest pinned version")
     drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
 
 
@@ -168,60 +169,60 @@ class Results(Group):
     """The report of a run."""
 
     title: ClassVar[str] = "results and folders"
-    html: bool = Field(default=True, description="make the HTML report")
+    html: bool = Field(default=True, description="write the HTML report")
 
 
 class Folders(Group):
-    """Where everything is kept."""
+    """The folders of results and builds."""
 
     title: ClassVar[str] = "results and folders"
-    out: Path = Field(default_factory=default_out, description="where results are published; default: reports/out")
+    out: Path = Field(default_factory=default_out, description="folder of the results; default: reports/out")
     cache: Annotated[Path, MakeVariable("CACHE_DIR")] = Field(
         default_factory=default_cache,
-        description="builds, the engine's files, locks of runs; default: $XDG_CACHE_HOME/kubechain, else ~/.cache/kubechain",
+        description="folder of builds, engine files and run locks; default: $XDG_CACHE_HOME/kubechain, else ~/.cache/kubechain",
     )
 
 
 class Removal(Group):
-    """What clean removes beside the leftovers of dead runs."""
+    """Removals of `kubechain clean` besides the leftovers of dead runs."""
 
-    title: ClassVar[str] = "what else is removed"
-    images_too: bool = Field(default=False, description="also remove the images that the project built")
+    title: ClassVar[str] = "more to remove"
+    images_too: bool = Field(default=False, description="also remove the images that kubechain built")
     cache_too: Annotated[bool, MakeVariable("CACHE")] = Field(default=False, description="also remove the cache of builds")
     engine: bool = Field(default=False, description="also stop the container engine, if a run started it")
     kept: bool = Field(
         default=False,
-        description="also remove kept clusters; with a context: unexpired namespaces and witnesses there",
+        description="also remove kept clusters; with a context, instead unexpired namespaces and witnesses on its cluster",
     )
 
 
 class Nested(Group):
-    """What a run says to the runs of the suite that it starts itself."""
+    """Settings that a run passes to the nested runs that it starts."""
 
-    title: ClassVar[str] = "for runs within a run"
-    join: Path | None = Field(default=None, description="folder of a run under way, whose cluster is used as it is")
-    rehearsal: float = Field(0.0, ge=0, description="seconds for which an upgrade is only rehearsed: sampled, not done")
+    title: ClassVar[str] = "nested runs"
+    join: Path | None = Field(default=None, description="folder of the outer run, whose cluster the nested run uses")
+    rehearsal: float = Field(0.0, ge=0, description="seconds to sample all paths in place of an upgrade; 0: upgrade")
 
 
 class Settings(
     Selection, Permission, ExistingCluster, KindCluster, Version, Images, Faults, Phase, Hops, Nested, Results, Folders
 ):
-    """What the pytest plugin of a run reads."""
+    """The settings of the pytest plugin."""
 
 
 class CleanSettings(Removal, ExistingCluster, Folders):
-    """What clean reads."""
+    """The settings of `kubechain clean`."""
 
 
 class DoctorSettings(Permission, ExistingCluster, Folders):
-    """What the doctor reads."""
+    """The settings of `kubechain doctor`."""
 
 
 def load() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        SetupError: a value is not allowed (exit code USAGE); the message names the variable and what is allowed.
+        SetupError: a value is not allowed (exit code USAGE); the message has the variable and the allowed values.
 
     """
     try:
@@ -231,9 +232,9 @@ def load() -> Settings:
 
 
 def complaint(error: ValidationError, options: Collection[str] = ()) -> str:
-    """Return the first complaint about a value on one line.
+    """Return the first error as one line: "--level=all: expected 'quick' or 'full'".
 
-    The setting is named as an option if its name is among `options`, which came from the command line, else as a variable.
+    Settings in `options` are from the command line and appear as options; others appear as environment variables.
     """
     first = error.errors()[0]
     name = str(first["loc"][-1])

@@ -18,7 +18,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
-from kubechain.observe.background import repeating
+from kubechain.observe.background import run_periodically
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests
 
@@ -54,7 +54,7 @@ class ZeroPodQuota:
                     limit(api, namespace.name)
                     done.add(namespace.name)
 
-        self._running.enter_context(repeating("quotas", POLL_SECONDS, poll, testbed.chain_factory.patient.clock))
+        self._running.enter_context(run_periodically("quotas", POLL_SECONDS, poll, testbed.chain_factory.patient.clock))
 
     def in_effect(self, testbed: Testbed) -> Result:
         """Create a Pod with dryRun in the namespace TRIAL: the quota must refuse it."""
@@ -92,7 +92,7 @@ class BusyApiServer:
         context = ssl.create_default_context(cafile=tls["ca"])
         context.load_cert_chain(tls["certificate"], tls["key"])
         server, waiter = str(urllib.parse.urlsplit(testbed.api.server).netloc), testbed.chain_factory.waiter()
-        self._running.enter_context(repeating("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
+        self._running.enter_context(run_periodically("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
 
     def in_effect(self, testbed: Testbed) -> Result:
         """Read the metric of rejected requests, which counts since the server started."""

@@ -1,4 +1,4 @@
-"""Something done again and again in the background, for as long as something else goes on."""
+"""Periodic work in a thread, for as long as the body of a `with` statement runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kubechain.observe.clock import Clock
 
 
 @contextmanager
-def repeating(name: str, seconds: float, do: Callable[[], object], clock: Clock) -> Generator[None]:
-    """Do something every so many seconds in a thread of its own; what cannot be done just now is done the next time."""
+def run_periodically(name: str, seconds: float, work: Callable[[], object], clock: Clock) -> Generator[None]:
+    """Call `work` every `seconds` in a thread with this name until the body ends; a HarnessError of `work` is ignored."""
     changed = threading.Condition()
-    ended: list[bool] = []
+    ended = threading.Event()
 
     def run() -> None:
-        while not ended:
+        while not ended.is_set():
             with contextlib.suppress(HarnessError):
-                do()
+                work()
             with changed:
-                if not ended:
+                if not ended.is_set():
                     clock.wait(changed, seconds)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
@@ -31,6 +31,6 @@ def repeating(name: str, seconds: float, do: Callable[[], object], clock: Clock)
         yield
     finally:
         with changed:
-            ended.append(True)
+            ended.set()
             changed.notify_all()
         thread.join()

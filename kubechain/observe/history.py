@@ -1,4 +1,4 @@
-"""Every version of every watched object of one namespace, in the order in which this process learned of it."""
+"""Every version of every watched object of one namespace, in the order in which the watches delivered them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """One change: when it was learned of (monotonic and Unix seconds), and the object as it then was."""
+    """One change of an object, which is `resource` after it; `now` (monotonic) and `wall` (Unix) are its arrival in seconds."""
 
     sequence: int
     now: float
@@ -30,32 +30,32 @@ class ObjectChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """A kind whose watch is down: since when (monotonic seconds), and the last error."""
+class DownWatch:
+    """The watch of a kind is down: since when (monotonic seconds), and the last error."""
 
     since: float
     error: str
 
 
-def apply(objects: dict[Key, KubeObject], seen: ObjectChange) -> None:
+def apply(objects: dict[Key, KubeObject], entry: ObjectChange) -> None:
     """Bring the objects of a namespace up to date with one change."""
-    key = (seen.resource.kind, seen.resource.name)
-    if seen.change == "DELETED":
+    key = (entry.resource.kind, entry.resource.name)
+    if entry.change == "DELETED":
         objects.pop(key, None)
     else:
-        objects[key] = seen.resource
+        objects[key] = entry.resource
 
 
 def latest(log: Iterable[ObjectChange]) -> NamespaceState:
     """Return the last version of each object that was not deleted."""
     current: dict[Key, KubeObject] = {}
-    for seen in log:
-        apply(current, seen)
+    for entry in log:
+        apply(current, entry)
     return NamespaceState(tuple(current.values()))
 
 
 class History:
-    """The changes seen so far; followers add to it, waits read from it and are woken by it. Safe for threads."""
+    """The changes so far: Reflectors add them, and each change wakes the waits that read them. Safe for threads."""
 
     def __init__(self, namespace: str, clock: Clock) -> None:
         self.what = f"objects of namespace {namespace}"
@@ -64,13 +64,13 @@ class History:
         self._changed = threading.Condition()
         self._log: list[ObjectChange] = []
         self._current: dict[Key, KubeObject] = {}
-        self._trouble: dict[str, Trouble] = {}
+        self._down: dict[str, DownWatch] = {}
         self._fatal: HarnessError | None = None
         self._relists = 0
         self._losses = 0
 
     def record(self, change: Change, resource: KubeObject) -> None:
-        """Add one change and wake the waits; a version that is known already changes nothing."""
+        """Add one change and wake the waits; a resourceVersion that is already in the history is ignored."""
         with self._changed:
             self._record(change, resource, self._clock.now(), self._clock.wall())
 
@@ -80,66 +80,66 @@ class History:
             known = self._current.get(key)
             if change != "DELETED" and known and (known.uid, known.version) == (resource.uid, resource.version):
                 return
-            seen = ObjectChange(len(self._log) + 1, now, wall, change, resource)
-            apply(self._current, seen)
-            self._log.append(seen)
+            entry = ObjectChange(len(self._log) + 1, now, wall, change, resource)
+            apply(self._current, entry)
+            self._log.append(entry)
             self._changed.notify_all()
 
     def relist(self, kind: str, resources: list[KubeObject]) -> None:
-        """Take a complete list of a kind: what is new or changed is recorded, what is missing was deleted.
+        """Record the difference between the history and a complete list of a kind; an object not in the list was deleted.
 
-        All of it has the same time: in which order it happened is not known.
+        All these changes have the same time, because a list does not show their order.
         """
         present = {(r.kind, r.name): r for r in resources}
         with self._changed:
             now, wall = self._clock.now(), self._clock.wall()
-            gone = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
-            for resource in gone:
+            deleted = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
+            for resource in deleted:
                 self._record("DELETED", resource, now, wall)
             for key, resource in present.items():
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
 
     def lost(self, kind: str, error: str) -> None:
-        """Note that the watch of a kind is down; the time of the first loss is kept until it is up again."""
+        """Note that the watch of a kind is down; the time of the first error stays until the watch is up again."""
         with self._changed:
-            before = self._trouble.get(kind)
+            before = self._down.get(kind)
             self._losses += before is None
-            self._trouble[kind] = Trouble(before.since if before else self._clock.now(), error)
+            self._down[kind] = DownWatch(before.since if before else self._clock.now(), error)
 
     def restored(self, kind: str, *, gap: bool) -> None:
-        """Note that the watch of a kind is up; with a `gap`, versions in between may have been missed."""
+        """Note that the watch of a kind is up; `gap` says that the history may lack versions from before."""
         with self._changed:
-            self._trouble.pop(kind, None)
+            self._down.pop(kind, None)
             self._relists += gap
 
     def fail(self, error: HarnessError) -> None:
-        """End every present and future wait with this error: the history cannot go on."""
+        """Stop the history: every present and future wait ends with this error."""
         with self._changed:
             self._fatal = self._fatal or error
             self._changed.notify_all()
 
     @property
     def gaps(self) -> int:
-        """How often a kind had to be listed anew, so that versions may be missing from the history."""
+        """The number of times a kind was listed again; the history may lack versions from before each."""
         with self._changed:
             return self._relists
 
     @property
     def losses(self) -> int:
-        """How often the watch of a kind was lost and had to be opened anew."""
+        """The number of times a watch went down, over all kinds."""
         with self._changed:
             return self._losses
 
     def sequence(self) -> int:
-        """Return the number of changes seen so far."""
+        """Return the number of changes so far."""
         with self._changed:
             return len(self._log)
 
     def read(self) -> NamespaceState:
-        """Return the objects as last seen.
+        """Return the current objects.
 
         Raises:
-            HarnessError: the history cannot go on, for example for want of a right.
+            HarnessError: the history has stopped, for example because the user may not list a kind.
 
         """
         with self._changed:
@@ -148,17 +148,17 @@ class History:
             return NamespaceState(tuple(self._current.values()))
 
     def pause(self, after: int, seconds: float) -> None:
-        """Wait until there is a change after number `after`, or `seconds` have passed."""
+        """Wait for a change after number `after`, at most `seconds`."""
         with self._changed:
             if len(self._log) <= after and self._fatal is None:
                 self._clock.wait(self._changed, seconds)
 
     def trouble(self) -> str | None:
-        """Say in a few words what keeps the history from being up to date, None if nothing does."""
+        """Return the watch that has been down longest, for a message; None if all watches are up."""
         with self._changed:
-            if not self._trouble:
+            if not self._down:
                 return None
-            kind, first = min(self._trouble.items(), key=lambda item: item[1].since)
+            kind, first = min(self._down.items(), key=lambda item: item[1].since)
             return f"watch of {kind} down for {self._clock.now() - first.since:.1f} s: {first.error}"
 
     def log(self, after: int = 0) -> list[ObjectChange]:
@@ -167,17 +167,17 @@ class History:
             return self._log[after:]
 
     def since(self, after: int) -> Iterator[NamespaceState]:
-        """Yield the state after each change that came after number `after`: what two samples cannot show."""
+        """Yield the state after each change that came after number `after`; HarnessError if the history has stopped."""
         current: dict[Key, KubeObject] = {}
-        self.read()  # raises what keeps the history from going on
-        for seen in self.log():
-            apply(current, seen)
-            if seen.sequence > after:
+        self.read()  # raises the error that stopped the history
+        for entry in self.log():
+            apply(current, entry)
+            if entry.sequence > after:
                 yield NamespaceState(tuple(current.values()))
 
 
 def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
-    """The condition was met at some moment of the history, if only for as long as one version of an object lasted."""
+    """The condition was met by at least one state of the history."""
     what = f"{condition.what} at some moment"
 
     def check(state: NamespaceState) -> Result:
@@ -191,7 +191,7 @@ def seen_in_history(history: History, condition: Condition[NamespaceState]) -> C
 
 
 def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Condition[History]:
-    """The condition was met after each change since the one numbered `after`, with no version missed in between."""
+    """The condition was met after each change since number `after`, and the history lacks no version."""
     what = f"{condition.what} at every moment"
 
     def check(history: History) -> Result:
@@ -205,21 +205,22 @@ def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Cond
 
 
 def last_version(history: History, resource: KubeObject) -> KubeObject:
-    """Return the last version that was seen of an object, by its UID, be it gone or not; HarnessError if none was."""
-    found = next((seen.resource for seen in reversed(history.log()) if seen.resource.uid == resource.uid), None)
-    if found is None:
-        raise HarnessError(f"{resource.kind} {resource.name} was never seen")
-    return found
+    """Return the last version of an object in the history, by its UID, also after its deletion; HarnessError if none is."""
+    last = next((entry.resource for entry in reversed(history.log()) if entry.resource.uid == resource.uid), None)
+    if last is None:
+        raise HarnessError(f"{resource.kind} {resource.name} with UID {resource.uid}: not in the history of {history.namespace}")
+    return last
 
 
 def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
     """All objects of each group of UIDs were deleted before any of the next group, by their resourceVersions.
 
-    The API server counts all changes of a cluster in one order (KEP-5504), which watches of several kinds do not keep.
+    The resourceVersions of one cluster can be compared (KEP-5504). The order of arrival proves nothing: each kind has a
+    watch of its own.
     """
 
     def check(history: History) -> Result:
-        at = {seen.resource.uid: int(seen.resource.version) for seen in history.log() if seen.change == "DELETED"}
+        at = {entry.resource.uid: int(entry.resource.version) for entry in history.log() if entry.change == "DELETED"}
         missing = [uid for group in groups for uid in group if uid not in at]
         if missing:
             return unmet(f"no deletion of UID {some(missing)}")

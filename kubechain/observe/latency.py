@@ -1,4 +1,4 @@
-"""How fast the one wait is: from a change at the API server to the return of the wait for it."""
+"""The latency of `eventually`: from a request to the API server to the end of the wait for its effect."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 
-ANNOTATION = "kubechain/measured"
+ANNOTATION = "kubechain/latency"
 CHANGES = 100
 
 
 def change_to_wait(api: Api, history: History, pod: str, clock: Clock, changes: int = CHANGES) -> list[float]:
-    """Annotate a Pod `changes` times while waiting for it; return the milliseconds from each request to the wait's end.
+    """Annotate a Pod `changes` times; return the milliseconds from the start of each request to the end of the wait for it.
 
-    The request itself is included, so the figure is an upper bound.
+    The request itself counts, so each figure is an upper bound.
     """
     waiter = Waiter(clock)
     milliseconds: list[float] = []
@@ -40,7 +40,7 @@ def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent
 
 
 def _annotated(pod: str, value: str) -> Condition[NamespaceState]:
-    def check(found: KubeObject) -> Result:
-        return equal(f"annotation {ANNOTATION}", found.annotations.get(ANNOTATION), value)
+    def check(resource: KubeObject) -> Result:
+        return equal(f"annotation {ANNOTATION}", resource.annotations.get(ANNOTATION), value)
 
     return one("Pod", pod, f"with annotation {ANNOTATION} {value}", check)

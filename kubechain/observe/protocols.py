@@ -1,4 +1,4 @@
-"""What the fixtures `eventually`, `consistently` and `watch` are, for the signatures of claims."""
+"""The types of the fixtures `eventually`, `consistently` and `watch`, for the signatures of claims."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Eventually(Protocol):
 
 
 class Consistently(Protocol):
-    """Watch that a source meets a condition all the time; see kubechain.observe.wait.Waiter.consistently."""
+    """Require that every state of a source meets a condition; see kubechain.observe.wait.Waiter.consistently."""
 
     def __call__(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Return the last observation; Unmet at the first state that does not meet the condition."""
@@ -29,7 +29,7 @@ class Consistently(Protocol):
 
 
 class Watch(Protocol):
-    """Watch a namespace by its name; nothing is made there."""
+    """Watch an existing namespace, given its name."""
 
     def __call__(self, namespace: str) -> History:
         """Return the source of the namespace's objects: Deployments, ReplicaSets, Pods, Services, endpoints and Events."""

@@ -1,4 +1,7 @@
-"""Keeping a history up to date: list, then watch, resume where a watch ended, list anew only when that is gone."""
+"""Keeps a history up to date: lists, watches from the version of the list, and lists again only if that version expired.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from kubechain.observe.history import Change, History
 
 WATCH_SECONDS = 300.0
 RETRY_SECONDS = 0.2
-# In a row, for what was allowed before: 15 seconds.
+# The number of 403s in a row that are retried after a first successful list: 15 seconds.
 REFUSALS = 75
 CHANGES: dict[str, Change] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
 
 
 class Feed(Protocol):
-    """What a follower needs of the API."""
+    """The part of the API client that a Reflector uses."""
 
     def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:
         """Return all objects of a kind."""
@@ -33,7 +36,7 @@ class Feed(Protocol):
 
 
 class Reflector:
-    """Follows one kind in one namespace (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
+    """Writes the changes of one kind in one namespace into a history; `synced` is set after the first list."""
 
     def __init__(self, feed: Feed, kind: str, history: History) -> None:
         self._feed, self._kind, self._history = feed, kind, history
@@ -42,11 +45,11 @@ class Reflector:
         self._refused = 0
         self.synced = threading.Event()
 
-    def follow_once(self) -> float:
-        """List if need be, then watch until the stream ends; return the seconds to wait before the next round.
+    def list_and_watch(self) -> float:
+        """List if there is no version to watch from, then watch until the stream ends; return the seconds until the next call.
 
         Raises:
-            HarnessError: the server refuses the list or the watch, so there will be no history.
+            HarnessError: the API server refuses the list or the watch.
 
         """
         try:
@@ -61,7 +64,7 @@ class Reflector:
                 self._version = None
                 return 0.0
             if error.status == HTTPStatus.FORBIDDEN and self._listed_before and self._refused < REFUSALS:
-                # An API server that has just started refuses everybody, until it has read the roles.
+                # An API server that has just started answers 403 until its RBAC authorizer has read the roles.
                 self._refused += 1
                 self._history.lost(self._kind, str(error))
                 return RETRY_SECONDS
@@ -69,13 +72,13 @@ class Reflector:
         return 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until `stop` is set; what cannot be mended ends every wait on the history with its error."""
+        """List and watch until `stop` is set; an error that a retry cannot heal stops the history."""
         while not stop.is_set():
             try:
-                pause = self.follow_once()
-            except Exception as error:  # noqa: BLE001  # a thread has no caller: the waits are told
+                pause = self.list_and_watch()
+            except Exception as error:  # noqa: BLE001  # a thread has no caller: the history hands the error to the waits
                 if not stop.is_set():
-                    why = error if isinstance(error, HarnessError) else HarnessError(f"observer: {error!r}")
+                    why = error if isinstance(error, HarnessError) else HarnessError(f"watch of {self._kind}: {error!r}")
                     self._history.fail(why)
                 self.synced.set()
                 return

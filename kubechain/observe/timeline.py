@@ -1,4 +1,4 @@
-"""From the history of a namespace: when each part of the chain handed over to the next."""
+"""The timeline of a chain: when each of its steps happened, from the history of its namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kubechain.observe.history import ObjectChange
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """Something that happened for the `count`-th time, `seconds` after the Deployment was first seen."""
+    """A step of the chain; `seconds` count from the moment at which the Deployment was first seen."""
 
     what: str
     seconds: float
@@ -25,7 +25,7 @@ class Milestone:
 
 
 def milestones(log: Iterable[ObjectChange], name: str) -> list[Milestone]:
-    """Return the first moment of each hand-over of the chain of Deployment `name`, in the order of time."""
+    """Return the steps of the chain of Deployment `name`, in the order of time; [] if the log has no such Deployment."""
     labels = {"app": name}
     steps: list[tuple[str, Callable[[KubeObject], bool]]] = [
         ("Deployment created", lambda o: o.kind == "Deployment" and o.name == name),
@@ -43,9 +43,9 @@ def milestones(log: Iterable[ObjectChange], name: str) -> list[Milestone]:
         ),
     ]
     entries = list(log)
-    firsts = [(what, next((seen.now for seen in entries if is_it(seen.resource)), None)) for what, is_it in steps]
+    firsts = [(what, next((entry.now for entry in entries if is_done(entry.resource)), None)) for what, is_done in steps]
     start = firsts[0][1]
     if start is None:
         return []
-    found = [Milestone(what, at - start) for what, at in firsts if at is not None]
-    return sorted(found, key=lambda milestone: milestone.seconds)
+    reached = [Milestone(what, at - start) for what, at in firsts if at is not None]
+    return sorted(reached, key=lambda milestone: milestone.seconds)

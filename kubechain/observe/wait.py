@@ -1,4 +1,4 @@
-"""The one wait of the project: eventually and consistently, over anything that can be read and paused on."""
+"""The waits of the project, `eventually` and `consistently`, over any source that can be read again and again."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ S_co = TypeVar("S_co", covariant=True)
 
 
 class Source(Protocol[S_co]):
-    """Something whose state a claim is about."""
+    """A state that changes: a watched namespace (History) or anything that is read again and again (Polled)."""
 
     @property
     def what(self) -> str:
-        """What is looked at, for messages."""
+        """The name of the source in messages."""
         ...
 
     def sequence(self) -> int:
-        """Return a number that grows with every change that `pause` would wake for."""
+        """Return the number of changes so far; each change ends a `pause`."""
         ...
 
     def read(self) -> S_co:
-        """Return the present state; Transient if it cannot be read just now."""
+        """Return the current state; Transient if this reading failed and the next may succeed."""
         ...
 
     def since(self, after: int) -> Iterator[S_co]:
-        """Yield each state that came after the change numbered `after`."""
+        """Yield the state after each change that came after number `after`."""
         ...
 
     def pause(self, after: int, seconds: float) -> None:
@@ -44,18 +44,18 @@ class Source(Protocol[S_co]):
         ...
 
     def trouble(self) -> str | None:
-        """Say what keeps the source from being up to date, None if nothing does."""
+        """Return why the source is not up to date, for a message; None if it is."""
         ...
 
     @property
     def gaps(self) -> int:
-        """How often states may have been missed."""
+        """The number of times at which the source may have skipped states."""
         ...
 
 
 @dataclass(frozen=True)
 class Observation(Generic[T]):
-    """The state that met a condition, what was seen of it, after how many seconds and how many readings."""
+    """The state that met a condition, the result's `got`, and the seconds and readings that the wait took."""
 
     state: T
     got: str
@@ -64,26 +64,26 @@ class Observation(Generic[T]):
 
 
 class WaitRecord(JsonRecord):
-    """The record of one wait, kept for the report; it is filled in while the wait goes on."""
+    """The record of one wait, for the report; the wait fills it in as it goes on."""
 
     model_config = ConfigDict(frozen=False)
 
     what: str
-    """What was looked at."""
+    """The source."""
     condition: str
-    """What was waited for."""
+    """The condition."""
     seconds: Annotated[float, rounded(4)] = 0.0
     observations: int = 0
     ended_by: str = ""
-    """What ended the wait, "" if the end of the claim did."""
+    """What ended the wait; "" if the claim ended first."""
 
 
 @dataclass
 class Waiter:
     """`eventually` and `consistently` for one claim.
 
-    `record` keeps what each wait did; `patience` is a factor on every deadline, for clusters that are known to be
-    faster or slower than the table of deadlines allows for.
+    `record` has one entry per wait. `patience` is a factor on every timeout of `eventually`, for clusters that are faster
+    or slower than the timeouts allow for.
     """
 
     clock: Clock
@@ -95,19 +95,19 @@ class Waiter:
     ) -> Observation[T]:
         """Wait until the state of `source` meets `condition`, and return that observation.
 
-        The wait takes at most `within`, else the timeout of the condition; it runs from now, or from `since` (monotonic
-        seconds), when what is waited for was begun.
+        The timeout is `within`, else that of the condition. It counts from now, or from `since` (monotonic seconds), the
+        moment at which the cluster began to work towards the condition.
 
         Raises:
-            Unmet: the time is over, or waiting cannot help; the message says what was expected, what there was at
-                last, and how long that was waited for.
-            HarnessError: the source could not be read, or was not up to date when the time was over; or there is no timeout.
+            Unmet: the timeout is over, or the result is hopeless; the message has what was expected, the last state and
+                the seconds.
+            HarnessError: the source could not be read, or was not up to date at the timeout; or there is no timeout.
 
         """
         timeout = within or condition.timeout
         if timeout is None:
-            raise HarnessError(f"no timeout to wait for {condition.what}: give within=, or the condition a timeout")
-        waiting = self._begin(source.what, condition.what)
+            raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
+        entry = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
         allowed = timeout.seconds * self.patience
         result = unmet("no state", condition.what)
@@ -116,79 +116,79 @@ class Waiter:
             try:
                 state = source.read()
                 result = condition(state)
-                waiting.observations += 1
-                waiting.seconds = self.clock.now() - start
+                entry.observations += 1
+                entry.seconds = self.clock.now() - start
                 if result.met:
-                    waiting.ended_by = f"change {sequence}" if waiting.observations > 1 else "met at once"
-                    return Observation(state, result.got, waiting.seconds, waiting.observations)
+                    entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
+                    return Observation(state, result.got, entry.seconds, entry.observations)
                 if result.hopeless:
-                    waiting.ended_by = "hopeless"
-                    raise Unmet(f"{result} (gave up after {waiting.seconds:.1f} s: waiting cannot help)")
+                    entry.ended_by = "hopeless"
+                    raise Unmet(f"{result} (gave up after {entry.seconds:.1f} s: waiting cannot help)")
             except Transient as trouble:
                 error = str(trouble)
-                waiting.seconds = self.clock.now() - start
-            left = allowed - waiting.seconds
+                entry.seconds = self.clock.now() - start
+            left = allowed - entry.seconds
             if left <= 0:
-                waiting.ended_by = "deadline"
+                entry.ended_by = "timeout"
                 trouble = error or source.trouble()
                 if trouble:
                     raise undecided(condition.what, trouble)
-                raise Unmet(f"{result} (waited {waiting.seconds:.1f} of {allowed:g} s: {timeout.reason})")
+                raise Unmet(f"{result} (waited {entry.seconds:.1f} of {allowed:g} s: {timeout.reason})")
             source.pause(sequence, left)
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
-        """Watch for `during` that every state of `source`, also between two readings, meets `condition`.
+        """Require for `during` that every state of `source`, also between two readings, meets `condition`.
 
         Raises:
-            Unmet: a state did not meet it; the message says which and when.
-            HarnessError: the source could not be read, or states may have been missed.
+            Unmet: a state does not meet the condition; the message has the state and the time.
+            HarnessError: the source could not be read, or may have skipped states.
 
         """
-        waiting = self._begin(source.what, condition.what)
+        entry = self._begin(source.what, condition.what)
         start, gaps = self.clock.now(), source.gaps
         sequence = source.sequence()
         state = source.read()
-        result = self._hold(condition, state, waiting, during)
+        result = self._hold(condition, state, entry, during)
         while True:
-            waiting.seconds = self.clock.now() - start
-            left = during.seconds - waiting.seconds
+            entry.seconds = self.clock.now() - start
+            left = during.seconds - entry.seconds
             if left <= 0:
                 break
             source.pause(sequence, left)
-            upto = source.sequence()
+            newest = source.sequence()
             for state in source.since(sequence):
-                waiting.seconds = self.clock.now() - start
-                result = self._hold(condition, state, waiting, during)
-            sequence = upto
+                entry.seconds = self.clock.now() - start
+                result = self._hold(condition, state, entry, during)
+            sequence = newest
         trouble = source.trouble() or ("versions were missed" if source.gaps != gaps else None)
         if trouble:
             raise undecided(condition.what, trouble)
-        waiting.ended_by = f"held for {during.seconds:g} s"
-        return Observation(state, result.got, waiting.seconds, waiting.observations)
+        entry.ended_by = f"held for {during.seconds:g} s"
+        return Observation(state, result.got, entry.seconds, entry.observations)
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for what is to be observed meanwhile; to wait for something, use `eventually`."""
+        """Let `seconds` pass, to observe the cluster for that long; to wait for a state, use `eventually`."""
         passing = threading.Condition()
         with passing:
             self.clock.wait(passing, seconds)
 
     def _begin(self, what: str, condition: str) -> WaitRecord:
-        waiting = WaitRecord(what=what, condition=condition)
-        self.record.append(waiting)
-        return waiting
+        entry = WaitRecord(what=what, condition=condition)
+        self.record.append(entry)
+        return entry
 
     @staticmethod
-    def _hold(condition: Condition[T], state: T, waiting: WaitRecord, during: Timeout) -> Result:
+    def _hold(condition: Condition[T], state: T, entry: WaitRecord, during: Timeout) -> Result:
         result = condition(state)
-        waiting.observations += 1
+        entry.observations += 1
         if not result.met:
-            waiting.ended_by = f"broken by observation {waiting.observations}"
-            raise Unmet(f"{result} (at {waiting.seconds:.1f} of {during.seconds:g} s: must hold at every moment)")
+            entry.ended_by = f"broken by observation {entry.observations}"
+            raise Unmet(f"{result} (at {entry.seconds:.1f} of {during.seconds:g} s: must hold at every moment)")
         return result
 
 
 def require(state: T, condition: Condition[T]) -> None:
-    """Check a state that does not change any more, such as a record of what was; Unmet if it does not meet."""
+    """Check a state that no longer changes, such as a finished history, without a wait; Unmet if it does not meet."""
     result = condition(state)
     if not result.met:
         raise Unmet(str(result))
@@ -196,34 +196,34 @@ def require(state: T, condition: Condition[T]) -> None:
 
 @dataclass
 class Polled(Generic[T]):
-    """A source that has to be asked: a probe or a command, pulled every `interval` seconds until it satisfies."""
+    """A source without a watch: `poll`, such as a probe or a command, is called every `interval` seconds."""
 
     what: str
-    pull: Callable[[], T]
+    poll: Callable[[], T]
     clock: Clock
     interval: float = 0.1
     gaps: int = 0
     _count: int = 0
 
     def sequence(self) -> int:
-        """Return the number of pulls so far."""
+        """Return the number of polls so far."""
         return self._count
 
     def read(self) -> T:
-        """Pull once."""
+        """Poll once."""
         self._count += 1
-        return self.pull()
+        return self.poll()
 
-    def since(self, after: int) -> Iterator[T]:  # noqa: ARG002  # a pull has no past
-        """Pull once: what was between two pulls is not known."""
+    def since(self, after: int) -> Iterator[T]:  # noqa: ARG002  # a poll has no past
+        """Poll once: states between two polls are not known."""
         yield self.read()
 
     def pause(self, after: int, seconds: float) -> None:  # noqa: ARG002
-        """Let the interval pass."""
+        """Wait for the interval, at most `seconds`."""
         passing = threading.Condition()
         with passing:
             self.clock.wait(passing, min(self.interval, seconds))
 
     def trouble(self) -> str | None:
-        """A pull is always up to date."""
+        """Return None: a poll is always up to date."""
         return None

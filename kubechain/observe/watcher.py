@@ -1,4 +1,4 @@
-"""The observer of a namespace: one watch for each kind of the chain, feeding one history."""
+"""The watcher of a namespace: one watch for each kind of the chain, all in one history."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSli
 
 
 class Watcher:
-    """Watches KINDS in a namespace from construction to `close`; a context manager."""
+    """Watches `kinds` in a namespace from construction, which waits for the first lists, to `close`; a context manager.
+
+    Raises:
+        HarnessError: a kind cannot be listed within the timeout SYNC (exit code UNREACHABLE).
+
+    """
 
     def __init__(self, api: Api, namespace: str, clock: Clock, kinds: tuple[str, ...] = KINDS) -> None:
         self.history = History(namespace, clock)
         self._stop = threading.Event()
         self._apis = [api.twin() for _ in kinds]
-        followers = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
-        # Daemons: a watch that the server does not end must not keep a process alive that has finished.
-        self._threads = [
-            threading.Thread(target=f.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
-            for f, kind in zip(followers, kinds, strict=True)
-        ]
-        for thread in self._threads:
+        reflectors = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
+        for reflector, kind in zip(reflectors, kinds, strict=True):
+            # Daemons: an open watch must not keep a process alive that has finished.
+            thread = threading.Thread(target=reflector.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
             thread.start()
-        for follower, kind in zip(followers, kinds, strict=True):
-            if not follower.synced.wait(SYNC.seconds):
+        for reflector, kind in zip(reflectors, kinds, strict=True):
+            if not reflector.synced.wait(SYNC.seconds):
                 self.close()
                 why = self.history.trouble() or "no answer"
                 raise HarnessError(f"cannot list {kind} in {namespace} ({SYNC.reason}): {why}", ExitCode.UNREACHABLE)

@@ -1,7 +1,7 @@
-"""A steady stream of requests while the cluster changes, with a record of each request.
+"""Requests at a fixed rate, to count those that are lost while a cluster changes.
 
-A request is due every `interval` seconds. One that is not sent in time is recorded as unknown, because a delay of the
-prober says nothing about the path.
+A sample is due every `interval` seconds. A sample that the prober could not send in time is unknown, neither up nor down:
+a delay of the prober proves nothing about the path.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from kubechain.conditions.timeouts import LOAD
 from kubechain.observe.clock import Clock
 
 State = Literal["up", "down", "unknown"]
-# A request that is more than this many intervals late makes the missed ones unknown.
+# A sample may be sent up to this many intervals late; after a longer delay the missed samples are unknown.
 LATE = 5
-# What a message calls an error.
+# The texts of errors in messages.
 WORDS = {"refused": "connection refused", "reset": "connection reset", "closed": "connection closed"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request: when it was sent and when it ended (monotonic seconds), its state, and "" or its error."""
+    """One request, from `sent` to `done` (monotonic seconds); `error` is "" if its state is up."""
 
     sent: float
     done: float
@@ -37,24 +37,24 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tally:
-    """The samples of a path in the order of time."""
+    """The samples of a path, in the order of time."""
 
     path: str
     samples: tuple[Sample, ...]
 
     @property
     def up(self) -> int:
-        """The number of requests with the expected response."""
+        """The number of requests with the expected answer."""
         return sum(sample.state == "up" for sample in self.samples)
 
     @property
     def lost(self) -> list[Sample]:
-        """The requests that were sent and did not get the expected response."""
+        """The requests without the expected answer."""
         return [sample for sample in self.samples if sample.state == "down"]
 
     @property
     def unknown(self) -> int:
-        """The number of requests that were not sent in time."""
+        """The number of requests that could not be sent in time."""
         return sum(sample.state == "unknown" for sample in self.samples)
 
     @property
@@ -64,7 +64,7 @@ class Tally:
         return max((later.sent - earlier.sent for earlier, later in itertools.pairwise(known)), default=0.0)
 
     def between(self, start: float, end: float) -> Tally:
-        """Return the samples sent in [`start`, `end`) (monotonic seconds)."""
+        """Return the samples sent from `start` to before `end` (monotonic seconds)."""
         return Tally(self.path, tuple(sample for sample in self.samples if start <= sample.sent < end))
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ class Tally:
 
 @dataclass
 class Prober:
-    """Calls `ask` ("" is up, else an error) every `interval` seconds in a thread of its own, at most `limit` times."""
+    """Calls `ask`, which returns "" for up or else the error, every `interval` seconds in a thread, at most `limit` times."""
 
     path: str
     ask: Callable[[], str]
@@ -97,7 +97,7 @@ class Prober:
         self.stop()
 
     def stop(self) -> None:
-        """Stop, and wait until the current request has ended."""
+        """Send no more requests; return after the end of the current one."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -105,7 +105,7 @@ class Prober:
             self._thread.join()
 
     def run(self) -> None:
-        """Send requests until `stop` or `limit`."""
+        """Send requests until `stop`, at most `limit`."""
         start = self.clock.now()
         due = 0
         while due < self.limit and self._pause(start + due * self.interval):
@@ -137,12 +137,12 @@ class Prober:
 
 
 def together(path: str, tallies: Sequence[Tally]) -> Tally:
-    """Return the samples of several probers of one path in the order of time."""
+    """Return the samples of several probers of one path, in the order of time."""
     return Tally(path, tuple(sorted((s for tally in tallies for s in tally.samples), key=lambda s: s.sent)))
 
 
-def asked(least: int) -> Condition[Tally]:
-    """At least `least` requests were sent, whatever became of them."""
+def enough_sent(least: int) -> Condition[Tally]:
+    """At least `least` requests were sent, with any answer."""
 
     def check(tally: Tally) -> Result:
         sent = len(tally.samples) - tally.unknown
@@ -151,14 +151,14 @@ def asked(least: int) -> Condition[Tally]:
     return Condition(f"at least {least:,} requests sent", check, LOAD)
 
 
-def asked_since(moment: float, least: int) -> Condition[Tally]:
-    """At least `least` requests were sent from a moment (monotonic seconds) on, whatever became of them."""
-    enough = asked(least)
+def enough_sent_since(moment: float, least: int) -> Condition[Tally]:
+    """At least `least` requests were sent from `moment` (monotonic seconds) on, with any answer."""
+    enough = enough_sent(least)
     return Condition(f"at least {least:,} more requests sent", lambda tally: enough.check(tally.between(moment, math.inf)), LOAD)
 
 
 def none_lost(least: int) -> Condition[Tally]:
-    """At least `least` requests were answered, and none was lost; one that was not sent in time counts as neither."""
+    """No request was lost, and at least `least` were answered; an unknown sample counts as neither."""
 
     def check(tally: Tally) -> Result:
         if tally.lost:

@@ -1,6 +1,6 @@
-"""`kubechain clean`: removes what runs left behind on this machine and, with --context, on an existing cluster.
+"""`kubechain clean`: removes the leftovers of dead runs from this machine and, with --context, from an existing cluster.
 
-What a run that is alive uses is never touched. Everything that is removed is listed.
+It lists everything that it removes, and removes nothing that a living run uses.
 """
 
 from __future__ import annotations
@@ -23,57 +23,57 @@ from kubechain.kube.client import Api
 
 @dataclass(frozen=True)
 class Cleaning:
-    """One run of `kubechain clean`; what is removed is listed as steps of `progress`."""
+    """One run of `kubechain clean`: each removal is a step of `progress`; `remaining` are namespaces that it leaves."""
 
     settings: CleanSettings
     progress: Progress
-    stays: list[str] = field(default_factory=list[str])
+    remaining: list[str] = field(default_factory=list[str])
 
     @property
     def kept_clusters_too(self) -> bool:
-        """Whether kept clusters of this machine are to go: not where the words are about another cluster."""
+        """Whether --kept applies to the kind clusters of this machine: with --context it applies to that cluster only."""
         return self.settings.kept and not self.settings.context
 
     @property
     def cache(self) -> Path:
-        """Where signs of life, builds and the engine's files are."""
+        """The folder of run locks, builds and engine files."""
         return self.settings.cache
 
     def say(self, text: str) -> None:
-        """Print a line about what is left, and why."""
+        """Print a line about something that is not removed."""
         self.progress.console.print(f"  {text}", markup=False, soft_wrap=True)
 
     def run(self) -> None:
-        """Remove everything that was asked for."""
+        """Remove everything that the settings select."""
         processes.end(self.progress)
         self.files()
-        found = docker_engine.running()
-        if found:
-            self.engine(found[0])
+        running = docker_engine.running()
+        if running:
+            self.engine(running[0])
         else:
-            self.say("no container engine answers, and none is started: what runs may have left on one is not looked for")
+            self.say("no container engine answers: clusters and containers are not checked")
         if self.settings.cache_too:
             self.builds()
         if self.settings.context:
             self.context()
-        self.tell_visitors()
+        self.report_visits()
         if not self.progress.steps:
-            self.say("nothing was removed" if self.settings.context and self.stays else "nothing to clean")
+            self.say("nothing was removed" if self.settings.context and self.remaining else "nothing to clean")
 
     def files(self) -> None:
-        """Remove half-made artifacts, and the folders of runs that died."""
+        """Remove incomplete builds and the folders of dead runs."""
         for path in store_of(self.settings).sweep():
             with self.progress.step(f"removing {path}"):
                 pass
         run_folders.remove_dead(self.settings.out, self.progress)
 
     def engine(self, client: Path) -> None:
-        """Remove what is on the container engine, and stop it if asked to."""
+        """Remove clusters, containers, images and the network from the container engine; stop it if --engine is set."""
         docker = Docker(client)
         containers.remove_dead(self.cache, client, self.progress, kept_too=self.kept_clusters_too)
         self.kept_clusters(docker)
         for name in containers.strange_clusters(self.cache, docker):
-            self.say(f"cluster {name} stays: its run is not known here; `kind delete cluster --name {name}` removes it")
+            self.say(f"cluster {name} remains: this cache has no record of its run; remove: kind delete cluster --name {name}")
         containers.remove_containers(docker, self.progress)
         self.images(docker)
         if docker_engine.is_ours(self.cache):
@@ -82,27 +82,27 @@ class Cleaning:
                 self.stop_engine(docker)
 
     def images(self, docker: Docker) -> None:
-        """Remove the images that the project built, if asked to, and unless a run may need them."""
+        """Remove the images that kubechain built if --images-too is set, unless a living run may need them."""
         living, temporary = run_locks.living(self.cache), containers.temporary_images(docker)
         if living:
-            self.say(f"alive: {', '.join(living)}")
+            self.say(f"images remain: runs in progress may need them: {', '.join(living)}")
         elif self.settings.images_too:
             for image in containers.remove_images(docker, self.progress):
-                self.say(f"image {image} is in use by a container and stays")
+                self.say(f"image {image} remains: a container uses it")
         elif temporary:
-            self.say(f"images of a build that was killed stay: {', '.join(temporary)}; --images-too removes them")
+            self.say(f"images of a killed build remain: {', '.join(temporary)}; remove: --images-too")
 
     def stop_engine(self, docker: Docker) -> None:
-        """Stop the container engine that a run started, unless something runs on it."""
+        """Stop the container engine that a run started, unless a container runs on it."""
         running = containers.running_containers(docker)
         if running:
-            self.say(f"the container engine stays: {', '.join(running)} run on it (--kept removes kept clusters)")
+            self.say(f"the container engine runs on: it has the containers {', '.join(running)} (--kept removes kept clusters)")
             return
         with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
             docker_engine.stop(self.cache)
 
     def kept_clusters(self, docker: Docker) -> None:
-        """Remove what runs that died left on clusters that are kept."""
+        """Remove the namespaces of dead runs from kept clusters."""
         for name in kind.names(docker):
             if run_locks.is_kept(self.cache, name) and run_locks.visitors(self.cache, kind.context(name)):
                 with store_of(self.settings).scratch() as folder:
@@ -112,61 +112,58 @@ class Cleaning:
                         self.say(f"kept cluster {name} is not cleaned: {error}")
 
     def context(self) -> None:
-        """Remove what runs left on the existing cluster that was named."""
+        """Remove the namespaces of dead runs from the cluster of the context."""
         kubeconfig = existing.kubeconfig_path(str(self.settings.kubeconfig or ""))
         with store_of(self.settings).scratch() as folder:
             self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
     def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
-        """Remove the namespaces on a cluster that no run needs, and list those that one may need."""
+        """Remove the namespaces on a cluster that no run needs, and list the remaining ones."""
         try:
             uid = existing.identity(api)
             names = namespaces.clear(api, uid, self.cache, self.progress, kept_too=kept_too)
             if names:
-                with self.progress.step("waiting until they are gone"):
+                with self.progress.step("waiting for their deletion"):
                     namespaces.await_gone(api, names)
             for namespace in namespaces.left_by_runs(api):
-                self.stay(namespace.name, "stays until its run ends or it expires; --kept removes it now")
+                self.remains(namespace.name, "its run may be alive, and it has not expired; remove now: --kept")
             for namespace in namespaces.witnesses(api):
-                self.stay(namespace.name, "holds the witnesses of an upgrade; `kubechain upgrade after` or --kept removes it")
+                self.remains(namespace.name, "it holds the witnesses of an upgrade; remove: kubechain upgrade after, or --kept")
         finally:
             api.close()
 
-    def stay(self, namespace: str, why: str) -> None:
-        """Say of a namespace that it is left, and why."""
-        self.stays.append(namespace)
-        self.say(f"namespace {namespace} {why}")
+    def remains(self, namespace: str, why: str) -> None:
+        """Report a namespace that is not removed."""
+        self.remaining.append(namespace)
+        self.say(f"namespace {namespace} remains: {why}")
 
     def builds(self) -> None:
-        """Remove the cache of builds, unless something is being built."""
+        """Remove the cache of builds, unless a build uses it."""
         store: BuildCache = store_of(self.settings)
         if store.busy():
-            self.say(f"{store.root} is in use by a build and stays")
+            self.say(f"{store.root} remains: a build uses it")
         elif store.root.is_dir():
             with self.progress.step(f"removing {store.root}"):
                 remove(store.root)
 
-    def tell_visitors(self) -> None:
-        """Say on which clusters runs died that may have left namespaces there."""
-        found = ((name, run_locks.visited(self.cache, name)) for name in run_locks.names(self.cache))
-        for name, where in found:
-            if where and not run_locks.is_alive(self.cache, name):
-                self.say(
-                    f"{name} died on the cluster of context {where[1]}: `kubechain clean --context {where[1]}` cleans up there"
-                )
+    def report_visits(self) -> None:
+        """Report the existing clusters on which dead runs may have left namespaces."""
+        visits = ((name, run_locks.visited(self.cache, name)) for name in run_locks.names(self.cache))
+        for name, visit in visits:
+            if visit and not run_locks.is_alive(self.cache, name):
+                self.say(f"{name} died on the cluster of context {visit[1]}; clean up: kubechain clean --context {visit[1]}")
 
 
 def clean(settings: CleanSettings) -> None:
-    """Remove what the settings say.
+    """Remove everything that the settings select.
 
     Raises:
-        SetupError: the context does not exist (before anything is removed), its cluster cannot be reached or refuses,
-            or the engine does not stop.
+        SetupError: the context does not exist (before anything is removed), its cluster cannot be reached or refuses a
+            request, or the engine does not stop.
 
     """
     if settings.context:
         existing.require_context(existing.kubeconfig_path(str(settings.kubeconfig or "")), settings.context)
     elif settings.kubeconfig:
-        what = f"--kubeconfig={settings.kubeconfig}: used only with a context; name one with --context"
-        raise SetupError(what, ExitCode.USAGE)
+        raise SetupError(f"--kubeconfig={settings.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
     Cleaning(settings, Progress(Console(highlight=False, soft_wrap=True))).run()

@@ -14,7 +14,7 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
-from kubechain.probes.load import Tally, asked_since
+from kubechain.probes.load import Tally, enough_sent_since
 from kubechain.scenarios.load import LASTING_RATE, LEAST, load
 from kubechain.workload import manifests
 from kubechain.workload.chain import CLIENT, Chain
@@ -92,13 +92,13 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
                 waiter.eventually(chain.objects, elsewhere)
                 replaced = clock.now()
                 settled = unlisted + timeouts.PROXY_SYNC.seconds
-                waiter.eventually(stream.requests, asked_since(settled, AFTER))
+                waiter.eventually(stream.requests, enough_sent_since(settled, AFTER))
             finally:
                 started = clock.now()
                 cluster.start_node(name)
             waiter.eventually(nodes.history, node.ready(name))
-            waiter.eventually(chain.objects, pods.gone("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
+            waiter.eventually(chain.objects, pods.deleted("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
             back = clock.now()
-            waiter.eventually(stream.requests, asked_since(started, LEAST))
+            waiter.eventually(stream.requests, enough_sent_since(started, LEAST))
             tally = stream.tally()
         yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unlisted, replaced, started, back, tally)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.conditions import deployments
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.probes.load import Tally, asked
+from kubechain.probes.load import Tally, enough_sent
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
@@ -48,6 +48,6 @@ def roll(chain: Chain) -> Generator[Rolled]:
     with load(chain, list(chain.node_urls().values())) as stream:
         actions.template(chain, "2")
         waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
-        waiter.eventually(stream.requests, asked(LEAST))
+        waiter.eventually(stream.requests, enough_sent(LEAST))
         tally = stream.tally()
     yield Rolled(chain, old, tally, before)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from kubechain.cluster import existing
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
-from kubechain.observe.background import repeating
+from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
@@ -80,7 +80,7 @@ def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
             if watch.server != version:
                 watch.servers.append((clock.wall(), version))
 
-        with repeating("version of the API server", VERSION_SECONDS, read_version, clock):
+        with run_periodically("version of the API server", VERSION_SECONDS, read_version, clock):
             yield watch
     twin.close()
 

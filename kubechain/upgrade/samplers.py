@@ -22,7 +22,7 @@ from kubechain.core.errors import ExitCode, HarnessError, unmet_as
 from kubechain.core.file_locks import unless_held
 from kubechain.core.process import OWNER, identity
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.background import repeating
+from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.probes.load import Tally
@@ -273,7 +273,7 @@ def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generat
         fetch_all(own)
 
     try:
-        with repeating("fetch samples", FETCH_SECONDS, fetch, chain.waiter.clock):
+        with run_periodically("fetch samples", FETCH_SECONDS, fetch, chain.waiter.clock):
             yield
     finally:
         twin.close()

@@ -45,7 +45,7 @@ def gates(replicas: int) -> dict[Link, Condition[NamespaceState]]:
     """
     return {
         Link.DEPLOYMENT: deployments.observed(WEB),
-        Link.REPLICASET: deployments.owned_and_asking(WEB, replicas),
+        Link.REPLICASET: deployments.controls_one_replica_set(WEB, replicas),
         Link.PODS: pods.exactly_ready(LABELS, replicas),
         Link.SERVICE: SERVICE_UP,
         Link.ENDPOINTS: endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, replicas),

@@ -1,4 +1,4 @@
-"""The Deployment: what its controller makes of it, and what the API server fills in."""
+"""The Deployment: its status, its defaults and its validation."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import deployments
@@ -9,8 +9,6 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import REPLICAS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
-
-DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
 
 @claim("CHAIN-DEPLOYMENT-010", opens=True)
@@ -33,14 +31,14 @@ def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> No
 @claim("CHAIN-DEPLOYMENT-030", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_available(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are available MUST have condition Available=True, MinimumReplicasAvailable."""
-    condition = deployments.says(WEB, "Available", "True", "MinimumReplicasAvailable")
+    condition = deployments.has_condition(WEB, "Available", "True", "MinimumReplicasAvailable")
     eventually(chain.objects, condition)
 
 
 @claim("CHAIN-DEPLOYMENT-040", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
 def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose rollout is complete MUST have condition Progressing=True, NewReplicaSetAvailable."""
-    condition = deployments.says(WEB, "Progressing", "True", "NewReplicaSetAvailable")
+    condition = deployments.has_condition(WEB, "Progressing", "True", "NewReplicaSetAvailable")
     eventually(chain.objects, condition)
 
 
@@ -90,8 +88,8 @@ def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
     eventually(chain.objects, deployments.counts(WEB, REPLICAS))
     row = table_row(chain.api.table("Deployment", chain.namespace), WEB)
-    seen = row["Ready"], row["Up-to-date"], row["Available"]
-    assert seen == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
+    cells = row["Ready"], row["Up-to-date"], row["Available"]
+    assert cells == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
 
 
 @claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full")

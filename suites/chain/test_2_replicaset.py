@@ -1,4 +1,4 @@
-"""The ReplicaSet that the Deployment makes, and how the two are tied together."""
+"""The ReplicaSet of the Deployment: owner, pod-template-hash, annotations and adoption of Pods."""
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
@@ -14,13 +14,12 @@ from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 claim = ClaimDecorator("concepts/workloads/controllers/replicaset/")
 
 DEPLOYMENT = "concepts/workloads/controllers/deployment/"
-REPLICASET = "concepts/workloads/controllers/replicaset/"
 
 
 @claim("CHAIN-REPLICASET-010", spec="#how-a-replicaset-works", upstream="Deployment RollingUpdate", opens=True)
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
-    eventually(chain.objects, deployments.owned_and_asking(WEB, REPLICAS))
+    eventually(chain.objects, deployments.controls_one_replica_set(WEB, REPLICAS))
 
 
 @claim("CHAIN-REPLICASET-020", spec=DEPLOYMENT + "#creating-a-deployment")
@@ -59,7 +58,7 @@ def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventua
     """A ReplicaSet MUST take a Pod that matches its selector and has no controller as one of its own."""
     labels = own_chain.replica_set.at("spec.selector.matchLabels")
     orphan = create(own_chain, manifests.client_pod("orphan", own_chain.client_image, labels))
-    # Adopted, it is one too many, and may be deleted at once: the history remembers its controller.
+    # The ReplicaSet has one Pod too many after the adoption and may delete this one at once: the history shows its controller.
     adopted = seen_in_history(own_chain.objects, controlled_by("Pod", orphan.name, own_chain.replica_set.uid))
     eventually(own_chain.objects, adopted)
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.DELETION)
@@ -89,8 +88,7 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     labels = own_chain.replica_set.at("spec.selector.matchLabels")
     taken = manifests.client_pod("taken", own_chain.client_image, labels)
     pod = create(own_chain, manifests.controlled(taken, owner))
-    # The controller has looked at all Pods again when it has made one more, and it made one more because it counted
-    # only its own.
+    # The new Pod shows that the controller has synced since, and that it did not count the Pod of the other controller.
     actions.scale(own_chain, REPLICAS + 1)
     eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1))
     eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid))

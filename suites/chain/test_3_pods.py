@@ -1,4 +1,4 @@
-"""The Pods that the ReplicaSet makes: whose they are, where they run, and in which state."""
+"""The Pods of the ReplicaSet: owner, Node, image, conditions, events and failures."""
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
@@ -17,11 +17,9 @@ from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS
 claim = ClaimDecorator("concepts/containers/images/")
 
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
-LOST_NODE = {"not-ready": 300, "unreachable": 300}
-REPLICASET = "concepts/workloads/controllers/replicaset/"
 
 
-@claim("CHAIN-PODS-010", spec=REPLICASET, upstream="Replica Set, run basic image", opens=True)
+@claim("CHAIN-PODS-010", spec="concepts/workloads/controllers/replicaset/", upstream="Replica Set, run basic image", opens=True)
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
     eventually(chain.objects, pods.exactly_ready(LABELS, REPLICAS))
@@ -84,7 +82,7 @@ def test_quality_of_service_is_best_effort(chain: Chain, eventually: Eventually)
 @claim("CHAIN-PODS-090", spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
 def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST tolerate the NoExecute taints not-ready and unreachable for 300 s where it says nothing of them."""
-    eventually(chain.objects, pods.tolerating(LOST_NODE, LABELS))
+    eventually(chain.objects, pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS))
 
 
 @claim(
@@ -107,16 +105,15 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
     backend = chain.inside(chain.pods[0])
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
-    # Without any right, the refusal names whom the server has recognized.
-    asked = sources.api_pages(chain, backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
-    eventually(asked, forbidden_to(who), within=timeouts.DATA_PLANE)
+    # The ServiceAccount has no rights, and the message of the 403 names the user that the API server authenticated.
+    pages = sources.api_pages(chain, backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
+    eventually(pages, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 
 @claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS])
-def test_events_tell_the_story(chain: Chain, eventually: Eventually) -> None:
+def test_pod_has_the_events_of_its_start(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
-    told = happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started")
-    eventually(chain.objects, told)
+    eventually(chain.objects, happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started"))
 
 
 @claim(
@@ -146,7 +143,7 @@ def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, con
 @claim("CHAIN-PODS-150", spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
 def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A container that keeps failing MUST be started again, each restart counted, with CrashLoopBackOff in between."""
-    # It is seen waiting only for a moment, at the end of each wait.
+    # A wait could miss the state CrashLoopBackOff between two restarts; the history has each version of the Pod.
     crashed = seen_in_history(chain.objects, containers.counts_crashes(failing_pods.crashing.name, 1))
     eventually(chain.objects, crashed)
 

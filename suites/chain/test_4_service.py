@@ -1,4 +1,4 @@
-"""The Service as the API server completes it."""
+"""The Service: its defaults, validation, type, ports and selector."""
 
 import json
 
@@ -16,8 +16,6 @@ from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELC
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("concepts/services-networking/service/")
-
-SERVICE = "concepts/services-networking/service/"
 
 
 @claim("CHAIN-SERVICE-010", spec="#type-nodeport", upstream="Service, change type, ExternalName to NodePort", opens=True)
@@ -81,7 +79,7 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
 
 
 @claim("CHAIN-SERVICE-080", spec="#nodeport-custom-port")
-def test_released_node_port_can_be_had_again(chain: Chain, create: Create) -> None:
+def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
     first = create(chain, service_manifests.service(name="first"))
     released = services.node_port(first)

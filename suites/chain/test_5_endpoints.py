@@ -1,4 +1,4 @@
-"""Endpoints and EndpointSlices: exactly the ready Pods that the selector matches."""
+"""Endpoints and EndpointSlices: they list exactly the ready Pods that the selector matches."""
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator

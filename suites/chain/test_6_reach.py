@@ -1,4 +1,4 @@
-"""Reaching nginx: through the clusterIP, through every node's port, and through the API server's proxy."""
+"""Requests to nginx through the clusterIP, the nodePort of every Node, and the proxy of the API server."""
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
@@ -13,9 +13,9 @@ from kubechain.conditions.http import (
     forbidden_to,
     no_answer,
     none_slower,
+    one_backend,
     only_from,
     spread_over,
-    sticks,
 )
 from kubechain.conditions.services import node_port
 from kubechain.observe.protocols import Eventually
@@ -30,10 +30,8 @@ from kubechain.workload.urls import url
 claim = ClaimDecorator("reference/networking/virtual-ips/")
 
 SERVICE = "concepts/services-networking/service/"
-# Of as many requests to two backends each gets at least 12, but for a chance below one in a million.
+# Each of two backends gets at least 12 of this many requests, except with a probability below one in a million.
 MANY = 60
-# A lost packet of a connection that begins is sent again after a second (RFC 6298).
-RETRANSMISSION_SECONDS = 1.0
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
 
 
@@ -95,7 +93,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     name = create(chain, service_manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
     at = url(chain.address(name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
-    eventually(sources.repeated(chain, chain.client, at, MANY), sticks())
+    eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
     actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = sources.backends_inside(chain, chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME))
@@ -112,7 +110,7 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
     first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))
     eventually(first, all_welcome(WELCOME))
     for pod in chain.pods:
-        near = [each.name for each in chain.pods if each.at("spec.nodeName") == pod.at("spec.nodeName")]
+        near = [other.name for other in chain.pods if other.at("spec.nodeName") == pod.at("spec.nodeName")]
         pages = sources.repeated(chain, chain.inside(pod), url(chain.address(name)), MANY)
         eventually(pages, only_from(*near))
 
@@ -144,7 +142,8 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
-    require(chain.client.repeat(at, MANY), none_slower(RETRANSMISSION_SECONDS))
+    # A lost SYN is retransmitted after one second (RFC 6298).
+    require(chain.client.repeat(at, MANY), none_slower(1.0))
 
 
 @claim("CHAIN-NODEPORT-030", spec="#traffic-to-services")

@@ -1,4 +1,4 @@
-"""Finding the Service from inside a Pod: by environment variables and by DNS."""
+"""Discovery of the Service inside a Pod: by environment variables and by DNS."""
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
@@ -15,7 +15,6 @@ from kubechain.workload.urls import url
 claim = ClaimDecorator("concepts/services-networking/dns-pod-service/")
 
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
-DNS = "concepts/services-networking/dns-pod-service/"
 
 
 @claim("CHAIN-ENV-010", spec=ENVIRONMENT, upstream="Pods, service environment variables")
@@ -79,7 +78,7 @@ def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> No
 
 
 @claim("CHAIN-ENV-030", spec=ENVIRONMENT)
-def test_services_of_other_namespaces_are_not_told(
+def test_services_of_other_namespaces_have_no_variables(
     chain: Chain, other_namespace: str, create: Create, eventually: Eventually
 ) -> None:
     """A Pod MUST have no variable of a Service in another namespace, though that Service was there first."""
@@ -115,7 +114,7 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     place = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
     eventually(sources.answers(chain, place, service.name), resolves_to(old))
     actions.delete(chain, service)
-    # Another Service holds the old address, so that the new one cannot get it again.
+    # Another Service takes the old address, so that the new Service gets another one.
     create(chain, service_manifests.service_at(name="squatter", cluster_ip=old))
     new = str(create(chain, service_manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
     assert new != old

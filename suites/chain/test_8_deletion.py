@@ -1,4 +1,4 @@
-"""Deletion: of the Deployment, which takes what it owns and nothing else, and of the Service."""
+"""Deletion of the Deployment, with its dependents only, and of the Service."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import endpoints, pods, timeouts
@@ -11,8 +11,6 @@ from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
 
-SERVICE = "concepts/services-networking/service/"
-
 
 @claim(
     "CHAIN-DELETION-010",
@@ -21,7 +19,7 @@ SERVICE = "concepts/services-networking/service/"
 )
 def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
-    eventually(without_deployment.chain.objects, pods.gone("ReplicaSet", without_deployment.replica_sets))
+    eventually(without_deployment.chain.objects, pods.deleted("ReplicaSet", without_deployment.replica_sets))
 
 
 @claim(
@@ -31,7 +29,7 @@ def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, event
 )
 def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
-    eventually(without_deployment.chain.objects, pods.gone("Pod", without_deployment.pod_uids))
+    eventually(without_deployment.chain.objects, pods.deleted("Pod", without_deployment.pod_uids))
 
 
 @claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")
@@ -44,11 +42,11 @@ def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: 
 def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventually) -> None:
     """A Pod that the Deployment does not own MUST be untouched when the Deployment's own Pods are gone."""
     objects = without_deployment.chain.objects
-    eventually(objects, pods.gone("Pod", without_deployment.pod_uids))
+    eventually(objects, pods.deleted("Pod", without_deployment.pod_uids))
     eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 
-@claim("CHAIN-DELETION-050", spec=SERVICE + "#type-nodeport")
+@claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport")
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = sources.pages(without_service.chain, *without_service.node_urls)

@@ -1,19 +1,17 @@
-"""Scaling: the Pods, and with them the endpoints, follow the number that is asked for."""
+"""Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, endpoints, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.probes.load import asked, none_lost
+from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
-
-SCALE = "concepts/workloads/controllers/deployment/#scaling-a-deployment"
 
 
 @claim("LIFE-SCALE-010", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
@@ -49,8 +47,8 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
 @claim("LIFE-SCALE-040", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
-    asked_for = actions.scale(own_chain, REPLICAS + 1)
-    assert asked_for.at("spec.replicas") == REPLICAS + 1
+    scale = actions.scale(own_chain, REPLICAS + 1)
+    assert scale.at("spec.replicas") == REPLICAS + 1
     eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=timeouts.PODS_READY)
     assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
 
@@ -61,5 +59,5 @@ def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually
     with load(serving_four, list(serving_four.node_urls().values())) as stream:
         actions.scale(serving_four, 1)
         eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
-        eventually(stream.requests, asked(LEAST))
+        eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))

@@ -1,4 +1,4 @@
-"""Rolling a Deployment to another Pod template, and back."""
+"""Rollouts of a Deployment to another Pod template, and back."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
@@ -50,7 +50,7 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
     actions.roll_back(own_chain, old)
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3))
-    eventually(own_chain.objects, deployments.same_again(WEB, 3, old))
+    eventually(own_chain.objects, deployments.reuses_replica_set(WEB, 3, old))
 
 
 @claim("LIFE-ROLLOUT-050", spec="#rollover-aka-multiple-updates-in-flight", upstream="Deployment Rollover")
@@ -70,7 +70,7 @@ def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> No
     before = own_chain.objects.sequence()
     actions.template(own_chain, "2")
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
-    require(own_chain.objects, at_every_moment(deployments.never_both(LABELS), after=before))
+    require(own_chain.objects, at_every_moment(deployments.one_hash_at_a_time(LABELS), after=before))
 
 
 @claim("LIFE-ROLLOUT-070", spec="#pausing-and-resuming-a-deployment")
@@ -79,10 +79,10 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     actions.deployment(own_chain, {"paused": True})
     eventually(
         own_chain.objects,
-        deployments.says(WEB, "Progressing", "Unknown", "DeploymentPaused"),
+        deployments.has_condition(WEB, "Progressing", "Unknown", "DeploymentPaused"),
     )
     actions.template(own_chain, "2")
-    # Scaling goes on while paused: when it has been done, the controller has seen the new template too.
+    # A paused Deployment still scales: the new Pod shows that the controller has synced the changed template too.
     actions.scale(own_chain, REPLICAS + 1)
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
     consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=timeouts.STEADY)
@@ -106,7 +106,7 @@ def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> N
     serving = own_chain.pods
     actions.deployment(own_chain, {"progressDeadlineSeconds": 5})
     actions.image(own_chain, ABSENT_IMAGE)
-    stalled = deployments.says(WEB, "Progressing", "False", "ProgressDeadlineExceeded")
+    stalled = deployments.has_condition(WEB, "Progressing", "False", "ProgressDeadlineExceeded")
     eventually(own_chain.objects, stalled, within=timeouts.STALLED)
     eventually(own_chain.objects, pods.same_and_ready(*serving))
     backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)

@@ -1,4 +1,4 @@
-"""Self-healing: what is lost comes back, and what is guarded is not taken."""
+"""Self-healing: ended containers and deleted Pods are replaced, and evictions respect the PodDisruptionBudget."""
 
 from http import HTTPStatus
 
@@ -13,10 +13,8 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, 
 
 claim = ClaimDecorator(level="full")
 
-LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 
-
-@claim("LIFE-HEALING-010", spec=LIFECYCLE + "#restart-policy")
+@claim("LIFE-HEALING-010", spec="concepts/workloads/pods/pod-lifecycle/#restart-policy")
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
@@ -37,7 +35,7 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
     deleted = own_chain.pods[0]
     actions.delete(own_chain, deleted)
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([deleted.uid])))
+    eventually(own_chain.objects, pods.deleted("Pod", frozenset([deleted.uid])))
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS))
     count = pods.controlled_count(own_chain.replica_set.uid, REPLICAS)
     eventually(own_chain.objects, count, within=timeouts.CONTROLLER)
@@ -58,5 +56,5 @@ def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventual
     actions.scale(own_chain, REPLICAS + 1)
     eventually(sources.budget(own_chain, WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
     assert actions.evict(own_chain, evicted) == HTTPStatus.CREATED
-    eventually(own_chain.objects, pods.gone("Pod", frozenset([evicted.uid])))
+    eventually(own_chain.objects, pods.deleted("Pod", frozenset([evicted.uid])))
     eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))

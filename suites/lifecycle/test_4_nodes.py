@@ -1,4 +1,4 @@
-"""Nodes that are lost, drained and disturbed: the Service stands."""
+"""Lost, drained and restarted Nodes: the Service keeps answering."""
 
 import math
 
@@ -14,7 +14,7 @@ from kubechain.conditions.http import all_welcome
 from kubechain.observe.history import seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.probes.load import asked, none_lost
+from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
 from kubechain.workload import actions, manifests, sources
@@ -24,7 +24,6 @@ from kubechain.workload.urls import address_of, url
 
 claim = ClaimDecorator("concepts/architecture/nodes/", level="full")
 
-NODES = "concepts/architecture/nodes/"
 EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions"
 LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, THREE_NODES]
 
@@ -101,10 +100,10 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     drained = str(chain.pods[0].at("spec.nodeName"))
     with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
         for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
-            eventually(sources.evictions(chain, pod), disruption.carried_out())
+            eventually(sources.evictions(chain, pod), disruption.evicted())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
-        eventually(stream.requests, asked(LEAST))
+        eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))
 
 
@@ -115,7 +114,7 @@ def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, c
     running = own_chain.pods
     for name in sorted({str(pod.at("spec.nodeName")) for pod in running}):
         kind_cluster.restart_kubelet(name)
-        # That a new Pod runs there shows that the new kubelet has taken over.
+        # A new Pod on the Node shows that the restarted kubelet works.
         pod = create(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
         eventually(own_chain.objects, pods.ready(pod.name), within=timeouts.NODE_BACK)
     eventually(own_chain.objects, pods.same_and_ready(*running))

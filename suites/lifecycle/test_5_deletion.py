@@ -1,4 +1,6 @@
-"""Deletion in its other ways: foreground, orphaning, graceful, guarded, and of everything at once."""
+"""Deletion in the foreground, with orphans, with a grace period, with preconditions, and of a namespace."""
+
+import signal
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
@@ -15,7 +17,7 @@ from kubechain.workload.manifests import LABELS, REPLICAS, WEB
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
 GRACE_SECONDS = 2
-SIGKILLED = 128 + 9
+
 TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
 
 
@@ -27,15 +29,15 @@ TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
 def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted in the foreground, a Deployment MUST stay with the finalizer foregroundDeletion until its dependents are gone."""
     deployment, replica_set = own_chain.deployment, own_chain.replica_set
-    made = frozenset(pod.uid for pod in own_chain.pods)
+    pod_uids = frozenset(pod.uid for pod in own_chain.pods)
     actions.delete(own_chain, deployment, propagationPolicy="Foreground")
     waits = seen_in_history(own_chain.objects, deployments.waits_for_dependents(WEB))
     eventually(own_chain.objects, waits)
     eventually(own_chain.objects, absent("Deployment", WEB))
-    eventually(own_chain.objects, pods.gone("Pod", made), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.deleted("Pod", pod_uids), within=timeouts.CONTROLLER)
     eventually(own_chain.objects, absent("ReplicaSet", replica_set.name), within=timeouts.CONTROLLER)
-    order = made, frozenset([replica_set.uid]), frozenset([deployment.uid])
-    require(own_chain.objects, deleted_in_order(*order))
+    in_order = deleted_in_order(pod_uids, frozenset([replica_set.uid]), frozenset([deployment.uid]))
+    require(own_chain.objects, in_order)
 
 
 @claim(
@@ -55,7 +57,7 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
 
 
 @claim("LIFE-DELETION-030", spec=TERMINATION, upstream="Pods, lifecycle")
-def test_pod_is_told_and_given_time(chain: Chain, create: Create, eventually: Eventually) -> None:
+def test_pod_gets_sigterm_and_its_grace_period(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A deleted Pod MUST be sent SIGTERM and be let end by itself within its grace period."""
     pod = create(chain, manifests.obedient_pod("obedient", chain.client_image))
     eventually(chain.objects, pods.ready(pod.name))
@@ -71,7 +73,7 @@ def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventu
     eventually(chain.objects, pods.ready(pod.name))
     actions.delete(chain, pod)
     ended = eventually(chain.objects, absent("Pod", pod.name))
-    assert containers.ended_with(last_version(chain.objects, pod))[0] == SIGKILLED
+    assert containers.ended_with(last_version(chain.objects, pod))[0] == 128 + signal.SIGKILL
     assert ended.seconds > GRACE_SECONDS - 1
 
 
@@ -91,7 +93,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     upstream="namespace-deletion-removes-pods",
     long=True,
 )
-def test_namespace_takes_all(own_chain: Chain, eventually: Eventually) -> None:
+def test_namespace_is_deleted_with_its_content(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
     own_chain.api.delete("Namespace", "", own_chain.namespace)
     eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.NAMESPACE_GONE)

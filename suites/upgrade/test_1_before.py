@@ -1,4 +1,4 @@
-"""Before an upgrade: the chain holds, and nothing is known that the next version would break."""
+"""Before an upgrade: the chain holds, and nothing uses what the next version removes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""During an upgrade: what serves goes on serving, and nothing that belongs to it is touched."""
+"""During an upgrade: the Service keeps answering, and its objects stay unchanged."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.observe.wait import require

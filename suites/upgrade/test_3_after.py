@@ -1,4 +1,4 @@
-"""After an upgrade: everything is as it was before, is still managed, and the whole chain holds anew."""
+"""After an upgrade: the objects from before it are unchanged and still managed, and the whole chain holds."""
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.records import RunRecord
@@ -17,7 +17,6 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
 
 UPGRADE = "tasks/administer-cluster/kubeadm/kubeadm-upgrade/"
-DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 
 
 @claim("AFTER-DEPLOYMENT-010")
@@ -106,7 +105,7 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     assert old is not None
     number = deployments.revision(witnesses.deployment) + 1
     actions.roll_back(witnesses, old)
-    eventually(witnesses.objects, deployments.same_again(WEB, number, old), within=timeouts.ROLLOUT)
+    eventually(witnesses.objects, deployments.reuses_replica_set(WEB, number, old), within=timeouts.ROLLOUT)
     eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
 
 
@@ -143,9 +142,9 @@ def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually
 @claim("AFTER-DELETION-020", spec="concepts/architecture/garbage-collection/#cascading-deletion")
 def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
-    owned = frozenset(each.uid for each in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
+    owned = frozenset(rs.uid for rs in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))
     actions.delete(witnesses, witnesses.deployment, propagationPolicy="Background")
-    eventually(witnesses.objects, pods.gone("ReplicaSet", owned))
+    eventually(witnesses.objects, pods.deleted("ReplicaSet", owned))
     eventually(witnesses.objects, pods.count(LABELS, 0))
 
 

@@ -1,4 +1,4 @@
-"""How a run shares its claims out among processes."""
+"""The distribution of claims over the processes of a run."""
 
 import pytest
 
@@ -42,10 +42,10 @@ def test_plain_{number}():
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """A run in two processes, of plain claims and, behind them, three of each scenario."""
+    """A run in two processes: six plain claims, then three claims of each scenario."""
     plain = [PLAIN.format(number=number) for number in range(6)]
-    told = [SCENARIO.format(scenario=name, number=number) for number, name in enumerate(SCENARIOS)]
-    return project(tmp_path_factory.mktemp("shared"), ("-n", "2"), {}, "".join([HEAD, *plain, *told]))
+    scenarios = [SCENARIO.format(scenario=name, number=number) for number, name in enumerate(SCENARIOS)]
+    return project(tmp_path_factory.mktemp("shared"), ("-n", "2"), {}, "".join([HEAD, *plain, *scenarios]))
 
 
 def workers(shared: Done, begin: str) -> set[str]:

@@ -1,6 +1,5 @@
 import pytest
 
-from kubechain.conditions.condition import Condition, Result, all_of, empty, equal, expect, hopeless, met, unmet
 from kubechain.kube.objects import KubeObject, names
 from tests.fakes import deployment, pod, replica_set, service, state, thing
 
@@ -51,33 +50,3 @@ def test_namespace_state_finds_objects_by_kind_name_labels_and_owner() -> None:
     assert found.owned_by(deployment(uid="another"), "ReplicaSet") == ()
     assert names(found.all("Pod")) == f"{pod(0).name}, {pod(1).name}"
     assert names([]) == "none"
-
-
-def test_results_say_what_there_is_only_when_they_are_not_met() -> None:
-    assert expect(ok=True, got="x is 3") == met()
-    assert expect(ok=False, got="x is 3") == unmet("x is 3")
-    assert str(equal("x", 3, 4)) == "expected x 4, got 3"
-    assert hopeless("gone").hopeless
-    assert not hopeless("gone").met
-
-
-def test_all_of_is_met_only_by_all_and_tells_the_first_that_is_not() -> None:
-    def big(n: int) -> Result:
-        return expect(n > 5, f"{n} is small")
-
-    def even(n: int) -> Result:
-        return expect(n % 2 == 0, f"{n} is odd")
-
-    def lost(n: int) -> Result:
-        return hopeless("negative") if n < 0 else met("sane")
-
-    every: Condition[int] = all_of("big and even", big, even, lost)
-    assert every(6) == met("sane")
-    assert every(3).got == "3 is small"
-    assert every(7).got == "7 is odd"
-    assert every(-1).hopeless
-
-
-def test_empty_means_that_nothing_is_left() -> None:
-    assert empty("namespace")([]).met
-    assert empty("namespace")(["a", "b"]).got == "a, b"

@@ -26,26 +26,26 @@ A, B = page("a"), page("b")
 GOOD: dict[str, tuple[Condition[list[Page]], list[Page]]] = {
     "all_welcome": (on.all_welcome(HI), [A, B]),
     "only_from": (on.only_from("a", "b"), [A, B, A]),
-    "sticks": (on.sticks(), [A, A, A]),
+    "one_backend": (on.one_backend(), [A, A, A]),
     "spread_over": (on.spread_over(frozenset("ab")), [A, B] * 30),
     "came_from": (on.came_from("10.0.0.7"), [page(source="10.0.0.7")] * 2),
 }
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_pages_as_they_must_be_meet_each_condition(name: str) -> None:
+def test_right_pages_meet_each_condition(name: str) -> None:
     condition, pages = GOOD[name]
     assert condition(pages).met
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_no_page_meets_no_condition(name: str) -> None:
+def test_empty_list_of_pages_meets_no_condition(name: str) -> None:
     assert not GOOD[name][0]([]).met
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("name", GOOD)
-def test_one_failure_among_good_answers_is_told(name: str, failure: Failure) -> None:
+def test_one_failure_among_right_pages_is_unmet(name: str, failure: Failure) -> None:
     condition, pages = GOOD[name]
     assert not condition([*pages, failed(failure)]).met
     assert not condition([failed(failure)]).met
@@ -53,18 +53,18 @@ def test_one_failure_among_good_answers_is_told(name: str, failure: Failure) -> 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 404, 500, 503])
 @pytest.mark.parametrize("name", GOOD)
-def test_one_answer_that_is_no_200_is_told(name: str, status: int) -> None:
+def test_one_page_with_another_status_is_unmet(name: str, status: int) -> None:
     condition, pages = GOOD[name]
     assert not condition([*pages, page("a", status=status, source="10.0.0.7")]).met
 
 
-def test_page_of_somebody_else_is_no_welcome() -> None:
+def test_page_without_the_text_is_unmet() -> None:
     result = on.all_welcome(HI)([A, page(body="<h1>It works!</h1>")])
     assert not result.met
     assert URL in result.got
 
 
-def test_all_welcome_at_an_address_wants_every_connection_there() -> None:
+def test_all_welcome_at_an_address_requires_every_connection_there() -> None:
     there = on.all_welcome(HI, at="10.96.0.9")
     assert there([page(peer="10.96.0.9")]).met
     assert not there([page(peer="10.96.0.9"), page(peer="10.244.0.5")]).met
@@ -72,14 +72,14 @@ def test_all_welcome_at_an_address_wants_every_connection_there() -> None:
     assert not there([]).met
 
 
-def test_answers_of_other_backends_are_told() -> None:
+def test_answers_of_other_backends_are_unmet() -> None:
     assert not on.only_from("a")([A, B]).met
     assert not on.only_from("a", "b")([A]).met
-    assert not on.sticks()([A, A, B]).met
+    assert not on.one_backend()([A, A, B]).met
     assert not on.came_from("10.0.0.7")([page(source="10.0.0.7"), page(source="10.244.0.1")]).met
 
 
-def test_spread_wants_every_backend_its_share_and_no_other() -> None:
+def test_spread_requires_the_share_of_each_backend_and_no_other_backend() -> None:
     spread = on.spread_over(frozenset("ab"))
     assert not spread([A] * 60).met
     assert not spread([A] * 59 + [B]).met
@@ -87,7 +87,7 @@ def test_spread_wants_every_backend_its_share_and_no_other() -> None:
     assert not spread([A, B]).met
 
 
-def test_least_share_leaves_no_room_for_an_alarm_by_chance() -> None:
+def test_least_share_is_the_largest_with_a_chance_below_the_alarm() -> None:
     def chance_of_less(least: int) -> float:
         return 2 * sum(math.comb(60, few) for few in range(least)) / 2**60
 
@@ -97,7 +97,7 @@ def test_least_share_leaves_no_room_for_an_alarm_by_chance() -> None:
 
 
 @given(st.integers(1, 300), st.integers(1, 6))
-def test_least_share_is_never_more_than_an_even_share(requests: int, backends: int) -> None:
+def test_least_share_is_at_most_an_even_share(requests: int, backends: int) -> None:
     assert 0 <= on.least_share(requests, backends) <= requests / backends
 
 
@@ -112,23 +112,23 @@ PLACES: dict[str, Mapping[str, list[Page]]] = {
 }
 
 
-def test_every_backend_at_every_place() -> None:
+def test_every_backend_at_every_place_is_met() -> None:
     assert EVERYWHERE({"n1": [A, B, A], "n2": [B, A]}).met
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_place_where_not_every_backend_answers_is_told(name: str) -> None:
+def test_place_without_an_answer_of_every_backend_is_unmet(name: str) -> None:
     result = EVERYWHERE(PLACES[name])
     assert not result.met
     assert result.got
 
 
-def test_every_backend_of_none_proves_nothing() -> None:
+def test_every_backend_without_backends_is_unmet() -> None:
     assert not on.every_backend(frozenset(), HI)({}).met
     assert not on.every_backend(frozenset(), HI)({"n1": []}).met
 
 
-def test_refused_is_nothing_but_refused() -> None:
+def test_all_refused_requires_refusals_only() -> None:
     refused = on.all_refused()
     assert refused([failed("refused")] * 2).met
     assert not refused([]).met
@@ -137,7 +137,7 @@ def test_refused_is_nothing_but_refused() -> None:
     assert not refused([failed("refused"), A]).met
 
 
-def test_no_answer_is_silence_or_refusal_and_not_a_probe_that_failed() -> None:
+def test_no_answer_accepts_timeouts_and_refusals_only() -> None:
     silent = on.no_answer()
     assert silent([failed("refused"), failed("timeout")]).met
     assert not silent([]).met
@@ -147,12 +147,12 @@ def test_no_answer_is_silence_or_refusal_and_not_a_probe_that_failed() -> None:
         assert not silent([failed(failure)]).met
 
 
-def test_failure_is_told_in_words() -> None:
+def test_page_as_text_has_failure_or_status() -> None:
     assert str(failed("refused")) == f"{URL}: refused curl exit 7"
     assert str(page(status=503)) == f"{URL}: 503"
 
 
-def test_slow_answer_is_told_as_one_that_is_none() -> None:
+def test_none_slower_rejects_late_and_wrong_pages() -> None:
     quick = on.none_slower(1.0)
     assert quick([Page(URL, 200, seconds=0.9)] * 3).met
     assert not quick([Page(URL, 200, seconds=0.9), Page(URL, 200, seconds=1.0)]).met

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from kubechain.cleanup import run_locks
+from kubechain.core.bundle import ROOT
+
+SHOW = """
+import pathlib, sys
+from kubechain.cleanup import run_locks
+lock = run_locks.acquire(pathlib.Path(sys.argv[1]), "run")
+print(1, flush=True)
+input()
+"""
+
+
+def test_lock_is_held_until_its_process_is_killed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", SHOW, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"1\n"
+        assert run_locks.is_alive(tmp_path, "run")
+        assert not run_locks.has_died(tmp_path, "run")
+        process.kill()
+    assert not run_locks.is_alive(tmp_path, "run")
+    assert run_locks.has_died(tmp_path, "run")
+    assert run_locks.living(tmp_path) == []
+
+
+def test_withdrawn_lock_is_neither_alive_nor_dead(tmp_path: Path) -> None:
+    lock = run_locks.acquire(tmp_path, "run")
+    assert run_locks.living(tmp_path) == ["run"]
+    lock.release()
+    assert not run_locks.is_alive(tmp_path, "run")
+    assert not run_locks.has_died(tmp_path, "run")
+    assert not run_locks.is_alive(tmp_path, "another")
+
+
+def test_query_creates_no_lock(tmp_path: Path) -> None:
+    assert not run_locks.is_alive(tmp_path, "run")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_marks_on_a_cluster_are_kept_until_it_is_forgotten(tmp_path: Path) -> None:
+    run_locks.mark_kept(tmp_path, "c")
+    run_locks.mark_made(tmp_path, "c", ["n1", "n2"])
+    assert run_locks.is_kept(tmp_path, "c")
+    assert run_locks.is_made(tmp_path, "c", ["n2"])
+    assert not run_locks.is_made(tmp_path, "c", ["somebody-elses"])
+    assert not run_locks.is_made(tmp_path, "other", ["n1"])
+    assert run_locks.names(tmp_path) == ["c"]
+    run_locks.forget(tmp_path, "c")
+    assert not run_locks.is_kept(tmp_path, "c")
+    assert run_locks.names(tmp_path) == []
+
+
+def test_visit_records_the_cluster_of_a_run(tmp_path: Path) -> None:
+    run_locks.mark_visited(tmp_path, "run", "my context", "u-1")
+    assert run_locks.visited(tmp_path, "run") == ("u-1", "my context")
+    assert run_locks.visited(tmp_path, "other") is None
+    assert run_locks.visitors(tmp_path, "my context") == ["run"]
+    assert run_locks.visitors(tmp_path, "another") == []
