@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown version": (("run", "--k8s", "1.2"), "1.2: unknown version"),
     "unknown fault": (("faults", "--faults", "x"), "--faults=x: no such fault: x"),
     "bad expression": (("run", "--claims=-x"), "--claims=-x: not an expression"),
-    "no hop": (("upgrade",), "FROM"),
+    "no hop": (("upgrade",), "--from is missing"),
     "downgrade": (("upgrade", "--from", "1.37", "--to", "1.36"), "a downgrade"),
     "upgrade of a context": (("upgrade", "--from", "1.36", "--context", "c"), "--context=c: not with an upgrade without"),
     "snapshot without a phase": (("upgrade", "--from", "1.36", "--snapshot", "s"), "s: not with an upgrade without"),

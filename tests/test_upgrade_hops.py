@@ -33,13 +33,13 @@ def test_hop_goes_to_the_newest_pinned_patch_version() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "known", "why"),
     [
-        ("", "1.37.2", PINNED, "FROM= is not set; set it to one of 1.37.2, "),
-        ("1.33.1", "1.37.2", PINNED, "FROM=1.33.1: unknown version; set one of 1.37.2, "),
-        ("1.34.4", "1.38.0", PINNED, "TO=1.38.0: unknown version; set one of 1.37.2, "),
-        ("1.35.4", "1.35.4", PINNED, "FROM=1.35.4 TO=1.35.4: the same version"),
-        ("1.36.3", "1.35.4", PINNED, "FROM=1.36.3 TO=1.35.4: a downgrade"),
-        ("1.35.10", "1.35.4", pinning("1.35.4", "1.35.10"), "FROM=1.35.10 TO=1.35.4: a downgrade"),
-        ("1.34.4", "1.37.2", pinning("1.34.4", "1.36.3", "1.37.2"), "FROM=1.34.4 TO=1.37.2: 1.35 not pinned"),
+        ("", "1.37.2", PINNED, "--from is missing: set one of 1.37.2, "),
+        ("1.33.1", "1.37.2", PINNED, "--from=1.33.1: unknown version; set one of 1.37.2, "),
+        ("1.34.4", "1.38.0", PINNED, "--to=1.38.0: unknown version; set one of 1.37.2, "),
+        ("1.35.4", "1.35.4", PINNED, "--from=1.35.4 --to=1.35.4: the same version"),
+        ("1.36.3", "1.35.4", PINNED, "--from=1.36.3 --to=1.35.4: a downgrade"),
+        ("1.35.10", "1.35.4", pinning("1.35.4", "1.35.10"), "--from=1.35.10 --to=1.35.4: a downgrade"),
+        ("1.34.4", "1.37.2", pinning("1.34.4", "1.36.3", "1.37.2"), "--from=1.34.4 --to=1.37.2: 1.35 not pinned"),
     ],
 )
 def test_bad_versions_are_a_usage_error(first: str, last: str, known: Pins, why: str) -> None:

@@ -41,8 +41,8 @@ def refused(path: Path) -> str:
     with pytest.raises(SetupError) as caught:
         snapshot.read(path)
     assert caught.value.code == ExitCode.SNAPSHOT
-    assert str(caught.value).startswith(f"SNAPSHOT={path}: ")
-    return str(caught.value).removeprefix(f"SNAPSHOT={path}: ")
+    assert str(caught.value).startswith(f"--snapshot={path}: ")
+    return str(caught.value).removeprefix(f"--snapshot={path}: ")
 
 
 def test_snapshot_is_read_as_it_was_written(path: Path) -> None:
@@ -104,11 +104,11 @@ def test_snapshot_of_schema_1_is_read_as_schema_2_with_a_note(tmp_path: Path) ->
 def test_changed_snapshot_of_schema_1_is_refused(tmp_path: Path, old: str, new: str) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text(SCHEMA_1.read_text().replace(old, new))
-    assert refused(path) == "checksum does not match: the file was changed after make upgrade-before wrote it"
+    assert refused(path) == "checksum does not match: the file was changed after it was written"
 
 
 def test_missing_snapshot_is_an_error(tmp_path: Path) -> None:
-    assert refused(tmp_path / "none") == "No such file or directory; create the file with make upgrade-before"
+    assert refused(tmp_path / "none") == "No such file or directory; create the file with `kubechain upgrade before`"
     assert "directory" in refused(tmp_path)
 
 
@@ -131,12 +131,12 @@ NO_SNAPSHOTS: list[bytes] = [
 def test_file_without_a_snapshot_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "snapshot.json"
     path.write_bytes(content)
-    assert refused(path) == "not a snapshot file of make upgrade-before"
+    assert refused(path) == "not a snapshot file of `kubechain upgrade before`"
 
 
 def test_truncated_snapshot_is_an_error(path: Path) -> None:
     path.write_text(path.read_text()[:-100])
-    assert refused(path) == "not a snapshot file of make upgrade-before"
+    assert refused(path) == "not a snapshot file of `kubechain upgrade before`"
 
 
 @pytest.mark.parametrize("over", [{"more": 1}, {"nodes": ...}])
@@ -144,7 +144,7 @@ def test_snapshot_with_other_fields_is_an_error(path: Path, over: Json) -> None:
     content = {**json.loads(path.read_text()), **over}
     rest = {key: value for key, value in content.items() if value is not ... and key != "checksum"}
     path.write_text(json.dumps({**rest, "checksum": checksum(rest)}))
-    assert refused(path) == "not a snapshot file of make upgrade-before"
+    assert refused(path) == "not a snapshot file of `kubechain upgrade before`"
 
 
 def test_object_is_written_without_managed_fields() -> None:

@@ -104,8 +104,8 @@ def require_witnesses(api: Api, snapshot: Snapshot, uid: str, file: Path) -> Non
     snapshot.require(uid, file)
     if api.get("Namespace", "", snapshot.namespace) is None:
         why = f"the namespace of its witnesses, {snapshot.namespace}, does not exist"
-        hint = "upgrade-after deletes it at its end; begin again with upgrade-before and a new file"
-        raise SetupError(f"SNAPSHOT={file}: {why}; {hint}", ExitCode.SNAPSHOT)
+        hint = "`kubechain upgrade after` deletes it at its end; begin again with `kubechain upgrade before` and a new file"
+        raise SetupError(f"--snapshot={file}: {why}; {hint}", ExitCode.SNAPSHOT)
 
 
 def read_after(before: Before, during: During | None, wanted: str) -> After:

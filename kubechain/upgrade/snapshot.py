@@ -64,7 +64,7 @@ class Snapshot(JsonRecord):
         """Check that the snapshot, read from `path`, is of the cluster with the UID `cluster`; SetupError if not (SNAPSHOT)."""
         if self.cluster_uid != cluster:
             what = f"of another cluster: kube-system has UID {cluster}, not {self.cluster_uid}"
-            raise SetupError(f"SNAPSHOT={path}: {what}", ExitCode.SNAPSHOT)
+            raise SetupError(f"--snapshot={path}: {what}", ExitCode.SNAPSHOT)
 
     def write(self, path: Path) -> None:
         """Write the snapshot file; an existing file is replaced."""
@@ -101,22 +101,22 @@ def read(path: Path) -> Snapshot:
         stated, schema = content.pop("checksum"), content["schema"]
     except OSError as error:
         raise SetupError(
-            f"SNAPSHOT={path}: {error.strerror}; create the file with make upgrade-before", ExitCode.SNAPSHOT
+            f"--snapshot={path}: {error.strerror}; create the file with `kubechain upgrade before`", ExitCode.SNAPSHOT
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SetupError(f"SNAPSHOT={path}: not a snapshot file of make upgrade-before", ExitCode.SNAPSHOT) from error
+        raise SetupError(f"--snapshot={path}: not a snapshot file of `kubechain upgrade before`", ExitCode.SNAPSHOT) from error
     # JSON's true equals 1 in Python.
     if isinstance(schema, bool) or schema not in (1, SCHEMA):
-        raise SetupError(f"SNAPSHOT={path}: schema {schema}; this version reads schemas 1 and {SCHEMA}", ExitCode.SNAPSHOT)
+        raise SetupError(f"--snapshot={path}: schema {schema}; this version reads schemas 1 and {SCHEMA}", ExitCode.SNAPSHOT)
     if stated != checksum(content):
         raise SetupError(
-            f"SNAPSHOT={path}: checksum does not match: the file was changed after make upgrade-before wrote it",
+            f"--snapshot={path}: checksum does not match: the file was changed after it was written",
             ExitCode.SNAPSHOT,
         )
     try:
         return Snapshot.model_validate(_from_schema_1(content) if schema == 1 else content)
     except ValidationError as error:
-        raise SetupError(f"SNAPSHOT={path}: not a snapshot file of make upgrade-before", ExitCode.SNAPSHOT) from error
+        raise SetupError(f"--snapshot={path}: not a snapshot file of `kubechain upgrade before`", ExitCode.SNAPSHOT) from error
 
 
 def _from_schema_1(content: Json) -> Json:

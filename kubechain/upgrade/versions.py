@@ -21,28 +21,28 @@ def hops(first: str, last: str, pins: Pins) -> tuple[Kubernetes, ...]:
 
     """
     if not first:
-        raise SetupError(f"FROM= is not set; set it to one of {', '.join(pins.kubernetes)}", ExitCode.USAGE)
-    begin, end = _find("FROM", first, pins), _find("TO", last, pins)
+        raise SetupError(f"--from is missing: set one of {', '.join(pins.kubernetes)}", ExitCode.USAGE)
+    begin, end = _find("--from", first, pins), _find("--to", last, pins)
     if Version(end.version) <= Version(begin.version):
         what = "the same version" if end == begin else "a downgrade"
-        raise SetupError(f"FROM={begin.version} TO={end.version}: {what}; TO must be newer than FROM", ExitCode.USAGE)
+        raise SetupError(f"--from={begin.version} --to={end.version}: {what}; --to must be newer than --from", ExitCode.USAGE)
     newest = {each.minor: each for each in sorted(pins.kubernetes.values(), key=lambda each: Version(each.version))}
     between = range(begin.minor + 1, end.minor)
     missing = [f"1.{number}" for number in between if number not in newest]
     if missing:
         raise SetupError(
-            f"FROM={begin.version} TO={end.version}: {', '.join(missing)} not pinned, but kubeadm skips no minor version",
+            f"--from={begin.version} --to={end.version}: {', '.join(missing)} not pinned, but kubeadm skips no minor version",
             ExitCode.USAGE,
         )
     return (begin, *(newest[number] for number in between), end)
 
 
-def _find(variable: str, wanted: str, pins: Pins) -> Kubernetes:
+def _find(option: str, wanted: str, pins: Pins) -> Kubernetes:
     try:
         return pins.find(wanted)
     except SetupError as error:
         known = ", ".join(pins.kubernetes)
-        raise SetupError(f"{variable}={wanted}: unknown version; set one of {known}", ExitCode.USAGE) from error
+        raise SetupError(f"{option}={wanted}: unknown version; set one of {known}", ExitCode.USAGE) from error
 
 
 def next_minor(version: str) -> str:
