@@ -43,7 +43,7 @@ def pytest_kubechain_claim_finished(evidence: Sequence[Section]) -> None:
 
 
 @pytest.hookimpl
-def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, *, failed: bool) -> None:
+def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, failed: bool) -> None:  # noqa: FBT001  # pluggy hands on no keyword-only argument
     """Attach the SVG of the upgrade to the first claim about it and to each claim that did not pass."""
     stash = item.config.stash
     if failed or PICTURE not in stash:

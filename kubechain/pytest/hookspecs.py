@@ -24,7 +24,7 @@ def pytest_kubechain_claim_finished(item: pytest.Item, record: ClaimRecord, evid
 
 
 @pytest.hookspec
-def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, *, failed: bool) -> None:
+def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, failed: bool) -> None:  # noqa: FBT001  # pluggy hands on no keyword-only argument
     """Handle the end of a claim about an upgrade; `failed` if it did not pass."""
 
 
