@@ -74,6 +74,33 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool
     return [namespace.name for namespace in removable]
 
 
+def of_run(api: Api, run_id: str) -> list[KubeObject]:
+    """Return the namespaces of one run, also those that are being deleted."""
+    return [namespace for namespace in api.list("Namespace", selector=f"{RUN_LABEL}={run_id}").items if is_ours(namespace)]
+
+
+def remove_all(api: Api, run_id: str) -> None:
+    """Delete every namespace of a run, and wait until none exists.
+
+    Raises:
+        HarnessError: the API server cannot be reached or refuses, or a namespace still exists after NAMESPACE_GONE.
+
+    """
+
+    def remaining() -> list[str]:
+        found = of_run(api, run_id)
+        for namespace in found:
+            if not namespace.deleting:
+                api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
+        return [namespace.name for namespace in found]
+
+    clock = RealClock()
+    with unmet_as(SetupError, code=ExitCode.CLEANUP):
+        Waiter(clock).eventually(
+            Polled("namespaces of this run", remaining, clock, 0.5), empty("namespace"), within=NAMESPACE_GONE
+        )
+
+
 def await_gone(api: Api, names: list[str]) -> None:
     """Wait until namespaces whose deletion has begun no longer exist.
 

@@ -31,6 +31,10 @@ class RunLock:
         self.path.unlink(missing_ok=True)
         self.lock.release()
 
+    def abandon(self) -> None:
+        """Release the lock and keep the file and the mark: by them the next run finds what this run could not remove."""
+        self.lock.release()
+
 
 def folder(cache: Path) -> Path:
     """Return the folder of the lock files and marks."""

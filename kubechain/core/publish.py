@@ -61,7 +61,7 @@ def _published(out: Path) -> list[str] | None:
 
 
 def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
-    """Move the results of a run from its folder to `out`, replacing those of the run before; remove the run's folder.
+    """Move the results of a run from its folder to `out`, replacing those of the run before.
 
     With `begun` false, the results go to the folder NOT_BEGUN in `out` and leave those of the run before in place. Return
     the folder of the results.
@@ -84,10 +84,14 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
         (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2))
         for name in results:
             (folder / name).rename(where / name)
+    return where
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run with all that is not published."""
     remove(folder)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
-    return where
 
 
 def remove(path: Path) -> None:
