@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from kubechain.core import output
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.settings import PROJECT
 
@@ -22,6 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
+    output.steady()
     try:
         code = work()
         sys.stdout.flush()
@@ -30,8 +31,4 @@ def main(work: Callable[[], int]) -> NoReturn:
         code = error.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as head, has seen enough; what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.HOLDS
     sys.exit(int(code))
