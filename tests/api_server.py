@@ -7,6 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,11 +19,16 @@ COLLECTIONS = ("namespaces", "nodes")
 
 @dataclass
 class ApiServer:
-    """The objects by (collection, name); a request "METHOD /path" in `refused` gets its status, as often as it says."""
+    """The objects by (collection, name), and the time of day of the server in Unix seconds.
+
+    A request "METHOD /path" in `refused` always gets that status; one in `failures` gets those, one after another.
+    """
 
     port: int = 0
     objects: dict[tuple[str, str], Json] = field(default_factory=dict[tuple[str, str], Json])
-    refused: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    refused: dict[str, int] = field(default_factory=dict[str, int])
+    failures: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    time: float = 1_700_000_000.0
     requests: list[str] = field(default_factory=list[str])
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -53,8 +59,11 @@ class ApiServer:
         request = f"{method} {parts.path}"
         with self.changed:
             self.requests.append(request)
-            if statuses := self.refused.get(request):
-                return (statuses[0] if len(statuses) == 1 else statuses.pop(0)), {"message": "refused by the test"}
+            failures = self.failures.get(request)
+            if status := failures.pop(0) if failures else self.refused.get(request):
+                return status, {"message": "refused by the test"}
+            if parts.path == "/version":
+                return 200, {"gitVersion": "v1.37.2"}
             _, _, collection, *rest = parts.path.strip("/").split("/")
             assert collection in COLLECTIONS, url
             self.changed.notify_all()
@@ -82,6 +91,11 @@ class ApiServer:
         if method == "DELETE":
             del self.objects[key]
         elif method == "PATCH":
+            if body.get("metadata", {}).get("resourceVersion") not in (
+                None,
+                self.objects[key]["metadata"].get("resourceVersion"),
+            ):
+                return 409, {"message": "the object has been modified"}
             self.objects[key] = _merged(self.objects[key], body)
         return 200, self.objects.get(key, {})
 
@@ -110,7 +124,8 @@ def api_server() -> Generator[ApiServer]:
             length = int(self.headers.get("Content-Length") or 0)
             status, body = state.handle(self.command, self.path, json.loads(self.rfile.read(length) or b"{}"))
             text = json.dumps(body).encode()
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Date", formatdate(state.time, usegmt=True))
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

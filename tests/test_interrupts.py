@@ -151,7 +151,7 @@ def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Api
     with started(tmp_path, server, "call") as process:
         server.wait_for("-main-")
         (name,) = server.names()
-        server.refused[f"DELETE /api/v1/namespaces/{name}"] = [403]
+        server.refused[f"DELETE /api/v1/namespaces/{name}"] = 403
         os.killpg(process.pid, signal.SIGTERM)
         output, errors = process.communicate(timeout=50)
     assert process.returncode == 2, output + errors

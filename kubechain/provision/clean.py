@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.build_cache import BuildCache, remove
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
@@ -118,24 +118,31 @@ class Cleaning:
             self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
     def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
-        """Remove the namespaces on a cluster that no run needs, and list those that one may need."""
+        """Remove the namespaces on a cluster that no run needs, uncordon its Nodes, and list those that a run may need."""
         try:
             uid = existing.identity(api)
+            stay = cordons.clear(api, self.cache, self.progress, kept_too=kept_too)
             names = namespaces.clear(api, uid, self.cache, self.progress, kept_too=kept_too)
             if names:
                 with self.progress.step("waiting until they are gone"):
                     namespaces.await_gone(api, names)
+            for node in stay:
+                self.stay("Node", node.name, "stays cordoned until its run ends or its mark expires; --kept uncordons it now")
             for namespace in namespaces.left_by_runs(api):
-                self.stay(namespace.name, "stays until its run ends or it expires; --kept removes it now")
+                self.stay("namespace", namespace.name, "stays until its run ends or it expires; --kept removes it now")
             for namespace in namespaces.witnesses(api):
-                self.stay(namespace.name, "holds the witnesses of an upgrade; `kubechain upgrade after` or --kept removes it")
+                self.stay(
+                    "namespace",
+                    namespace.name,
+                    "holds the witnesses of an upgrade; `kubechain upgrade after` or --kept removes it",
+                )
         finally:
             api.close()
 
-    def stay(self, namespace: str, why: str) -> None:
-        """Say of a namespace that it is left, and why."""
-        self.stays.append(namespace)
-        self.say(f"namespace {namespace} {why}")
+    def stay(self, kind: str, name: str, why: str) -> None:
+        """Say of a namespace or a Node that it is left, and why."""
+        self.stays.append(name)
+        self.say(f"{kind} {name} {why}")
 
     def builds(self) -> None:
         """Remove the cache of builds, unless something is being built."""

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
@@ -72,6 +72,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     run.folder.mkdir(parents=True, exist_ok=True)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
+    cordons.clear(api, settings.cache, progress)
     namespaces.clear(api, uid, settings.cache, progress)
     api.close()
     return Provided(target, None)
@@ -160,6 +161,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
         uid = existing.identity(api)
         if reused or choice.keep:
             run_locks.mark_visited(settings.cache, run.name, cluster.context, uid)
+            cordons.clear(api, settings.cache, progress)
             namespaces.clear(api, uid, settings.cache, progress)
         versions = {
             "server": existing.server_version(api),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubechain.cleanup import namespaces, run_locks
+from kubechain.cleanup import cordons, namespaces, run_locks
 from kubechain.cluster import existing
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
@@ -48,9 +48,9 @@ def attempt(undo: Callable[[], object], command: str) -> list[str]:
 
 
 def _leave(state: RunState, target: Target) -> None:
-    """Delete the namespaces of the run on a cluster that stays.
+    """Delete the namespaces of the run on a cluster that stays, and uncordon its Nodes.
 
-    Claims delete their own namespaces; some are left if a process of the run was killed or interrupted.
+    Claims do so themselves; something is left if a process of the run was killed or interrupted.
     """
     api = existing.connect(Path(target.kubeconfig), target.context, state.run.secrets)
     try:
@@ -61,6 +61,9 @@ def _leave(state: RunState, target: Target) -> None:
 
 
 def _remove(state: RunState, api: Api) -> None:
+    for node in cordons.left_by(api, state.run.id):
+        with state.progress.step(f"uncordoning the Node {node.name}"):
+            cordons.uncordon(api, node.name, state.run.id)
     if namespaces.of_run(api, state.run.id):
         with state.progress.step("removing the namespaces of this run"):
             namespaces.remove_all(api, state.run.id)
