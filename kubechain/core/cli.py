@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from kubechain.core import output
+from kubechain.core import output, proxies
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.settings import PROJECT
 
@@ -23,6 +24,7 @@ class Parser(argparse.ArgumentParser):
 def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
     output.steady()
+    proxies.spare_loopback(os.environ)
     try:
         code = work()
         sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import registries
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
@@ -66,7 +66,8 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid = existing.identity(api)
         existing.preflight(api)
-        _check_secret(settings.pull_secret)
+        if settings.pull_secret:
+            registries.credentials(settings.pull_secret, [resolve.public_nginx(settings), resolve.public_client(settings)])
         version = existing.server_version(api)
         step.note(f"{version}, {len(api.list('Node').items)} nodes")
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
@@ -105,15 +106,6 @@ def _target(api: Api, kubeconfig: Path, uid: str, version: str, settings: Settin
         kubectl=shutil.which("kubectl") or "",
         versions={"server": version},
     )
-
-
-def _check_secret(path: Path | None) -> None:
-    if path is None:
-        return
-    try:
-        json.loads(path.read_text())["auths"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"--pull-secret={path}: not a docker config.json with the field auths", ExitCode.USAGE) from error
 
 
 def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:

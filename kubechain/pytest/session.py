@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle
+from kubechain.core import bundle, proxies
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import HarnessError, SetupError
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and make the state of the run."""
     controller = worker_input(config)
+    proxies.spare_loopback(os.environ)
     try:
         settings = given.load()
     except SetupError as error:
