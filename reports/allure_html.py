@@ -41,19 +41,19 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     redact_files.folder(results)
     node, allure = _node(store), _allure(store)
     config = results.parent / "allurerc.json"
-    config.write_text(json.dumps(configuration(folder), indent=2))
+    config.write_text(json.dumps(configuration(folder), indent=2), encoding="utf-8")
     try:
         words = [node, allure, "generate", "--config", config, results]
         check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="making the HTML report")
     finally:
         config.unlink()
     page = folder / "index.html"
-    text = without_analytics(page.read_text())
+    text = without_analytics(page.read_text(encoding="utf-8"))
     left = remote_addresses(text)
     if left:
         page.unlink()
         raise SetupError(f"the HTML report would load {left[0]}; it was not kept", ExitCode.HARNESS)
-    page.write_text(text)
+    page.write_text(text, encoding="utf-8")
     return page
 
 

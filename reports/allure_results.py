@@ -39,7 +39,11 @@ def title(name: str, claim: Claim) -> str:
 
 def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
     """Write an Allure result for each claim that has none, because its worker died before it reported."""
-    known = {each["value"] for file in results.glob("*-result.json") for each in json.loads(file.read_text()).get("labels", [])}
+    known = {
+        each["value"]
+        for file in results.glob("*-result.json")
+        for each in json.loads(file.read_text(encoding="utf-8")).get("labels", [])
+    }
     for record in records:
         if record.id in known:
             continue
@@ -53,18 +57,18 @@ def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
             "statusDetails": {"message": record.message},
             "labels": [{"name": name, "value": value} for name, value in named.items()],
         }
-        (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
+        (results / f"{result['uuid']}-result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
     """Put the waits of each claim into its Allure result as steps: what was waited for, and what ended the wait."""
     waits = {record.id: record.waits for record in records}
     for file in results.glob("*-result.json"):
-        result = json.loads(file.read_text())
+        result = json.loads(file.read_text(encoding="utf-8"))
         claim = next((each["value"] for each in result.get("labels", []) if each["name"] == "claim"), "")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
-            file.write_text(json.dumps(result))
+            file.write_text(json.dumps(result), encoding="utf-8")
 
 
 def steps(waits: Sequence[WaitRecord], start: int, *, passed: bool) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Whole commands whose output is closed, full, without a reader, or not of UTF-8; and runs whose end fails."""
 
+import json
 import os
 import subprocess
 import sys
@@ -75,6 +76,15 @@ def test_exit_code_is_that_of_the_verdict_whatever_becomes_of_the_output(
     assert ended == code, output
     assert "Traceback" not in output
     assert (out / "run.json").exists()
+
+
+def test_locale_that_is_not_utf8_changes_no_result(bundled: Path) -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "", "KUBECHAIN_HTML": "1"}
+    ended, output, out = run(bundled, "", claims=FAILS, **locale)
+    assert ended == 1, output
+    assert "chain broken at PODS: \\u2713 no" in output
+    (failed,) = [claim for claim in json.loads((out / "run.json").read_text())["claims"] if claim["outcome"] == "failed"]
+    assert failed["message"].startswith("\u2713 no")
 
 
 @pytest.mark.parametrize("claims", ["", FAILS])

@@ -135,11 +135,11 @@ def forget(cache: Path, name: str) -> None:
 
 def _mark(cache: Path, name: str, mark: str, text: str = "") -> None:
     folder(cache).mkdir(parents=True, exist_ok=True)
-    (folder(cache) / f"{name}.{mark}").write_text(text)
+    (folder(cache) / f"{name}.{mark}").write_text(text, encoding="utf-8")
 
 
 def _read_mark(cache: Path, name: str, mark: str) -> str | None:
     try:
-        return (folder(cache) / f"{name}.{mark}").read_text()
+        return (folder(cache) / f"{name}.{mark}").read_text(encoding="utf-8")
     except FileNotFoundError:
         return None

@@ -54,7 +54,7 @@ def _ours(out: Path) -> set[str]:
 def _published(out: Path) -> list[str] | None:
     """Return the names in the manifest of the last publication, None if there is no readable manifest."""
     try:
-        names: list[str] = json.loads((out / MANIFEST).read_text())["names"]
+        names: list[str] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["names"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return [name for name in names if Path(name).name == name and name not in ("", ".", "..")]
@@ -81,7 +81,7 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
             remove(where / name)
         results = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
         # The manifest first: if this process is killed between two moves, the next publication still removes what was moved.
-        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2))
+        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2), encoding="utf-8")
         for name in results:
             (folder / name).rename(where / name)
     return where

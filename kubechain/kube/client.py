@@ -97,7 +97,7 @@ class Api:
         if headers.get("authorization"):
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
-            new.write_text(headers["authorization"].removeprefix("Bearer "))
+            new.write_text(headers["authorization"].removeprefix("Bearer "), encoding="utf-8")
             new.replace(token)
         else:
             token.unlink(missing_ok=True)

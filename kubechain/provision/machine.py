@@ -99,7 +99,7 @@ def inotify(folder: Path) -> Finding:
     """Say whether the kernel's limits on file watches fit several kind clusters."""
     limits = {name: folder / name for name in ("max_user_instances", "max_user_watches")}
     try:
-        found = {name: int(path.read_text()) for name, path in limits.items()}
+        found = {name: int(path.read_text(encoding="utf-8")) for name, path in limits.items()}
     except (OSError, ValueError):
         return Finding("note", "inotify", "limits not visible")
     text = ", ".join(f"{name} {value}" for name, value in found.items())
@@ -112,7 +112,10 @@ def inotify(folder: Path) -> Finding:
 def memory(meminfo: Path) -> Finding:
     """Say how much memory and how many cores there are."""
     try:
-        found = {name: int(kib) / 1024**2 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)}
+        found = {
+            name: int(kib) / 1024**2
+            for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo.read_text(encoding="utf-8"), re.MULTILINE)
+        }
         text = f"{found['MemAvailable']:.1f} of {found['MemTotal']:.1f} GiB available"
     except (OSError, KeyError):
         text = "memory not visible"

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (65536 if hard == resource.RLIM_INFINITY else min(hard, 65536), hard))
     try:
         given, out = arguments
-        plan, target = Plan.of(json.loads(Path(given).read_text())), Out(Path(out))
+        plan, target = Plan.of(json.loads(Path(given).read_text(encoding="utf-8"))), Out(Path(out))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"sampler PLAN OUT: {type(error).__name__}: {words(error)}\n")
         return 2

@@ -126,7 +126,7 @@ def keep(after: After, path: Path) -> None:
 
 def kept(before: Before, path: Path) -> After:
     """Read what `keep` wrote."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     state = NamespaceState(tuple(KubeObject(each) for each in content.pop("objects")))
     return After(before=before, during=None, state=state, **content)
 

@@ -68,7 +68,7 @@ def daemon_set(image: str) -> Json:
 
 def config_map() -> Json:
     """Return the ConfigMap with the sampler's program."""
-    files = {file.name: file.read_text() for file in sorted(PACKAGE.glob("*.py"))}
+    files = {file.name: file.read_text(encoding="utf-8") for file in sorted(PACKAGE.glob("*.py"))}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SAMPLER}, "data": files}
 
 
@@ -123,7 +123,7 @@ class Probing:
     def _tallies(self) -> list[tuple[Route, Tally]]:
         """Return all samples of every path."""
         sources = [
-            *((each.asked, each.out.read_text() if each.out.exists() else "") for each in self.locals),
+            *((each.asked, each.out.read_text(encoding="utf-8") if each.out.exists() else "") for each in self.locals),
             *((each.asked, (each.before + each.text).decode()) for each in self.remotes),
         ]
         return [
@@ -194,8 +194,8 @@ def began(folder: Path, clock: Clock) -> float:
     """Return when the samplers whose samples are in a folder began (Unix seconds): now, unless they were interrupted."""
     file = folder / "began"
     if not file.exists():
-        file.write_text(repr(clock.wall()))
-    return float(file.read_text())
+        file.write_text(repr(clock.wall()), encoding="utf-8")
+    return float(file.read_text(encoding="utf-8"))
 
 
 @contextmanager
@@ -242,7 +242,7 @@ def _beside(asked: list[RouteRequest], plan: Json, folder: Path) -> Generator[Lo
     folder.mkdir(parents=True, exist_ok=True)
     file, out = folder / "plan.json", folder / "samples.jsonl"
     file.touch(mode=0o600)
-    file.write_text(json.dumps(plan))
+    file.write_text(json.dumps(plan), encoding="utf-8")
     environment = {**os.environ, OWNER: identity()}
     words = [sys.executable, "-m", "kubechain.sampler", file, out]
     process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)

@@ -84,7 +84,7 @@ class SnapshotFile(Snapshot):
 def write_at_once(path: Path, text: str) -> None:
     """Write a file so that whoever is interrupted leaves the old one or the new one, never half of one."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
+    new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
@@ -96,7 +96,7 @@ def read(path: Path) -> Snapshot:
 
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stated, schema = content.pop("checksum"), content["schema"]
     except OSError as error:
         raise SetupError(f"SNAPSHOT={path}: {error.strerror}; make upgrade-before writes it", ExitCode.SNAPSHOT) from error

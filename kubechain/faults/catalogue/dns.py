@@ -45,7 +45,7 @@ class Corefile:
         """Keep the Corefile, write the other, restart the servers."""
         config = lab.api.get("ConfigMap", SYSTEM, COREDNS)
         plain: str = config.at("data")["Corefile"] if config else ""
-        (lab.folder / "Corefile").write_text(plain)
+        (lab.folder / "Corefile").write_text(plain, encoding="utf-8")
         changed = self.edit(plain)
         lab.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": changed}})
         restart(lab)
@@ -53,7 +53,7 @@ class Corefile:
     def took(self, lab: Testbed) -> Result:
         """Look at the ConfigMap, and whether the servers are ready."""
         config, kept = lab.api.get("ConfigMap", SYSTEM, COREDNS), lab.folder / "Corefile"
-        changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text()
+        changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text(encoding="utf-8")
         ready = [pod.is_true("Ready") for pod in servers(lab)]
         return expect(changed and bool(ready) and all(ready), f"changed: {text(changed)}, servers ready: {text(ready)}")
 
@@ -61,7 +61,7 @@ class Corefile:
         """Put the Corefile back, restart the servers."""
         kept = lab.folder / "Corefile"
         if kept.exists():
-            lab.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": kept.read_text()}})
+            lab.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": kept.read_text(encoding="utf-8")}})
             kept.unlink()
             restart(lab)
 

@@ -65,7 +65,7 @@ class Restarted:
 
     def inject(self, lab: Testbed) -> None:
         """Note who leads, and kill them."""
-        (lab.folder / "leaders").write_text("\n".join(self._leaders(lab)))
+        (lab.folder / "leaders").write_text("\n".join(self._leaders(lab)), encoding="utf-8")
         for component in LEADERS:
             lab.on(lab.control_plane, f"pkill -KILL {component[:15]}")
 
@@ -73,7 +73,7 @@ class Restarted:
         """Others lead now."""
         if not (lab.folder / "leaders").exists():
             return unmet("no restart")
-        before, now = (lab.folder / "leaders").read_text().splitlines(), self._leaders(lab)
+        before, now = (lab.folder / "leaders").read_text(encoding="utf-8").splitlines(), self._leaders(lab)
         return expect(all(now) and not set(before) & set(now), f"leaders {some(now)}")
 
     def heal(self, lab: Testbed) -> None:

@@ -125,11 +125,11 @@ class UpstreamTests:
                 done = run(self.command(test, report), timeout=LIMIT + END_SECONDS, env={"TMPDIR": temporary})
                 if not report.exists():
                     raise HarnessError(f"upstream's test {test!r} left no report (status {done.status}): {done.last_words}")
-                outcome, said = outcome_of(report.read_text(), self.tests[test]), done.stdout + done.stderr
+                outcome, said = outcome_of(report.read_text(encoding="utf-8"), self.tests[test]), done.stdout + done.stderr
             except TookTooLong as late:
                 outcome, said = "timeout", str(late)
         if outcome != "passed":
-            log.write_text(redact.text(said[-LOG_CHARACTERS:]))
+            log.write_text(redact.text(said[-LOG_CHARACTERS:]), encoding="utf-8")
         return outcome
 
     def command(self, test: str, report: Path) -> list[str | Path]:
