@@ -126,6 +126,7 @@ def _finish(config: pytest.Config, exitstatus: int, trouble: list[str]) -> int:
     state = run_state(config)
     if exitstatus == ExitCode.USAGE and not state.trouble:
         # pytest has printed what is wrong with the command line; there was no run.
+        ending.clean_up(config)
         shutil.rmtree(state.run.folder, ignore_errors=True)
         return exitstatus
     result = _result(config, exitstatus)
