@@ -156,6 +156,8 @@ def test_kind_cluster_of_another_user_is_refused(tmp_path: Path, engine: Path) -
 class Namespaces:
     """An API with the namespace of a run on another machine, and a namespace of witnesses."""
 
+    server_time = staticmethod(time.time)
+
     def __init__(self) -> None:
         witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
         self.items: list[Json] = [namespace("kubechain-a-main-0", "a", "99999999999").body, {"kind": "Namespace", **witnesses}]
@@ -175,9 +177,6 @@ class Namespaces:
         assert (kind, space, missing_ok) == ("Namespace", "", True)
         assert options == {"preconditions": {"uid": name.rpartition("-")[2] if "upgrade" in name else name}}
         self.items = [each for each in self.items if each["metadata"]["name"] != name]
-
-    def server_time(self) -> float:
-        return time.time()
 
     def close(self) -> None:
         pass
