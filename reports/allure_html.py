@@ -41,7 +41,7 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     redact_files.folder(results)
     node, allure = _node(store), _allure(store)
     config = results.parent / "allurerc.json"
-    config.write_text(json.dumps(configuration(folder), indent=2))
+    config.write_text(json.dumps(configuration(folder), indent=2), encoding="utf-8")
     try:
         words = [node, allure, "generate", "--config", config, results]
         check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="writing the HTML report")

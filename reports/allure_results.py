@@ -53,7 +53,7 @@ def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
             "statusDetails": {"message": record.message},
             "labels": [{"name": name, "value": value} for name, value in labels.items()],
         }
-        (results / f"{result['uuid']}-result.json").write_text(json.dumps(result))
+        (results / f"{result['uuid']}-result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
@@ -64,7 +64,7 @@ def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
         claim = next((label["value"] for label in result.get("labels", []) if label["name"] == "claim"), "")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
-            file.write_text(json.dumps(result))
+            file.write_text(json.dumps(result), encoding="utf-8")
 
 
 def steps(waits: Sequence[WaitRecord], start: int, *, passed: bool) -> list[dict[str, Any]]:

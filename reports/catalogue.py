@@ -148,7 +148,7 @@ DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([entry.claim for entry in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
-    REFERENCE: lambda _entries: reference.document(REFERENCE.read_text()),
+    REFERENCE: lambda _entries: reference.document(REFERENCE.read_text(encoding="utf-8")),
     **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
 }
 
@@ -157,7 +157,7 @@ def write(entries: Sequence[Entry]) -> None:
     """Write every generated document."""
     for path, render in DOCUMENTS.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(render(entries))
+        path.write_text(render(entries), encoding="utf-8")
 
 
 def stale(entries: Sequence[Entry]) -> list[Path]:

@@ -53,7 +53,7 @@ def load(source: Path = SOURCE) -> Coverage:
         return tuple(Row(entry.pop("name"), tuple(entry.pop("claims")), **entry) for entry in entries)
 
     try:
-        content: dict[str, Any] = tomllib.loads(source.read_text())
+        content: dict[str, Any] = tomllib.loads(source.read_text(encoding="utf-8"))
         sections = {name: rows(content.pop(name)) for name in ("upstream", "walkthrough")}
         return Coverage(**sections, also_named=tuple(content.pop("also_named")), **content)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -65,7 +65,7 @@ def upstream_names(version: str) -> frozenset[str] | None:
     gopath = os.environ.get("GOPATH", "").split(os.pathsep)[0] or Path.home() / "go"
     cache = Path(os.environ.get("GOMODCACHE") or Path(gopath) / "pkg" / "mod")
     path = cache / "k8s.io" / f"kubernetes@v{version}" / LISTED
-    return frozenset(test["testname"] for test in yaml.safe_load(path.read_text())) if path.is_file() else None
+    return frozenset(test["testname"] for test in yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def problems(coverage: Coverage, claims: Sequence[Claim], known: Collection[str] | None) -> list[str]:

@@ -56,15 +56,15 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
     """Write the files of the run into its folder."""
     if run.faults:
         faults = fault_matrix.document(run.faults, run.verdict.line)
-        (run.folder / "faults.json").write_text(json.dumps(redact.tree(faults.as_json()), indent=2))
-        (run.folder / "faults.svg").write_text(redact.text(fault_matrix.svg(run.faults)))
+        (run.folder / "faults.json").write_text(json.dumps(redact.tree(faults.as_json()), indent=2), encoding="utf-8")
+        (run.folder / "faults.svg").write_text(redact.text(fault_matrix.svg(run.faults)), encoding="utf-8")
     if run.upgrade:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
-        (run.folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.as_json()), indent=2))
-        (run.folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(run.upgrade)))
+        (run.folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.as_json()), indent=2), encoding="utf-8")
+        (run.folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(run.upgrade)), encoding="utf-8")
     content = run_json.document(run, html_report(run))
-    (run.folder / "run.json").write_text(json.dumps(content.as_json(), indent=2))
-    (run.folder / "summary.md").write_text(summary.markdown(content))
+    (run.folder / "run.json").write_text(json.dumps(content.as_json(), indent=2), encoding="utf-8")
+    (run.folder / "summary.md").write_text(summary.markdown(content), encoding="utf-8")
 
 
 def html_report(run: RunResult) -> str | None:

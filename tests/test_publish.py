@@ -36,6 +36,7 @@ def test_published_results_take_the_place_of_those_before(tmp_path: Path) -> Non
     write(out, ".runs/other/run.json")
     folder = run_of(out, "run.json", "summary.md", "evidence/new.txt")
     publish.publish(folder, out)
+    publish.discard(folder)
     assert shown(out) == ["evidence", "run.json", "summary.md"]
     assert [path.name for path in (out / "evidence").iterdir()] == ["new.txt"]
     assert not folder.exists()
@@ -110,13 +111,17 @@ def test_run_that_could_not_begin_replaces_nothing(tmp_path: Path) -> None:
 
 def test_private_files_of_a_run_are_removed_and_not_published(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    publish.publish(run_of(out, "kubeconfig", "secrets/key", "target.json", "collected.json", "run.json"), out)
+    folder = run_of(out, "kubeconfig", "secrets/key", "target.json", "collected.json", "run.json")
+    publish.publish(folder, out)
+    publish.discard(folder)
     assert shown(out) == ["run.json"]
     assert not [*tmp_path.rglob("kubeconfig"), *tmp_path.rglob("key")]
 
 
 def test_folder_of_runs_is_removed_with_its_last_run(tmp_path: Path) -> None:
-    publish.publish(run_of(tmp_path, "run.json"), tmp_path)
+    folder = run_of(tmp_path, "run.json")
+    publish.publish(folder, tmp_path)
+    publish.discard(folder)
     assert not (tmp_path / ".runs").exists()
 
 

@@ -39,7 +39,58 @@ CONTEXTS = (
     '"auth": "{}"',
     '{{"identitytoken":"{}"}}',
     "curl -H 'Authorization: Bearer {}' https://x",
+    "DB_PASS={}",
+    "ACCESS_KEY={}",
+    "AWS_ACCESS_KEY_ID: {}",
+    "CREDENTIALS={}",
+    "passphrase: {}",
+    "Cookie: session={}; theme=dark",
+    "Set-Cookie: id={}",
+    '"cookie": "{}"',
 )
+# Secrets that show by their form, and what is left of them.
+FORMS = {
+    "DSN of MySQL": ("connect user:hunter2:2@tcp(db:3306)/app", f"connect user:{MARK}@tcp(db:3306)/app"),
+    "DSN on a socket": ("root:hunter2@unix(/run/x)/a", f"root:{MARK}@unix(/run/x)/a"),
+    "GitHub": ("cloning with ghp_" + "a1B2" * 9, f"cloning with {MARK}"),
+    "GitHub OAuth": ("gho_" + "a1B2" * 9 + " is refused", f"{MARK} is refused"),
+    "GitHub, fine-grained": ("github_pat_11AAAA_" + "a1B2" * 9, MARK),
+    "GitLab": ("glpat-" + "a1B2-" * 4, MARK),
+    "Slack bot": ("xoxb-123456789012-abcdef", MARK),
+    "Slack user": ("xoxp-123456789012-abcdef", MARK),
+    "AWS": ("key AKIAIOSFODNN7EXAMPLE is refused", f"key {MARK} is refused"),
+    "Slack webhook": (
+        "POST https://hooks.slack.com/services/T0/B0/xyz: 404",
+        f"POST https://hooks.slack.com/services/{MARK} 404",
+    ),
+    "Discord webhook": ("https://discord.com/api/webhooks/1/abc", f"https://discord.com/api/webhooks/{MARK}"),
+    "Teams webhook": ("https://x.webhook.office.com/webhookb2/1@2", f"https://x.webhook.office.com/{MARK}"),
+    "Mattermost webhook": ("https://chat.example/hooks/" + "a1" * 13, f"https://chat.example/hooks/{MARK}"),
+    "--password": ("`mysql --password hunter2 app` failed", f"`mysql --password {MARK} app` failed"),
+    "--token": ("kubectl --token hunter2 get pods", f"kubectl --token {MARK} get pods"),
+    "--auth-token": ("x --auth-token 'hunter2'", f"x --auth-token '{MARK}'"),
+}
+POD = """
+spec:
+  automountServiceAccountToken: false
+  imagePullSecrets:
+  - name: registry
+  containers:
+  - name: web
+    env:
+    - name: PASSES
+      value: "3"
+  volumes:
+  - name: kube-api-access
+    projected:
+      sources:
+      - serviceAccountToken:
+          expirationSeconds: 3607
+          path: token
+  - name: tls
+    secret:
+      secretName: web-tls
+"""
 
 
 @given(TOKENS, st.sampled_from(CONTEXTS))
@@ -91,10 +142,34 @@ def test_value_of_an_environment_variable_named_like_a_secret_is_hidden() -> Non
         "The Secret MUST be mounted.",
         "a token is needed",
         "",
+        POD,
+        json.dumps(yaml.safe_load(POD)),
+        "expected 3 passed, got 2 passed (waited 20.0 of 20 s: a rollout)",
+        "expected secret registry, got none",
+        "pods: 3 passed, 1 failed; PASS: 4",
+        "cannot log in: use --token to name a token, or --password-stdin",
+        "--pull-secret=/home/me/config.json: not a docker config.json with the field auths",
+        "the client must provide credentials",
+        "https://github.com/kubernetes/kubernetes/issues/1",
+        "10.244.1.50:8081@udp",
+        "node-a: Ready is False (KubeletNotReady: container runtime network not ready: NetworkReady=false)",
     ],
 )
 def test_text_without_secrets_stays_as_it_is(harmless: str) -> None:
     assert redact.text(harmless) == harmless
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_secret_is_known_by_its_form(form: str) -> None:
+    plain, shown = FORMS[form]
+    assert redact.text(plain) == shown
+    assert redact.text(shown) == shown
+
+
+@given(TOKENS, st.sampled_from(CONTEXTS))
+def test_redacting_a_token_twice_changes_nothing_more(token: str, context: str) -> None:
+    once = redact.text(context.format(token))
+    assert redact.text(once) == once
 
 
 @given(st.text(string.printable, max_size=80))

@@ -199,7 +199,7 @@ def read_run(source: Path | str) -> RunRecord:
 def _content(source: Path | str, where: str) -> dict[str, Any]:
     """Return the JSON object in a file or a text; SetupError if there is none or it has no schema number."""
     try:
-        content = json.loads(source.read_text() if isinstance(source, Path) else source)
+        content = json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
     except OSError as error:
         raise SetupError(f"{where}: cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kubechain.cleanup import run_locks
@@ -10,9 +11,10 @@ from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import NAMESPACE_GONE
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
+from kubechain.core.run import EXPIRES_LABEL, LIFETIME, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.settings import PROJECT
 from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
@@ -36,25 +38,43 @@ def is_ours(namespace: KubeObject) -> bool:
     return bool(run) and namespace.name.startswith(f"{PROJECT}-{run}-")
 
 
-def expiry(namespace: KubeObject) -> float:
-    """Return when a namespace of a run expires in Unix seconds, infinity if its label is no number."""
-    text = namespace.labels.get(EXPIRES_LABEL, "")
+def expiry_of(marks: Mapping[str, str]) -> float:
+    """Return the expiry in labels or annotations of a run in Unix seconds, infinity if it is no number."""
+    text = marks.get(EXPIRES_LABEL, "")
     return float(text) if text.isdecimal() else float("inf")
 
 
 def unneeded(candidates: Iterable[KubeObject], cache: Path, now: float, *, kept_too: bool = False) -> list[KubeObject]:
-    """Return those namespaces of runs that may be removed at the time `now` (Unix seconds).
-
-    A namespace may be removed if it has expired, if its run died on this machine, or with `kept_too`, but never while its
-    run lives on this machine. A run on another machine cannot be observed; its expiry protects it.
-    """
+    """Return those namespaces of runs that may be removed at the time `now` of the API server (Unix seconds)."""
 
     def is_unneeded(namespace: KubeObject) -> bool:
-        name = f"{PROJECT}-{namespace.labels[RUN_LABEL]}"
-        over = expiry(namespace) < now or run_locks.has_died(cache, name) or kept_too
-        return over and not run_locks.is_alive(cache, name)
+        return is_over(namespace.labels[RUN_LABEL], expiry_of(namespace.labels), cache, now, kept_too=kept_too)
 
     return [namespace for namespace in candidates if is_unneeded(namespace)]
+
+
+def is_over(run_id: str, expires: float, cache: Path, now: float, *, kept_too: bool = False) -> bool:
+    """Whether what a run made may be removed at the time `now` of the API server (Unix seconds).
+
+    It may be removed if it has expired, if its run died on this machine, or with `kept_too`, but never while its run lives
+    on this machine. A run on another machine cannot be observed; its expiry protects it.
+    """
+    name = f"{PROJECT}-{run_id}"
+    over = expires < now or run_locks.has_died(cache, name) or kept_too
+    return over and not run_locks.is_alive(cache, name)
+
+
+def renew(api: Api, run_id: str, labels: dict[str, str]) -> None:
+    """Set the expiry in `labels` and in the labels of the run's namespaces to LIFETIME from now, by the API server's clock.
+
+    A namespace whose change is refused keeps its expiry: the right to patch namespaces is not required, and it may be deleted.
+    """
+    labels[EXPIRES_LABEL] = str(int(api.server_time() + LIFETIME.total_seconds()))
+    patch = {"metadata": {"labels": {EXPIRES_LABEL: labels[EXPIRES_LABEL]}}}
+    for namespace in of_run(api, run_id):
+        if not namespace.deleting:
+            with contextlib.suppress(ApiRefused):
+                api.patch("Namespace", "", namespace.name, patch)
 
 
 def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool = False) -> list[str]:
@@ -62,7 +82,7 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool
 
     Return their names. Forget the dead runs that visited this cluster.
     """
-    removable = unneeded(left_by_runs(api), cache, RealClock().wall(), kept_too=kept_too)
+    removable = unneeded(left_by_runs(api), cache, api.server_time(), kept_too=kept_too)
     removable += witnesses(api) if kept_too else []
     for namespace in removable:
         with progress.step(f"removing the namespace {namespace.name} of a run that has ended"):
@@ -72,6 +92,33 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool
         if visited and visited[0] == uid and not run_locks.is_alive(cache, name):
             run_locks.forget(cache, name)
     return [namespace.name for namespace in removable]
+
+
+def of_run(api: Api, run_id: str) -> list[KubeObject]:
+    """Return the namespaces of one run, also those that are being deleted."""
+    return [namespace for namespace in api.list("Namespace", selector=f"{RUN_LABEL}={run_id}").items if is_ours(namespace)]
+
+
+def remove_all(api: Api, run_id: str) -> None:
+    """Delete every namespace of a run, and wait until none exists.
+
+    Raises:
+        HarnessError: the API server cannot be reached or refuses, or a namespace still exists after NAMESPACE_GONE.
+
+    """
+
+    def remaining() -> list[str]:
+        found = of_run(api, run_id)
+        for namespace in found:
+            if not namespace.deleting:
+                api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
+        return [namespace.name for namespace in found]
+
+    clock = RealClock()
+    with unmet_as(SetupError, code=ExitCode.CLEANUP):
+        Waiter(clock).eventually(
+            Polled("namespaces of this run", remaining, clock, 0.5), empty("namespace"), within=NAMESPACE_GONE
+        )
 
 
 def await_gone(api: Api, names: list[str]) -> None:

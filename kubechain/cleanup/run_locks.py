@@ -31,6 +31,10 @@ class RunLock:
         self.path.unlink(missing_ok=True)
         self.lock.release()
 
+    def abandon(self) -> None:
+        """Release the lock and keep the file and the mark: by them the next run finds what this run could not remove."""
+        self.lock.release()
+
 
 def folder(cache: Path) -> Path:
     """Return the folder of the lock files and marks."""
@@ -131,11 +135,11 @@ def forget(cache: Path, name: str) -> None:
 
 def _mark(cache: Path, name: str, mark: str, text: str = "") -> None:
     folder(cache).mkdir(parents=True, exist_ok=True)
-    (folder(cache) / f"{name}.{mark}").write_text(text)
+    (folder(cache) / f"{name}.{mark}").write_text(text, encoding="utf-8")
 
 
 def _read_mark(cache: Path, name: str, mark: str) -> str | None:
     try:
-        return (folder(cache) / f"{name}.{mark}").read_text()
+        return (folder(cache) / f"{name}.{mark}").read_text(encoding="utf-8")
     except FileNotFoundError:
         return None

@@ -112,7 +112,7 @@ def _install(progress: Progress) -> None:
         policy = Path("/usr/sbin/policy-rc.d")
         is_new = not policy.exists()
         if is_new:
-            policy.write_text("#!/bin/sh\nexit 101\n")
+            policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
             policy.chmod(0o755)
         try:
             install = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
@@ -130,7 +130,7 @@ def _start(folder: Path) -> None:
 
     """
     config, pid_file, log = folder / "daemon.json", folder / "dockerd.pid", folder / "dockerd.log"
-    config.write_text(json.dumps(_configuration(folder), indent=2))
+    config.write_text(json.dumps(_configuration(folder), indent=2), encoding="utf-8")
     # An engine that was killed leaves its pid files.
     pid_file.unlink(missing_ok=True)
     Path("/var/run/docker.pid").unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def _start(folder: Path) -> None:
             check=True,
         )
     answers = Condition("dockerd to answer", _has_started)
-    source = Polled("dockerd", lambda: log.read_text(errors="replace"), RealClock())
+    source = Polled("dockerd", lambda: log.read_text(errors="replace", encoding="utf-8"), RealClock())
     try:
         with unmet_as(SetupError, f"dockerd does not start (its log: {log})", code=ExitCode.ENGINE):
             Waiter(RealClock()).eventually(source, answers, within=STARTING)
@@ -169,13 +169,13 @@ def _has_started(log: str) -> Result:
 
 def _configuration(folder: Path) -> dict[str, object]:
     """Return the configuration of dockerd, with the bounded runtime if the bounding set is incomplete."""
-    if bounded_runtime.is_complete(Path("/proc/self/status").read_text()):
+    if bounded_runtime.is_complete(Path("/proc/self/status").read_text(encoding="utf-8")):
         return {}
     script, wrapper = folder / "bounded_runtime.py", folder / "bounded-runc"
     shutil.copyfile(bounded_runtime.__file__, script)
     # Not the python of this virtual environment, which is removed with its checkout.
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    wrapper.write_text(f'#!/bin/sh\nexec {python} -I -S "{script}" "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {python} -I -S "{script}" "$@"\n', encoding="utf-8")
     wrapper.chmod(0o755)
     return {"runtimes": {"bounded": {"path": str(wrapper)}}, "default-runtime": "bounded"}
 
@@ -183,7 +183,7 @@ def _configuration(folder: Path) -> dict[str, object]:
 def _our_process(folder: Path) -> psutil.Process | None:
     """Return the process of the dockerd whose configuration is in `folder`, None if it does not run."""
     try:
-        process = psutil.Process(int((folder / "dockerd.pid").read_text()))
+        process = psutil.Process(int((folder / "dockerd.pid").read_text(encoding="utf-8")))
         return process if str(folder / "daemon.json") in process.cmdline() else None
     except (OSError, ValueError, psutil.Error):
         return None

@@ -79,7 +79,7 @@ def require_context(kubeconfig: Path, context: str) -> None:
 def contexts(kubeconfig: Path) -> list[str]:
     """Return the names of the contexts in a kubeconfig file; SetupError (exit code KUBECONFIG) if it cannot be read."""
     try:
-        text = kubeconfig.read_text()
+        text = kubeconfig.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise SetupError(f"KUBECONFIG={kubeconfig}: {why}", ExitCode.KUBECONFIG) from error

@@ -71,7 +71,7 @@ class Cluster(KindCluster):
         command = [self.kind_path, *words, "--kubeconfig", self.kubeconfig_path, "--wait", READY, "--retain"]
         try:
             done = run(command, timeout=CREATE_SECONDS)
-            self.log.write_text(done.stdout + done.stderr)
+            self.log.write_text(done.stdout + done.stderr, encoding="utf-8")
             if done.status != 0:
                 raise SetupError(
                     f"kind cannot create the cluster {self.name}: {done.last_words}; see {self.log.name}",
@@ -197,5 +197,5 @@ def kubeconfig(docker: Docker, name: str, folder: Path) -> tuple[Path, str]:
     content["clusters"][0]["cluster"]["server"] = f"https://{address}"
     path = folder / "kubeconfig"
     path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path, str(content["current-context"])

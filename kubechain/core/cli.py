@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from kubechain.core import output, proxies
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.settings import PROJECT
 
@@ -22,6 +23,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
+    output.steady()
+    proxies.spare_loopback(os.environ)
     try:
         code = work()
         sys.stdout.flush()
@@ -30,8 +33,4 @@ def main(work: Callable[[], int]) -> NoReturn:
         code = error.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as head, has seen enough; what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.HOLDS
     sys.exit(int(code))

@@ -22,7 +22,7 @@ def unless_held(path: Path) -> Generator[bool]:
     A file that does not exist has no holder and is not created.
     """
     try:
-        file = path.open("r+")
+        file = path.open("r+", encoding="utf-8")
     except FileNotFoundError:
         yield True
         return

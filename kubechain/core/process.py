@@ -69,7 +69,7 @@ def run(
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, OWNER: identity(), **(env or {})},
+            env=environment(env),
             cwd=cwd,
             start_new_session=True,
         )
@@ -84,6 +84,11 @@ def run(
         _end(process)
         raise
     return Completed(words, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a program: that of this process, the mark of the owner, and `added`."""
+    return {**os.environ, OWNER: identity(), **(added or {})}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

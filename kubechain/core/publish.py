@@ -54,14 +54,14 @@ def _ours(out: Path) -> set[str]:
 def _published(out: Path) -> list[str] | None:
     """Return the names in the manifest of the last publication, None if there is no readable manifest."""
     try:
-        names: list[str] = json.loads((out / MANIFEST).read_text())["names"]
+        names: list[str] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["names"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return [name for name in names if Path(name).name == name and name not in ("", ".", "..")]
 
 
 def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
-    """Move the results of a run from its folder to `out`, replacing those of the run before; remove the run's folder.
+    """Move the results of a run from its folder to `out`, replacing those of the run before.
 
     With `begun` false, the results go to the folder NOT_BEGUN in `out` and leave those of the run before in place. Return
     the folder of the results.
@@ -81,13 +81,17 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
             remove(where / name)
         results = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
         # The manifest first: if this process is killed between two moves, the next publication still removes what was moved.
-        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2))
+        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2), encoding="utf-8")
         for name in results:
             (folder / name).rename(where / name)
+    return where
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run with all that is not published."""
     remove(folder)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
-    return where
 
 
 def remove(path: Path) -> None:

@@ -11,6 +11,8 @@ from kubechain.core.settings import PROJECT
 
 RUN_LABEL = f"{PROJECT}/run"
 EXPIRES_LABEL = f"{PROJECT}/expires"
+# Annotation of a Node that a run cordoned: the id of the run.
+CORDONED_BY = f"{PROJECT}/cordoned-by"
 # Label of the witnesses of an upgrade, which have no expiry, because an upgrade may take days.
 UPGRADE_LABEL = f"{PROJECT}/upgrade"
 LIFETIME = timedelta(hours=2)

@@ -62,7 +62,7 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: B
             # The module cache is read-only and lacks the file with the version.
             kind = stack.enter_context(context(store.root, kind=kind_files))
             check(["chmod", "-R", "u+w", kind], timeout=60, code=ExitCode.IMAGES)
-            (kind / "kind" / "kind" / "version").write_text(f"v{pinned.version}")
+            (kind / "kind" / "kind" / "version").write_text(f"v{pinned.version}", encoding="utf-8")
             shutil.copytree(HERE / "manifests", kind / "kind" / "kind" / "manifests")
             files = stack.enter_context(
                 context(

@@ -59,7 +59,7 @@ class Pins:
 
 def load() -> Pins:
     """Read pins.toml."""
-    text: dict[str, Any] = tomllib.loads((FOLDER / "pins.toml").read_text())
+    text: dict[str, Any] = tomllib.loads((FOLDER / "pins.toml").read_text(encoding="utf-8"))
     versions = {version: Kubernetes(version, **fields) for version, fields in text.pop("kubernetes").items()}
     return Pins(kubernetes=versions, **text)
 

@@ -15,6 +15,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Api:
         if headers.get("authorization"):
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
-            new.write_text(headers["authorization"].removeprefix("Bearer "))
+            new.write_text(headers["authorization"].removeprefix("Bearer "), encoding="utf-8")
             new.replace(token)
         else:
             token.unlink(missing_ok=True)
@@ -135,6 +136,19 @@ class Api:
     def status(self, method: str, path: str, body: object = None) -> int:
         """Send a request and return the HTTP status of the response, also 4xx and 5xx; ApiUnavailable without a response."""
         return self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False).status
+
+    def server_time(self) -> float:
+        """Return the API server's time of day in Unix seconds, from the header Date of an answer.
+
+        Raises:
+            HarnessError: the answer has no such header.
+
+        """
+        date = self._send("GET", "/version", None, None, seconds=REQUEST_SECONDS).headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(date).timestamp()
+        except ValueError as error:
+            raise HarnessError(f"{self.server}: the answer has no time of day (header Date: {date!r})") from error
 
     def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """Return an object, None if it does not exist (404)."""

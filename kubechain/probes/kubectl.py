@@ -14,7 +14,7 @@ from typing import IO
 from kubechain.conditions.condition import Condition, Result, hopeless, met, unmet
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.errors import ExitCode
-from kubechain.core.process import check
+from kubechain.core.process import check, environment
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -47,7 +47,15 @@ class Kubectl:
 
         """
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen([*self._base, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            # With the mark of its owner, so that the next run ends it if this process is killed.
+            process = subprocess.Popen(
+                [*self._base, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                start_new_session=True,
+            )
             try:
                 printed = Polled(f"kubectl {words[0]}", lambda: _output(process, output), RealClock())
                 done = Waiter(RealClock()).eventually(printed, _listens())

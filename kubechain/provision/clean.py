@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.build_cache import BuildCache, remove
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
@@ -118,24 +118,31 @@ class Cleaning:
             self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
     def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
-        """Remove the namespaces on a cluster that no run needs, and list the remaining ones."""
+        """Remove the namespaces that no run needs, uncordon the Nodes of dead runs, and list what remains."""
         try:
             uid = existing.identity(api)
+            stay = cordons.clear(api, self.cache, self.progress, kept_too=kept_too)
             names = namespaces.clear(api, uid, self.cache, self.progress, kept_too=kept_too)
             if names:
                 with self.progress.step("waiting for their deletion"):
                     namespaces.await_gone(api, names)
+            for node in stay:
+                self.remains("Node", node.name, "its run may be alive, and its mark has not expired; uncordon now: --kept")
             for namespace in namespaces.left_by_runs(api):
-                self.remains(namespace.name, "its run may be alive, and it has not expired; remove now: --kept")
+                self.remains("namespace", namespace.name, "its run may be alive, and it has not expired; remove now: --kept")
             for namespace in namespaces.witnesses(api):
-                self.remains(namespace.name, "it holds the witnesses of an upgrade; remove: kubechain upgrade after, or --kept")
+                self.remains(
+                    "namespace",
+                    namespace.name,
+                    "it holds the witnesses of an upgrade; remove: kubechain upgrade after, or --kept",
+                )
         finally:
             api.close()
 
-    def remains(self, namespace: str, why: str) -> None:
-        """Report a namespace that is not removed."""
-        self.remaining.append(namespace)
-        self.say(f"namespace {namespace} remains: {why}")
+    def remains(self, kind: str, name: str, why: str) -> None:
+        """Report a namespace that is not removed, or a Node that stays cordoned."""
+        self.remaining.append(name)
+        self.say(f"{kind} {name} remains: {why}")
 
     def builds(self) -> None:
         """Remove the cache of builds, unless a build uses it."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubechain.cleanup import containers, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.kind import Cluster, node_ids
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import registries
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
@@ -66,12 +66,14 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid = existing.identity(api)
         existing.preflight(api)
-        _check_secret(settings.pull_secret)
+        if settings.pull_secret:
+            registries.credentials(settings.pull_secret, [resolve.public_nginx(settings), resolve.public_client(settings)])
         version = existing.server_version(api)
         step.note(f"{version}, {len(api.list('Node').items)} nodes")
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     run.folder.mkdir(parents=True, exist_ok=True)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
+    cordons.clear(api, settings.cache, progress)
     namespaces.clear(api, uid, settings.cache, progress)
     api.close()
     return Provided(target, None)
@@ -104,15 +106,6 @@ def _target(api: Api, kubeconfig: Path, uid: str, version: str, settings: Settin
         kubectl=shutil.which("kubectl") or "",
         versions={"server": version},
     )
-
-
-def _check_secret(path: Path | None) -> None:
-    if path is None:
-        return
-    try:
-        json.loads(path.read_text())["auths"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"--pull-secret={path}: not a docker config.json with the field auths", ExitCode.USAGE) from error
 
 
 def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
@@ -160,6 +153,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
         uid = existing.identity(api)
         if reused or choice.keep:
             run_locks.mark_visited(settings.cache, run.name, cluster.context, uid)
+            cordons.clear(api, settings.cache, progress)
             namespaces.clear(api, uid, settings.cache, progress)
         versions = {
             "server": existing.server_version(api),

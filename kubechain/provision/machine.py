@@ -111,7 +111,10 @@ def inotify(folder: Path) -> Finding:
 def memory(meminfo: Path) -> Finding:
     """Report memory and cores."""
     try:
-        gib = {name: int(kib) / 1024**2 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo.read_text(), re.MULTILINE)}
+        gib = {
+            name: int(kib) / 1024**2
+            for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo.read_text(encoding="utf-8"), re.MULTILINE)
+        }
         text = f"{gib['MemAvailable']:.1f} of {gib['MemTotal']:.1f} GiB available"
     except (OSError, KeyError):
         text = "memory not visible"

@@ -117,7 +117,7 @@ def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section
     """Write the evidence on a claim into the file <id>.txt in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
-    (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n")
+    (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n", encoding="utf-8")
 
 
 def chain_of(item: pytest.Item) -> Chain | None:

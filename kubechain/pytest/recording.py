@@ -1,4 +1,4 @@
-"""The records of a run's claims, and its end: call the hook, publish the results, print the verdict."""
+"""The records of a run's claims, and its end: call the hook, publish the results, print the verdict, clean up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from kubechain.core import publish, redact
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.faults.scoring import verdict_line
 from kubechain.observe.clock import RealClock
-from kubechain.pytest.outcomes import recorded
+from kubechain.pytest import ending
+from kubechain.pytest.interrupts import INTERRUPTS
+from kubechain.pytest.outcomes import one_line, recorded
 from kubechain.pytest.results import RunResult
 from kubechain.pytest.session import asks_for_claims
 from kubechain.pytest.state import RunState, run_state, worker_input
@@ -92,57 +94,89 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         folder = run_state(session.config).run.folder
         folder.mkdir(parents=True, exist_ok=True)
         # All workers write the same list; the controller reads it at the end.
-        (folder / COLLECTED).write_text(json.dumps(listed))
+        (folder / COLLECTED).write_text(json.dumps(listed), encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
-    """After all other plugins, call the hook with the results, publish them and print the verdict."""
+    """After all other plugins: publish the results, print the verdict, and undo what the run changed on its cluster."""
     config = session.config
+    if RECORDER not in config.stash:
+        return (yield)
+    INTERRUPTS.ignore()
     if worker_input(config) is not None:
         # Before xdist sends it to the controller.
         output: dict[str, Any] = vars(config)["workeroutput"]
         output["measured"] = run_state(config).measured
-    done = yield
-    if worker_input(config) is None and RECORDER in config.stash:
-        session.exitstatus = _finish(config, exitstatus)
+        return (yield)
+    done, trouble = None, list[str]()
+    try:
+        done = yield
+    except Exception as error:  # noqa: BLE001  # fixtures of the last claim or another plugin; the results count all the same
+        trouble.append(f"the end of the last claim failed: {one_line(error)}")
+    session.exitstatus = _finish(config, exitstatus, trouble)
     return done
 
 
-def _finish(config: pytest.Config, exitstatus: int) -> int:
-    """Call the hook with the results, publish them and print the verdict; return the exit code."""
-    state, recorder = run_state(config), config.stash[RECORDER]
-    run, trouble = state.run, state.trouble
-    if exitstatus == ExitCode.USAGE and not trouble:
+def _finish(config: pytest.Config, exitstatus: int, trouble: list[str]) -> int:
+    """Publish the results, print the verdict, then undo what the run changed; return the exit code.
+
+    Each trouble is one line after the verdict; it replaces the exit code only of a chain that holds.
+    """
+    state = run_state(config)
+    if exitstatus == ExitCode.USAGE and not state.trouble:
         # pytest has printed what is wrong with the command line; there was no run.
-        shutil.rmtree(run.folder, ignore_errors=True)
+        ending.clean_up(config)
+        shutil.rmtree(state.run.folder, ignore_errors=True)
         return exitstatus
-    listed, target = run.folder / COLLECTED, run.folder / FILE
-    entries: list[Any] = json.loads(listed.read_text()) if listed.exists() and not trouble else []
+    result = _result(config, exitstatus)
+    trouble += _publish(config, result)
+    console = Console(highlight=False)
+    style = "bold green" if result.verdict.holds else "bold red"
+    console.print(result.verdict.line, style=style, soft_wrap=True, markup=False)
+    trouble += ending.clean_up(config)
+    trouble += ending.attempt(lambda: publish.discard(state.run.folder), "kubechain clean")
+    for line in trouble:
+        console.print(f"after the verdict: {redact.text(line)}", style="yellow", soft_wrap=True, markup=False)
+    code = result.verdict.exit_code
+    return int(ExitCode.CLEANUP if trouble and code == ExitCode.HOLDS else code)
+
+
+def _result(config: pytest.Config, exitstatus: int) -> RunResult:
+    """Return the results of the run, without secrets."""
+    state, recorder = run_state(config), config.stash[RECORDER]
+    listed, target = state.run.folder / COLLECTED, state.run.folder / FILE
+    entries: list[Any] = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() and not state.trouble else []
     completed = complete(map(CollectedClaim.model_validate, entries), recorder.records)
     records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in completed]
     seconds = recorder.seconds()
-    verdict = _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED)
-    if run.folder.exists():
-        result = RunResult(
-            run,
-            state.settings,
-            state.progress,
-            verdict,
-            records,
-            seconds,
-            json.loads(target.read_text()) if target.exists() else {},
-            recorder.measured or list(filter(None, [state.measured])),
-            state.faults.scores,
-            state.upgrade.record,
-        )
+    return RunResult(
+        state.run,
+        state.settings,
+        state.progress,
+        _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED),
+        records,
+        seconds,
+        json.loads(target.read_text(encoding="utf-8")) if target.exists() else {},
+        recorder.measured or list(filter(None, [state.measured])),
+        state.faults.scores,
+        state.upgrade.record,
+    )
+
+
+def _publish(config: pytest.Config, result: RunResult) -> list[str]:
+    """Let the reports write their files and publish all; return [] or why that failed, as one line."""
+    state = run_state(config)
+    if not state.run.folder.exists():
+        return []
+    try:
         config.hook.pytest_kubechain_run_finished(run=result)
-        where = publish.publish(run.folder, state.settings.out, begun=not trouble)
-        if trouble:
-            Console(highlight=False).print(f"  files of the run: {where}", soft_wrap=True, markup=False)
-    style = "bold green" if verdict.holds else "bold red"
-    Console(highlight=False).print(verdict.line, style=style, soft_wrap=True, markup=False)
-    return int(verdict.exit_code)
+        where = publish.publish(state.run.folder, state.settings.out, begun=not state.trouble)
+    except Exception as error:  # noqa: BLE001  # a report of another distribution may raise anything; the verdict counts
+        return [f"the results could not be published in {state.settings.out}: {one_line(error)}"]
+    if state.trouble:
+        Console(highlight=False).print(f"  files of the run: {where}", soft_wrap=True, markup=False)
+    return []
 
 
 def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, interrupted: bool) -> Verdict:

@@ -50,7 +50,7 @@ class ScenarioScheduling(LoadScopeScheduling):
 
     @cached_property
     def _groups(self) -> dict[str, str]:
-        return json.loads((run_state(self.config).run.folder / GROUPS).read_text())
+        return json.loads((run_state(self.config).run.folder / GROUPS).read_text(encoding="utf-8"))
 
     def _split_scope(self, nodeid: str) -> str:
         return self._groups.get(nodeid, nodeid)
@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
     if worker_input(config) is not None:
         state.run.folder.mkdir(parents=True, exist_ok=True)
-        (state.run.folder / GROUPS).write_text(json.dumps(groups(items)))
+        (state.run.folder / GROUPS).write_text(json.dumps(groups(items)), encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -112,7 +112,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     done = yield
     folder = run_state(item.config).run.folder
     if folder.exists():
-        with (folder / FINISHED).open("a") as file:
+        with (folder / FINISHED).open("a", encoding="utf-8") as file:
             file.write(f"{item.nodeid}\n")
     return done
 
@@ -135,4 +135,4 @@ def wait_for_others(config: pytest.Config, count: int) -> None:
 
 def finished(file: Path) -> int:
     """Return the number of claims in the file of finished claims."""
-    return len(set(file.read_text().splitlines())) if file.exists() else 0
+    return len(set(file.read_text(encoding="utf-8").splitlines())) if file.exists() else 0

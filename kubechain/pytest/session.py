@@ -1,10 +1,9 @@
-"""The run and its cluster: provided by the controller, shared by the xdist workers, cleaned up at the end."""
+"""The run and its cluster: provided by the controller, and shared by the xdist workers."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
-import types
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle
+from kubechain.core import bundle, proxies
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import HarnessError, SetupError
@@ -37,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and make the state of the run."""
     controller = worker_input(config)
+    proxies.spare_loopback(os.environ)
     try:
         settings = given.load()
     except SetupError as error:
@@ -76,10 +76,9 @@ def is_of_a_run(item: pytest.Item) -> bool:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Acquire the locks of the run; let SIGTERM end it as Ctrl-C does, with all cleanup."""
+    """Acquire the locks of the run."""
     config = session.config
     if worker_input(config) is None and asks_for_claims(config):
-        signal.signal(signal.SIGTERM, _interrupt)
         _hold_locks(run_state(config))
 
 
@@ -87,10 +86,6 @@ def _hold_locks(state: RunState) -> None:
     """Acquire the lock of the run in the cache and the lock beside its folder, once."""
     if not state.locks:
         state.locks = [run_locks.acquire(state.settings.cache, state.run.name), run_locks.hold(state.run.lock)]
-
-
-def _interrupt(_number: int, _frame: types.FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.hookimpl(trylast=True)
@@ -157,34 +152,16 @@ def uncaptured(config: pytest.Config) -> Generator[None]:
         yield
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Delete the cluster that this run made, also after an interrupt; ignore further signals meanwhile."""
-    config, state = session.config, run_state(session.config)
-    if worker_input(config) is None and asks_for_claims(config):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-    provided = state.provided
-    if provided is None or provided.cluster is None:
-        return
-    with uncaptured(config):
-        if provided.target.temporary:
-            with state.progress.step(f"deleting the cluster {provided.target.name}"):
-                provided.cluster.delete()
-            run_locks.unmark(state.settings.cache, provided.target.name)
-        else:
-            name = provided.target.name
-            text = f"  cluster {name} is kept; use it again with: kubechain run --cluster {name} --keep"
-            state.progress.console.print(text, soft_wrap=True, markup=False)
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Release the locks of the run last, because other runs may then remove what is left of it."""
     state = config.stash.get(RUN, None)
     if state is None:
         return
     for lock in state.locks:
-        lock.release()
+        if state.leaves and lock.path.name == state.run.name:
+            lock.abandon()
+        else:
+            lock.release()
     if worker_input(config) is None:
         with contextlib.suppress(OSError):
             state.run.folder.parent.rmdir()

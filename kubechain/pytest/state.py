@@ -62,8 +62,9 @@ class UpgradeState:
 class RunState:
     """The state of a run in one process.
 
-    `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `measured` are the
-    measurements of the shared chain (timeline, changeToWaitMs, probeFrom).
+    `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
+    something of it is left on a cluster that stays; `measured` are the measurements of the shared chain (timeline,
+    changeToWaitMs, probeFrom).
     """
 
     settings: Settings
@@ -72,6 +73,7 @@ class RunState:
     locks: list[RunLock] = field(default_factory=list[RunLock])
     provided: Provided | None = None
     trouble: HarnessError | None = None
+    leaves: bool = False
     measured: dict[str, Any] | None = None
     schedule: Schedule = field(default_factory=Schedule)
     faults: FaultsState = field(default_factory=FaultsState)

@@ -21,6 +21,7 @@ from kubechain.images.resolve import store_of
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled
+from kubechain.pytest.interrupts import INTERRUPTS
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
@@ -183,6 +184,8 @@ def _upgrade(
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
             while not watched.upgraded_from(before.snapshot.server):
                 waiter.pause(WATCH_SECONDS)
+        # The signal that ended the sampling does not end the run; the next signal does.
+        INTERRUPTS.arm()
         return watched.drained
     return ()
 

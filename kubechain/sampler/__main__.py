@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (65536 if hard == resource.RLIM_INFINITY else min(hard, 65536), hard))
     try:
         plan_path, out_path = arguments
-        plan, out = Plan.parse(json.loads(Path(plan_path).read_text())), SampleFile(Path(out_path))
+        plan, out = Plan.parse(json.loads(Path(plan_path).read_text(encoding="utf-8"))), SampleFile(Path(out_path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"sampler PLAN OUT: bad arguments or plan: {type(error).__name__}: {describe(error)}\n")
         return 2

@@ -128,7 +128,7 @@ def save_after(after: After, path: Path) -> None:
 
 def load_after(before: Before, path: Path) -> After:
     """Read a file of save_after."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     state = NamespaceState(tuple(KubeObject(each) for each in content.pop("objects")))
     return After(before=before, during=None, state=state, **content)
 

@@ -194,8 +194,8 @@ def began(folder: Path, clock: Clock) -> float:
     """Return when the first run that samples into a folder began (Unix seconds): now, unless it continues an earlier one."""
     file = folder / "began"
     if not file.exists():
-        file.write_text(repr(clock.wall()))
-    return float(file.read_text())
+        file.write_text(repr(clock.wall()), encoding="utf-8")
+    return float(file.read_text(encoding="utf-8"))
 
 
 @contextmanager
@@ -242,7 +242,7 @@ def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[
     folder.mkdir(parents=True, exist_ok=True)
     file, out = folder / "plan.json", folder / "samples.jsonl"
     file.touch(mode=0o600)
-    file.write_text(json.dumps(plan))
+    file.write_text(json.dumps(plan), encoding="utf-8")
     environment = {**os.environ, OWNER: identity()}
     words = [sys.executable, "-m", "kubechain.sampler", file, out]
     process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)

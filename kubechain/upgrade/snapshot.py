@@ -84,7 +84,7 @@ class SnapshotFile(Snapshot):
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that an interruption leaves the old or the new content, never a part."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
+    new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
@@ -97,7 +97,7 @@ def read(path: Path) -> Snapshot:
 
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         stated, schema = content.pop("checksum"), content["schema"]
     except OSError as error:
         raise SetupError(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from kubechain.cleanup import cordons
 from kubechain.core.errors import Unmet
+from kubechain.core.run import RUN_LABEL
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
@@ -114,9 +116,16 @@ def refusal(attempt: Callable[[], object]) -> ApiRefused:
 
 @contextmanager
 def cordoned(chain: Chain, node: str) -> Generator[None]:
-    """Mark a Node as unschedulable during the body (https://kubernetes.io/docs/concepts/architecture/nodes/)."""
-    chain.api.patch("Node", "", node, {"spec": {"unschedulable": True}})
+    """Mark a Node as unschedulable during the body (https://kubernetes.io/docs/concepts/architecture/nodes/).
+
+    Raises:
+        HarnessError: the Node is cordoned already, or the API server does not accept the change.
+
+    """
+    namespace = chain.api.get("Namespace", "", chain.namespace)
+    run_id = namespace.labels.get(RUN_LABEL, "") if namespace else ""
+    cordons.cordon(chain.api, node, run_id)
     try:
         yield
     finally:
-        chain.api.patch("Node", "", node, {"spec": {"unschedulable": None}})
+        cordons.uncordon(chain.api, node, run_id)

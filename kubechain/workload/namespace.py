@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.cluster.target import Target
+from kubechain.core import registries
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiFailed, ApiRefused
 from kubechain.kube.objects import Json, KubeObject
@@ -55,14 +57,15 @@ def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], wa
 def furnish(api: Api, target: Target, name: str) -> None:
     """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx."""
     if target.pull_secret:
-        api.create(pull_secret(Path(target.pull_secret)), name)
+        api.create(pull_secret(Path(target.pull_secret), target.nginx, target.client), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
     api.create(manifests.nginx_config(), name)
 
 
-def pull_secret(config: Path) -> Json:
-    """Return the Secret (kubernetes.io/dockerconfigjson) for a docker config.json."""
-    data = base64.b64encode(config.read_bytes()).decode()
+def pull_secret(config: Path, *images: str) -> Json:
+    """Return the Secret (kubernetes.io/dockerconfigjson) with the entries of a docker config.json that images need."""
+    auths = {"auths": registries.credentials(config, images)}
+    data = base64.b64encode(json.dumps(auths).encode()).decode()
     return {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -1,5 +1,7 @@
 """Requests to nginx through the clusterIP, the nodePort of every Node, and the proxy of the API server."""
 
+import re
+
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, KUBECTL, THREE_NODES
@@ -183,7 +185,9 @@ def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventua
 @claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[KUBECTL])
 def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """The Service MUST answer through `kubectl proxy` on loopback."""
-    with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1") as at:
+    # Every user of this machine reaches the proxy with the rights of the run, so it serves this one path.
+    only = f"--accept-paths=^{re.escape(chain.service_proxy)}$"
+    with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1", only, "--reject-methods=^[^G]") as at:
         page = sources.loopback(chain, f"http://{at}{chain.service_proxy}")
         eventually(page, all_welcome(WELCOME))
 

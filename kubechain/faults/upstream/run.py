@@ -125,7 +125,7 @@ class UpstreamTests:
                 done = run(self.command(test, report), timeout=LIMIT + END_SECONDS, env={"TMPDIR": temporary})
                 if not report.exists():
                     raise HarnessError(f"upstream's test {test!r} wrote no report (status {done.status}): {done.last_words}")
-                outcome, output = outcome_of(report.read_text(), self.tests[test]), done.stdout + done.stderr
+                outcome, output = outcome_of(report.read_text(encoding="utf-8"), self.tests[test]), done.stdout + done.stderr
             except TookTooLong as late:
                 outcome, output = "timeout", str(late)
         if outcome != "passed":

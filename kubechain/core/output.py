@@ -1,0 +1,52 @@
+"""Standard output and standard error that a run survives: closed, full, without a reader, or of another encoding than UTF-8."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TextIO
+
+
+class SteadyOutput(io.TextIOWrapper):
+    """A text stream that discards what cannot be written, such as after `| head` has ended or on a full disk."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text, or discard it."""
+        try:
+            return super().write(text)
+        except OSError:
+            self._discard()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, or discard it."""
+        try:
+            super().flush()
+        except OSError:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Lead the file descriptor to the null device, so that what is still in the buffer can be flushed."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+
+
+def steady() -> None:
+    """Replace sys.stdout and sys.stderr by steady ones; call it once, before anything is opened or printed."""
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        # A standard stream that is closed: its number must not become that of another file.
+        continue
+    os.close(null)
+    sys.stdout = _steady(sys.stdout, sys.__stdout__, 1)
+    sys.stderr = _steady(sys.stderr, sys.__stderr__, 2)
+
+
+def _steady(stream: TextIO | None, original: TextIO | None, number: int) -> TextIO:
+    """Return a steady stream in place of the original one, which is None if its file descriptor was closed."""
+    if stream is not None and stream is not original:
+        return stream
+    encoding = stream.encoding if stream else "utf-8"
+    # A character that the encoding of the terminal lacks is shown as \uXXXX.
+    return SteadyOutput(open(number, "wb", closefd=False), encoding=encoding, errors="backslashreplace", line_buffering=True)

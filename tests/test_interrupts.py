@@ -1,0 +1,161 @@
+"""Whole runs that signals end, on a cluster that stays: an API server on loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kubechain.core.bundle import ROOT
+from tests.api_server import ApiServer, api_server
+from tests.loopback import kubeconfig
+from tests.test_run import CONFTEST
+
+ON_A_CLUSTER = """
+def visit(run, settings, *_):
+    from kubechain.cleanup import run_locks
+    run_locks.mark_visited(settings.cache, run.name, "test", "uid-kube-system")
+    kubeconfig, server = os.environ["TEST_KUBECONFIG"], os.environ["TEST_SERVER"]
+    return provision.Provided(Target("c", kubeconfig, "test", server, "uid-kube-system", False, False, "n", "c"), None)
+
+provision.attach = provision.kind_cluster = visit
+"""
+CLAIMS = '''
+import os, signal, threading
+from pathlib import Path
+import pytest
+from kubechain.claims.claim import claim
+from kubechain.core.run import RUN_LABEL, EXPIRES_LABEL
+from kubechain.kube.client import Api
+from kubechain.pytest.state import run_state
+
+PHASE = os.environ["TEST_PHASE"]
+
+@pytest.fixture
+def api(request):
+    client = Api(Path(os.environ["TEST_KUBECONFIG"]), "test", run_state(request.config).run.secrets)
+    yield client
+    client.close()
+
+def hang(phase):
+    if PHASE == phase:
+        threading.Event().wait(30)
+
+@pytest.fixture
+def namespace(request, api, n):
+    run = run_state(request.config).run
+    name = f"{run.name}-main-{n}"
+    labels = {RUN_LABEL: run.id, EXPIRES_LABEL: "99999999999"}
+    api.create({"kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    hang("setup")
+    yield name
+    if PHASE == "teardown":
+        api.create({"kind": "Namespace", "metadata": {"name": f"{run.name}-ending-{n}", "labels": labels}})
+        threading.Event().wait(1.5)
+        api.delete("Namespace", "", f"{run.name}-ending-{n}")
+    api.delete("Namespace", "", name)
+
+@pytest.mark.parametrize("n", range(6))
+@claim("T-PODS-010", spec="x")
+def test_hangs(namespace, n):
+    """It MUST be interrupted."""
+    if PHASE == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    hang("call")
+'''
+
+
+@contextmanager
+def started(folder: Path, server: ApiServer, phase: str, *words: str) -> Generator[subprocess.Popen[str]]:
+    """Start a run in a process group of its own; the claims hang in this phase."""
+    (folder / "suites").mkdir()
+    (folder / "conftest.py").write_text(CONFTEST + ON_A_CLUSTER)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (folder / "suites" / "test_x.py").write_text(CLAIMS)
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "KUBECHAIN_OUT": str(folder / "out"),
+        "KUBECHAIN_CACHE": str(folder / "cache"),
+        "KUBECHAIN_HTML": "0",
+        "TEST_KUBECONFIG": str(kubeconfig(folder, server.url)),
+        "TEST_SERVER": server.url,
+        "TEST_PHASE": phase,
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
+    argv = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=folder, env={**kept, **environment}, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def server() -> Generator[ApiServer]:
+    with api_server() as found:
+        yield found
+
+
+def marks(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "cache" / "runs").glob("*")]
+
+
+@pytest.mark.parametrize(
+    ("phase", "signals", "workers"),
+    [
+        ("setup", [signal.SIGINT] * 3, ()),
+        ("call", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
+        ("teardown", [signal.SIGTERM, signal.SIGTERM], ()),
+        ("setup", [signal.SIGTERM], ("-n", "2")),
+        ("teardown", [signal.SIGINT, signal.SIGTERM], ("-n", "2")),
+    ],
+)
+def test_signals_end_a_run_in_an_orderly_way(
+    tmp_path: Path, server: ApiServer, phase: str, signals: list[signal.Signals], workers: tuple[str, ...]
+) -> None:
+    with started(tmp_path, server, phase, *workers) as process:
+        server.wait_for("-ending-" if phase == "teardown" else "-main-")
+        for number in signals:
+            os.killpg(process.pid, number)
+            # The next signal arrives while the run puts things back.
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.3)
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 2, output + errors
+    assert server.names() == []
+    assert marks(tmp_path) == []
+    assert output.strip().splitlines()[-1].startswith("no verdict: interrupted after")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["exitCode"] == 2
+    assert not (tmp_path / "out" / ".runs").exists()
+
+
+def test_namespaces_of_killed_workers_are_removed(tmp_path: Path, server: ApiServer) -> None:
+    with started(tmp_path, server, "die", "-n", "2", "-k", "0 or 1") as process:
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 10, output + errors
+    assert any(request.startswith("POST") for request in server.requests)
+    assert server.names() == []
+    assert marks(tmp_path) == []
+
+
+def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: ApiServer) -> None:
+    with started(tmp_path, server, "call") as process:
+        server.wait_for("-main-")
+        (name,) = server.names()
+        server.refused[f"DELETE /api/v1/namespaces/{name}"] = 403
+        os.killpg(process.pid, signal.SIGTERM)
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 2, output + errors
+    assert "no verdict: interrupted after" in output
+    assert "the next run there or `kubechain clean --context test` tries again" in output.splitlines()[-1]
+    run = name[: len("kubechain-") + 8]
+    assert marks(tmp_path) == [run, f"{run}.visited"] or marks(tmp_path) == [f"{run}.visited", run]
