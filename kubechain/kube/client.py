@@ -26,6 +26,7 @@ from kubernetes.stream import ws_client
 from websocket import WebSocketException
 
 from kubechain.core.errors import HarnessError
+from kubechain.kube import creation
 from kubechain.kube.errors import ApiRefused, first_line, network_errors, refusal
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
@@ -158,10 +159,24 @@ class Api:
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
         return json.loads(self.call("GET", path_of(kind, namespace), accept=accept))
 
-    def create(self, body: Json, namespace: str = "", *, dry_run: bool = False) -> KubeObject:
-        """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing."""
+    def create(
+        self, body: Json, namespace: str = "", *, dry_run: bool = False, seconds: float = creation.CREATE_SECONDS
+    ) -> KubeObject:
+        """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing.
+
+        An object with a name is created once, also if an answer is lost: after 5xx or no answer, the creation is tried again
+        until `seconds` have passed. A dry run, and an object whose name the server chooses, is tried once.
+        """
+        kind, name = body["kind"], body.get("metadata", {}).get("name", "")
         query = {"dryRun": "All"} if dry_run else {}
-        return KubeObject(json.loads(self.call("POST", path_of(body["kind"], namespace), query, body)))
+
+        def post() -> KubeObject:
+            text = self.call("POST", path_of(kind, namespace), query, body, seconds=creation.ATTEMPT_SECONDS)
+            return KubeObject(json.loads(text))
+
+        if dry_run or not name:
+            return post()
+        return creation.create(post, lambda: self.get(kind, namespace, name), body, seconds)
 
     def replace(self, resource: Json, namespace: str, sub: str = "") -> KubeObject:
         """Replace an object (PUT), or its subresource `sub`, such as "scale", with a body of the same name."""
