@@ -45,7 +45,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.denied: set[tuple[str, str]] = set()
-        self.proxy: Any = {"data": {"config.conf": "mode: nftables\n"}}
+        self.proxy: Any = {"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: nftables\n"}}
         self.methods: list[str] = []
         cluster = self
 
@@ -157,10 +157,10 @@ def test_engine_is_of_no_matter_to_an_existing_cluster(settings: DoctorSettings,
     ("proxy", "mode"),
     [
         (None, "not visible"),
-        ({"data": {}}, "not visible"),
-        ({"data": {"config.conf": "- x"}}, "not visible"),
-        ({"data": {"config.conf": "mode: ''"}}, "iptables (the default)"),
-        ({"data": {"config.conf": "mode: ipvs"}}, "ipvs"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {}}, "not visible"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "- x"}}, "not visible"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: ''"}}, "iptables (the default)"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: ipvs"}}, "ipvs"),
     ],
 )
 def test_mode_of_kube_proxy_is_said_if_visible(settings: DoctorSettings, cluster: Cluster, proxy: Any, mode: str) -> None:
