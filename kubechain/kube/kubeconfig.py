@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,11 +46,37 @@ class ContextEntry:
         return path
 
 
+def private_copy(kubeconfig: Path, context: str, folder: Path) -> Path:
+    """Write a kubeconfig with one context and absolute paths, for programs that may write to it; return its path.
+
+    kubectl stores the new tokens of an auth provider in its kubeconfig.
+    """
+    entry = read(kubeconfig, context)
+    user = dict(entry.user)
+    plugin: Json = user.get("exec") or {}
+    if "/" in str(plugin.get("command") or ""):
+        user["exec"] = {**plugin, "command": str(kubeconfig.absolute().parent / str(plugin["command"]))}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "clusters": [{"name": "cluster", "cluster": entry.cluster}],
+        "users": [{"name": "user", "user": user}],
+        "contexts": [{"name": context, "context": {"cluster": "cluster", "user": "user"}}],
+    }
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return written(folder, yaml.safe_dump(content).encode())
+
+
 def written(folder: Path, content: bytes) -> Path:
     """Write a secret to a file that only its owner can read, named by its content; return the path."""
     path = folder / hashlib.sha256(content).hexdigest()[:16]
-    path.touch(mode=0o600)
-    path.write_bytes(content)
+    if not path.exists():
+        # Replaced atomically: other processes of the run write and read the same file.
+        descriptor, new = tempfile.mkstemp(dir=folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(new).replace(path)
     return path
 
 
