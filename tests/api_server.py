@@ -1,147 +1,144 @@
-"""An API server on loopback that stores Namespaces and Nodes, for whole runs in processes."""
+"""An API server on loopback that stores what is created, and fails as a test tells it to."""
 
 from __future__ import annotations
 
 import json
+import ssl
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from kubechain.kube.objects import Json
 
-COLLECTIONS = ("namespaces", "nodes")
+INTERNAL = '{"kind": "Status", "code": 500, "reason": "InternalError", "message": "failed calling webhook: timeout"}'
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a request: it is executed or not, and answered with `status`, or (0) the connection is closed."""
+
+    status: int
+    executed: bool = False
+    body: str = INTERNAL
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+LOST = Fault(0, executed=True)
+DROPPED = Fault(0)
+
+
+@dataclass
+class Request:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
 
 
 @dataclass
 class ApiServer:
-    """The objects by (collection, name), and the time of day of the server in Unix seconds.
+    """Objects by path; `faults` is asked about each request, before it is executed."""
 
-    A request "METHOD /path" in `refused` always gets that status; one in `failures` gets those, one after another.
-    """
+    url: str
+    faults: Callable[[Request], Fault | None] = lambda _: None
+    store: dict[str, Json] = field(default_factory=dict[str, Json])
+    requests: list[Request] = field(default_factory=list[Request])
+    admit: Callable[[Json], Json] = lambda body: body
 
-    port: int = 0
-    objects: dict[tuple[str, str], Json] = field(default_factory=dict[tuple[str, str], Json])
-    refused: dict[str, int] = field(default_factory=dict[str, int])
-    failures: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
-    time: float = 1_700_000_000.0
-    requests: list[str] = field(default_factory=list[str])
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    def sent(self, method: str) -> list[str]:
+        """Return the paths of the requests of a method."""
+        return [request.path for request in self.requests if request.method == method]
 
-    @property
-    def url(self) -> str:
-        """The address of the server."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def names(self, collection: str = "namespaces") -> list[str]:
-        """Return the names of the stored objects, without kube-system."""
-        with self.changed:
-            return sorted(name for kind, name in self.objects if kind == collection and name != "kube-system")
-
-    def put(self, collection: str, name: str, **rest: Any) -> None:
-        """Store an object; `rest` are its labels, annotations and spec."""
-        spec = rest.pop("spec", {})
-        self.objects[collection, name] = {"metadata": {"name": name, "uid": f"uid-{name}", **rest}, "spec": spec}
-
-    def wait_for(self, part: str, seconds: float = 20) -> None:
-        """Wait until an object exists whose name has this part."""
-        with self.changed:
-            there = self.changed.wait_for(lambda: any(part in name for _, name in self.objects), seconds)
-        assert there, f"no {part} after {seconds} s: {self.requests}"
-
-    def handle(self, method: str, url: str, body: Json) -> tuple[int, Json]:
-        """Return (status, body) of a request."""
-        parts = urlsplit(url)
-        request = f"{method} {parts.path}"
-        with self.changed:
-            self.requests.append(request)
-            failures = self.failures.get(request)
-            if status := failures.pop(0) if failures else self.refused.get(request):
-                return status, {"message": "refused by the test"}
-            if parts.path == "/version":
-                return 200, {"gitVersion": "v1.37.2"}
-            _, _, collection, *rest = parts.path.strip("/").split("/")
-            assert collection in COLLECTIONS, url
-            self.changed.notify_all()
-            return (
-                self._object(method, (collection, rest[0]), body) if rest else self._list(method, collection, parts.query, body)
-            )
-
-    def _list(self, method: str, collection: str, query: str, body: Json) -> tuple[int, Json]:
-        if method == "POST":
-            body["metadata"]["uid"] = f"uid-{body['metadata']['name']}"
-            self.objects[collection, body["metadata"]["name"]] = body
-            return 201, body
-        wanted = [word.partition("=")[::2] for word in parse_qs(query).get("labelSelector", [""])[0].split(",") if word]
-        items = [
-            each
-            for (kind, _), each in self.objects.items()
-            if kind == collection
-            and all(key in (found := each["metadata"].get("labels", {})) and value in ("", found[key]) for key, value in wanted)
-        ]
-        return 200, {"metadata": {"resourceVersion": "1"}, "items": items}
-
-    def _object(self, method: str, key: tuple[str, str], body: Json) -> tuple[int, Json]:
-        if key not in self.objects:
-            return 404, {"message": "not found"}
-        if method == "DELETE":
-            del self.objects[key]
-        elif method == "PATCH":
-            if body.get("metadata", {}).get("resourceVersion") not in (
-                None,
-                self.objects[key]["metadata"].get("resourceVersion"),
-            ):
-                return 409, {"message": "the object has been modified"}
-            self.objects[key] = _merged(self.objects[key], body)
-        return 200, self.objects.get(key, {})
+    def execute(self, request: Request) -> tuple[int, str]:
+        """Execute a request as an API server does; return the status and the body of the response."""
+        path = request.path.partition("?")[0]
+        if request.method == "POST":
+            path += "/" + request.body["metadata"]["name"]
+            if path in self.store:
+                return 409, _status(409, "AlreadyExists", f"{path} already exists")
+            stored = self.admit(json.loads(json.dumps(request.body)))
+            stored["metadata"] |= {"uid": f"uid-{len(self.requests)}", "resourceVersion": "1"}
+            self.store[path] = stored
+            return 201, json.dumps(stored)
+        if path not in self.store:
+            return 404, _status(404, "NotFound", f"{path} not found")
+        if request.method == "DELETE":
+            return 200, json.dumps(self.store.pop(path))
+        return 200, json.dumps(self.store[path])
 
 
-def _merged(old: Any, patch: Any) -> Any:
-    """Return the result of a merge patch (RFC 7386)."""
-    if not isinstance(patch, dict):
-        return patch
-    merged: Json = dict(old) if isinstance(old, dict) else {}  # pyright: ignore[reportUnknownArgumentType]  # JSON
-    changes: Json = patch  # pyright: ignore[reportUnknownVariableType]  # JSON
-    for name, value in changes.items():
-        merged[name] = _merged(merged.get(name), value)
-    return {name: value for name, value in merged.items() if value is not None}
+def _status(code: int, reason: str, message: str) -> str:
+    return json.dumps({"kind": "Status", "code": code, "reason": reason, "message": message})
+
+
+def in_turn(*faults: Fault | None, method: str = "POST", path: str = "") -> Callable[[Request], Fault | None]:
+    """Return a plan: each request of the method, whose path ends with `path`, takes the next fault; then there are none."""
+    left = list(faults)
+
+    def next_fault(request: Request) -> Fault | None:
+        meant = request.method == method and request.path.partition("?")[0].endswith(path)
+        return left.pop(0) if meant and left else None
+
+    return next_fault
+
+
+def always(fault: Fault, method: str = "POST", path: str = "") -> Callable[[Request], Fault | None]:
+    """Return a plan: each request of the method, whose path ends with `path`, fails."""
+    return lambda request: fault if request.method == method and request.path.partition("?")[0].endswith(path) else None
 
 
 @contextmanager
-def api_server() -> Generator[ApiServer]:
-    """Serve until the body ends, with the namespace kube-system."""
-    state = ApiServer()
-    state.put("namespaces", "kube-system")
+def api_server(context: ssl.SSLContext | None = None) -> Generator[ApiServer]:
+    """Serve on a free port of loopback, with TLS if there is a context."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            status, body = state.handle(self.command, self.path, json.loads(self.rfile.read(length) or b"{}"))
-            text = json.dumps(body).encode()
-            self.send_response_only(status)
-            self.send_header("Date", formatdate(state.time, usegmt=True))
-            self.send_header("Content-Length", str(len(text)))
+        def handle_any(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            text = self.rfile.read(size).decode()
+            request = Request(
+                self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(text or "null")
+            )
+            server.requests.append(request)
+            fault = server.faults(request)
+            status, body = server.execute(request) if fault is None or fault.executed else (0, "")
+            headers: dict[str, str] = {}
+            if fault:
+                status, body, headers = fault.status, fault.body, fault.headers
+            if not status:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body.encode())), **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(text)
+            self.wfile.write(body.encode())
 
-        do_GET = do_POST = do_DELETE = do_PATCH = answer  # noqa: N815  # names of the library
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815  # names of the library
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # a name of the library
-            """Print nothing."""
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        state.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """The client may close its connection at any time."""
+
+    with Quiet(("127.0.0.1", 0), Handler) as listener:
+        if context:
+            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        server = ApiServer(f"http{'s' if context else ''}://127.0.0.1:{listener.server_port}")
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield state
+            yield server
         finally:
-            server.shutdown()
-            thread.join()
+            listener.shutdown()
+            thread.join(5)

@@ -10,9 +10,10 @@ import pytest
 import urllib3
 
 from kubechain.core.errors import ExitCode, HarnessError, Transient
-from kubechain.kube import client as module
-from kubechain.kube.client import Api, retry_after
+from kubechain.kube.client import Api
+from kubechain.kube.connection import retry_after
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
+from kubechain.kube.exec import exit_status
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
 from tests import loopback
@@ -99,7 +100,7 @@ def test_status_returns_429_without_a_retry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 2), (429, "", 0), (429, "soon", 0), (503, "1", 0)]
+    ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 60), (429, "", 0), (429, "soon", 0), (503, "1", 0)]
 )
 def test_retry_after_counts_for_429_only_and_is_limited(status: int, later: str, seconds: float) -> None:
     answer = urllib3.HTTPResponse(status=status, headers={"Retry-After": later} if later else {})
@@ -163,7 +164,7 @@ def test_items_of_a_list_get_their_kind_and_the_list_its_version(tmp_path: Path)
     text = '{"metadata": {"resourceVersion": "70"}, "items": [{"metadata": {"name": "a"}}]}'
     with speaking(tmp_path, response(200, text)) as (api, server):
         listing = api.list("Pod", "ns", "app=web")
-        assert server.lines == [f"GET {PODS}?labelSelector=app%3Dweb"]
+        assert server.lines == [f"GET {PODS}?labelSelector=app%3Dweb&limit=500"]
     assert (listing.version, [item.kind for item in listing.items]) == ("70", ["Pod"])
 
 
@@ -233,7 +234,7 @@ def test_paths_are_those_of_the_api_reference() -> None:
 
 
 def status_of(text: str) -> int:
-    return module._exit_status(text, ["dig"], "client")  # pyright: ignore[reportPrivateUsage]
+    return exit_status(text, ["dig"], "client")
 
 
 def test_exit_status_of_a_command_is_read_from_the_status_object() -> None:

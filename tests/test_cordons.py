@@ -10,8 +10,8 @@ from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
 from kubechain.kube.client import Api
-from tests.api_server import ApiServer, api_server
 from tests.loopback import kubeconfig
+from tests.namespace_server import ApiServer, api_server
 
 HOURS = 3600.0
 

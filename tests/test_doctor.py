@@ -45,7 +45,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.denied: set[tuple[str, str]] = set()
-        self.proxy: Any = {"data": {"config.conf": "mode: nftables\n"}}
+        self.proxy: Any = {"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: nftables\n"}}
         self.methods: list[str] = []
         cluster = self
 
@@ -157,10 +157,10 @@ def test_missing_engine_is_a_note_with_a_context(settings: DoctorSettings, capsy
     ("proxy", "mode"),
     [
         (None, "mode not visible"),
-        ({"data": {}}, "mode not visible"),
-        ({"data": {"config.conf": "- x"}}, "mode not visible"),
-        ({"data": {"config.conf": "mode: ''"}}, "iptables (the default)"),
-        ({"data": {"config.conf": "mode: ipvs"}}, "ipvs"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {}}, "mode not visible"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "- x"}}, "mode not visible"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: ''"}}, "iptables (the default)"),
+        ({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: ipvs"}}, "ipvs"),
     ],
 )
 def test_mode_of_kube_proxy_is_read_from_its_config_map(

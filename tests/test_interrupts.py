@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
-from tests.api_server import ApiServer, api_server
 from tests.loopback import kubeconfig
+from tests.namespace_server import ApiServer, api_server
 from tests.test_run import CONFTEST
 
 ON_A_CLUSTER = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.kube.answers import as_json
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
@@ -50,6 +50,8 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
     require_context(kubeconfig, context)
     try:
         return Api(kubeconfig, context, secrets)
+    except SetupError:
+        raise
     except Exception as error:  # the library raises many types for YAML that is not a kubeconfig
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SetupError(f"{kubeconfig}: context {context} cannot be used: {why}", ExitCode.KUBECONFIG) from error
@@ -145,7 +147,7 @@ def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
         "spec": {"resourceAttributes": attributes},
     }
     try:
-        review = json.loads(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body))
+        review = as_json(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body), "access review")
     except ApiRefused as refused:
         what = f"the user of context {api.context} lacks the right to check its rights: {refused.detail}"
         raise SetupError(what, ExitCode.RIGHTS) from refused
@@ -154,4 +156,7 @@ def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
 
 def server_version(api: Api) -> str:
     """Return the API server's version, such as "v1.37.2"."""
-    return str(json.loads(api.call("GET", "/version"))["gitVersion"])
+    version = as_json(api.call("GET", "/version"), "/version").get("gitVersion")
+    if not isinstance(version, str):
+        raise SetupError(f"{api.server}: /version has no gitVersion; is it a Kubernetes cluster?", ExitCode.CLUSTER)
+    return version

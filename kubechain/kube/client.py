@@ -1,40 +1,36 @@
-"""A client for the Kubernetes API: plain JSON in and out, a timeout on every call, and a single kind of retry.
+"""A client for the Kubernetes API: plain JSON in and out, and a total deadline on every call.
 
 A request that the server rejects with 429 and Retry-After was not executed; it is sent again after that time, as client-go
 does (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
 """
 
-# The package kubernetes has no types; only this module uses it, so that all other code is typed.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
-import json
 import re
-import threading
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import urllib3
-from kubernetes import config as kubeconfigs
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.stream import ws_client
-from websocket import WebSocketException
 
 from kubechain.core.errors import HarnessError
-from kubechain.kube.errors import ApiRefused, first_line, network_errors, refusal
+from kubechain.kube import creation
+from kubechain.kube.answers import as_event, as_json, as_object
+from kubechain.kube.bounded_sockets import within
+from kubechain.kube.connection import Connection
+from kubechain.kube.errors import ApiRefused, network_errors
+from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 
 REQUEST_SECONDS = 10.0
 EXEC_SECONDS = 30.0
-# Retries of a request that the server rejects with 429, and the longest pause before a retry in seconds.
-BUSY_TRIES, BUSY_SECONDS = 4, 2.0
+# Objects of one page of a list, as in client-go.
+PAGE = 500
 # RFC 7234, 5.5: code, agent and quoted text; a header may hold several warnings.
 WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
@@ -47,34 +43,23 @@ class Listing:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """The output of a command in a container, and its exit status."""
-
-    stdout: str
-    stderr: str
-    status: int
-
-
 class Api:
     """A pool of connections to one cluster; each thread needs its own."""
 
     def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
-        """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`."""
+        """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`.
+
+        Raises:
+            SetupError: the context cannot be used (exit code KUBECONFIG).
+
+        """
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
-        self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = Configuration()
-        settings.retries = False  # pyright: ignore[reportAttributeAccessIssue]  # urllib3 accepts False
-        kubeconfigs.load_kube_config(
-            config_file=str(kubeconfig), context=context, client_configuration=settings, temp_file_path=str(self.secrets)
-        )
-        self._client = ApiClient(configuration=settings)
-        self._configuration: Any = self._client.configuration
+        self._connection = Connection(kubeconfig, context, self.secrets)
 
     @property
     def server(self) -> str:
         """The URL of the API server, such as "https://127.0.0.1:6443"."""
-        return str(self._configuration.host)
+        return self._connection.server
 
     def twin(self) -> Api:
         """Return a client with connections of its own to the same cluster, for another thread."""
@@ -82,7 +67,7 @@ class Api:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
     def credentials(self, folder: Path) -> Json:
         """Return what another program needs to connect: "ca", "certificate", "key" and "token" (paths, or ""), "verify" (bool).
@@ -90,20 +75,23 @@ class Api:
         A bearer token is written to a file in `folder`. The tokens of some clouds expire after minutes, so a program that
         runs longer needs repeated calls.
         """
-        headers: dict[str, str] = {}
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], "/", "GET", None)
+        credential = self._connection.credential()
         token, new = folder / "token", folder / ".token.new"
         # Replaced atomically, so that a reader sees the old or the new token; a file that exists may be readable by others.
-        if headers.get("authorization"):
+        if credential.authorization.startswith("Bearer "):
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
-            new.write_text(headers["authorization"].removeprefix("Bearer "), encoding="utf-8")
+            new.write_text(credential.authorization.removeprefix("Bearer "))
             new.replace(token)
         else:
             token.unlink(missing_ok=True)
-        files = {"ca": "ssl_ca_cert", "certificate": "cert_file", "key": "key_file"}
-        paths = {name: str(getattr(self._configuration, attribute) or "") for name, attribute in files.items()}
-        return {**paths, "token": str(token) if token.exists() else "", "verify": bool(self._configuration.verify_ssl)}
+        return {
+            "ca": self._connection.ca,
+            "certificate": credential.certificate,
+            "key": credential.key,
+            "token": str(token) if token.exists() else "",
+            "verify": self._connection.verify,
+        }
 
     def warnings(self, kind: str, namespace: str) -> list[str]:
         """Return the texts of the Warning headers of the list of a kind, such as that its API is deprecated."""
@@ -130,8 +118,7 @@ class Api:
 
         """
         response = self._send(method, path, query, body, seconds=seconds, content=content, accept=accept)
-        with network_errors():
-            return response.data.decode(errors="replace")
+        return response.data.decode(errors="replace")
 
     def status(self, method: str, path: str, body: object = None) -> int:
         """Send a request and return the HTTP status of the response, also 4xx and 5xx; ApiUnavailable without a response."""
@@ -153,39 +140,70 @@ class Api:
     def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """Return an object, None if it does not exist (404)."""
         try:
-            return KubeObject(json.loads(self.call("GET", path_of(kind, namespace, name))))
+            return as_object(self.call("GET", path_of(kind, namespace, name)), kind)
         except ApiRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
     def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:
-        """Return the objects of a kind that match a label selector, in one namespace or ("") in all."""
+        """Return the objects of a kind that match a label selector, in one namespace or ("") in all.
+
+        The list comes in pages; all of them show the same resourceVersion.
+        """
+        path, items = path_of(kind, namespace), list[KubeObject]()
         query = {"labelSelector": selector} if selector else {}
-        listed = json.loads(self.call("GET", path_of(kind, namespace), query))
-        # The API server leaves out the kind of the items of a list.
-        items = [KubeObject({**item, "kind": kind}) for item in listed.get("items") or []]
-        return Listing(items, listed["metadata"]["resourceVersion"])
+        page: dict[str, str] = {"limit": str(PAGE)}
+        while True:
+            try:
+                listed = as_json(self.call("GET", path, query | page), f"list of {kind}")
+            except ApiRefused as refused:
+                if refused.status != HTTPStatus.GONE or "continue" not in page:
+                    raise
+                # The version of the first page is too old by now: as client-go, list anew in one piece.
+                items, page = [], {}
+                continue
+            metadata: Json = listed.get("metadata") or {}
+            found: list[Json] = listed.get("items") or []
+            # The API server leaves out the kind of the items of a list.
+            items += [as_object({**item, "kind": kind}, kind) for item in found]
+            if not metadata.get("continue"):
+                return Listing(items, str(metadata.get("resourceVersion") or "0"))
+            page = {"limit": str(PAGE), "continue": str(metadata["continue"])}
 
     def table(self, kind: str, namespace: str) -> Json:
         """Return the Table (meta.k8s.io/v1) of a kind, from which `kubectl get` prints its columns."""
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
-        return json.loads(self.call("GET", path_of(kind, namespace), accept=accept))
+        return as_json(self.call("GET", path_of(kind, namespace), accept=accept), f"table of {kind}")
 
-    def create(self, body: Json, namespace: str = "", *, dry_run: bool = False) -> KubeObject:
-        """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing."""
+    def create(
+        self, body: Json, namespace: str = "", *, dry_run: bool = False, seconds: float = creation.CREATE_SECONDS
+    ) -> KubeObject:
+        """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing.
+
+        An object with a name is created once, also if an answer is lost: after 5xx or no answer, the creation is tried again
+        until `seconds` have passed. A dry run, and an object whose name the server chooses, is tried once.
+        """
+        kind, name = body["kind"], body.get("metadata", {}).get("name", "")
         query = {"dryRun": "All"} if dry_run else {}
-        return KubeObject(json.loads(self.call("POST", path_of(body["kind"], namespace), query, body)))
+
+        def post() -> KubeObject:
+            text = self.call("POST", path_of(kind, namespace), query, body, seconds=creation.ATTEMPT_SECONDS)
+            return as_object(text, kind)
+
+        if dry_run or not name:
+            return post()
+        return creation.create(post, lambda: self.get(kind, namespace, name), body, seconds)
 
     def replace(self, resource: Json, namespace: str, sub: str = "") -> KubeObject:
         """Replace an object (PUT), or its subresource `sub`, such as "scale", with a body of the same name."""
         path = path_of(resource["kind"], namespace, resource["metadata"]["name"], sub)
-        return KubeObject(json.loads(self.call("PUT", path, body=resource)))
+        return as_object(self.call("PUT", path, body=resource), resource["kind"])
 
     def patch(self, kind: str, namespace: str, name: str, patch: object, *, sub: str = "", form: str = "merge") -> KubeObject:
         """Patch an object; `form` is "merge", "strategic-merge" or "json"."""
         content = f"application/{form}-patch+json"
-        return KubeObject(json.loads(self.call("PATCH", path_of(kind, namespace, name, sub), body=patch, content=content)))
+        return as_object(self.call("PATCH", path_of(kind, namespace, name, sub), body=patch, content=content), kind)
 
     def delete(self, kind: str, namespace: str, name: str, options: Json | None = None, *, missing_ok: bool = False) -> None:
         """Delete an object; `options` are fields of DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
@@ -213,7 +231,8 @@ class Api:
             "allowWatchBookmarks": "true",
         }
         # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
-        return _events(self._send("GET", path_of(kind, namespace), query, None, seconds=seconds + REQUEST_SECONDS))
+        limit = seconds + REQUEST_SECONDS
+        return _events(self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True), limit)
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = EXEC_SECONDS) -> Executed:
         """Run a command in the first container of a Pod and return its output and its exit status.
@@ -222,27 +241,9 @@ class Api:
             HarnessError: the command cannot be started, or has not ended after `seconds`.
 
         """
-        query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true")]
-        url = self.server + path_of("Pod", namespace, pod, "exec") + "?" + urllib.parse.urlencode(query)
-        headers: dict[str, str] = {"sec-websocket-protocol": "v4.channel.k8s.io"}
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
-        try:
-            session: Any = ws_client.WSClient(
-                self._configuration, ws_client.get_websocket_url(url, None), headers, capture_all=False
-            )
-        except Exception as error:  # the library raises many types for a failed handshake
-            raise HarnessError(f"cannot run `{' '.join(argv)}` in pod {pod}: {first_line(error)}") from error
-        try:
-            session.run_forever(timeout=seconds)
-            out, err = session.read_channel(ws_client.STDOUT_CHANNEL), session.read_channel(ws_client.STDERR_CHANNEL)
-            if session.is_open():
-                raise HarnessError(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s")
-            return Executed(out, err, _exit_status(session.read_channel(ws_client.ERROR_CHANNEL), argv, pod))
-        except (OSError, WebSocketException) as error:
-            raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
-        finally:
-            # close() of the library leaves the socket open after the server has closed the stream.
-            session.sock.shutdown()
+        query = [*(("command", word) for word in argv), ("stdout", "true"), ("stderr", "true")]
+        path = path_of("Pod", namespace, pod, "exec") + "?" + urllib.parse.urlencode(query)
+        return run_command(self._connection, path, argv, pod, seconds=seconds)
 
     def _send(
         self,
@@ -255,53 +256,27 @@ class Api:
         content: str = "application/json",
         accept: str = "application/json",
         refuse: bool = True,
-    ) -> urllib3.HTTPResponse:
-        """Send a request; with `refuse`, retry on 429 with Retry-After and raise the error of a status from 400 on."""
-        url = self.server + path + ("?" + urllib.parse.urlencode(query) if query else "")
-        headers: dict[str, str] = {"Accept": accept, "Content-Type": content, "User-Agent": "kubechain"}
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        timeouts = (min(seconds, REQUEST_SECONDS), seconds)
-        with network_errors():
-            response = self._client.call_api(method, url, headers, body, _request_timeout=timeouts).response
-            for _ in range(BUSY_TRIES):
-                pause = retry_after(response) if refuse else 0.0
-                if not pause:
-                    break
-                threading.Event().wait(pause)
-                response = self._client.call_api(method, url, headers, body, _request_timeout=timeouts).response
-            if refuse and response.status >= HTTPStatus.BAD_REQUEST:
-                raise refusal(response.status, response.data.decode(errors="replace"))
-        return response
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request; with `refuse`, obey Retry-After of 429 and raise the error of a status from 400 on."""
+        url = path + ("?" + urllib.parse.urlencode(query) if query else "")
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": creation.MANAGER}
+        return self._connection.send(method, url, body, headers, seconds=seconds, refuse=refuse, stream=stream)
 
 
-def _events(response: urllib3.HTTPResponse) -> Iterator[tuple[str, Json]]:
-    """Yield (type, object) for each line of a watch; ApiUnavailable if the connection breaks."""
+def _events(response: urllib3.BaseHTTPResponse, seconds: float) -> Iterator[tuple[str, Json]]:
+    """Yield (type, object) for each line of a watch; ApiUnavailable if the connection breaks or lasts over `seconds`."""
+    ends = time.monotonic() + seconds
     with network_errors():
         try:
             buffer = b""
-            while chunk := response.read1():
+            while True:
+                # Around each read: the body of this loop also runs what the caller does with an event.
+                with within(ends - time.monotonic()):
+                    chunk = response.read1()
+                if not chunk:
+                    return
                 *lines, buffer = (buffer + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    event: Json = json.loads(line)
-                    yield event["type"], event["object"]
+                yield from map(as_event, filter(None, lines))
         finally:
             response.close()
-
-
-def retry_after(response: urllib3.HTTPResponse) -> float:
-    """Return the seconds of Retry-After in a response 429, at most BUSY_SECONDS; 0 for every other response."""
-    seconds = response.headers.get("Retry-After", "")
-    busy = response.status == HTTPStatus.TOO_MANY_REQUESTS and seconds.isdecimal()
-    return min(float(seconds), BUSY_SECONDS) if busy else 0.0
-
-
-def _exit_status(status: str, argv: Sequence[str], pod: str) -> int:
-    """Return the exit status of a command from the Status object on its error channel; HarnessError if there is none."""
-    body: Json = json.loads(status or "{}")
-    if body.get("status") == "Success":
-        return 0
-    causes: list[Json] = body.get("details", {}).get("causes", [])
-    code = next((str(c["message"]) for c in causes if c.get("reason") == "ExitCode"), None)
-    if code is None:
-        raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {body.get('message', 'the stream ended before its exit status')}")
-    return int(code)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 
 import urllib3
-from kubernetes.client.exceptions import ApiException
 
 from kubechain.core.errors import ExitCode, HarnessError, Transient
 from kubechain.kube.objects import Json
@@ -63,16 +63,29 @@ def refusal(status: int, text: str) -> HarnessError:
 
 
 @contextmanager
-def network_errors() -> Generator[None]:
+def network_errors(server: str = "") -> Generator[None]:
     """Raise ApiUnavailable in place of every exception of a failed connection."""
+    where = f"API server {server}".strip()
     try:
         yield
-    except ApiException as error:
-        raise ApiUnavailable(f"API server: {first_line(error)}", ExitCode.UNREACHABLE) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ApiUnavailable(f"API server unreachable: {first_line(error)}", ExitCode.UNREACHABLE) from error
+        reason = tls_reason(error)
+        what = f"{where}: TLS: {reason}" if reason else f"{where} unreachable: {first_line(error)}"
+        raise ApiUnavailable(what, ExitCode.UNREACHABLE) from error
 
 
-def first_line(error: Exception) -> str:
+def tls_reason(error: BaseException | None) -> str:
+    """Return why a TLS connection failed, such as "certificate has expired", "" if the cause is another."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message or "the certificate is not valid"
+        if isinstance(error, ssl.SSLError):
+            return (error.reason or first_line(error)).lower().replace("_", " ")
+        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        error = error.__cause__ or inner
+    return ""
+
+
+def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the name of its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

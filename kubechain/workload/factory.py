@@ -35,6 +35,7 @@ class ChainFactory:
     patient: Waiter
     gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
     namespaces: list[str] = field(default_factory=list[str])
+    _refused: set[str] = field(default_factory=set[str])
     _spare: tuple[ExitStack, Chain] | None = None
 
     def waiter(self) -> Waiter:
@@ -48,7 +49,8 @@ class ChainFactory:
         manifest = deployment or manifests.deployment(target.nginx)
         with namespace.namespace(self.api, target, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
-            refused = namespace.populate(self.api, target, name, manifest)
+            refused = namespace.populate(self.api, target, name, manifest, once=self._refused)
+            self._refused.update(refused)
             self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
             yield Chain(
                 self.api,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import socket
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.cluster.target import Target
 from kubechain.core import registries
+from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
-from kubechain.kube.errors import ApiFailed, ApiRefused
+from kubechain.kube.creation import CREATE_SECONDS, persistently
+from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
@@ -44,14 +46,28 @@ def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
 
 @contextmanager
 def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
-    """Make a namespace with the objects of `furnish` and watch it; delete it after the body and do not wait."""
-    api.create(manifests.namespace(name, labels))
+    """Make a namespace with the objects of `furnish` and watch it; delete it after the body and do not wait.
+
+    It is deleted as well if the answer to its creation is lost.
+    """
+    try:
+        api.create(manifests.namespace(name, labels), seconds=CREATE_SECONDS)
+    except ApiUnavailable:
+        # The first error says what happened; the namespace expires if it cannot be deleted now.
+        with suppress(HarnessError):
+            delete(api, name)
+        raise
     try:
         furnish(api, target, name)
         with Watcher(api, name, waiter.clock) as observer:
             yield observer
     finally:
-        api.delete("Namespace", "", name, missing_ok=True)
+        delete(api, name)
+
+
+def delete(api: Api, name: str) -> None:
+    """Delete a namespace if it exists, and do not wait; one 5xx or a lost answer does not leave it."""
+    persistently(lambda: api.delete("Namespace", "", name, missing_ok=True), CREATE_SECONDS)
 
 
 def furnish(api: Api, target: Target, name: str) -> None:
@@ -75,16 +91,23 @@ def pull_secret(config: Path, *images: str) -> Json:
     }
 
 
-def populate(api: Api, target: Target, name: str, deployment: Json) -> dict[str, str]:
+def populate(
+    api: Api, target: Target, name: str, deployment: Json, *, once: Collection[str] = (), seconds: float = CREATE_SECONDS
+) -> dict[str, str]:
     """Create the Service, the Deployment and the client Pod, and do not wait for them.
 
     The Pod comes after the Service, so that it gets the Service's environment variables. Return kind -> message for each
-    object that the API server refused; the claims of its link then fail.
+    object that the API server refused (4xx), or failed to create (500) at every attempt in `seconds`; the claims of its
+    link then fail. The kinds `once` are tried once: those that an earlier chain could not create.
+
+    Raises:
+        ApiUnavailable: the API server could not be reached or answered 429 or another 5xx for as long: nothing is known.
+
     """
     refused: dict[str, str] = {}
     for body in (service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)):
         try:
-            api.create(body, name)
+            api.create(body, name, seconds=0.0 if body["kind"] in once else seconds)
         except (ApiRefused, ApiFailed) as error:
             refused[body["kind"]] = f"{body['kind']} {body['metadata']['name']} is refused: {error}"
     return refused

@@ -1,0 +1,116 @@
+"""Sockets with a total deadline: a timeout of a socket starts anew with every byte, and a server may send a byte a second."""
+
+# urllib3 and ssl have untyped corners in what is overridden here.
+# pyright: reportIncompatibleMethodOverride=false
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+# Monotonic seconds; of the thread that sends a request.
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+@contextmanager
+def within(seconds: float) -> Generator[None]:
+    """Let everything that sockets do in the body end after `seconds` in all, or by the deadline around it, with TimeoutError."""
+    token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def seconds_left() -> float:
+    """Return the seconds until the deadline; infinite if there is none."""
+    return _deadline.get() - time.monotonic()
+
+
+class _Bounded(socket.socket):
+    """A socket whose every operation ends by its own timeout and by the deadline, whichever is first."""
+
+    _own: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        self._own = value
+        super().settimeout(value)
+
+    def _limit(self) -> None:
+        left = seconds_left()
+        if left <= 0:
+            raise TimeoutError("the total deadline of the request has passed")
+        own = float("inf") if self._own is None else self._own
+        limit = min(own, left)
+        super().settimeout(None if limit == float("inf") else limit)
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        self._limit()
+        return super().recv(*args, **kwargs)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self._limit()
+        super().sendall(*args, **kwargs)
+
+
+class BoundedSocket(_Bounded):
+    """A TCP socket."""
+
+
+class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
+    """A TLS socket; `ssl.SSLContext.sslsocket_class` is the way to get it."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # as in ssl
+        """Shake hands before the deadline."""
+        self._limit()
+        super().do_handshake(block)
+
+
+def _bounded(connected: socket.socket) -> BoundedSocket:
+    timeout = connected.gettimeout()
+    made = BoundedSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
+    made.settimeout(timeout)
+    return made
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _bounded(super()._new_conn())
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _bounded(super()._new_conn())
+
+
+class Pool(HTTPConnectionPool):
+    """Connections without TLS."""
+
+    ConnectionCls: Any = _Connection
+
+
+class TlsPool(HTTPSConnectionPool):
+    """Connections with TLS."""
+
+    ConnectionCls: Any = _TlsConnection
+
+    def _validate_conn(self, conn: Any) -> None:
+        """Connect; without the warning of urllib3 for insecure-skip-tls-verify, which the user has chosen."""
+        if conn.is_closed:
+            conn.connect()

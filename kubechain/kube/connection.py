@@ -1,0 +1,218 @@
+"""Connections to the API server of a kubeconfig context: TLS, proxies, credentials, and a total deadline for every request."""
+
+# The package kubernetes has no types; of it, only the rules of NO_PROXY are used here.
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes.client.rest import should_bypass_proxies
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.url import Url, parse_url
+
+from kubechain.core.errors import ExitCode
+from kubechain.kube import credentials
+from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, TlsPool, within
+from kubechain.kube.credentials import Credential
+from kubechain.kube.errors import ApiUnavailable, network_errors, refusal
+from kubechain.kube.kubeconfig import ContextEntry, read
+
+CONNECT_SECONDS = 10.0
+POOLS: dict[str, type[HTTPConnectionPool | HTTPSConnectionPool]] = {"http": Pool, "https": TlsPool}
+LOOPBACK = "127.0.0.0/8,::1,localhost"
+
+
+class Connection:
+    """The way to one API server; each thread needs its own."""
+
+    def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
+        """Read a context of a kubeconfig; certificates and keys that it holds as text go to files in the folder `secrets`.
+
+        Raises:
+            SetupError: the context cannot be used (exit code KUBECONFIG).
+
+        """
+        secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.entry: ContextEntry = read(kubeconfig, context)
+        self.ca = self.entry.file(self.entry.cluster, "certificate-authority", secrets)
+        self.verify = not self.entry.cluster.get("insecure-skip-tls-verify")
+        self.server = self._server()
+        self._credentials = credentials.of(self.entry, secrets)
+        self._impersonation = credentials.impersonation(self.entry)
+        self._used: Credential = self._credentials.get()
+        self._manager = self._make_manager(self._used)
+        # (method, URL) -> monotonic seconds before which the server does not want the request again.
+        self._not_before: dict[tuple[str, str], float] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._manager.clear()
+
+    def credential(self, rejected: Credential | None = None) -> Credential:
+        """Return the credentials to use now; others than those that the server rejected, if there are others."""
+        used, self._used = self._used, self._credentials.get(rejected)
+        if (used.certificate, used.key) != (self._used.certificate, self._used.key):
+            self._manager.clear()
+            self._manager = self._make_manager(self._used)
+        return self._used
+
+    def headers(self, credential: Credential) -> list[tuple[str, str]]:
+        """Return the headers that say who sends a request, and as whom."""
+        bearer = [("Authorization", credential.authorization)] if credential.authorization else []
+        return [*bearer, *self._impersonation]
+
+    def renew(self) -> bool:
+        """Replace the credentials that the server has rejected with 401; return whether they can be replaced."""
+        if self._credentials.renewable:
+            self.credential(self._used)
+        return self._credentials.renewable
+
+    def send(
+        self, method: str, path: str, body: object, headers: Mapping[str, str], *, seconds: float, refuse: bool, stream: bool
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request and return the response, with its body unless `stream`.
+
+        With `refuse`, a status from 400 on is an error, and a request that is rejected with 429 is sent again after its
+        Retry-After. All of it takes at most `seconds`. After 401, the credentials are renewed once.
+
+        Raises:
+            ApiRefused: status 4xx, except 429.
+            ApiUnavailable: no response in time, status 429 or 5xx.
+
+        """
+        url, ends = self.server + path, time.monotonic() + seconds
+        data = None if body is None else json.dumps(body)
+        renewed = False
+        with network_errors(self.server), within(seconds):
+            while True:
+                self._wait_until_wanted(method, url, ends)
+                all_headers = urllib3.HTTPHeaderDict(headers)
+                for name, value in self.headers(self.credential()):
+                    all_headers.add(name, value)
+                timeout = urllib3.Timeout(connect=min(seconds, CONNECT_SECONDS), read=seconds)
+                options: dict[str, Any] = {"redirect": False, "retries": False, "timeout": timeout, "preload_content": not stream}
+                response = self._manager.urlopen(method, url, body=data, headers=all_headers, **options)
+                if response.status == HTTPStatus.UNAUTHORIZED and not renewed:
+                    renewed = True
+                    if self.renew():
+                        response.drain_conn()
+                        continue
+                pause = retry_after(response) if refuse else 0.0
+                if pause:
+                    self._not_before[method, url] = time.monotonic() + pause
+                    if self._not_before[method, url] <= ends:
+                        response.drain_conn()
+                        continue
+                if refuse and response.status >= HTTPStatus.BAD_REQUEST:
+                    raise refusal(response.status, response.data.decode(errors="replace"))
+                return response
+
+    def _wait_until_wanted(self, method: str, url: str, ends: float) -> None:
+        """Wait as long as a Retry-After of the same request says; ApiUnavailable if that is later than `ends`."""
+        wanted = self._not_before.get((method, url), 0.0)
+        left = wanted - time.monotonic()
+        if wanted > ends:
+            what = f"API server: 429: it asks for a pause (Retry-After), of which {left:.0f} s are left"
+            raise ApiUnavailable(what, ExitCode.UNREACHABLE)
+        self._not_before.pop((method, url), None)
+        if left > 0:
+            threading.Event().wait(left)
+
+    def opened(self, seconds: float) -> HTTPConnection:
+        """Return a new connection that is open, also through a proxy, for another protocol than HTTP."""
+        url = parse_url(self.server)
+        pool = self._manager.connection_from_host(url.host, url.port, url.scheme)
+        connection: Any = pool._new_conn()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # there is no other way
+        connection.timeout = min(seconds, CONNECT_SECONDS)
+        if pool.proxy:
+            connection.set_tunnel(url.host, url.port, headers=pool.proxy_headers, scheme=pool.proxy.scheme or "http")
+        connection.connect()
+        return connection
+
+    def _make_manager(self, credential: Credential) -> urllib3.PoolManager:
+        options: dict[str, Any] = {"maxsize": 10}
+        if self.server.startswith("https"):
+            options["ssl_context"] = self._tls_context(credential)
+            name = self.entry.cluster.get("tls-server-name")
+            options |= {"server_hostname": str(name)} if name else {}
+        proxy = self._proxy()
+        try:
+            manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        except (ValueError, urllib3.exceptions.HTTPError) as error:
+            raise self.entry.error(f"proxy {proxy}: {error}") from error
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def _server(self) -> str:
+        server = str(self.entry.cluster["server"]).rstrip("/")
+        if "://" not in server:
+            secured = self.ca or not self.verify or any(self.entry.user.get(f"client-certificate{end}") for end in ("", "-data"))
+            server = f"http{'s' if secured else ''}://{server}"
+        try:
+            url = parse_url(server)
+        except urllib3.exceptions.LocationParseError:
+            url = Url()
+        if url.scheme not in ("http", "https") or not url.host:
+            raise self.entry.error(f"server {server} is no URL such as https://10.0.0.1:6443")
+        return server
+
+    def _proxy(self) -> str:
+        """Return the URL of the proxy, "" for none: as in client-go, the environment's is not for loopback."""
+        given = str(self.entry.cluster.get("proxy-url") or "")
+        environment = urllib.request.getproxies()
+        proxy = given or environment.get(urllib.parse.urlsplit(self.server).scheme) or environment.get("all", "")
+        exempt = environment.get("no", "") + ("" if given else f",{LOOPBACK}")
+        return "" if not proxy or should_bypass_proxies(self.server, exempt) else proxy
+
+    def _tls_context(self, credential: Credential) -> ssl.SSLContext:
+        """Return the TLS settings; SetupError (exit code KUBECONFIG) if a certificate or a key cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+        except (OSError, ValueError) as error:
+            raise self.entry.error(f"certificate-authority {self.ca}: {_reason(error)}") from error
+        # Python 3.13 sets it, and then rejects CAs without key identifiers, to which kubectl connects.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.sslsocket_class = BoundedTlsSocket
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if credential.certificate:
+
+            def no_password() -> str:
+                raise self.entry.error(f"client-key {credential.key} is encrypted; kubectl cannot use it either")
+
+            try:
+                context.load_cert_chain(credential.certificate, credential.key, no_password)
+            except (OSError, ValueError) as error:
+                what = f"client-certificate {credential.certificate} with client-key {credential.key}: {_reason(error)}"
+                raise self.entry.error(what) from error
+        return context
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not in PEM format").lower().replace("_", " ")
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+
+
+def retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    """Return the seconds of Retry-After in a response 429, 0 for every other response and for a header without a time."""
+    later = response.headers.get("Retry-After", "")
+    if response.status != HTTPStatus.TOO_MANY_REQUESTS or not later:
+        return 0.0
+    try:
+        return urllib3.Retry().parse_retry_after(later)
+    except urllib3.exceptions.InvalidHeader:
+        return 0.0

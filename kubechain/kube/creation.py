@@ -1,0 +1,98 @@
+"""Creation that survives a lost answer and a 5xx: it is tried again, and an object that an earlier attempt created counts."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from kubechain.core.run import RUN_LABEL
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.objects import Json, KubeObject
+
+# No attempt begins later than this. An etcd leader change takes seconds; a webhook that times out takes 10 s by default.
+CREATE_SECONDS = 20.0
+# Longer than the default timeout of a webhook (10 s), so that the API server's own answer arrives.
+ATTEMPT_SECONDS = 12.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+# The API server takes the name of a field manager from the User-Agent of the request.
+MANAGER = "kubechain"
+T = TypeVar("T")
+
+
+def persistently(attempt: Callable[[], T], seconds: float) -> T:
+    """Return the result of `attempt`, which is repeated while the API server is unavailable; none begins after `seconds`.
+
+    Raises:
+        ApiUnavailable: the last attempt failed as well; the type is that of its error.
+
+    """
+    began, tries, pause = time.monotonic(), 0, FIRST_PAUSE
+    while True:
+        tries += 1
+        try:
+            return attempt()
+        except ApiUnavailable as error:
+            wait = pause * random.uniform(0.5, 1.0)  # noqa: S311  # spreads requests; no secret
+            passed = time.monotonic() - began
+            if passed + wait >= seconds:
+                if tries == 1:
+                    raise
+                raise type(error)(f"{error} ({tries} attempts in {passed:.0f} s)", error.code) from error
+        threading.Event().wait(wait)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None], body: Json, seconds: float) -> KubeObject:
+    """Create `body` by `post`; after an attempt without a clear answer, AlreadyExists of our own object is success.
+
+    `get` reads the object of that name, None if it does not exist.
+
+    Raises:
+        ApiRefused: status 4xx: the object is not created.
+        ApiUnavailable: 5xx or no answer at every attempt within `seconds`; the object may exist.
+
+    """
+    unclear = False
+
+    def attempt() -> KubeObject:
+        nonlocal unclear
+        try:
+            return post()
+        except ApiUnavailable:
+            unclear = True
+            raise
+        except ApiRefused as refused:
+            stored = get() if unclear and refused.reason == "AlreadyExists" else None
+            if stored is None or stored.deleting or not is_own(body, stored):
+                raise
+            return stored
+
+    return persistently(attempt, seconds)
+
+
+def is_own(sent: Json, stored: KubeObject) -> bool:
+    """Whether a stored object is the one that was sent: same run, else same content, else written by this project.
+
+    The content alone is not enough where admission changes objects.
+    """
+    run = KubeObject(sent).labels.get(RUN_LABEL)
+    if run:
+        return stored.labels.get(RUN_LABEL) == run
+    managers: list[Json] = stored.at("metadata.managedFields", [])
+    return contains(stored.body, sent) or any(each.get("manager") == MANAGER for each in managers)
+
+
+def contains(stored: object, sent: object) -> bool:
+    """Whether JSON has every field of other JSON with the same value; lists have the same length."""
+    if isinstance(sent, dict):
+        fields = cast("Json", sent)
+        there = cast("Json", stored) if isinstance(stored, dict) else {}
+        return all(key in there and contains(there[key], value) for key, value in fields.items())
+    if isinstance(sent, list):
+        items = cast("list[object]", sent)
+        others = cast("list[object]", stored) if isinstance(stored, list) else []
+        return len(others) == len(items) and all(map(contains, others, items))
+    return stored == sent

@@ -1,0 +1,178 @@
+"""The credentials of a kubeconfig user: read or fetched once, kept until they expire, and renewed on demand."""
+
+# The package kubernetes has no types; of it, only the auth providers of old kubeconfigs (oidc, gcp) are used here.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from kubernetes import config as kubeconfigs
+from kubernetes.client import Configuration
+
+from kubechain.kube import exec_plugin
+from kubechain.kube.kubeconfig import ContextEntry, written
+from kubechain.kube.objects import Json
+
+# client-go reads a tokenFile again after this time.
+FILE_SECONDS = 60.0
+HEADER_CHARACTERS = "!#$&'*+-.^_`|~"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """An Authorization header ("" if none), paths of a client certificate and its key ("" if none), and Unix seconds."""
+
+    authorization: str = ""
+    certificate: str = ""
+    key: str = ""
+    expires: float = float("inf")
+
+
+@dataclass
+class Credentials:
+    """The credentials of a user; `renewable` says whether `load` can return others."""
+
+    load: Callable[[], Credential]
+    renewable: bool
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _current: Credential | None = None
+
+    def get(self, rejected: Credential | None = None) -> Credential:
+        """Return the credentials; they are loaded anew if they have expired, or are those that the server rejected."""
+        with self._lock:
+            current = self._current
+            if current is None or current.expires <= time.time() or (self.renewable and current is rejected):
+                current = self._current = self.load()
+            return current
+
+
+# Credentials of this process by user and cluster: a plugin runs once for all connections.
+_shared: dict[str, Credentials] = {}
+_shared_lock = threading.Lock()
+
+
+def of(entry: ContextEntry, secrets: Path) -> Credentials:
+    """Return the credentials of a context; keys that come as text go to files in the folder `secrets`.
+
+    Raises:
+        SetupError: the user has no credentials, or their files do not exist (exit code KUBECONFIG).
+
+    """
+    user = entry.user
+    identity = json.dumps([str(entry.kubeconfig.absolute()), entry.cluster, user, str(secrets)], sort_keys=True, default=str)
+    with _shared_lock:
+        known = _shared.get(identity)
+        if known is None:
+            known = _shared[identity] = _credentials(entry, secrets)
+        return known
+
+
+def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
+    user = entry.user
+    certificate = entry.file(user, "client-certificate", secrets), entry.file(user, "client-key", secrets)
+    if any(certificate) and not all(certificate):
+        raise entry.error(f"user {entry.user_name} needs both client-certificate and client-key")
+
+    def fixed(authorization: str) -> Credentials:
+        return Credentials(lambda: Credential(authorization, *certificate), renewable=False)
+
+    if user.get("tokenFile"):
+        return Credentials(lambda: Credential(_token_file(entry), *certificate, time.time() + FILE_SECONDS), renewable=True)
+    if user.get("token"):
+        return fixed(_bearer(entry, str(user["token"]), "token"))
+    if user.get("exec"):
+        return Credentials(lambda: _from_plugin(entry, secrets, certificate), renewable=True)
+    if user.get("auth-provider"):
+        return Credentials(lambda: Credential(_from_provider(entry), *certificate, time.time() + FILE_SECONDS), renewable=True)
+    if user.get("username"):
+        pair = f"{user['username']}:{user.get('password', '')}"
+        return fixed("Basic " + base64.b64encode(pair.encode()).decode())
+    if not all(certificate) and not _needs_none(entry):
+        which = f"user {entry.user_name}" if entry.user_name else "no user, which"
+        raise entry.error(f"it has {which} without credentials, so that every request would be anonymous")
+    return fixed("")
+
+
+def _needs_none(entry: ContextEntry) -> bool:
+    """Whether the server is a local proxy without TLS, such as `kubectl proxy`, which has credentials of its own."""
+    url = urllib.parse.urlsplit(str(entry.cluster["server"]))
+    return url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1") and not entry.user
+
+
+def _bearer(entry: ContextEntry, text: str, what: str) -> str:
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise entry.error(f"{what} of user {entry.user_name} holds no token")
+    return f"Bearer {token}"
+
+
+def _token_file(entry: ContextEntry) -> str:
+    path = entry.user["tokenFile"]
+    try:
+        return _bearer(entry, Path(path).read_text(encoding="utf-8"), f"tokenFile {path}")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise entry.error(f"tokenFile {path}: {why}") from error
+
+
+def _from_plugin(entry: ContextEntry, secrets: Path, certificate: tuple[str, str]) -> Credential:
+    status = exec_plugin.credential(entry)
+    token, pem = str(status.get("token") or ""), str(status.get("clientCertificateData") or "")
+    if pem:
+        certificate = str(written(secrets, pem.encode())), str(written(secrets, str(status["clientKeyData"]).encode()))
+    try:
+        ends = str(status.get("expirationTimestamp") or "")
+        expires = datetime.fromisoformat(ends).timestamp() if ends else float("inf")
+    except ValueError as error:
+        raise entry.error(f"credential plugin {entry.user['exec']['command']}: expirationTimestamp is no time") from error
+    return Credential(_bearer(entry, token, "exec") if token else "", *certificate, expires)
+
+
+def _from_provider(entry: ContextEntry) -> str:
+    """Return the header of an auth provider, whose new tokens stay in memory: the kubeconfig is never written."""
+    name = "given"
+    content: Json = {
+        "clusters": [{"name": name, "cluster": {"server": entry.cluster["server"]}}],
+        "users": [{"name": name, "user": {"auth-provider": entry.user["auth-provider"]}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }
+    settings = Configuration()
+    try:
+        kubeconfigs.load_kube_config_from_dict(content, name, settings, persist_config=False)
+        return str(settings.api_key["BearerToken"])
+    except Exception as error:  # the library raises many types
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise entry.error(f"auth-provider {entry.user['auth-provider'].get('name')} gives no token: {why}") from error
+
+
+def impersonation(entry: ContextEntry) -> list[tuple[str, str]]:
+    """Return the Impersonate-* headers of a user, as (name, value).
+
+    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+
+    Raises:
+        SetupError: groups, a UID or extras without a user name (exit code KUBECONFIG).
+
+    """
+    user = entry.user
+    name, uid = str(user.get("as") or ""), str(user.get("as-uid") or "")
+    groups: list[str] = user.get("as-groups") or []
+    extra: dict[str, list[str]] = user.get("as-user-extra") or {}
+    if not name and (uid or groups or extra):
+        raise entry.error(f"user {entry.user_name} has as-uid, as-groups or as-user-extra without `as`")
+    headers = [("Impersonate-User", name)] if name else []
+    headers += [("Impersonate-Group", str(group)) for group in groups]
+    headers += [("Impersonate-Uid", uid)] if uid else []
+    for key, values in extra.items():
+        header = f"Impersonate-Extra-{urllib.parse.quote(str(key).lower(), safe=HEADER_CHARACTERS)}"
+        headers += [(header, str(value)) for value in values]
+    return headers

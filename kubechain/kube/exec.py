@@ -1,0 +1,114 @@
+"""Commands in containers of Pods, over a websocket.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/ and the protocol v4.channel.k8s.io: the first byte of a message
+names its channel.
+"""
+
+# The package websocket has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from urllib3.exceptions import HTTPError
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
+
+from kubechain.core.errors import HarnessError
+from kubechain.kube.bounded_sockets import within
+from kubechain.kube.connection import Connection
+from kubechain.kube.errors import first_line, refusal
+from kubechain.kube.objects import Json
+
+PROTOCOL = "v4.channel.k8s.io"
+STDOUT, STDERR, STATUS = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The output of a command in a container, and its exit status."""
+
+    stdout: str
+    stderr: str
+    status: int
+
+
+def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Executed:
+    """Run a command by the subresource exec at `path`, and return its output and its exit status.
+
+    Raises:
+        HarnessError: the command cannot be started, or has not ended after `seconds`, the connection included.
+
+    """
+    with within(seconds):
+        session = _open(connection, path, argv, pod, seconds=seconds)
+        try:
+            return _read(session, argv, pod, seconds)
+        finally:
+            session.shutdown()
+
+
+def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Any:
+    what, renewed = f"cannot run `{' '.join(argv)}` in pod {pod}", False
+    while True:
+        headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())]
+        session: Any = WebSocket(skip_utf8_validation=True)
+        try:
+            opened = connection.opened(seconds)
+            try:
+                url = "ws" + connection.server.removeprefix("http") + path
+                session.connect(url, socket=opened.sock, header=headers, subprotocols=[PROTOCOL])
+            except BaseException:
+                opened.close()
+                raise
+            opened.sock.settimeout(seconds)
+            return session
+        except WebSocketBadStatusException as error:
+            if error.status_code == HTTPStatus.UNAUTHORIZED and not renewed and connection.renew():
+                renewed = True
+                continue
+            text = (error.resp_body or b"").decode(errors="replace")
+            raise HarnessError(f"{what}: {refusal(error.status_code, text)}") from error
+        except (TimeoutError, WebSocketTimeoutException) as error:
+            raise HarnessError(f"{what}: the API server did not answer within {seconds:.0f} s") from error
+        except (OSError, HTTPError, WebSocketException) as error:
+            raise HarnessError(f"{what}: {first_line(error)}") from error
+
+
+def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Executed:
+    channels: dict[int, bytearray] = defaultdict(bytearray)
+    try:
+        while True:
+            code, frame = session.recv_data_frame(control_frame=True)
+            if code == ABNF.OPCODE_CLOSE:
+                break
+            if code in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
+                channels[frame.data[0]] += frame.data[1:]
+    except (TimeoutError, WebSocketTimeoutException) as error:
+        raise HarnessError(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
+    except (OSError, WebSocketException) as error:
+        if not channels[STATUS]:
+            raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
+    text = {channel: data.decode(errors="replace") for channel, data in channels.items()}
+    return Executed(text.get(STDOUT, ""), text.get(STDERR, ""), exit_status(text.get(STATUS, ""), argv, pod))
+
+
+def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
+    """Return the exit status of a command from the Status object on its error channel; HarnessError if there is none."""
+    try:
+        body: Json = json.loads(status or "{}")
+        if body.get("status") == "Success":
+            return 0
+        causes: list[Json] = body.get("details", {}).get("causes", [])
+        code = next((int(c["message"]) for c in causes if c.get("reason") == "ExitCode"), None)
+        why = body.get("message", "the stream ended before its exit status")
+    except (ValueError, TypeError, AttributeError, KeyError):
+        code, why = None, f"its exit status cannot be read: {status[:100]}"
+    if code is None:
+        raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {why}")
+    return code

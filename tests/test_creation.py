@@ -1,0 +1,180 @@
+"""One 5xx or a lost answer does not change what a run finds: creation is tried again, and succeeds once."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kubechain.core.errors import HarnessError
+from kubechain.core.run import RUN_LABEL
+from kubechain.kube import creation
+from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
+from kubechain.kube.objects import Json
+from kubechain.observe.wait import Waiter
+from kubechain.workload import manifests, namespace, service_manifests
+from kubechain.workload.namespace import populate
+from tests import loopback
+from tests.api_server import DROPPED, LOST, ApiServer, Fault, always, api_server, in_turn
+from tests.fakes import FakeClock
+from tests.test_existing import TARGET
+
+LABELS = {RUN_LABEL: "aa"}
+NAMESPACE, IN_NS = manifests.namespace("ns", LABELS), "/api/v1/namespaces/ns"
+DEPLOYMENT = manifests.deployment("n")
+OBJECTS: list[Json] = [service_manifests.service(), DEPLOYMENT, manifests.client_pod("client", "c"), NAMESPACE]
+HICCUPS = {
+    "500": Fault(500),
+    "500 although created": Fault(500, executed=True),
+    "503": Fault(503),
+    "504 although created": Fault(504, executed=True),
+    "429": Fault(429),
+    "answer lost": LOST,
+    "request lost": DROPPED,
+}
+
+
+@contextmanager
+def connected(folder: Path) -> Generator[tuple[Api, ApiServer]]:
+    with api_server() as server:
+        api = Api(loopback.kubeconfig(folder, server.url), "test", folder / "secrets")
+        try:
+            yield api, server
+        finally:
+            api.close()
+
+
+@pytest.mark.parametrize("body", OBJECTS, ids=lambda body: body["kind"])
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_object_is_created_once_whatever_happens_to_the_first_request(tmp_path: Path, body: Json, hiccup: str) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = in_turn(HICCUPS[hiccup])
+        created = api.create(body, "ns")
+        assert (created.kind, created.name) == (body["kind"], body["metadata"]["name"])
+        assert [each["metadata"]["uid"] for each in server.store.values()] == [created.uid]
+        assert len(server.sent("POST")) == 2
+
+
+def test_existing_object_is_a_refusal_at_the_first_attempt_also_if_it_is_the_same(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        api.create(NAMESPACE)
+        with pytest.raises(ApiRefused, match="AlreadyExists"):
+            api.create(NAMESPACE)
+        assert len(server.sent("POST")) == 2
+
+
+@pytest.mark.parametrize("labels", [{}, {RUN_LABEL: "bb"}])
+def test_object_of_others_is_a_refusal_after_an_unclear_attempt(tmp_path: Path, labels: dict[str, str]) -> None:
+    with connected(tmp_path) as (api, server):
+        api.create(manifests.namespace("ns", labels))
+        server.faults = in_turn(Fault(500))
+        with pytest.raises(ApiRefused, match="AlreadyExists"):
+            api.create(NAMESPACE)
+
+
+def test_object_that_admission_changes_is_our_own_by_its_manager(tmp_path: Path) -> None:
+    def admit(body: Json) -> Json:
+        body["spec"]["replicas"] = 7
+        body["metadata"]["managedFields"] = [{"manager": "kubechain", "operation": "Update"}]
+        return body
+
+    with connected(tmp_path) as (api, server):
+        server.admit, server.faults = admit, in_turn(LOST)
+        assert api.create(DEPLOYMENT, "ns").at("spec.replicas") == 7
+
+
+def test_dry_run_and_refusal_are_tried_once(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(Fault(500))
+        with pytest.raises(ApiFailed):
+            api.create(DEPLOYMENT, "ns", dry_run=True)
+        server.faults = always(Fault(403))
+        with pytest.raises(ApiRefused):
+            api.create(DEPLOYMENT, "ns")
+        assert len(server.sent("POST")) == 2
+
+
+@pytest.mark.parametrize(("trouble", "error"), [(Fault(500), ApiFailed), (Fault(503), ApiUnavailable), (DROPPED, ApiUnavailable)])
+def test_lasting_trouble_is_the_same_error_after_the_deadline(tmp_path: Path, trouble: Fault, error: type[HarnessError]) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(trouble)
+        began = time.monotonic()
+        with pytest.raises(error, match=r"\(\d+ attempts in \d s\)") as caught:
+            api.create(DEPLOYMENT, "ns", seconds=1)
+        assert type(caught.value) is error
+        assert time.monotonic() - began < 3
+
+
+def test_content_is_compared_field_by_field() -> None:
+    assert creation.contains({"a": [{"b": 1, "c": 2}], "d": 3}, {"a": [{"b": 1}]})
+    others: list[Json | None] = [{}, {"a": []}, {"a": [{"b": 2}]}, {"a": [{"b": 1}, {"b": 1}]}, {"a": "b"}, None]
+    for stored in others:
+        assert not creation.contains(stored, {"a": [{"b": 1}]})
+
+
+@pytest.mark.parametrize("kind", ["services", "deployments", "pods"])
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_hiccup_breaks_no_link(tmp_path: Path, kind: str, hiccup: str) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = in_turn(HICCUPS[hiccup], path=kind)
+        assert populate(api, TARGET, "ns", DEPLOYMENT) == {}
+        assert sorted(body["kind"] for body in server.store.values()) == ["Deployment", "Pod", "Service"]
+
+
+@pytest.mark.parametrize("kind", ["services", "deployments", "pods"])
+def test_lasting_500_is_reported_for_its_object(tmp_path: Path, kind: str) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(Fault(500), path=kind)
+        refused = populate(api, TARGET, "ns", DEPLOYMENT, seconds=0.5)
+        assert [each.lower() + "s" for each in refused] == [kind]
+        assert "failed calling webhook" in next(iter(refused.values()))
+
+
+@pytest.mark.parametrize("trouble", [Fault(503), DROPPED])
+def test_lasting_503_and_silence_break_no_link_and_are_inconclusive(tmp_path: Path, trouble: Fault) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(trouble, path="services")
+        with pytest.raises(ApiUnavailable) as caught:
+            populate(api, TARGET, "ns", DEPLOYMENT, seconds=0.5)
+        assert not isinstance(caught.value, ApiFailed)
+
+
+def test_kind_that_an_earlier_chain_could_not_create_is_tried_once(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(Fault(500), path="services")
+        assert list(populate(api, TARGET, "ns", DEPLOYMENT, once={"Service"})) == ["Service"]
+        assert len([path for path in server.sent("POST") if path.endswith("services")]) == 1
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_namespace_is_deleted_whatever_happens_to_the_first_requests(tmp_path: Path, hiccup: str) -> None:
+    plan = in_turn(HICCUPS[hiccup], path="namespaces"), in_turn(HICCUPS[hiccup], method="DELETE")
+    with connected(tmp_path) as (api, server):
+        server.faults = lambda request: plan[0](request) or plan[1](request)
+        with namespace.namespace(api, replace(TARGET, pull_secret=""), "ns", LABELS, Waiter(FakeClock())):
+            assert IN_NS in server.store
+        assert IN_NS not in server.store
+
+
+@pytest.mark.parametrize("trouble", [LOST, Fault(500, executed=True), Fault(503, executed=True)])
+def test_namespace_whose_creation_stays_unclear_is_deleted(
+    tmp_path: Path, trouble: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespace, "CREATE_SECONDS", 0.5)
+    with connected(tmp_path) as (api, server):
+        server.faults = lambda request: trouble if request.method in ("POST", "GET") else None
+        with pytest.raises(ApiUnavailable), namespace.namespace(api, TARGET, "ns", LABELS, Waiter(FakeClock())):
+            pytest.fail("the body must not run")
+        assert server.sent("DELETE") == [IN_NS]
+        assert IN_NS not in server.store
+
+
+def test_namespace_that_is_refused_is_not_deleted(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        api.create(manifests.namespace("ns", {}))
+        with pytest.raises(ApiRefused), namespace.namespace(api, TARGET, "ns", LABELS, Waiter(FakeClock())):
+            pytest.fail("the body must not run")
+        assert server.sent("DELETE") == []
