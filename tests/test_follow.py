@@ -88,11 +88,12 @@ def test_version_that_is_gone_is_listed_anew_with_deletions_and_a_gap(watch: obj
     feed = FakeFeed([Listing([pod(0), pod(1)], "70"), Listing([pod(1)], "99")], [watch, []])  # pyright: ignore[reportArgumentType]
     follower, history = following(feed)
     follower.follow_once()
-    assert history.gaps == 0
+    assert (history.gaps, history.relists) == (1, 0)
+    assert "410" in str(history.trouble())
     follower.follow_once()
     assert feed.asked == ["list", "watch 70", "list", "watch 99"]
     assert ("DELETED", pod(0).name) in changes(history)
-    assert history.gaps == 1
+    assert (history.trouble(), history.relists) == (None, 1)
 
 
 def test_first_list_is_no_gap() -> None:
@@ -170,7 +171,7 @@ def test_list_that_is_refused_when_it_was_allowed_before_is_a_lost_watch_too() -
     follower, history = following(feed)
     assert [follower.follow_once() for _ in range(3)] == [0, RETRY_SECONDS, 0]
     assert feed.asked == ["list", "watch 70", "list", "list", "watch 99"]
-    assert (history.trouble(), history.losses, history.gaps) == (None, 1, 1)
+    assert (history.trouble(), history.losses, history.relists) == (None, 1, 1)
 
 
 def test_refusal_of_a_later_watch_that_stays_ends_every_wait_too() -> None:

@@ -129,12 +129,15 @@ def test_trouble_names_the_kind_that_is_down_for_the_longest_and_its_last_error(
     assert history.trouble() is None
 
 
-def test_gaps_counts_only_restorations_with_a_gap() -> None:
+def test_gaps_grow_at_the_start_and_at_the_end_of_a_time_in_which_versions_are_missed() -> None:
     history = fresh()
+    history.lost("Pod", "reset")
     history.restored("Pod", gap=False)
-    assert history.gaps == 0
+    assert (history.gaps, history.relists) == (0, 0)
+    history.lost("Pod", "410", gap=True)
+    assert (history.gaps, history.relists) == (1, 0)
     history.restored("Pod", gap=True)
-    assert history.gaps == 1
+    assert (history.gaps, history.relists) == (2, 1)
 
 
 def test_pause_returns_at_once_when_something_happened_already() -> None:
@@ -246,7 +249,7 @@ def test_losses_counts_each_loss_once_until_the_watch_is_up_again() -> None:
     history.restored("Service", gap=True)
     assert history.losses == 2
     history.lost("Pod", "refused")
-    assert (history.losses, history.gaps) == (3, 1)
+    assert (history.losses, history.relists) == (3, 1)
 
 
 def test_all_that_a_list_tells_has_one_time() -> None:

@@ -235,6 +235,19 @@ def test_consistently_with_a_watch_that_is_down_cannot_tell(fake: FakeClock, his
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
+def test_nothing_is_decided_between_a_version_that_is_gone_and_the_new_list(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    history.lost("Pod", "410 Expired", gap=True)
+    with pytest.raises(HarnessError, match="410 Expired"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+    fake.at(5, lambda: history.restored("Pod", gap=True))
+    with pytest.raises(HarnessError, match="versions were missed"):
+        Waiter(fake).consistently(history, READY, during=TEN)
+    history.lost("Pod", "410 Expired", gap=True)
+    with pytest.raises(HarnessError, match="410 Expired"):
+        Waiter(fake).eventually(history, ready("other"), within=TEN)
+
+
 def test_consistently_on_a_history_that_cannot_go_on_does_not_hold(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     fake.at(5, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))

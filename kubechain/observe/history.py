@@ -66,6 +66,7 @@ class History:
         self._current: dict[Key, KubeObject] = {}
         self._trouble: dict[str, Trouble] = {}
         self._fatal: HarnessError | None = None
+        self._gaps = 0
         self._relists = 0
         self._losses = 0
 
@@ -99,17 +100,22 @@ class History:
             for key, resource in present.items():
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
 
-    def lost(self, kind: str, error: str) -> None:
-        """Note that the watch of a kind is down; the time of the first loss is kept until it is up again."""
+    def lost(self, kind: str, error: str, *, gap: bool = False) -> None:
+        """Note that the watch of a kind is down; the time of the first loss is kept until it is up again.
+
+        With a `gap`, versions are missed from now on: the watch cannot resume where it ended.
+        """
         with self._changed:
             before = self._trouble.get(kind)
             self._losses += before is None
+            self._gaps += gap
             self._trouble[kind] = Trouble(before.since if before else self._clock.now(), error)
 
     def restored(self, kind: str, *, gap: bool) -> None:
         """Note that the watch of a kind is up; with a `gap`, versions in between may have been missed."""
         with self._changed:
             self._trouble.pop(kind, None)
+            self._gaps += gap
             self._relists += gap
 
     def fail(self, error: HarnessError) -> None:
@@ -120,6 +126,15 @@ class History:
 
     @property
     def gaps(self) -> int:
+        """A number that grows whenever versions may be missed: at the start and at the end of each such time.
+
+        A wait that begins between the two sees it grow as well.
+        """
+        with self._changed:
+            return self._gaps
+
+    @property
+    def relists(self) -> int:
         """How often a kind had to be listed anew, so that versions may be missing from the history."""
         with self._changed:
             return self._relists

@@ -59,6 +59,7 @@ class Reflector:
         except ApiRefused as error:
             if error.status == HTTPStatus.GONE:
                 self._version = None
+                self._history.lost(self._kind, str(error), gap=True)
                 return 0.0
             if error.status == HTTPStatus.FORBIDDEN and self._listed_before and self._refused < REFUSALS:
                 # An API server that has just started refuses everybody, until it has read the roles.

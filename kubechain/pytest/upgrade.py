@@ -137,7 +137,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         routes=sampled_routes,
         events=tuple(sorted(observed, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
-        relists=sum(history.gaps for history in (chain.objects, watched.nodes, watched.system)),
+        relists=sum(history.relists for history in (chain.objects, watched.nodes, watched.system)),
         lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
         asked=bool(hops),
