@@ -14,7 +14,8 @@ from kubechain.observe.history import History
 from kubechain.observe.reflector import REFUSALS, RETRY_SECONDS, Reflector
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
-from tests.fakes import FakeApi, FakeClock, FakeFeed, pod
+from tests.fakes import FakeApi, FakeClock, pod
+from tests.feeds import FakeFeed
 
 DOWN = ApiUnavailable("API server: 503 ServiceUnavailable: etcd", ExitCode.UNREACHABLE)
 FORBIDDEN = ApiRefused(HTTPStatus.FORBIDDEN, "Forbidden", "may not list pods")

@@ -8,7 +8,7 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import ready
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject, NamespaceState
-from kubechain.observe.history import Change, History, at_every_moment, last_version, latest, seen_in_history
+from kubechain.observe.history import Change, History, at_every_moment, deleted_in_order, last_version, latest, seen_in_history
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 
 
@@ -221,6 +221,24 @@ def test_last_version_of_an_object_is_known_after_it_is_gone() -> None:
     assert last_version(history, pod(0)) == last
     with pytest.raises(HarnessError, match="never seen"):
         last_version(history, pod(1))
+
+
+def test_neither_the_last_version_nor_an_order_is_known_with_versions_missed_or_a_watch_down() -> None:
+    missed, down = History("ns", FakeClock()), History("ns", FakeClock())
+    order = deleted_in_order(frozenset([pod(0).uid]), frozenset([pod(1).uid]))
+    for history in (missed, down):
+        for number in (0, 1):
+            history.record("ADDED", pod(number, version=f"1{number}"))
+            history.record("DELETED", pod(number, version=f"2{number}"))
+        assert order(history).met
+        assert last_version(history, pod(0)).version == "20"
+    missed.restored("Pod", gap=True)
+    down.lost("Pod", "refused")
+    for history, reason in ((missed, "versions were missed"), (down, "watch of Pod down")):
+        with pytest.raises(HarnessError, match=f"cannot decide: .*{reason}"):
+            order(history)
+        with pytest.raises(HarnessError, match=f"cannot decide: .*{reason}"):
+            last_version(history, pod(0))
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from(("ADDED", "MODIFIED", "DELETED")), st.integers(0, 3)), max_size=12)

@@ -9,6 +9,7 @@ does (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -58,11 +59,14 @@ class Executed:
 class Api:
     """A pool of connections to one cluster; each thread needs its own."""
 
+    _watched: Any = None
+
     def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
         """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`."""
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
         self.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = Configuration()
+        settings.keep_alive = True  # a dead connection is noticed though nothing is sent
         settings.retries = False  # pyright: ignore[reportAttributeAccessIssue]  # urllib3 accepts False
         kubeconfigs.load_kube_config(
             config_file=str(kubeconfig), context=context, client_configuration=settings, temp_file_path=str(self.secrets)
@@ -199,7 +203,14 @@ class Api:
             "allowWatchBookmarks": "true",
         }
         # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
-        return _events(self._send("GET", path_of(kind, namespace), query, None, seconds=seconds + REQUEST_SECONDS))
+        self._watched = self._send("GET", path_of(kind, namespace), query, None, seconds=seconds + REQUEST_SECONDS)
+        return _events(self._watched)
+
+    def interrupt(self) -> None:
+        """Shut down the connection of the last watch: the thread that reads it gets ApiUnavailable."""
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # the watch has ended
+            if self._watched:
+                self._watched.shutdown()
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = EXEC_SECONDS) -> Executed:
         """Run a command in the first container of a Pod and return its output and its exit status.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
 from kubechain.conditions.text import some
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 
@@ -46,6 +46,11 @@ def apply(objects: dict[Key, KubeObject], seen: ObjectChange) -> None:
         objects[key] = seen.resource
 
 
+def _number(version: str) -> int:
+    """Return a resourceVersion as a number: the API server counts all changes of a kind in one order (KEP-5504)."""
+    return int(version) if version.isdecimal() else 0
+
+
 def latest(log: Iterable[ObjectChange]) -> NamespaceState:
     """Return the last version of each object that was not deleted."""
     current: dict[Key, KubeObject] = {}
@@ -64,11 +69,13 @@ class History:
         self._changed = threading.Condition()
         self._log: list[ObjectChange] = []
         self._current: dict[Key, KubeObject] = {}
+        self._newest: dict[str, int] = {}
         self._trouble: dict[str, Trouble] = {}
         self._fatal: HarnessError | None = None
         self._gaps = 0
         self._relists = 0
         self._losses = 0
+        self._proof: Callable[[], object] | None = None
 
     def record(self, change: Change, resource: KubeObject) -> None:
         """Add one change and wake the waits; a version that is known already changes nothing."""
@@ -83,6 +90,7 @@ class History:
                 return
             seen = ObjectChange(len(self._log) + 1, now, wall, change, resource)
             apply(self._current, seen)
+            self._newest[resource.uid] = max(_number(resource.version), self._newest.get(resource.uid, 0))
             self._log.append(seen)
             self._changed.notify_all()
 
@@ -99,6 +107,29 @@ class History:
                 self._record("DELETED", resource, now, wall)
             for key, resource in present.items():
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
+
+    def proved_by(self, proof: Callable[[], object] | None) -> None:
+        """Let `refresh` call `proof`, which brings the history up to date or raises; None takes it back."""
+        self._proof = proof
+
+    def refresh(self) -> bool:
+        """Bring the history up to date by fresh lists; return False where it is not fed by watches.
+
+        Raises:
+            HarnessError: the history is not up to date, or it is not known; Transient if that may pass.
+
+        """
+        if self._proof:
+            self._proof()
+        return self._proof is not None
+
+    def behind(self, kind: str, resources: Iterable[KubeObject], version: str) -> bool:
+        """Whether a complete list of a kind, made at a resourceVersion, shows what has not been recorded yet."""
+        listed = {resource.uid: _number(resource.version) for resource in resources}
+        with self._changed:
+            unseen = any(self._newest.get(uid, -1) < number for uid, number in listed.items())
+            current = [each for each in self._current.values() if each.kind == kind]
+            return unseen or any(each.uid not in listed and _number(each.version) <= _number(version) for each in current)
 
     def lost(self, kind: str, error: str, *, gap: bool = False) -> None:
         """Note that the watch of a kind is down; the time of the first loss is kept until it is up again.
@@ -191,6 +222,18 @@ class History:
                 yield NamespaceState(tuple(current.values()))
 
 
+def _require_complete(history: History, what: str) -> None:
+    """Raise the HarnessError that `what` cannot be decided, unless the history is up to date and lacks no version."""
+    history.read()  # raises what keeps the history from going on
+    try:
+        history.refresh()
+    except Transient as trouble:
+        raise undecided(what, str(trouble)) from trouble
+    trouble = history.trouble() or ("versions were missed" if history.gaps else None)
+    if trouble:
+        raise undecided(what, trouble)
+
+
 def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
     """The condition was met at some moment of the history, if only for as long as one version of an object lasted."""
     what = f"{condition.what} at some moment"
@@ -210,9 +253,7 @@ def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Cond
     what = f"{condition.what} at every moment"
 
     def check(history: History) -> Result:
-        trouble = history.trouble() or ("versions were missed" if history.gaps else None)
-        if trouble:
-            raise undecided(what, trouble)
+        _require_complete(history, what)
         wrong = next((result for past in history.since(after) if not (result := condition(past)).met), None)
         return replace(wrong, expected=f"{wrong.expected} at every moment") if wrong else met()
 
@@ -220,7 +261,13 @@ def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Cond
 
 
 def last_version(history: History, resource: KubeObject) -> KubeObject:
-    """Return the last version that was seen of an object, by its UID, be it gone or not; HarnessError if none was."""
+    """Return the last version of an object, by its UID, be it gone or not.
+
+    Raises:
+        HarnessError: none was seen, or the last one may have been missed.
+
+    """
+    _require_complete(history, f"the last version of {resource.kind} {resource.name}")
     found = next((seen.resource for seen in reversed(history.log()) if seen.resource.uid == resource.uid), None)
     if found is None:
         raise HarnessError(f"{resource.kind} {resource.name} was never seen")
@@ -232,9 +279,12 @@ def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
 
     The API server counts all changes of a cluster in one order (KEP-5504), which watches of several kinds do not keep.
     """
+    what = f"{len(groups)} groups of objects deleted in order, by resourceVersion"
 
     def check(history: History) -> Result:
-        at = {seen.resource.uid: int(seen.resource.version) for seen in history.log() if seen.change == "DELETED"}
+        # A list after a gap shows that an object is gone, but not when it was deleted.
+        _require_complete(history, what)
+        at = {seen.resource.uid: _number(seen.resource.version) for seen in history.log() if seen.change == "DELETED"}
         missing = [uid for group in groups for uid in group if uid not in at]
         if missing:
             return unmet(f"no deletion of UID {some(missing)}")
@@ -242,4 +292,4 @@ def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
         ordered = all(earlier[1] < later[0] for earlier, later in itertools.pairwise(spans))
         return expect(ordered, ", ".join(f"group {number} at {first} to {last}" for number, (first, last) in enumerate(spans, 1)))
 
-    return Condition(f"{len(groups)} groups of objects deleted in order, by resourceVersion", check)
+    return Condition(what, check)

@@ -13,7 +13,8 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, History
 
-WATCH_SECONDS = 300.0
+# The server ends each watch after this time, so that a connection that is dead without a word is noticed soon after.
+WATCH_SECONDS = 60.0
 RETRY_SECONDS = 0.2
 # In a row, for what was allowed before: 15 seconds.
 REFUSALS = 75
@@ -31,12 +32,20 @@ class Feed(Protocol):
         """Yield the changes after a resourceVersion."""
         ...
 
+    def interrupt(self) -> None:
+        """End the open watch, which another thread reads."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class Reflector:
     """Follows one kind in one namespace (https://kubernetes.io/docs/reference/using-api/api-concepts/)."""
 
     def __init__(self, feed: Feed, kind: str, history: History) -> None:
-        self._feed, self._kind, self._history = feed, kind, history
+        self._feed, self.kind, self._history = feed, kind, history
         self._version: str | None = None
         self._listed_before = False
         self._refused = 0
@@ -54,20 +63,24 @@ class Reflector:
                 self._list()
             self._watch()
         except ApiUnavailable as error:
-            self._history.lost(self._kind, str(error))
+            self._history.lost(self.kind, str(error))
             return RETRY_SECONDS
         except ApiRefused as error:
             if error.status == HTTPStatus.GONE:
                 self._version = None
-                self._history.lost(self._kind, str(error), gap=True)
+                self._history.lost(self.kind, str(error), gap=True)
                 return 0.0
             if error.status == HTTPStatus.FORBIDDEN and self._listed_before and self._refused < REFUSALS:
                 # An API server that has just started refuses everybody, until it has read the roles.
                 self._refused += 1
-                self._history.lost(self._kind, str(error))
+                self._history.lost(self.kind, str(error))
                 return RETRY_SECONDS
             raise
         return 0.0
+
+    def interrupt(self) -> None:
+        """End the open watch: it resumes where it ended, on another connection."""
+        self._feed.interrupt()
 
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set; what cannot be mended ends every wait on the history with its error."""
@@ -83,15 +96,15 @@ class Reflector:
             stop.wait(pause)
 
     def _list(self) -> None:
-        listing = self._feed.list(self._kind, self._history.namespace)
-        self._history.relist(self._kind, listing.items)
-        self._history.restored(self._kind, gap=self._listed_before)
+        listing = self._feed.list(self.kind, self._history.namespace)
+        self._history.relist(self.kind, listing.items)
+        self._history.restored(self.kind, gap=self._listed_before)
         self._version, self._listed_before = listing.version, True
         self.synced.set()
 
     def _watch(self) -> None:
-        changes = self._feed.watch(self._kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
-        self._history.restored(self._kind, gap=False)
+        changes = self._feed.watch(self.kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
+        self._history.restored(self.kind, gap=False)
         self._refused = 0
         for change, body in changes:
             if change == "ERROR":

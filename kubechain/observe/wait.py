@@ -47,9 +47,13 @@ class Source(Protocol[S_co]):
         """Say what keeps the source from being up to date, None if nothing does."""
         ...
 
+    def refresh(self) -> bool:
+        """Bring the source up to date before a verdict; return whether it has to be read again; Transient if it cannot be."""
+        ...
+
     @property
     def gaps(self) -> int:
-        """How often states may have been missed."""
+        """A number that grows whenever states may be missed."""
         ...
 
 
@@ -110,7 +114,7 @@ class Waiter:
         waiting = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
         allowed = timeout.seconds * self.patience
-        result = unmet("no state", condition.what)
+        result, proved = unmet("no state", condition.what), False
         while True:
             sequence, error = source.sequence(), ""
             try:
@@ -130,10 +134,12 @@ class Waiter:
             left = allowed - waiting.seconds
             if left <= 0:
                 waiting.ended_by = "deadline"
+                if not (error or proved) and self._refreshed(source, condition):
+                    proved = True
+                    continue
                 trouble = error or source.trouble()
-                if trouble:
-                    raise undecided(condition.what, trouble)
-                raise Unmet(f"{result} (waited {waiting.seconds:.1f} of {allowed:g} s: {timeout.reason})")
+                late = f"{result} (waited {waiting.seconds:.1f} of {allowed:g} s: {timeout.reason})"
+                raise undecided(condition.what, trouble) if trouble else Unmet(late)
             source.pause(sequence, left)
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
@@ -145,16 +151,22 @@ class Waiter:
 
         """
         waiting = self._begin(source.what, condition.what)
-        start, gaps = self.clock.now(), source.gaps
+        start, gaps, ended = self.clock.now(), source.gaps, False
         sequence = source.sequence()
         state = source.read()
+        if not condition(state).met and self._refreshed(source, condition):
+            sequence = source.sequence()
+            state = source.read()
         result = self._hold(condition, state, waiting, during)
         while True:
             waiting.seconds = self.clock.now() - start
             left = during.seconds - waiting.seconds
             if left <= 0:
-                break
-            source.pause(sequence, left)
+                if ended or not self._refreshed(source, condition):
+                    break
+                ended = True
+            else:
+                source.pause(sequence, left)
             upto = source.sequence()
             for state in source.since(sequence):
                 waiting.seconds = self.clock.now() - start
@@ -165,6 +177,14 @@ class Waiter:
             raise undecided(condition.what, trouble)
         waiting.ended_by = f"held for {during.seconds:g} s"
         return Observation(state, result.got, waiting.seconds, waiting.observations)
+
+    @staticmethod
+    def _refreshed(source: Source[T], condition: Condition[T]) -> bool:
+        """Bring a source up to date; return whether it has to be read again; HarnessError if it cannot be."""
+        try:
+            return source.refresh()
+        except Transient as trouble:
+            raise undecided(condition.what, str(trouble)) from trouble
 
     def pause(self, seconds: float) -> None:
         """Let time pass for what is to be observed meanwhile; to wait for something, use `eventually`."""
@@ -227,3 +247,7 @@ class Polled(Generic[T]):
     def trouble(self) -> str | None:
         """A pull is always up to date."""
         return None
+
+    def refresh(self) -> bool:
+        """A pull is always up to date."""
+        return False

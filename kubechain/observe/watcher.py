@@ -9,10 +9,13 @@ from kubechain.conditions.timeouts import SYNC
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.observe.clock import Clock
+from kubechain.observe.freshness import Freshness
 from kubechain.observe.history import History
 from kubechain.observe.reflector import Reflector
 
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice", "Event")
+
+CLOSE_SECONDS, CLOSE_ROUNDS = 5.0, 20
 
 
 class Watcher:
@@ -22,12 +25,13 @@ class Watcher:
         self.history = History(namespace, clock)
         self._stop = threading.Event()
         self._apis = [api.twin() for _ in kinds]
-        followers = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
+        self._followers = followers = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
         # Daemons: a watch that the server does not end must not keep a process alive that has finished.
         self._threads = [
             threading.Thread(target=f.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
             for f, kind in zip(followers, kinds, strict=True)
         ]
+        self._freshness = Freshness(api.twin, followers, self.history, clock)
         for thread in self._threads:
             thread.start()
         for follower, kind in zip(followers, kinds, strict=True):
@@ -35,10 +39,19 @@ class Watcher:
                 self.close()
                 why = self.history.trouble() or "no answer"
                 raise HarnessError(f"cannot list {kind} in {namespace} ({SYNC.reason}): {why}", ExitCode.UNREACHABLE)
+        self.history.proved_by(self._freshness.prove)
 
     def close(self) -> None:
-        """Stop the watches."""
+        """Stop the watches: their connections are shut down and their threads end, or are left after CLOSE_SECONDS."""
+        self.history.proved_by(None)
         self._stop.set()
+        for _ in range(CLOSE_ROUNDS):
+            for follower, thread in zip(self._followers, self._threads, strict=True):
+                if thread.is_alive():
+                    # A watch that is being opened has no connection yet that could be shut down.
+                    follower.interrupt()
+                    thread.join(CLOSE_SECONDS / CLOSE_ROUNDS / len(self._threads))
+        self._freshness.close()
         for api in self._apis:
             api.close()
 

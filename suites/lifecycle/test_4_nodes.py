@@ -39,6 +39,7 @@ def test_lost_node_is_reported_in_time(node_outage: NodeOutage, record_metric: R
 @claim("LIFE-NODES-020", spec=EVICTION, requires=LOST)
 def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
     """A lost Node MUST be tainted unreachable, so that no Pod is sent there and those there are driven off."""
+    node_outage.nodes.refresh()
     require(node_outage.nodes.read(), seen_in_history(node_outage.nodes, nodes.tainted(node_outage.lost.name, "unreachable")))
 
 
