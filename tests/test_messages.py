@@ -25,7 +25,7 @@ from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
 from kubechain.core.bundle import ROOT
 from kubechain.kube.objects import KubeObject
-from kubechain.observe import history
+from kubechain.observe import history, history_conditions
 from kubechain.observe.history import History
 from kubechain.probes import load
 from kubechain.probes.load import Sample, Tally
@@ -48,7 +48,7 @@ from tests.fakes import (
 )
 from tests.fakes import endpoints as endpoints_of
 
-FOLDERS = ("kubechain/conditions", "kubechain/upgrade", "kubechain/probes/load.py", "kubechain/observe/history.py")
+FOLDERS = ("kubechain/conditions", "kubechain/upgrade", "kubechain/probes/load.py", "kubechain/observe/history_conditions.py")
 A, B = pod(0), pod(1)
 SICK = state(not_ready(A), not_ready(B), deployment(), replica_set(spec={"replicas": 1}), service())
 SLICE = endpoint_slice(entry(A), entry(pod(9)))
@@ -193,10 +193,10 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),
     "services.node_port_between": (services.node_port_between(WEB, 31000, 32767), SICK),
     "services.allocated": (services.allocated(WEB, cluster_ip=False, node_port=False), SICK),
-    "history.seen_in_history": (history.seen_in_history(log(), READY), SICK),
-    "history.at_every_moment": (history.at_every_moment(READY, after=0), log(("ADDED", not_ready(A)))),
-    "history.deleted_in_order": (
-        history.deleted_in_order(frozenset([A.uid]), frozenset([B.uid])),
+    "history_conditions.seen_in_history": (history_conditions.seen_in_history(log(), READY), SICK),
+    "history_conditions.at_every_moment": (history_conditions.at_every_moment(READY, after=0), log(("ADDED", not_ready(A)))),
+    "history_conditions.deleted_in_order": (
+        history_conditions.deleted_in_order(frozenset([A.uid]), frozenset([B.uid])),
         log(("DELETED", pod(0, version="9")), ("DELETED", pod(1, version="8"))),
     ),
     "load.asked": (load.asked(2000), FEW),

@@ -17,6 +17,8 @@ from kubechain.observe.clock import Clock
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
+# A reading that ends no later than this after the deadline counts: a probe of every Node takes a few seconds.
+READING_SECONDS = 5.0
 
 
 class Source(Protocol[S_co]):
@@ -49,6 +51,10 @@ class Source(Protocol[S_co]):
 
     def refresh(self) -> bool:
         """Bring the source up to date before a verdict; return whether it has to be read again; Transient if it cannot be."""
+        ...
+
+    def first_met(self, holds: Callable[[S_co], bool], start: float) -> float | None:
+        """Return when (monotonic seconds), at `start` or later, a state met a check first; None where it is not known."""
         ...
 
     @property
@@ -100,12 +106,13 @@ class Waiter:
         """Wait until the state of `source` meets `condition`, and return that observation.
 
         The wait takes at most `within`, else the timeout of the condition; it runs from now, or from `since` (monotonic
-        seconds), when what is waited for was begun.
+        seconds), when what is waited for was begun. A state that is read late counts if it was met in time.
 
         Raises:
             Unmet: the time is over, or waiting cannot help; the message says what was expected, what there was at
                 last, and how long that was waited for.
-            HarnessError: the source could not be read, or was not up to date when the time was over; or there is no timeout.
+            HarnessError: the source could not be read, or was not up to date when the time was over, or was read so late
+                that it is not known whether it met the condition in time; or there is no timeout.
 
         """
         timeout = within or condition.timeout
@@ -113,8 +120,8 @@ class Waiter:
             raise HarnessError(f"no timeout to wait for {condition.what}: give within=, or the condition a timeout")
         waiting = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
-        allowed = timeout.seconds * self.patience
-        result, proved = unmet("no state", condition.what), False
+        limit = Timeout(timeout.seconds * self.patience, timeout.reason)
+        result, proved, held_up = unmet("no state", condition.what), False, False
         while True:
             sequence, error = source.sequence(), ""
             try:
@@ -123,6 +130,7 @@ class Waiter:
                 waiting.observations += 1
                 waiting.seconds = self.clock.now() - start
                 if result.met:
+                    self._require_in_time(source, condition, waiting, since, limit, unsure=proved or held_up)
                     waiting.ended_by = f"change {sequence}" if waiting.observations > 1 else "met at once"
                     return Observation(state, result.got, waiting.seconds, waiting.observations)
                 if result.hopeless:
@@ -131,16 +139,18 @@ class Waiter:
             except Transient as trouble:
                 error = str(trouble)
                 waiting.seconds = self.clock.now() - start
-            left = allowed - waiting.seconds
+            left = limit.seconds - waiting.seconds
             if left <= 0:
                 waiting.ended_by = "deadline"
                 if not (error or proved) and self._refreshed(source, condition):
                     proved = True
                     continue
                 trouble = error or source.trouble()
-                late = f"{result} (waited {waiting.seconds:.1f} of {allowed:g} s: {timeout.reason})"
+                late = f"{result} (waited {waiting.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
                 raise undecided(condition.what, trouble) if trouble else Unmet(late)
+            paused = self.clock.now()
             source.pause(sequence, left)
+            held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Watch for `during` that every state of `source`, also between two readings, meets `condition`.
@@ -177,6 +187,38 @@ class Waiter:
             raise undecided(condition.what, trouble)
         waiting.ended_by = f"held for {during.seconds:g} s"
         return Observation(state, result.got, waiting.seconds, waiting.observations)
+
+    def _require_in_time(
+        self,
+        source: Source[T],
+        condition: Condition[T],
+        waiting: WaitRecord,
+        since: float | None,
+        limit: Timeout,
+        *,
+        unsure: bool,
+    ) -> None:
+        """Raise unless a state that met the condition did so within the limit, by its own time where the source knows it.
+
+        `unsure` says that the source may have learned late of what was in time.
+        """
+        if waiting.seconds <= limit.seconds + READING_SECONDS:
+            return
+        start = self.clock.now() - waiting.seconds if since is None else since
+        met_at = source.first_met(lambda state: condition(state).met, start)
+        if met_at is None and since is not None and waiting.observations == 1:
+            return  # a wait that began late has seen nothing else
+        if met_at is not None and met_at <= start + limit.seconds:
+            return
+        waiting.ended_by = "deadline"
+        if met_at is None or unsure:
+            raise undecided(
+                condition.what, f"it was seen after {waiting.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
+            )
+        raise Unmet(
+            f"expected {condition.what}, got it after {met_at - start:.1f} s"
+            f" (waited {waiting.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
+        )
 
     @staticmethod
     def _refreshed(source: Source[T], condition: Condition[T]) -> bool:
@@ -251,3 +293,7 @@ class Polled(Generic[T]):
     def refresh(self) -> bool:
         """A pull is always up to date."""
         return False
+
+    def first_met(self, holds: Callable[[T], bool], start: float) -> float | None:  # noqa: ARG002
+        """What was between two pulls is not known."""
+        return None

@@ -11,7 +11,7 @@ from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, OWN_CLUSTER, 
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import disruption, nodes, pods, timeouts
 from kubechain.conditions.http import all_welcome
-from kubechain.observe.history import seen_in_history
+from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import asked, none_lost
