@@ -31,7 +31,7 @@ from kubechain.probes import load
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade import addon_config, availability, invariants
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord, Versions
-from kubechain.upgrade.phases import After
+from kubechain.upgrade.phases import After, During
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 from tests.fakes import (
     FakeClock,
@@ -71,6 +71,7 @@ RECORD = UpgradeRecord(
     ("1.36.3", "1.37.2"), 0, 12, (RouteSamples(Route("NodePort", "n1", "", reuse=False), LOST),), (),
     (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, asked=True,
 )  # fmt: skip
+DURING = During(cast("Any", None), RECORD, BEFORE, tuple(ADDED))
 AFTER = After(cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={})
 
 
@@ -208,6 +209,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "availability.kubelets_as_wanted": (availability.kubelets_as_wanted(), AFTER),
     "availability.proxies_as_wanted": (availability.proxies_as_wanted(), AFTER),
     "invariants.unchanged": (invariants.unchanged(BEFORE, ["Deployment"]), CHANGES),
+    "invariants.throughout": (invariants.throughout(invariants.none_added(BEFORE, "ReplicaSet")), DURING),
     "invariants.still_there": (invariants.still_there(BEFORE, ["Pod", "Service"]), state(service())),
     "invariants.never_restarted": (invariants.never_restarted(BEFORE, LABELS), RESTARTED),
     "invariants.none_added": (invariants.none_added(BEFORE, "ReplicaSet"), ADDED),

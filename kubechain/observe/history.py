@@ -73,6 +73,7 @@ class History:
         self._gaps = 0
         self._relists = 0
         self._losses = 0
+        self._unseen: set[str] = set()
         self._proof: Callable[[], object] | None = None
 
     def record(self, change: Change, resource: KubeObject) -> None:
@@ -92,19 +93,23 @@ class History:
             self._log.append(seen)
             self._changed.notify_all()
 
-    def relist(self, kind: str, resources: list[KubeObject]) -> None:
+    def relist(self, kind: str, resources: list[KubeObject], *, gap: bool = False) -> None:
         """Take a complete list of a kind: what is new or changed is recorded, what is missing was deleted.
 
-        All of it has the same time: in which order it happened is not known.
+        All of it has the same time: in which order it happened is not known. After a `gap`, the versions before what is
+        recorded were not seen.
         """
         present = {(r.kind, r.name): r for r in resources}
         with self._changed:
             now, wall = self._clock.now(), self._clock.wall()
             gone = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
+            before = len(self._log)
             for resource in gone:
                 self._record("DELETED", resource, now, wall)
             for key, resource in present.items():
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
+            if gap and len(self._log) > before:
+                self._unseen.add(kind)
 
     def proved_by(self, proof: Callable[[], object] | None) -> None:
         """Let `refresh` call `proof`, which brings the history up to date or raises; None takes it back."""
@@ -178,6 +183,15 @@ class History:
         """How often a kind had to be listed anew, so that versions may be missing from the history."""
         with self._changed:
             return self._relists
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The kinds of which a list after a gap showed another state: of their objects, versions were not seen.
+
+        After another gap, each object that was there before and after has the version that it had: none of its was missed.
+        """
+        with self._changed:
+            return frozenset(self._unseen)
 
     @property
     def losses(self) -> int:

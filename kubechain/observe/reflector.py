@@ -97,7 +97,7 @@ class Reflector:
 
     def _list(self) -> None:
         listing = self._feed.list(self.kind, self._history.namespace)
-        self._history.relist(self.kind, listing.items)
+        self._history.relist(self.kind, listing.items, gap=self._listed_before)
         self._history.restored(self.kind, gap=self._listed_before)
         self._version, self._listed_before = listing.version, True
         self.synced.set()

@@ -20,10 +20,11 @@ from kubechain.images import pins
 from kubechain.images.resolve import store_of
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
+from kubechain.observe.history import History, latest
 from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
+from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot, versions
 from kubechain.upgrade.cluster_watch import Watching
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
@@ -111,7 +112,8 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     settings, run = state.settings, state.run
     bundles = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
-    start, first = chain.objects.sequence(), chain.objects.read()
+    start, unseen = chain.objects.sequence(), chain.objects.unseen
+    first = latest(chain.objects.log()[:start])
     folder = beside(settings, ASKED) if settings.phase else run.folder / ASKED
     with (
         uncaptured(config),
@@ -124,6 +126,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
+    trouble = _trouble(chain.objects)
     sampled_routes = sampled.seen(began, ended)
     if settings.phase and watched.arrived(before.snapshot.server):
         shutil.move(folder, run.folder / ASKED)
@@ -149,7 +152,17 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         raise stopped
     # Raises the error of a watch that broke off, whose log would look as if nothing had happened.
     chain.objects.read()
-    return During(before, record, first, tuple(chain.objects.log(start)))
+    seen = phases.versions(chain.objects.log(), start)
+    return During(before, record, first, seen, chain.objects.unseen - unseen, trouble)
+
+
+def _trouble(objects: History) -> str:
+    """Bring a history up to date; return what keeps it from being so, "" if nothing does."""
+    try:
+        objects.refresh()
+    except HarnessError as error:
+        return str(error)
+    return objects.trouble() or ""
 
 
 def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
