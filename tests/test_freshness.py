@@ -210,6 +210,8 @@ def test_watch_that_is_silent_on_a_real_connection_is_resumed_and_closed(tmp_pat
             assert watcher.history.read().objects == ()
             Waiter(RealClock()).eventually(watcher.history, seen, within=Timeout(0.2, "soon"))
             assert StuckWatches.asked == ["list", "watch", "list", "watch"]
+        # The loss is that of the silent watch: one that is closed is not lost.
+        assert (watcher.history.losses, watcher.history.trouble()) == (1, None)
         assert not any(thread.name == "watch Pod" for thread in threading.enumerate())
     finally:
         StuckWatches.ended.set()

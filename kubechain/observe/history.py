@@ -63,7 +63,7 @@ class History:
     def __init__(self, namespace: str, clock: Clock) -> None:
         self.what = f"objects of namespace {namespace}"
         self.namespace = namespace
-        self._clock = clock
+        self.clock = clock
         self._changed = threading.Condition()
         self._log: list[ObjectChange] = []
         self._current: dict[Key, KubeObject] = {}
@@ -73,13 +73,14 @@ class History:
         self._gaps = 0
         self._relists = 0
         self._losses = 0
+        self._ended = False
         self._unseen: set[str] = set()
         self._proof: Callable[[], object] | None = None
 
     def record(self, change: Change, resource: KubeObject) -> None:
         """Add one change and wake the waits; a version that is known already changes nothing."""
         with self._changed:
-            self._record(change, resource, self._clock.now(), self._clock.wall())
+            self._record(change, resource, self.clock.now(), self.clock.wall())
 
     def _record(self, change: Change, resource: KubeObject, now: float, wall: float) -> None:
         key = (resource.kind, resource.name)
@@ -101,7 +102,7 @@ class History:
         """
         present = {(r.kind, r.name): r for r in resources}
         with self._changed:
-            now, wall = self._clock.now(), self._clock.wall()
+            now, wall = self.clock.now(), self.clock.wall()
             gone = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
             before = len(self._log)
             for resource in gone:
@@ -111,9 +112,14 @@ class History:
             if gap and len(self._log) > before:
                 self._unseen.add(kind)
 
-    def proved_by(self, proof: Callable[[], object] | None) -> None:
-        """Let `refresh` call `proof`, which brings the history up to date or raises; None takes it back."""
+    def proved_by(self, proof: Callable[[], object]) -> None:
+        """Let `refresh` call `proof`, which brings the history up to date or raises."""
         self._proof = proof
+
+    def end(self) -> None:
+        """Note that the watches are closed: the history stays as it is, and a watch that ends is not lost."""
+        with self._changed:
+            self._proof, self._ended = None, True
 
     def refresh(self) -> bool:
         """Bring the history up to date by fresh lists; return False where it is not fed by watches.
@@ -151,10 +157,12 @@ class History:
         With a `gap`, versions are missed from now on: the watch cannot resume where it ended.
         """
         with self._changed:
+            if self._ended:
+                return
             before = self._trouble.get(kind)
             self._losses += before is None
             self._gaps += gap
-            self._trouble[kind] = Trouble(before.since if before else self._clock.now(), error)
+            self._trouble[kind] = Trouble(before.since if before else self.clock.now(), error)
 
     def restored(self, kind: str, *, gap: bool) -> None:
         """Note that the watch of a kind is up; with a `gap`, versions in between may have been missed."""
@@ -220,7 +228,7 @@ class History:
         """Wait until there is a change after number `after`, or `seconds` have passed."""
         with self._changed:
             if len(self._log) <= after and self._fatal is None:
-                self._clock.wait(self._changed, seconds)
+                self.clock.wait(self._changed, seconds)
 
     def trouble(self) -> str | None:
         """Say in a few words what keeps the history from being up to date, None if nothing does."""
@@ -228,7 +236,7 @@ class History:
             if not self._trouble:
                 return None
             kind, first = min(self._trouble.items(), key=lambda item: item[1].since)
-            return f"watch of {kind} down for {self._clock.now() - first.since:.1f} s: {first.error}"
+            return f"watch of {kind} down for {self.clock.now() - first.since:.1f} s: {first.error}"
 
     def log(self, after: int = 0) -> list[ObjectChange]:
         """Return the changes after number `after`, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -15,9 +16,13 @@ from kubechain.observe.history import Change, History
 
 # The server ends each watch after this time, so that a connection that is dead without a word is noticed soon after.
 WATCH_SECONDS = 60.0
-RETRY_SECONDS = 0.2
-# In a row, for what was allowed before: 15 seconds.
-REFUSALS = 75
+# The first pause after a failure; each further one is twice as long, up to LONGEST_SECONDS, and shortened by chance to
+# no less than half, so that the watches of many kinds do not return at the same moment.
+RETRY_SECONDS, LONGEST_SECONDS = 0.2, 2.0
+# A watch that ends sooner and delivers nothing has failed; so many in a row are trouble.
+SHORT_SECONDS, SHORT_WATCHES = 1.0, 3
+# In a row, for what was allowed before: between 10 and 20 seconds.
+REFUSALS = 12
 CHANGES: dict[str, Change] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
 
 
@@ -49,6 +54,8 @@ class Reflector:
         self._version: str | None = None
         self._listed_before = False
         self._refused = 0
+        self._failures = 0
+        self._short = 0
         self.synced = threading.Event()
 
     def follow_once(self) -> float:
@@ -64,19 +71,27 @@ class Reflector:
             self._watch()
         except ApiUnavailable as error:
             self._history.lost(self.kind, str(error))
-            return RETRY_SECONDS
+            return self._back_off()
         except ApiRefused as error:
             if error.status == HTTPStatus.GONE:
                 self._version = None
                 self._history.lost(self.kind, str(error), gap=True)
-                return 0.0
+                # The first list is made at once: fewer versions are missed.
+                pause = self._back_off()
+                return pause if self._failures > 1 else 0.0
             if error.status == HTTPStatus.FORBIDDEN and self._listed_before and self._refused < REFUSALS:
                 # An API server that has just started refuses everybody, until it has read the roles.
                 self._refused += 1
                 self._history.lost(self.kind, str(error))
-                return RETRY_SECONDS
+                return self._back_off()
             raise
-        return 0.0
+        return self._back_off() if self._short else 0.0
+
+    def _back_off(self) -> float:
+        """Count a failure and return the seconds to wait before the next attempt."""
+        longest = min(RETRY_SECONDS * 2**self._failures, LONGEST_SECONDS)
+        self._failures += 1
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
     def interrupt(self) -> None:
         """End the open watch: it resumes where it ended, on another connection."""
@@ -106,6 +121,7 @@ class Reflector:
         changes = self._feed.watch(self.kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
         self._history.restored(self.kind, gap=False)
         self._refused = 0
+        opened, self._short = self._history.clock.now(), self._short + 1
         for change, body in changes:
             if change == "ERROR":
                 raise refusal(int(body.get("code", 500)), str(body.get("message", "")))
@@ -113,3 +129,8 @@ class Reflector:
             if change in CHANGES:
                 self._history.record(CHANGES[change], resource)
             self._version = resource.version
+            self._failures = self._short = 0
+        if self._history.clock.now() - opened >= SHORT_SECONDS:
+            self._failures = self._short = 0
+        if self._short >= SHORT_WATCHES:
+            self._history.lost(self.kind, f"{self._short} watches in a row ended at once")

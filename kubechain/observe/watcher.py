@@ -43,7 +43,7 @@ class Watcher:
 
     def close(self) -> None:
         """Stop the watches: their connections are shut down and their threads end, or are left after CLOSE_SECONDS."""
-        self.history.proved_by(None)
+        self.history.end()
         self._stop.set()
         for _ in range(CLOSE_ROUNDS):
             for follower, thread in zip(self._followers, self._threads, strict=True):
