@@ -138,7 +138,13 @@ class Api:
 
     def status(self, method: str, path: str, body: object = None) -> int:
         """Send a request and return the HTTP status of the response, also 4xx and 5xx; ApiUnavailable without a response."""
-        return self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False).status
+        return self.request(method, path, body)[0]
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, str]:
+        """Send a request once and return the HTTP status and the body of the response, also of 4xx and 5xx."""
+        response = self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False)
+        with network_errors():
+            return response.status, response.data.decode(errors="replace")
 
     def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """Return an object, None if it does not exist (404)."""
