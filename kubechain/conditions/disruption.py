@@ -33,7 +33,8 @@ def causes(text: str) -> list[str]:
     try:
         found: Json = json.loads(text)
         details: Json = found.get("details") or {}
-        return [str(cause.get("reason")) for cause in details.get("causes") or []]
+        listed: list[Json] = details.get("causes") or []
+        return [str(cause.get("reason")) for cause in listed]
     except (ValueError, AttributeError):
         return []
 
