@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord, ClusterRecord, CollectedClaim, PeakRecord, RunRecord
 from kubechain.core.errors import ExitCode, HarnessError
-from kubechain.kube.client import Api, Listing
+from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
@@ -55,37 +55,6 @@ class FakeClock:
             action()
         else:
             self.time = end
-
-
-class FakeFeed:
-    """An API for a follower: each list and each watch takes the next entry of its script; an exception is raised."""
-
-    def __init__(self, lists: Sequence[Listing | Exception], watches: Sequence[Sequence[Any] | Exception] = ()) -> None:
-        self.lists, self.watches = list(lists), list(watches)
-        self.asked: list[str] = []
-
-    def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:  # noqa: ARG002
-        """Return the next list of the script."""
-        self.asked.append("list")
-        found = self.lists.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def watch(self, kind: str, namespace: str, version: str, seconds: float) -> Iterator[tuple[str, Json]]:  # noqa: ARG002
-        """Return the next watch of the script; without one, a watch that ends at once."""
-        self.asked.append(f"watch {version}")
-        script = self.watches.pop(0) if self.watches else ()
-        if isinstance(script, Exception):
-            raise script
-        return self._events(script)
-
-    @staticmethod
-    def _events(script: Sequence[Any]) -> Iterator[tuple[str, Json]]:
-        for event in script:
-            if isinstance(event, Exception):
-                raise event
-            yield event
 
 
 class FakeApi(Api):

@@ -1,10 +1,18 @@
+import json
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from kubechain.conditions import disruption, nodes, pods
 from kubechain.conditions.condition import Condition
+from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.observe.wait import Polled, Waiter
+from kubechain.workload import sources
+from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import LABELS
-from tests.fakes import changed, not_ready, pod, state, thing
+from tests.fakes import FakeClock, changed, not_ready, pod, state, thing
 
 
 def a_node(status: str = "True", reason: str = "KubeletReady", *taints: Json, name: str = "n1") -> KubeObject:
@@ -69,6 +77,32 @@ def test_condition_is_met_by_the_right_state_only(name: str) -> None:
     assert result.met, result.got
     for number, each in enumerate(wrong):
         assert not condition(each).met, f"wrong state {number}"
+
+
+def test_eviction_is_refused_by_the_budget_if_the_status_names_it() -> None:
+    refused = disruption.refused_by_budget()
+    assert refused((429, ["DisruptionBudget"])).met
+    others: list[tuple[int, list[str]]] = [(429, []), (429, ["Other"]), (403, ["DisruptionBudget"]), (201, [])]
+    for result in others:
+        assert not refused(result).met
+        assert refused(result).hopeless == (result[0] == 201)
+
+
+def test_refusal_without_the_cause_is_of_a_busy_api_server_and_decides_nothing() -> None:
+    def evicting(status: int, body: Json) -> Polled[tuple[int, list[str]]]:
+        def request(*_: object, **__: object) -> tuple[int, str]:
+            return status, json.dumps(body)
+
+        chain = SimpleNamespace(api=SimpleNamespace(request=request), namespace="ns", waiter=Waiter(FakeClock()))
+        return sources.eviction_results(cast("Chain", chain), pod(0))
+
+    budget = {"details": {"causes": [{"reason": "DisruptionBudget", "message": "needs 2 healthy pods"}]}}
+    assert evicting(429, budget).read() == (429, ["DisruptionBudget"])
+    assert evicting(201, {"status": "Success"}).read() == (201, [])
+    for status in (429, 503):
+        with pytest.raises(ApiUnavailable):
+            evicting(status, {"message": "too many requests"}).read()
+    assert disruption.causes("no JSON") == disruption.causes("[]") == []
 
 
 @pytest.mark.parametrize(("status", "done"), [(201, True), (404, True), (429, False), (500, False), (200, False), (0, False)])

@@ -8,7 +8,8 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import ready
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject, NamespaceState
-from kubechain.observe.history import Change, History, at_every_moment, last_version, latest, seen_in_history
+from kubechain.observe.history import Change, History, latest
+from kubechain.observe.history_conditions import at_every_moment, deleted_in_order, last_version, seen_in_history
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 
 
@@ -129,12 +130,15 @@ def test_trouble_names_the_kind_that_is_down_for_the_longest_and_its_last_error(
     assert history.trouble() is None
 
 
-def test_gaps_counts_only_restorations_with_a_gap() -> None:
+def test_gaps_grow_at_the_start_and_at_the_end_of_a_time_in_which_versions_are_missed() -> None:
     history = fresh()
+    history.lost("Pod", "reset")
     history.restored("Pod", gap=False)
-    assert history.gaps == 0
+    assert (history.gaps, history.relists) == (0, 0)
+    history.lost("Pod", "410", gap=True)
+    assert (history.gaps, history.relists) == (1, 0)
     history.restored("Pod", gap=True)
-    assert history.gaps == 1
+    assert (history.gaps, history.relists) == (2, 1)
 
 
 def test_pause_returns_at_once_after_an_earlier_change() -> None:
@@ -220,6 +224,24 @@ def test_last_version_of_a_deleted_object_is_known() -> None:
         last_version(history, pod(1))
 
 
+def test_neither_the_last_version_nor_an_order_is_known_with_versions_missed_or_a_watch_down() -> None:
+    missed, down = History("ns", FakeClock()), History("ns", FakeClock())
+    order = deleted_in_order(frozenset([pod(0).uid]), frozenset([pod(1).uid]))
+    for history in (missed, down):
+        for number in (0, 1):
+            history.record("ADDED", pod(number, version=f"1{number}"))
+            history.record("DELETED", pod(number, version=f"2{number}"))
+        assert order(history).met
+        assert last_version(history, pod(0)).version == "20"
+    missed.restored("Pod", gap=True)
+    down.lost("Pod", "refused")
+    for history, reason in ((missed, "versions were missed"), (down, "watch of Pod down")):
+        with pytest.raises(HarnessError, match=f"cannot decide: .*{reason}"):
+            order(history)
+        with pytest.raises(HarnessError, match=f"cannot decide: .*{reason}"):
+            last_version(history, pod(0))
+
+
 EVENTS = st.lists(st.tuples(st.sampled_from(("ADDED", "MODIFIED", "DELETED")), st.integers(0, 3)), max_size=12)
 
 
@@ -246,7 +268,7 @@ def test_losses_counts_each_loss_once_until_the_watch_is_up_again() -> None:
     history.restored("Service", gap=True)
     assert history.losses == 2
     history.lost("Pod", "refused")
-    assert (history.losses, history.gaps) == (3, 1)
+    assert (history.losses, history.relists) == (3, 1)
 
 
 def test_changes_of_one_list_have_one_time() -> None:

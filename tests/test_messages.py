@@ -25,13 +25,13 @@ from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
 from kubechain.core.bundle import ROOT
 from kubechain.kube.objects import KubeObject
-from kubechain.observe import history
+from kubechain.observe import history, history_conditions
 from kubechain.observe.history import History
 from kubechain.probes import load
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade import addon_config, availability, invariants
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord, Versions
-from kubechain.upgrade.phases import After
+from kubechain.upgrade.phases import After, During
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 from tests.fakes import (
     FakeClock,
@@ -48,7 +48,7 @@ from tests.fakes import (
 )
 from tests.fakes import endpoints as endpoints_of
 
-FOLDERS = ("kubechain/conditions", "kubechain/upgrade", "kubechain/probes/load.py", "kubechain/observe/history.py")
+FOLDERS = ("kubechain/conditions", "kubechain/upgrade", "kubechain/probes/load.py", "kubechain/observe/history_conditions.py")
 A, B = pod(0), pod(1)
 SICK = state(not_ready(A), not_ready(B), deployment(), replica_set(spec={"replicas": 1}), service())
 SLICE = endpoint_slice(entry(A), entry(pod(9)))
@@ -71,6 +71,7 @@ RECORD = UpgradeRecord(
     ("1.36.3", "1.37.2"), 0, 12, (RouteSamples(Route("NodePort", "n1", "", reuse=False), LOST),), (),
     (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, upgraded_by_this_run=True,
 )  # fmt: skip
+DURING = During(cast("Any", None), RECORD, BEFORE, tuple(ADDED))
 AFTER = After(cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={})
 
 
@@ -126,6 +127,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "disruption.allows": (
         disruption.allows(1, of=3), thing("PodDisruptionBudget", "web", generation=2, status={"currentHealthy": 2})
     ),
+    "disruption.refused_by_budget": (disruption.refused_by_budget(), (201, [])),
     "disruption.evicted": (disruption.evicted(), 429),
     "dns.resolves_to": (dns.resolves_to("10.96.0.9"), ANSWERS),
     "dns.no_such_name": (dns.no_such_name(), ANSWERS),
@@ -193,10 +195,10 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),
     "services.node_port_between": (services.node_port_between(WEB, 31000, 32767), SICK),
     "services.allocated": (services.allocated(WEB, cluster_ip=False, node_port=False), SICK),
-    "history.seen_in_history": (history.seen_in_history(log(), READY), SICK),
-    "history.at_every_moment": (history.at_every_moment(READY, after=0), log(("ADDED", not_ready(A)))),
-    "history.deleted_in_order": (
-        history.deleted_in_order(frozenset([A.uid]), frozenset([B.uid])),
+    "history_conditions.seen_in_history": (history_conditions.seen_in_history(log(), READY), SICK),
+    "history_conditions.at_every_moment": (history_conditions.at_every_moment(READY, after=0), log(("ADDED", not_ready(A)))),
+    "history_conditions.deleted_in_order": (
+        history_conditions.deleted_in_order(frozenset([A.uid]), frozenset([B.uid])),
         log(("DELETED", pod(0, version="9")), ("DELETED", pod(1, version="8"))),
     ),
     "load.enough_sent": (load.enough_sent(2000), FEW),
@@ -208,6 +210,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "availability.kubelets_as_wanted": (availability.kubelets_as_wanted(), AFTER),
     "availability.proxies_as_wanted": (availability.proxies_as_wanted(), AFTER),
     "invariants.unchanged": (invariants.unchanged(BEFORE, ["Deployment"]), CHANGES),
+    "invariants.throughout": (invariants.throughout(invariants.none_added(BEFORE, "ReplicaSet")), DURING),
     "invariants.still_there": (invariants.still_there(BEFORE, ["Pod", "Service"]), state(service())),
     "invariants.never_restarted": (invariants.never_restarted(BEFORE, LABELS), RESTARTED),
     "invariants.none_added": (invariants.none_added(BEFORE, "ReplicaSet"), ADDED),

@@ -29,8 +29,13 @@ DELETED_AT = "2026-01-01T00:00:00Z"
 SAMPLER = thing("Pod", "sampler-x", labels={"app": "sampler"}, spec={"nodeName": "node-0"}, status={})
 
 
+FIRST = [ObjectChange(0, 0, 5000, "ADDED", each) for each in BEFORE.objects]
+
+
 def log(*resources: KubeObject, change: Change = "MODIFIED") -> list[ObjectChange]:
-    return [ObjectChange(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
+    """Return the versions at the start, and those that followed."""
+    later = [ObjectChange(number, number, 5000 + number, change, each) for number, each in enumerate(resources, 1)]
+    return [*FIRST, *later]
 
 
 def dying(resource: KubeObject) -> KubeObject:
@@ -163,7 +168,8 @@ def test_only_pods_of_a_drained_node_may_be_deleted() -> None:
     assert not unchanged(BEFORE, ["Pod"], replaced=on_node_0)(log(PODS[1], change="DELETED")).met
     assert still_there(BEFORE, ["Pod"], replaced=on_node_0)(state(*PODS[1:])).met
     assert not still_there(BEFORE, ["Pod"], replaced=on_node_0)(state(PODS[0], *PODS[2:])).met
-    assert unchanged(BEFORE, ["Pod"], replaced=lambda _: True)([]).met
+    with pytest.raises(HarnessError, match="all of them were to be replaced"):
+        unchanged(BEFORE, ["Pod"], replaced=lambda _: True)(FIRST)
 
 
 CHECKS: list[Callable[[NamespaceState], Condition[Any]]] = [

@@ -55,6 +55,14 @@ class Readings:
         """Return the trouble that was set."""
         return self.down
 
+    def refresh(self) -> bool:
+        """Do nothing: each reading is new."""
+        return False
+
+    def first_met(self, holds: object, start: float) -> float | None:  # noqa: ARG002
+        """Return None: the readings have no times of their own."""
+        return None
+
 
 @pytest.fixture
 def fake() -> FakeClock:
@@ -182,77 +190,11 @@ def test_error_of_a_stopped_history_ends_eventually(fake: FakeClock, history: Hi
     assert fake.now() == 1003
 
 
-def test_consistently_holds_for_the_whole_time(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    waiter = Waiter(fake)
-    observation = waiter.consistently(history, READY, during=TEN)
-    assert observation.seconds == 10
-    assert waiter.record[0].ended_by == "held for 10 s"
-
-
-def test_consistently_checks_the_first_state(fake: FakeClock, history: History) -> None:
-    with pytest.raises(Unmet, match=f"no Pod {POD.name}"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_catches_a_violation_between_two_readings(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-
-    def flicker() -> None:
-        history.record("MODIFIED", changed(not_ready(POD), "metadata.resourceVersion", "900"))
-        history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "901"))
-
-    fake.at(5, flicker)
-    with pytest.raises(Unmet, match="ContainersReady is False"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_catches_a_deletion_between_two_readings(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    fake.at(5, lambda: (history.record("DELETED", POD), history.record("ADDED", POD)))
-    with pytest.raises(Unmet, match="no Pod"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_includes_a_change_at_its_end(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    fake.at(10, lambda: history.record("DELETED", POD))
-    with pytest.raises(Unmet):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_with_missed_versions_is_a_harness_error(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    fake.at(5, lambda: history.restored("Pod", gap=True))
-    with pytest.raises(HarnessError, match="versions were missed"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_with_a_watch_that_is_down_is_a_harness_error(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    fake.at(5, lambda: history.lost("Pod", "reset"))
-    with pytest.raises(HarnessError, match="watch of Pod down"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_error_of_a_stopped_history_ends_consistently(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    fake.at(5, lambda: history.fail(HarnessError("403", ExitCode.RIGHTS)))
-    with pytest.raises(HarnessError, match="403"):
-        Waiter(fake).consistently(history, READY, during=TEN)
-
-
-def test_consistently_ignores_an_earlier_gap(fake: FakeClock, history: History) -> None:
-    history.record("ADDED", POD)
-    history.restored("Pod", gap=True)
-    assert Waiter(fake).consistently(history, READY, during=TEN).seconds == 10
-
-
-def test_polled_source_is_read_once_per_interval(fake: FakeClock) -> None:
-    polls: list[float] = []
-    source = Polled("probe", lambda: polls.append(fake.now()) or len(polls), fake, interval=0.5)
+def test_pulled_source_is_asked_at_its_interval_and_not_between(fake: FakeClock) -> None:
+    pulls: list[float] = []
+    source = Polled("probe", lambda: pulls.append(fake.now()) or len(pulls), fake, interval=0.5)
     Waiter(fake).eventually(source, IS_THREE, within=TEN)
-    assert polls == [1000.0, 1000.5, 1001.0]
+    assert pulls == [1000.0, 1000.5, 1001.0]
 
 
 def test_polled_source_that_stays_wrong_is_unmet_at_the_timeout(fake: FakeClock) -> None:
@@ -261,13 +203,7 @@ def test_polled_source_that_stays_wrong_is_unmet_at_the_timeout(fake: FakeClock)
         Waiter(fake).eventually(source, IS_THREE, within=TEN)
 
 
-def test_polled_source_ends_consistently_at_the_first_wrong_state(fake: FakeClock) -> None:
-    answers = iter([3, 3, 4])
-    with pytest.raises(Unmet, match=r"^expected number 3, got 4 \(at 0\.2 of 10 s: must hold at every moment\)$"):
-        Waiter(fake).consistently(Polled("probe", lambda: next(answers), fake), IS_THREE, during=TEN)
-
-
-def test_exception_of_a_condition_is_not_unmet(fake: FakeClock, history: History) -> None:
+def test_condition_that_raises_is_no_verdict_on_the_cluster(fake: FakeClock, history: History) -> None:
     bad: Condition[NamespaceState] = Condition("bad", lambda s: expect(bool(s.objects[0]), ""))
     with pytest.raises(IndexError):
         Waiter(fake).eventually(history, bad, within=TEN)
@@ -287,3 +223,77 @@ def test_require_does_not_wait() -> None:
     require(3, IS_THREE)
     with pytest.raises(Unmet, match=r"^expected number 3, got 4$"):
         require(4, IS_THREE)
+
+
+class Slow(Readings):
+    """Each reading takes a minute."""
+
+    def read(self) -> Any:
+        """Take the next reading, after a minute."""
+        self.clock.time += 60
+        return super().read()
+
+
+def test_state_that_was_read_too_late_to_know_when_it_was_met_decides_nothing(fake: FakeClock) -> None:
+    for late in (Slow(fake, [3]), HeldUp(fake, [2, 3])):
+        with pytest.raises(HarnessError, match=r"^cannot decide: expected three; it was seen after 60\.0 s, too late"):
+            Waiter(fake).eventually(late, IS_THREE, within=TEN)
+
+
+class HeldUp(Readings):
+    """The process stands still for a minute while it waits."""
+
+    def pause(self, after: int, seconds: float) -> None:  # noqa: ARG002
+        """Stand still."""
+        self.clock.time += 60
+
+
+def test_reading_that_ends_a_little_after_the_deadline_counts(fake: FakeClock) -> None:
+    readings = Readings(fake, [2] * 8 + [3])
+    readings.pause = lambda after, seconds: fake.wait(threading.Condition(), 1.3)  # noqa: ARG005
+    assert Waiter(fake).eventually(readings, IS_THREE, within=TEN).seconds == pytest.approx(10.4)
+
+
+def test_watched_change_that_came_after_the_deadline_is_unmet_however_late_it_is_read(fake: FakeClock, history: History) -> None:
+    start = fake.now()
+    history.record("ADDED", not_ready(POD))
+    fake.time += 40
+    history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "900"))
+    fake.time += 20
+    with pytest.raises(Unmet, match=r"^expected .*, got it after 40\.0 s \(waited 60\.0 of 10 s: ten will do\)$"):
+        Waiter(fake).eventually(history, READY, within=TEN, since=start)
+
+
+def test_watched_change_that_came_in_time_is_met_however_late_it_is_read(fake: FakeClock, history: History) -> None:
+    start = fake.now()
+    fake.time += 9
+    history.record("ADDED", POD)
+    fake.time += 51
+    history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "900"))
+    assert Waiter(fake).eventually(history, READY, within=TEN, since=start).seconds == 60
+
+
+def test_history_of_a_process_that_was_held_up_knows_no_times(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", not_ready(POD))
+    stand_still = fake.wait
+
+    newer = changed(POD, "metadata.resourceVersion", "900")
+
+    def wake_late(changed: threading.Condition, seconds: float) -> None:
+        stand_still(changed, seconds + 50)
+        history.record("MODIFIED", newer)
+
+    fake.wait = wake_late
+    with pytest.raises(HarnessError, match=r"cannot decide: .* it was seen after 60\.0 s"):
+        Waiter(fake).eventually(history, READY, within=TEN)
+
+
+def test_first_met_counts_the_state_that_a_list_leads_to_and_none_on_its_way(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.time += 5
+    history.relist("Pod", [pod(1), pod(2)])
+    lone: Condition[NamespaceState] = Condition("lone", lambda s: expect(len(s.objects) == 1, "more"))
+    assert history.first_met(lambda s: lone(s).met, 1000) == 1000
+    assert history.first_met(lambda s: lone(s).met, 1006) is None
+    assert history.first_met(lambda s: len(s.objects) == 2, 1000) == 1005
+    assert history.first_met(lambda s: len(s.objects) == 2, 1006) == 1006

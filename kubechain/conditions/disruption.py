@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from kubechain.conditions.condition import Condition, Result, expect, fields
-from kubechain.conditions.text import counted
-from kubechain.conditions.timeouts import CONTROLLER, DELETION
-from kubechain.kube.objects import KubeObject
+import json
+
+from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless
+from kubechain.conditions.text import counted, some
+from kubechain.conditions.timeouts import API, CONTROLLER, DELETION
+from kubechain.kube.objects import Json, KubeObject
+
+# The cause in the Status by which the API server names a PodDisruptionBudget as the reason of a refused eviction.
+BUDGET = "DisruptionBudget"
 
 
 def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
@@ -21,6 +26,30 @@ def allows(disruptions: int, *, of: int) -> Condition[KubeObject]:
 
     what = f"PodDisruptionBudget with {counted(of, 'healthy Pod')} and {counted(disruptions, 'disruption')} allowed"
     return Condition(what, check, CONTROLLER)
+
+
+def causes(text: str) -> list[str]:
+    """Return the reasons of the causes in the text of a Status object, none if it is something else."""
+    try:
+        found: Json = json.loads(text)
+        details: Json = found.get("details") or {}
+        listed: list[Json] = details.get("causes") or []
+        return [str(cause.get("reason")) for cause in listed]
+    except (ValueError, AttributeError):
+        return []
+
+
+def refused_by_budget() -> Condition[tuple[int, list[str]]]:
+    """An eviction was refused (429) with the cause DisruptionBudget; one that was carried out cannot be taken back."""
+
+    def check(result: tuple[int, list[str]]) -> Result:
+        status, reasons = result
+        got = f"status {status} with cause {some(reasons)}"
+        if status < 400:
+            return hopeless(got)
+        return expect(status == 429 and BUDGET in reasons, got)
+
+    return Condition(f"eviction refused with status 429 and cause {BUDGET}", check, API)
 
 
 def evicted() -> Condition[int]:

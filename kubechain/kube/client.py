@@ -6,6 +6,7 @@ does (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import urllib.parse
@@ -45,6 +46,8 @@ class Listing:
 
 class Api:
     """A pool of connections to one cluster; each thread needs its own."""
+
+    _watched: urllib3.BaseHTTPResponse | None = None
 
     def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
         """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`.
@@ -122,7 +125,13 @@ class Api:
 
     def status(self, method: str, path: str, body: object = None) -> int:
         """Send a request and return the HTTP status of the response, also 4xx and 5xx; ApiUnavailable without a response."""
-        return self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False).status
+        return self.request(method, path, body)[0]
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, str]:
+        """Send a request once and return the HTTP status and the body of the response, also of 4xx and 5xx."""
+        response = self._send(method, path, None, body, seconds=REQUEST_SECONDS, refuse=False)
+        with network_errors():
+            return response.status, response.data.decode(errors="replace")
 
     def server_time(self) -> float:
         """Return the API server's time of day in Unix seconds, from the header Date of an answer.
@@ -232,7 +241,15 @@ class Api:
         }
         # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
         limit = seconds + REQUEST_SECONDS
-        return _events(self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True), limit)
+        response = self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True)
+        self._watched = response
+        return _events(response, limit)
+
+    def interrupt(self) -> None:
+        """Shut down the connection of the last watch: the thread that reads it gets ApiUnavailable."""
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # the watch has ended
+            if self._watched:
+                self._watched.shutdown()
 
     def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = EXEC_SECONDS) -> Executed:
         """Run a command in the first container of a Pod and return its output and its exit status.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
-from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
-from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
@@ -46,6 +44,11 @@ def apply(objects: dict[Key, KubeObject], entry: ObjectChange) -> None:
         objects[key] = entry.resource
 
 
+def number(version: str) -> int:
+    """Return a resourceVersion as a number: the API server counts all changes of a kind in one order (KEP-5504)."""
+    return int(version) if version.isdecimal() else 0
+
+
 def latest(log: Iterable[ObjectChange]) -> NamespaceState:
     """Return the last version of each object that was not deleted."""
     current: dict[Key, KubeObject] = {}
@@ -60,19 +63,24 @@ class History:
     def __init__(self, namespace: str, clock: Clock) -> None:
         self.what = f"objects of namespace {namespace}"
         self.namespace = namespace
-        self._clock = clock
+        self.clock = clock
         self._changed = threading.Condition()
         self._log: list[ObjectChange] = []
         self._current: dict[Key, KubeObject] = {}
+        self._newest: dict[str, int] = {}
         self._down: dict[str, DownWatch] = {}
         self._fatal: HarnessError | None = None
+        self._gaps = 0
         self._relists = 0
         self._losses = 0
+        self._ended = False
+        self._unseen: set[str] = set()
+        self._proof: Callable[[], object] | None = None
 
     def record(self, change: Change, resource: KubeObject) -> None:
         """Add one change and wake the waits; a resourceVersion that is already in the history is ignored."""
         with self._changed:
-            self._record(change, resource, self._clock.now(), self._clock.wall())
+            self._record(change, resource, self.clock.now(), self.clock.wall())
 
     def _record(self, change: Change, resource: KubeObject, now: float, wall: float) -> None:
         key = (resource.kind, resource.name)
@@ -80,36 +88,87 @@ class History:
             known = self._current.get(key)
             if change != "DELETED" and known and (known.uid, known.version) == (resource.uid, resource.version):
                 return
-            entry = ObjectChange(len(self._log) + 1, now, wall, change, resource)
-            apply(self._current, entry)
-            self._log.append(entry)
+            seen = ObjectChange(len(self._log) + 1, now, wall, change, resource)
+            apply(self._current, seen)
+            self._newest[resource.uid] = max(number(resource.version), self._newest.get(resource.uid, 0))
+            self._log.append(seen)
             self._changed.notify_all()
 
-    def relist(self, kind: str, resources: list[KubeObject]) -> None:
-        """Record the difference between the history and a complete list of a kind; an object not in the list was deleted.
+    def relist(self, kind: str, resources: list[KubeObject], *, gap: bool = False) -> None:
+        """Take a complete list of a kind: what is new or changed is recorded, what is missing was deleted.
 
-        All these changes have the same time, because a list does not show their order.
+        All of it has the same time: in which order it happened is not known. After a `gap`, the versions before what is
+        recorded were not seen.
         """
         present = {(r.kind, r.name): r for r in resources}
         with self._changed:
-            now, wall = self._clock.now(), self._clock.wall()
-            deleted = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
-            for resource in deleted:
+            now, wall = self.clock.now(), self.clock.wall()
+            gone = [r for (k, n), r in self._current.items() if k == kind and (k, n) not in present]
+            before = len(self._log)
+            for resource in gone:
                 self._record("DELETED", resource, now, wall)
             for key, resource in present.items():
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
+            if gap and len(self._log) > before:
+                self._unseen.add(kind)
 
-    def lost(self, kind: str, error: str) -> None:
-        """Note that the watch of a kind is down; the time of the first error stays until the watch is up again."""
+    def proved_by(self, proof: Callable[[], object]) -> None:
+        """Let `refresh` call `proof`, which brings the history up to date or raises."""
+        self._proof = proof
+
+    def end(self) -> None:
+        """Note that the watches are closed: the history stays as it is, and a watch that ends is not lost."""
         with self._changed:
+            self._proof, self._ended = None, True
+
+    def refresh(self) -> bool:
+        """Bring the history up to date by fresh lists; return False where it is not fed by watches.
+
+        Raises:
+            HarnessError: the history is not up to date, or it is not known; Transient if that may pass.
+
+        """
+        if self._proof:
+            self._proof()
+        return self._proof is not None
+
+    def behind(self, kind: str, resources: Iterable[KubeObject], version: str) -> bool:
+        """Whether a complete list of a kind, made at a resourceVersion, shows what has not been recorded yet."""
+        listed = {resource.uid: number(resource.version) for resource in resources}
+        with self._changed:
+            unseen = any(self._newest.get(uid, -1) < number for uid, number in listed.items())
+            current = [each for each in self._current.values() if each.kind == kind]
+            return unseen or any(each.uid not in listed and number(each.version) <= number(version) for each in current)
+
+    def first_met(self, holds: Callable[[NamespaceState], bool], start: float) -> float | None:
+        """Return when (monotonic seconds) the first state met a check of those there were at `start` or later."""
+        current: dict[Key, KubeObject] = {}
+        log = self.log()
+        for seen, end in zip(log, [*(later.now for later in log[1:]), math.inf], strict=True):
+            apply(current, seen)
+            # What one list shows has one time: the states before its last change never were.
+            if end > max(start, seen.now) and holds(NamespaceState(tuple(current.values()))):
+                return max(start, seen.now)
+        return None
+
+    def lost(self, kind: str, error: str, *, gap: bool = False) -> None:
+        """Note that the watch of a kind is down; the time of the first loss is kept until it is up again.
+
+        With a `gap`, versions are missed from now on: the watch cannot resume where it ended.
+        """
+        with self._changed:
+            if self._ended:
+                return
             before = self._down.get(kind)
             self._losses += before is None
-            self._down[kind] = DownWatch(before.since if before else self._clock.now(), error)
+            self._gaps += gap
+            self._down[kind] = DownWatch(before.since if before else self.clock.now(), error)
 
     def restored(self, kind: str, *, gap: bool) -> None:
         """Note that the watch of a kind is up; `gap` says that the history may lack versions from before."""
         with self._changed:
             self._down.pop(kind, None)
+            self._gaps += gap
             self._relists += gap
 
     def fail(self, error: HarnessError) -> None:
@@ -120,9 +179,27 @@ class History:
 
     @property
     def gaps(self) -> int:
-        """The number of times a kind was listed again; the history may lack versions from before each."""
+        """A number that grows whenever versions may be missed: at the start and at the end of each such time.
+
+        A wait that begins between the two sees it grow as well.
+        """
+        with self._changed:
+            return self._gaps
+
+    @property
+    def relists(self) -> int:
+        """How often a kind had to be listed anew, so that versions may be missing from the history."""
         with self._changed:
             return self._relists
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The kinds of which a list after a gap showed another state: of their objects, versions were not seen.
+
+        After another gap, each object that was there before and after has the version that it had: none of its was missed.
+        """
+        with self._changed:
+            return frozenset(self._unseen)
 
     @property
     def losses(self) -> int:
@@ -151,7 +228,7 @@ class History:
         """Wait for a change after number `after`, at most `seconds`."""
         with self._changed:
             if len(self._log) <= after and self._fatal is None:
-                self._clock.wait(self._changed, seconds)
+                self.clock.wait(self._changed, seconds)
 
     def trouble(self) -> str | None:
         """Return the watch that has been down longest, for a message; None if all watches are up."""
@@ -159,7 +236,7 @@ class History:
             if not self._down:
                 return None
             kind, first = min(self._down.items(), key=lambda item: item[1].since)
-            return f"watch of {kind} down for {self._clock.now() - first.since:.1f} s: {first.error}"
+            return f"watch of {kind} down for {self.clock.now() - first.since:.1f} s: {first.error}"
 
     def log(self, after: int = 0) -> list[ObjectChange]:
         """Return the changes after number `after`, oldest first."""
@@ -174,58 +251,3 @@ class History:
             apply(current, entry)
             if entry.sequence > after:
                 yield NamespaceState(tuple(current.values()))
-
-
-def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:
-    """The condition was met by at least one state of the history."""
-    what = f"{condition.what} at some moment"
-
-    def check(state: NamespaceState) -> Result:
-        now = condition(state)
-        result = next((then for past in history.since(0) if (then := condition(past)).met), now)
-        if not result.met and history.gaps:
-            raise undecided(what, "versions were missed")
-        return result if result.met else replace(result, expected=f"{result.expected} at some moment")
-
-    return Condition(what, check, condition.timeout)
-
-
-def at_every_moment(condition: Condition[NamespaceState], *, after: int) -> Condition[History]:
-    """The condition was met after each change since number `after`, and the history lacks no version."""
-    what = f"{condition.what} at every moment"
-
-    def check(history: History) -> Result:
-        trouble = history.trouble() or ("versions were missed" if history.gaps else None)
-        if trouble:
-            raise undecided(what, trouble)
-        wrong = next((result for past in history.since(after) if not (result := condition(past)).met), None)
-        return replace(wrong, expected=f"{wrong.expected} at every moment") if wrong else met()
-
-    return Condition(what, check)
-
-
-def last_version(history: History, resource: KubeObject) -> KubeObject:
-    """Return the last version of an object in the history, by its UID, also after its deletion; HarnessError if none is."""
-    last = next((entry.resource for entry in reversed(history.log()) if entry.resource.uid == resource.uid), None)
-    if last is None:
-        raise HarnessError(f"{resource.kind} {resource.name} with UID {resource.uid}: not in the history of {history.namespace}")
-    return last
-
-
-def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
-    """All objects of each group of UIDs were deleted before any of the next group, by their resourceVersions.
-
-    The resourceVersions of one cluster can be compared (KEP-5504). The order of arrival proves nothing: each kind has a
-    watch of its own.
-    """
-
-    def check(history: History) -> Result:
-        at = {entry.resource.uid: int(entry.resource.version) for entry in history.log() if entry.change == "DELETED"}
-        missing = [uid for group in groups for uid in group if uid not in at]
-        if missing:
-            return unmet(f"no deletion of UID {some(missing)}")
-        spans = [(min(at[uid] for uid in group), max(at[uid] for uid in group)) for group in groups]
-        ordered = all(earlier[1] < later[0] for earlier, later in itertools.pairwise(spans))
-        return expect(ordered, ", ".join(f"group {number} at {first} to {last}" for number, (first, last) in enumerate(spans, 1)))
-
-    return Condition(f"{len(groups)} groups of objects deleted in order, by resourceVersion", check)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from kubechain.conditions.condition import Condition, Result, equal
 from kubechain.conditions.objects import one
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import HarnessError, Unmet
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
@@ -14,29 +17,44 @@ from kubechain.observe.wait import Waiter
 
 ANNOTATION = "kubechain/latency"
 CHANGES = 100
+WAIT = Timeout(5, "a change arrives within some milliseconds")
 
 
 def change_to_wait(api: Api, history: History, pod: str, clock: Clock, changes: int = CHANGES) -> list[float]:
     """Annotate a Pod `changes` times; return the milliseconds from the start of each request to the end of the wait for it.
 
-    The request itself counts, so each figure is an upper bound.
+    The request itself is included, so the figure is an upper bound. If a request is refused or a wait is in vain, there
+    is no figure: the list is empty.
     """
+    try:
+        # A request that can only be refused is noticed here, not after a wait in vain.
+        api.patch("Pod", history.namespace, pod, {"metadata": {"annotations": {ANNOTATION: "none"}}})
+        return _measured(api, history, pod, clock, changes)
+    except (HarnessError, Unmet):
+        return []
+
+
+def _measured(api: Api, history: History, pod: str, clock: Clock, changes: int) -> list[float]:
     waiter = Waiter(clock)
     milliseconds: list[float] = []
     for number in range(changes):
         sent: list[float] = []
         writer = threading.Thread(target=_annotate, args=(api, history.namespace, pod, str(number), clock, sent))
         writer.start()
-        waiter.eventually(history, _annotated(pod, str(number)))
-        ended = clock.now()
-        writer.join()
+        try:
+            waiter.eventually(history, _annotated(pod, str(number)), within=WAIT)
+            ended = clock.now()
+        finally:
+            writer.join()
         milliseconds.append((ended - sent[0]) * 1000)
     return milliseconds
 
 
 def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent: list[float]) -> None:
     sent.append(clock.now())
-    api.patch("Pod", namespace, pod, {"metadata": {"annotations": {ANNOTATION: value}}})
+    # Without the change, the wait is in vain.
+    with contextlib.suppress(HarnessError):
+        api.patch("Pod", namespace, pod, {"metadata": {"annotations": {ANNOTATION: value}}})
 
 
 def _annotated(pod: str, value: str) -> Condition[NamespaceState]:

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -16,10 +17,15 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, History
 
-WATCH_SECONDS = 300.0
-RETRY_SECONDS = 0.2
-# The number of 403s in a row that are retried after a first successful list: 15 seconds.
-REFUSALS = 75
+# The server ends each watch after this time, so that a connection that is dead without a word is noticed soon after.
+WATCH_SECONDS = 60.0
+# The first pause after a failure; each further one is twice as long, up to LONGEST_SECONDS, and shortened by chance to
+# no less than half, so that the watches of many kinds do not return at the same moment.
+RETRY_SECONDS, LONGEST_SECONDS = 0.2, 2.0
+# A watch that ends sooner and delivers nothing has failed; so many in a row are trouble.
+SHORT_SECONDS, SHORT_WATCHES = 1.0, 3
+# In a row, for what was allowed before: between 10 and 20 seconds.
+REFUSALS = 12
 CHANGES: dict[str, Change] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
 
 
@@ -34,15 +40,25 @@ class Feed(Protocol):
         """Yield the changes after a resourceVersion."""
         ...
 
+    def interrupt(self) -> None:
+        """End the open watch, which another thread reads."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class Reflector:
     """Writes the changes of one kind in one namespace into a history; `synced` is set after the first list."""
 
     def __init__(self, feed: Feed, kind: str, history: History) -> None:
-        self._feed, self._kind, self._history = feed, kind, history
+        self._feed, self.kind, self._history = feed, kind, history
         self._version: str | None = None
         self._listed_before = False
         self._refused = 0
+        self._failures = 0
+        self._short = 0
         self.synced = threading.Event()
 
     def list_and_watch(self) -> float:
@@ -57,19 +73,32 @@ class Reflector:
                 self._list()
             self._watch()
         except ApiUnavailable as error:
-            self._history.lost(self._kind, str(error))
-            return RETRY_SECONDS
+            self._history.lost(self.kind, str(error))
+            return self._back_off()
         except ApiRefused as error:
             if error.status == HTTPStatus.GONE:
                 self._version = None
-                return 0.0
+                self._history.lost(self.kind, str(error), gap=True)
+                # The first list is made at once: fewer versions are missed.
+                pause = self._back_off()
+                return pause if self._failures > 1 else 0.0
             if error.status == HTTPStatus.FORBIDDEN and self._listed_before and self._refused < REFUSALS:
                 # An API server that has just started answers 403 until its RBAC authorizer has read the roles.
                 self._refused += 1
-                self._history.lost(self._kind, str(error))
-                return RETRY_SECONDS
+                self._history.lost(self.kind, str(error))
+                return self._back_off()
             raise
-        return 0.0
+        return self._back_off() if self._short else 0.0
+
+    def _back_off(self) -> float:
+        """Count a failure and return the seconds to wait before the next attempt."""
+        longest = min(RETRY_SECONDS * 2**self._failures, LONGEST_SECONDS)
+        self._failures += 1
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
+    def interrupt(self) -> None:
+        """End the open watch: it resumes where it ended, on another connection."""
+        self._feed.interrupt()
 
     def run(self, stop: threading.Event) -> None:
         """List and watch until `stop` is set; an error that a retry cannot heal stops the history."""
@@ -78,23 +107,24 @@ class Reflector:
                 pause = self.list_and_watch()
             except Exception as error:  # noqa: BLE001  # a thread has no caller: the history hands the error to the waits
                 if not stop.is_set():
-                    why = error if isinstance(error, HarnessError) else HarnessError(f"watch of {self._kind}: {error!r}")
+                    why = error if isinstance(error, HarnessError) else HarnessError(f"watch of {self.kind}: {error!r}")
                     self._history.fail(why)
                 self.synced.set()
                 return
             stop.wait(pause)
 
     def _list(self) -> None:
-        listing = self._feed.list(self._kind, self._history.namespace)
-        self._history.relist(self._kind, listing.items)
-        self._history.restored(self._kind, gap=self._listed_before)
+        listing = self._feed.list(self.kind, self._history.namespace)
+        self._history.relist(self.kind, listing.items, gap=self._listed_before)
+        self._history.restored(self.kind, gap=self._listed_before)
         self._version, self._listed_before = listing.version, True
         self.synced.set()
 
     def _watch(self) -> None:
-        changes = self._feed.watch(self._kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
-        self._history.restored(self._kind, gap=False)
+        changes = self._feed.watch(self.kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
+        self._history.restored(self.kind, gap=False)
         self._refused = 0
+        opened, self._short = self._history.clock.now(), self._short + 1
         for change, body in changes:
             if change == "ERROR":
                 raise refusal(int(body.get("code", 500)), str(body.get("message", "")))
@@ -102,3 +132,8 @@ class Reflector:
             if change in CHANGES:
                 self._history.record(CHANGES[change], resource)
             self._version = resource.version
+            self._failures = self._short = 0
+        if self._history.clock.now() - opened >= SHORT_SECONDS:
+            self._failures = self._short = 0
+        if self._short >= SHORT_WATCHES:
+            self._history.lost(self.kind, f"{self._short} watches in a row ended at once")

@@ -17,6 +17,8 @@ from kubechain.observe.clock import Clock
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
+# A reading that ends no later than this after the deadline counts: a probe of every Node takes a few seconds.
+READING_SECONDS = 5.0
 
 
 class Source(Protocol[S_co]):
@@ -47,9 +49,17 @@ class Source(Protocol[S_co]):
         """Return why the source is not up to date, for a message; None if it is."""
         ...
 
+    def refresh(self) -> bool:
+        """Bring the source up to date before a verdict; return whether it has to be read again; Transient if it cannot be."""
+        ...
+
+    def first_met(self, holds: Callable[[S_co], bool], start: float) -> float | None:
+        """Return when (monotonic seconds), at `start` or later, a state met a check first; None where it is not known."""
+        ...
+
     @property
     def gaps(self) -> int:
-        """The number of times at which the source may have skipped states."""
+        """A number that grows whenever states may be missed."""
         ...
 
 
@@ -95,13 +105,14 @@ class Waiter:
     ) -> Observation[T]:
         """Wait until the state of `source` meets `condition`, and return that observation.
 
-        The timeout is `within`, else that of the condition. It counts from now, or from `since` (monotonic seconds), the
-        moment at which the cluster began to work towards the condition.
+        The wait takes at most `within`, else the timeout of the condition; it runs from now, or from `since` (monotonic
+        seconds), when what is waited for was begun. A state that is read late counts if it was met in time.
 
         Raises:
-            Unmet: the timeout is over, or the result is hopeless; the message has what was expected, the last state and
-                the seconds.
-            HarnessError: the source could not be read, or was not up to date at the timeout; or there is no timeout.
+            Unmet: the time is over, or waiting cannot help; the message says what was expected, what there was at
+                last, and how long that was waited for.
+            HarnessError: the source could not be read, or was not up to date when the time was over, or was read so late
+                that it is not known whether it met the condition in time; or there is no timeout.
 
         """
         timeout = within or condition.timeout
@@ -109,8 +120,8 @@ class Waiter:
             raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
         entry = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
-        allowed = timeout.seconds * self.patience
-        result = unmet("no state", condition.what)
+        limit = Timeout(timeout.seconds * self.patience, timeout.reason)
+        result, proved, held_up = unmet("no state", condition.what), False, False
         while True:
             sequence, error = source.sequence(), ""
             try:
@@ -119,6 +130,7 @@ class Waiter:
                 entry.observations += 1
                 entry.seconds = self.clock.now() - start
                 if result.met:
+                    self._require_in_time(source, condition, entry, since, limit, unsure=proved or held_up)
                     entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
                     return Observation(state, result.got, entry.seconds, entry.observations)
                 if result.hopeless:
@@ -127,14 +139,18 @@ class Waiter:
             except Transient as trouble:
                 error = str(trouble)
                 entry.seconds = self.clock.now() - start
-            left = allowed - entry.seconds
+            left = limit.seconds - entry.seconds
             if left <= 0:
                 entry.ended_by = "timeout"
+                if not (error or proved) and self._refreshed(source, condition):
+                    proved = True
+                    continue
                 trouble = error or source.trouble()
-                if trouble:
-                    raise undecided(condition.what, trouble)
-                raise Unmet(f"{result} (waited {entry.seconds:.1f} of {allowed:g} s: {timeout.reason})")
+                late = f"{result} (waited {entry.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
+                raise undecided(condition.what, trouble) if trouble else Unmet(late)
+            paused = self.clock.now()
             source.pause(sequence, left)
+            held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Require for `during` that every state of `source`, also between two readings, meets `condition`.
@@ -145,16 +161,22 @@ class Waiter:
 
         """
         entry = self._begin(source.what, condition.what)
-        start, gaps = self.clock.now(), source.gaps
+        start, gaps, ended = self.clock.now(), source.gaps, False
         sequence = source.sequence()
         state = source.read()
+        if not condition(state).met and self._refreshed(source, condition):
+            sequence = source.sequence()
+            state = source.read()
         result = self._hold(condition, state, entry, during)
         while True:
             entry.seconds = self.clock.now() - start
             left = during.seconds - entry.seconds
             if left <= 0:
-                break
-            source.pause(sequence, left)
+                if ended or not self._refreshed(source, condition):
+                    break
+                ended = True
+            else:
+                source.pause(sequence, left)
             newest = source.sequence()
             for state in source.since(sequence):
                 entry.seconds = self.clock.now() - start
@@ -165,6 +187,46 @@ class Waiter:
             raise undecided(condition.what, trouble)
         entry.ended_by = f"held for {during.seconds:g} s"
         return Observation(state, result.got, entry.seconds, entry.observations)
+
+    def _require_in_time(
+        self,
+        source: Source[T],
+        condition: Condition[T],
+        entry: WaitRecord,
+        since: float | None,
+        limit: Timeout,
+        *,
+        unsure: bool,
+    ) -> None:
+        """Raise unless a state that met the condition did so within the limit, by its own time where the source knows it.
+
+        `unsure` says that the source may have learned late of what was in time.
+        """
+        if entry.seconds <= limit.seconds + READING_SECONDS:
+            return
+        start = self.clock.now() - entry.seconds if since is None else since
+        met_at = source.first_met(lambda state: condition(state).met, start)
+        if met_at is None and since is not None and entry.observations == 1:
+            return  # a wait that began late has seen nothing else
+        if met_at is not None and met_at <= start + limit.seconds:
+            return
+        entry.ended_by = "timeout"
+        if met_at is None or unsure:
+            raise undecided(
+                condition.what, f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
+            )
+        raise Unmet(
+            f"expected {condition.what}, got it after {met_at - start:.1f} s"
+            f" (waited {entry.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
+        )
+
+    @staticmethod
+    def _refreshed(source: Source[T], condition: Condition[T]) -> bool:
+        """Bring a source up to date; return whether it has to be read again; HarnessError if it cannot be."""
+        try:
+            return source.refresh()
+        except Transient as trouble:
+            raise undecided(condition.what, str(trouble)) from trouble
 
     def pause(self, seconds: float) -> None:
         """Let `seconds` pass, to observe the cluster for that long; to wait for a state, use `eventually`."""
@@ -226,4 +288,12 @@ class Polled(Generic[T]):
 
     def trouble(self) -> str | None:
         """Return None: a poll is always up to date."""
+        return None
+
+    def refresh(self) -> bool:
+        """A pull is always up to date."""
+        return False
+
+    def first_met(self, holds: Callable[[T], bool], start: float) -> float | None:  # noqa: ARG002
+        """What was between two pulls is not known."""
         return None

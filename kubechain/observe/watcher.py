@@ -9,10 +9,13 @@ from kubechain.conditions.timeouts import SYNC
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.observe.clock import Clock
+from kubechain.observe.freshness import Freshness
 from kubechain.observe.history import History
 from kubechain.observe.reflector import Reflector
 
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice", "Event")
+
+CLOSE_SECONDS, CLOSE_ROUNDS = 5.0, 20
 
 
 class Watcher:
@@ -28,19 +31,33 @@ class Watcher:
         self._stop = threading.Event()
         self._apis = [api.twin() for _ in kinds]
         reflectors = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
-        for reflector, kind in zip(reflectors, kinds, strict=True):
-            # Daemons: an open watch must not keep a process alive that has finished.
-            thread = threading.Thread(target=reflector.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
+        self._reflectors = reflectors
+        # Daemons: a watch that the server does not end must not keep a process alive that has finished.
+        self._threads = [
+            threading.Thread(target=f.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
+            for f, kind in zip(reflectors, kinds, strict=True)
+        ]
+        self._freshness = Freshness(api.twin, reflectors, self.history, clock)
+        for thread in self._threads:
             thread.start()
         for reflector, kind in zip(reflectors, kinds, strict=True):
             if not reflector.synced.wait(SYNC.seconds):
                 self.close()
                 why = self.history.trouble() or "no answer"
                 raise HarnessError(f"cannot list {kind} in {namespace} ({SYNC.reason}): {why}", ExitCode.UNREACHABLE)
+        self.history.proved_by(self._freshness.prove)
 
     def close(self) -> None:
-        """Stop the watches."""
+        """Stop the watches: their connections are shut down and their threads end, or are left after CLOSE_SECONDS."""
+        self.history.end()
         self._stop.set()
+        for _ in range(CLOSE_ROUNDS):
+            for follower, thread in zip(self._reflectors, self._threads, strict=True):
+                if thread.is_alive():
+                    # A watch that is being opened has no connection yet that could be shut down.
+                    follower.interrupt()
+                    thread.join(CLOSE_SECONDS / CLOSE_ROUNDS / len(self._threads))
+        self._freshness.close()
         for api in self._apis:
             api.close()
 

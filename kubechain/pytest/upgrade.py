@@ -20,11 +20,12 @@ from kubechain.images import pins
 from kubechain.images.resolve import store_of
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
+from kubechain.observe.history import History, latest
 from kubechain.observe.wait import Polled
 from kubechain.pytest.interrupts import INTERRUPTS
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.upgrade import cluster_watch, events, kubeadm, routes, samplers, snapshot, versions
+from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot, versions
 from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
@@ -112,7 +113,8 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     settings, run = state.settings, state.run
     bundles = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
-    sequence, start = chain.objects.sequence(), chain.objects.read()
+    start, unseen = chain.objects.sequence(), chain.objects.unseen
+    first = latest(chain.objects.log()[:start])
     folder = beside(settings, SAMPLES) if settings.phase else run.folder / SAMPLES
     with (
         uncaptured(config),
@@ -125,6 +127,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
             waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
+    trouble = _trouble(chain.objects)
     samples = running.between(began, ended)
     if settings.phase and watched.upgraded_from(before.snapshot.server):
         shutil.move(folder, run.folder / SAMPLES)
@@ -138,7 +141,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         routes=samples,
         events=tuple(sorted(observed, key=lambda event: event.at)),
         versions=events.versions(nodes, system, watched.servers, began),
-        relists=sum(history.gaps for history in (chain.objects, watched.nodes, watched.system)),
+        relists=sum(history.relists for history in (chain.objects, watched.nodes, watched.system)),
         lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
         upgraded_by_this_run=bool(hops),
@@ -150,7 +153,17 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         raise failed
     # Raises the error of a watch that ended early, whose log is incomplete.
     chain.objects.read()
-    return During(before, record, start, tuple(chain.objects.log(sequence)))
+    seen = phases.versions(chain.objects.log(), start)
+    return During(before, record, first, seen, chain.objects.unseen - unseen, trouble)
+
+
+def _trouble(objects: History) -> str:
+    """Bring a history up to date; return what keeps it from being so, "" if nothing does."""
+    try:
+        objects.refresh()
+    except HarnessError as error:
+        return str(error)
+    return objects.trouble() or ""
 
 
 def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:

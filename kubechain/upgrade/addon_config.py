@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, expect, undecided, unmet
 from kubechain.conditions.text import field, some, text
 from kubechain.kube.client import Api
 
@@ -26,18 +26,19 @@ def read(api: Api) -> dict[str, str]:
 
 
 def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
-    """The configuration of that name is kept if `before` has one; the state is what `read` returns."""
+    """The configuration of that name is kept; the state is what `read` returns; HarnessError if there was none before."""
     compare = lines_lost if name == "CoreDNS" else values_lost
+    what = f"the configuration of {name} as before the upgrade"
 
     def check(after: Mapping[str, str]) -> Result:
         if name not in before:
-            return met()
+            raise undecided(what, "its configuration from before is not known")
         if name not in after:
             return unmet("none")
         lost = compare(before[name], after[name])
         return expect(not lost, some(lost, "; "))
 
-    return Condition(f"the configuration of {name} as before the upgrade", check)
+    return Condition(what, check)
 
 
 def lines_lost(before: str, after: str) -> list[str]:

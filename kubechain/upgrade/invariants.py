@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kubechain.conditions import pods
-from kubechain.conditions.condition import Condition, Result, expect, met, unmet
+from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
 from kubechain.conditions.endpoints import SERVICE_NAME, ready_endpoints, slices_of
 from kubechain.conditions.text import some, text
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.history import ObjectChange
+from kubechain.upgrade.phases import During
 
+# Every version of the witnesses that was seen, beginning with those at the start.
 Log = Sequence[ObjectChange]
 # How long an endpoint may stay ready after its Pod is not: a Lease of 15 s may have to expire before another controller manager
 # leads.
@@ -91,6 +93,29 @@ def _known(before: NamespaceState, kind: str) -> tuple[KubeObject, ...]:
     return objects
 
 
+def throughout(condition: Condition[Log], *kinds: str) -> Condition[During]:
+    """The condition on the versions of these kinds is met, and no version of them may have been missed.
+
+    What was seen to break it stands, whatever was missed.
+    """
+
+    def check(during: During) -> Result:
+        result = condition(during.log)
+        unseen = sorted(during.unseen.intersection(kinds))
+        missed = during.trouble or (f"versions of {some(unseen)} were missed" if unseen else "")
+        if result.met and missed:
+            raise undecided(condition.what, missed)
+        return result
+
+    return Condition(condition.what, check)
+
+
+def _require_seen(what: str, kind: str, log: Log) -> None:
+    """Raise a HarnessError if no version of a kind was seen: nothing can be said of it."""
+    if all(seen.resource.kind != kind for seen in log):
+        raise undecided(what, f"no version of a {kind} was seen")
+
+
 def unchanged(
     before: NamespaceState, kinds: Iterable[str], *, replaced: Callable[[KubeObject], bool] = lambda _: False
 ) -> Condition[Log]:
@@ -99,8 +124,11 @@ def unchanged(
     Objects for which `replaced` returns True, such as Pods of a drained Node, are left out.
     """
     wanted = {(kind, each.name): each for kind in kinds for each in _known(before, kind) if not replaced(each)}
+    what = f"every {' and '.join(kinds)} unchanged"
 
     def check(log: Log) -> Result:
+        if not wanted:
+            raise undecided(what, "all of them were to be replaced")
         for entry in log:
             old = wanted.get((entry.resource.kind, entry.resource.name))
             if old is None:
@@ -110,9 +138,16 @@ def unchanged(
             changed = difference(old, entry.resource)
             if changed:
                 return unmet(changed)
-        return met(f"{len(wanted)} objects in {len(log)} versions")
+        for kind in kinds:
+            _require_seen(what, kind, log)
+        missing = wanted.keys() - {(seen.resource.kind, seen.resource.name) for seen in log}
+        absent = f"no {some(sorted(f'{kind} {name}' for kind, name in missing))}"
+        if any(kind == "Pod" for kind, _ in missing):
+            # A Node may have been drained before the watch began.
+            raise undecided(what, f"{absent} at the start")
+        return unmet(absent) if missing else met(f"{len(wanted)} objects in {len(log)} versions")
 
-    return Condition(f"every {' and '.join(kinds)} unchanged", check)
+    return Condition(what, check)
 
 
 def still_there(
@@ -134,14 +169,16 @@ def still_there(
 def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condition[Log]:
     """No container of a Pod from before was restarted: none has a higher restart count or another id."""
     runs = {pod.uid: _runs(pod) for pod in _known(before, "Pod") if pod.matches(labels)}
+    what = f"no restart of a Pod with {text(labels)}"
 
     def check(log: Log) -> Result:
-        versions = (entry.resource for entry in log if entry.resource.kind == "Pod" and entry.resource.uid in runs)
-        restarted = next((pod for pod in versions if _restarted(runs[pod.uid], _runs(pod))), None)
-        what = f"Pod {restarted.name} restarted: {_ended(restarted) or 'no last state'}" if restarted else ""
-        return expect(restarted is None, what)
+        if not any(seen.resource.uid in runs for seen in log):
+            raise undecided(what, "no version of such a Pod was seen")
+        pods_seen = (seen.resource for seen in log if seen.resource.kind == "Pod" and seen.resource.uid in runs)
+        again = next((pod for pod in pods_seen if _restarted(runs[pod.uid], _runs(pod))), None)
+        return expect(again is None, f"Pod {again.name} restarted: {_ended(again) or 'no last state'}" if again else "")
 
-    return Condition(f"no restart of a Pod with {text(labels)}", check)
+    return Condition(what, check)
 
 
 def _runs(pod: KubeObject) -> dict[str, tuple[int, str]]:
@@ -165,7 +202,8 @@ def none_added(before: NamespaceState, kind: str) -> Condition[Log]:
     known = {each.uid for each in _known(before, kind)}
 
     def check(log: Log) -> Result:
-        new = {entry.resource.name for entry in log if entry.resource.kind == kind and entry.resource.uid not in known}
+        _require_seen(f"no new {kind}", kind, log)
+        new = {seen.resource.name for seen in log if seen.resource.kind == kind and seen.resource.uid not in known}
         return expect(not new, some(sorted(new)))
 
     return Condition(f"no new {kind}", check)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -35,12 +36,18 @@ class Before:
 
 @dataclass(frozen=True)
 class During:
-    """The observations during the upgrade: its record, the witnesses at its `start`, and the `log` of their changes."""
+    """What was seen on the way: the paths, the witnesses as they were at its `start`, and every version of them from then on.
+
+    The `log` begins with each object's version at the start. `unseen` are the kinds of which versions may be missing;
+    `trouble` says what kept all of them from being up to date at the end, "" if nothing did.
+    """
 
     before: Before
     record: UpgradeRecord
     start: NamespaceState
     log: tuple[ObjectChange, ...]
+    unseen: frozenset[str] = frozenset()
+    trouble: str = ""
 
     @property
     def state(self) -> NamespaceState:
@@ -70,8 +77,21 @@ class After:
     configuration: dict[str, str]
 
     def replaced(self, resource: KubeObject) -> bool:
-        """Whether the upgrade may have replaced an object: a Pod on a drained Node, any Pod if the upgrade was not observed."""
-        return self.during.replaced(resource) if self.during else resource.kind == "Pod"
+        """Whether an object may have been replaced: Pods by a drain, any Pod that is not there where nobody watched."""
+        if self.during:
+            return self.during.replaced(resource)
+        return resource.kind == "Pod" and all(resource.uid != each.uid for each in self.state.objects)
+
+
+def versions(log: Sequence[ObjectChange], start: int) -> tuple[ObjectChange, ...]:
+    """Return the changes after the one numbered `start`, and before them the last one of each object that was there then."""
+    present: dict[tuple[str, str], ObjectChange] = {}
+    for seen in log[:start]:
+        key = (seen.resource.kind, seen.resource.name)
+        present.pop(key, None)
+        if seen.change != "DELETED":
+            present[key] = seen
+    return (*present.values(), *log[start:])
 
 
 def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:

@@ -91,8 +91,13 @@ def evict(chain: Chain, pod: KubeObject) -> int:
 
     https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
     """
+    return eviction(chain, pod)[0]
+
+
+def eviction(chain: Chain, pod: KubeObject) -> tuple[int, str]:
+    """Evict a Pod and return the HTTP status and the body of the response."""
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod.name}}
-    return chain.api.status("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
+    return chain.api.request("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
 
 
 def end_container(chain: Chain, pod: KubeObject) -> None:

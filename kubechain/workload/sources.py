@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from kubechain.conditions import disruption
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.endpoints import slice_addresses
 from kubechain.conditions.http import Page
-from kubechain.kube.errors import ApiUnavailable
+from kubechain.kube.errors import ApiUnavailable, refusal
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.probes import http, udp
@@ -129,6 +130,23 @@ def fetch(chain: Chain, *urls: str) -> list[Page]:
 def evictions(chain: Chain, pod: KubeObject) -> Polled[int]:
     """Return a source that evicts a Pod at each reading and returns the HTTP status."""
     return _polled(chain, f"eviction of {pod.name}", lambda: actions.evict(chain, pod))
+
+
+def eviction_results(chain: Chain, pod: KubeObject) -> Polled[tuple[int, list[str]]]:
+    """Return a source that evicts a Pod at each reading and returns the HTTP status and the reasons of its causes.
+
+    A busy API server answers 429 too, without a cause: this is Transient, as 5xx is.
+    """
+
+    def evict() -> tuple[int, list[str]]:
+        status, text = actions.eviction(chain, pod)
+        causes = disruption.causes(text)
+        error = refusal(status, text)
+        if not causes and isinstance(error, ApiUnavailable):
+            raise error
+        return status, causes
+
+    return _polled(chain, f"eviction of {pod.name}", evict)
 
 
 def budget(chain: Chain, name: str) -> Polled[KubeObject]:

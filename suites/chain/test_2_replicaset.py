@@ -5,7 +5,7 @@ from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.deployments import HASH
 from kubechain.conditions.objects import controlled_by
-from kubechain.observe.history import seen_in_history
+from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain

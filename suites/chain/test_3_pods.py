@@ -7,7 +7,7 @@ from kubechain.cluster.kind import Cluster
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.http import forbidden_to
 from kubechain.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
-from kubechain.observe.history import seen_in_history
+from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
 from kubechain.workload import actions, manifests, sources

@@ -4,7 +4,7 @@ from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.http import every_backend
-from kubechain.observe.history import at_every_moment
+from kubechain.observe.history_conditions import at_every_moment
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import none_lost

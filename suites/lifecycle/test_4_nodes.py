@@ -11,7 +11,7 @@ from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, OWN_CLUSTER, 
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import disruption, nodes, pods, timeouts
 from kubechain.conditions.http import all_welcome
-from kubechain.observe.history import seen_in_history
+from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import enough_sent, none_lost
@@ -38,6 +38,7 @@ def test_lost_node_is_reported_in_time(node_outage: NodeOutage, record_metric: R
 @claim("LIFE-NODES-020", spec=EVICTION, requires=LOST)
 def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
     """A lost Node MUST be tainted unreachable, so that no Pod is sent there and those there are driven off."""
+    node_outage.nodes.refresh()
     require(node_outage.nodes.read(), seen_in_history(node_outage.nodes, nodes.tainted(node_outage.lost.name, "unreachable")))
 
 

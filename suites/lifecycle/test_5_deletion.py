@@ -7,7 +7,7 @@ from kubechain.claims.claim import ClaimDecorator
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.condition import empty
 from kubechain.conditions.objects import absent, controlled_by
-from kubechain.observe.history import deleted_in_order, last_version, seen_in_history
+from kubechain.observe.history_conditions import deleted_in_order, last_version, seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.workload import actions, manifests, sources

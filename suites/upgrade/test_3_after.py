@@ -1,5 +1,7 @@
 """After an upgrade: the objects from before it are unchanged and still managed, and the whole chain holds."""
 
+import pytest
+
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.records import RunRecord
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
@@ -34,8 +36,11 @@ def test_replica_sets_as_before(after: After) -> None:
 @claim("AFTER-PODS-010", spec=UPGRADE)
 def test_pods_as_before(after: After) -> None:
     """After an upgrade every Pod MUST be as before, but those of Nodes that were drained or replaced."""
-    require(after.state, still_there(after.before.snapshot.state, ["Pod"], replaced=after.replaced))
     require(after.state, pods.exactly_ready(LABELS, REPLICAS))
+    known = after.before.snapshot.state
+    if all(map(after.replaced, known.all("Pod"))):
+        pytest.skip("needs a Pod from before that was not to be replaced")
+    require(after.state, still_there(known, ["Pod"], replaced=after.replaced))
 
 
 @claim("AFTER-SERVICE-010", spec="concepts/services-networking/service/")
@@ -63,6 +68,8 @@ def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> N
 @claim("AFTER-CLUSTERIP-010", spec="reference/config-api/kube-proxy-config.v1alpha1/")
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
+    if "kube-proxy" not in after.before.snapshot.configuration:
+        pytest.skip("needs the configuration of kube-proxy from before, in the ConfigMap of kubeadm")
     require(after.configuration, kept("kube-proxy", after.before.snapshot.configuration))
 
 
@@ -75,6 +82,8 @@ def test_apis_are_still_served(after: After) -> None:
 @claim("AFTER-DNS-010", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
+    if "CoreDNS" not in after.before.snapshot.configuration:
+        pytest.skip("needs the configuration of CoreDNS from before, in the ConfigMap of kubeadm")
     require(after.configuration, kept("CoreDNS", after.before.snapshot.configuration))
 
 
