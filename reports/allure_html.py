@@ -48,12 +48,12 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     finally:
         config.unlink()
     page = folder / "index.html"
-    text = without_analytics(page.read_text())
+    text = without_analytics(page.read_text(encoding="utf-8"))
     remote = remote_addresses(text)
     if remote:
         page.unlink()
         raise SetupError(f"the HTML report is deleted: it would load {remote[0]}", ExitCode.HARNESS)
-    page.write_text(text)
+    page.write_text(text, encoding="utf-8")
     return page
 
 

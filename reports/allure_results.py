@@ -39,7 +39,11 @@ def title(name: str, claim: Claim) -> str:
 
 def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
     """Write an Allure result for each claim without one, whose worker process died before it reported."""
-    known = {label["value"] for file in results.glob("*-result.json") for label in json.loads(file.read_text()).get("labels", [])}
+    known = {
+        label["value"]
+        for file in results.glob("*-result.json")
+        for label in json.loads(file.read_text(encoding="utf-8")).get("labels", [])
+    }
     for record in records:
         if record.id in known:
             continue
@@ -60,7 +64,7 @@ def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
     """Add the waits of each claim to its Allure result as steps: the condition, and what ended the wait."""
     waits = {record.id: record.waits for record in records}
     for file in results.glob("*-result.json"):
-        result = json.loads(file.read_text())
+        result = json.loads(file.read_text(encoding="utf-8"))
         claim = next((label["value"] for label in result.get("labels", []) if label["name"] == "claim"), "")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")

@@ -162,7 +162,9 @@ def write(entries: Sequence[Entry]) -> None:
 
 def stale(entries: Sequence[Entry]) -> list[Path]:
     """Return the generated documents that are missing or differ from their sources."""
-    return [path for path, render in DOCUMENTS.items() if not path.exists() or path.read_text() != render(entries)]
+    return [
+        path for path, render in DOCUMENTS.items() if not path.exists() or path.read_text(encoding="utf-8") != render(entries)
+    ]
 
 
 def main() -> int:

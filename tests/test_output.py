@@ -92,7 +92,7 @@ def test_failed_deletion_of_the_cluster_follows_the_verdict(bundled: Path, claim
     ended, output, out = run(bundled, "", conftest=DELETED, claims=claims)
     assert ended == (1 if claims else 21), output
     verdict, trouble = output.partition("after the verdict: ")[::2]
-    assert ("chain broken at PODS" if claims else "chain holds: 1 claims") in verdict
+    assert ("chain broken at PODS" if claims else "chain holds: 1 claim") in verdict
     assert trouble.startswith("deleting the cluster c failed: took more than 60 s; the next run there or `kubechain clean`")
     assert (out / "run.json").exists()
 
@@ -100,5 +100,5 @@ def test_failed_deletion_of_the_cluster_follows_the_verdict(bundled: Path, claim
 def test_results_that_cannot_be_published_follow_the_verdict(bundled: Path) -> None:
     ended, output, _ = run(bundled, "", conftest=FULL)
     assert ended == 21, output
-    assert "chain holds: 1 claims" in output
+    assert "chain holds: 1 claim" in output
     assert "No space left on device" in output.partition("after the verdict: ")[2]

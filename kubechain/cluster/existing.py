@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
-from kubechain.kube.answers import as_json
 from kubechain.kube.client import Api
+from kubechain.kube.decoding import as_json
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 

@@ -20,9 +20,9 @@ import urllib3
 
 from kubechain.core.errors import HarnessError
 from kubechain.kube import creation
-from kubechain.kube.answers import as_event, as_json, as_object
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
+from kubechain.kube.decoding import as_event, as_json, as_object
 from kubechain.kube.errors import ApiRefused, network_errors
 from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.objects import Json, KubeObject
@@ -84,7 +84,7 @@ class Api:
         if credential.authorization.startswith("Bearer "):
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
-            new.write_text(credential.authorization.removeprefix("Bearer "))
+            new.write_text(credential.authorization.removeprefix("Bearer "), encoding="utf-8")
             new.replace(token)
         else:
             token.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def last_version(history: History, resource: KubeObject) -> KubeObject:
     _require_complete(history, f"the last version of {resource.kind} {resource.name}")
     found = next((seen.resource for seen in reversed(history.log()) if seen.resource.uid == resource.uid), None)
     if found is None:
-        raise HarnessError(f"{resource.kind} {resource.name} was never seen")
+        raise HarnessError(f"{resource.kind} {resource.name} with UID {resource.uid}: not in the history of {history.namespace}")
     return found
 
 

@@ -87,6 +87,10 @@ class WaitRecord(JsonRecord):
     ended_by: str = ""
     """What ended the wait; "" if the claim ended first."""
 
+    def waited(self, limit: Timeout) -> str:
+        """Return how long was waited, of what, and why that long, as the end of a message."""
+        return f"waited {self.seconds:.1f} of {round(limit.seconds, 1):g} s: {limit.reason}"
+
 
 @dataclass
 class Waiter:
@@ -146,7 +150,7 @@ class Waiter:
                     proved = True
                     continue
                 trouble = error or source.trouble()
-                late = f"{result} (waited {entry.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
+                late = f"{result} ({entry.waited(limit)})"
                 raise undecided(condition.what, trouble) if trouble else Unmet(late)
             paused = self.clock.now()
             source.pause(sequence, left)
@@ -212,13 +216,9 @@ class Waiter:
             return
         entry.ended_by = "timeout"
         if met_at is None or unsure:
-            raise undecided(
-                condition.what, f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
-            )
-        raise Unmet(
-            f"expected {condition.what}, got it after {met_at - start:.1f} s"
-            f" (waited {entry.seconds:.1f} of {limit.seconds:g} s: {limit.reason})"
-        )
+            late = f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
+            raise undecided(condition.what, late)
+        raise Unmet(f"expected {condition.what}, got it after {met_at - start:.1f} s ({entry.waited(limit)})")
 
     @staticmethod
     def _refreshed(source: Source[T], condition: Condition[T]) -> bool:

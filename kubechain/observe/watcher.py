@@ -52,10 +52,10 @@ class Watcher:
         self.history.end()
         self._stop.set()
         for _ in range(CLOSE_ROUNDS):
-            for follower, thread in zip(self._reflectors, self._threads, strict=True):
+            for reflector, thread in zip(self._reflectors, self._threads, strict=True):
                 if thread.is_alive():
                     # A watch that is being opened has no connection yet that could be shut down.
-                    follower.interrupt()
+                    reflector.interrupt()
                     thread.join(CLOSE_SECONDS / CLOSE_ROUNDS / len(self._threads))
         self._freshness.close()
         for api in self._apis:

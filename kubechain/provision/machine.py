@@ -98,7 +98,7 @@ def disk(cache: Path) -> Finding:
 def inotify(folder: Path) -> Finding:
     """Check that the kernel's limits on file watches allow several kind clusters."""
     try:
-        limits = {name: int((folder / name).read_text()) for name in ("max_user_instances", "max_user_watches")}
+        limits = {name: int((folder / name).read_text(encoding="utf-8")) for name in ("max_user_instances", "max_user_watches")}
     except (OSError, ValueError):
         return Finding("note", "inotify", "limits not visible")
     text = ", ".join(f"{name} {value}" for name, value in limits.items())

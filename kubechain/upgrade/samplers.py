@@ -68,7 +68,7 @@ def daemon_set(image: str) -> Json:
 
 def config_map() -> Json:
     """Return the ConfigMap with the files of the package kubechain.sampler."""
-    files = {file.name: file.read_text() for file in sorted(PACKAGE.glob("*.py"))}
+    files = {file.name: file.read_text(encoding="utf-8") for file in sorted(PACKAGE.glob("*.py"))}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SAMPLER}, "data": files}
 
 
@@ -121,7 +121,7 @@ class RunningSamplers:
     def _tallies(self) -> list[tuple[Route, Tally]]:
         """Return all samples of every route."""
         files = [
-            *((each.requests, each.out.read_text() if each.out.exists() else "") for each in self.local),
+            *((each.requests, each.out.read_text(encoding="utf-8") if each.out.exists() else "") for each in self.local),
             *((each.requests, (each.earlier + each.fetched).decode()) for each in self.in_pods),
         ]
         return [

@@ -47,14 +47,14 @@ class Corefile:
         """Save the Corefile in the testbed's folder, write the edited one, replace the Pods."""
         config = testbed.api.get("ConfigMap", SYSTEM, COREDNS)
         corefile: str = config.at("data")["Corefile"] if config else ""
-        (testbed.folder / "Corefile").write_text(corefile)
+        (testbed.folder / "Corefile").write_text(corefile, encoding="utf-8")
         testbed.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": self.edit(corefile)}})
         restart(testbed)
 
     def in_effect(self, testbed: Testbed) -> Result:
         """Check that the ConfigMap is changed, and that every CoreDNS Pod is ready."""
         config, kept = testbed.api.get("ConfigMap", SYSTEM, COREDNS), testbed.folder / "Corefile"
-        changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text()
+        changed = config is not None and kept.exists() and config.at("data")["Corefile"] != kept.read_text(encoding="utf-8")
         ready = [pod.is_true("Ready") for pod in servers(testbed)]
         return expect(changed and bool(ready) and all(ready), f"changed: {text(changed)}, servers ready: {text(ready)}")
 
@@ -62,7 +62,7 @@ class Corefile:
         """Restore the Corefile, replace the Pods."""
         kept = testbed.folder / "Corefile"
         if kept.exists():
-            testbed.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": kept.read_text()}})
+            testbed.api.patch("ConfigMap", SYSTEM, COREDNS, {"data": {"Corefile": kept.read_text(encoding="utf-8")}})
             kept.unlink()
             restart(testbed)
 

@@ -67,7 +67,7 @@ class RestartedLeaders:
 
     def inject(self, testbed: Testbed) -> None:
         """Save the holders of the leases, and kill the processes."""
-        (testbed.folder / "leaders").write_text("\n".join(self._leaders(testbed)))
+        (testbed.folder / "leaders").write_text("\n".join(self._leaders(testbed)), encoding="utf-8")
         for component in LEADERS:
             testbed.run_on(testbed.control_plane, f"pkill -KILL {component[:15]}")
 
@@ -75,7 +75,7 @@ class RestartedLeaders:
         """Check that every lease has another holder."""
         if not (testbed.folder / "leaders").exists():
             return unmet("no restart")
-        before, now = (testbed.folder / "leaders").read_text().splitlines(), self._leaders(testbed)
+        before, now = (testbed.folder / "leaders").read_text(encoding="utf-8").splitlines(), self._leaders(testbed)
         return expect(all(now) and not set(before) & set(now), f"leaders {some(now)}")
 
     def heal(self, testbed: Testbed) -> None:
