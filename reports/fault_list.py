@@ -33,5 +33,5 @@ def _row(fault: Fault) -> str:
         where = "none: the chain must hold"
     else:
         where = fault.at.value if isinstance(fault.at, Link) else "none: the run ends with `no verdict`"
-    short = " (short form)" if fault.id in selection.SHORT else ""
+    short = " (short form)" if fault.short else ""
     return f"| {fault.id}{short} | {fault.kind} | {fault.title} | {where} | {', '.join(fault.claims) or '-'} |"

@@ -84,7 +84,7 @@ class Fault:
 
     `at` is "unreachable" if the suite must give no verdict. At least one of `claims` must fail with a message in which the
     regular expression `symptom` is found. `patience` is the factor on the timeouts of the claims. A fault that is not
-    `lasting` ends by itself.
+    `lasting` ends by itself. The `short` ones, one of each kind, are the short form of `kubechain faults`.
     """
 
     id: str
@@ -96,6 +96,7 @@ class Fault:
     symptom: str = ""
     patience: float = 0.25
     lasting: bool = True
+    short: bool = False
 
     @property
     def selected(self) -> tuple[str, ...]:

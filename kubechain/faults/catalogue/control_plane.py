@@ -62,7 +62,7 @@ FAULTS = (
     controller_off("root-ca-certificate-publisher-controller", Link.PODS, ("CHAIN-PODS-010", "CHAIN-PODS-160"),
                    "got no ConfigMap|got keys|ContainersReady|not ready"),
     Fault("endpointslice-rights-lost", "control plane", "the endpointslice-controller has no permissions", Link.ENDPOINTS,
-          UnboundController(), ("CHAIN-ENDPOINTS-010",), "got no ready address"),
+          UnboundController(), ("CHAIN-ENDPOINTS-010",), "got no ready address", short=True),
     Fault("node-port-range-moved", "control plane", "nodePorts come from another range", Link.SERVICE,
           StaticPod(SERVER, {"--service-node-port-range": "20000-20100"}), ("CHAIN-SERVICE-020",), r"30000-32767, got 20\d{3}"),
     Fault("tolerations-admission-off", "control plane", "DefaultTolerationSeconds is off", Link.PODS,

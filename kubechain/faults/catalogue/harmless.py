@@ -119,7 +119,7 @@ FAULTS = (
           RestartedLeaders()),
     Fault("labels-added", "harmless", "admission adds labels and annotations", None,
           Combined((labelled("labels-added-pods", "Pod", POD), labelled("labels-added-services", "Service", SERVICE))),
-          ("CHAIN-PODS-030", "CHAIN-SERVICE-030", "CHAIN-REPLICASET-050")),
+          ("CHAIN-PODS-030", "CHAIN-SERVICE-030", "CHAIN-REPLICASET-050"), short=True),
     Fault("neighbours", "harmless", "another namespace has Pods and a Service of the same name and labels", None,
           Objects((service_manifests.service(), {**manifests.web_pod("web", "127.0.0.1:9/any"),
                                          "spec": {"containers": [{"name": "web", "image": manifests.ABSENT_IMAGE}]}}),

@@ -1,4 +1,4 @@
-"""All faults, and the short form: one fault of each kind."""
+"""All faults, and which of them a run tries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,6 @@ ALL: tuple[Fault, ...] = (
     *upgrade.FAULTS,
     *harmless.FAULTS,
 )
-SHORT = (
-    "endpointslice-rights-lost",
-    "selector-changed",
-    "workers-cordoned",
-    "hairpin-broken",
-    "dns-wrong-address",
-    "page-wrong",
-    "upgrade-dns-away",
-    "labels-added",
-)
 
 
 def chosen(*, short: bool, only: frozenset[str]) -> list[Fault]:
@@ -35,4 +25,4 @@ def chosen(*, short: bool, only: frozenset[str]) -> list[Fault]:
     unknown = only - {fault.id for fault in ALL}
     if unknown:
         raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-    return [fault for fault in ALL if (fault.id in only if only else not short or fault.id in SHORT)]
+    return [fault for fault in ALL if (fault.id in only if only else fault.short or not short)]

@@ -215,6 +215,7 @@ FAULTS = (
         ("DURING-DNS-010",),
         MEASURED,
         lasting=False,
+        short=True,
     ),
     Fault(
         "upgrade-proxy-flushed",
