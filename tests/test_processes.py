@@ -64,7 +64,10 @@ def test_identity_does_not_change_when_the_time_of_day_is_set(monkeypatch: pytes
     assert identity() == before
 
 
-@pytest.mark.parametrize("owner", ["", "-", "x-1", f"{os.getpid()}-1", "99999999999999999999-1"])
+MINE = f"{os.getpid()}-1"
+
+
+@pytest.mark.parametrize("owner", ["", "-", "x-1", pytest.param(MINE, id="mine"), "99999999999999999999-1"])
 def test_malformed_or_old_identity_does_not_run(owner: str) -> None:
     assert not is_running(owner)
 

@@ -212,7 +212,9 @@ def unready_pod(name: str, image: str) -> Json:
 
 def udp_echo(name: str, image: str) -> Json:
     """Return a Pod, with the label app=<name>, that echoes UDP datagrams on CONTAINER_PORT."""
-    return running(client_pod(name, image, {"app": name}), f"exec socat UDP-RECVFROM:{CONTAINER_PORT},fork EXEC:cat")
+    # Not UDP-RECVFROM with fork: on a busy machine socat misses the signal of its child, and is deaf from then on.
+    script = f"exec socat -T 2 UDP-LISTEN:{CONTAINER_PORT},fork,reuseaddr PIPE"
+    return running(client_pod(name, image, {"app": name}), script)
 
 
 def running(pod: Json, script: str) -> Json:
