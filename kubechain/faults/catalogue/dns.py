@@ -20,9 +20,14 @@ TESTED = "(kubechain-.*|[a-z-]+-[0-9]+[.]svc[.].*)"
 WRONG_ANSWER = 'answer "{{ .Name }} 5 IN A 10.96.255.253"'
 # What dig reports for an unknown name: the last entry of the search list is resolved by servers outside the cluster.
 UNKNOWN_NAME = "got (NXDOMAIN|SERVFAIL|timeout|REFUSED)"
-WRONG_TEMPLATE = (
-    f'template IN A {ZONE} {{\n        match "^web[.]"\n        answer "{{{{ .Name }}}} 5 IN A 10.96.255.253"\n    }}'
-)
+
+
+def block(kind: str, zone: str, match: str, rest: str) -> str:
+    """Return a template block of a Corefile for records of type `kind`; it leaves other names to the next plugin."""
+    return f'template IN {kind} {zone} {{\n        match "{match}"\n        {rest}\n        fallthrough\n    }}'
+
+
+WRONG_TEMPLATE = block("A", ZONE, "^web[.]", WRONG_ANSWER)
 
 
 def servers(testbed: Testbed) -> list[KubeObject]:
@@ -114,8 +119,8 @@ def no_servers(testbed: Testbed) -> Result:
 
 
 def template(kind: str, zone: str, match: str, rest: str) -> Corefile:
-    """Return CoreDNS with a template block for records of type `kind`."""
-    return before_kubernetes(f'template IN {kind} {zone} {{\n        match "{match}"\n        {rest}\n    }}')
+    """Return CoreDNS with a template block."""
+    return before_kubernetes(block(kind, zone, match, rest))
 
 
 FAULTS = (
