@@ -57,7 +57,7 @@ upgrade-after: env ## phase 3: compare with SNAPSHOT, then check the whole chain
 	@$(PYTHON) -m kubechain upgrade after
 
 test: dev ## run the tests of the harness, without a cluster
-	@$(PYTHON) -m pytest tests
+	@$(PYTHON) -m pytest -n auto --dist worksteal tests
 
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .
