@@ -35,7 +35,7 @@ def persistently(attempt: Callable[[], T], seconds: float) -> T:
         try:
             return attempt()
         except ApiUnavailable as error:
-            wait = pause * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311: spreads requests; no secret
+            wait = pause * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # spreads requests; no secret
             passed = time.monotonic() - began
             if passed + wait >= seconds:
                 if tries == 1:

@@ -94,7 +94,7 @@ class Reflector:
         """Count a failure and return the seconds to wait before the next attempt."""
         longest = min(RETRY_SECONDS * 2**self._failures, LONGEST_SECONDS)
         self._failures += 1
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311: no secret
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # no secret
 
     def interrupt(self) -> None:
         """End the open watch: it resumes where it ended, on another connection."""
