@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast, get_args
 
@@ -54,6 +55,19 @@ def test_failure_of_another_claim_does_not_kill_a_fault() -> None:
     assert score(PODS, other, NO_TIME).result == "misattributed"
 
 
+def test_failures_that_a_fault_does_not_explain_are_misattributed() -> None:
+    expected = record(Link.PODS, "failed", "PodScheduled is False")
+    service = record(Link.SERVICE, "failed", "no nodePort", id="CHAIN-SERVICE-020")
+    scored = score(PODS, run_record("PODS", expected, service), NO_TIME)
+    assert scored.result == "misattributed"
+    assert scored.why.startswith("CHAIN-SERVICE-020 failed, and does not use what the fault breaks (PODS)")
+    both = replace(PODS, breaks=(Link.SERVICE,))
+    assert score(both, run_record("PODS", expected, service), NO_TIME).result == "killed"
+    users = [record(Link.ENDPOINTS, "failed", "none", id=f"CHAIN-ENDPOINTS-0{number}0") for number in range(1, 4)]
+    assert score(PODS, run_record("PODS", expected, *users[:2]), NO_TIME).result == "killed"
+    assert score(PODS, run_record("PODS", expected, *users), NO_TIME).why.startswith("4 claims failed, not one")
+
+
 def test_unreachable_cluster_must_end_without_a_verdict() -> None:
     assert score(UNREACHABLE, run(None, code=int(ExitCode.UNREACHABLE)), NO_TIME).result == "killed"
     assert score(UNREACHABLE, run("PODS"), NO_TIME).result == "misattributed"
@@ -82,7 +96,7 @@ def test_verdict_is_good_only_if_every_fault_has_a_score_and_every_score_is_good
 def test_every_fault_names_claims_that_exist_and_one_of_its_link() -> None:
     known = {entry.claim.id: entry.claim.link for entry in collect()}
     for fault in selection.ALL:
-        assert set(fault.selected) <= set(known), fault.id
+        assert {*fault.claims, *fault.upgrade_claims} <= set(known), fault.id
         if isinstance(fault.at, Link):
             assert fault.at in {known[claim] for claim in fault.claims}, fault.id
             assert fault.symptom, fault.id

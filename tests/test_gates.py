@@ -1,3 +1,7 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from kubechain.claims.claim import Link
@@ -6,16 +10,18 @@ from kubechain.core.errors import Blocked, HarnessError
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
-from kubechain.workload.gates import BEFORE, GATED, Gatekeeper, awaited, gated, gates
+from kubechain.workload.chain import Chain
+from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gatekeeper, awaited, gated, used
 from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
 
 
-def up_to(*objects: KubeObject) -> tuple[History, Waiter, FakeClock]:
+def up_to(*objects: KubeObject) -> tuple[Chain, Waiter, FakeClock]:
     clock = FakeClock()
-    history = History("ns", clock)
+    history, waiter = History("ns", clock), Waiter(clock)
     for each in objects:
         history.record("ADDED", each)
-    return history, Waiter(clock), clock
+    observer = cast("Any", SimpleNamespace(history=history))
+    return Chain(cast("Any", None), "ns", observer, waiter, (), "host", "nginx", frozenset(), "client", 2), waiter, clock
 
 
 def sick() -> list[KubeObject]:
@@ -24,10 +30,12 @@ def sick() -> list[KubeObject]:
 
 def test_every_link_has_the_links_that_it_needs() -> None:
     assert set(BEFORE) == set(Link)
+    assert set(USES) < set(Link)
 
 
 def test_gates_take_as_long_as_the_claims_that_open_them() -> None:
-    assert {link: gate.timeout for link, gate in gates(2).items()} == {
+    chain, _, _ = up_to(*healthy())
+    assert {link: GATES[link](chain).condition.timeout for link in WATCHED} == {
         Link.DEPLOYMENT: timeouts.CONTROLLER,
         Link.REPLICASET: timeouts.CONTROLLER,
         Link.PODS: timeouts.PODS_READY,
@@ -43,6 +51,7 @@ def test_awaited_links_are_in_the_order_of_the_chain() -> None:
         Link.PODS,
         Link.SERVICE,
         Link.ENDPOINTS,
+        Link.CLUSTERIP,
     ]
 
 
@@ -57,34 +66,42 @@ def test_claim_also_waits_for_the_links_in_after() -> None:
 
 
 def test_links_without_a_gate_are_not_waited_for() -> None:
-    assert gated([Link.DNS]) == [Link.SERVICE]
+    assert gated([Link.NODES, Link.UPGRADE]) == gated([Link.ENDPOINTS])
+
+
+def test_claim_uses_what_it_needs_and_what_its_link_uses_in_passing() -> None:
+    assert used(Link.DNS, ())[-1] == Link.CLUSTERIP
+    assert Link.CLUSTERIP not in gated([Link.DNS])
+    assert Link.DNS not in used(Link.DNS, (Link.DNS,))
+    assert used(Link.DELETION, (Link.NODEPORT,))[-1] == Link.NODEPORT
+    assert used(Link.SERVICE, ()) == []
 
 
 def test_working_chain_opens_every_gate_without_waiting() -> None:
-    history, waiter, clock = up_to(*healthy())
-    Gatekeeper().admit(list(GATED), history, waiter)
+    chain, waiter, clock = up_to(*healthy())
+    Gatekeeper().admit(WATCHED, chain, waiter)
     assert clock.time == 1000.0
 
 
 def test_empty_namespace_opens_no_gate() -> None:
-    for link in GATED:
-        history, waiter, _ = up_to()
+    for link in WATCHED:
+        chain, waiter, _ = up_to()
         with pytest.raises(Blocked):
-            Gatekeeper().admit([link], history, waiter)
+            Gatekeeper().admit([link], chain, waiter)
 
 
 def test_claim_is_blocked_by_the_first_link_that_is_not_up() -> None:
-    history, waiter, _ = up_to(*sick())
+    chain, waiter, _ = up_to(*sick())
     with pytest.raises(Blocked, match="0 of 2 ready") as caught:
-        Gatekeeper().admit(awaited(claim_of(Link.CLUSTERIP)), history, waiter)
+        Gatekeeper().admit(awaited(claim_of(Link.CLUSTERIP)), chain, waiter)
     assert caught.value.waits_for == Link.PODS
 
 
 def test_shut_gate_blocks_later_chains_without_waiting() -> None:
-    history, waiter, clock = up_to(*sick())
+    chain, waiter, clock = up_to(*sick())
     gatekeeper = Gatekeeper()
     with pytest.raises(Blocked) as first:
-        gatekeeper.admit([Link.PODS], history, waiter)
+        gatekeeper.admit([Link.PODS], chain, waiter)
     waited = clock.time
     healed, other, _ = up_to(*healthy())
     with pytest.raises(Blocked) as second:
@@ -94,32 +111,61 @@ def test_shut_gate_blocks_later_chains_without_waiting() -> None:
 
 
 def test_shut_gate_does_not_block_links_that_do_not_need_it() -> None:
-    history, waiter, _ = up_to(*sick())
+    chain, waiter, _ = up_to(*sick())
     gatekeeper = Gatekeeper()
     with pytest.raises(Blocked):
-        gatekeeper.admit([Link.PODS], history, waiter)
-    gatekeeper.admit(awaited(claim_of(Link.DNS)), history, waiter)
+        gatekeeper.admit([Link.PODS], chain, waiter)
+    gatekeeper.admit(gated([Link.SERVICE]), chain, waiter)
 
 
 def test_harness_error_does_not_shut_a_gate() -> None:
-    history, waiter, _ = up_to()
-    history.fail(HarnessError("unreachable"))
+    chain, waiter, _ = up_to()
+    chain.objects.fail(HarnessError("unreachable"))
     gatekeeper = Gatekeeper()
     with pytest.raises(HarnessError):
-        gatekeeper.admit([Link.PODS], history, waiter)
-    assert gatekeeper.shut == {}
+        gatekeeper.admit([Link.PODS], chain, waiter)
+    assert gatekeeper.why_shut(Link.PODS) is None
 
 
 def test_service_without_a_node_port_is_not_up() -> None:
     objects = healthy()
     port = {"port": 80, "protocol": "TCP"}
-    history, waiter, _ = up_to(*[changed(o, "spec.ports", [port]) if o.kind == "Service" else o for o in objects])
+    chain, waiter, _ = up_to(*[changed(o, "spec.ports", [port]) if o.kind == "Service" else o for o in objects])
     with pytest.raises(Blocked, match="nodePort none"):
-        Gatekeeper().admit([Link.SERVICE], history, waiter)
+        Gatekeeper().admit([Link.SERVICE], chain, waiter)
 
 
 def test_gate_opens_with_a_late_change() -> None:
-    history, waiter, clock = up_to()
-    clock.at(5, lambda: [history.record("ADDED", each) for each in healthy()])
-    Gatekeeper().admit([Link.DEPLOYMENT], history, waiter)
+    chain, waiter, clock = up_to()
+    clock.at(5, lambda: [chain.objects.record("ADDED", each) for each in healthy()])
+    Gatekeeper().admit([Link.DEPLOYMENT], chain, waiter)
     assert clock.time == 1005.0
+
+
+def test_processes_of_a_run_share_shut_gates(tmp_path: Path) -> None:
+    one, other = Gatekeeper(tmp_path / "shut"), Gatekeeper(tmp_path / "shut")
+    assert other.why_shut(Link.DNS) is None
+    one.shut(Link.DNS, "no answer")
+    with pytest.raises(Blocked, match="no answer"):
+        other.require_open([Link.CLUSTERIP, Link.DNS])
+
+
+def test_link_that_broke_later_is_to_blame() -> None:
+    chain, waiter, clock = up_to(*healthy())
+    gatekeeper = Gatekeeper()
+    gatekeeper.admit(WATCHED, chain, waiter)
+    gatekeeper.ask_again(WATCHED, chain, waiter)
+    for each in sick():
+        chain.objects.record("MODIFIED", each)
+    before = clock.time
+    with pytest.raises(Blocked) as caught:
+        gatekeeper.ask_again(WATCHED, chain, waiter)
+    assert caught.value.waits_for == Link.PODS
+    assert clock.time - before < 5
+    assert gatekeeper.why_shut(Link.PODS)
+
+
+def test_link_that_cannot_be_asked_is_not_to_blame() -> None:
+    chain, waiter, _ = up_to(*healthy())
+    chain.objects.fail(HarnessError("unreachable"))
+    Gatekeeper().ask_again(WATCHED, chain, waiter)

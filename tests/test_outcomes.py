@@ -75,7 +75,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     def deselected(items: list[Any]) -> None:
         deselected_ids.extend(item.nodeid for item in items)
 
-    stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only))}
+    stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only, also=""))}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
     return deselected_ids

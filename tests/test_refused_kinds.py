@@ -51,14 +51,14 @@ def test_unavailable_server_is_an_error_and_no_refusal() -> None:
 
 
 def test_refused_link_fails_at_once_and_blocks_the_links_that_need_it() -> None:
-    history, waiter, clock = up_to(*healthy())
+    chain, waiter, clock = up_to(*healthy())
     gatekeeper, start = Gatekeeper(), FakeClock().time
     gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})
     with pytest.raises(Unmet, match="Service web is refused: no"):
         gatekeeper.require_accepted(Link.SERVICE)
     with pytest.raises(Blocked) as blocked:
-        gatekeeper.admit([Link.SERVICE, Link.ENDPOINTS], history, waiter)
+        gatekeeper.admit([Link.SERVICE, Link.ENDPOINTS], chain, waiter)
     assert blocked.value.waits_for == Link.SERVICE
     assert clock.time == start
     gatekeeper.require_accepted(Link.PODS)
-    gatekeeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], history, waiter)
+    gatekeeper.admit([Link.DEPLOYMENT, Link.REPLICASET, Link.PODS], chain, waiter)

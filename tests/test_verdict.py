@@ -31,13 +31,15 @@ def test_chain_holds_if_every_claim_passed() -> None:
 
 def test_first_broken_link_is_the_first_of_the_chain_and_not_the_first_in_time() -> None:
     found = verdict_of([failed(Link.DNS, "no name"), failed(Link.PODS, "0/2 ready"), PASSED], 1)
-    assert found.line == "chain broken at PODS: 0/2 ready"
+    assert found.line == "chain broken at PODS: 0/2 ready; also broken: DNS"
     assert (found.holds, found.exit_code, found.first_broken_link) == (False, ExitCode.CHAIN_BROKEN, "PODS")
 
 
 def test_message_is_that_of_the_first_failed_claim_of_the_link() -> None:
     later, first = failed(Link.PODS, "later", id="CHAIN-PODS-020"), failed(Link.PODS, "first", id="CHAIN-PODS-010")
-    assert first_broken([later, first]) == ("PODS", "first")
+    found = first_broken([later, first])
+    assert found
+    assert (found.link, found.message) == ("PODS", "first")
 
 
 def test_link_that_blocks_claims_is_broken_without_a_failed_claim() -> None:
@@ -48,7 +50,16 @@ def test_link_that_blocks_claims_is_broken_without_a_failed_claim() -> None:
 
 def test_message_of_a_failed_claim_wins_over_that_of_a_blocked_one() -> None:
     found = first_broken([blocked(Link.DNS, "PODS", "waited"), failed(Link.PODS, "what is wrong")])
-    assert found == ("PODS", "what is wrong")
+    assert found
+    assert (found.link, found.message) == ("PODS", "what is wrong")
+
+
+def test_line_names_the_components_and_the_other_broken_links() -> None:
+    pods = failed(Link.PODS, "0/2 ready", suspects="kube-scheduler: no sign of life")
+    found = verdict_of([failed(Link.DNS, "no name", suspects="coredns: 0 of 2 replicas ready"), pods, INCONCLUSIVE], 1)
+    assert found.line == (
+        "chain broken at PODS: 0/2 ready (1 more inconclusive); components: kube-scheduler: no sign of life; also broken: DNS"
+    )
 
 
 @pytest.mark.parametrize("waits_for", ["PODS", "CHAIN-PODS-010", "something else"])

@@ -64,6 +64,7 @@ class CollectedClaim(JsonRecord):
         message: str | None,
         *,
         waits_for: str | None = None,
+        suspects: str = "",
         seconds: float = 0.0,
         worker: str = "",
         measured: Mapping[str, float] | None = None,
@@ -75,6 +76,7 @@ class CollectedClaim(JsonRecord):
             outcome=outcome,
             message=message,
             waits_for=waits_for,
+            suspects=suspects,
             seconds=seconds,
             worker=worker,
             measured=dict(measured or {}),
@@ -90,6 +92,8 @@ class ClaimRecord(CollectedClaim):
     """The reason for the outcome, on one line; null for a claim that passed."""
     waits_for: str | None
     """For a blocked claim: the link that is not up."""
+    suspects: str = ""
+    """What the cluster shows of the components behind the broken link, "" if nothing or if the claim passed."""
     seconds: Annotated[float, rounded(3)]
     """Duration of the test's last phase."""
     worker: str

@@ -48,8 +48,7 @@ def verdict_of(
     inconclusive = [record for record in records if record.outcome == Outcome.INCONCLUSIVE]
     done = len(records) - len(inconclusive)
     if first:
-        also = f" ({len(inconclusive)} more inconclusive)" if inconclusive else ""
-        line, code = f"chain broken at {first[0]}: {first[1]}{also}", ExitCode.CHAIN_BROKEN
+        line, code = f"chain broken at {first.link}: {first.message}{_besides(records, first)}", ExitCode.CHAIN_BROKEN
     elif trouble:
         line, code = f"no verdict: {trouble}", ExitCode.HARNESS
     elif interrupted:
@@ -65,23 +64,49 @@ def verdict_of(
         line, code = "no verdict: no claim was run", ExitCode.NOTHING_SELECTED
     else:
         line, code = f"chain holds: {counted(counts[Outcome.PASSED], 'claim')} in {seconds:.1f} s", ExitCode.HOLDS
-    return Verdict(code == ExitCode.HOLDS, line + _skips(records), first[0] if first else None, counts, code)
+    return Verdict(code == ExitCode.HOLDS, line + _skips(records), first.link if first else None, counts, code)
 
 
-def first_broken(records: Iterable[ClaimRecord]) -> tuple[Link, str] | None:
-    """Return the first broken link of the chain and its message, None if no link is broken.
+@dataclass(frozen=True, order=True)
+class BrokenLink:
+    """A broken link, by one claim: the claims of a link come in the order of their ids, blocked claims last."""
+
+    order: int
+    claim: str
+    link: Link
+    message: str
+    suspects: str
+
+
+def first_broken(records: Iterable[ClaimRecord]) -> BrokenLink | None:
+    """Return the first broken link of the chain, None if no link is broken.
 
     A link is broken if one of its claims failed, or if other claims are blocked because it is not up.
     """
-    broken: list[tuple[Link, str, str]] = []
+    broken: list[BrokenLink] = []
     for record in records:
+        message, link = record.message or "", record.link
         if record.outcome == Outcome.FAILED:
-            broken.append((record.link, record.id, record.message or ""))
+            broken.append(BrokenLink(link.order, record.id, link, message, record.suspects))
         elif record.outcome == Outcome.BLOCKED and record.waits_for in set(Link):
+            link = Link(record.waits_for)
             # "~" sorts after every id: the message of a failed claim of the link says more.
-            broken.append((Link(record.waits_for), "~", (record.message or "").partition(": ")[2]))
-    first = min(broken, key=lambda entry: (entry[0].order, entry[1]), default=None)
-    return (first[0], first[2]) if first else None
+            broken.append(BrokenLink(link.order, "~", link, message.partition(": ")[2], record.suspects))
+    return min(broken, default=None)
+
+
+def _besides(records: Sequence[ClaimRecord], first: BrokenLink) -> str:
+    """Return what the line of a broken link says after its message."""
+    inconclusive = sum(record.outcome == Outcome.INCONCLUSIVE for record in records)
+    failed = {record.link for record in records if record.outcome == Outcome.FAILED}
+    others = ", ".join(link for link in Link if link in failed and link != first.link)
+    return "".join(
+        [
+            f" ({inconclusive} more inconclusive)" if inconclusive else "",
+            f"; components: {first.suspects}" if first.suspects else "",
+            f"; also broken: {others}" if others else "",
+        ]
+    )
 
 
 def _skips(records: Iterable[ClaimRecord]) -> str:

@@ -12,7 +12,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import SECRETS
 
 # Entries of a run's folder that are not published.
-PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "scenarios.json", "rehearsing"}
+PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "scenarios.json", "rehearsing", "shut"}
 # Lists the entries that the last publication put into the folder, so that the next publication removes only those.
 MANIFEST = ".published.json"
 # Folder for the results of a run that could not begin, beside the results of the run before.

@@ -200,6 +200,7 @@ class Nested(Group):
     """Settings that a run passes to the nested runs that it starts."""
 
     title: ClassVar[str] = "nested runs"
+    also: str = Field("", description="ids of claims to run besides those of the level, separated by commas")
     join: Path | None = Field(default=None, description="folder of the outer run, whose cluster the nested run uses")
     rehearsal: float = Field(0.0, ge=0, description="seconds to sample all paths in place of an upgrade; 0: upgrade")
 

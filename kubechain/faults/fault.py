@@ -11,20 +11,6 @@ from kubechain.conditions.condition import Result
 from kubechain.faults.testbed import Testbed
 
 Kind = Literal["control plane", "admission", "node", "network", "dns", "endpoints", "workload", "upgrade", "harmless"]
-# The claims that run under every fault: those whose conditions are the gates of the links, and a claim for each access to the
-# Service.
-CHAIN_CLAIMS = (
-    "CHAIN-DEPLOYMENT-010",
-    "CHAIN-REPLICASET-010",
-    "CHAIN-PODS-010",
-    "CHAIN-SERVICE-010",
-    "CHAIN-ENDPOINTS-010",
-    "CHAIN-CLUSTERIP-010",
-    "CHAIN-NODEPORT-010",
-    "CHAIN-API-010",
-    "CHAIN-ENV-010",
-    "CHAIN-DNS-010",
-)
 # The claims that run under every fault during an upgrade.
 UPGRADE_CLAIMS = (
     "DURING-DEPLOYMENT-010",
@@ -83,8 +69,9 @@ class Fault:
     """A fault: `at` is the link that must be the first broken one, None for a harmless change.
 
     `at` is "unreachable" if the suite must give no verdict. At least one of `claims` must fail with a message in which the
-    regular expression `symptom` is found. `patience` is the factor on the timeouts of the claims. A fault that is not
-    `lasting` ends by itself. The `short` ones, one of each kind, are the short form of `kubechain faults`.
+    regular expression `symptom` is found; those of the level full run besides the quick ones. `breaks` are further links that
+    it breaks by itself. A fault that is not `lasting` ends by itself. The `short` ones, one of each kind, are the short form of
+    `kubechain faults`.
     """
 
     id: str
@@ -94,14 +81,14 @@ class Fault:
     injection: Injection
     claims: tuple[str, ...] = ()
     symptom: str = ""
-    patience: float = 0.25
+    breaks: tuple[Link, ...] = ()
     lasting: bool = True
     short: bool = False
 
     @property
-    def selected(self) -> tuple[str, ...]:
-        """The ids of the claims that run under this fault."""
-        return tuple(dict.fromkeys([*(UPGRADE_CLAIMS if self.kind == "upgrade" else CHAIN_CLAIMS), *self.claims]))
+    def upgrade_claims(self) -> tuple[str, ...]:
+        """The ids of the claims that run under this fault during an upgrade."""
+        return tuple(dict.fromkeys([*UPGRADE_CLAIMS, *self.claims]))
 
 
 @dataclass(frozen=True)

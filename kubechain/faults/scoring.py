@@ -10,7 +10,10 @@ from kubechain.claims.records import RunRecord
 from kubechain.core.errors import ExitCode
 from kubechain.faults.fault import Fault
 from kubechain.faults.records import Comparison, FaultSeconds, Result, Score
+from kubechain.workload.gates import used
 
+# One broken hand-over is one failed claim; two more may see it before its gate is shut.
+MOST_FAILED = 3
 INCONCLUSIVE_CODES = {ExitCode.UNREACHABLE, ExitCode.HARNESS, ExitCode.CLUSTER}
 
 
@@ -52,10 +55,27 @@ def _by_symptom(fault: Fault, run: RunRecord) -> tuple[Result, str]:
     ]
     named = [f"{claim}: {message}" for claim, message in failed if re.search(fault.symptom, message)]
     if named:
-        return "killed", named[0]
+        excess = "" if fault.kind == "upgrade" else _excess(fault, run)
+        return ("misattributed", excess) if excess else ("killed", named[0])
     if failed:
         return "misattributed", f"no message names the symptom /{fault.symptom}/: {failed[0][1]}"
     return "misattributed", f"none of {', '.join(fault.claims)} failed"
+
+
+def _excess(fault: Fault, run: RunRecord) -> str:
+    """Return why more claims failed than the fault explains: too many, or claims that do not use what it breaks; "" if none."""
+    failed = [claim for claim in run.claims if claim.outcome == Outcome.FAILED]
+    broken = {fault.at, *fault.breaks}
+    strange = [claim.id for claim in failed if not broken & {claim.link, *used(claim.link, claim.after)}]
+    if strange:
+        return f"{', '.join(strange)} failed, and {_do(strange)} not use what the fault breaks ({', '.join(map(str, broken))})"
+    if len(failed) > MOST_FAILED:
+        return f"{len(failed)} claims failed, not one and at most {MOST_FAILED}: {', '.join(claim.id for claim in failed)}"
+    return ""
+
+
+def _do(subjects: Sequence[str]) -> str:
+    return "does" if len(subjects) == 1 else "do"
 
 
 def verdict_line(scores: Sequence[Score], wanted: int) -> tuple[bool, str]:

@@ -216,7 +216,7 @@ class Testbed:
         waiter = self.chain_factory.waiter()
         self.chain_factory.gatekeeper = Gatekeeper()
         with self.chain_factory.chain(waiter) as chain:
-            self.chain_factory.gatekeeper.admit(gated([Link.ENDPOINTS]), chain.objects, waiter)
+            self.chain_factory.gatekeeper.admit(gated([Link.ENDPOINTS]), chain, waiter)
             backends = every_backend(chain.pod_names, WELCOME)
             waiter.eventually(sources.backends_at_nodes(chain), backends)
             client = chain.client

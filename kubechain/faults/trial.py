@@ -33,11 +33,13 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     out = testbed.folder / "faults" / fault.id
     try:
         if fault.kind == "upgrade":
-            record = suite_run.rehearsal(testbed.folder, out, fault.selected, lambda: inject(testbed, fault), clock)
+            record = suite_run.rehearsal(testbed.folder, out, fault.upgrade_claims, lambda: inject(testbed, fault), clock)
         else:
             inject(testbed, fault)
             injected = clock.now()
-            record = suite_run.verdict_of(testbed.folder, out, fault.selected, fault.patience)
+            record = suite_run.verdict_of(
+                testbed.folder, out, {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims)}
+            )
         ran = clock.now()
         compared = upstream.under(fault, out / "upstream", clock) if upstream else None
         began = clock.now()

@@ -28,14 +28,16 @@ REHEARSING = "rehearsing"
 UNDISTURBED_SECONDS = 3.0
 
 
-def verdict_of(joined: Path, out: Path, claims: Sequence[str], patience: float) -> RunRecord:
-    """Run these claims ([]: all) on the cluster of the run in folder `joined`; return its run.json, published in `out`.
+def verdict_of(joined: Path, out: Path, given: Mapping[str, str] | None = None) -> RunRecord:
+    """Run the suite on the cluster of the run in folder `joined`; return its run.json, published in `out`.
+
+    `given` are settings in the form of environment variables; the others are those of this run.
 
     Raises:
         HarnessError: there is no readable run.json.
 
     """
-    return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": ",".join(claims), "KUBECHAIN_PATIENCE": str(patience)})
+    return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": "", **(given or {})})
 
 
 def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[[], None], clock: Clock) -> RunRecord:

@@ -14,6 +14,7 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.core.records import JsonRecord, rounded
 from kubechain.observe.clock import Clock
+from kubechain.observe.pace import Pace
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
@@ -94,15 +95,15 @@ class WaitRecord(JsonRecord):
 
 @dataclass
 class Waiter:
-    """`eventually` and `consistently` for one claim.
+    """`eventually` and `consistently` for one claim; `record` has one entry per wait.
 
-    `record` has one entry per wait. `patience` is a factor on every timeout of `eventually`, for clusters that are faster
-    or slower than the timeouts allow for.
+    `patience` is a factor on every timeout of `eventually`; `pace` shortens timeouts after a claim has failed.
     """
 
     clock: Clock
     record: list[WaitRecord] = field(default_factory=list[WaitRecord])
     patience: float = 1.0
+    pace: Pace = field(default_factory=Pace)
 
     def eventually(
         self, source: Source[T], condition: Condition[T], *, within: Timeout | None = None, since: float | None = None
@@ -124,7 +125,7 @@ class Waiter:
             raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
         entry = self._begin(source.what, condition.what)
         start = self.clock.now() if since is None else since
-        limit = Timeout(timeout.seconds * self.patience, timeout.reason)
+        limit = self.pace.limit(timeout, self.patience)
         result, proved, held_up = unmet("no state", condition.what), False, False
         while True:
             sequence, error = source.sequence(), ""
@@ -135,6 +136,7 @@ class Waiter:
                 entry.seconds = self.clock.now() - start
                 if result.met:
                     self._require_in_time(source, condition, entry, since, limit, unsure=proved or held_up)
+                    self.pace.took(timeout, entry.seconds)
                     entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
                     return Observation(state, result.got, entry.seconds, entry.observations)
                 if result.hopeless:
@@ -165,8 +167,7 @@ class Waiter:
 
         """
         entry = self._begin(source.what, condition.what)
-        start, gaps, ended = self.clock.now(), source.gaps, False
-        sequence = source.sequence()
+        start, gaps, sequence, ended = self.clock.now(), source.gaps, source.sequence(), False
         state = source.read()
         if not condition(state).met and self._refreshed(source, condition):
             sequence = source.sequence()
@@ -235,9 +236,8 @@ class Waiter:
             self.clock.wait(passing, seconds)
 
     def _begin(self, what: str, condition: str) -> WaitRecord:
-        entry = WaitRecord(what=what, condition=condition)
-        self.record.append(entry)
-        return entry
+        self.record.append(WaitRecord(what=what, condition=condition))
+        return self.record[-1]
 
     @staticmethod
     def _hold(condition: Condition[T], state: T, entry: WaitRecord, during: Timeout) -> Result:

@@ -17,6 +17,10 @@ CURL_FAILURES: dict[int, Failure] = {6: "name", 7: "refused", 28: "timeout", 52:
 REQUEST_SECONDS = 3
 PLAIN = f"--noproxy '*' -m {REQUEST_SECONDS}"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+# https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+API_NAME = "kubernetes.default.svc"
+API_HOST = "$(case $KUBERNETES_SERVICE_HOST in *:*) echo [$KUBERNETES_SERVICE_HOST];; *) echo $KUBERNETES_SERVICE_HOST;; esac)"
+API_ADDRESS = f"{API_HOST}:$KUBERNETES_SERVICE_PORT"
 CHUNK = "\n--kubechain--\n"
 # Exit status of dig: 0 for a reply with any rcode, 9 for no reply from a server.
 NO_REPLY = 9
@@ -52,10 +56,14 @@ class PodProbe:
         return self._curl(PLAIN, [url] * count, " && ")
 
     def ask_api(self, *paths: str, method: str = "GET") -> list[Page]:
-        """Send a request to the API server for each path, with the token and the CA of the Pod's ServiceAccount."""
+        """Send a request to the API server for each path, with the token and the CA of the Pod's ServiceAccount.
+
+        The address is that of the environment, as client-go takes it: no DNS is needed.
+        """
         token = f"Authorization: Bearer $(cat {ACCOUNT_FOLDER}/token)"
-        options = f'-X {method} -m {REQUEST_SECONDS} --cacert {ACCOUNT_FOLDER}/ca.crt -H "{token}"'
-        return self._curl(options, [f"https://kubernetes.default.svc{path}" for path in paths])
+        at = f'--connect-to "{API_NAME}:443:{API_ADDRESS}"'
+        options = f'-X {method} {PLAIN} {at} --cacert {ACCOUNT_FOLDER}/ca.crt -H "{token}"'
+        return self._curl(options, [f"https://{API_NAME}{path}" for path in paths])
 
     def _curl(self, options: str, urls: Sequence[str], then: str = "; ") -> list[Page]:
         # curl writes headers and body, then CHUNK, the fields of the transfer, and CHUNK.

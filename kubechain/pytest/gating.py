@@ -1,31 +1,79 @@
-"""Gates before claims: a claim runs once the links before its own are up, else it is blocked."""
+"""Gates around claims: a claim runs once the links before its own are up, else it is blocked.
+
+A claim that fails while a link that it uses is broken is blocked by that link, too.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
-from kubechain.core.errors import HarnessError, Unmet
+from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.observe.wait import Waiter
-from kubechain.pytest.state import claim_state
+from kubechain.pytest.state import claim_state, run_state
 from kubechain.workload.chain import Chain
-from kubechain.workload.gates import Gatekeeper, awaited
+from kubechain.workload.gates import GATES, Gatekeeper, awaited, used
+
+# Every claim on a chain requests this fixture, directly or not.
+OF_CHAINS = "chain_factory"
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shut the gate of a link whose opening claim failed, so that no other claim waits for it again."""
-    report = yield
-    stated = claim.of(item)
-    error = call.excinfo.value if call.excinfo else None
-    if stated and stated.opens and isinstance(error, Unmet) and (gatekeeper := claim_state(item).gatekeeper):
-        gatekeeper.shut.setdefault(stated.link, str(error))
-    return report
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Block a claim without a try if a link that it uses is known to be broken."""
+    stated = _on_a_chain(item)
+    if stated:
+        run_state(item.config).gatekeeper.require_open(used(stated.link, stated.after))
+    try:
+        return (yield)
+    except Unmet as unmet:
+        if blocked := _to_blame(item, unmet):
+            raise blocked from unmet
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Ask again for the links that a failed claim used: it is blocked by the first that is broken."""
+    try:
+        return (yield)
+    except AssertionError as error:
+        if blocked := _to_blame(item, error):
+            raise blocked from error
+        raise
+
+
+def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
+    """Return Blocked by the first broken link that a failed claim uses, None if there is none.
+
+    If the link of the claim itself is not up any more, its gate is shut, so that its other claims are blocked.
+    """
+    stated, state = _on_a_chain(item), run_state(item.config)
+    if stated is None:
+        return None
+    keeper, shared = state.gatekeeper, state.shared_chain
+    state.pace.hurry()
+    try:
+        keeper.require_open(used(stated.link, stated.after))
+        if shared:
+            keeper.ask_again(used(stated.link, stated.after), shared, Waiter(shared.waiter.clock))
+    except Blocked as blocked:
+        return blocked
+    if stated.opens:
+        keeper.shut(stated.link, str(error))
+    elif shared and stated.link in GATES:
+        with contextlib.suppress(Blocked):
+            keeper.ask_again([stated.link], shared, Waiter(shared.waiter.clock))
+    return None
+
+
+def _on_a_chain(item: pytest.Item) -> Claim | None:
+    """Return the claim of a test that uses a chain, else None."""
+    return claim.of(item) if OF_CHAINS in getattr(item, "fixturenames", ()) else None
 
 
 def claim_of(request: pytest.FixtureRequest) -> Claim:
@@ -46,9 +94,9 @@ def admit(request: pytest.FixtureRequest, gatekeeper: Gatekeeper, chain: Chain, 
         Unmet: the API server refused an object of the claim's own link.
 
     """
-    state, stated = claim_state(request.node), claim_of(request)
-    state.chain, state.gatekeeper = chain, gatekeeper
+    stated = claim_of(request)
+    claim_state(request.node).chain = chain
     links = awaited(stated)
-    gatekeeper.admit(links, chain.objects, waiter)
+    gatekeeper.admit(links, chain, waiter)
     gatekeeper.require_accepted(stated.link)
     return links

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from kubechain.claims import claim
-from kubechain.claims.claim import Claim, Outcome
+from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core import redact
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
+from kubechain.diagnostics.suspects import suspects
 from kubechain.pytest.session import NO_CLUSTER, asks_for_claims, is_of_a_run
 from kubechain.pytest.state import RunState, claim_state, run_state
 from kubechain.workload.chain import Chain
@@ -41,11 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
     settings = run_state(config).settings
-    only = frozenset(filter(None, settings.only.split(",")))
+    only, also = (frozenset(filter(None, ids.split(","))) for ids in (settings.only, settings.also))
     unknown = only - {stated.id for item in items if (stated := claim.of(item))}
     if unknown:
         raise pytest.UsageError(f"--only: no such claim: {', '.join(sorted(unknown))}")
-    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(settings.level, only)]
+    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(settings.level, only, also)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in deselected]
@@ -82,6 +83,7 @@ def pytest_runtest_makereport(
         error = call.excinfo.value if call.excinfo else None
         outcome = outcome_of(error, report.when or "call")
         record = _record(found, item, outcome, error, report.duration)
+        record = record.model_copy(update={"suspects": suspects_of(record, chain_of(item), run_state(item.config))})
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message is enough; a traceback through the wait says nothing about the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
@@ -111,6 +113,16 @@ def evidence_on(item: pytest.Item, record: ClaimRecord, state: RunState) -> list
     known = place in state.evidence
     state.evidence.add(place)
     return [] if known and record.waits_for else evidence(chain)
+
+
+def suspects_of(record: ClaimRecord, chain: Chain | None, state: RunState) -> str:
+    """Return what the cluster shows of the components behind the link that a claim found broken, once for each link."""
+    if chain is None or record.outcome not in (Outcome.FAILED, Outcome.BLOCKED):
+        return ""
+    link = Link(record.waits_for) if record.waits_for else record.link
+    if link not in state.suspects:
+        state.suspects[link] = redact.text(suspects(chain.api, link))
+    return state.suspects[link]
 
 
 def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section]) -> None:

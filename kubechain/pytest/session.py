@@ -21,8 +21,11 @@ from kubechain.core.settings import Settings
 from kubechain.provision import cluster
 from kubechain.provision.cluster import Choice
 from kubechain.pytest.state import RUN, RunState, run_state, worker_input
+from kubechain.workload.gates import Gatekeeper
 
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
+# Folder of a run in which its processes tell each other of broken links.
+SHUT = "shut"
 NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
@@ -44,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.kube_context:
         settings = settings.model_copy(update={"context": config.option.kube_context})
     run = runs.new(settings.out, controller["run"] if controller else None)
-    config.stash[RUN] = RunState(settings, run, Progress())
+    config.stash[RUN] = RunState(settings, run, Progress(), gatekeeper=Gatekeeper(run.folder / SHUT))
     if asks_for_claims(config):
         # The files of Allure and JUnit belong to the results; options of another repository have priority.
         for name, file in (("allure_report_dir", "allure-results"), ("xmlpath", "junit.xml")):

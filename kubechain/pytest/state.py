@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubechain.claims.claim import Link
 from kubechain.cleanup.run_locks import RunLock
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
@@ -15,6 +16,7 @@ from kubechain.core.settings import Settings
 from kubechain.faults.fault import Fault
 from kubechain.faults.records import Score
 from kubechain.images.pins import Kubernetes
+from kubechain.observe.pace import Pace
 from kubechain.observe.wait import WaitRecord
 from kubechain.provision.cluster import Provided
 from kubechain.upgrade.model import UpgradeRecord
@@ -63,8 +65,9 @@ class RunState:
     """The state of a run in one process.
 
     `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
-    something of it is left on a cluster that stays; `measured` are the measurements of the shared chain (timeline,
-    changeToWaitMs, probeFrom).
+    something of it is left on a cluster that stays; `gatekeeper` knows the links that are broken, `pace` how long waits took;
+    `shared_chain` is the chain of the claims that change nothing, `measured` its measurements (timeline, changeToWaitMs,
+    probeFrom).
     """
 
     settings: Settings
@@ -74,22 +77,26 @@ class RunState:
     provided: Provided | None = None
     trouble: HarnessError | None = None
     leaves: bool = False
+    gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
+    pace: Pace = field(default_factory=Pace)
+    shared_chain: Chain | None = None
     measured: dict[str, Any] | None = None
     schedule: Schedule = field(default_factory=Schedule)
     faults: FaultsState = field(default_factory=FaultsState)
     upgrade: UpgradeState = field(default_factory=UpgradeState)
+    # What the cluster shows of the components behind a broken link.
+    suspects: dict[Link, str] = field(default_factory=dict[Link, str])
     # (namespace of a chain, link) with evidence.
     evidence: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
 
 @dataclass
 class ClaimState:
-    """The state of a running claim: its waits, its recorded metrics, its chain for evidence, and the gatekeeper of its chain."""
+    """The state of a running claim: its waits, its recorded metrics and its chain for evidence."""
 
     waits: list[WaitRecord] = field(default_factory=list[WaitRecord])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     chain: Chain | None = None
-    gatekeeper: Gatekeeper | None = None
 
 
 RUN = pytest.StashKey[RunState]()

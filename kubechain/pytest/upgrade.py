@@ -97,7 +97,7 @@ def whole_chain(config: pytest.Config, when: str) -> RunRecord:
     """Run the quick claims in a process of their own; their results are published in the folder `when`, before or after."""
     state = run_state(config)
     with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
-        record = suite_run.verdict_of(state.run.folder, state.run.folder / when, (), 1.0)
+        record = suite_run.verdict_of(state.run.folder, state.run.folder / when)
         step.note(record.verdict)
     return record
 

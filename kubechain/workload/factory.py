@@ -24,7 +24,7 @@ class ChainFactory:
     """Makes chains in an environment.
 
     `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
-    `waiter` copies, and `namespaces` the names of all namespaces that were made.
+    `waiter` copies, `gatekeeper` knows the broken links, and `namespaces` are the names of all namespaces that were made.
     """
 
     api: Api
@@ -33,7 +33,7 @@ class ChainFactory:
     prefix: str
     image_ids: frozenset[str]
     patient: Waiter
-    gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
+    gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
     _refused: set[str] = field(default_factory=set[str])
     _spare: tuple[ExitStack, Chain] | None = None
@@ -89,7 +89,7 @@ class ChainFactory:
     def serving(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
         """Make a chain and wait until its EndpointSlices are up; Blocked if they do not come up."""
         with self.chain(waiter, deployment) as chain:
-            self.gatekeeper.admit(gated([Link.ENDPOINTS]), chain.objects, waiter, chain.replicas)
+            self.gatekeeper.admit(gated([Link.ENDPOINTS]), chain, waiter)
             yield chain
 
     @contextmanager

@@ -1,18 +1,32 @@
-"""Gates: the conditions on which later links wait, so that one broken link gives one failure and not twenty."""
+"""Gates: the conditions on which later links wait, so that one broken link gives one failure and not twenty.
+
+A gate is asked before a claim, and again after a claim that failed: a claim that failed because a link that it uses is broken
+by now is blocked by that link.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from kubechain.claims.claim import Claim, Link
 from kubechain.conditions import deployments, endpoints, pods, services
 from kubechain.conditions.condition import Condition
-from kubechain.core.errors import Blocked, Unmet
-from kubechain.kube.objects import NamespaceState
+from kubechain.conditions.dns import resolves_to
+from kubechain.conditions.env import service_variables, variables_are
+from kubechain.conditions.http import all_welcome, every_backend
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.observe.wait import Source, Waiter
-from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+from kubechain.workload import sources
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.urls import url
 
-# Each link -> the links that it needs.
+T = TypeVar("T")
+# Each link -> the links that it needs. They are waited for before a claim of the link is tried.
 BEFORE: dict[Link, tuple[Link, ...]] = {
     Link.IMAGE: (Link.PODS,),
     Link.DEPLOYMENT: (),
@@ -32,24 +46,47 @@ BEFORE: dict[Link, tuple[Link, ...]] = {
     Link.DELETION: (Link.ENDPOINTS,),
     Link.UPGRADE: (Link.ENDPOINTS,),
 }
-
-
+# Each link -> the links that it uses in passing. They are not waited for, but if one is broken, it is to blame.
+USES: dict[Link, tuple[Link, ...]] = {
+    # Pods ask the DNS server at the clusterIP of its Service.
+    Link.DNS: (Link.CLUSTERIP,),
+}
 SERVICE_UP = services.allocated(WEB, cluster_ip=True, node_port=True)
-GATED = (Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS)
+ASKED_AGAIN = Timeout(3, "a working link answers at once; 3 s allow for one lost packet")
 
 
-def gates(replicas: int) -> dict[Link, Condition[NamespaceState]]:
-    """Return the condition that each of GATED is up, for a Deployment of that many replicas.
+@dataclass(frozen=True)
+class Gate(Generic[T]):
+    """The condition that a link is up on a chain, and the source that it is asked of."""
 
-    Its timeout runs from when the links before are up.
-    """
-    return {
-        Link.DEPLOYMENT: deployments.observed(WEB),
-        Link.REPLICASET: deployments.controls_one_replica_set(WEB, replicas),
-        Link.PODS: pods.exactly_ready(LABELS, replicas),
-        Link.SERVICE: SERVICE_UP,
-        Link.ENDPOINTS: endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, replicas),
-    }
+    source: Source[T]
+    condition: Condition[T]
+
+    def wait(self, waiter: Waiter, within: Timeout | None = None) -> None:
+        """Wait until the link is up; Unmet if it does not come up within the condition's timeout, or `within`."""
+        waiter.eventually(self.source, self.condition, within=within)
+
+
+# Each link with a gate -> its gate on a chain. The timeout of a gate runs from when the links before are up.
+GATES: dict[Link, Callable[[Chain], Gate[Any]]] = {
+    Link.DEPLOYMENT: lambda chain: Gate(chain.objects, deployments.observed(WEB)),
+    Link.REPLICASET: lambda chain: Gate(chain.objects, deployments.controls_one_replica_set(WEB, chain.replicas)),
+    Link.PODS: lambda chain: Gate(chain.objects, pods.exactly_ready(LABELS, chain.replicas)),
+    Link.SERVICE: lambda chain: Gate(chain.objects, SERVICE_UP),
+    Link.ENDPOINTS: lambda chain: Gate(chain.objects, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)),
+    Link.CLUSTERIP: lambda chain: Gate(
+        sources.backends_inside(chain, chain.client, url(chain.cluster_ip)), every_backend(chain.pod_names, WELCOME)
+    ),
+    Link.NODEPORT: lambda chain: Gate(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME)),
+    Link.API: lambda chain: Gate(sources.proxied(chain, chain.service_proxy, *chain.pod_proxies), all_welcome(WELCOME)),
+    Link.ENV: lambda chain: Gate(
+        sources.environment(chain, chain.client),
+        variables_are(WEB, service_variables(WEB, chain.cluster_ip, SERVICE_PORT)),
+    ),
+    Link.DNS: lambda chain: Gate(sources.answers(chain, chain.client, WEB), resolves_to(chain.cluster_ip)),
+}
+# The links whose gates ask watched objects: on every chain, while the others are asked once on the shared chain.
+WATCHED = (Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS)
 
 
 def awaited(claim: Claim) -> list[Link]:
@@ -57,52 +94,107 @@ def awaited(claim: Claim) -> list[Link]:
     return gated([*BEFORE[claim.link], *claim.after, *([] if claim.opens else [claim.link])])
 
 
-def gated(links: list[Link]) -> list[Link]:
+def gated(links: Iterable[Link]) -> list[Link]:
     """Return the links with a gate among these links and all links that they need, in the order of the chain."""
+    return [link for link in _closure(links, BEFORE) if link in GATES]
+
+
+def used(own: Link, after: Iterable[Link]) -> list[Link]:
+    """Return the links with a gate that a claim of link `own` uses besides it, in the order of the chain.
+
+    If one of them is broken, the claim says nothing about its own link.
+    """
+    both = {link: (*BEFORE[link], *USES.get(link, ())) for link in Link}
+    return [link for link in _closure([*both[own], *after], both) if link in GATES and link != own]
+
+
+def _closure(links: Iterable[Link], edges: dict[Link, tuple[Link, ...]]) -> list[Link]:
     needed: set[Link] = set()
     todo = list(links)
     while todo:
         link = todo.pop()
         if link not in needed:
             needed.add(link)
-            todo += BEFORE[link]
-    return sorted((link for link in needed if link in GATED), key=lambda link: link.order)
+            todo += edges[link]
+    return sorted(needed, key=lambda link: link.order)
 
 
 @dataclass
 class Gatekeeper:
     """Waits for gates, and remembers those that stayed shut, so that no other chain waits for them again.
 
-    `shut` is link -> message of a gate that did not open, `refused` is link -> message of the API server that refused an
-    object of the link.
+    `folder` is where the processes of a run tell each other of shut gates, None for a process alone. `refused` is link ->
+    message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened.
     """
 
-    shut: dict[Link, str] = field(default_factory=dict[Link, str])
+    folder: Path | None = None
     refused: dict[Link, str] = field(default_factory=dict[Link, str])
+    opened: set[tuple[str, Link]] = field(default_factory=set[tuple[str, Link]])
+    _shut: dict[Link, str] = field(default_factory=dict[Link, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
         """Shut the gates of links whose objects the API server refused; `links` is link -> message."""
         for link, why in links.items():
             self.refused.setdefault(link, why)
-            self.shut.setdefault(link, why)
+            self.shut(link, why)
 
     def require_accepted(self, link: Link) -> None:
         """Raise Unmet if the API server refused an object of the link."""
         if link in self.refused:
             raise Unmet(self.refused[link])
 
-    def admit(self, links: list[Link], objects: Source[NamespaceState], waiter: Waiter, replicas: int = REPLICAS) -> None:
-        """Wait until each of the links is up, for a Deployment with `replicas`.
+    def shut(self, link: Link, why: str) -> None:
+        """Shut the gate of a link for every process of the run; the first reason counts."""
+        self._shut.setdefault(link, why)
+        if self.folder:
+            self.folder.mkdir(exist_ok=True)
+            new = self.folder / f".{link}-{id(self)}"
+            new.write_text(why, encoding="utf-8")
+            new.replace(self.folder / link)
+
+    def why_shut(self, link: Link) -> str | None:
+        """Return why the gate of a link is shut, None if it is not known to be."""
+        if link not in self._shut and self.folder and (self.folder / link).exists():
+            self._shut[link] = (self.folder / link).read_text(encoding="utf-8")
+        return self._shut.get(link)
+
+    def require_open(self, links: Iterable[Link]) -> None:
+        """Raise Blocked by the first of these links whose gate is known to be shut."""
+        for link in links:
+            if why := self.why_shut(link):
+                raise Blocked(link, why)
+
+    def admit(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
+        """Wait until each of the links is up on a chain.
 
         Raises:
-            Blocked: a link did not come up, on this chain or on an earlier chain of this process.
+            Blocked: a link did not come up, on this chain or on an earlier chain of this run.
 
         """
         for link in links:
-            if link in self.shut:
-                raise Blocked(link, self.shut[link])
+            self.require_open([link])
+            if (chain.namespace, link) not in self.opened:
+                self._ask(link, chain, waiter)
+
+    def _ask(self, link: Link, chain: Chain, waiter: Waiter, within: Timeout | None = None) -> None:
+        try:
+            GATES[link](chain).wait(waiter, within)
+        except Unmet as unmet:
+            self.shut(link, str(unmet))
+            raise Blocked(link, str(unmet)) from unmet
+        if link not in WATCHED:
+            self.opened.add((chain.namespace, link))
+
+    def ask_again(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
+        """Ask whether links are still up on a chain, without much waiting; shut the gate of the first that is not.
+
+        Raises:
+            Blocked: a link is not up any more.
+
+        """
+        for link in links:
+            self.require_open([link])
             try:
-                waiter.eventually(objects, gates(replicas)[link])
-            except Unmet as unmet:
-                self.shut[link] = str(unmet)
-                raise Blocked(link, str(unmet)) from unmet
+                self._ask(link, chain, waiter, ASKED_AGAIN)
+            except HarnessError:
+                continue  # what cannot be asked is not to blame

@@ -99,7 +99,7 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
     "CHAIN-PODS-110",
     spec="reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume",
     upstream="Service Account Tokens Must AutoMount",
-    after=[Link.PODS],
+    after=[Link.PODS, Link.CLUSTERIP],
 )
 def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""

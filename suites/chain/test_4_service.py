@@ -122,7 +122,7 @@ def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventuall
     "CHAIN-SERVICE-120",
     spec="#multi-port-services",
     upstream="Service, endpoints with multiple ports",
-    after=[Link.ENDPOINTS],
+    after=[Link.ENDPOINTS, Link.CLUSTERIP],
     level="full",
 )
 def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually: Eventually) -> None:
@@ -136,7 +136,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
     "CHAIN-SERVICE-130",
     spec="#services-without-selectors",
     upstream="EndpointSlice, multiple IPs, multiple ports",
-    after=[Link.ENDPOINTS],
+    after=[Link.ENDPOINTS, Link.CLUSTERIP],
     level="full",
 )
 def test_service_without_selector_serves_given_endpoints(chain: Chain, create: Create, eventually: Eventually) -> None:

@@ -3,7 +3,7 @@
 import re
 
 from fixtures.chain import Create
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, KUBECTL, THREE_NODES
 from kubechain.conditions import pods
 from kubechain.conditions.http import (
@@ -37,40 +37,40 @@ MANY = 60
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
 
 
-@claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service")
+@claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service", opens=True)
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
     pages = sources.pages_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(pages, all_welcome(WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables")
+@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables", opens=True)
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
     backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
-@claim("CHAIN-NODEPORT-010", spec=SERVICE + "#type-nodeport", upstream="Service, NodePort Service")
+@claim("CHAIN-NODEPORT-010", spec=SERVICE + "#type-nodeport", upstream="Service, NodePort Service", opens=True)
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
     pages = sources.pages(chain, *chain.node_urls().values())
     eventually(pages, all_welcome(WELCOME))
 
 
-@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport")
+@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", opens=True)
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
     eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
 
 
-@claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service")
+@claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service", opens=True)
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
     eventually(sources.proxied(chain, chain.service_proxy), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses")
+@claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses", opens=True)
 def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for each Pod with nginx's page."""
     eventually(sources.proxied(chain, *chain.pod_proxies), all_welcome(WELCOME))
@@ -200,7 +200,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
         eventually(sources.loopback(chain, f"http://{at}/"), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/")
+@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", after=[Link.CLUSTERIP])
 def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])

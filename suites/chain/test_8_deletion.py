@@ -1,6 +1,6 @@
 """Deletion of the Deployment, with its dependents only, and of the Service."""
 
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
@@ -46,14 +46,14 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
     eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 
-@claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport")
+@claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport", after=[Link.NODEPORT])
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = sources.pages(without_service.chain, *without_service.node_urls)
     eventually(pages, all_refused())
 
 
-@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services")
+@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services", after=[Link.DNS])
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client

@@ -1,6 +1,6 @@
 """Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, endpoints, pods, timeouts
 from kubechain.observe.protocols import Eventually
@@ -53,7 +53,12 @@ def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventu
     assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
 
 
-@claim("LIFE-SCALE-050", spec="concepts/workloads/pods/pod-lifecycle/#pod-termination", requires=[HOST_ACCESS, SLEEP_ACTION])
+@claim(
+    "LIFE-SCALE-050",
+    spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
+    requires=[HOST_ACCESS, SLEEP_ACTION],
+    after=[Link.NODEPORT],
+)
 def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:
     """Scaling down Pods that end gracefully MUST NOT lose a request through the NodePort."""
     with load(serving_four, list(serving_four.node_urls().values())) as stream:

@@ -1,6 +1,6 @@
 """Rollouts of a Deployment to another Pod template, and back."""
 
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.http import every_backend
@@ -19,7 +19,11 @@ claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full
 
 
 @claim(
-    "LIFE-ROLLOUT-010", spec="#updating-a-deployment", upstream="Deployment RollingUpdate", requires=[HOST_ACCESS, SLEEP_ACTION]
+    "LIFE-ROLLOUT-010",
+    spec="#updating-a-deployment",
+    upstream="Deployment RollingUpdate",
+    requires=[HOST_ACCESS, SLEEP_ACTION],
+    after=[Link.NODEPORT],
 )
 def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> None:
     """A changed Pod template MUST make a new ReplicaSet with all Pods, and keep the old one at 0 with its revision."""
@@ -29,14 +33,19 @@ def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> N
     assert (kept.uid, deployments.revision(kept)) == (rolled.old.uid, 1)
 
 
-@claim("LIFE-ROLLOUT-020", spec="#max-surge", requires=[HOST_ACCESS, SLEEP_ACTION])
+@claim("LIFE-ROLLOUT-020", spec="#max-surge", requires=[HOST_ACCESS, SLEEP_ACTION], after=[Link.NODEPORT])
 def test_surge_and_availability_hold_at_every_moment(rolled: Rolled) -> None:
     """During a roll there MUST NOT be more Pods than replicas plus maxSurge, nor fewer ready than less maxUnavailable."""
     bounds = deployments.within_bounds(WEB, LABELS, FOUR + SURGE, FOUR - UNAVAILABLE)
     require(rolled.chain.objects, at_every_moment(bounds, after=rolled.from_sequence))
 
 
-@claim("LIFE-ROLLOUT-030", spec="concepts/workloads/pods/pod-lifecycle/#pod-termination", requires=[HOST_ACCESS, SLEEP_ACTION])
+@claim(
+    "LIFE-ROLLOUT-030",
+    spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
+    requires=[HOST_ACCESS, SLEEP_ACTION],
+    after=[Link.NODEPORT],
+)
 def test_roll_loses_no_request(rolled: Rolled) -> None:
     """Rolling Pods that have a readiness probe and end gracefully MUST NOT lose a request through the NodePort."""
     require(rolled.requests, none_lost(LEAST))
@@ -100,7 +109,7 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}))
 
 
-@claim("LIFE-ROLLOUT-090", spec="#failed-deployment", upstream="Deployment, status sub-resource")
+@claim("LIFE-ROLLOUT-090", spec="#failed-deployment", upstream="Deployment, status sub-resource", after=[Link.NODEPORT])
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""
     serving = own_chain.pods

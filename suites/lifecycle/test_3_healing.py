@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from fixtures.chain import Create
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.protocols import Eventually
@@ -14,7 +14,7 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, 
 claim = ClaimDecorator(level="full")
 
 
-@claim("LIFE-HEALING-010", spec="concepts/workloads/pods/pod-lifecycle/#restart-policy")
+@claim("LIFE-HEALING-010", spec="concepts/workloads/pods/pod-lifecycle/#restart-policy", after=[Link.NODEPORT])
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]

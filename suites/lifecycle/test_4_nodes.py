@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.chain import Create
 from fixtures.waiting import RecordMetric
-from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, OWN_CLUSTER, SLEEP_ACTION, THREE_NODES
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import disruption, nodes, pods, timeouts
@@ -28,28 +28,28 @@ EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evict
 LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, THREE_NODES]
 
 
-@claim("LIFE-NODES-010", spec="#node-heartbeats", requires=LOST)
+@claim("LIFE-NODES-010", spec="#node-heartbeats", requires=LOST, after=[Link.NODEPORT])
 def test_lost_node_is_reported_in_time(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Node whose kubelet is silent MUST be reported NotReady no later than its grace period allows."""
     record_metric("seconds to NotReady", node_outage.not_ready - node_outage.killed)
     assert node_outage.not_ready - node_outage.killed < timeouts.GRACE_PERIOD.seconds
 
 
-@claim("LIFE-NODES-020", spec=EVICTION, requires=LOST)
+@claim("LIFE-NODES-020", spec=EVICTION, requires=LOST, after=[Link.NODEPORT])
 def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
     """A lost Node MUST be tainted unreachable, so that no Pod is sent there and those there are driven off."""
     node_outage.nodes.refresh()
     require(node_outage.nodes.read(), seen_in_history(node_outage.nodes, nodes.tainted(node_outage.lost.name, "unreachable")))
 
 
-@claim("LIFE-NODES-030", spec="concepts/services-networking/endpoint-slices/#conditions", requires=LOST)
+@claim("LIFE-NODES-030", spec="concepts/services-networking/endpoint-slices/#conditions", requires=LOST, after=[Link.NODEPORT])
 def test_addresses_of_a_lost_node_leave(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """The addresses of a lost Node's Pods MUST leave Endpoints and EndpointSlices as soon as it is NotReady."""
     record_metric("seconds from NotReady to unlisted", node_outage.unlisted - node_outage.not_ready)
     assert node_outage.unlisted - node_outage.not_ready < timeouts.ENDPOINTS.seconds
 
 
-@claim("LIFE-NODES-040", spec=EVICTION, upstream="Pod Eviction, Toleration limits", requires=LOST)
+@claim("LIFE-NODES-040", spec=EVICTION, upstream="Pod Eviction, Toleration limits", requires=LOST, after=[Link.NODEPORT])
 def test_pods_of_a_lost_node_are_replaced(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """A Pod on a lost Node MUST be evicted when its toleration has run out, not before, and be replaced elsewhere."""
     seconds = node_outage.replaced - node_outage.not_ready
@@ -57,7 +57,7 @@ def test_pods_of_a_lost_node_are_replaced(node_outage: NodeOutage, record_metric
     assert TOLERATION_SECONDS - 1 < seconds < TOLERATION_SECONDS + timeouts.PODS_READY.seconds
 
 
-@claim("LIFE-NODES-050", spec="reference/networking/virtual-ips/", requires=LOST)
+@claim("LIFE-NODES-050", spec="reference/networking/virtual-ips/", requires=LOST, after=[Link.NODEPORT])
 def test_other_nodes_lose_no_request_after_not_ready(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
     """Once a lost Node's addresses have left, the NodePorts of the other Nodes MUST NOT lose a request."""
     before = node_outage.requests.between(node_outage.killed, node_outage.unlisted)
@@ -70,7 +70,7 @@ def test_other_nodes_lose_no_request_after_not_ready(node_outage: NodeOutage, re
     require(node_outage.requests.between(settled, node_outage.started), none_lost(AFTER))
 
 
-@claim("LIFE-NODES-060", requires=LOST)
+@claim("LIFE-NODES-060", requires=LOST, after=[Link.NODEPORT])
 def test_returning_node_is_usable(
     node_outage: NodeOutage, create: Create, eventually: Eventually, record_metric: RecordMetric
 ) -> None:
@@ -84,7 +84,7 @@ def test_returning_node_is_usable(
     eventually(sources.pages(chain, url(address_of(back), chain.node_port)), all_welcome(WELCOME))
 
 
-@claim("LIFE-NODES-070", requires=LOST)
+@claim("LIFE-NODES-070", requires=LOST, after=[Link.NODEPORT])
 def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
     """While a Node comes back, the NodePorts of the other Nodes MUST NOT lose a request."""
     require(node_outage.requests.between(node_outage.started, math.inf), none_lost(LEAST))
@@ -94,6 +94,7 @@ def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
     "LIFE-NODES-080",
     spec="tasks/administer-cluster/safely-drain-node/",
     requires=[DISRUPTION, HOST_ACCESS, THREE_NODES, SLEEP_ACTION],
+    after=[Link.NODEPORT],
 )
 def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) -> None:
     """Draining a Node whose Pods a PodDisruptionBudget guards MUST move them all, and MUST NOT lose a request."""

@@ -13,11 +13,11 @@ UNOBSERVED = r"observedGeneration at least \d+, got none"
 BINDING = "system:controller:endpointslice-controller"
 
 
-def controller_off(name: str, at: Link, claims: tuple[str, ...], symptom: str, patience: float = 0.25) -> Fault:
+def controller_off(name: str, at: Link, claims: tuple[str, ...], symptom: str) -> Fault:
     """Return the fault that a controller does not run; without leader election, so that no process waits for an old lease."""
     off = {"--controllers": f"*,bootstrapsigner,tokencleaner,-{name}", "--leader-elect": "false"}
     return Fault(
-        f"{name}-off", "control plane", f"{name} does not run", at, StaticPod(MANAGER, off), claims, symptom, patience
+        f"{name}-off", "control plane", f"{name} does not run", at, StaticPod(MANAGER, off), claims, symptom
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ FAULTS = (
     Fault("dns-three", "harmless", "CoreDNS has three replicas", None,
           Patched("Deployment", SYSTEM, COREDNS, {"spec": {"replicas": 3}}, {"spec": {"replicas": 2}},
                   lambda deployment: deployment.at("spec.replicas") == 3, three_ready), ("CHAIN-DNS-170",)),
-    Fault("server-busy", "harmless", "the API server answers 429 from time to time", None, BusyApiServer(), patience=1.0),
+    Fault("server-busy", "harmless", "the API server answers 429 from time to time", None, BusyApiServer()),
     Fault("control-plane-restarted", "harmless", "kube-scheduler and kube-controller-manager are restarted", None,
           RestartedLeaders()),
     Fault("labels-added", "harmless", "admission adds labels and annotations", None,

@@ -125,7 +125,7 @@ FAULTS = (
           ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020"), f"timeout|unreachable|{MISSING_BACKEND}|curl exit"),
     Fault("image-missing", "node", "the workers do not have the nginx image", Link.PODS, MissingImage(),
           ("CHAIN-PODS-010",), "ImagePull|ErrImage"),
-    controller_off("node-lifecycle-controller", Link.NODES, ("LIFE-NODES-010",), NODE_NOT_LOST, 0.7),
+    controller_off("node-lifecycle-controller", Link.NODES, ("LIFE-NODES-010",), NODE_NOT_LOST),
     Fault("workers-paused", "node", "the workers are paused: kubelet, containerd and kube-proxy are frozen", Link.PODS,
           frozen("(/usr/bin/kubelet|/usr/local/bin/containerd|/usr/local/bin/kube-proxy)", "workers"),
           ("CHAIN-PODS-010",), r"is absent|ContainersReady|Initialized|not reported|is False|of \d+ ready"),

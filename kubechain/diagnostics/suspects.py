@@ -1,0 +1,98 @@
+"""The components that a broken link depends on, and what the cluster shows of them, for the verdict.
+
+Only what the run may read is shown: a component whose state cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from kubechain.claims.claim import Link
+from kubechain.conditions.text import some
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api
+from kubechain.kube.objects import KubeObject
+
+SYSTEM = "kube-system"
+MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+# Labels of Pods that kubeadm and most distributions set.
+DNS, PROXY = "k8s-app=kube-dns", "k8s-app=kube-proxy"
+Look = Callable[[Api], list[str]]
+
+
+def suspects(api: Api, link: Link) -> str:
+    """Return what the cluster shows of the components behind a broken link: "coredns: 0 of 2 replicas ready"; "" if nothing."""
+    shown: list[str] = []
+    for look in (*LOOKS.get(link, ()), nodes):
+        # The message of the claim counts; what cannot be read here is no news.
+        with contextlib.suppress(HarnessError):
+            shown += look(api)
+    return some(shown, "; ") if shown else ""
+
+
+def nodes(api: Api) -> list[str]:
+    """Return the Nodes that are not ready, each with the reason of its condition."""
+    unready = [node for node in api.list("Node").items if not node.is_true("Ready")]
+    return [f"Node {node.name}: not ready ({node.condition('Ready').get('reason', 'no condition')})" for node in unready]
+
+
+def closed(api: Api) -> list[str]:
+    """Return how many Nodes take no new Pods, if none takes any but those of the control plane."""
+    every = api.list("Node").items
+    shut = [node for node in every if node.at("spec.unschedulable") or _keeps_off(node)]
+    return [f"Nodes: all {len(every)} are cordoned or tainted"] if every and len(shut) == len(every) else []
+
+
+def _keeps_off(node: KubeObject) -> bool:
+    return any(taint.get("effect") in ("NoSchedule", "NoExecute") for taint in node.at("spec.taints", []))
+
+
+def leader(component: str) -> Look:
+    """Return a function that returns when a component last renewed its Lease, if it has one."""
+
+    def look(api: Api) -> list[str]:
+        lease = api.get("Lease", SYSTEM, component)
+        if lease is None:
+            return []
+        age = api.server_time() - datetime.fromisoformat(str(lease.at("spec.renewTime"))).timestamp()
+        lasts = float(lease.at("spec.leaseDurationSeconds", 15))
+        if age > lasts:
+            return [f"{component}: no sign of life, its Lease was renewed {age:.0f} s ago and lasts {lasts:.0f} s"]
+        return [f"{component}: alive, its Lease was renewed {max(age, 0):.0f} s ago"]
+
+    return look
+
+
+def dns(api: Api) -> list[str]:
+    """Return how many replicas of the cluster's DNS are ready, if any is missing or there is none."""
+    deployments = api.list("Deployment", SYSTEM, DNS).items
+    return [
+        f"{each.name}: {each.at('status.readyReplicas', 0)} of {each.at('spec.replicas')} replicas ready"
+        for each in deployments
+        if not each.at("spec.replicas") or each.at("status.readyReplicas", 0) < each.at("spec.replicas")
+    ]
+
+
+def proxies(api: Api) -> list[str]:
+    """Return the Nodes whose kube-proxy is not ready."""
+    return [
+        f"kube-proxy on {pod.at('spec.nodeName', 'no Node')}: not ready"
+        for pod in api.list("Pod", SYSTEM, PROXY).items
+        if not pod.is_true("Ready")
+    ]
+
+
+def _by(*links: Link, looks: tuple[Look, ...]) -> Iterator[tuple[Link, tuple[Look, ...]]]:
+    return ((link, looks) for link in links)
+
+
+LOOKS: dict[Link, tuple[Look, ...]] = dict(
+    [
+        *_by(Link.DEPLOYMENT, Link.REPLICASET, Link.ENDPOINTS, Link.SCALE, Link.ROLLOUT, Link.DELETION, looks=(leader(MANAGER),)),
+        *_by(Link.PODS, Link.HEALING, looks=(closed, leader(SCHEDULER))),
+        *_by(Link.CLUSTERIP, Link.NODEPORT, Link.NODES, looks=(proxies,)),
+        *_by(Link.DNS, looks=(dns, proxies)),
+    ]
+)

@@ -1,0 +1,43 @@
+"""The pace of a run: how long waits took so far, and how long later waits may take once something is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kubechain.conditions.timeouts import Timeout
+
+# On a cluster that is slow, but works, one wait is seldom this much longer than the longest before it.
+FACTOR = 5.0
+# A pull, a slow API server or an injected delay of some seconds ends within this time.
+FLOOR_SECONDS = 10.0
+
+
+@dataclass
+class Pace:
+    """The longest wait so far for each timeout, and whether the run hurries.
+
+    A run hurries when a claim has failed: its verdict is certain, and every further wait in vain only delays it.
+    """
+
+    hurries: bool = False
+    _longest: dict[Timeout, float] = field(default_factory=dict[Timeout, float])
+
+    def took(self, timeout: Timeout, seconds: float) -> None:
+        """Record that a wait with this timeout was met after `seconds`."""
+        self._longest[timeout] = max(seconds, self._longest.get(timeout, 0.0))
+
+    def hurry(self) -> None:
+        """Shorten later timeouts to what this cluster has shown that it needs."""
+        self.hurries = True
+
+    def limit(self, timeout: Timeout, patience: float = 1.0) -> Timeout:
+        """Return the limit of the next wait: the timeout times `patience`, or if the run hurries, what such waits took.
+
+        That is FACTOR times the longest such wait so far, at least FLOOR_SECONDS and at most the timeout. A timeout that no
+        wait has met is not shortened.
+        """
+        longest, usual = self._longest.get(timeout), timeout.seconds * patience
+        if not self.hurries or longest is None or usual <= max(FLOOR_SECONDS, FACTOR * longest):
+            return Timeout(usual, timeout.reason)
+        reason = f"a claim has failed, and such waits took up to {longest:.1f} s in this run"
+        return Timeout(max(FLOOR_SECONDS, FACTOR * longest), reason)

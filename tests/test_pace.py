@@ -1,0 +1,37 @@
+from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.pace import Pace
+
+LONG = Timeout(60, "a pull")
+
+
+def paced(*seconds: float, hurries: bool = True) -> float:
+    pace = Pace()
+    for each in seconds:
+        pace.took(LONG, each)
+    if hurries:
+        pace.hurry()
+    return pace.limit(LONG).seconds
+
+
+def test_timeouts_stay_as_they_are_until_a_claim_fails() -> None:
+    assert paced(0.1, hurries=False) == 60
+
+
+def test_timeouts_of_a_run_that_hurries_follow_its_longest_wait() -> None:
+    assert paced(4.0, 0.1) == 20
+
+
+def test_timeouts_have_a_floor_and_never_grow() -> None:
+    assert paced(0.1) == 10
+    assert paced(59.0) == 60
+
+
+def test_timeout_that_no_wait_has_met_is_not_shortened() -> None:
+    assert paced() == 60
+
+
+def test_message_says_why_the_timeout_is_short() -> None:
+    pace = Pace()
+    pace.took(LONG, 3.0)
+    pace.hurry()
+    assert pace.limit(LONG).reason == "a claim has failed, and such waits took up to 3.0 s in this run"
