@@ -18,12 +18,14 @@ $(foreach name,$(VARIABLES),$(eval export KUBECHAIN_$(name) := $$(call given,$(n
 export KUBECHAIN_PROCESSES := $(call given,N)
 export KUBECHAIN_CACHE := $(call given,CACHE_DIR)
 export KUBECHAIN_CACHE_TOO := $(call given,CACHE)
+# Of a development target alone.
+export HOSTILE_SECONDS := $(call given,SECONDS)
 
 SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test hostile lint list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ upgrade-after: env ## phase 3: compare with SNAPSHOT, then check the whole chain
 test: dev ## run the tests of the harness, without a cluster
 	@$(PYTHON) -m pytest -n auto --dist worksteal tests
 
+hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
+	@$(PYTHON) -m tests.hostile
+
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
@@ -70,12 +75,14 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 	@$(if $(WORKFLOWS),$(if $(shell command -v go),cd $(ACTIONLINT) && go tool actionlint -shellcheck $(CURDIR)/.venv/bin/shellcheck \
 	  $(addprefix $(CURDIR)/,$(WORKFLOWS)),echo "  .. Go not found: actionlint is skipped"),:)
 	@$(PYTHON) -m reports.catalogue --check
+	@$(PYTHON) -m tests.hostile.document --check
 
 list: env ## print the catalogue of claims (FORMAT=json, markdown)
 	@$(PYTHON) -m kubechain list
 
-catalogue: env ## write the generated documents under docs/
+catalogue: dev ## write the generated documents under docs/
 	@$(PYTHON) -m reports.catalogue --write
+	@$(PYTHON) -m tests.hostile.document --write
 
 report: env ## serve the last report on a loopback port (PORT=8000)
 	@$(PYTHON) -m kubechain report

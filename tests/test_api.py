@@ -27,7 +27,7 @@ CALLS: dict[str, Request] = {
     "get": lambda api: api.get("Pod", "ns", "a"),
     "list": lambda api: api.list("Pod", "ns"),
     "create": lambda api: api.create({"kind": "Pod"}, "ns"),
-    "delete": lambda api: api.delete("Pod", "ns", "a"),
+    "delete": lambda api: api.delete("Pod", "ns", "a", seconds=0),
     "watch": lambda api: list(api.watch("Pod", "ns", "7", 5)),
 }
 

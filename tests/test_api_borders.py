@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.kube.client import Api
-from kubechain.kube.errors import ApiRefused
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from tests import loopback
 from tests.loopback import response, serving
 from tests.test_api import speaking
@@ -106,3 +106,9 @@ def test_warnings_of_a_refused_list_are_an_error(tmp_path: Path) -> None:
         with pytest.raises(ApiRefused):
             api.warnings("Pod", "ns")
         api.close()
+
+
+@pytest.mark.parametrize("body", [PAGE, '{"rows": []}', '{"columnDefinitions": null, "rows": null}'])
+def test_answer_that_is_no_table_is_trouble(tmp_path: Path, body: str) -> None:
+    with speaking(tmp_path, response(200, body)) as (api, _), pytest.raises(ApiUnavailable, match="has no columns or no rows"):
+        api.table("Deployment", "ns")

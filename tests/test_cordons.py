@@ -10,88 +10,96 @@ from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
 from kubechain.kube.client import Api
-from tests.loopback import kubeconfig
-from tests.namespace_server import ApiServer, api_server
+from tests.hostile.access import CONTEXT, plain
+from tests.hostile.acts import failing, on, rule
+from tests.hostile.cluster import Cluster, cluster
+from tests.hostile.furniture import namespace
 
 HOURS = 3600.0
+NODE = ("Node", "", "hostile-1")
 
 
 @pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with api_server() as found:
-        found.put("nodes", "a", resourceVersion="1")
+def server(tmp_path: Path) -> Iterator[Cluster]:
+    with cluster(tmp_path, plain()) as found:
         yield found
 
 
 @pytest.fixture
-def api(server: ApiServer, tmp_path: Path) -> Iterator[Api]:
-    client = Api(kubeconfig(tmp_path, server.url), "test", tmp_path / "secrets")
+def api(server: Cluster, tmp_path: Path) -> Iterator[Api]:
+    client = Api(server.kubeconfig, CONTEXT, tmp_path / "secrets")
     yield client
     client.close()
 
 
-def state(server: ApiServer) -> tuple[bool, str]:
-    node = server.objects["nodes", "a"]
+def state(server: Cluster) -> tuple[bool, str]:
+    node = server.store.required(NODE)
     return node["spec"].get("unschedulable", False), node["metadata"].get("annotations", {}).get(CORDONED_BY, "")
 
 
-def test_node_is_marked_while_it_is_cordoned(server: ApiServer, api: Api) -> None:
-    cordons.cordon(api, "a", "aa")
+def left_by(server: Cluster, run: str, expires: float) -> None:
+    server.store.create(namespace(f"kubechain-{run}-main-0", **{RUN_LABEL: run, EXPIRES_LABEL: str(int(expires))}))
+
+
+def test_node_is_marked_while_it_is_cordoned(server: Cluster, api: Api) -> None:
+    cordons.cordon(api, NODE[2], "aa")
     assert state(server) == (True, "aa")
-    cordons.uncordon(api, "a", "aa")
+    cordons.uncordon(api, NODE[2], "aa")
     assert state(server) == (False, "")
 
 
-def test_uncordon_is_tried_again_after_an_error_of_the_server(server: ApiServer, api: Api) -> None:
-    cordons.cordon(api, "a", "aa")
-    server.failures["PATCH /api/v1/nodes/a"] = [503, 409]
-    cordons.uncordon(api, "a", "aa")
+def test_uncordon_is_tried_again_after_an_error_of_the_server(server: Cluster, api: Api) -> None:
+    cordons.cordon(api, NODE[2], "aa")
+    rule(on("patch", "Node"), failing(503), times=1)(server)
+    rule(on("patch", "Node"), failing(409), times=1)(server)
+    cordons.uncordon(api, NODE[2], "aa")
     assert state(server) == (False, "")
 
 
-def test_cordon_of_others_is_left_as_it_is(server: ApiServer, api: Api) -> None:
-    server.put("nodes", "a", spec={"unschedulable": True}, resourceVersion="1")
-    with pytest.raises(HarnessError, match="Node a is cordoned already, and not by this run"):
-        cordons.cordon(api, "a", "aa")
-    cordons.uncordon(api, "a", "aa")
+def test_cordon_of_others_is_left_as_it_is(server: Cluster, api: Api) -> None:
+    server.store.modify(NODE, lambda node: node["spec"].update(unschedulable=True))
+    with pytest.raises(HarnessError, match=f"Node {NODE[2]} is cordoned already, and not by this run"):
+        cordons.cordon(api, NODE[2], "aa")
+    cordons.uncordon(api, NODE[2], "aa")
     assert state(server) == (True, "")
 
 
-def test_nodes_of_ended_runs_are_uncordoned_and_others_are_listed(server: ApiServer, api: Api, tmp_path: Path) -> None:
-    cordons.cordon(api, "a", "aa")
-    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == ["a"]
+def test_nodes_of_ended_runs_are_uncordoned_and_others_are_listed(server: Cluster, api: Api, tmp_path: Path) -> None:
+    cordons.cordon(api, NODE[2], "aa")
+    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == [NODE[2]]
     lock = run_locks.acquire(tmp_path, "kubechain-aa")
-    server.time += 3 * HOURS
-    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == ["a"]
+    server.store.ahead += 3 * HOURS
+    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == [NODE[2]]
     assert state(server) == (True, "aa")
     lock.abandon()
-    server.time -= 3 * HOURS
+    server.store.ahead -= 3 * HOURS
     assert cordons.clear(api, tmp_path, Progress()) == []
     assert state(server) == (False, "")
 
 
-def test_namespaces_expire_by_the_clock_of_the_server(server: ApiServer, api: Api, tmp_path: Path) -> None:
-    # The clock of this machine is years ahead of the server's.
-    server.put("namespaces", "kubechain-bb-main-0", labels={RUN_LABEL: "bb", EXPIRES_LABEL: str(int(server.time + HOURS))})
+def test_namespaces_expire_by_the_clock_of_the_server(server: Cluster, api: Api, tmp_path: Path) -> None:
+    # The clock of this machine is days ahead of the server's.
+    server.store.ahead = -48 * HOURS
+    left_by(server, "bb", server.store.now() + HOURS)
     assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == []
-    server.time += 2 * HOURS
+    server.store.ahead += 2 * HOURS
     assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == ["kubechain-bb-main-0"]
 
 
-def test_expiry_is_renewed_while_a_run_lives(server: ApiServer, api: Api, tmp_path: Path) -> None:
+def test_expiry_is_renewed_while_a_run_lives(server: Cluster, api: Api, tmp_path: Path) -> None:
     labels = {RUN_LABEL: "aa", EXPIRES_LABEL: "5"}
-    server.put("namespaces", "kubechain-aa-main-0", labels=dict(labels))
-    server.put("namespaces", "kubechain-bb-main-0", labels={RUN_LABEL: "bb", EXPIRES_LABEL: "5"})
+    left_by(server, "aa", 5)
+    left_by(server, "bb", 5)
     namespaces.renew(api, "aa", labels)
-    assert labels[EXPIRES_LABEL] == str(int(server.time + 2 * HOURS))
-    assert server.objects["namespaces", "kubechain-aa-main-0"]["metadata"]["labels"] == labels
+    assert float(labels[EXPIRES_LABEL]) == pytest.approx(server.store.now() + 2 * HOURS, abs=30)
+    assert labels.items() <= server.store.required(("Namespace", "", "kubechain-aa-main-0"))["metadata"]["labels"].items()
     assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == ["kubechain-bb-main-0"]
 
 
-def test_run_may_begin_without_the_right_to_change_nodes_and_namespaces(server: ApiServer, api: Api, tmp_path: Path) -> None:
-    cordons.cordon(api, "a", "aa")
-    server.time += 3 * HOURS
-    server.put("namespaces", "kubechain-aa-main-0", labels={RUN_LABEL: "aa", EXPIRES_LABEL: "5"})
-    server.refused |= {"PATCH /api/v1/nodes/a": 403, "PATCH /api/v1/namespaces/kubechain-aa-main-0": 403}
-    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == ["a"]
+def test_run_may_begin_without_the_right_to_change_nodes_and_namespaces(server: Cluster, api: Api, tmp_path: Path) -> None:
+    cordons.cordon(api, NODE[2], "aa")
+    server.store.ahead += 3 * HOURS
+    left_by(server, "aa", 5)
+    rule(on("patch"), failing(403))(server)
+    assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == [NODE[2]]
     namespaces.renew(api, "aa", {})

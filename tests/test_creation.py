@@ -178,3 +178,30 @@ def test_namespace_that_is_refused_is_not_deleted(tmp_path: Path) -> None:
         with pytest.raises(ApiRefused), namespace.namespace(api, TARGET, "ns", LABELS, Waiter(FakeClock())):
             pytest.fail("the body must not run")
         assert server.sent("DELETE") == []
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_deletion_and_patch_survive_what_happens_to_the_first_request(tmp_path: Path, hiccup: str) -> None:
+    with connected(tmp_path) as (api, server):
+        api.create(DEPLOYMENT, "ns")
+        server.faults = in_turn(HICCUPS[hiccup], method="PATCH")
+        assert api.patch("Deployment", "ns", "web", {"metadata": {}}).name == "web"
+        server.faults = in_turn(HICCUPS[hiccup], method="DELETE")
+        api.delete("Deployment", "ns", "web")
+        assert (server.store, len(server.sent("PATCH")), len(server.sent("DELETE"))) == ({}, 2, 2)
+
+
+def test_deletion_of_what_never_was_is_refused(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, _), pytest.raises(ApiRefused, match="404"):
+        api.delete("Deployment", "ns", "web")
+
+
+def test_read_with_patience_survives_a_503(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        patient = Api(api.kubeconfig, "test", tmp_path / "secrets", patience=5)
+        server.faults = in_turn(Fault(503), method="GET")
+        assert patient.get("Deployment", "ns", "web") is None
+        server.faults = in_turn(Fault(503), method="GET")
+        with pytest.raises(ApiUnavailable):
+            api.get("Deployment", "ns", "web")
+        patient.close()

@@ -133,7 +133,7 @@ def test_watch_that_does_not_deliver_what_a_list_shows_decides_nothing() -> None
     dead.feed.interrupted = lambda: None
     with pytest.raises(HarnessError, match=r"cannot decide: .*; watch of Pod does not deliver what a list shows"):
         dead.waiter.eventually(dead.history, READY, within=TEN)
-    assert dead.clock.time == pytest.approx(1010 + DELIVERY_SECONDS + RESUME_SECONDS)
+    assert dead.clock.time == pytest.approx(1010 + DELIVERY_SECONDS + 2 * RESUME_SECONDS)
 
 
 def test_consistently_whose_first_state_is_wrong_looks_at_a_fresh_one() -> None:

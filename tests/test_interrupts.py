@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
-from tests.loopback import kubeconfig
-from tests.namespace_server import ApiServer, api_server
+from tests.hostile.access import CONTEXT, plain
+from tests.hostile.acts import failing, on, rule
+from tests.hostile.cluster import Cluster, cluster
+from tests.hostile.furniture import SYSTEM
 from tests.test_run import CONFTEST
 
+START_SECONDS = 20
 ON_A_CLUSTER = """
 def visit(run, settings, *_):
     from kubechain.cleanup import run_locks
-    run_locks.mark_visited(settings.cache, run.name, "test", "uid-kube-system")
-    kubeconfig, server = os.environ["TEST_KUBECONFIG"], os.environ["TEST_SERVER"]
-    return provision.Provided(Target("c", kubeconfig, "test", server, "uid-kube-system", False, False, "n", "c"), None)
+    kubeconfig, server, uid = (os.environ[f"TEST_{name}"] for name in ("KUBECONFIG", "SERVER", "UID"))
+    run_locks.mark_visited(settings.cache, run.name, "hostile", uid)
+    return provision.Provided(Target("c", kubeconfig, "hostile", server, uid, False, False, "n", "c"), None)
 
 provision.attach = provision.kind_cluster = visit
 """
@@ -38,7 +41,7 @@ PHASE = os.environ["TEST_PHASE"]
 
 @pytest.fixture
 def api(request):
-    client = Api(Path(os.environ["TEST_KUBECONFIG"]), "test", run_state(request.config).run.secrets)
+    client = Api(Path(os.environ["TEST_KUBECONFIG"]), "hostile", run_state(request.config).run.secrets)
     yield client
     client.close()
 
@@ -71,7 +74,7 @@ def test_hangs(namespace, n):
 
 
 @contextmanager
-def started(folder: Path, server: ApiServer, phase: str, *words: str) -> Generator[subprocess.Popen[str]]:
+def started(folder: Path, server: Cluster, phase: str, *words: str) -> Generator[subprocess.Popen[str]]:
     """Start a run in a process group of its own; the claims hang in this phase."""
     (folder / "suites").mkdir()
     (folder / "conftest.py").write_text(CONFTEST + ON_A_CLUSTER)
@@ -82,8 +85,9 @@ def started(folder: Path, server: ApiServer, phase: str, *words: str) -> Generat
         "KUBECHAIN_OUT": str(folder / "out"),
         "KUBECHAIN_CACHE": str(folder / "cache"),
         "KUBECHAIN_HTML": "0",
-        "TEST_KUBECONFIG": str(kubeconfig(folder, server.url)),
-        "TEST_SERVER": server.url,
+        "TEST_KUBECONFIG": str(server.kubeconfig),
+        "TEST_SERVER": server.api.access.url(server.port),
+        "TEST_UID": server.store.required(("Namespace", "", "kube-system"))["metadata"]["uid"],
         "TEST_PHASE": phase,
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
@@ -100,9 +104,21 @@ def started(folder: Path, server: ApiServer, phase: str, *words: str) -> Generat
 
 
 @pytest.fixture
-def server() -> Generator[ApiServer]:
-    with api_server() as found:
+def server(tmp_path: Path) -> Generator[Cluster]:
+    with cluster(tmp_path, plain()) as found:
         yield found
+
+
+def of_runs(server: Cluster) -> list[str]:
+    """Return the names of the namespaces that no cluster has by itself."""
+    return [name for name in server.store.names("Namespace") if name not in SYSTEM]
+
+
+def wait_for(server: Cluster, part: str) -> None:
+    """Wait until a namespace exists whose name has this part."""
+    with server.store.changed:
+        there = server.store.changed.wait_for(lambda: any(part in name for name in of_runs(server)), START_SECONDS)
+    assert there, f"no {part} after {START_SECONDS} s"
 
 
 def marks(folder: Path) -> list[str]:
@@ -120,10 +136,10 @@ def marks(folder: Path) -> list[str]:
     ],
 )
 def test_signals_end_a_run_in_an_orderly_way(
-    tmp_path: Path, server: ApiServer, phase: str, signals: list[signal.Signals], workers: tuple[str, ...]
+    tmp_path: Path, server: Cluster, phase: str, signals: list[signal.Signals], workers: tuple[str, ...]
 ) -> None:
     with started(tmp_path, server, phase, *workers) as process:
-        server.wait_for("-ending-" if phase == "teardown" else "-main-")
+        wait_for(server, "-ending-" if phase == "teardown" else "-main-")
         for number in signals:
             os.killpg(process.pid, number)
             # The next signal arrives while the run puts things back.
@@ -131,31 +147,31 @@ def test_signals_end_a_run_in_an_orderly_way(
                 process.wait(0.3)
         output, errors = process.communicate(timeout=50)
     assert process.returncode == 2, output + errors
-    assert server.names() == []
+    assert of_runs(server) == []
     assert marks(tmp_path) == []
     assert output.strip().splitlines()[-1].startswith("no verdict: interrupted after")
     assert json.loads((tmp_path / "out" / "run.json").read_text())["exitCode"] == 2
     assert not (tmp_path / "out" / ".runs").exists()
 
 
-def test_namespaces_of_killed_workers_are_removed(tmp_path: Path, server: ApiServer) -> None:
+def test_namespaces_of_killed_workers_are_removed(tmp_path: Path, server: Cluster) -> None:
     with started(tmp_path, server, "die", "-n", "2", "-k", "0 or 1") as process:
         output, errors = process.communicate(timeout=50)
     assert process.returncode == 10, output + errors
-    assert any(request.startswith("POST") for request in server.requests)
-    assert server.names() == []
+    assert any(request.method == "POST" for request in server.api.requests)
+    assert of_runs(server) == []
     assert marks(tmp_path) == []
 
 
-def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: ApiServer) -> None:
+def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Cluster) -> None:
     with started(tmp_path, server, "call") as process:
-        server.wait_for("-main-")
-        (name,) = server.names()
-        server.refused[f"DELETE /api/v1/namespaces/{name}"] = 403
+        wait_for(server, "-main-")
+        (name,) = of_runs(server)
+        rule(on("delete", "Namespace"), failing(403))(server)
         os.killpg(process.pid, signal.SIGTERM)
         output, errors = process.communicate(timeout=50)
     assert process.returncode == 2, output + errors
     assert "no verdict: interrupted after" in output
-    assert "the next run there or `kubechain clean --context test` tries again" in output.splitlines()[-1]
+    assert f"the next run there or `kubechain clean --context {CONTEXT}` tries again" in output.splitlines()[-1]
     run = name[: len("kubechain-") + 8]
     assert marks(tmp_path) == [run, f"{run}.visited"] or marks(tmp_path) == [f"{run}.visited", run]

@@ -22,6 +22,12 @@ def test_object_with_a_name_only_has_empty_fields() -> None:
     assert (nulls.labels, nulls.annotations, nulls.controller) == ({}, {}, None)
 
 
+def test_null_is_a_field_that_is_missing() -> None:
+    nulls = thing("Pod", "a", deletionTimestamp=None, status={"conditions": None, "containerStatuses": None})
+    assert (nulls.at("status.containerStatuses", []), nulls.at("status.conditions.x", 7)) == ([], 7)
+    assert (nulls.deleting, nulls.condition("Ready"), nulls.is_true("Ready")) == (False, {}, False)
+
+
 @pytest.mark.parametrize("status", ["False", "Unknown", "true", ""])
 def test_only_status_true_in_this_spelling_is_true(status: str) -> None:
     assert not thing("Pod", "a", status={"conditions": [{"type": "Ready", "status": status}]}).is_true("Ready")

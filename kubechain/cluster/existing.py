@@ -10,11 +10,13 @@ import yaml
 
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.kube.client import Api
+from kubechain.kube.creation import CHANGE_SECONDS, persistently
 from kubechain.kube.decoding import as_json
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 
 SYSTEM = "kube-system"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # The rights that the suite needs: (API group, resource, verbs), checked for all namespaces.
 RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "namespaces", ("create", "get", "list", "delete")),
@@ -49,7 +51,7 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
     """
     require_context(kubeconfig, context)
     try:
-        return Api(kubeconfig, context, secrets)
+        return Api(kubeconfig, context, secrets, patience=CHANGE_SECONDS)
     except SetupError:
         raise
     except Exception as error:  # the library raises many types for YAML that is not a kubeconfig
@@ -147,7 +149,9 @@ def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
         "spec": {"resourceAttributes": attributes},
     }
     try:
-        review = as_json(api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body), "access review")
+        # A review is stored nowhere: it can be asked for again.
+        text = persistently(lambda: api.call("POST", REVIEWS, body=body), CHANGE_SECONDS)
+        review = as_json(text, "access review")
     except ApiRefused as refused:
         what = f"the user of context {api.context} lacks the right to check its rights: {refused.detail}"
         raise SetupError(what, ExitCode.RIGHTS) from refused

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ from kubechain.core.errors import HarnessError
 from kubechain.kube import creation
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
-from kubechain.kube.decoding import as_event, as_json, as_object
+from kubechain.kube.decoding import as_json, as_object, as_table
 from kubechain.kube.errors import ApiRefused, network_errors
 from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
+from kubechain.kube.watch_stream import events
 
 REQUEST_SECONDS = 10.0
 EXEC_SECONDS = 30.0
@@ -49,14 +49,17 @@ class Api:
 
     _watched: urllib3.BaseHTTPResponse | None = None
 
-    def __init__(self, kubeconfig: Path, context: str, secrets: Path) -> None:
+    def __init__(self, kubeconfig: Path, context: str, secrets: Path, *, patience: float = 0.0) -> None:
         """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`.
+
+        A GET that finds the API server unavailable is sent again for `patience` seconds.
 
         Raises:
             SetupError: the context cannot be used (exit code KUBECONFIG).
 
         """
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
+        self._patience = patience
         self._connection = Connection(kubeconfig, context, self.secrets)
 
     @property
@@ -65,7 +68,7 @@ class Api:
         return self._connection.server
 
     def twin(self) -> Api:
-        """Return a client with connections of its own to the same cluster, for another thread."""
+        """Return a client with connections of its own to the same cluster, for another thread, without patience."""
         return Api(self.kubeconfig, self.context, self.secrets)
 
     def close(self) -> None:
@@ -183,7 +186,7 @@ class Api:
     def table(self, kind: str, namespace: str) -> Json:
         """Return the Table (meta.k8s.io/v1) of a kind, from which `kubectl get` prints its columns."""
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
-        return as_json(self.call("GET", path_of(kind, namespace), accept=accept), f"table of {kind}")
+        return as_table(self.call("GET", path_of(kind, namespace), accept=accept), kind)
 
     def create(
         self, body: Json, namespace: str = "", *, dry_run: bool = False, seconds: float = creation.CREATE_SECONDS
@@ -210,40 +213,50 @@ class Api:
         return as_object(self.call("PUT", path, body=resource), resource["kind"])
 
     def patch(self, kind: str, namespace: str, name: str, patch: object, *, sub: str = "", form: str = "merge") -> KubeObject:
-        """Patch an object; `form` is "merge", "strategic-merge" or "json"."""
-        content = f"application/{form}-patch+json"
-        return as_object(self.call("PATCH", path_of(kind, namespace, name, sub), body=patch, content=content), kind)
+        """Patch an object; `form` is "merge", "strategic-merge" or "json".
 
-    def delete(self, kind: str, namespace: str, name: str, options: Json | None = None, *, missing_ok: bool = False) -> None:
+        A patch can be applied twice, so that it is sent again after 5xx or no answer.
+        """
+        content, path = f"application/{form}-patch+json", path_of(kind, namespace, name, sub)
+
+        def send() -> KubeObject:
+            return as_object(self.call("PATCH", path, body=patch, content=content), kind)
+
+        return creation.persistently(send, creation.CHANGE_SECONDS)
+
+    def delete(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        options: Json | None = None,
+        *,
+        missing_ok: bool = False,
+        seconds: float = creation.CHANGE_SECONDS,
+    ) -> None:
         """Delete an object; `options` are fields of DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
 
         With `missing_ok`, it is no error if the object does not exist (404) or another object has its name (409, if
-        `options` has preconditions).
+        `options` has preconditions). After 5xx or no answer the deletion is sent again; what is missing then was deleted.
         """
         fields = options or {}
         missing = {HTTPStatus.NOT_FOUND, *([HTTPStatus.CONFLICT] if "preconditions" in fields else [])}
-        try:
-            self.call("DELETE", path_of(kind, namespace, name), body={"kind": "DeleteOptions", "apiVersion": "v1", **fields})
-        except ApiRefused as refused:
-            if not missing_ok or refused.status not in missing:
-                raise
+        body, path = {"kind": "DeleteOptions", "apiVersion": "v1", **fields}, path_of(kind, namespace, name)
+        creation.delete(lambda: self.call("DELETE", path, body=body), missing, seconds, missing_ok=missing_ok)
 
     def watch(self, kind: str, namespace: str, version: str, seconds: float) -> Iterator[tuple[str, Json]]:
         """Open a watch from the resourceVersion `version`; yield (type, object) until the server ends it after `seconds`.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
         """
-        query = {
-            "watch": "1",
-            "resourceVersion": version,
-            "timeoutSeconds": str(int(seconds)),
-            "allowWatchBookmarks": "true",
-        }
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(int(seconds)), "allowWatchBookmarks": "true"}
         # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
         limit = seconds + REQUEST_SECONDS
-        response = self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True)
+        # The answer begins at once, also where nothing changes.
+        with within(REQUEST_SECONDS):
+            response = self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True)
         self._watched = response
-        return _events(response, limit)
+        return events(response, limit)
 
     def interrupt(self) -> None:
         """Shut down the connection of the last watch: the thread that reads it gets ApiUnavailable."""
@@ -278,22 +291,8 @@ class Api:
         """Send a request; with `refuse`, obey Retry-After of 429 and raise the error of a status from 400 on."""
         url = path + ("?" + urllib.parse.urlencode(query) if query else "")
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": creation.MANAGER}
-        return self._connection.send(method, url, body, headers, seconds=seconds, refuse=refuse, stream=stream)
 
+        def send() -> urllib3.BaseHTTPResponse:
+            return self._connection.send(method, url, body, headers, seconds=seconds, refuse=refuse, stream=stream)
 
-def _events(response: urllib3.BaseHTTPResponse, seconds: float) -> Iterator[tuple[str, Json]]:
-    """Yield (type, object) for each line of a watch; ApiUnavailable if the connection breaks or lasts over `seconds`."""
-    ends = time.monotonic() + seconds
-    with network_errors():
-        try:
-            buffer = b""
-            while True:
-                # Around each read: the body of this loop also runs what the caller does with an event.
-                with within(ends - time.monotonic()):
-                    chunk = response.read1()
-                if not chunk:
-                    return
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                yield from map(as_event, filter(None, lines))
-        finally:
-            response.close()
+        return creation.persistently(send, self._patience if method == "GET" and refuse and not stream else 0.0)

@@ -1,11 +1,11 @@
-"""Creation that survives a lost answer and a 5xx: it is tried again, and an object that an earlier attempt created counts."""
+"""Changes that survive a lost answer and a 5xx: they are tried again, and what an earlier attempt did counts."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar, cast
 
 from kubechain.core.run import RUN_LABEL
@@ -16,6 +16,8 @@ from kubechain.kube.objects import Json, KubeObject
 CREATE_SECONDS = 20.0
 # Longer than the default timeout of a webhook (10 s), so that the API server's own answer arrives.
 ATTEMPT_SECONDS = 12.0
+# For a patch or a deletion, and for the reads before a run.
+CHANGE_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 # The API server takes the name of a field manager from the User-Agent of the request.
 MANAGER = "kubechain"
@@ -71,6 +73,30 @@ def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None],
             return stored
 
     return persistently(attempt, seconds)
+
+
+def delete(send: Callable[[], object], missing: Collection[int], seconds: float, *, missing_ok: bool) -> None:
+    """Delete an object by `send`; after an attempt without a clear answer, a status in `missing` is success.
+
+    Raises:
+        ApiRefused: status 4xx.
+        ApiUnavailable: 5xx or no answer at every attempt within `seconds`; the object may be deleted.
+
+    """
+    unclear = missing_ok
+
+    def attempt() -> None:
+        nonlocal unclear
+        try:
+            send()
+        except ApiUnavailable:
+            unclear = True
+            raise
+        except ApiRefused as refused:
+            if not unclear or refused.status not in missing:
+                raise
+
+    persistently(attempt, seconds)
 
 
 def is_own(sent: Json, stored: KubeObject) -> bool:

@@ -32,6 +32,14 @@ def as_object(answer: str | Json, kind: str) -> KubeObject:
     return KubeObject(body if body.get("kind") else {**body, "kind": kind})
 
 
+def as_table(text: str, kind: str) -> Json:
+    """Return a Table of a kind; ApiUnavailable if the text is none, or has no columns or rows."""
+    table = as_json(text, f"table of {kind}")
+    if not isinstance(table.get("columnDefinitions"), list) or not isinstance(table.get("rows"), list):
+        raise _bad(text, f"table of {kind}", "has no columns or no rows")
+    return table
+
+
 def as_event(line: bytes) -> tuple[str, Json]:
     """Return (type, object) of a line of a watch; ApiUnavailable if it has none."""
     event = as_json(line, "event of a watch")

@@ -62,6 +62,14 @@ def refusal(status: int, text: str) -> HarnessError:
     return ApiRefused(status, reason, message)
 
 
+def status_error(status: Json) -> HarnessError:
+    """Return the error for a Status object in a watch; one without a code is Gone if its reason says so, else a failure."""
+    code, reason = status.get("code"), status.get("reason")
+    if not isinstance(code, int):
+        code = HTTPStatus.GONE if reason in ("Expired", "Gone") else HTTPStatus.INTERNAL_SERVER_ERROR
+    return refusal(code, json.dumps(status))
+
+
 @contextmanager
 def network_errors(server: str = "") -> Generator[None]:
     """Raise ApiUnavailable in place of every exception of a failed connection."""

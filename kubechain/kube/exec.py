@@ -19,7 +19,7 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
 from kubechain.kube.errors import first_line, refusal
@@ -42,7 +42,8 @@ def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str
     """Run a command by the subresource exec at `path`, and return its output and its exit status.
 
     Raises:
-        HarnessError: the command cannot be started, or has not ended after `seconds`, the connection included.
+        Transient: no answer, a 5xx, a stream that broke, or no end after `seconds`, the connection included.
+        HarnessError: the API server refuses the command.
 
     """
     with within(seconds):
@@ -73,11 +74,13 @@ def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, s
                 renewed = True
                 continue
             text = (error.resp_body or b"").decode(errors="replace")
-            raise HarnessError(f"{what}: {refusal(error.status_code, text)}") from error
+            refused = refusal(error.status_code, text)
+            kind = Transient if isinstance(refused, Transient) else HarnessError
+            raise kind(f"{what}: {refused}") from error
         except (TimeoutError, WebSocketTimeoutException) as error:
-            raise HarnessError(f"{what}: the API server did not answer within {seconds:.0f} s") from error
+            raise Transient(f"{what}: the API server did not answer within {seconds:.0f} s") from error
         except (OSError, HTTPError, WebSocketException) as error:
-            raise HarnessError(f"{what}: {first_line(error)}") from error
+            raise Transient(f"{what}: {first_line(error)}") from error
 
 
 def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Executed:
@@ -90,23 +93,31 @@ def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Execut
             if code in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
                 channels[frame.data[0]] += frame.data[1:]
     except (TimeoutError, WebSocketTimeoutException) as error:
-        raise HarnessError(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
+        raise Transient(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
     except (OSError, WebSocketException) as error:
         if not channels[STATUS]:
-            raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
+            raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
     text = {channel: data.decode(errors="replace") for channel, data in channels.items()}
     return Executed(text.get(STDOUT, ""), text.get(STDERR, ""), exit_status(text.get(STATUS, ""), argv, pod))
 
 
 def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
-    """Return the exit status of a command from the Status object on its error channel; HarnessError if there is none."""
+    """Return the exit status of a command from the Status object on its error channel.
+
+    Raises:
+        Transient: there is none.
+        HarnessError: it cannot be read.
+
+    """
+    if not status:
+        raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream ended before its exit status")
     try:
-        body: Json = json.loads(status or "{}")
+        body: Json = json.loads(status)
         if body.get("status") == "Success":
             return 0
         causes: list[Json] = body.get("details", {}).get("causes", [])
         code = next((int(c["message"]) for c in causes if c.get("reason") == "ExitCode"), None)
-        why = body.get("message", "the stream ended before its exit status")
+        why = body.get("message", "it has no exit status")
     except (ValueError, TypeError, AttributeError, KeyError):
         code, why = None, f"its exit status cannot be read: {status[:100]}"
     if code is None:

@@ -48,7 +48,7 @@ class KubeObject:
     @property
     def deleting(self) -> bool:
         """Whether metadata.deletionTimestamp is set."""
-        return "deletionTimestamp" in self.body["metadata"]
+        return self.at("metadata.deletionTimestamp") is not None
 
     @property
     def over(self) -> bool:
@@ -62,12 +62,15 @@ class KubeObject:
         return next((owner for owner in owners if owner.get("controller")), None)
 
     def at(self, path: str, default: Any = None) -> Any:
-        """Return the value at a dotted path such as "spec.template.metadata.labels", `default` if a field is missing."""
+        """Return the value at a dotted path such as "spec.template.metadata.labels", `default` if a field is missing or null.
+
+        To the API both are the same: a list or a map without content may be sent as null.
+        """
         value: Any = self.body
         for key in path.split("."):
-            if not isinstance(value, Mapping) or key not in value:
+            if not isinstance(value, Mapping) or value.get(key) is None:  # pyright: ignore[reportUnknownMemberType]  # JSON
                 return default
-            value = value[key]  # pyright: ignore[reportUnknownVariableType]  # JSON
+            value = value[key]  # pyright: ignore[reportUnknownVariableType]
         return value  # pyright: ignore[reportUnknownVariableType]
 
     def condition(self, kind: str) -> Json:

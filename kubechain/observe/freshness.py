@@ -29,7 +29,7 @@ class Freshness:
         """Return when the history shows all that fresh lists show.
 
         A watch that does not deliver it is ended: it resumes where it was, so that no version is missed, if the server
-        still has them.
+        still has them. If it does not deliver it then either, its kind is listed again.
 
         Raises:
             Transient: a list cannot be made, or a watch does not deliver what a list shows.
@@ -41,8 +41,11 @@ class Freshness:
                 listing = self._feed.list(reflector.kind, self._history.namespace)
                 if self._delivered(reflector.kind, listing, DELIVERY_SECONDS):
                     continue
-                reflector.interrupt()
-                if not self._delivered(reflector.kind, listing, RESUME_SECONDS):
+                for bring in (reflector.interrupt, reflector.relist):
+                    bring()
+                    if self._delivered(reflector.kind, listing, RESUME_SECONDS):
+                        break
+                else:
                     raise Transient(f"watch of {reflector.kind} does not deliver what a list shows")
 
     def close(self) -> None:

@@ -136,8 +136,14 @@ class History:
         """Whether a complete list of a kind, made at a resourceVersion, shows what has not been recorded yet."""
         listed = {resource.uid: number(resource.version) for resource in resources}
         with self._changed:
-            unseen = any(self._newest.get(uid, -1) < number for uid, number in listed.items())
             current = [each for each in self._current.values() if each.kind == kind]
+            present = {each.uid for each in current}
+            # A list that left out an object recorded its deletion at the version that it still has.
+            unseen = any(
+                newest < number or (newest == number and uid not in present)
+                for uid, number in listed.items()
+                for newest in [self._newest.get(uid, -1)]
+            )
             return unseen or any(each.uid not in listed and number(each.version) <= number(version) for each in current)
 
     def first_met(self, holds: Callable[[NamespaceState], bool], start: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Keeps a history up to date: lists, watches from the version of the list, and lists again only if that version expired.
+"""Keeps a history up to date: lists, watches from the version of the list, and lists again if that version or its watch fails.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -13,7 +13,8 @@ from typing import Protocol
 
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Listing
-from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
+from kubechain.kube.decoding import as_object
+from kubechain.kube.errors import ApiRefused, ApiUnavailable, status_error
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, History
 
@@ -59,6 +60,7 @@ class Reflector:
         self._refused = 0
         self._failures = 0
         self._short = 0
+        self._distrusted = threading.Event()
         self.synced = threading.Event()
 
     def list_and_watch(self) -> float:
@@ -69,6 +71,9 @@ class Reflector:
 
         """
         try:
+            if self._distrusted.is_set():
+                self._distrusted.clear()
+                self._version = None
             if self._version is None:
                 self._list()
             self._watch()
@@ -100,6 +105,11 @@ class Reflector:
         """End the open watch: it resumes where it ended, on another connection."""
         self._feed.interrupt()
 
+    def relist(self) -> None:
+        """End the open watch and list again, because the watch does not deliver what a list shows."""
+        self._distrusted.set()
+        self._feed.interrupt()
+
     def run(self, stop: threading.Event) -> None:
         """List and watch until `stop` is set; an error that a retry cannot heal stops the history."""
         while not stop.is_set():
@@ -127,13 +137,17 @@ class Reflector:
         opened, self._short = self._history.clock.now(), self._short + 1
         for change, body in changes:
             if change == "ERROR":
-                raise refusal(int(body.get("code", 500)), str(body.get("message", "")))
-            resource = KubeObject(body)
+                raise status_error(body)
             if change in CHANGES:
+                resource = as_object(body, self.kind)
                 self._history.record(CHANGES[change], resource)
-            self._version = resource.version
+                self._version = resource.version or self._version
+            elif change == "BOOKMARK":
+                self._version = KubeObject(body).at("metadata.resourceVersion") or self._version
             self._failures = self._short = 0
         if self._history.clock.now() - opened >= SHORT_SECONDS:
             self._failures = self._short = 0
         if self._short >= SHORT_WATCHES:
-            self._history.lost(self.kind, f"{self._short} watches in a row ended at once")
+            # What they do not deliver, lists do, without the versions between two of them.
+            self._version = None
+            self._history.lost(self.kind, f"{self._short} watches in a row ended at once", gap=True)

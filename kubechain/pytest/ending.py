@@ -50,7 +50,7 @@ def attempt(undo: Callable[[], object], command: str) -> list[str]:
 def _leave(state: RunState, target: Target) -> None:
     """Delete the namespaces of the run on a cluster that stays, and uncordon its Nodes.
 
-    Claims do so themselves; something is left if a process of the run was killed or interrupted.
+    Fixtures have begun to delete them. Here, after the verdict, one that stays is no fact about the chain.
     """
     api = existing.connect(Path(target.kubeconfig), target.context, state.run.secrets)
     try:

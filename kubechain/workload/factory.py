@@ -98,10 +98,6 @@ class ChainFactory:
         with namespace.namespace(self.api, self.environment.target, self._name(), self.labels, waiter) as observer:
             yield observer.history.namespace
 
-    def remaining(self) -> list[str]:
-        """Return the names of the namespaces of this factory that still exist."""
-        return [name for name in self.namespaces if self.api.get("Namespace", "", name)]
-
     def _name(self) -> str:
         name = f"{self.prefix}-{len(self.namespaces)}"
         self.namespaces.append(name)

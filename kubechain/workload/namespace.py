@@ -14,7 +14,7 @@ from kubechain.cluster.target import Target
 from kubechain.core import registries
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
-from kubechain.kube.creation import CREATE_SECONDS, persistently
+from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
@@ -67,7 +67,7 @@ def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], wa
 
 def delete(api: Api, name: str) -> None:
     """Delete a namespace if it exists, and do not wait; one 5xx or a lost answer does not leave it."""
-    persistently(lambda: api.delete("Namespace", "", name, missing_ok=True), CREATE_SECONDS)
+    api.delete("Namespace", "", name, missing_ok=True, seconds=CREATE_SECONDS)
 
 
 def furnish(api: Api, target: Target, name: str) -> None:

@@ -1,0 +1,16 @@
+"""`make hostile`: every record, in KUBECHAIN_PROCESSES processes, then sequences for HOSTILE_SECONDS seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from kubechain.core.bundle import ROOT
+
+if __name__ == "__main__":
+    processes, seconds = map(os.environ.get, ("KUBECHAIN_PROCESSES", "HOSTILE_SECONDS"))
+    words = [str(ROOT / "tests" / "test_hostile.py"), "--hostile", "-q", *(["-n", processes] if processes else [])]
+    words += [f"--hostile-seconds={seconds}"] if seconds else []
+    sys.exit(pytest.main(words))

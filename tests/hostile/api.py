@@ -1,0 +1,245 @@
+"""The API server of the cluster: objects, lists, watches, proxies and exec, over HTTP/1.1 and TLS."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+
+from kubechain.kube.objects import Json
+from tests.hostile.access import ADMIN, Access
+from tests.hostile.admission import admitted
+from tests.hostile.channels import run_in
+from tests.hostile.containers import Container, Done
+from tests.hostile.core import VERSION, Core
+from tests.hostile.exchange import Exchange, Request, Response, of_json
+from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, selector_of, table
+from tests.hostile.store import Refused, Store, merged
+
+PROXY_SECONDS = 3.0
+LOOK_SECONDS = 0.25
+# Does everything with an exchange in place of `Exchange.serve`.
+Act = Callable[[Exchange], None]
+
+
+@dataclass
+class Rule:
+    """A misbehaviour: the requests for which it is meant, what happens to them, and how often (0: always)."""
+
+    meant: Callable[[Request], bool]
+    act: Act
+    times: int = 0
+    used: int = 0
+
+    def applies(self, request: Request) -> bool:
+        """Whether it is meant for a request, which it then counts."""
+        if (self.times and self.used >= self.times) or not self.meant(request):
+            return False
+        self.used += 1
+        return True
+
+
+@dataclass
+class ApiServer:
+    """Answers requests; the first rule that is meant for one decides what happens to it.
+
+    `bookmarks` are the seconds between two bookmarks of a watch, 0 for none; `dated` says whether answers have a Date;
+    `allows` decides what a user may do: (user, verb, resource with its subresource).
+    """
+
+    core: Core
+    access: Access
+    rules: list[Rule] = field(default_factory=list[Rule])
+    bookmarks: float = 1.0
+    dated: bool = True
+    allows: Callable[[str, str, str], bool] = lambda user, _verb, _resource: user == ADMIN
+    closed: threading.Event = field(default_factory=threading.Event)
+    requests: list[Request] = field(default_factory=list[Request])
+    watches: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def store(self) -> Store:
+        """The objects."""
+        return self.core.store
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, by a rule or as an API server does."""
+        with self._lock:
+            self.requests.append(exchange.request)
+            act = next((rule.act for rule in self.rules if rule.applies(exchange.request)), Exchange.serve)
+        try:
+            act(exchange)
+        except Refused as refused:
+            exchange.send(of_json(refused.status, refused.as_json()))
+
+    def answer(self, request: Request) -> Response:
+        """Execute a request that is neither a watch nor an exec."""
+        try:
+            if not request.user:
+                raise Refused(401, "Unauthorized", "Unauthorized")
+            if request.path == "/version":
+                return of_json(200, {"gitVersion": VERSION, "major": "1", "minor": "37"})
+            if request.place.kind == REVIEW:
+                return of_json(201, self._review(request))
+            if not request.place.kind:
+                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            self._authorize(request)
+            return self._subresource(request) if request.place.sub else self._resource(request)
+        except Refused as refused:
+            return of_json(refused.status, refused.as_json())
+
+    def _subresource(self, request: Request) -> Response:
+        if request.place.sub == "log":
+            return Response(200, b"a line\n", {"Content-Type": "text/plain"})
+        return self._proxied(request)
+
+    def _resource(self, request: Request) -> Response:
+        if request.verb == "list":
+            return self._list(request)
+        changes = {"create": self._create, "delete": self._delete, "get": self._get}
+        with self.store.changed:
+            return of_json(201 if request.verb == "create" else 200, changes.get(request.verb, self._change)(request))
+
+    def _get(self, request: Request) -> Json:
+        return self.store.required((request.place.kind, request.place.namespace, request.place.name))
+
+    def _authorize(self, request: Request) -> None:
+        place = request.place
+        resource = "/".join(filter(None, [place.plural, place.sub.partition("/")[0]]))
+        if not self.allows(request.user, request.verb, resource):
+            group = place.version.partition("/")[0] if "/" in place.version else ""
+            where = f' in the namespace "{place.namespace}"' if place.namespace else " at the cluster scope"
+            what = f'cannot {request.verb} resource "{resource}" in API group "{group}"{where}'
+            raise Refused(403, "Forbidden", f'{place.plural} is forbidden: User "{request.user}" {what}')
+
+    def _review(self, request: Request) -> Json:
+        asked: dict[str, str] = request.body["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, [asked["resource"], asked.get("subresource", "")]))
+        return {**request.body, "status": {"allowed": self.allows(request.user, asked["verb"], resource)}}
+
+    def _list(self, request: Request) -> Response:
+        place, selector = request.place, selector_of(request.query.get("labelSelector", ""))
+        with self.store.changed:
+            version, start = self.store.version, 0
+            given = request.query.get("continue", "")
+            if given:
+                version, start = map(int, given.split("/"))
+                if version < self.store.oldest:
+                    raise Refused(410, "Expired", "The provided continue parameter is too old")
+            found = self.store.at(version, place.kind, place.namespace) if given else self.store.all(place.kind, place.namespace)
+        items = [item for item in found if matches(item, selector)]
+        if TABLE in request.headers.get("accept", ""):
+            return of_json(200, table(items))
+        size = int(request.query.get("limit", "0")) or len(items)
+        following = f"{version}/{start + size}" if start + size < len(items) else ""
+        return of_json(200, listed(place, items[start : start + size], version, following))
+
+    def _create(self, request: Request) -> Json:
+        place = request.place
+        body: Json = json.loads(json.dumps(request.body))
+        if is_namespaced(place.kind):
+            body["metadata"]["namespace"] = place.namespace
+        body["metadata"]["managedFields"] = [{"manager": request.headers.get("user-agent", ""), "operation": "Update"}]
+        made = self.core.mutate(admitted(self.store, self.core.addresses, body, None))
+        return made if request.query.get("dryRun") else self.store.create(made)
+
+    def _delete(self, request: Request) -> Json:
+        place, options = request.place, Json(request.body or {})
+        key = place.kind, place.namespace, place.name
+        found, wanted = self.store.required(key), options.get("preconditions", {}).get("uid", "")
+        if wanted not in ("", found["metadata"]["uid"]):
+            why = f"the UID in the precondition ({wanted}) does not match the UID in record ({found['metadata']['uid']})"
+            raise Refused(409, "Conflict", f"Operation cannot be fulfilled: Precondition failed: {why}")
+        return self.store.delete(key)
+
+    def _change(self, request: Request) -> Json:
+        place = request.place
+        key = place.kind, place.namespace, place.name
+        before = self.store.required(key)
+        after = merged(before, request.body) if request.verb == "patch" else {**before, **request.body}
+        wanted = Json(request.body.get("metadata") or {}).get("resourceVersion")
+        if wanted not in (None, before["metadata"]["resourceVersion"]):
+            raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest version")
+        made = admitted(self.store, self.core.addresses, after, before)
+        return self.store.modify(key, lambda body: (body.clear(), body.update(made)))
+
+    def _proxied(self, request: Request) -> Response:
+        place = request.place
+        name, _, port = place.name.partition(":")
+        target = self.store.required((place.kind, place.namespace, name))
+        address = target["spec"]["clusterIP"] if place.kind == "Service" else target["status"]["podIP"]
+        connection = HTTPConnection(address, int(port or 80), timeout=PROXY_SECONDS)
+        try:
+            connection.request("GET", "/" + place.sub.partition("/")[2])
+            answer = connection.getresponse()
+            return Response(answer.status, answer.read(), {"Content-Type": "text/html"})
+        except (OSError, HTTPException) as error:
+            raise Refused(503, "ServiceUnavailable", f"error trying to reach service: {error}") from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Count a watch as open during the body."""
+        with self._lock:
+            self.watches += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.watches -= 1
+
+    def watch(self, request: Request) -> Iterator[Json | None]:
+        """Yield the events of a watch until its time is over; None every LOOK_SECONDS.
+
+        Raises:
+            Refused: the version is too old (410), or the user may not watch.
+
+        """
+        if not request.user:
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        self._authorize(request)
+        version = int(request.query.get("resourceVersion", "0") or 0)
+        if version < self.store.oldest:
+            raise Refused(410, "Expired", f"too old resource version: {version} ({self.store.oldest})")
+        return self._events(request, version)
+
+    def _events(self, request: Request, version: int) -> Iterator[Json | None]:
+        place, store, seen = request.place, self.store, 0
+        ends = time.monotonic() + float(request.query.get("timeoutSeconds", "60"))
+        marked = time.monotonic()
+        while time.monotonic() < ends and not self.closed.is_set():
+            with store.changed:
+                if len(store.log) == seen:
+                    store.changed.wait(LOOK_SECONDS)
+                new, seen = store.log[seen:], len(store.log)
+                newest = store.version
+            for change in new:
+                if change.version > version and change.key[0] == place.kind and place.namespace in ("", change.key[1]):
+                    yield {"type": change.type, "object": change.body}
+            if self.bookmarks and time.monotonic() - marked >= self.bookmarks:
+                marked = time.monotonic()
+                metadata = {"resourceVersion": str(newest)}
+                yield {"type": "BOOKMARK", "object": {"kind": place.kind, "apiVersion": place.version, "metadata": metadata}}
+            yield None
+
+    def ran(self, request: Request) -> Done:
+        """Run the command of an exec and return what it printed."""
+        self._authorize(request)
+        pod = self.store.required((request.place.kind, request.place.namespace, request.place.name))
+        return Container(self.core, pod, self._ask_as).run([value for name, value in request.pairs if name == "command"])
+
+    def _ask_as(self, user: str, method: str, path: str) -> tuple[int, str]:
+        answered = self.answer(Request(method, path, {}, (), {}, {"metadata": {"name": "x"}}, user))
+        return answered.status, answered.body.decode()
+
+    def execute(self, exchange: Exchange) -> None:
+        """Answer an exec: run the command and send what it prints."""
+        if not exchange.request.user:
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        run_in(exchange, self.ran(exchange.request))

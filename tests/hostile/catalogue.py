@@ -1,0 +1,8 @@
+"""All records of the API's behaviour."""
+
+from __future__ import annotations
+
+from tests.hostile import records_answers, records_commands, records_lists, records_objects, records_watches, records_writes
+
+MODULES = (records_watches, records_lists, records_writes, records_answers, records_objects, records_commands)
+RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

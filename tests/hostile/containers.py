@@ -1,0 +1,117 @@
+"""Commands in containers: what curl, dig and the shell of the client image print, told by the cluster's real state."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from kubechain.kube.objects import Json
+from tests.hostile.core import Core
+from tests.hostile.names import Resolver
+from tests.hostile.store import Store
+
+SECONDS = 3.0
+CURL = re.compile(r"curl .*? -w '([^']*)' '([^']*)'", re.DOTALL)
+METHOD = re.compile(r"-X (\w+)")
+# Of curl: the name is not known, the connection is refused, no answer in time.
+NO_NAME, NO_CONNECTION, NO_ANSWER = 6, 7, 28
+NOT_FOUND = 127
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit status."""
+
+    stdout: str
+    status: int = 0
+    stderr: str = ""
+
+
+def service_variables(store: Store, namespace: str) -> dict[str, str]:
+    """Return the variables of a container that starts now: of the Services of its namespace, and of the API server's."""
+    variables = {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    services = [*store.all("Service", "default"), *store.all("Service", namespace)]
+    for service in services:
+        address, ports = service["spec"].get("clusterIP", "None"), service["spec"].get("ports", [])
+        if address == "None" or not ports:
+            continue
+        prefix = service["metadata"]["name"].upper().replace("-", "_")
+        variables |= {f"{prefix}_SERVICE_HOST": address, f"{prefix}_SERVICE_PORT": str(ports[0]["port"])}
+        variables[f"{prefix}_PORT"] = f"tcp://{address}:{ports[0]['port']}"
+        for port in ports:
+            tcp = f"{prefix}_PORT_{port['port']}_{port['protocol']}"
+            rest = {"": f"tcp://{address}:{port['port']}", "_PROTO": "tcp", "_PORT": str(port["port"]), "_ADDR": address}
+            variables |= {tcp + end: value for end, value in rest.items()}
+            if port.get("name"):
+                variables[f"{prefix}_SERVICE_PORT_{port['name'].upper().replace('-', '_')}"] = str(port["port"])
+    return variables
+
+
+@dataclass
+class Container:
+    """A container of a Pod; `ask_api` answers (method, path) of the Pod's ServiceAccount with (status, body)."""
+
+    core: Core
+    pod: Json
+    ask_api: Callable[[str, str, str], tuple[int, str]]
+
+    def run(self, argv: list[str]) -> Done:
+        """Run a command; one that the client image does not have ends with status 127."""
+        if argv[:2] == ["sh", "-c"] and "curl " in argv[2]:
+            return self._curl(argv[2])
+        if argv[:2] == ["sh", "-c"] and "/proc/1/environ" in argv[2]:
+            variables = self.core.environments.get(self.pod["metadata"]["uid"], {})
+            return Done("".join(f"{name}={value}\n" for name, value in variables.items()))
+        if argv[:2] == ["cat", "/etc/resolv.conf"]:
+            return Done(self.resolver().resolv_conf())
+        if argv[:1] == ["dig"]:
+            return Done(self.resolver().dig(argv[1:]))
+        return Done("", NOT_FOUND, f"sh: {shlex.join(argv)[:60]}: not found\n")
+
+    def resolver(self) -> Resolver:
+        """Return the resolver of the Pod."""
+        return Resolver(self.core.store, self.pod["metadata"]["namespace"], self.core.addresses.dns)
+
+    def _curl(self, script: str) -> Done:
+        """Send the requests of a script of curl commands; one after `&&` only if the one before had an answer."""
+        printed, failed = list[str](), False
+        stops = " && " in script
+        for found in CURL.finditer(script):
+            if failed and stops:
+                break
+            method = METHOD.search(found[0])
+            code, status, peer, seconds, text = self._request(found[2], method[1] if method else "GET")
+            failed = bool(code)
+            values = {"exitcode": code, "response_code": status, "remote_ip": peer, "time_total": f"{seconds:.6f}"}
+            printed.append(text + re.sub(r"%\{(\w+)\}", lambda name: str(values[name[1]]), found[1]))  # noqa: B023
+        return Done("".join(printed), int(failed))
+
+    def _request(self, url: str, method: str) -> tuple[int, int, str, float, str]:
+        """Return the exit status of curl, the HTTP status, the peer, the seconds, and head and body of the answer."""
+        parts, began = urlsplit(url), time.monotonic()
+        host = parts.hostname or ""
+        if host == "kubernetes.default.svc":
+            account = f"system:serviceaccount:{self.pod['metadata']['namespace']}:{self.pod['spec']['serviceAccountName']}"
+            status, text = self.ask_api(account, method, url.partition(host)[2])
+            return 0, status, self.core.addresses.kubernetes, 0.001, f"HTTP/1.1 {status} X\r\n\r\n{text}"
+        address = host if host[0].isdigit() else next(iter(self.resolver().addresses(host)), "")
+        if not address:
+            return NO_NAME, 0, "", 0.0, ""
+        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=SECONDS)
+        try:
+            connection.request(method, parts.path or "/")
+            answer = connection.getresponse()
+            head = "".join(f"{name}: {value}\r\n" for name, value in answer.getheaders())
+            text = f"HTTP/1.1 {answer.status} {answer.reason}\r\n{head}\r\n{answer.read().decode()}"
+            return 0, answer.status, address, time.monotonic() - began, text
+        except TimeoutError:
+            return NO_ANSWER, 0, "", SECONDS, ""
+        except (OSError, http.client.HTTPException):
+            return NO_CONNECTION, 0, "", time.monotonic() - began, ""
+        finally:
+            connection.close()

@@ -1,0 +1,63 @@
+"""docs/HOSTILE.md, from the records: `python -m tests.hostile.document --write`, or --check."""
+
+from __future__ import annotations
+
+import sys
+
+from kubechain.core import cli
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode
+from tests.hostile.catalogue import MODULES, RECORDS
+from tests.hostile.records import Record
+
+PATH = ROOT / "docs" / "HOSTILE.md"
+HEAD = """# Misbehaving clusters
+
+Generated from the records in `tests/hostile` by `make catalogue`; `make lint` fails if it is stale.
+
+Each record is a cluster on loopback that misbehaves in one way: an API server over TLS, with the controllers, nginx at the
+address of each Pod, and kube-proxy at each clusterIP and nodePort. A whole run of the command goes against it, in a process
+of its own. A run passes if its exit code and its verdict line are among the allowed ones, its output has no traceback, it
+ends within the time stated, and it leaves no namespace, no cordon and no watch.
+
+`make test` runs the records marked *short*, `make hostile` all of them (`N=2` in two processes), and
+`make hostile SECONDS=600` then draws sequences of two to four records for that long: whatever they do together, a chain that
+is whole is never called broken.
+"""
+
+
+def markdown() -> str:
+    """Return the document."""
+    parts = [HEAD, f"{len(RECORDS)} records.\n"]
+    for module in MODULES:
+        title = (module.__doc__ or "").split("\n")[0].removeprefix("Records of ").rstrip(".")
+        rows = "\n".join(map(_row, module.RECORDS))
+        head = "| record | the cluster | allowed ends | says | at most |\n|---|---|---|---|---|"
+        parts.append(f"## {title[0].upper()}{title[1:]}\n\n{head}\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _row(record: Record) -> str:
+    command = "" if record.command[0] == "run" else f" (`kubechain {record.command[0]}`)"
+    ends = "<br>".join(map(str, record.allowed))
+    says = f"`{record.says}`" if record.says else ""
+    name = f"{record.id}{' *short*' if record.short else ''}"
+    return f"| {name} | {record.text}{command} | {ends} | {says} | {record.seconds:.0f} s |"
+
+
+def main() -> int:
+    """Write the document, or check it; return 1 if `--check` finds it stale."""
+    parser = cli.Parser(prog="python -m tests.hostile.document", description="Write or check docs/HOSTILE.md.")
+    modes = parser.add_mutually_exclusive_group(required=True)
+    modes.add_argument("--write", action="store_true", help="write the document")
+    modes.add_argument("--check", action="store_true", help="fail if the document is stale")
+    if parser.parse_args().write:
+        PATH.write_text(markdown(), encoding="utf-8")
+    elif not PATH.exists() or PATH.read_text(encoding="utf-8") != markdown():
+        sys.stderr.write(f"{PATH.relative_to(ROOT)} is stale: run `make catalogue`\n")
+        return ExitCode.CHAIN_BROKEN
+    return ExitCode.HOLDS
+
+
+if __name__ == "__main__":
+    cli.main(main)

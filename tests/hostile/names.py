@@ -1,0 +1,92 @@
+"""The cluster's DNS: the records of Services, and the output of dig."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubechain.kube.objects import Json
+from tests.hostile.store import Store
+
+DOMAIN = "cluster.local"
+SUFFIX = f".svc.{DOMAIN}"
+NDOTS = 5
+TTL = 30
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """The resolver of a Pod in a namespace, with the address of the DNS server."""
+
+    store: Store
+    namespace: str
+    server: str
+
+    @property
+    def searches(self) -> list[str]:
+        """The search list."""
+        return [f"{self.namespace}{SUFFIX}", SUFFIX[1:], DOMAIN]
+
+    def resolv_conf(self) -> str:
+        """Return the file."""
+        return f"search {' '.join(self.searches)}\nnameserver {self.server}\noptions ndots:{NDOTS}\n"
+
+    def candidates(self, name: str) -> list[str]:
+        """Return the absolute names that a name stands for, in the order in which they are tried."""
+        if name.endswith("."):
+            return [name.rstrip(".")]
+        searched = [f"{name}.{domain}" for domain in self.searches]
+        return [name, *searched] if name.count(".") >= NDOTS else [*searched, name]
+
+    def addresses(self, name: str) -> list[str]:
+        """Return the addresses of a name, [] if it has none."""
+        found = [self.records(each, "A") for each in self.candidates(name)]
+        return next((records for records in found if records), None) or []
+
+    def records(self, name: str, record: str) -> list[str] | None:
+        """Return the data of an absolute name, None if there is no such name."""
+        if record == "PTR":
+            address = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
+            owners = [each for each in self.store.all("Service") if each["spec"].get("clusterIP") == address]
+            return [f"{self._full(owner)}." for owner in owners] or None
+        # [_port, _protocol,] service, namespace
+        words = name.removesuffix(SUFFIX).split(".")
+        if not name.endswith(SUFFIX) or len(words) not in (2, 4):
+            return None
+        service = self.store.get("Service", words[-1], words[-2])
+        return self._of_service(service, record, words[0].removeprefix("_") if len(words) == 4 else "") if service else None
+
+    def _of_service(self, service: Json, record: str, port_name: str) -> list[str] | None:
+        """Return the data of a Service, or ("" for none) of its port of that name."""
+        spec = service["spec"]
+        if port_name:
+            ports: list[Json] = [port for port in spec.get("ports", []) if port.get("name") == port_name]
+            return [f"0 100 {port['port']} {self._full(service)}." for port in ports] or None
+        if spec["type"] == "ExternalName":
+            return [f"{spec['externalName']}."] if record == "CNAME" else []
+        if record != "A":
+            return []
+        return [spec["clusterIP"]] if spec["clusterIP"] != "None" else self._pods(service)
+
+    def dig(self, words: list[str]) -> str:
+        """Return what dig prints with +noall +comments +answer, for one name with or without +search."""
+        name, *rest = [word for word in words if word[0] not in "+@"]
+        record, shown = (rest or ["A"])[0], list[str]()
+        for each in self.candidates(name) if "+search" in words else [name.rstrip(".")]:
+            data = self.records(each, record)
+            code = "NXDOMAIN" if data is None else "NOERROR"
+            shown.append(f";; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {code}, id: 1\n")
+            shown += [f"{each}.\t{TTL}\tIN\t{record}\t{value}\n" for value in data or []]
+            if data is not None:
+                break
+        return "".join(line for line in shown if "+comments" in words or line[0] != ";")
+
+    def _full(self, service: Json) -> str:
+        metadata = service["metadata"]
+        return f"{metadata['name']}.{metadata['namespace']}{SUFFIX}"
+
+    def _pods(self, service: Json) -> list[str]:
+        metadata = service["metadata"]
+        slices = self.store.all("EndpointSlice", metadata["namespace"])
+        own = [each for each in slices if each["metadata"]["labels"].get("kubernetes.io/service-name") == metadata["name"]]
+        ready = [entry for each in own for entry in each["endpoints"] if entry["conditions"]["ready"]]
+        return [address for entry in ready for address in entry["addresses"]]

@@ -1,0 +1,87 @@
+"""The data plane: nginx at the address of each Pod, and kube-proxy at every clusterIP and nodePort, as real TCP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, TypeVar
+
+PAGE = b"<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
+ENDS = 10.0
+# An address and a port.
+Place = tuple[str, int]
+T = TypeVar("T")
+
+
+class Network:
+    """Servers in one thread; `serve` and `stop` are for Pods, `forward` for Services."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self._thread.start()
+        self._pods: dict[str, asyncio.Server] = {}
+        self._ways: dict[Place, asyncio.Server] = {}
+        self._backends: dict[Place, list[Place]] = {}
+
+    def close(self) -> None:
+        """Close all servers and end the thread."""
+        for uid in list(self._pods):
+            self.stop(uid)
+        self.forward({})
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(ENDS)
+        self._loop.close()
+
+    def serve(self, uid: str, name: str, address: str, port: int) -> None:
+        """Serve nginx's page at the address of a Pod."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                source = writer.get_extra_info("peername")[0]
+                head = f"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n"
+                writer.write(f"{head}X-Backend: {name}\r\nX-Source: {source}\r\n\r\n".encode() + PAGE)
+                await writer.drain()
+            writer.close()
+
+        self._pods[uid] = self._run(asyncio.start_server(answer, address, port))
+
+    def stop(self, uid: str) -> None:
+        """Stop the server of a Pod, if it has one."""
+        server = self._pods.pop(uid, None)
+        if server:
+            self._loop.call_soon_threadsafe(server.close)
+
+    def forward(self, wanted: Mapping[Place, Iterable[Place]]) -> None:
+        """Lead each place to one of its backends by chance; every other place refuses connections."""
+        backends = {place: list(some) for place, some in wanted.items() if some}
+        for place in [place for place in self._ways if place not in backends]:
+            self._loop.call_soon_threadsafe(self._ways.pop(place).close)
+        self._backends = backends
+        for place in backends:
+            if place not in self._ways:
+                self._ways[place] = self._run(self._proxy(place))
+
+    async def _proxy(self, place: Place) -> asyncio.Server:
+        async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, IndexError):
+                there, back = await asyncio.open_connection(*random.choice(self._backends.get(place, [])))  # noqa: S311
+                await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            writer.close()
+
+        return await asyncio.start_server(lead, *place)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ENDS)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()

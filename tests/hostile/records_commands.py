@@ -1,0 +1,174 @@
+"""Records of controllers that do nothing, of commands in Pods, and of the commands doctor and clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kubechain.claims.claim import Link
+from kubechain.core.errors import ExitCode
+from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
+from tests.hostile.acts import any_request, both, failing, on, reshaped, rule, without_fields
+from tests.hostile.channels import end_channels, open_channels, send_frame, send_output
+from tests.hostile.cluster import Cluster
+from tests.hostile.exchange import Exchange, Request
+from tests.hostile.furniture import namespace
+from tests.hostile.records import CLEAN, DOCTOR, HOLDS, IMPATIENT, UNDECIDED, Ending, Record, broken
+from tests.hostile.records_objects import null_lists
+
+
+def _off(name: str) -> Callable[[Cluster], None]:
+    def make(cluster: Cluster) -> None:
+        cluster.off.add(name)
+
+    return make
+
+
+def is_exec(request: Request) -> bool:
+    """Whether a request runs a command in a container."""
+    return request.place.sub == "exec"
+
+
+def _left(run: str, expires: float) -> Callable[[Cluster], None]:
+    """Have a namespace of a run that expires so many seconds from now."""
+
+    def make(cluster: Cluster) -> None:
+        labels = {RUN_LABEL: run, EXPIRES_LABEL: str(int(cluster.store.now() + expires))}
+
+        cluster.store.create(namespace(f"kubechain-{run}-main-0", **labels))
+
+    return make
+
+
+def _hangs(exchange: Exchange) -> None:
+    exchange.hang()
+    exchange.close()
+
+
+def _breaks(exchange: Exchange) -> None:
+    """Send half of the output, and close."""
+    done = exchange.api.ran(exchange.request)
+    open_channels(exchange)
+    send_frame(exchange, b"\x01" + done.stdout.encode()[: len(done.stdout) // 2])
+
+
+def _no_status(exchange: Exchange) -> None:
+    """Send the output and end without the exit status."""
+    done = exchange.api.ran(exchange.request)
+    open_channels(exchange)
+    send_output(exchange, done)
+    end_channels(exchange)
+
+
+def _stops(exchange: Exchange) -> None:
+    """Accept the command and send nothing."""
+    open_channels(exchange)
+    exchange.hang()
+
+
+EITHER = (HOLDS, UNDECIDED)
+WHOLE = Ending(ExitCode.HOLDS, "")
+RECORDS = (
+    Record(
+        "OFF-DEPLOYMENT",
+        "has no Deployment controller",
+        _off("Deployment"),
+        (broken(Link.DEPLOYMENT),),
+        command=IMPATIENT,
+        seconds=200,
+        short=True,
+    ),
+    Record(
+        "OFF-REPLICASET",
+        "has no ReplicaSet controller",
+        _off("ReplicaSet"),
+        (broken(Link.REPLICASET),),
+        command=IMPATIENT,
+        seconds=200,
+    ),
+    Record("OFF-SCHEDULER", "has no scheduler", _off("scheduler"), (broken(Link.PODS),), command=IMPATIENT, seconds=200),
+    Record(
+        "OFF-KUBELET", "has no kubelet", _off("kubelet"), (broken(Link.PODS),), command=IMPATIENT, seconds=200, undeletable=True
+    ),
+    Record(
+        "OFF-ENDPOINTSLICE",
+        "has no EndpointSlice controller",
+        _off("EndpointSlice"),
+        (broken(Link.ENDPOINTS),),
+        command=IMPATIENT,
+        seconds=200,
+    ),
+    Record(
+        "OFF-ENDPOINTS",
+        "has no Endpoints controller",
+        _off("Endpoints"),
+        (broken(Link.ENDPOINTS),),
+        command=IMPATIENT,
+        seconds=200,
+    ),
+    Record("OFF-KUBE-PROXY", "has no kube-proxy", _off("kube-proxy"), (broken(Link.CLUSTERIP),), command=IMPATIENT, seconds=200),
+    Record(
+        "OFF-GARBAGE",
+        "has no garbage collector",
+        _off("garbage collector"),
+        (broken(Link.DELETION),),
+        command=IMPATIENT,
+        seconds=200,
+    ),
+    Record("EXEC-500", "answers the first command in a Pod with 500", rule(is_exec, failing(500), times=1), EITHER),
+    Record(
+        "EXEC-500-EVER",
+        "answers every command in a Pod with 500",
+        rule(is_exec, failing(500)),
+        (UNDECIDED,),
+        says="500",
+        seconds=200,
+    ),
+    Record("EXEC-403", "refuses every command in a Pod with 403", rule(is_exec, failing(403)), (UNDECIDED,), says="403"),
+    Record("EXEC-HANGS", "never answers the first command in a Pod", rule(is_exec, _hangs, times=1), EITHER, seconds=120),
+    Record(
+        "EXEC-STOPS", "starts the first command in a Pod and sends nothing", rule(is_exec, _stops, times=1), EITHER, seconds=120
+    ),
+    Record("EXEC-BREAKS", "breaks the stream of the first command in a Pod", rule(is_exec, _breaks, times=1), EITHER),
+    Record("EXEC-NO-STATUS", "sends no exit status of the first command in a Pod", rule(is_exec, _no_status, times=1), EITHER),
+    Record("DOCTOR", "does nothing wrong", lambda _: None, (WHOLE,), says="v1.37.2", command=DOCTOR),
+    Record(
+        "DOCTOR-503",
+        "answers every request with 503",
+        rule(any_request, failing(503)),
+        (Ending(ExitCode.UNREACHABLE, "503"),),
+        command=DOCTOR,
+    ),
+    Record(
+        "DOCTOR-NO-STATUS",
+        "leaves out the status of Nodes",
+        rule(on("list", "Node"), reshaped(without_fields(".status"))),
+        (WHOLE,),
+        command=DOCTOR,
+    ),
+    Record(
+        "DOCTOR-NULLS",
+        "sends null in place of empty lists and maps",
+        rule(any_request, reshaped(null_lists)),
+        (WHOLE,),
+        command=DOCTOR,
+    ),
+    Record(
+        "CLEAN", "has a namespace of a run that has expired", _left("0000dead", -60), (WHOLE,), says="0000dead", command=CLEAN
+    ),
+    Record(
+        "CLEAN-ALIVE",
+        "has a namespace of a run that has not expired",
+        _left("0000a11e", 3600),
+        (WHOLE,),
+        says="remains",
+        command=CLEAN,
+        undeletable=True,
+    ),
+    Record(
+        "CLEAN-DELETE-503",
+        "answers the deletion of an expired namespace with 503 once",
+        both(_left("0000dead", -60), rule(on("delete", "Namespace"), failing(503), times=1)),
+        (WHOLE,),
+        command=CLEAN,
+    ),
+)

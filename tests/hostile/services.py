@@ -1,0 +1,122 @@
+"""The controllers of Endpoints and EndpointSlices, and kube-proxy."""
+
+from __future__ import annotations
+
+from kubechain.kube.objects import Json
+from tests.hostile.addresses import NODES
+from tests.hostile.core import Core
+from tests.hostile.network import Place
+from tests.hostile.store import Key, key_of
+from tests.hostile.workloads import is_ready, matching, owned_by
+
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+
+
+def _put(core: Core, body: Json) -> None:
+    """Create an object, or give the one of its name this content."""
+    key = key_of(body)
+    if key not in core.store.objects:
+        core.store.create(body)
+    else:
+        core.store.modify(key, lambda stored: stored.update({k: v for k, v in body.items() if k != "metadata"}))
+
+
+def _target(pod: Json) -> Json:
+    metadata = pod["metadata"]
+    return {"kind": "Pod", "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
+
+
+def _serving(core: Core) -> list[tuple[Json, list[Json]]]:
+    """Return each Service with a selector, and its Pods."""
+    services = [service for service in core.store.all("Service") if service["spec"].get("selector")]
+    return [(each, matching(core, each["metadata"]["namespace"], each["spec"]["selector"])) for each in services]
+
+
+def _is_listed(service: Json, pod: Json) -> bool:
+    early = service["spec"].get("publishNotReadyAddresses", False)
+    return is_ready(pod) or (early and not pod["metadata"].get("deletionTimestamp"))
+
+
+def _number(target: object, pods: list[Json]) -> int:
+    """Return the number of a targetPort, which may be the name of a container's port."""
+    if isinstance(target, int):
+        return target
+    ports: list[Json] = [port for pod in pods for each in pod["spec"]["containers"] for port in each.get("ports", [])]
+    return next((port["containerPort"] for port in ports if port.get("name") == target), 0)
+
+
+def _ports(service: Json, pods: list[Json]) -> list[Json]:
+    return [
+        {"name": port.get("name", ""), "port": _number(port["targetPort"], pods), "protocol": port["protocol"]}
+        for port in service["spec"].get("ports", [])
+    ]
+
+
+def endpoint_slices(core: Core) -> None:
+    """Keep one EndpointSlice for each Service with a selector."""
+    for service, pods in _serving(core):
+        metadata = service["metadata"]
+        endpoints = [
+            {
+                "addresses": [pod["status"]["podIP"]],
+                "conditions": {
+                    "ready": _is_listed(service, pod),
+                    "serving": _is_listed(service, pod),
+                    "terminating": bool(pod["metadata"].get("deletionTimestamp")),
+                },
+                "nodeName": pod["spec"]["nodeName"],
+                "targetRef": _target(pod),
+            }
+            for pod in pods
+        ]
+        labels = {SERVICE_NAME: metadata["name"], MANAGED_BY: "endpointslice-controller.k8s.io"}
+        name = {"name": f"{metadata['name']}-{metadata['uid'][:5]}", "namespace": metadata["namespace"], "labels": labels}
+        body: Json = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4"}
+        ports = _ports(service, pods)
+        _put(core, {**body, "metadata": {**name, "ownerReferences": owned_by(service)}, "endpoints": endpoints, "ports": ports})
+
+
+def endpoints(core: Core) -> None:
+    """Keep the Endpoints of each Service with a selector; those of a Service that is gone are deleted."""
+    wanted: set[Key] = set()
+    for service, pods in _serving(core):
+        metadata = {"name": service["metadata"]["name"], "namespace": service["metadata"]["namespace"]}
+        listed: dict[str, list[Json]] = {"addresses": [], "notReadyAddresses": []}
+        for pod in pods:
+            entry = {"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
+            listed["addresses" if _is_listed(service, pod) else "notReadyAddresses"].append(entry)
+        ports = _ports(service, pods)
+        subsets: list[Json] = [{**{k: v for k, v in listed.items() if v}, "ports": ports}] if pods else []
+        body: Json = {"kind": "Endpoints", "apiVersion": "v1", "metadata": metadata, "subsets": subsets}
+        wanted.add(key_of(body))
+        _put(core, body)
+    for body in core.store.all("Endpoints"):
+        if key_of(body) not in wanted:
+            core.store.delete(key_of(body))
+
+
+def kube_proxy(core: Core) -> None:
+    """Lead each clusterIP, and each nodePort of every Node, to the ready endpoints of its Service."""
+    ways: dict[Place, list[Place]] = {}
+    for service in core.store.all("Service"):
+        spec, metadata = service["spec"], service["metadata"]
+        slices = core.store.all("EndpointSlice", metadata["namespace"])
+        own = [each for each in slices if each["metadata"].get("labels", {}).get(SERVICE_NAME) == metadata["name"]]
+        if spec.get("clusterIP", "None") == "None":
+            continue
+        for number, port in enumerate(spec.get("ports", [])):
+            if port["protocol"] != "TCP":
+                continue
+            backends = [
+                (address, each["ports"][number]["port"])
+                for each in own
+                for endpoint in each["endpoints"]
+                if endpoint["conditions"]["ready"]
+                for address in endpoint["addresses"]
+            ]
+            places = [(spec["clusterIP"], port["port"])]
+            if port.get("nodePort"):
+                places += [(core.addresses.node(node), port["nodePort"]) for node in range(1, NODES + 1)]
+            ways |= dict.fromkeys(places, backends)
+    core.network.forward(ways)

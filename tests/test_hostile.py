@@ -1,0 +1,72 @@
+"""Whole runs of the command against clusters that misbehave; docs/HOSTILE.md lists them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import HOSTILE
+from tests.hostile.access import Access, with_token
+from tests.hostile.catalogue import RECORDS
+from tests.hostile.records import Record
+from tests.hostile.runner import run, wrong
+from tests.hostile.sequences import COMBINABLE, together
+
+SHORT = [record for record in RECORDS if record.short]
+OTHERS = [record for record in RECORDS if not record.short]
+MANY = 100_000
+CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
+
+
+@pytest.fixture(scope="session")
+def access(tmp_path_factory: pytest.TempPathFactory) -> Access:
+    """TLS and a token."""
+    return with_token(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.mark.parametrize("record", SHORT, ids=lambda record: record.id)
+def test_command_ends_as_the_record_allows(record: Record, access: Access, tmp_path: Path) -> None:
+    ended = run(record, access, tmp_path)
+    assert wrong(record, ended) == [], ended.output
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("record", OTHERS, ids=lambda record: record.id)
+def test_command_ends_as_any_record_allows(record: Record, access: Access, tmp_path: Path) -> None:
+    ended = run(record, access, tmp_path)
+    assert wrong(record, ended) == [], ended.output
+
+
+@pytest.mark.hostile
+def test_command_ends_as_a_sequence_of_records_allows(request: pytest.FixtureRequest, access: Access, tmp_path: Path) -> None:
+    seconds = float(str(request.config.getoption("--hostile-seconds")))
+    if not seconds:
+        pytest.skip("needs --hostile-seconds")
+    ends = time.monotonic() + seconds
+
+    @settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=CHECKS, phases=[Phase.generate])
+    @given(st.lists(st.sampled_from(COMBINABLE), min_size=2, max_size=4, unique_by=lambda record: record.id))
+    def draw(records: list[Record]) -> None:
+        assume(time.monotonic() < ends)
+        record = together(records)
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        (tmp_path / "run").mkdir()
+        ended = run(record, access, tmp_path / "run")
+        assert wrong(record, ended) == [], f"{record.id}: {ended.output}"
+
+    draw()
+
+
+def test_records_have_ids_of_their_own_and_say_what_happens() -> None:
+    assert len({record.id for record in RECORDS}) == len(RECORDS)
+    assert [record.id for record in RECORDS if not record.text or not record.allowed] == []
+
+
+def test_full_form_has_a_marker() -> None:
+    marks = [mark.name for mark in getattr(test_command_ends_as_any_record_allows, "pytestmark", [])]
+    assert HOSTILE in marks
