@@ -105,16 +105,16 @@ def test_kubeconfig_is_the_option_else_the_variable_else_the_users(
     bare, named = parsed("run", "--context", "test"), parsed("run", "--context", "test", "--kubeconfig", str(here))
     monkeypatch.setenv("KUBECONFIG", str(here))
     run.claims(bare)
-    monkeypatch.setenv("KUBECONFIG", f"{here}:{here}")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none:{here}")
+    run.claims(bare)
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
     run.claims(named)
-    with pytest.raises(SetupError, match="a list of files is not supported"):
-        run.claims(bare)
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".kube").mkdir()
     here.rename(tmp_path / ".kube" / "config")
     run.claims(bare)
-    assert [[word for word in words if "kubeconfig" in word] for words in started.words] == [[], [f"--kubeconfig={here}"], []]
+    assert [[word for word in words if "kubeconfig" in word] for words in started.words] == [[], [], [f"--kubeconfig={here}"], []]
 
 
 def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def plugin(folder: Path, body: str, **more: Any) -> Json:
     path = folder / "plugin.py"
     count = f"import json, os, sys, time; open({str(folder / 'runs')!r}, 'a').write('x')\n"
     path.write_text(count + body)
-    return {"exec": {"apiVersion": VERSION, "command": sys.executable, "args": [str(path)], **more}}
+    return {"exec": {"apiVersion": VERSION, "command": sys.executable, "args": [str(path)], "interactiveMode": "Never", **more}}
 
 
 def printing(folder: Path, status: str, **more: Any) -> Json:
@@ -195,7 +195,9 @@ def test_plugin_that_fails_is_reported_with_its_words_and_its_hint(
 
 @pytest.mark.parametrize("command", ["no-such-plugin", "./no-such-plugin"])
 def test_missing_plugin_is_reported_with_its_hint(tmp_path: Path, command: str) -> None:
-    user = {"exec": {"apiVersion": VERSION, "command": command, "installHint": "Install it from here."}}
+    user = {
+        "exec": {"apiVersion": VERSION, "command": command, "interactiveMode": "Never", "installHint": "Install it from here."}
+    }
     with pytest.raises(SetupError, match=r"no-such-plugin: No such file or directory\. Install it from here") as caught:
         existing.connect(kubeconfig(tmp_path, "https://127.0.0.1:1", user), "test", tmp_path / "secrets")
     assert caught.value.code == ExitCode.KUBECONFIG
@@ -206,7 +208,7 @@ def test_plugin_is_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     answer = json.dumps({"apiVersion": VERSION, "kind": "ExecCredential", "status": {"token": "t"}})
     script.write_text(f"#!/bin/sh\necho '{answer}'\n")
     script.chmod(0o755)
-    user = {"exec": {"apiVersion": VERSION, "command": "./plugin"}}
+    user = {"exec": {"apiVersion": VERSION, "command": "./plugin", "interactiveMode": "Never"}}
     existing.connect(kubeconfig(tmp_path, "https://127.0.0.1:1", user), "test", tmp_path / "secrets").close()
 
 
@@ -220,7 +222,11 @@ def test_plugin_is_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
         ({"token": "two words"}, "holds no token"),
         ({"exec": {"command": "x"}}, "needs command and apiVersion"),
         ({"exec": {"command": "x", "apiVersion": VERSION, "interactiveMode": "Always"}}, "asks questions"),
-        ({"auth-provider": {"name": "gcp"}}, "auth-provider gcp gives no token"),
+        ({"exec": {"command": "x", "apiVersion": VERSION}}, "has no interactiveMode"),
+        ({"exec": {"command": "x", "apiVersion": f"{VERSION}alpha1"}}, "apiVersion .*v1alpha1; kubectl supports"),
+        ({"exec": {"command": "x"}, "auth-provider": {"name": "gcp"}}, "has exec and auth-provider"),
+        ({"token": "t", "username": "me"}, "has token and username"),
+        ({"auth-provider": {"name": "gcp"}}, "auth-provider gcp .* is not known to kubectl any more"),
         ({"auth-provider": {"name": "oidc", "config": {"id-token": "x"}}}, "auth-provider oidc gives no token"),
     ],
 )
@@ -246,3 +252,41 @@ def test_local_proxy_needs_no_credentials(tmp_path: Path) -> None:
         read(api)
         assert "authorization" not in server.requests[0].headers
         api.close()
+
+
+def test_token_stands_in_for_a_token_file_that_does_not_exist(tmp_path: Path) -> None:
+    with serving() as server:
+        server.faults = accepting(lambda: "t")
+        user = {"tokenFile": "none", "token": "t"}
+        api = existing.connect(kubeconfig(tmp_path, server.url, user), "test", tmp_path / "secrets")
+        read(api)
+        api.close()
+
+
+def test_rejected_credentials_are_no_missing_right(tmp_path: Path) -> None:
+    with serving() as server:
+        server.faults = always(UNAUTHORIZED, method="POST")
+        api = existing.connect(kubeconfig(tmp_path, server.url), "test", tmp_path / "secrets")
+        with pytest.raises(
+            SetupError, match=f"{server.url}: .*401 .*does not accept the credentials in the kubeconfig"
+        ) as caught:
+            existing.preflight(api)
+        assert caught.value.code == ExitCode.RIGHTS
+        api.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "needed"),
+    [
+        ({"token": "t", "as": "jane"}, {}, "impersonation"),
+        ({"username": "me", "password": "x"}, {}, "a password"),
+        ({"token": "t"}, {"proxy_url": "http://127.0.0.1:1"}, "a proxy"),
+        ({"token": "t"}, {"tls_server_name": "kubernetes"}, "tls-server-name"),
+    ],
+)
+def test_way_that_samplers_cannot_go_is_no_outage(tmp_path: Path, user: Json, cluster: Json, needed: str) -> None:
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1", user, **cluster)
+    api = existing.connect(path, "test", tmp_path / "secrets")
+    with pytest.raises(SetupError, match=f"it needs {needed}; the samplers of an upgrade support none of these"):
+        api.credentials(tmp_path)
+    api.close()

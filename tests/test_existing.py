@@ -19,11 +19,11 @@ from kubechain.claims.requirements import (
     nodes,
 )
 from kubechain.cleanup import namespaces
-from kubechain.cluster import existing
-from kubechain.cluster.existing import RIGHTS, connect, contexts, identity, preflight, verify
+from kubechain.cluster.existing import RIGHTS, connect, identity, preflight, require_context, verify
 from kubechain.cluster.target import Target
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
+from kubechain.kube import kubeconfig_files
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from tests import loopback
@@ -42,7 +42,9 @@ GARBAGE: dict[str, bytes] = {
     "contexts a word": b"contexts: test\n",
     "contexts of words": b"contexts: [test]\n",
     "contexts without names": b"contexts: [{context: {}}]\n",
-    "a date that is none": b"contexts: [{name: 2026-13-45}]\n",
+    "contexts with numbers as names": b"contexts: [{name: 7, context: {}}]\n",
+    "another kind": b"kind: Secret\ncontexts: [{name: test, context: {}}]\n",
+    "two contexts of one name": b"contexts: [{name: test}, {name: test}]\n",
     "binary": bytes(range(256)),
     "control characters": b"contexts: \x00\x01\x02\n",
 }
@@ -53,7 +55,7 @@ def test_invalid_kubeconfig_is_reported_with_its_path_in_one_line(tmp_path: Path
     path = tmp_path / "kubeconfig"
     path.write_bytes(GARBAGE[name])
     with pytest.raises(SetupError, match=f"KUBECONFIG={path}: ") as caught:
-        contexts(path)
+        require_context((path,), "test")
     assert caught.value.code == ExitCode.KUBECONFIG
     assert "\n" not in str(caught.value)
 
@@ -172,8 +174,8 @@ def test_user_who_cannot_check_rights_is_reported() -> None:
 
 
 def test_kubeconfig_is_the_named_one_else_the_users_own() -> None:
-    assert existing.kubeconfig_path("/x/y") == Path("/x/y")
-    assert existing.kubeconfig_path("") == Path.home() / ".kube" / "config"
+    assert kubeconfig_files.named("/x/y") == (Path("/x/y"),)
+    assert kubeconfig_files.named("") == (Path.home() / ".kube" / "config",)
 
 
 TARGET = Target("c", "k", "ctx", "https://x", "u", owned=False, temporary=False, nginx="n", client="cl")

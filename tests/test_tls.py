@@ -13,11 +13,13 @@ import yaml
 
 from kubechain.cluster import existing
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.kube import connection
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json
 from tests.api_server import ApiServer, api_server
 from tests.certificates import NO_KEY_IDENTIFIERS, Pair, authority, openssl, signed
+from tests.loopback import closing, free_port, serving, silent
 
 CONFIG_MAP: Json = {"kind": "ConfigMap", "metadata": {"name": "a"}}
 
@@ -108,7 +110,7 @@ def test_client_certificate_is_sent(tmp_path: Path, ca: Pair) -> None:
         ("expired", "certificate has expired"),
         ("name", "IP address mismatch"),
         ("stranger", "unable to get local issuer certificate"),
-        ("no tls", "wrong version number|record layer failure"),
+        ("no tls", "does not speak TLS"),
     ],
 )
 def test_failure_says_its_reason(tmp_path: Path, ca: Pair, trouble: str, reason: str) -> None:
@@ -169,3 +171,43 @@ def test_unusable_certificate_is_reported_in_one_line(tmp_path: Path, ca: Pair, 
         existing.connect(unusable(tmp_path, ca, trouble), "test", tmp_path / "secrets")
     assert caught.value.code == ExitCode.KUBECONFIG
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["closed", "silent", "nobody", "no name"])
+def test_failed_connection_is_told_in_words(tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 3.0)
+    with serving(silent if end == "silent" else closing) as server:
+        port = free_port() if end == "nobody" else server.port
+        url = "http://no.example.invalid" if end == "no name" else f"http://127.0.0.1:{port}"
+        api = Api(kubeconfig(tmp_path, url), "test", tmp_path)
+        reason = {
+            "closed": "the connection was closed without an answer",
+            "silent": "no answer in time",
+            "nobody": "connection refused",
+            "no name": "its host name is not known",
+        }[end]
+        with pytest.raises(ApiUnavailable, match=f"API server {url}: unreachable: {reason}$"):
+            api.call("GET", "/version", seconds=3)
+        api.close()
+
+
+def test_client_certificate_that_the_server_rejects_is_named(tmp_path: Path, ca: Pair) -> None:
+    other = signed(tmp_path, authority(tmp_path, "other"), "client")
+    user = {"client-certificate": str(other.certificate), "client-key": str(other.key)}
+    with tls_server(signed(tmp_path, ca, "good"), ca.certificate) as server:
+        api = Api(kubeconfig(tmp_path, server.url, user, certificate_authority=str(ca.certificate)), "test", tmp_path)
+        with pytest.raises(ApiUnavailable, match="does not accept the client certificate"):
+            api.get("ConfigMap", "ns", "a")
+        api.close()
+
+
+def test_inline_certificate_that_is_none_is_named_by_its_field(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://127.0.0.1:1", certificate_authority_data=base64.b64encode(b"words").decode())
+    with pytest.raises(SetupError, match="cannot be used: certificate-authority-data: no certificate"):
+        existing.connect(path, "test", tmp_path / "secrets")
+
+
+def test_scheme_in_capitals_is_a_scheme(tmp_path: Path, ca: Pair) -> None:
+    with tls_server(signed(tmp_path, ca, "good")) as server:
+        url = server.url.replace("https://", "HTTPS://")
+        connects(kubeconfig(tmp_path, url, certificate_authority=str(ca.certificate)), tmp_path)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.kube import kubeconfig_files
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CHANGE_SECONDS, persistently
 from kubechain.kube.decoding import as_json
 from kubechain.kube.errors import ApiRefused
+from kubechain.kube.kubeconfig import private_copy
 from kubechain.kube.objects import KubeObject
 
 SYSTEM = "kube-system"
@@ -49,7 +50,7 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
         SetupError: there is no such file, or it is no kubeconfig (exit code KUBECONFIG), or no such context (USAGE).
 
     """
-    require_context(kubeconfig, context)
+    require_context((kubeconfig,), context)
     try:
         return Api(kubeconfig, context, secrets, patience=CHANGE_SECONDS)
     except SetupError:
@@ -59,41 +60,24 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
         raise SetupError(f"{kubeconfig}: context {context} cannot be used: {why}", ExitCode.KUBECONFIG) from error
 
 
-def kubeconfig_path(given: str) -> Path:
-    """Return the kubeconfig file that was named, else that of $KUBECONFIG, else the user's own.
+def kubeconfig(option: str, context: str, folder: Path) -> Path:
+    """Return the kubeconfig of a context: the file, or, of several in $KUBECONFIG, a private copy of the context in `folder`.
 
     Raises:
-        SetupError: $KUBECONFIG is a list of files (exit code USAGE).
+        SetupError: a file cannot be read, or is no kubeconfig (exit code KUBECONFIG), or no such context (USAGE).
 
     """
-    inherited = os.environ.get("KUBECONFIG", "")
-    if not given and os.pathsep in inherited:
-        raise SetupError(f"KUBECONFIG={inherited}: a list of files is not supported; name one with --kubeconfig", ExitCode.USAGE)
-    return Path(given or inherited or "~/.kube/config").expanduser()
+    files = kubeconfig_files.named(option)
+    require_context(files, context)
+    return files[0] if len(files) == 1 else private_copy(files, context, folder)
 
 
-def require_context(kubeconfig: Path, context: str) -> None:
-    """Raise a SetupError (exit code USAGE) unless a kubeconfig file has a context of that name."""
-    names = contexts(kubeconfig)
+def require_context(files: Sequence[Path], context: str) -> None:
+    """Raise a SetupError unless the files of a kubeconfig can be read (exit code KUBECONFIG) and have the context (USAGE)."""
+    entries = kubeconfig_files.load(files)
+    names = entries.sections["contexts"]
     if context not in names:
-        known = ", ".join(names) or "none"
-        raise SetupError(f"--context={context}: not in {kubeconfig}, whose contexts are {known}", ExitCode.USAGE)
-
-
-def contexts(kubeconfig: Path) -> list[str]:
-    """Return the names of the contexts in a kubeconfig file; SetupError (exit code KUBECONFIG) if it cannot be read."""
-    try:
-        text = kubeconfig.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
-        raise SetupError(f"KUBECONFIG={kubeconfig}: {why}", ExitCode.KUBECONFIG) from error
-    if not text.strip():
-        raise SetupError(f"KUBECONFIG={kubeconfig}: the file is empty", ExitCode.KUBECONFIG)
-    try:
-        content: Any = yaml.safe_load(text)
-        return [str(entry["name"]) for entry in content["contexts"]]
-    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
-        raise SetupError(f"KUBECONFIG={kubeconfig}: not a kubeconfig", ExitCode.KUBECONFIG) from error
+        raise SetupError(f"--context={context}: not in {entries}, whose contexts are {some(names)}", ExitCode.USAGE)
 
 
 def identity(api: Api) -> str:
@@ -107,7 +91,8 @@ def identity(api: Api) -> str:
     try:
         namespace = api.get("Namespace", "", SYSTEM)
     except HarnessError as error:
-        raise SetupError(f"{api.server}: {error}", error.code) from error
+        named = api.server in str(error)
+        raise SetupError(str(error) if named else f"{api.server}: {error}", error.code) from error
     if namespace is None:
         raise SetupError(f"{api.server} has no namespace {SYSTEM}; is it a Kubernetes cluster?", ExitCode.CLUSTER)
     return namespace.uid
@@ -153,6 +138,8 @@ def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
         text = persistently(lambda: api.call("POST", REVIEWS, body=body), CHANGE_SECONDS)
         review = as_json(text, "access review")
     except ApiRefused as refused:
+        if refused.status == HTTPStatus.UNAUTHORIZED:
+            raise SetupError(f"{api.server}: {refused}", refused.code) from refused
         what = f"the user of context {api.context} lacks the right to check its rights: {refused.detail}"
         raise SetupError(what, ExitCode.RIGHTS) from refused
     return bool(KubeObject(review).at("status.allowed", default=False))

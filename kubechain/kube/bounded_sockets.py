@@ -16,6 +16,8 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+# Classes of connection pools by scheme.
+Pools = dict[str, type[HTTPConnectionPool | HTTPSConnectionPool]]
 # Monotonic seconds; of the thread that sends a request.
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
@@ -82,7 +84,8 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
         super().do_handshake(block)
 
 
-def _bounded(connected: socket.socket) -> BoundedSocket:
+def bounded(connected: socket.socket) -> BoundedSocket:
+    """Return a connected socket as one with a total deadline."""
     timeout = connected.gettimeout()
     made = BoundedSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
     made.settimeout(timeout)
@@ -91,12 +94,14 @@ def _bounded(connected: socket.socket) -> BoundedSocket:
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+        return bounded(super()._new_conn())
 
 
-class _TlsConnection(HTTPSConnection):
+class TlsConnection(HTTPSConnection):
+    """A connection with TLS."""
+
     def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+        return bounded(super()._new_conn())
 
 
 class Pool(HTTPConnectionPool):
@@ -108,7 +113,7 @@ class Pool(HTTPConnectionPool):
 class TlsPool(HTTPSConnectionPool):
     """Connections with TLS."""
 
-    ConnectionCls: Any = _TlsConnection
+    ConnectionCls: Any = TlsConnection
 
     def _validate_conn(self, conn: Any) -> None:
         """Connect; without the warning of urllib3 for insecure-skip-tls-verify, which the user has chosen."""

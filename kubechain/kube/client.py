@@ -80,24 +80,12 @@ class Api:
 
         A bearer token is written to a file in `folder`. The tokens of some clouds expire after minutes, so a program that
         runs longer needs repeated calls.
+
+        Raises:
+            SetupError: they do not suffice: the context needs a proxy, for example (exit code KUBECONFIG).
+
         """
-        credential = self._connection.credential()
-        token, new = folder / "token", folder / ".token.new"
-        # Replaced atomically, so that a reader sees the old or the new token; a file that exists may be readable by others.
-        if credential.authorization.startswith("Bearer "):
-            new.unlink(missing_ok=True)
-            new.touch(mode=0o600)
-            new.write_text(credential.authorization.removeprefix("Bearer "), encoding="utf-8")
-            new.replace(token)
-        else:
-            token.unlink(missing_ok=True)
-        return {
-            "ca": self._connection.ca,
-            "certificate": credential.certificate,
-            "key": credential.key,
-            "token": str(token) if token.exists() else "",
-            "verify": self._connection.verify,
-        }
+        return self._connection.for_programs(folder)
 
     def warnings(self, kind: str, namespace: str) -> list[str]:
         """Return the texts of the Warning headers of the list of a kind, such as that its API is deprecated."""

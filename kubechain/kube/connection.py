@@ -1,37 +1,31 @@
 """Connections to the API server of a kubeconfig context: TLS, proxies, credentials, and a total deadline for every request."""
 
-# The package kubernetes has no types; of it, only the rules of NO_PROXY are used here.
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import json
 import ssl
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import urllib3
-from kubernetes.client.rest import should_bypass_proxies
 from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.url import Url, parse_url
 
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode
-from kubechain.kube import credentials
-from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, TlsPool, within
+from kubechain.kube import credentials, proxies, socks
+from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, Pools, TlsPool, within
 from kubechain.kube.credentials import Credential
 from kubechain.kube.errors import ApiUnavailable, network_errors, refusal
 from kubechain.kube.kubeconfig import ContextEntry, read
+from kubechain.kube.objects import Json
 
 CONNECT_SECONDS = 10.0
-POOLS: dict[str, type[HTTPConnectionPool | HTTPSConnectionPool]] = {"http": Pool, "https": TlsPool}
-LOOPBACK = "127.0.0.0/8,::1,localhost"
+POOLS: Pools = {"http": Pool, "https": TlsPool}
 
 
 class Connection:
@@ -52,6 +46,8 @@ class Connection:
         self._credentials = credentials.of(self.entry, secrets)
         self._impersonation = credentials.impersonation(self.entry)
         self._used: Credential = self._credentials.get()
+        self._proxy = self._chosen_proxy()
+        self._where = f"{self.server} through proxy {proxies.bare(self._proxy)}" if self._proxy else self.server
         self._manager = self._make_manager(self._used)
         # (method, URL) -> monotonic seconds before which the server does not want the request again.
         self._not_before: dict[tuple[str, str], float] = {}
@@ -72,6 +68,31 @@ class Connection:
         """Return the headers that say who sends a request, and as whom."""
         bearer = [("Authorization", credential.authorization)] if credential.authorization else []
         return [*bearer, *self._impersonation]
+
+    def for_programs(self, folder: Path) -> Json:
+        """Return what another program needs to connect, as `Api.credentials` says; a bearer token goes to a file in `folder`."""
+        credential = self.credential()
+        basic = credential.authorization.startswith("Basic ")
+        needs = {"a proxy": self._proxy, "tls-server-name": self.entry.cluster.get("tls-server-name"), "a password": basic}
+        needed = [what for what, there in {**needs, "impersonation": self._impersonation}.items() if there]
+        if needed:
+            raise self.entry.error(f"it needs {', '.join(needed)}; the samplers of an upgrade support none of these")
+        token, new = folder / "token", folder / ".token.new"
+        # Replaced atomically, so that a reader sees the old or the new token; a file that exists may be readable by others.
+        if credential.authorization:
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600)
+            new.write_text(credential.authorization.removeprefix("Bearer "), encoding="utf-8")
+            new.replace(token)
+        else:
+            token.unlink(missing_ok=True)
+        return {
+            "ca": self.ca,
+            "certificate": credential.certificate,
+            "key": credential.key,
+            "token": str(token) if token.exists() else "",
+            "verify": self.verify,
+        }
 
     def renew(self) -> bool:
         """Replace the credentials that the server has rejected with 401; return whether they can be replaced."""
@@ -95,7 +116,7 @@ class Connection:
         url, ends = self.server + path, time.monotonic() + seconds
         data = None if body is None else json.dumps(body)
         renewed = False
-        with network_errors(self.server), within(seconds):
+        with network_errors(self._where), within(seconds):
             while True:
                 self._wait_until_wanted(method, url, ends)
                 all_headers = urllib3.HTTPHeaderDict(headers)
@@ -147,12 +168,12 @@ class Connection:
             options["ssl_context"] = self._tls_context(credential)
             name = self.entry.cluster.get("tls-server-name")
             options |= {"server_hostname": str(name)} if name else {}
-        proxy = self._proxy()
-        try:
-            manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-        except (ValueError, urllib3.exceptions.HTTPError) as error:
-            raise self.entry.error(f"proxy {proxy}: {error}") from error
-        manager.pool_classes_by_scheme = POOLS
+        proxy = self._proxy
+        if proxy and proxy.scheme not in proxies.SOCKS:
+            manager = urllib3.ProxyManager(proxies.bare(proxy), proxy_headers=proxies.headers(proxy), **options)
+        else:
+            manager = urllib3.PoolManager(**options)
+        manager.pool_classes_by_scheme = socks.pools(proxy) if proxy and proxy.scheme in proxies.SOCKS else POOLS
         return manager
 
     def _server(self) -> str:
@@ -166,22 +187,22 @@ class Connection:
             url = Url()
         if url.scheme not in ("http", "https") or not url.host:
             raise self.entry.error(f"server {server} is no URL such as https://10.0.0.1:6443")
-        return server
+        return url.scheme + server[len(url.scheme) :]
 
-    def _proxy(self) -> str:
-        """Return the URL of the proxy, "" for none: as in client-go, the environment's is not for loopback."""
+    def _chosen_proxy(self) -> Url | None:
         given = str(self.entry.cluster.get("proxy-url") or "")
-        environment = urllib.request.getproxies()
-        proxy = given or environment.get(urllib.parse.urlsplit(self.server).scheme) or environment.get("all", "")
-        exempt = environment.get("no", "") + ("" if given else f",{LOOPBACK}")
-        return "" if not proxy or should_bypass_proxies(self.server, exempt) else proxy
+        try:
+            return proxies.of(parse_url(self.server), given)
+        except ValueError as error:
+            raise self.entry.error(f"the proxy {redact.text(given) or 'of the environment'}: {error}") from error
 
     def _tls_context(self, credential: Credential) -> ssl.SSLContext:
         """Return the TLS settings; SetupError (exit code KUBECONFIG) if a certificate or a key cannot be used."""
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
         except (OSError, ValueError) as error:
-            raise self.entry.error(f"certificate-authority {self.ca}: {_reason(error)}") from error
+            source = self.entry.source(self.entry.cluster, "certificate-authority")
+            raise self.entry.error(f"{source}: {_reason(error)}") from error
         # Python 3.13 sets it, and then rejects CAs without key identifiers, to which kubectl connects.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.sslsocket_class = BoundedTlsSocket
@@ -189,15 +210,15 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if credential.certificate:
+            certificate, key = (self.entry.source(self.entry.user, field) for field in ("client-certificate", "client-key"))
 
             def no_password() -> str:
-                raise self.entry.error(f"client-key {credential.key} is encrypted; kubectl cannot use it either")
+                raise self.entry.error(f"{key} is encrypted; kubectl cannot use it either")
 
             try:
                 context.load_cert_chain(credential.certificate, credential.key, no_password)
             except (OSError, ValueError) as error:
-                what = f"client-certificate {credential.certificate} with client-key {credential.key}: {_reason(error)}"
-                raise self.entry.error(what) from error
+                raise self.entry.error(f"{certificate} with {key}: {_reason(error)}") from error
         return context
 
 

@@ -1,6 +1,6 @@
 """The credentials of a kubeconfig user: read or fetched once, kept until they expire, and renewed on demand."""
 
-# The package kubernetes has no types; of it, only the auth providers of old kubeconfigs (oidc, gcp) are used here.
+# The package kubernetes has no types; of it, only the auth providers of old kubeconfigs are used here.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from kubechain.kube.objects import Json
 
 # client-go reads a tokenFile again after this time.
 FILE_SECONDS = 60.0
+# The only auth provider that Kubernetes has left; gcp and azure became credential plugins.
+PROVIDER = "oidc"
 HEADER_CHARACTERS = "!#$&'*+-.^_`|~"
 
 
@@ -68,7 +70,7 @@ def of(entry: ContextEntry, secrets: Path) -> Credentials:
 
     """
     user = entry.user
-    identity = json.dumps([str(entry.kubeconfig.absolute()), entry.cluster, user, str(secrets)], sort_keys=True, default=str)
+    identity = json.dumps([entry.kubeconfig, entry.cluster, user, str(secrets)], sort_keys=True, default=str)
     with _shared_lock:
         known = _shared.get(identity)
         if known is None:
@@ -85,7 +87,8 @@ def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
     def fixed(authorization: str) -> Credentials:
         return Credentials(lambda: Credential(authorization, *certificate), renewable=False)
 
-    if user.get("tokenFile"):
+    # As in client-go, a token stands in for a tokenFile that does not exist.
+    if user.get("tokenFile") and (not user.get("token") or Path(user["tokenFile"]).is_file()):
         return Credentials(lambda: Credential(_token_file(entry), *certificate, time.time() + FILE_SECONDS), renewable=True)
     if user.get("token"):
         return fixed(_bearer(entry, str(user["token"]), "token"))
@@ -139,7 +142,10 @@ def _from_plugin(entry: ContextEntry, secrets: Path, certificate: tuple[str, str
 
 def _from_provider(entry: ContextEntry) -> str:
     """Return the header of an auth provider, whose new tokens stay in memory: the kubeconfig is never written."""
-    name = "given"
+    name, provider = "given", str(entry.user["auth-provider"].get("name"))
+    if provider != PROVIDER:
+        why = "is not known to kubectl any more; use its credential plugin (exec)"
+        raise entry.error(f"auth-provider {provider} of user {entry.user_name} {why}")
     content: Json = {
         "clusters": [{"name": name, "cluster": {"server": entry.cluster["server"]}}],
         "users": [{"name": name, "user": {"auth-provider": entry.user["auth-provider"]}}],
@@ -151,7 +157,7 @@ def _from_provider(entry: ContextEntry) -> str:
         return str(settings.api_key["BearerToken"])
     except Exception as error:  # the library raises many types
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise entry.error(f"auth-provider {entry.user['auth-provider'].get('name')} gives no token: {why}") from error
+        raise entry.error(f"auth-provider {provider} gives no token: {why}") from error
 
 
 def impersonation(entry: ContextEntry) -> list[tuple[str, str]]:

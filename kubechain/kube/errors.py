@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -11,7 +10,10 @@ from http import HTTPStatus
 import urllib3
 
 from kubechain.core.errors import ExitCode, HarnessError, Transient
+from kubechain.kube import reasons
 from kubechain.kube.objects import Json
+
+REJECTED = "; it does not accept the credentials in the kubeconfig: renew them"
 
 
 class ApiRefused(HarnessError):
@@ -19,7 +21,8 @@ class ApiRefused(HarnessError):
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         code = ExitCode.RIGHTS if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else ExitCode.HARNESS
-        super().__init__(f"API server: {status} {reason}: {message}", code)
+        hint = REJECTED if status == HTTPStatus.UNAUTHORIZED else ""
+        super().__init__(f"API server: {status} {reason}: {message}{hint}", code)
         self.status = status
         self.reason = reason
         self.detail = message
@@ -72,28 +75,9 @@ def status_error(status: Json) -> HarnessError:
 
 @contextmanager
 def network_errors(server: str = "") -> Generator[None]:
-    """Raise ApiUnavailable in place of every exception of a failed connection."""
+    """Raise ApiUnavailable in place of every exception of a failed connection; `server` is the address, and its proxy."""
     where = f"API server {server}".strip()
     try:
         yield
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        reason = tls_reason(error)
-        what = f"{where}: TLS: {reason}" if reason else f"{where} unreachable: {first_line(error)}"
-        raise ApiUnavailable(what, ExitCode.UNREACHABLE) from error
-
-
-def tls_reason(error: BaseException | None) -> str:
-    """Return why a TLS connection failed, such as "certificate has expired", "" if the cause is another."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message or "the certificate is not valid"
-        if isinstance(error, ssl.SSLError):
-            return (error.reason or first_line(error)).lower().replace("_", " ")
-        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        error = error.__cause__ or inner
-    return ""
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its type if the message is empty."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ApiUnavailable(f"{where}: {reasons.of(error)}", ExitCode.UNREACHABLE) from error

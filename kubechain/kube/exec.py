@@ -20,9 +20,10 @@ from urllib3.exceptions import HTTPError
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
 from kubechain.core.errors import HarnessError, Transient
+from kubechain.kube import reasons
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
-from kubechain.kube.errors import first_line, refusal
+from kubechain.kube.errors import refusal
 from kubechain.kube.objects import Json
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -80,7 +81,7 @@ def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, s
         except (TimeoutError, WebSocketTimeoutException) as error:
             raise Transient(f"{what}: the API server did not answer within {seconds:.0f} s") from error
         except (OSError, HTTPError, WebSocketException) as error:
-            raise Transient(f"{what}: {first_line(error)}") from error
+            raise Transient(f"{what}: {reasons.of(error)}") from error
 
 
 def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Executed:
@@ -96,7 +97,7 @@ def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Execut
         raise Transient(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
     except (OSError, WebSocketException) as error:
         if not channels[STATUS]:
-            raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {first_line(error)}") from error
+            raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {reasons.of(error)}") from error
     text = {channel: data.decode(errors="replace") for channel, data in channels.items()}
     return Executed(text.get(STDOUT, ""), text.get(STDERR, ""), exit_status(text.get(STATUS, ""), argv, pod))
 

@@ -17,6 +17,7 @@ from kubechain.kube.kubeconfig import ContextEntry
 from kubechain.kube.objects import Json
 
 PLUGIN_SECONDS = 60.0
+VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 EXTENSION = "client.authentication.k8s.io/exec"
 MOST_CHARACTERS = 400
 
@@ -33,10 +34,15 @@ def credential(entry: ContextEntry) -> Json:
     command, version = str(plugin.get("command") or ""), str(plugin.get("apiVersion") or "")
     if not command or not version:
         raise entry.error(f"exec of user {entry.user_name} needs command and apiVersion")
+    if version not in VERSIONS:
+        known = " and ".join(VERSIONS)
+        raise entry.error(
+            f"the credential plugin {command} has apiVersion {version}; kubectl supports {known}: update the plugin"
+        )
+    if version == VERSIONS[0] and not plugin.get("interactiveMode"):
+        raise entry.error(f"the credential plugin {command} has no interactiveMode, which {version} needs; set it to IfAvailable")
     if plugin.get("interactiveMode") == "Always":
         raise entry.error(f"the credential plugin {command} asks questions (interactiveMode Always), and nobody can answer")
-    if "/" in command:
-        command = str(entry.kubeconfig.absolute().parent / command)
     given: list[Json] = plugin.get("env") or []
     arguments: list[Any] = plugin.get("args") or []
     variables = {str(each["name"]): str(each["value"]) for each in given}

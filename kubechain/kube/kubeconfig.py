@@ -1,4 +1,4 @@
-"""What one context of a kubeconfig file says: its cluster and its user, with absolute paths. The file is only read."""
+"""What one context of a kubeconfig says: its cluster and its user, with absolute paths."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import binascii
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import yaml
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.kube import kubeconfig_files
 from kubechain.kube.objects import Json
-
-PATHS = {"cluster": ("certificate-authority",), "user": ("client-certificate", "client-key", "tokenFile")}
 
 
 @dataclass(frozen=True)
 class ContextEntry:
-    """The cluster and the user of a context; relative paths are resolved against the folder of the kubeconfig."""
+    """The cluster and the user of a context; `kubeconfig` names its files, as in $KUBECONFIG."""
 
-    kubeconfig: Path
+    kubeconfig: str
     context: str
     cluster: Json
     user_name: str
@@ -38,34 +37,37 @@ class ContextEntry:
         data, path = entry.get(f"{field}-data"), str(entry.get(field) or "")
         if data:
             try:
-                return str(written(secrets, base64.b64decode(str(data), validate=False)))
+                return str(written(secrets, base64.b64decode("".join(str(data).split()), validate=True)))
             except (binascii.Error, ValueError) as error:
                 raise self.error(f"{field}-data is not base64") from error
         if path and not Path(path).is_file():
             raise self.error(f"{field}: no such file: {path}")
         return path
 
+    def source(self, entry: Json, field: str) -> str:
+        """Return where a file comes from, for a message: "FIELD-data", "FIELD PATH" or, of no entry, the credential plugin."""
+        if entry.get(f"{field}-data"):
+            return f"{field}-data"
+        return f"{field} {entry.get(field) or 'of the credential plugin'}"
 
-def private_copy(kubeconfig: Path, context: str, folder: Path) -> Path:
-    """Write a kubeconfig with one context and absolute paths, for programs that may write to it; return its path.
 
-    kubectl stores the new tokens of an auth provider in its kubeconfig.
+def private_copy(files: Sequence[Path], context: str, folder: Path) -> Path:
+    """Write a kubeconfig with one context and absolute paths into a folder; return its path.
+
+    It is for programs that may write to their kubeconfig, as kubectl does with the new tokens of an auth provider, and for
+    a context whose parts are in several files.
     """
-    entry = read(kubeconfig, context)
-    user = dict(entry.user)
-    plugin: Json = user.get("exec") or {}
-    if "/" in str(plugin.get("command") or ""):
-        user["exec"] = {**plugin, "command": str(kubeconfig.absolute().parent / str(plugin["command"]))}
+    entry = _entry(kubeconfig_files.load(files), context)
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": context,
         "clusters": [{"name": "cluster", "cluster": entry.cluster}],
-        "users": [{"name": "user", "user": user}],
+        "users": [{"name": "user", "user": entry.user}],
         "contexts": [{"name": context, "context": {"cluster": "cluster", "user": "user"}}],
     }
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return written(folder, yaml.safe_dump(content).encode())
+    return written(folder, yaml.safe_dump(content, allow_unicode=True).encode())
 
 
 def written(folder: Path, content: bytes) -> Path:
@@ -87,37 +89,28 @@ def read(kubeconfig: Path, context: str) -> ContextEntry:
         SetupError: the file cannot be read, or the context, its cluster or its user is not in it (exit code KUBECONFIG).
 
     """
-    nothing = ContextEntry(kubeconfig, context, {}, "", {})
-    try:
-        loaded: Any = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise nothing.error(str(error).splitlines()[0]) from error
-    if not isinstance(loaded, dict):
-        raise nothing.error("not a kubeconfig")
-    content = cast("Json", loaded)
-    chosen = _named(nothing, content, "contexts", "context", context)
-    cluster = _named(nothing, content, "clusters", "cluster", str(chosen.get("cluster") or ""))
-    name = str(chosen.get("user") or "")
-    user = _named(nothing, content, "users", "user", name) if name else {}
+    return _entry(kubeconfig_files.load((kubeconfig,)), context)
+
+
+def _entry(entries: kubeconfig_files.Entries, context: str) -> ContextEntry:
+    nothing = ContextEntry(str(entries), context, {}, "", {})
+
+    def find(section: str, name: str) -> Json:
+        found = entries.sections[section].get(name)
+        if found is None:
+            raise nothing.error(f"{section.removesuffix('s')} {name or '(no name)'} is not in the file")
+        return found
+
+    chosen = find("contexts", context)
+    cluster, name = find("clusters", str(chosen.get("cluster") or "")), str(chosen.get("user") or "")
+    user = find("users", name) if name else {}
     if not cluster.get("server"):
         raise nothing.error(f"its cluster {chosen.get('cluster')} has no server")
-    folder = kubeconfig.absolute().parent
-    for entry, fields in ((cluster, PATHS["cluster"]), (user, PATHS["user"])):
-        for field in fields:
-            if entry.get(field):
-                entry[field] = str(folder / str(entry[field]))
-    return ContextEntry(kubeconfig, context, cluster, name, user)
-
-
-def _named(entry: ContextEntry, content: Json, section: str, field: str, name: str) -> Json:
-    """Return a copy of the entry of a name in a section of a kubeconfig; SetupError if there is none."""
-    listed: Any = content.get(section)
-    items = cast("list[Any]", listed) if isinstance(listed, list) else []
-    entries = [cast("Json", each) for each in items if isinstance(each, dict)]
-    named = next((each for each in entries if each.get("name") == name), None)
-    if named is None:
-        raise entry.error(f"{field} {name or '(no name)'} is not in the file")
-    value: Any = named.get(field) or {}
-    if not isinstance(value, dict):
-        raise entry.error(f"{field} {name} is not a mapping")
-    return {**cast("Json", value)}
+    made = ContextEntry(str(entries), context, cluster, name, user)
+    for one, other in (("token", "username"), ("exec", "auth-provider")):
+        if user.get(one) and user.get(other):
+            raise made.error(f"user {name} has {one} and {other}; remove one of them, as for kubectl")
+    has_ca = cluster.get("certificate-authority") or cluster.get("certificate-authority-data")
+    if cluster.get("insecure-skip-tls-verify") and has_ca:
+        raise made.error("its cluster has insecure-skip-tls-verify and a certificate-authority; remove one, as for kubectl")
+    return made

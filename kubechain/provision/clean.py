@@ -18,6 +18,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.settings import CleanSettings
 from kubechain.images.docker import Docker
 from kubechain.images.resolve import store_of
+from kubechain.kube import kubeconfig_files
 from kubechain.kube.client import Api
 
 
@@ -113,8 +114,8 @@ class Cleaning:
 
     def context(self) -> None:
         """Remove the namespaces of dead runs from the cluster of the context."""
-        kubeconfig = existing.kubeconfig_path(str(self.settings.kubeconfig or ""))
         with store_of(self.settings).scratch() as folder:
+            kubeconfig = existing.kubeconfig(str(self.settings.kubeconfig or ""), self.settings.context, folder)
             self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
     def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
@@ -170,7 +171,7 @@ def clean(settings: CleanSettings) -> None:
 
     """
     if settings.context:
-        existing.require_context(existing.kubeconfig_path(str(settings.kubeconfig or "")), settings.context)
+        existing.require_context(kubeconfig_files.named(str(settings.kubeconfig or "")), settings.context)
     elif settings.kubeconfig:
         raise SetupError(f"--kubeconfig={settings.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
     Cleaning(settings, Progress(Console(highlight=False, soft_wrap=True))).run()

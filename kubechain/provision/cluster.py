@@ -59,7 +59,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         SetupError: the context is unusable, the cluster unreachable, or rights are missing.
 
     """
-    kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
+    kubeconfig = existing.kubeconfig(choice.kubeconfig, settings.context, run.secrets)
     processes.end(progress)
     run_folders.remove_dead(settings.out, progress)
     with progress.step(f"cluster of context {settings.context}") as step:
@@ -81,7 +81,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
 
 def look_at(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
     """Use the existing cluster of --kube-context for claims of another repository: read its identity and version only."""
-    kubeconfig = existing.kubeconfig_path(choice.kubeconfig)
+    kubeconfig = existing.kubeconfig(choice.kubeconfig, settings.context, run.secrets)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
         uid, version = existing.identity(api), existing.server_version(api)

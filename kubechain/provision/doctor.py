@@ -57,7 +57,7 @@ def cluster(settings: DoctorSettings, claims: Sequence[Claim]) -> list[Finding]:
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory() as keys:
         try:
-            kubeconfig = existing.kubeconfig_path(str(settings.kubeconfig or ""))
+            kubeconfig = existing.kubeconfig(str(settings.kubeconfig or ""), settings.context, Path(keys))
             api = existing.connect(kubeconfig, settings.context, Path(keys))
             try:
                 # An error must not discard the findings before it.

@@ -11,6 +11,7 @@ from kubechain.core.bundle import ROOT
 
 if __name__ == "__main__":
     processes, seconds = map(os.environ.get, ("KUBECHAIN_PROCESSES", "HOSTILE_SECONDS"))
-    words = [str(ROOT / "tests" / "test_hostile.py"), "--hostile", "-q", *(["-n", processes] if processes else [])]
+    files = [str(ROOT / "tests" / f"test_hostile{name}.py") for name in ("", "_access")]
+    words = [*files, "--hostile", "-q", *(["-n", processes] if processes else [])]
     words += [f"--hostile-seconds={seconds}"] if seconds else []
     sys.exit(pytest.main(words))

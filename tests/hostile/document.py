@@ -7,6 +7,7 @@ import sys
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
+from tests.hostile import access_records
 from tests.hostile.catalogue import MODULES, RECORDS
 from tests.hostile.records import Record
 
@@ -34,7 +35,7 @@ def markdown() -> str:
         rows = "\n".join(map(_row, module.RECORDS))
         head = "| record | the cluster | allowed ends | says | at most |\n|---|---|---|---|---|"
         parts.append(f"## {title[0].upper()}{title[1:]}\n\n{head}\n{rows}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, access_records.section()])
 
 
 def _row(record: Record) -> str:

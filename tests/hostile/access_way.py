@@ -1,0 +1,38 @@
+"""A record of access: a way to an API server, and the only end that a command may come to on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kubechain.core.errors import ExitCode
+from tests.hostile.access_scene import Scene
+
+# What a command that got through to the cluster says of it.
+CONNECTED = "v1.37.2"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way.
+
+    `text` says what is special about it; `make` builds it; `code` is the only exit code; `says` is a regular expression that
+    is found in one line of the output; `kubectl` says whether kubectl gets through; `whole` means that a run goes this
+    way, with commands in Pods, and not only the doctor; `short` that it belongs to the short form.
+    """
+
+    id: str
+    text: str
+    make: Callable[[Scene], object]
+    code: ExitCode = ExitCode.HOLDS
+    says: str = CONNECTED
+    kubectl: bool = True
+    whole: bool = False
+    short: bool = False
+
+
+def closed(
+    id_: str, text: str, make: Callable[[Scene], object], code: ExitCode, says: str, *, kubectl: bool = False, **forms: bool
+) -> Way:
+    """Return a way that leads nowhere: the exit code, and a piece of the line that says why; forms are `whole` and `short`."""
+    return Way(id_, text, make, code, says, kubectl, **forms)
