@@ -25,7 +25,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test hostile lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test hostile canary lint list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test: dev ## run the tests of the harness, without a cluster
 
 hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
 	@$(PYTHON) -m tests.hostile
+
+canary: dev ## run the suite on CONTEXT with planted secrets, and look for them in all results (NGINX_IMAGE, CLIENT_IMAGE)
+	@$(PYTHON) -m tests.canary
 
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .

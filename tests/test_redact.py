@@ -213,3 +213,27 @@ def test_tree_is_redacted_in_every_string_and_keeps_its_form() -> None:
 
 def test_tree_hides_a_value_whose_key_is_named_like_a_secret() -> None:
     assert "hunter2hunter2" not in json.dumps(redact.tree({"password": "hunter2hunter2"}))
+
+
+def test_tree_hides_the_value_of_a_variable_named_like_a_secret() -> None:
+    variables = [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "COLOR", "value": "blue"}]
+    assert redact.tree(variables) == [{"name": "DB_PASSWORD", "value": MARK}, {"name": "COLOR", "value": "blue"}]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "docker.io/library/nginx:1.29@sha256:" + "0a" * 32,
+        "client.18a5f3c2d1e0b7f9",
+        "GET /api/v1/namespaces/a%2Fb/pods?labelSelector=app%3Dweb",
+        "L2hvbWUvbWUvbm90aGluZy1zZWNyZXQtaGVyZQ==",
+        "http://[fd00::1]:8080/path@x",
+    ],
+)
+def test_encoded_text_without_secrets_stays_as_it_is(harmless: str) -> None:
+    assert redact.text(harmless) == harmless
+
+
+def test_base64_over_several_lines_is_read_as_one() -> None:
+    encoded = base64.encodebytes(b"x" * 50 + b" password: hunter2hunter2 " + b"y" * 50).decode()
+    assert redact.text(encoded).strip() == MARK

@@ -239,6 +239,45 @@ def test_configuration_is_compared_if_the_snapshot_has_it() -> None:
     assert addon_config.kept("kube-proxy", before)(other).got == "mode ipvs (before: nftables)"
 
 
+PLUGINS = """.:53 {
+    etcd shop.example {
+        endpoint https://10.0.0.1:2379
+        credentials coredns hunter2hunter2
+    }
+    route53 shop.example.:Z1 {
+        aws_access_key AKIAIOSFODNN7EXAMPLE hunter2hunter2
+    }
+    azure shop:shop.example {
+        client_secret hunter2hunter2
+    }
+    tsig {
+        secret key.example. hunter2hunter2
+        secrets /etc/coredns/keys
+    }
+    # password: hunter2hunter2
+}
+"""
+
+
+def test_configuration_is_read_without_the_secrets_of_plugins() -> None:
+    def answer(_method: str, path: str, _body: Any) -> str:
+        data = {"coredns": {"Corefile": PLUGINS}, "kube-proxy": {"config.conf": PROXY_CONFIG}}[path.rpartition("/")[2]]
+        return json.dumps({"metadata": {"name": "x"}, "data": data})
+
+    shown = addon_config.read(FakeApi(answer))
+    assert not [word for word in ("hunter2", "AKIA") if word in shown["CoreDNS"]]
+    assert "secrets /etc/coredns/keys" in shown["CoreDNS"]
+    assert shown["CoreDNS"].count("\n") == PLUGINS.count("\n")
+    assert shown["kube-proxy"] == PROXY_CONFIG
+
+
+def test_object_in_the_file_has_no_secret_in_an_annotation() -> None:
+    resource = thing("Pod", "web", annotations={"cloud.example/config": "password=hunter2hunter2"}, spec={"secretName": "tls"})
+    written = for_file(resource)
+    assert "hunter2" not in json.dumps(written)
+    assert written["spec"] == {"secretName": "tls"}
+
+
 def test_configuration_is_read_if_the_cluster_has_it() -> None:
     def answer(_method: str, path: str, _body: Any) -> str:
         assert path.startswith("/api/v1/namespaces/kube-system/configmaps/")

@@ -78,6 +78,6 @@ def test_installed_go_is_used_if_it_is_new_enough(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     path = program(tmp_path / "go", f"go version {says} linux/amd64")
     store = BuildCache(tmp_path / "store")
-    kept = store.artifact("go", key(golang.GO_PACKAGE), lambda folder: (folder / "go" / "bin" / "go").parent.mkdir(parents=True))
+    kept = store.artifact("go", key(golang.GO_LOCK), lambda folder: (folder / "go" / "bin" / "go").parent.mkdir(parents=True))
     (kept / "go" / "bin" / "go").touch()
     assert golang.toolchain(store, Progress()) == (path if taken else kept / "go" / "bin" / "go")

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pytest_kind import KindCluster
 
+from kubechain.core import secret_files
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
@@ -65,7 +66,7 @@ class Cluster(KindCluster):
 
         """
         config = str(config_file or CONFIG)
-        self.path.mkdir(parents=True, exist_ok=True)
+        secret_files.folder(self.path)
         self.kubeconfig_path.touch(mode=0o600)
         words = ["create", "cluster", "--name", self.name, "--image", self.image or "", "--config", config]
         command = [self.kind_path, *words, "--kubeconfig", self.kubeconfig_path, "--wait", READY, "--retain"]
@@ -88,7 +89,7 @@ class Cluster(KindCluster):
             SetupError: kind cannot read it from the node (exit code CLUSTER).
 
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        secret_files.folder(self.path)
         self.kubeconfig_path.touch(mode=0o600)
         words = ["export", "kubeconfig", "--name", self.name, "--kubeconfig", self.kubeconfig_path]
         check(

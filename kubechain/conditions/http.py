@@ -11,6 +11,7 @@ from typing import Literal
 from kubechain.conditions.condition import Condition, Result, expect, unmet
 from kubechain.conditions.text import some, tally
 from kubechain.conditions.timeouts import API, DATA_PLANE
+from kubechain.core import redact
 
 # A message shows at most MOST_PAGES wrong pages, and BODY characters of the body of each.
 MOST_PAGES, BODY = 3, 60
@@ -52,7 +53,7 @@ def _wrong(pages: Sequence[str]) -> str:
 
 def _shown(page: Page) -> str:
     """Return a wrong page for a message, with the beginning of its body if the status is 200."""
-    return f"{page} with body {' '.join(page.body.split())[:BODY]!r}" if page.status == 200 else str(page)
+    return f"{page} with body {redact.beginning(' '.join(page.body.split()), BODY)!r}" if page.status == 200 else str(page)
 
 
 def _who(page: Page) -> str:
@@ -182,7 +183,11 @@ def forbidden_to(who: str) -> Condition[list[Page]]:
     """Each page is a 403 whose message names the user `who`."""
 
     def check(pages: list[Page]) -> Result:
-        wrong = [f"{page} {page.body[:200]}".rstrip() for page in pages if page.status != 403 or f'"{who}\\"' not in page.body]
+        wrong = [
+            f"{page} {redact.beginning(page.body, 200)}".rstrip()
+            for page in pages
+            if page.status != 403 or f'"{who}\\"' not in page.body
+        ]
         return expect(bool(pages) and not wrong, _wrong(wrong))
 
     return Condition(f"status 403 for {who}", check, API)

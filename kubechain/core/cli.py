@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from kubechain.core import output, proxies
+from kubechain.core import known_secrets, output, proxies, redact
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.settings import PROJECT
 
@@ -25,11 +25,12 @@ def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
     output.steady()
     proxies.spare_loopback(os.environ)
+    known_secrets.of_environment(os.environ)
     try:
         code = work()
         sys.stdout.flush()
     except HarnessError as error:
-        sys.stderr.write(f"{PROJECT}: {error}\n")
+        sys.stderr.write(f"{PROJECT}: {redact.text(str(error))}\n")
         code = error.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

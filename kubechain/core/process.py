@@ -14,6 +14,7 @@ from typing import IO
 
 import psutil
 
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode, SetupError
 
 LAST_LINES = 3
@@ -38,8 +39,9 @@ class Completed:
 
     @property
     def last_words(self) -> str:
-        """The last LAST_LINES lines of stderr (of stdout if stderr is empty), joined to one line."""
-        lines = [line.strip() for line in (self.stderr or self.stdout).splitlines() if line.strip()]
+        """The last LAST_LINES lines of stderr (of stdout if stderr is empty), joined to one line, without secrets."""
+        # Redacted as a whole: the last lines of a key would not be known.
+        lines = [line.strip() for line in redact.text(self.stderr or self.stdout).splitlines() if line.strip()]
         return " | ".join(lines[-LAST_LINES:])
 
 
@@ -79,7 +81,7 @@ def run(
         out, err = process.communicate(text.encode() if text is not None else None, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         _end(process)
-        raise TookTooLong(f"`{' '.join(words[:4])}` took more than {timeout:.0f} s", ExitCode.TOOLS) from error
+        raise TookTooLong(f"`{redact.text(' '.join(words[:4]))}` took more than {timeout:.0f} s", ExitCode.TOOLS) from error
     except BaseException:
         _end(process)
         raise
@@ -148,6 +150,6 @@ def check(
     """
     done = run(argv, timeout=timeout, stdin=stdin, env=env, cwd=cwd)
     if done.status != 0:
-        what = doing or f"`{' '.join(done.argv[:4])}`"
+        what = doing or f"`{redact.text(' '.join(done.argv[:4]))}`"
         raise SetupError(f"{what} failed (status {done.status}): {done.last_words}", code)
     return done.stdout

@@ -8,9 +8,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from kubechain.core import known_secrets
 from kubechain.core.errors import ExitCode, SetupError
 
 DOCKER_HUB = "docker.io"
+# Fields of an entry that are secrets.
+SECRETS = ("auth", "password", "identitytoken", "registrytoken")
 HUB_HOSTS = {DOCKER_HUB, "index.docker.io", "registry-1.docker.io"}
 
 
@@ -30,6 +33,8 @@ def credentials(config: Path, images: Iterable[str]) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
         auths: dict[str, Any] = content.get("auths") or {}
+        for entry in auths.values():
+            known_secrets.remember(*(entry.get(name) for name in SECRETS))
         hosts = sorted({host_of(image) for image in images})
         chosen = {key: entry for key, entry in auths.items() if _usable(entry) and any(_serves(key, host) for host in hosts)}
         helpers: dict[str, str] = content.get("credHelpers") or {}

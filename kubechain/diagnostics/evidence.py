@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import yaml
@@ -85,9 +86,10 @@ def events(state: NamespaceState) -> list[str]:
 
 
 def manifests(state: NamespaceState) -> str:
-    """Return the objects as YAML, without managedFields and the values of Secrets."""
-    bodies = [redact.resource(resource.body) for kind in KINDS for resource in state.all(kind)]
-    return yaml.safe_dump_all(bodies, sort_keys=False, allow_unicode=True)
+    """Return the objects as YAML, without managedFields and secrets."""
+    bodies = [redact.tree(redact.resource(resource.body)) for kind in KINDS for resource in state.all(kind)]
+    # A secret that is split over two lines would not be known.
+    return yaml.safe_dump_all(bodies, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 def _logs(chain: Chain, pod: KubeObject, silent: set[str]) -> str:

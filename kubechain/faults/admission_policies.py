@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubechain.conditions.condition import Result, expect
+from kubechain.core import redact
 from kubechain.core.run import RUN_LABEL
 from kubechain.faults.testbed import TRIAL, Testbed
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
@@ -68,7 +69,7 @@ class Mutation:
         """Create the sample with dryRun: the policy must patch it."""
         created = try_create(testbed, self.sample)
         seen = "the sample unchanged" if isinstance(created, KubeObject) else f"a refusal: {created}"
-        return expect(isinstance(created, KubeObject) and self.shows(created), seen[:200])
+        return expect(isinstance(created, KubeObject) and self.shows(created), redact.beginning(seen, 200))
 
     def heal(self, testbed: Testbed) -> None:
         """Delete the policy and its binding."""

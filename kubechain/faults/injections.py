@@ -10,6 +10,7 @@ import yaml
 
 from kubechain.conditions.condition import Result, expect
 from kubechain.conditions.text import some
+from kubechain.core import redact
 from kubechain.faults.testbed import ASIDE, MANAGER, MANIFESTS, SCHEDULER, SERVER, Testbed, is_frozen
 from kubechain.kube.objects import Json, KubeObject
 
@@ -53,7 +54,9 @@ class StaticPod:
             return expect(not running, f"{self.component} running")
         words = testbed.run_on(testbed.control_plane, f"pgrep -a {self.component[:15]} || true")
         wrong = [name for name, value in self.arguments.items() if f"{name}={value}" not in words]
-        seen = f"{self.component} without {some(wrong)}: {words[:80]}" if wrong else f"no healthy {self.component}"
+        seen = (
+            f"{self.component} without {some(wrong)}: {redact.beginning(words, 80)}" if wrong else f"no healthy {self.component}"
+        )
         return expect(not wrong and _healthy(testbed, self.component), seen)
 
     def heal(self, testbed: Testbed) -> None:

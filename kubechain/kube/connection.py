@@ -15,7 +15,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.util.url import Url, parse_url
 
-from kubechain.core import redact
+from kubechain.core import redact, secret_files
 from kubechain.core.errors import ExitCode
 from kubechain.kube import credentials, proxies, socks
 from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, Pools, TlsPool, within
@@ -38,7 +38,7 @@ class Connection:
             SetupError: the context cannot be used (exit code KUBECONFIG).
 
         """
-        secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret_files.folder(secrets)
         self.entry: ContextEntry = read(kubeconfig, context)
         self.ca = self.entry.file(self.entry.cluster, "certificate-authority", secrets)
         self.verify = not self.entry.cluster.get("insecure-skip-tls-verify")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -18,8 +19,10 @@ from pathlib import Path
 from kubernetes import config as kubeconfigs
 from kubernetes.client import Configuration
 
+from kubechain.core import known_secrets
+from kubechain.core.secret_files import written
 from kubechain.kube import exec_plugin
-from kubechain.kube.kubeconfig import ContextEntry, written
+from kubechain.kube.kubeconfig import ContextEntry
 from kubechain.kube.objects import Json
 
 # client-go reads a tokenFile again after this time.
@@ -80,6 +83,7 @@ def of(entry: ContextEntry, secrets: Path) -> Credentials:
 
 def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
     user = entry.user
+    _remember(entry)
     certificate = entry.file(user, "client-certificate", secrets), entry.file(user, "client-key", secrets)
     if any(certificate) and not all(certificate):
         raise entry.error(f"user {entry.user_name} needs both client-certificate and client-key")
@@ -89,13 +93,17 @@ def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
 
     # As in client-go, a token stands in for a tokenFile that does not exist.
     if user.get("tokenFile") and (not user.get("token") or Path(user["tokenFile"]).is_file()):
-        return Credentials(lambda: Credential(_token_file(entry), *certificate, time.time() + FILE_SECONDS), renewable=True)
+        return Credentials(
+            lambda: Credential(_token_file(entry, secrets), *certificate, time.time() + FILE_SECONDS), renewable=True
+        )
     if user.get("token"):
-        return fixed(_bearer(entry, str(user["token"]), "token"))
+        return fixed(_bearer(entry, str(user["token"]), "token", secrets))
     if user.get("exec"):
         return Credentials(lambda: _from_plugin(entry, secrets, certificate), renewable=True)
     if user.get("auth-provider"):
-        return Credentials(lambda: Credential(_from_provider(entry), *certificate, time.time() + FILE_SECONDS), renewable=True)
+        return Credentials(
+            lambda: Credential(_from_provider(entry, secrets), *certificate, time.time() + FILE_SECONDS), renewable=True
+        )
     if user.get("username"):
         pair = f"{user['username']}:{user.get('password', '')}"
         return fixed("Basic " + base64.b64encode(pair.encode()).decode())
@@ -105,23 +113,37 @@ def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
     return fixed("")
 
 
+def _remember(entry: ContextEntry) -> None:
+    """Hide what the kubeconfig holds as text or as a file, wherever it is printed; what comes later is remembered then."""
+    user = entry.user
+    settings: Json = user.get("auth-provider") or {}
+    provider: Json = settings.get("config") or {}
+    proxy = urllib.parse.urlsplit(str(entry.cluster.get("proxy-url") or "")).password
+    known_secrets.remember(user.get("token"), user.get("password"), user.get("client-key-data"), proxy)
+    known_secrets.remember(*(value for name, value in provider.items() if name.endswith(("token", "secret"))))
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        # A file that cannot be read is reported where it is used.
+        known_secrets.remember(Path(str(user.get("client-key") or "")).read_text(encoding="utf-8"))
+
+
 def _needs_none(entry: ContextEntry) -> bool:
     """Whether the server is a local proxy without TLS, such as `kubectl proxy`, which has credentials of its own."""
     url = urllib.parse.urlsplit(str(entry.cluster["server"]))
     return url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1") and not entry.user
 
 
-def _bearer(entry: ContextEntry, text: str, what: str) -> str:
+def _bearer(entry: ContextEntry, text: str, what: str, secrets: Path) -> str:
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise entry.error(f"{what} of user {entry.user_name} holds no token")
+    known_secrets.remember(token, folder=secrets)
     return f"Bearer {token}"
 
 
-def _token_file(entry: ContextEntry) -> str:
+def _token_file(entry: ContextEntry, secrets: Path) -> str:
     path = entry.user["tokenFile"]
     try:
-        return _bearer(entry, Path(path).read_text(encoding="utf-8"), f"tokenFile {path}")
+        return _bearer(entry, Path(path).read_text(encoding="utf-8"), f"tokenFile {path}", secrets)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise entry.error(f"tokenFile {path}: {why}") from error
@@ -131,16 +153,17 @@ def _from_plugin(entry: ContextEntry, secrets: Path, certificate: tuple[str, str
     status = exec_plugin.credential(entry)
     token, pem = str(status.get("token") or ""), str(status.get("clientCertificateData") or "")
     if pem:
+        known_secrets.remember(status["clientKeyData"], folder=secrets)
         certificate = str(written(secrets, pem.encode())), str(written(secrets, str(status["clientKeyData"]).encode()))
     try:
         ends = str(status.get("expirationTimestamp") or "")
         expires = datetime.fromisoformat(ends).timestamp() if ends else float("inf")
     except ValueError as error:
         raise entry.error(f"credential plugin {entry.user['exec']['command']}: expirationTimestamp is no time") from error
-    return Credential(_bearer(entry, token, "exec") if token else "", *certificate, expires)
+    return Credential(_bearer(entry, token, "exec", secrets) if token else "", *certificate, expires)
 
 
-def _from_provider(entry: ContextEntry) -> str:
+def _from_provider(entry: ContextEntry, secrets: Path) -> str:
     """Return the header of an auth provider, whose new tokens stay in memory: the kubeconfig is never written."""
     name, provider = "given", str(entry.user["auth-provider"].get("name"))
     if provider != PROVIDER:
@@ -154,10 +177,12 @@ def _from_provider(entry: ContextEntry) -> str:
     settings = Configuration()
     try:
         kubeconfigs.load_kube_config_from_dict(content, name, settings, persist_config=False)
-        return str(settings.api_key["BearerToken"])
+        header = str(settings.api_key["BearerToken"])
     except Exception as error:  # the library raises many types
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise entry.error(f"auth-provider {provider} gives no token: {why}") from error
+    known_secrets.remember(header.removeprefix("Bearer "), folder=secrets)
+    return header
 
 
 def impersonation(entry: ContextEntry) -> list[tuple[str, str]]:

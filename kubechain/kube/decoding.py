@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
@@ -51,5 +52,5 @@ def as_event(line: bytes) -> tuple[str, Json]:
 
 def _bad(text: str | bytes, what: str, why: str) -> ApiUnavailable:
     shown = text.decode(errors="replace") if isinstance(text, bytes) else text
-    start = " ".join(shown[: 2 * MOST_CHARACTERS].split())[:MOST_CHARACTERS]
+    start = redact.beginning(" ".join(shown.split()), MOST_CHARACTERS)
     return ApiUnavailable(f"API server: the answer ({what}) {why}: {start or 'it is empty'}", ExitCode.UNREACHABLE)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import urllib3
 
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode, HarnessError, Transient
 from kubechain.kube import reasons
 from kubechain.kube.objects import Json
@@ -55,9 +56,10 @@ def refusal(status: int, text: str) -> HarnessError:
     """Return the error for a status from 400 on and the body of its response; ApiUnavailable for 429 and 5xx."""
     try:
         answer: Json = json.loads(text)
-        reason, message = answer.get("reason", ""), answer.get("message", "")
+        # Redacted here: an assertion of a claim shows a long message only in parts.
+        reason, message = answer.get("reason", ""), redact.text(str(answer.get("message", "")))
     except (ValueError, AttributeError):
-        reason, message = "", " ".join(text.split())[:200]
+        reason, message = "", redact.beginning(" ".join(text.split()), 200)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return ApiFailed(f"API server: {status} {reason}: {message}", ExitCode.UNREACHABLE)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

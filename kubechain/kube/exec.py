@@ -19,6 +19,7 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
+from kubechain.core import redact
 from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube import reasons
 from kubechain.kube.bounded_sockets import within
@@ -120,7 +121,7 @@ def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
         code = next((int(c["message"]) for c in causes if c.get("reason") == "ExitCode"), None)
         why = body.get("message", "it has no exit status")
     except (ValueError, TypeError, AttributeError, KeyError):
-        code, why = None, f"its exit status cannot be read: {status[:100]}"
+        code, why = None, f"its exit status cannot be read: {redact.beginning(status, 100)}"
     if code is None:
         raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {why}")
     return code

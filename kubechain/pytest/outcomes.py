@@ -84,9 +84,15 @@ def pytest_runtest_makereport(
         outcome = outcome_of(error, report.when or "call")
         record = _record(found, item, outcome, error, report.duration)
         record = record.model_copy(update={"suspects": suspects_of(record, chain_of(item), run_state(item.config))})
+        record = without_secrets(record)
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message is enough; a traceback through the wait says nothing about the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
+        elif call.excinfo and outcome == Outcome.INCONCLUSIVE:
+            # Other styles show the arguments of functions, cut off, so that a secret in them would not be known.
+            report.longrepr = redact.text(str(call.excinfo.getrepr(style="short")))
+        # What the terminal, JUnit and Allure show of it.
+        report.sections = [(title, redact.text(text)) for title, text in report.sections]
         # As JSON: xdist carries no other objects from a worker to the controller.
         report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
         _finish(item, record, run_state(item.config))
@@ -129,7 +135,7 @@ def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section
     """Write the evidence on a claim into the file <id>.txt in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
-    (folder / f"{record.id}.txt").write_text(f"{record.must}\n{redact.text(record.message or '')}\n\n{text}\n", encoding="utf-8")
+    (folder / f"{record.id}.txt").write_text(f"{record.must}\n{record.message or ''}\n\n{text}\n", encoding="utf-8")
 
 
 def chain_of(item: pytest.Item) -> Chain | None:
@@ -169,6 +175,11 @@ def _record(stated: Claim, item: pytest.Item, outcome: Outcome, error: BaseExcep
         measured=state.metrics,
         waits=state.waits,
     )
+
+
+def without_secrets(record: ClaimRecord) -> ClaimRecord:
+    """Return a record with every text redacted."""
+    return ClaimRecord.model_validate(redact.tree(record.as_json()))
 
 
 def one_line(error: BaseException) -> str:

@@ -16,13 +16,13 @@ from kubechain.claims.claim import Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.claims.verdict import Verdict, complete, verdict_of
 from kubechain.cluster.target import FILE
-from kubechain.core import publish, redact
+from kubechain.core import known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.faults.scoring import verdict_line
 from kubechain.observe.clock import RealClock
 from kubechain.pytest import ending
 from kubechain.pytest.interrupts import INTERRUPTS
-from kubechain.pytest.outcomes import one_line, recorded
+from kubechain.pytest.outcomes import one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
 from kubechain.pytest.session import asks_for_claims
 from kubechain.pytest.state import RunState, run_state, worker_input
@@ -66,7 +66,7 @@ class Recorder:
             if chosen:
                 terminalreporter.section(outcome.value)
             for record in chosen:
-                terminalreporter.line(f"{record.id}: {redact.text(record.message or '')}")
+                terminalreporter.line(f"{record.id}: {record.message or ''}")
 
     def seconds(self) -> float:
         """Return the seconds from the beginning of the first claim to the end of the last; 0 if no claim has ended."""
@@ -91,8 +91,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if RECORDER in session.config.stash and session.items:
         claims = ((item.nodeid, claim.of(item)) for item in session.items)
         listed = [CollectedClaim.of(stated, nodeid).as_json() for nodeid, stated in claims if stated]
-        folder = run_state(session.config).run.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = secret_files.folder(run_state(session.config).run.folder)
         # All workers write the same list; the controller reads it at the end.
         (folder / COLLECTED).write_text(json.dumps(listed), encoding="utf-8")
 
@@ -129,6 +128,8 @@ def _finish(config: pytest.Config, exitstatus: int, trouble: list[str]) -> int:
         ending.clean_up(config)
         shutil.rmtree(state.run.folder, ignore_errors=True)
         return exitstatus
+    # Tokens that only a worker has fetched.
+    known_secrets.recall(state.run.secrets)
     result = _result(config, exitstatus)
     trouble += _publish(config, result)
     console = Console(highlight=False)
@@ -148,7 +149,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
     listed, target = state.run.folder / COLLECTED, state.run.folder / FILE
     entries: list[Any] = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() and not state.trouble else []
     completed = complete(map(CollectedClaim.model_validate, entries), recorder.records)
-    records = [ClaimRecord.model_validate(redact.tree(record.as_json())) for record in completed]
+    records = list(map(without_secrets, completed))
     seconds = recorder.seconds()
     return RunResult(
         state.run,

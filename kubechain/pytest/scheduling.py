@@ -19,6 +19,7 @@ from kubechain.claims import claim
 from kubechain.claims.requirements import DISRUPTION, ROOM, Requirement
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, expect
+from kubechain.core import secret_files
 from kubechain.core.errors import HarnessError, Unmet
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
@@ -102,8 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state.schedule.before_exclusive = sum(not requires(item, DISRUPTION) and not requires(item, ROOM) for item in items)
     state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
     if worker_input(config) is not None:
-        state.run.folder.mkdir(parents=True, exist_ok=True)
-        (state.run.folder / GROUPS).write_text(json.dumps(groups(items)), encoding="utf-8")
+        (secret_files.folder(state.run.folder) / GROUPS).write_text(json.dumps(groups(items)), encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle, proxies
+from kubechain.core import bundle, known_secrets, proxies, redact, secret_files
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import HarnessError, SetupError
@@ -40,15 +40,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and make the state of the run."""
     controller = worker_input(config)
     proxies.spare_loopback(os.environ)
+    known_secrets.of_environment(os.environ)
     try:
         settings = given.load()
     except SetupError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(redact.text(str(error))) from error
     if config.option.kube_context:
         settings = settings.model_copy(update={"context": config.option.kube_context})
     run = runs.new(settings.out, controller["run"] if controller else None)
     config.stash[RUN] = RunState(settings, run, Progress(), gatekeeper=Gatekeeper(run.folder / SHUT))
     if asks_for_claims(config):
+        # Before another plugin makes it, with rights for others.
+        secret_files.folder(run.folder)
         # The files of Allure and JUnit belong to the results; options of another repository have priority.
         for name, file in (("allure_report_dir", "allure-results"), ("xmlpath", "junit.xml")):
             if is_own_suite(config) or not getattr(config.option, name):
@@ -119,7 +122,7 @@ def _provide(config: pytest.Config) -> None:
         option.kind_kubectl_bin,
     )  # fmt: skip
     _hold_locks(state)
-    state.run.folder.mkdir(parents=True, exist_ok=True)
+    secret_files.folder(state.run.folder)
     with uncaptured(config):
         try:
             state.provided = _cluster_of(config, state, choice)
@@ -144,7 +147,7 @@ def _cluster_of(config: pytest.Config, state: RunState, choice: Choice) -> clust
 def end(config: pytest.Config, error: HarnessError) -> NoReturn:
     """End the run because of an error, which becomes its verdict and exit code."""
     run_state(config).trouble = error
-    pytest.exit(str(error), returncode=int(error.code))
+    pytest.exit(redact.text(str(error)), returncode=int(error.code))
 
 
 @contextlib.contextmanager
@@ -166,5 +169,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         else:
             lock.release()
     if worker_input(config) is None:
+        with contextlib.suppress(OSError):
+            # Empty, if the run was refused.
+            state.run.folder.rmdir()
         with contextlib.suppress(OSError):
             state.run.folder.parent.rmdir()

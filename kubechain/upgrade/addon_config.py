@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,20 +10,30 @@ import yaml
 
 from kubechain.conditions.condition import Condition, Result, expect, undecided, unmet
 from kubechain.conditions.text import field, some, text
+from kubechain.core import redact
 from kubechain.kube.client import Api
 
 # Name -> ConfigMap in kube-system and its key; a cluster that kubeadm did not create may have neither.
 SOURCES = {"CoreDNS": ("coredns", "Corefile"), "kube-proxy": ("kube-proxy", "config.conf")}
+# A property of a plugin that is named like a secret, such as `credentials USER PASSWORD` of etcd or `aws_access_key ID KEY`.
+PROPERTY = re.compile(rf"^([ \t]*[\w-]*(?:{redact.NAMES})[ \t]+)(?!\{{)\S[^\n]*", re.IGNORECASE | re.MULTILINE)
 
 
 def read(api: Api) -> dict[str, str]:
-    """Return name -> configuration for each of SOURCES that the cluster has."""
+    """Return name -> configuration for each of SOURCES that the cluster has, without the secrets of plugins.
+
+    Before and after the upgrade it is redacted alike, so that the comparison does not see a change of a secret alone.
+    """
     configuration: dict[str, str] = {}
     for name, (config_map, key) in SOURCES.items():
         resource = api.get("ConfigMap", "kube-system", config_map)
         if resource and key in resource.at("data", {}):
-            configuration[name] = resource.at("data")[key]
+            configuration[name] = _without_secrets(resource.at("data")[key])
     return configuration
+
+
+def _without_secrets(plain: str) -> str:
+    return redact.text(PROPERTY.sub(rf"\1{redact.MARK}", plain))
 
 
 def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:

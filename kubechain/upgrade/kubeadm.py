@@ -14,6 +14,7 @@ from kubechain.cluster.kind import Cluster, split
 from kubechain.conditions.condition import Condition, Result, expect, hopeless, met, unmet
 from kubechain.conditions.text import some, text
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import redact
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.process import Completed, check, run
@@ -183,7 +184,7 @@ class Hop:
             return unmet("no such Node")
         version, ready = node.at("status.nodeInfo.kubeletVersion"), node.condition("Ready")
         state = f"Ready {ready.get('status')} ({ready.get('message')})"
-        return expect(version == f"v{self.to}" and node.is_true("Ready"), f"kubelet {version}, {state}"[:200])
+        return expect(version == f"v{self.to}" and node.is_true("Ready"), redact.beginning(f"kubelet {version}, {state}", 200))
 
     def _settle(self, *, proxies: bool = True) -> None:
         """Wait until the API server has the new version, all Nodes are ready, and the system Pods are rolled out.
@@ -243,7 +244,7 @@ class Hop:
     def _run_on(self, node: str, *words: str, seconds: float = COPY_SECONDS) -> None:
         """Run a command on a node; SetupError if it fails (exit code CLUSTER)."""
         command = [self.cluster.docker.client, "exec", node, *words]
-        doing = f"`{' '.join(words[:4])}` on {node}"
+        doing = f"`{redact.text(' '.join(words[:4]))}` on {node}"
         check(command, timeout=seconds, code=ExitCode.CLUSTER, doing=doing)
 
 

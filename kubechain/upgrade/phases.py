@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.cluster import existing
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
@@ -109,7 +110,7 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
         apis={kind: path_of(kind, namespace) for kind in snapshot.KINDS},
         configuration=addon_config.read(api),
         deprecated=cluster_watch.deprecated(api),
-        warnings=sorted(warnings),
+        warnings=sorted(map(redact.text, warnings)),
         verdict=verdict,
     )
 

@@ -17,6 +17,7 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import is_ready
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import PODS_READY, Timeout
+from kubechain.core import secret_files
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, unmet_as
 from kubechain.core.file_locks import unless_held
@@ -158,8 +159,7 @@ def sampling(chain: Chain, folder: Path, clock: Clock) -> Generator[RunningSampl
                 "sh", "-c", f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json', "sh", json.dumps(plan)
             )
         with ExitStack() as running:
-            secrets = folder / "api"
-            secrets.mkdir(exist_ok=True)
+            secrets = secret_files.folder(folder / "api")
             tls = chain.api.credentials(secrets)
             requests = routes.api_server(chain)
             local = [running.enter_context(_local(requests, routes.plan(requests, routes.API_INTERVAL, tls=tls), secrets))]
@@ -238,8 +238,7 @@ def resolver(pod: PodProbe) -> tuple[str, str]:
 @contextmanager
 def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[LocalSampler]:
     """Run a sampler on this machine during the body."""
-    folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = secret_files.folder(folder.absolute())
     file, out = folder / "plan.json", folder / "samples.jsonl"
     file.touch(mode=0o600)
     file.write_text(json.dumps(plan), encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kubechain.core import redact
 from kubechain.core.errors import HarnessError
 from kubechain.probes.load import Sample
 
@@ -48,7 +49,7 @@ def read(text: str, count: int) -> Samples:
                 case _:
                     raise ValueError
         except (ValueError, TypeError, IndexError):
-            raise HarnessError(f"samples file, line {number}: unknown record {line[:100]!r}") from None
+            raise HarnessError(f"samples file, line {number}: unknown record {redact.beginning(line, 100)!r}") from None
     if not started and any((*samples, *renewed)):
         raise HarnessError("samples file, line 1: no header of a sampler")
     by_route = tuple(tuple(sorted(of_route, key=lambda sample: sample.sent)) for of_route in samples)
@@ -66,4 +67,4 @@ def _entries(text: str) -> Iterator[tuple[int, str, Any]]:
             yield number, line, json.loads(line)
         except json.JSONDecodeError:
             if number < len(lines) and not lines[number].startswith('{"sampler":'):
-                raise HarnessError(f"samples file, line {number}: not JSON: {line[:100]!r}") from None
+                raise HarnessError(f"samples file, line {number}: not JSON: {redact.beginning(line, 100)!r}") from None

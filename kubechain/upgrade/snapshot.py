@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
+from kubechain.core import redact
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -131,6 +132,6 @@ def checksum(content: Json) -> str:
 
 
 def for_file(resource: KubeObject) -> Json:
-    """Return the body of an object for the snapshot file, without managedFields."""
+    """Return the body of an object for the snapshot file, without managedFields and secrets."""
     metadata = {key: value for key, value in resource.body["metadata"].items() if key != "managedFields"}
-    return {**resource.body, "metadata": metadata}
+    return redact.tree({**resource.body, "metadata": metadata})

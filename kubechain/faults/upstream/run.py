@@ -129,7 +129,7 @@ class UpstreamTests:
             except TookTooLong as late:
                 outcome, output = "timeout", str(late)
         if outcome != "passed":
-            log.write_text(redact.text(output[-LOG_CHARACTERS:]), encoding="utf-8")
+            log.write_text(redact.text(output)[-LOG_CHARACTERS:], encoding="utf-8")
         return outcome
 
     def command(self, test: str, report: Path) -> list[str | Path]:
