@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 # make passes variables of its command line, and of no other origin, unchanged through the environment: a context or folder
 # that happens to be in the environment must not select a cluster, and no value may become part of a shell command.
 VARIABLES := LEVEL ONLY PATIENCE CLAIMS DISRUPTIVE CONTEXT KUBECONFIG IMAGES CLUSTER KEEP K8S NGINX_IMAGE CLIENT_IMAGE \
-  PULL_SECRET REGISTRY_MIRROR OUT HTML FAULTS SHORT COMPARE FROM TO DRAIN SNAPSHOT FORMAT PORT IMAGES_TOO ENGINE KEPT
+  PULL_SECRET REGISTRY_MIRROR OUT HTML FAULTS SHORT COMPARE FROM TO DRAIN SNAPSHOT FORMAT PORT IMAGES_TOO ENGINE KEPT YES
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -90,5 +90,5 @@ catalogue: dev ## write the generated documents under docs/
 report: env ## serve the last report on a loopback port (PORT=8000)
 	@$(PYTHON) -m kubechain report
 
-clean: env ## remove the leftovers of dead runs (IMAGES_TOO=1, CACHE=1, ENGINE=1, KEPT=1 remove more)
+clean: env ## remove the leftovers of dead runs (KEPT=1, ENGINE=1, CACHE=1, IMAGES_TOO=1 remove more, YES=1 without asking)
 	@$(PYTHON) -m kubechain clean

@@ -2,169 +2,57 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from rich.console import Console
+from rich.prompt import Confirm
 
-from kubechain.cleanup import containers as leftovers
 from kubechain.cleanup import namespaces, processes, run_locks
-from kubechain.cluster.kind import Cluster
+from kubechain.cluster.docker_engine import Engine
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.bundle import ROOT
-from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.process import identity, run
+from kubechain.core.process import run
 from kubechain.core.progress import Progress
-from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
+from kubechain.core.run import EXPIRES_LABEL, OWNED_BY, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.settings import CleanSettings
-from kubechain.images.docker import Docker, is_orphaned, place
 from kubechain.kube.client import Api, Listing
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.provision import cluster as provision
 from kubechain.provision.clean import Cleaning
+from tests.engine_state import client, engine_in, left, put
 
 HOUR = 3600.0
-# A docker client whose engine is a JSON file: containers by id (cluster, owner), and networks.
-ENGINE = """#!{python} -S
-import json, sys
-path = "{state}"
-state = json.load(open(path))
-words = sys.argv[1:]
-label = next((w.rpartition("=")[2] for w in words if w.startswith("label=io.x-k8s.kind.cluster=")), None)
-if words[0] == "version":
-    print("27.0.0")
-elif words[0] == "ps":
-    for identity, found in state["containers"].items():
-        if "label=kubechain=1" in words:
-            if "owner" in found:
-                print("\\t".join([identity, found.get("cluster", ""), found["owner"]]))
-        elif label is None and "{{{{.Names}}}}" not in words:
-            if "cluster" in found:
-                print(found["cluster"])
-        elif label is None or found.get("cluster") == label:
-            print(identity)
-elif words[0] == "rm":
-    for identity in words[3:]:
-        del state["containers"][identity]
-elif words[:2] == ["network", "ls"]:
-    print("bridge\\n" + "\\n".join(state["networks"]))
-elif words[:2] == ["network", "inspect"]:
-    print(len(state["containers"]))
-elif words[:2] == ["network", "rm"]:
-    state["networks"].remove(words[2])
-json.dump(state, open(path, "w"))
-"""
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
     """The state of an engine without containers."""
-    state = tmp_path / "state.json"
-    state.write_text(json.dumps({"containers": {}, "networks": ["kind"]}))
-    docker = tmp_path / "docker"
-    docker.write_text(ENGINE.format(python=sys.base_prefix + "/bin/python3", state=state))
-    docker.chmod(0o755)
-    return state
-
-
-def put(engine: Path, **containers: dict[str, str]) -> None:
-    engine.write_text(json.dumps({"containers": containers, "networks": ["kind"]}))
-
-
-def left(engine: Path) -> dict[str, Any]:
-    return json.loads(engine.read_text())["containers"]
-
-
-def client(engine: Path) -> Path:
-    return engine.with_name("docker")
-
-
-@pytest.fixture
-def dead() -> str:
-    """The identity of a process that has ended."""
-    with subprocess.Popen(["sleep", "600"]) as process:
-        process_identity = identity(process.pid)
-        process.kill()
-    return process_identity
-
-
-def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) -> None:
-    put(engine, a={"cluster": "kubechain-dead"}, b={"cluster": "kubechain-live"}, c={"cluster": "kept"},
-        d={"cluster": "kubechain-elsewhere"}, e={"cluster": "theirs"}, f={"cluster": "again"})  # fmt: skip
-    for name, node in (("kubechain-dead", ""), ("kubechain-live", "b"), ("kept", "c"), ("again", "older")):
-        run_locks.mark_made(tmp_path, name, node)
-    run_locks.mark_kept(tmp_path, "kept")
-    run_locks.mark_kept(tmp_path, "theirs")
-    lock = run_locks.acquire(tmp_path, "kubechain-live")
-    assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-dead"]
-    assert set(left(engine)) == {"b", "c", "d", "e", "f"}
-    assert leftovers.strange_clusters(tmp_path, Docker(client(engine))) == ["kubechain-elsewhere"]
-    assert leftovers.remove_dead(tmp_path, client(engine), Progress(), kept_too=True) == ["kept"]
-    lock.release()
-    assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-live"]
-    assert set(left(engine)) == {"d", "e", "f"}
-
-
-def test_only_containers_of_dead_processes_are_removed(engine: Path, dead: str) -> None:
-    put(engine, mine={"owner": f"{place()} {identity()}"}, gone={"owner": f"{place()} {dead}"},
-        far={"owner": f"elsewhere pid:[1] {dead}"}, unknown={"owner": ""},
-        node={"owner": f"{place()} {dead}", "cluster": "kept"})  # fmt: skip
-    leftovers.remove_containers(Docker(client(engine)), Progress())
-    assert set(left(engine)) == {"mine", "far", "unknown", "node"}
-    assert not is_orphaned(" ")
-
-
-def test_network_of_kind_is_removed_after_the_last_cluster(engine: Path) -> None:
-    put(engine, a={"cluster": "theirs"})
-    leftovers.remove_network(Docker(client(engine)), Progress())
-    assert json.loads(engine.read_text())["networks"] == ["kind"]
-    put(engine)
-    leftovers.remove_network(Docker(client(engine)), Progress())
-    assert json.loads(engine.read_text())["networks"] == []
-
-
-@pytest.mark.parametrize(
-    ("noted", "nodes", "ours"),
-    [("a b", "ab", True), ("a b", "ac", False), ("", "a", False), (None, "a", False), ("a", "", False)],
-)
-def test_cluster_is_ours_only_if_its_mark_has_all_node_ids(tmp_path: Path, noted: str | None, nodes: str, *, ours: bool) -> None:
-    if noted is not None:
-        run_locks.mark_made(tmp_path, "dev", noted.split())
-    assert run_locks.is_ours(tmp_path, "dev", list(nodes)) is ours
-
-
-def test_kind_cluster_of_another_user_is_refused(tmp_path: Path, engine: Path) -> None:
-    put(engine, a={"cluster": "dev"})
-    cluster = Cluster("dev", tmp_path, "image", tmp_path / "kind", tmp_path / "kubectl", client(engine))
-    with pytest.raises(
-        SetupError, match="--cluster=dev: kubechain did not make this kind cluster; use --context=kind-dev"
-    ) as raised:
-        provision.require_ours(cluster, tmp_path)
-    assert raised.value.code == ExitCode.USAGE
-    run_locks.mark_made(tmp_path, "dev", ["a"])
-    provision.require_ours(cluster, tmp_path)
+    return engine_in(tmp_path)
 
 
 class Namespaces:
-    """An API with the namespace of a run on another machine, and a namespace of witnesses."""
+    """An API with the namespace of a run on another machine, and a namespace of witnesses of a colleague."""
 
     server_time = staticmethod(time.time)
 
     def __init__(self) -> None:
-        witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", "labels": {"kubechain/upgrade": "b"}}}
-        self.items: list[Json] = [namespace("kubechain-a-main-0", "a", "99999999999").body, {"kind": "Namespace", **witnesses}]
+        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3 * HOUR))
+        marks = {"labels": {UPGRADE_LABEL: "b"}, "annotations": {OWNED_BY: "ann@laptop"}, "creationTimestamp": made}
+        witnesses = {"metadata": {"name": "kubechain-upgrade-b", "uid": "b", **marks}}
+        expires = str(int(time.time() + 2 * HOUR))
+        self.items: list[Json] = [namespace("kubechain-a-main-0", "a", expires).body, {"kind": "Namespace", **witnesses}]
 
     def get(self, kind: str, space: str, name: str) -> KubeObject | None:
-        found = KubeObject({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
-        return found if name == "kube-system" or name in [each["metadata"]["name"] for each in self.items] else None
+        if name == "kube-system":
+            return KubeObject({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
+        return next((KubeObject(each) for each in self.items if each["metadata"]["name"] == name), None)
 
     def list(self, kind: str, space: str = "", selector: str = "") -> Listing:
         if kind == "Node":
@@ -182,30 +70,73 @@ class Namespaces:
         pass
 
 
-def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False) -> Cleaning:
-    chosen = CleanSettings(cache=tmp_path / "cache", out=tmp_path / "out", context=context, kept=kept)
+def cleaning(tmp_path: Path, *, context: str = "", kept: bool = False, yes: bool = False, cluster: str = "") -> Cleaning:
+    chosen = CleanSettings(cache=tmp_path / "cache", out=tmp_path / "out", context=context, kept=kept, yes=yes, cluster=cluster)
     return Cleaning(chosen, Progress(Console(soft_wrap=True)))
+
+
+def answers(answer: bool) -> Callable[..., bool]:  # noqa: FBT001  # of a person
+    """Return a question that is always answered so."""
+
+    def ask(text: str, *, default: bool) -> bool:
+        assert text.strip().startswith("remove 2 things?")
+        assert not default
+        return answer
+
+    return ask
+
+
+def found(engine: Path) -> Engine:
+    return Engine(client(engine), "27.0.0", ours=False)
 
 
 def test_namespaces_in_use_are_listed_and_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = Namespaces()
-    cleaning(tmp_path, context="prod").namespaces(cast("Api", api))
-    assert "namespace kubechain-a-main-0 remains: its run may be alive" in (said := capsys.readouterr().out)
-    assert "namespace kubechain-upgrade-b remains: it holds the witnesses of an upgrade" in said
+    cleaning(tmp_path, context="prod").objects(cast("Api", api))
+    said = capsys.readouterr().out
+    assert "Namespace kubechain-a-main-0 (by an unknown owner, expires in 2 h): it remains; its run may be alive" in said
+    assert "Namespace kubechain-upgrade-b (by ann@laptop, 3 h old): it remains; it holds the witnesses of an upgrade" in said
     assert len(api.items) == 2
 
 
+def test_kept_removes_nothing_of_others_unless_it_is_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, clean = Namespaces(), cleaning(tmp_path, context="prod", kept=True)
+    clean.objects(cast("Api", api), kept_too=True)
+    assert (len(api.items), clean.unconfirmed) == (2, 2)
+    assert "Namespace kubechain-upgrade-b (by ann@laptop, 3 h old)" in capsys.readouterr().out
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    for answer, remaining in ((False, 2), (True, 0)):
+        monkeypatch.setattr(Confirm, "ask", answers(answer))
+        clean = cleaning(tmp_path, context="prod", kept=True)
+        clean.objects(cast("Api", api), kept_too=True)
+        assert (len(api.items), clean.unconfirmed) == (remaining, 0)
+
+
+def test_namespaces_of_a_run_on_this_machine_stay_though_confirmed(tmp_path: Path) -> None:
+    api, lock = Namespaces(), run_locks.acquire(tmp_path / "cache", "kubechain-a")
+    cleaning(tmp_path, context="prod", kept=True, yes=True).objects(cast("Api", api), kept_too=True)
+    assert [each["metadata"]["name"] for each in api.items] == ["kubechain-a-main-0"]
+    lock.release()
+
+
 def test_kept_with_a_context_removes_there_and_not_on_this_machine(tmp_path: Path, engine: Path) -> None:
-    put(engine, a={"cluster": "dev"})
-    run_locks.mark_made(tmp_path / "cache", "dev", ["a"])
-    run_locks.mark_kept(tmp_path / "cache", "dev")
-    cleaning(tmp_path, context="prod", kept=True).engine(client(engine))
-    assert set(left(engine)) == {"a"}
+    put(engine, a={"cluster": "dev"}, b={"cluster": "other"})
+    for name, node in (("dev", "a"), ("other", "b")):
+        run_locks.mark_made(tmp_path / "cache", name, [node])
+        run_locks.mark_kept(tmp_path / "cache", name)
+    cleaning(tmp_path, context="prod", kept=True, yes=True).clusters(found(engine))
+    assert set(left(engine)) == {"a", "b"}
     api = Namespaces()
-    cleaning(tmp_path, context="prod", kept=True).namespaces(cast("Api", api), kept_too=True)
+    cleaning(tmp_path, context="prod", kept=True, yes=True).objects(cast("Api", api), kept_too=True)
     assert api.items == []
-    cleaning(tmp_path, kept=True).engine(client(engine))
-    assert set(left(engine)) == set()
+    cleaning(tmp_path, kept=True, yes=True, cluster="dev").clusters(found(engine))
+    assert set(left(engine)) == {"b"}
+    unconfirmed = cleaning(tmp_path, kept=True)
+    unconfirmed.clusters(found(engine))
+    assert (set(left(engine)), unconfirmed.unconfirmed) == ({"b"}, 1)
 
 
 def namespace(name: str, run: str, expires: str) -> KubeObject:
@@ -223,9 +154,9 @@ def test_namespaces_are_unneeded_once_expired_or_their_run_died(tmp_path: Path) 
         namespace("kubechain-away-main-0", "away", "999999"),
         namespace("kubechain-odd-main-0", "odd", "tomorrow"),
     )
-    found = [expired, live, died, away, odd]
-    assert namespaces.unneeded(found, tmp_path, now=HOUR) == [expired, died]
-    assert namespaces.unneeded(found, tmp_path, now=HOUR, kept_too=True) == [expired, died, away, odd]
+    candidates = [expired, live, died, away, odd]
+    assert namespaces.unneeded(candidates, tmp_path, now=HOUR) == [expired, died]
+    assert namespaces.is_alive("live", tmp_path)
     lock.release()
 
 
@@ -281,6 +212,14 @@ def test_clean_removes_everything_of_a_killed_run(tmp_path: Path, killed: dict[s
     assert not (tmp_path / "out" / ".runs").exists()
     assert "no container engine answers" in done.stdout
     assert "nothing to clean" in clean(killed).stdout
+
+
+def test_unusable_docker_client_does_not_stop_the_cleaning(tmp_path: Path, killed: dict[str, str]) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho podman version 5.0.0\n")
+    done = clean(killed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is not Docker's client but podman version 5.0.0" in done.stdout
+    assert not (tmp_path / "out" / ".runs").exists()
 
 
 def test_sweep_keeps_the_folders_of_a_living_process(tmp_path: Path) -> None:

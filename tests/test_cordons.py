@@ -8,7 +8,7 @@ import pytest
 from kubechain.cleanup import cordons, namespaces, run_locks
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
-from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
+from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, OWNED_BY, RUN_LABEL, owner
 from kubechain.kube.client import Api
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import failing, on, rule
@@ -44,8 +44,11 @@ def left_by(server: Cluster, run: str, expires: float) -> None:
 def test_node_is_marked_while_it_is_cordoned(server: Cluster, api: Api) -> None:
     cordons.cordon(api, NODE[2], "aa")
     assert state(server) == (True, "aa")
+    node = server.store.required(NODE)
+    assert node["metadata"]["annotations"][OWNED_BY] == owner()
     cordons.uncordon(api, NODE[2], "aa")
     assert state(server) == (False, "")
+    assert not server.store.required(NODE)["metadata"]["annotations"]
 
 
 def test_uncordon_is_tried_again_after_an_error_of_the_server(server: Cluster, api: Api) -> None:
@@ -83,7 +86,7 @@ def test_namespaces_expire_by_the_clock_of_the_server(server: Cluster, api: Api,
     left_by(server, "bb", server.store.now() + HOURS)
     assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == []
     server.store.ahead += 2 * HOURS
-    assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == ["kubechain-bb-main-0"]
+    assert [each.name for each in namespaces.clear(api, "uid-kube-system", tmp_path, Progress())] == ["kubechain-bb-main-0"]
 
 
 def test_expiry_is_renewed_while_a_run_lives(server: Cluster, api: Api, tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_expiry_is_renewed_while_a_run_lives(server: Cluster, api: Api, tmp_path
     namespaces.renew(api, "aa", labels)
     assert float(labels[EXPIRES_LABEL]) == pytest.approx(server.store.now() + 2 * HOURS, abs=30)
     assert labels.items() <= server.store.required(("Namespace", "", "kubechain-aa-main-0"))["metadata"]["labels"].items()
-    assert namespaces.clear(api, "uid-kube-system", tmp_path, Progress()) == ["kubechain-bb-main-0"]
+    assert [each.name for each in namespaces.clear(api, "uid-kube-system", tmp_path, Progress())] == ["kubechain-bb-main-0"]
 
 
 def test_run_may_begin_without_the_right_to_change_nodes_and_namespaces(server: Cluster, api: Api, tmp_path: Path) -> None:

@@ -102,10 +102,13 @@ def settings(cluster: Cluster, tmp_path: Path) -> DoctorSettings:
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No container engine answers, and none can be started."""
 
-    def refuse() -> None:
+    def refuse(_: Path) -> None:
         raise SetupError("no engine: install one", ExitCode.ENGINE)
 
-    monkeypatch.setattr(docker_engine, "running", lambda: None)
+    def none(_: Path) -> None:
+        return None
+
+    monkeypatch.setattr(docker_engine, "find", none)
     monkeypatch.setattr(docker_engine, "require_startable", refuse)
 
 
@@ -218,7 +221,7 @@ def test_memory_is_read_from_meminfo(tmp_path: Path) -> None:
 
 
 def test_registry_is_not_checked_without_an_engine() -> None:
-    assert machine.registry() == Finding("note", "registry", "not checked: no container engine answers")
+    assert machine.registry(Path()) == Finding("note", "registry", "not checked: no container engine answers")
 
 
 @pytest.mark.parametrize(("script", "state"), [("exit 0", "ok"), ("exit 1", "note"), ("exec sleep 60", "note")])
@@ -228,8 +231,12 @@ def test_registry_is_checked_for_at_most_a_second(
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$1 $2" = "manifest inspect" ] || exit 2\n{script}\n')
     docker.chmod(0o755)
-    monkeypatch.setattr(docker_engine, "running", lambda: (docker, "27.0.0"))
-    assert machine.registry().state == state
+
+    def found(_: Path) -> docker_engine.Engine:
+        return docker_engine.Engine(docker, "27.0.0", ours=False)
+
+    monkeypatch.setattr(docker_engine, "find", found)
+    assert machine.registry(tmp_path).state == state
 
 
 def test_program_fits_only_if_it_is_recent_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

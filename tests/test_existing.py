@@ -223,11 +223,10 @@ def test_namespace_is_ours_by_name_and_label() -> None:
     assert not namespaces.is_ours(thing("Namespace", "kubechain--x", labels={RUN_LABEL: ""}))
 
 
-def test_namespace_is_unneeded_once_it_expires_or_on_demand(tmp_path: Path) -> None:
+def test_namespace_is_unneeded_once_it_expires(tmp_path: Path) -> None:
     old, fresh = namespace("kubechain-aa-main-0", "100"), namespace("kubechain-aa-main-1", "900")
     odd = namespace("kubechain-aa-main-2", "soon")
     assert namespaces.unneeded([old, fresh, odd], tmp_path, 500.0) == [old]
-    assert namespaces.unneeded([fresh], tmp_path, 500.0, kept_too=True) == [fresh]
 
 
 def test_witnesses_need_the_label_and_the_name() -> None:

@@ -1,17 +1,14 @@
 """Identities of processes, and orphans of runs that have ended."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import psutil
 import pytest
 
 from kubechain.cleanup import processes
-from kubechain.cluster import docker_engine
 from kubechain.core.errors import SetupError
 from kubechain.core.process import OWNER, identity, is_running
 from kubechain.core.progress import Progress
@@ -125,18 +122,3 @@ def test_program_that_cannot_be_ended_is_an_error(sleeping: ExitStack, ended: st
         monkeypatch.setattr(processes, name, processes.Timeout(0.2, "it is refused"))
     with pytest.raises(SetupError, match=rf"do not end, even after SIGKILL: sleep \(pid {orphan.pid}\);"):
         processes.end(Progress())
-
-
-def test_engine_is_ours_if_its_configuration_is_in_the_cache(tmp_path: Path, sleeping: ExitStack) -> None:
-    folder = tmp_path / "engine"
-    folder.mkdir()
-    assert not docker_engine.is_ours(tmp_path)
-    command = ["sh", "-c", "sleep 600; :", "dockerd", "--config-file", folder / "daemon.json"]
-    ours = sleeping.enter_context(subprocess.Popen(command, start_new_session=True))
-    sleeping.callback(os.killpg, ours.pid, signal.SIGKILL)
-    (folder / "dockerd.pid").write_text(f"{ours.pid}\n")
-    assert docker_engine.is_ours(tmp_path)
-    (folder / "dockerd.pid").write_text(str(start(sleeping).pid))
-    assert not docker_engine.is_ours(tmp_path)
-    (folder / "dockerd.pid").write_text("no number")
-    assert not docker_engine.is_ours(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kubechain.cleanup import run_locks
 from kubechain.cluster import kind
+from kubechain.conditions.text import counted
 from kubechain.core.progress import Progress
 from kubechain.core.settings import PROJECT
 from kubechain.images.docker import LABEL, OWNER_LABEL, Docker, is_orphaned
@@ -15,45 +16,84 @@ NETWORK = "kind"
 OURS = f"label={LABEL}"
 
 
-def dead_clusters(cache: Path, docker: Docker, *, kept_too: bool = False) -> list[str]:
-    """Return the names of kind clusters that runs with this cache made and that no living run uses; kept ones on demand."""
-    ours = [name for name in kind.names(docker) if run_locks.is_made(cache, name, kind.node_ids(docker, name))]
-    return [name for name in ours if not run_locks.is_alive(cache, name) and (kept_too or not run_locks.is_kept(cache, name))]
+def is_made(cache: Path, docker: Docker, name: str) -> bool:
+    """Whether a run with this cache made every node of a kind cluster.
+
+    The name is not enough: anybody may have made a cluster of the same name, also after this run was killed.
+    """
+    made, nodes = run_locks.made(cache, name), kind.containers(docker, name)
+    return bool(nodes) and all(node.id in made or node.image in made for node in nodes)
+
+
+def own_clusters(cache: Path, docker: Docker) -> list[str]:
+    """Return the names of kind clusters that runs with this cache made and that no living run uses."""
+    return [name for name in kind.names(docker) if not run_locks.is_alive(cache, name) and is_made(cache, docker, name)]
+
+
+def dead_clusters(cache: Path, docker: Docker) -> list[str]:
+    """Return the names of the own clusters that are not to be kept."""
+    return [name for name in own_clusters(cache, docker) if not run_locks.is_kept(cache, name)]
+
+
+def kept_clusters(cache: Path, docker: Docker) -> list[str]:
+    """Return the names of the own clusters that are to be kept."""
+    return [name for name in own_clusters(cache, docker) if run_locks.is_kept(cache, name)]
 
 
 def strange_clusters(cache: Path, docker: Docker) -> list[str]:
     """Return the names of kind clusters that have the name of a run, but were not made with this cache."""
-    named = [name for name in kind.names(docker) if name.startswith(f"{PROJECT}-")]
-    return [name for name in named if not run_locks.is_made(cache, name, kind.node_ids(docker, name))]
+    return [name for name in kind.names(docker) if name.startswith(f"{PROJECT}-") and not is_made(cache, docker, name)]
 
 
-def remove_dead(cache: Path, client: Path, progress: Progress, *, kept_too: bool = False) -> list[str]:
-    """Remove the clusters of dead runs (kept ones with `kept_too`) and their marks; return the names of the clusters."""
+def remove_dead(cache: Path, client: Path, progress: Progress) -> list[str]:
+    """Remove the clusters of dead runs and their marks; return the names of the clusters."""
     docker = Docker(client)
     removed: set[str] = set()
     # Repeated, because the engine may create a node after the run that requested it has died.
-    while dead := dead_clusters(cache, docker, kept_too=kept_too):
+    while dead := dead_clusters(cache, docker):
         for name in dead:
             with progress.step(f"removing the cluster {name} of a run that has ended"):
-                remove_cluster(docker, name)
+                _remove_nodes(cache, docker, name)
         removed.update(dead)
     for name in removed:
-        for removed_name in (name, *run_locks.visitors(cache, kind.context(name))):
-            run_locks.forget(cache, removed_name)
+        _forget_cluster(cache, docker, name)
     present = set(kind.names(docker))
     for name in run_locks.names(cache):
         # The mark of a visited cluster stays until the namespaces there are removed.
         if name not in present and not run_locks.is_alive(cache, name) and not run_locks.visited(cache, name):
-            run_locks.forget(cache, name)
+            _forget(cache, docker, name)
     return sorted(removed)
 
 
-def remove_cluster(docker: Docker, name: str) -> None:
-    """Remove the node containers of a kind cluster and their volumes; SetupError (exit code IMAGES) if that fails."""
-    label = f"label={kind.NODE_LABEL}={name}"
-    nodes = docker.call("ps", "--all", "--quiet", "--filter", label).split()
-    kind.stop_kubelets(docker, nodes)
-    docker.call("rm", "--force", "--volumes", *nodes, seconds=DELETE_SECONDS, doing=f"removing the cluster {name}")
+def remove_cluster(cache: Path, docker: Docker, name: str) -> None:
+    """Remove the nodes of an own cluster and its marks; SetupError (exit code IMAGES) if that fails."""
+    _remove_nodes(cache, docker, name)
+    _forget_cluster(cache, docker, name)
+
+
+def describe(docker: Docker, name: str) -> str:
+    """Return the number of nodes of an own cluster and its age in words."""
+    words = ["ps", "--all", "--filter", f"label={kind.NODE_LABEL}={name}", "--format", "{{.RunningFor}}"]
+    ages = docker.call(*words).splitlines()
+    return f"{counted(len(ages), 'node')}, created {ages[0] if ages else 'just now'}, by a run with this cache"
+
+
+def _remove_nodes(cache: Path, docker: Docker, name: str) -> None:
+    made = run_locks.made(cache, name)
+    kind.remove(docker, [node.id for node in kind.containers(docker, name) if node.id in made or node.image in made])
+
+
+def _forget_cluster(cache: Path, docker: Docker, name: str) -> None:
+    for forgotten in (name, *run_locks.visitors(cache, kind.context(name))):
+        _forget(cache, docker, forgotten)
+
+
+def _forget(cache: Path, docker: Docker, name: str) -> None:
+    """Remove the lock file and the marks of a run or cluster, and the name that a killed creation gave to its image."""
+    for mark in run_locks.made(cache, name):
+        if mark.startswith(f"{kind.CREATION}:"):
+            kind.untag(docker, mark)
+    run_locks.forget(cache, name)
 
 
 def remove_network(docker: Docker, progress: Progress) -> None:

@@ -12,13 +12,14 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, LIFETIME
+from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, LIFETIME, OWNED_BY, owner
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
+MARKS = (CORDONED_BY, EXPIRES_LABEL, OWNED_BY)
 CORDONED = Timeout(60, "the API server accepts a change of a Node, also if it fails or the Node changes meanwhile")
 
 
@@ -38,7 +39,8 @@ def cordon(api: Api, node: str, run_id: str) -> None:
             return ""
         if found.at("spec.unschedulable", default=False):
             raise HarnessError(f"Node {node} is cordoned already, and not by this run; it is left as it is")
-        marks = {CORDONED_BY: run_id, EXPIRES_LABEL: str(int(api.server_time() + LIFETIME.total_seconds()))}
+        expires = str(int(api.server_time() + LIFETIME.total_seconds()))
+        marks = {CORDONED_BY: run_id, EXPIRES_LABEL: expires, OWNED_BY: owner()}
         return _change(api, found, marks, unschedulable=True)
 
     _until_changed(f"Node {node} cordoned", attempt)
@@ -56,7 +58,7 @@ def uncordon(api: Api, node: str, run_id: str) -> None:
         found = _node(api, node)
         if found is None or found.annotations.get(CORDONED_BY) != run_id:
             return ""
-        return _change(api, found, {CORDONED_BY: None, EXPIRES_LABEL: None}, unschedulable=None)
+        return _change(api, found, dict.fromkeys(MARKS), unschedulable=None)
 
     _until_changed(f"Node {node} uncordoned", attempt)
 
@@ -67,12 +69,12 @@ def left_by(api: Api, run_id: str = "") -> list[KubeObject]:
     return [node for node in nodes if run_id in ("", node.annotations[CORDONED_BY])]
 
 
-def clear(api: Api, cache: Path, progress: Progress, *, kept_too: bool = False) -> list[KubeObject]:
+def clear(api: Api, cache: Path, progress: Progress) -> list[KubeObject]:
     """Uncordon the Nodes that runs left cordoned which have ended; return the other Nodes with a mark."""
     now, stay = api.server_time(), list[KubeObject]()
     for node in left_by(api):
         run_id = node.annotations[CORDONED_BY]
-        over = namespaces.is_over(run_id, namespaces.expiry_of(node.annotations), cache, now, kept_too=kept_too)
+        over = namespaces.is_over(run_id, namespaces.expiry_of(node.annotations), cache, now)
         # Without the right to change Nodes, the Node stays cordoned, and the run can begin.
         with contextlib.suppress(ApiRefused):
             if over:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kubechain.cleanup import run_locks
@@ -44,24 +44,23 @@ def expiry_of(marks: Mapping[str, str]) -> float:
     return float(text) if text.isdecimal() else float("inf")
 
 
-def unneeded(candidates: Iterable[KubeObject], cache: Path, now: float, *, kept_too: bool = False) -> list[KubeObject]:
+def unneeded(candidates: Iterable[KubeObject], cache: Path, now: float) -> list[KubeObject]:
     """Return those namespaces of runs that may be removed at the time `now` of the API server (Unix seconds)."""
-
-    def is_unneeded(namespace: KubeObject) -> bool:
-        return is_over(namespace.labels[RUN_LABEL], expiry_of(namespace.labels), cache, now, kept_too=kept_too)
-
-    return [namespace for namespace in candidates if is_unneeded(namespace)]
+    return [each for each in candidates if is_over(each.labels[RUN_LABEL], expiry_of(each.labels), cache, now)]
 
 
-def is_over(run_id: str, expires: float, cache: Path, now: float, *, kept_too: bool = False) -> bool:
+def is_over(run_id: str, expires: float, cache: Path, now: float) -> bool:
     """Whether what a run made may be removed at the time `now` of the API server (Unix seconds).
 
-    It may be removed if it has expired, if its run died on this machine, or with `kept_too`, but never while its run lives
-    on this machine. A run on another machine cannot be observed; its expiry protects it.
+    It may be removed if it has expired or if its run died on this machine, but never while its run lives on this machine. A
+    run on another machine cannot be observed; its expiry protects it.
     """
-    name = f"{PROJECT}-{run_id}"
-    over = expires < now or run_locks.has_died(cache, name) or kept_too
-    return over and not run_locks.is_alive(cache, name)
+    return (expires < now or run_locks.has_died(cache, f"{PROJECT}-{run_id}")) and not is_alive(run_id, cache)
+
+
+def is_alive(run_id: str, cache: Path) -> bool:
+    """Whether a run lives on this machine."""
+    return run_locks.is_alive(cache, f"{PROJECT}-{run_id}")
 
 
 def renew(api: Api, run_id: str, labels: dict[str, str]) -> None:
@@ -77,21 +76,25 @@ def renew(api: Api, run_id: str, labels: dict[str, str]) -> None:
                 api.patch("Namespace", "", namespace.name, patch)
 
 
-def clear(api: Api, uid: str, cache: Path, progress: Progress, *, kept_too: bool = False) -> list[str]:
-    """Delete the unneeded namespaces on the cluster `uid`, with `kept_too` also witnesses, and do not wait.
+def clear(api: Api, uid: str, cache: Path, progress: Progress) -> list[KubeObject]:
+    """Delete the unneeded namespaces on the cluster `uid`, do not wait, and return them.
 
-    Return their names. Forget the dead runs that visited this cluster.
+    Forget the dead runs that visited this cluster.
     """
-    removable = unneeded(left_by_runs(api), cache, api.server_time(), kept_too=kept_too)
-    removable += witnesses(api) if kept_too else []
-    for namespace in removable:
-        with progress.step(f"removing the namespace {namespace.name} of a run that has ended"):
-            api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
+    removable = unneeded(left_by_runs(api), cache, api.server_time())
+    remove(api, removable, progress)
     for name in run_locks.names(cache):
         visited = run_locks.visited(cache, name)
         if visited and visited[0] == uid and not run_locks.is_alive(cache, name):
             run_locks.forget(cache, name)
-    return [namespace.name for namespace in removable]
+    return removable
+
+
+def remove(api: Api, removable: Iterable[KubeObject], progress: Progress) -> None:
+    """Delete namespaces, unless another one has the name by now, and do not wait."""
+    for namespace in removable:
+        with progress.step(f"removing the namespace {namespace.name}"):
+            api.delete("Namespace", "", namespace.name, {"preconditions": {"uid": namespace.uid}}, missing_ok=True)
 
 
 def of_run(api: Api, run_id: str) -> list[KubeObject]:
@@ -121,7 +124,7 @@ def remove_all(api: Api, run_id: str) -> None:
         )
 
 
-def await_gone(api: Api, names: list[str]) -> None:
+def await_gone(api: Api, removed: Sequence[KubeObject]) -> None:
     """Wait until namespaces whose deletion has begun no longer exist.
 
     Raises:
@@ -129,6 +132,9 @@ def await_gone(api: Api, names: list[str]) -> None:
 
     """
     clock = RealClock()
-    remaining = Polled("namespaces", lambda: [name for name in names if api.get("Namespace", "", name)], clock)
+
+    def remaining() -> list[str]:
+        return [each.name for each in removed if (found := api.get("Namespace", "", each.name)) and found.uid == each.uid]
+
     with unmet_as(SetupError, code=ExitCode.CLUSTER):
-        Waiter(clock).eventually(remaining, empty("namespace"), within=NAMESPACE_GONE)
+        Waiter(clock).eventually(Polled("namespaces", remaining, clock), empty("namespace"), within=NAMESPACE_GONE)

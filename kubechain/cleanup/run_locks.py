@@ -75,23 +75,14 @@ def living(cache: Path) -> list[str]:
     return [name for name in names(cache) if is_alive(cache, name)]
 
 
-def mark_made(cache: Path, name: str, nodes: Collection[str] = ()) -> None:
-    """Mark a cluster as made by a run: without node ids before its creation, with the ids of its node containers after it."""
+def mark_made(cache: Path, name: str, nodes: Collection[str]) -> None:
+    """Mark a cluster as made by a run, by the ids of its node containers, or before there are any by their image."""
     _mark(cache, name, "made", " ".join(sorted(nodes)))
 
 
-def is_made(cache: Path, name: str, nodes: Collection[str]) -> bool:
-    """Whether a run made the cluster with these node containers.
-
-    The name is not enough: another user, or a run with another cache, may have a cluster of the same name.
-    """
-    ids = _read_mark(cache, name, "made")
-    return ids is not None and (not ids or not set(ids.split()).isdisjoint(nodes))
-
-
-def is_ours(cache: Path, name: str, nodes: Collection[str]) -> bool:
-    """Whether the mark of a cluster has the ids of all these node containers, so that the suite may disturb them."""
-    return bool(nodes) and set(nodes) <= set((_read_mark(cache, name, "made") or "").split())
+def made(cache: Path, name: str) -> frozenset[str]:
+    """Return the ids or the image of the node containers of the cluster of this name that a run made."""
+    return frozenset((_read_mark(cache, name, "made") or "").split())
 
 
 def mark_kept(cache: Path, name: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from kubechain.core.build_cache import BuildCache
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
+from kubechain.core.settings import PROJECT
 from kubechain.images.docker import Docker
 
 CONFIG = ROOT / "images" / "node" / "kind.yaml"
@@ -25,9 +28,22 @@ READY = "120s"
 STOP_SECONDS = 5.0
 QUERY_SECONDS = 60.0
 LOAD_SECONDS = 300.0
+DELETE_SECONDS = 120.0
 NODE_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
 API_PORT = 6443
+# Of kind, which looks for docker, podman and nerdctl, and may find another than kubechain uses.
+PROVIDER = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+# Repository of the names that an image has while a cluster is created from it.
+CREATION = f"{PROJECT}/cluster"
+
+
+@dataclass(frozen=True)
+class NodeContainer:
+    """A node container: its id, and the name of the image that it was created from."""
+
+    id: str
+    image: str
 
 
 class Cluster(KindCluster):
@@ -43,6 +59,9 @@ class Cluster(KindCluster):
         self.kubectl_path = kubectl
         self.platform = platform.system().lower()
         self.docker = Docker(docker)
+        # By this name of its image, which nobody else uses, a node of this creation is known before its id is.
+        self.creation = f"{CREATION}:{secrets.token_hex(8)}"
+        self.ids: frozenset[str] = frozenset()
 
     @property
     def context(self) -> str:
@@ -59,7 +78,9 @@ class Cluster(KindCluster):
         return self.name in names(self.docker)
 
     def create(self, config_file: str | Path | None = None) -> None:
-        """Make the cluster; if that fails or is interrupted, delete its node containers.
+        """Make the cluster; if that fails or is interrupted, delete its node containers, and no other of the same name.
+
+        Its nodes have the image `creation`, a name that stays until `delete` or `untag`.
 
         Raises:
             SetupError: kind cannot make it (exit code CLUSTER); the message names the log.
@@ -68,16 +89,18 @@ class Cluster(KindCluster):
         config = str(config_file or CONFIG)
         secret_files.folder(self.path)
         self.kubeconfig_path.touch(mode=0o600)
-        words = ["create", "cluster", "--name", self.name, "--image", self.image or "", "--config", config]
+        words = ["create", "cluster", "--name", self.name, "--image", self.creation, "--config", config]
         command = [self.kind_path, *words, "--kubeconfig", self.kubeconfig_path, "--wait", READY, "--retain"]
         try:
-            done = run(command, timeout=CREATE_SECONDS)
+            self.docker.call("tag", self.image or "", self.creation)
+            done = run(command, timeout=CREATE_SECONDS, env=PROVIDER)
             self.log.write_text(done.stdout + done.stderr, encoding="utf-8")
             if done.status != 0:
                 raise SetupError(
                     f"kind cannot create the cluster {self.name}: {done.last_words}; see {self.log.name}",
                     ExitCode.CLUSTER,
                 )
+            self.ids = frozenset(node.id for node in self.containers() if node.image == self.creation)
         except BaseException:
             self.delete()
             raise
@@ -95,6 +118,7 @@ class Cluster(KindCluster):
         check(
             [self.kind_path, *words],
             timeout=QUERY_SECONDS,
+            env=PROVIDER,
             code=ExitCode.CLUSTER,
             doing=f"kind export kubeconfig of cluster {self.name}",
         )
@@ -139,13 +163,20 @@ class Cluster(KindCluster):
             words = [self.docker.client, "exec", "--interactive", node, *command]
             check(words, timeout=LOAD_SECONDS, stdin=stream, code=ExitCode.CLUSTER, doing=f"loading images on {node}")
 
+    def containers(self) -> list[NodeContainer]:
+        """Return the node containers of every cluster of this name: of this one, or of one that somebody else made."""
+        return containers(self.docker, self.name)
+
     def delete(self) -> None:
-        """Delete the cluster, if it exists."""
-        stop_kubelets(self.docker, self.nodes())
-        words = ["delete", "cluster", "--name", self.name, "--kubeconfig", self.kubeconfig_path]
-        check([self.kind_path, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"deleting the cluster {self.name}")
+        """Delete the node containers of this creation, if there are any."""
+        remove(self.docker, [node.id for node in self.containers() if node.id in self.ids or node.image == self.creation])
+        self.untag()
         with contextlib.suppress(FileNotFoundError):
             self.kubeconfig_path.unlink()
+
+    def untag(self) -> None:
+        """Remove the name of the image that this creation used."""
+        untag(self.docker, self.creation)
 
 
 def names(docker: Docker) -> list[str]:
@@ -171,9 +202,23 @@ def split(nodes: list[str]) -> tuple[str, list[str]]:
     return control_plane, [node for node in nodes if node != control_plane]
 
 
-def node_ids(docker: Docker, name: str) -> list[str]:
-    """Return the ids of the node containers of a cluster, [] if it does not exist."""
-    return docker.call("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={NODE_LABEL}={name}").split()
+def containers(docker: Docker, name: str) -> list[NodeContainer]:
+    """Return the node containers of a cluster, [] if it does not exist."""
+    words = ["ps", "--all", "--no-trunc", "--filter", f"label={NODE_LABEL}={name}", "--format", "{{.ID}} {{.Image}}"]
+    listed = (line.partition(" ") for line in docker.call(*words).splitlines())
+    return [NodeContainer(identity, image) for identity, _, image in listed]
+
+
+def remove(docker: Docker, ids: list[str]) -> None:
+    """Remove node containers and their volumes; SetupError (exit code IMAGES) if that fails."""
+    if ids:
+        stop_kubelets(docker, ids)
+        docker.call("rm", "--force", "--volumes", *ids, seconds=DELETE_SECONDS, doing="removing the nodes of a kind cluster")
+
+
+def untag(docker: Docker, creation: str) -> None:
+    """Remove a name in CREATION from its image, which has another name; ignore failures."""
+    run([docker.client, "rmi", "--no-prune", creation], timeout=QUERY_SECONDS)
 
 
 def context(name: str) -> str:

@@ -1,8 +1,16 @@
-"""Network isolation of an engine that kubechain started: no traffic of its containers leaves this machine."""
+"""Network isolation of an engine that kubechain started: no traffic of its containers leaves this machine.
+
+A record on disk holds the commands that undo it. A command is recorded before its change is made, and only if the change was
+not there already, so that exactly what was changed is undone, also by another process, and also if the engine has died.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, run
@@ -12,43 +20,97 @@ COMMAND_SECONDS = 20.0
 NETWORKS = ("172.16.0.0/12", "10.244.0.0/16", "10.96.0.0/16")
 # The lowest priority: every real route precedes the unreachable route.
 METRIC = "4000000000"
+# The bridges of Docker's networks. What comes from them may go nowhere else, whichever default route, VPN or local network that
+# is, also a later one.
+BRIDGES = ("br-+", "docker0")
+CHAIN = "DOCKER-USER"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+IPV6 = Path("/proc/sys/net/ipv6")
 
 
-def uplink(routes: str) -> str | None:
-    """Return the device of the default route, from the text of `ip route`; None if there is none."""
-    match = re.search(r"^default .*\bdev (\S+)", routes, re.MULTILINE)
-    return match[1] if match else None
+@dataclass(frozen=True)
+class Change:
+    """A route or rule: `find` prints something or succeeds if it is there, `make` adds it, `undo` removes it."""
+
+    find: tuple[str, ...]
+    make: tuple[str, ...]
+    undo: tuple[str, ...]
+
+    def is_there(self) -> bool:
+        """Whether the route or rule exists."""
+        done = run(self.find, timeout=COMMAND_SECONDS)
+        return done.status == 0 and (self.find[0] != "ip" or bool(done.stdout.strip()))
 
 
-def rules(device: str) -> list[tuple[str, str, list[str]]]:
-    """Return (program, chain, rule) of each rule that rejects forwarded traffic to `device`."""
-    rule = ["-o", device, "-j", "REJECT"]
-    # Docker evaluates DOCKER-USER first and never changes its rules; for IPv6 it may not create that chain.
-    return [("iptables", "DOCKER-USER", rule), ("ip6tables", "FORWARD", rule)]
+def changes() -> list[Change]:
+    """Return the routes and rules of the isolation."""
+    # Docker evaluates DOCKER-USER first and never changes its rules.
+    chains = [("iptables", CHAIN), *([("ip6tables", _chain_of_ipv6())] if IPV6.is_dir() else [])]
+    return [*map(_route, NETWORKS), *(_rule(*chain, bridge) for chain in chains for bridge in BRIDGES)]
 
 
-def apply() -> None:
-    """Reject traffic that is forwarded out of the machine; add unreachable routes to the networks of clusters."""
-    for network in NETWORKS:
-        _check(["ip", "route", "replace", "unreachable", network, "metric", METRIC])
-    for program, chain, rule in _rules():
-        run([program, "-N", chain], timeout=COMMAND_SECONDS)
-        if run([program, "-C", chain, *rule], timeout=COMMAND_SECONDS).status != 0:
-            _check([program, "-I", chain, *rule])
+def apply(record: Path) -> None:
+    """Reject traffic that is forwarded out of the networks of the engine; add unreachable routes to the networks of clusters.
+
+    Raises:
+        SetupError: a command fails (exit code ENGINE); what was changed before is in the record.
+
+    """
+    run(["iptables", "-w", "-N", CHAIN], timeout=COMMAND_SECONDS)
+    undo = _recorded(record)
+    for change in changes():
+        if not change.is_there():
+            undo.append(list(change.undo))
+            record.write_text(json.dumps({"boot": _boot(), "undo": undo}, indent=2), encoding="utf-8")
+            doing = f"network isolation ({' '.join(change.make[:4])})"
+            check(change.make, timeout=COMMAND_SECONDS, code=ExitCode.ENGINE, doing=doing)
 
 
-def remove() -> None:
-    """Remove the rules and routes of `apply`; ignore those that are missing."""
-    for network in NETWORKS:
-        run(["ip", "route", "del", "unreachable", network, "metric", METRIC], timeout=COMMAND_SECONDS)
-    for program, chain, rule in _rules():
-        run([program, "-D", chain, *rule], timeout=COMMAND_SECONDS)
+def undo(record: Path) -> None:
+    """Undo what the record says, ignore what is gone already, and remove the record.
+
+    After a restart of the machine nothing is left of the changes, so that only the record is removed.
+    """
+    for command in reversed(_recorded(record)):
+        run(command, timeout=COMMAND_SECONDS)
+    record.unlink(missing_ok=True)
 
 
-def _rules() -> list[tuple[str, str, list[str]]]:
-    device = uplink(_check(["ip", "route"]))
-    return rules(device) if device else []
+def adopt_earlier(record: Path) -> None:
+    """Write a record of what earlier versions changed, which kept none: the same routes, and a rule for one device."""
+    found = re.search(r"^default .*\bdev (\S+)", run(["ip", "route"], timeout=COMMAND_SECONDS).stdout, re.MULTILINE)
+    rule = ["-o", found[1], "-j", "REJECT"] if found else []
+    rules = [["iptables", "-w", "-D", CHAIN, *rule], ["ip6tables", "-w", "-D", "FORWARD", *rule]] if rule else []
+    commands = [*(list(_route(network).undo) for network in NETWORKS), *rules]
+    record.write_text(json.dumps({"boot": _boot(), "undo": commands}, indent=2), encoding="utf-8")
 
 
-def _check(command: list[str]) -> str:
-    return check(command, timeout=COMMAND_SECONDS, code=ExitCode.ENGINE, doing=f"network isolation ({' '.join(command[:3])})")
+def _route(network: str) -> Change:
+    words = ("unreachable", network, "metric", METRIC)
+    found = ("ip", "route", "show", "type", "unreachable", "exact", network, "metric", METRIC)
+    return Change(found, ("ip", "route", "add", *words), ("ip", "route", "del", *words))
+
+
+def _rule(program: str, chain: str, bridge: str) -> Change:
+    rule = ("-i", bridge, "!", "-o", bridge, "-j", "REJECT")
+    find, make, undo = ((program, "-w", option, chain, *rule) for option in ("-C", "-I", "-D"))
+    return Change(find, make, undo)
+
+
+def _chain_of_ipv6() -> str:
+    """Return DOCKER-USER if Docker manages the firewall of IPv6, whose rules precede those of FORWARD, else FORWARD."""
+    managed = run(["ip6tables", "-w", "-n", "-L", CHAIN], timeout=COMMAND_SECONDS).status == 0
+    return CHAIN if managed else "FORWARD"
+
+
+def _recorded(record: Path) -> list[Sequence[str]]:
+    """Return the commands of a record of this boot, [] if there is none."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    return content["undo"] if content["boot"] == _boot() else []
+
+
+def _boot() -> str:
+    return BOOT_ID.read_text(encoding="utf-8").strip()

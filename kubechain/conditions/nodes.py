@@ -19,6 +19,13 @@ def _taints(node: KubeObject) -> list[str]:
     return [f"{taint['key']}:{taint['effect']}" for taint in taints]
 
 
+def takes_pods(node: KubeObject) -> bool:
+    """Whether the scheduler may place Pods without tolerations on a Node."""
+    taints: list[Json] = node.at("spec.taints") or []
+    kept_off = any(taint["effect"] != "PreferNoSchedule" for taint in taints)
+    return node.is_true("Ready") and not node.at("spec.unschedulable", default=False) and not kept_off
+
+
 def ready(name: str) -> Condition[NamespaceState]:
     """The Node is Ready and has no taint."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import psutil
 
 from kubechain.core.settings import PROJECT
 
@@ -15,6 +18,8 @@ EXPIRES_LABEL = f"{PROJECT}/expires"
 CORDONED_BY = f"{PROJECT}/cordoned-by"
 # Label of the witnesses of an upgrade, which have no expiry, because an upgrade may take days.
 UPGRADE_LABEL = f"{PROJECT}/upgrade"
+# Annotation of a namespace or of a cordoned Node: for whom it was made, for people who find it.
+OWNED_BY = f"{PROJECT}/owner"
 LIFETIME = timedelta(hours=2)
 # Subfolder for the keys to the cluster, in the folder of the run, so that they are removed with it.
 SECRETS = "secrets"
@@ -53,6 +58,11 @@ class Run:
     def labels(self) -> dict[str, str]:
         """Labels of every namespace of this run: its id, and when the namespace may be removed by others (Unix seconds)."""
         return {RUN_LABEL: self.id, EXPIRES_LABEL: str(int((self.started + LIFETIME).timestamp()))}
+
+
+def owner() -> str:
+    """Return the user and the machine of this process, such as ann@laptop."""
+    return f"{psutil.Process().username()}@{socket.gethostname()}"
 
 
 def new(out: Path, run_id: str | None = None) -> Run:

@@ -189,11 +189,15 @@ class Removal(Group):
     title: ClassVar[str] = "more to remove"
     images_too: bool = Field(default=False, description="also remove the images that kubechain built")
     cache_too: Annotated[bool, MakeVariable("CACHE")] = Field(default=False, description="also remove the cache of builds")
-    engine: bool = Field(default=False, description="also stop the container engine, if a run started it")
+    engine: bool = Field(
+        default=False, description="also stop the container engine that a run started, and undo its network isolation"
+    )
     kept: bool = Field(
         default=False,
-        description="also remove kept clusters; with a context, instead unexpired namespaces and witnesses on its cluster",
+        description="list kept clusters, or with a context unexpired namespaces, witnesses and cordons there; ask, then remove",
     )
+    cluster: str = Field("", description="name of the only kept cluster that --kept removes")
+    yes: bool = Field(default=False, description="remove without asking; without a terminal, --kept removes nothing without it")
 
 
 class Nested(Group):

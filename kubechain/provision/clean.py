@@ -1,17 +1,21 @@
-"""`kubechain clean`: removes the leftovers of dead runs from this machine and, with --context, from an existing cluster.
+"""`kubechain clean`: removes the cluster_objects of dead runs from this machine and, with --context, from an existing cluster.
 
 It lists everything that it removes, and removes nothing that a living run uses.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.prompt import Confirm
 
-from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import cluster_objects, containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import docker_engine, existing, kind
+from kubechain.cluster.docker_engine import Engine
+from kubechain.conditions.text import counted
 from kubechain.core.build_cache import BuildCache, remove
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
@@ -22,18 +26,17 @@ from kubechain.kube import kubeconfig_files
 from kubechain.kube.client import Api
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cleaning:
-    """One run of `kubechain clean`: each removal is a step of `progress`; `remaining` are namespaces that it leaves."""
+    """One run of `kubechain clean`: each removal is a step of `progress`.
+
+    `remaining` are the names of what it leaves on a cluster; `unconfirmed` counts what --kept lists and nobody confirmed.
+    """
 
     settings: CleanSettings
     progress: Progress
     remaining: list[str] = field(default_factory=list[str])
-
-    @property
-    def kept_clusters_too(self) -> bool:
-        """Whether --kept applies to the kind clusters of this machine: with --context it applies to that cluster only."""
-        return self.settings.kept and not self.settings.context
+    unconfirmed: int = 0
 
     @property
     def cache(self) -> Path:
@@ -45,21 +48,41 @@ class Cleaning:
         self.progress.console.print(f"  {text}", markup=False, soft_wrap=True)
 
     def run(self) -> None:
-        """Remove everything that the settings select."""
+        """Remove everything that the settings select.
+
+        Raises:
+            SetupError: --kept would remove something, and there is neither a terminal to ask nor --yes (exit code USAGE).
+
+        """
         processes.end(self.progress)
         self.files()
-        running = docker_engine.running()
-        if running:
-            self.engine(running[0])
+        engine = self.engine()
+        if engine:
+            self.clusters(engine)
         else:
             self.say("no container engine answers: clusters and containers are not checked")
+        if self.settings.engine:
+            self.stop_engine(engine)
         if self.settings.cache_too:
             self.builds()
         if self.settings.context:
             self.context()
         self.report_visits()
+        if self.unconfirmed:
+            raise SetupError(
+                f"--kept: {counted(self.unconfirmed, 'thing')} listed and not removed: to remove without a terminal, add --yes",
+                ExitCode.USAGE,
+            )
         if not self.progress.steps:
-            self.say("nothing was removed" if self.settings.context and self.remaining else "nothing to clean")
+            self.say("nothing was removed" if self.settings.kept or self.remaining else "nothing to clean")
+
+    def engine(self) -> Engine | None:
+        """Return the engine that runs use, None if none answers or the docker client cannot be used."""
+        try:
+            return docker_engine.find(self.cache)
+        except SetupError as error:
+            self.say(str(error))
+            return None
 
     def files(self) -> None:
         """Remove incomplete builds and the folders of dead runs."""
@@ -68,19 +91,41 @@ class Cleaning:
                 pass
         run_folders.remove_dead(self.settings.out, self.progress)
 
-    def engine(self, client: Path) -> None:
-        """Remove clusters, containers, images and the network from the container engine; stop it if --engine is set."""
-        docker = Docker(client)
-        containers.remove_dead(self.cache, client, self.progress, kept_too=self.kept_clusters_too)
-        self.kept_clusters(docker)
+    def clusters(self, engine: Engine) -> None:
+        """Remove clusters, containers, images and the network from the container engine."""
+        docker = Docker(engine.docker)
+        containers.remove_dead(self.cache, engine.docker, self.progress)
+        # With --context, --kept is about that cluster only.
+        if self.settings.kept and not self.settings.context:
+            self.kept_clusters(docker)
+        self.visited_clusters(docker)
         for name in containers.strange_clusters(self.cache, docker):
             self.say(f"cluster {name} remains: this cache has no record of its run; remove: kind delete cluster --name {name}")
         containers.remove_containers(docker, self.progress)
         self.images(docker)
-        if docker_engine.is_ours(self.cache):
+        if engine.ours:
             containers.remove_network(docker, self.progress)
-            if self.settings.engine:
-                self.stop_engine(docker)
+
+    def kept_clusters(self, docker: Docker) -> None:
+        """List the kept clusters, ask, and remove them."""
+        chosen = [name for name in containers.kept_clusters(self.cache, docker) if self.settings.cluster in ("", name)]
+        if self.confirmed([f"cluster {name}: {containers.describe(docker, name)}" for name in chosen]):
+            for name in chosen:
+                with self.progress.step(f"removing the kept cluster {name}"):
+                    containers.remove_cluster(self.cache, docker, name)
+
+    def confirmed(self, lines: list[str]) -> bool:
+        """List what --kept removes, and return whether it may be removed."""
+        if not lines:
+            return False
+        for line in lines:
+            self.say(line)
+        if self.settings.yes:
+            return True
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            return Confirm.ask(f"  remove {counted(len(lines), 'thing')}?", default=False)
+        self.unconfirmed += len(lines)
+        return False
 
     def images(self, docker: Docker) -> None:
         """Remove the images that kubechain built if --images-too is set, unless a living run may need them."""
@@ -93,66 +138,64 @@ class Cleaning:
         elif temporary:
             self.say(f"images of a killed build remain: {', '.join(temporary)}; remove: --images-too")
 
-    def stop_engine(self, docker: Docker) -> None:
-        """Stop the container engine that a run started, unless a container runs on it."""
-        running = containers.running_containers(docker)
+    def stop_engine(self, engine: Engine | None) -> None:
+        """Stop the container engine that a run started, unless a container runs on it; undo the isolation of a dead one too."""
+        running = containers.running_containers(Docker(engine.docker)) if engine and engine.ours else []
         if running:
             self.say(f"the container engine runs on: it has the containers {', '.join(running)} (--kept removes kept clusters)")
-            return
-        with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
-            docker_engine.stop(self.cache)
+        elif docker_engine.is_left(self.cache):
+            with self.progress.step("stopping the container engine"), unmet_as(SetupError, code=ExitCode.ENGINE):
+                docker_engine.stop(self.cache)
 
-    def kept_clusters(self, docker: Docker) -> None:
+    def visited_clusters(self, docker: Docker) -> None:
         """Remove the namespaces of dead runs from kept clusters."""
-        for name in kind.names(docker):
-            if run_locks.is_kept(self.cache, name) and run_locks.visitors(self.cache, kind.context(name)):
+        for name in containers.kept_clusters(self.cache, docker):
+            if run_locks.visitors(self.cache, kind.context(name)):
                 with store_of(self.settings).scratch() as folder:
                     try:
-                        self.namespaces(Api(*kind.kubeconfig(docker, name, folder), folder))
+                        self.objects(Api(*kind.kubeconfig(docker, name, folder), folder))
                     except SetupError as error:
                         self.say(f"kept cluster {name} is not cleaned: {error}")
 
     def context(self) -> None:
-        """Remove the namespaces of dead runs from the cluster of the context."""
+        """Remove what dead runs left on the cluster of the context; with --kept, also what others may still use."""
         with store_of(self.settings).scratch() as folder:
             kubeconfig = existing.kubeconfig(str(self.settings.kubeconfig or ""), self.settings.context, folder)
-            self.namespaces(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
+            self.objects(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
 
-    def namespaces(self, api: Api, *, kept_too: bool = False) -> None:
+    def objects(self, api: Api, *, kept_too: bool = False) -> None:
         """Remove the namespaces that no run needs, uncordon the Nodes of dead runs, and list what remains."""
         try:
-            uid = existing.identity(api)
-            stay = cordons.clear(api, self.cache, self.progress, kept_too=kept_too)
-            names = namespaces.clear(api, uid, self.cache, self.progress, kept_too=kept_too)
-            if names:
+            removed = namespaces.clear(api, existing.identity(api), self.cache, self.progress)
+            nodes = cordons.clear(api, self.cache, self.progress)
+            found = cluster_objects.find(api, self.cache, nodes)
+            mine = [each for each in found if not each.is_alive]
+            if kept_too and self.confirmed([each.line for each in mine]):
+                removed += cluster_objects.remove(api, mine, self.progress)
+                found = [each for each in found if each.is_alive]
+            if removed:
                 with self.progress.step("waiting for their deletion"):
-                    namespaces.await_gone(api, names)
-            for node in stay:
-                self.remains("Node", node.name, "its run may be alive, and its mark has not expired; uncordon now: --kept")
-            for namespace in namespaces.left_by_runs(api):
-                self.remains("namespace", namespace.name, "its run may be alive, and it has not expired; remove now: --kept")
-            for namespace in namespaces.witnesses(api):
-                self.remains(
-                    "namespace",
-                    namespace.name,
-                    "it holds the witnesses of an upgrade; remove: kubechain upgrade after, or --kept",
-                )
+                    namespaces.await_gone(api, removed)
+            for each in found:
+                self.remaining.append(each.resource.name)
+                self.say(f"{each.line}: it remains; {each.hint}")
         finally:
             api.close()
 
-    def remains(self, kind: str, name: str, why: str) -> None:
-        """Report a namespace that is not removed, or a Node that stays cordoned."""
-        self.remaining.append(name)
-        self.say(f"{kind} {name} remains: {why}")
-
     def builds(self) -> None:
-        """Remove the cache of builds, unless a build uses it."""
+        """Remove the cache of builds, unless a build uses it, and the data of an engine that a run started, unless it runs."""
         store: BuildCache = store_of(self.settings)
         if store.busy():
             self.say(f"{store.root} remains: a build uses it")
         elif store.root.is_dir():
             with self.progress.step(f"removing {store.root}"):
                 remove(store.root)
+        data = docker_engine.data(self.cache)
+        if data.is_dir() and docker_engine.is_left(self.cache):
+            self.say(f"{data} remains: the container engine uses it; stop it with --engine")
+        elif data.is_dir():
+            with self.progress.step(f"removing {data}"):
+                remove(data)
 
     def report_visits(self) -> None:
         """Report the existing clusters on which dead runs may have left namespaces."""

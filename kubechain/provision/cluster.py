@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
-from kubechain.cluster.kind import Cluster, node_ids
+from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
@@ -137,13 +137,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             cluster.attach()
         else:
             step.note("created")
-            run_locks.mark_made(settings.cache, cluster.name)
-            try:
-                cluster.create()
-            except BaseException:
-                run_locks.unmark(settings.cache, cluster.name)
-                raise
-            run_locks.mark_made(settings.cache, cluster.name, node_ids(docker, cluster.name))
+            _create(cluster, settings.cache)
     try:
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
@@ -176,6 +170,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             nginx=images.nginx,
             client=images.client,
             docker=str(host.docker),
+            docker_host=host.address,
             kind=str(kind.path),
             kubectl=str(kubectl.path),
             digests=images.ids,
@@ -191,14 +186,26 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     return Provided(target, cluster)
 
 
+def _create(cluster: Cluster, cache: Path) -> None:
+    """Create a kind cluster; from the first node on a mark says that kubechain made it."""
+    run_locks.mark_made(cache, cluster.name, [cluster.creation])
+    try:
+        cluster.create()
+    except BaseException:
+        run_locks.unmark(cache, cluster.name)
+        raise
+    run_locks.mark_made(cache, cluster.name, cluster.ids)
+    cluster.untag()
+
+
 def require_ours(cluster: Cluster, cache: Path) -> None:
     """Refuse a kind cluster that kubechain did not make, because the suite stops, breaks and upgrades nodes.
 
     Raises:
-        SetupError: no mark of a run has the ids of all nodes of the cluster (exit code USAGE).
+        SetupError: no mark of a run names all nodes of the cluster (exit code USAGE).
 
     """
-    if not run_locks.is_ours(cache, cluster.name, node_ids(cluster.docker, cluster.name)):
+    if not containers.is_made(cache, cluster.docker, cluster.name):
         instead = f"use --context={cluster.context}, which leaves its nodes undisturbed"
         raise SetupError(f"--cluster={cluster.name}: kubechain did not make this kind cluster; {instead}", ExitCode.USAGE)
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from packaging.version import Version
 
-from kubechain.cluster import docker_engine
+from kubechain.cluster import docker_client, docker_engine, docker_packages
 from kubechain.core import pypi, versions
 from kubechain.core.build_cache import GIB
 from kubechain.core.errors import ExitCode, SetupError
@@ -63,7 +63,7 @@ def machine(settings: Folders) -> list[Finding]:
         lambda: disk(settings.cache),
         lambda: inotify(Path("/proc/sys/fs/inotify")),
         lambda: memory(Path("/proc/meminfo")),
-        registry,
+        lambda: registry(settings.cache),
         *programs(),
     ]
     with ThreadPoolExecutor(len(checks)) as pool:
@@ -72,15 +72,16 @@ def machine(settings: Folders) -> list[Finding]:
 
 def engine(cache: Path) -> Finding:
     """Check that a container engine runs, or that a run can start one."""
-    running = docker_engine.running()
-    if running:
-        origin = "started by a run of kubechain" if docker_engine.is_ours(cache) else "not started by kubechain"
-        return Finding("ok", "container engine", f"Docker {running[1]}, {origin}")
     try:
-        docker_engine.require_startable()
+        found = docker_engine.find(cache)
+        if found:
+            origin = "started by a run of kubechain" if found.ours else "not started by kubechain"
+            hint = f"; in your shell: export {docker_client.VARIABLE}={found.address}" if found.ours and found.address else ""
+            return Finding("ok", "container engine", f"Docker {found.version}, {origin}{hint}")
+        docker_engine.require_startable(cache)
     except SetupError as error:
         return Finding("missing", "container engine", str(error), error.code)
-    how = "starts Docker" if shutil.which("dockerd") else f"installs {' '.join(docker_engine.PACKAGES)} and starts Docker"
+    how = "starts Docker" if shutil.which("dockerd") else f"installs {' '.join(docker_packages.PACKAGES)} and starts Docker"
     return Finding("note", "container engine", f"none answers: a run {how}")
 
 
@@ -121,15 +122,18 @@ def memory(meminfo: Path) -> Finding:
     return Finding("ok", "memory, cores", f"{text}, {os.cpu_count()} cores")
 
 
-def registry() -> Finding:
+def registry(cache: Path) -> Finding:
     """Check that a registry has the public node image."""
     image = pins.load().find("").node
-    running = docker_engine.running()
-    if not running or not image:
+    try:
+        found = docker_engine.find(cache)
+    except SetupError:
+        found = None
+    if not found or not image:
         why = "no container engine answers" if image else "no public node image is pinned"
         return Finding("note", "registry", f"not checked: {why}")
     # KILL, because the docker client takes seconds to end after TERM. A run does the same request with a longer timeout.
-    request = ["timeout", "--signal=KILL", str(ASK_SECONDS), running[0], "manifest", "inspect", image]
+    request = ["timeout", "--signal=KILL", str(ASK_SECONDS), found.docker, "manifest", "inspect", image]
     if run(request, timeout=PROGRAM_SECONDS).status == 0:
         return Finding("ok", "registry", f"has {image}: a run pulls its images")
     return Finding(

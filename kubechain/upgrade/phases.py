@@ -17,7 +17,7 @@ from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import ObjectChange
-from kubechain.upgrade import addon_config, cluster_watch, events, snapshot
+from kubechain.upgrade import addon_config, cluster_watch, events, snapshot, witnesses
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
 from kubechain.upgrade.versions import kubelets, minor
@@ -123,7 +123,7 @@ def require_witnesses(api: Api, snapshot: Snapshot, uid: str, file: Path) -> Non
 
     """
     snapshot.require(uid, file)
-    if api.get("Namespace", "", snapshot.namespace) is None:
+    if witnesses.find(api, snapshot.namespace, snapshot.run) is None:
         why = f"the namespace of its witnesses, {snapshot.namespace}, does not exist"
         hint = "`kubechain upgrade after` deletes it at its end; begin again with `kubechain upgrade before` and a new file"
         raise SetupError(f"--snapshot={file}: {why}; {hint}", ExitCode.SNAPSHOT)

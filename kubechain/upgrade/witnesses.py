@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kubechain.claims.requirements import Environment
 from kubechain.conditions import deployments, endpoints, pods
 from kubechain.conditions.http import every_backend
+from kubechain.conditions.nodes import takes_pods
 from kubechain.core.run import UPGRADE_LABEL
 from kubechain.core.settings import PROJECT
 from kubechain.kube.client import Api
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources
@@ -33,7 +34,7 @@ def deployment(image: str) -> Json:
     return manifests.spread(manifests.rolling(manifest, 1, 1))
 
 
-def objects(image: str) -> list[Json]:
+def objects(image: str, *, with_budget: bool = True) -> list[Json]:
     """Return the manifests of all witnesses, in the order of their creation."""
     scratch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRATCH}, "data": {"n": "0"}}
     return [
@@ -42,8 +43,21 @@ def objects(image: str) -> list[Json]:
         service_manifests.service(name=INNER, kind="ClusterIP"),
         service_manifests.headless(HEADLESS),
         deployment(image),
-        manifests.disruption_budget(WEB, LEAST),
+        *([manifests.disruption_budget(WEB, LEAST)] if with_budget else []),
     ]
+
+
+def allows_drain(nodes: Iterable[KubeObject]) -> bool:
+    """Whether a drain of any Node ends though the witnesses have a PodDisruptionBudget: another Node takes their Pods."""
+    return sum(map(takes_pods, nodes)) > 1
+
+
+def about_drains(chain: Chain) -> str:
+    """Return what a drain of a Node meets, and how to be rid of it, in words."""
+    if allows_drain(chain.nodes):
+        remove = f"kubectl delete poddisruptionbudget {WEB} --namespace {chain.namespace}"
+        return f"a drain evicts one of their {REPLICAS} Pods at a time; if it waits for ever: {remove}"
+    return "without a PodDisruptionBudget, for which a drain would wait for ever: fewer than two Nodes take Pods"
 
 
 def name_of(identity: str) -> str:
@@ -63,7 +77,7 @@ def make(
     target, name = environment.target, name_of(identity)
     api.create(manifests.namespace(name, {UPGRADE_LABEL: identity, **labels}))
     build.furnish(api, target, name)
-    for manifest in objects(target.nginx):
+    for manifest in objects(target.nginx, with_budget=allows_drain(environment.nodes)):
         api.create(manifest, name)
     witnesses = attach(api, environment, name, image_ids, waiter)
     waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
@@ -101,6 +115,14 @@ def attach(api: Api, environment: Environment, namespace: str, image_ids: frozen
     )
 
 
-def remove(api: Api, namespace: str) -> None:
-    """Delete the namespace of the witnesses, without waiting for the deletion."""
-    api.delete("Namespace", "", namespace, missing_ok=True)
+def find(api: Api, namespace: str, identity: str) -> KubeObject | None:
+    """Return the namespace of the witnesses that the run `identity` created; None if it does not exist or is another one."""
+    found = api.get("Namespace", "", namespace)
+    return found if found and found.labels.get(UPGRADE_LABEL) == identity else None
+
+
+def remove(api: Api, namespace: str, identity: str) -> None:
+    """Delete the namespace of the witnesses that the run `identity` created, without waiting for the deletion."""
+    found = find(api, namespace, identity)
+    if found:
+        api.delete("Namespace", "", namespace, {"preconditions": {"uid": found.uid}}, missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kubechain.core.run import OWNED_BY, owner
 from kubechain.kube.objects import Json, KubeObject
 
 WEB = "web"
@@ -51,9 +52,10 @@ http {{
 
 
 def namespace(name: str, labels: Mapping[str, str]) -> Json:
-    """Return a Namespace that enforces the `restricted` Pod Security Standard."""
+    """Return a Namespace that enforces the `restricted` Pod Security Standard, with an annotation that names its owner."""
     security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**security, **labels}}}
+    metadata = {"name": name, "labels": {**security, **labels}, "annotations": {OWNED_BY: owner()}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def service_account(pull_secret: str = "") -> Json:
