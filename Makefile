@@ -25,7 +25,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after test hostile canary lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary lint list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ upgrade-during: env ## phase 2: sample every path until all Nodes are upgraded, 
 
 upgrade-after: env ## phase 3: compare with SNAPSHOT, then check the whole chain
 	@$(PYTHON) -m kubechain upgrade after
+
+soak: export SOAK_RUNS := $(call given,RUNS)
+soak: env ## run the quick claims RUNS=5 times in a row, half of them over a network that cuts
+	@$(PYTHON) -m tests.soak
 
 test: dev ## run the tests of the harness, without a cluster
 	@$(PYTHON) -m pytest -n auto --dist worksteal tests

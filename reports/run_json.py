@@ -63,6 +63,7 @@ def document(result: RunResult, report: str | None) -> RunRecord:
         change_to_wait_ms=latency([ms for worker in measured for ms in worker["changeToWaitMs"]]),
         timeline=[MilestoneRecord.model_validate(milestone) for worker in measured[:1] for milestone in worker["timeline"]],
         peak_mib=peak_mib(),
+        load=result.load,
         report=report,
         claims=list(result.records),
     )

@@ -6,6 +6,7 @@ from collections import Counter
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
+from kubechain.kube import traffic
 
 ICONS = {True: "✅", False: "❌"}
 SLOWEST = 5
@@ -29,6 +30,9 @@ def markdown(run: RunRecord) -> str:
     if waits:
         rows = "\n".join(f"| {wait.seconds:.2f} | {name} | {wait.condition} |" for name, wait in waits[:SLOWEST])
         parts.append("### Longest waits\n\n| seconds | claim | condition |\n|---|---|---|\n" + rows)
+    if run.load:
+        seconds = next((phase.seconds for phase in run.phases if phase.phase == "claims"), 0.0)
+        parts.append(f"API server: {traffic.line(run.load, seconds)}.")
     phases = "\n".join(f"| {phase.phase} | {phase.seconds:.1f} |" for phase in run.phases)
     parts.append("### Phases\n\n| phase | seconds |\n|---|---|\n" + phases)
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())

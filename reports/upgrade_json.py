@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from kubechain.upgrade.documents import (
@@ -10,11 +11,12 @@ from kubechain.upgrade.documents import (
     EventRecord,
     OutageRecord,
     RouteRecord,
+    SampledRecord,
     UpgradeDocument,
     VersionsRecord,
 )
 from kubechain.upgrade.figures import Figures, figures
-from kubechain.upgrade.model import UpgradeRecord
+from kubechain.upgrade.model import RouteSamples, UpgradeRecord
 
 
 def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
@@ -41,6 +43,22 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
         lost_watches=record.lost,
         warnings=list(record.warnings),
         drained=list(record.drained),
+        sampled=_sampled(record),
+        load=list(record.load),
+    )
+
+
+def _sampled(record: UpgradeRecord) -> SampledRecord:
+    seconds = max(record.ended - record.began, 1.0)
+    asked = [each for each in record.routes if each.route.kind in ("API server", "API proxy")]
+
+    def rate(routes: Iterable[RouteSamples]) -> float:
+        return sum(len(each.tally.samples) for each in routes) / seconds
+
+    return SampledRecord(
+        requests=rate(asked),
+        connections=rate(each for each in asked if not each.route.reuse),
+        writes=rate(each for each in asked if each.route.what == "write"),
     )
 
 

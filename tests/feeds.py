@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from kubechain.kube.client import Listing
+from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json
 
 

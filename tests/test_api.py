@@ -107,14 +107,6 @@ def test_retry_after_counts_for_429_only_and_is_limited(status: int, later: str,
     assert retry_after(answer) == seconds
 
 
-@pytest.mark.parametrize("answer", [loopback.closing, loopback.resetting, loopback.cut])
-def test_broken_connection_is_unavailable_and_gets_no_second_request(tmp_path: Path, answer: Answer) -> None:
-    with speaking(tmp_path, answer) as (api, server):
-        with pytest.raises(ApiUnavailable):
-            api.call("GET", PODS)
-        assert len(server.requests) == 1
-
-
 @pytest.mark.parametrize("answer", [loopback.silent, loopback.half])
 def test_server_that_hangs_is_unavailable_within_the_given_seconds(tmp_path: Path, answer: Answer) -> None:
     with speaking(tmp_path, answer) as (api, server):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kubechain.core.errors import ExitCode
-from kubechain.kube.client import Listing
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json
 from kubechain.observe.history import History
 from kubechain.observe.reflector import LONGEST_SECONDS, RETRY_SECONDS, SHORT_SECONDS, SHORT_WATCHES, Reflector

@@ -54,7 +54,7 @@ class Namespaces:
             return KubeObject({"kind": kind, "metadata": {"name": name, "namespace": space, "uid": "u"}})
         return next((KubeObject(each) for each in self.items if each["metadata"]["name"] == name), None)
 
-    def list(self, kind: str, space: str = "", selector: str = "") -> Listing:
+    def list(self, kind: str, space: str = "", selector: str = "", *, metadata_only: bool = False) -> Listing:  # noqa: ARG002
         if kind == "Node":
             return Listing([], "1")
         assert (kind, space) == ("Namespace", "")

@@ -13,8 +13,9 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import ready
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError, Unmet
-from kubechain.kube.client import Api, Listing
+from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.listing import Listing
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import RealClock
 from kubechain.observe.freshness import DELIVERY_SECONDS, RESUME_SECONDS, Freshness

@@ -9,9 +9,12 @@ import psutil
 import pytest
 
 from kubechain.cleanup import processes
+from kubechain.conditions.timeouts import Timeout
 from kubechain.core.bundle import ROOT
+from kubechain.core.errors import Unmet
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
+from kubechain.probes import kubectl
 from kubechain.probes.kubectl import Kubectl
 
 LISTENS = """#!/bin/sh
@@ -37,9 +40,9 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_listening_kubectl_has_the_mark_of_its_owner_and_ends_with_the_body(program: Path, tmp_path: Path) -> None:
-    with Kubectl(program, Path("k"), "c").listening("proxy") as at:
+    with Kubectl(program, Path("k"), "c").listening("proxy") as proxy:
         process = psutil.Process(int((tmp_path / "pid").read_text()))
-        assert (at, process.environ()[OWNER]) == ("127.0.0.1:4321", identity())
+        assert (proxy.address(), process.environ()[OWNER]) == ("127.0.0.1:4321", identity())
     assert not process.is_running()
 
 
@@ -50,3 +53,35 @@ def test_kubectl_of_a_killed_run_is_ended_by_the_next_start(program: Path, tmp_p
     assert process in [orphan.process for orphan in processes.find()]
     processes.end(Progress())
     assert not psutil.pid_exists(process.pid) or process.status() == psutil.STATUS_ZOMBIE
+
+
+ENDS = """#!/bin/sh
+echo x >> "{folder}/starts"
+if test $(wc -l < "{folder}/starts") -lt 3; then echo "error: unexpected EOF"; exit 1; fi
+echo $$ > "{folder}/pid"
+echo "Forwarding from 127.0.0.1:$(wc -l < "{folder}/starts")000 -> 8080"
+exec sleep 600
+"""
+
+
+def test_kubectl_whose_connection_breaks_is_started_again(tmp_path: Path) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(ENDS.format(folder=tmp_path))
+    program.chmod(0o755)
+    with Kubectl(program, Path("k"), "c").listening("port-forward") as forward:
+        assert forward.address() == "127.0.0.1:3000"
+        process = psutil.Process(int((tmp_path / "pid").read_text()))
+        process.kill()
+        process.wait(5)
+        assert forward.address() == "127.0.0.1:4000"
+    assert not process.is_running()
+
+
+def test_kubectl_that_never_listens_is_unmet_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\necho 'error: services \"web\" not found'\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(kubectl, "CONTROLLER", Timeout(0.5, "a test"))
+    expected = 'expected kubectl to listen on loopback, got exit status 1: error: services "web" not found'
+    with pytest.raises(Unmet, match=expected), Kubectl(program, Path("k"), "c").listening("port-forward"):
+        pass

@@ -4,8 +4,9 @@ import pytest
 
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Executed
+from kubechain.kube.errors import ApiUnavailable
 from kubechain.probes.pod import CHUNK, PodProbe, cluster_domain, parse_answer, parse_page
 from tests.fakes import FakeApi, no_answer
 
@@ -184,3 +185,23 @@ def test_unreadable_environment_is_an_error_and_not_empty() -> None:
         inside(executed("", 1, "sh: /proc/1/environ: Permission denied")).environment()
     with pytest.raises(HarnessError):
         inside(executed("")).environment()
+
+
+def test_command_is_run_again_if_its_stream_breaks_and_not_if_it_fails() -> None:
+    answers = [
+        ApiUnavailable("the stream broke", ExitCode.UNREACHABLE),
+        executed("nameserver 10.96.0.10\n"),
+        executed("", 1, "no"),
+    ]
+
+    def run(_: Sequence[str]) -> Executed:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    place = PodProbe(Running(run), "ns", "client")
+    assert place.resolver() == "nameserver 10.96.0.10\n"
+    with pytest.raises(HarnessError, match="status 1: no"):
+        place.resolver()
+    assert answers == []

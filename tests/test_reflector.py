@@ -7,8 +7,8 @@ import pytest
 from kubechain.conditions.pods import ready
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.errors import ExitCode, HarnessError
-from kubechain.kube.client import Listing
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.listing import Keep, Listing, trimmed
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import History
 from kubechain.observe.reflector import LONGEST_SECONDS, REFUSALS, Reflector
@@ -232,7 +232,7 @@ class TwinApi(FakeApi):
 
     closed = 0
 
-    def twin(self) -> "TwinApi":
+    def twin(self, keep: Keep = trimmed) -> "TwinApi":  # noqa: ARG002
         """Return itself."""
         return self
 

@@ -17,7 +17,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.sampler import __main__ as program
 from kubechain.sampler.errors import describe
 from kubechain.sampler.plan import Token
-from kubechain.upgrade import samplers
+from kubechain.upgrade import sampler_manifests
 from kubechain.upgrade.samples import read
 from tests.loopback import HOST, free_port
 from tests.sampling import PROGRAM, Run, Site, plan, request, request_by_name, start
@@ -94,7 +94,7 @@ def in_a_pod(folder: Path) -> dict[str, str]:
     data, mount = folder / "opt" / "sampler" / "..2026", folder / "opt" / "sampler"
     data.mkdir(parents=True)
     (mount / "..data").symlink_to(data.name)
-    for name, text in samplers.config_map()["data"].items():
+    for name, text in sampler_manifests.config_map()["data"].items():
         (data / name).write_text(text)
         (mount / name).symlink_to(f"..data/{name}")
     python = folder / "bin" / "python3"
@@ -112,8 +112,8 @@ def test_program_runs_in_a_pod_without_the_rest_of_the_project(tmp_path: Path) -
         home.mkdir()
         given = plan([request(f"http://{HOST}:{site.port}/page")], limit=3)
         (home / "plan.json").write_text(json.dumps(given))
-        script = samplers.SCRIPT.replace(str(Path(samplers.MOUNT).parent), str(tmp_path / "opt")).replace(
-            samplers.HOME, str(home)
+        script = sampler_manifests.SCRIPT.replace(str(Path(sampler_manifests.MOUNT).parent), str(tmp_path / "opt")).replace(
+            sampler_manifests.HOME, str(home)
         )
         process = await asyncio.create_subprocess_exec("/bin/sh", "-c", script, env=environment, cwd=tmp_path)
         run = Run(["it"], home / "out", process)
@@ -125,12 +125,12 @@ def test_program_runs_in_a_pod_without_the_rest_of_the_project(tmp_path: Path) -
     assert run.code == 0
     assert run.results("it") == {("up", ""): 3}
     assert {path.name for path in (tmp_path / "opt" / "sampler").iterdir() if not path.name.startswith("..")} == {
-        path.name for path in samplers.PACKAGE.glob("*.py")
+        path.name for path in sampler_manifests.PACKAGE.glob("*.py")
     }
 
 
 def test_program_uses_only_python_3_9_and_its_standard_library() -> None:
-    for path in samplers.PACKAGE.glob("*.py"):
+    for path in sampler_manifests.PACKAGE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
             if isinstance(node, ast.Import):
                 assert {alias.name.partition(".")[0] for alias in node.names} <= sys.stdlib_module_names

@@ -4,6 +4,7 @@ import pytest
 
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, ObjectChange
+from kubechain.upgrade import cluster_watch
 from kubechain.upgrade.allowances import ALLOWANCES, allowed
 from kubechain.upgrade.events import proxy_version, tag, upgrade_events, versions
 from kubechain.upgrade.model import Kind
@@ -15,7 +16,12 @@ NODE = "kind-worker"
 
 
 def log(*entries: tuple[float, Change, KubeObject]) -> list[ObjectChange]:
-    return [ObjectChange(number, at, at, change, resource) for number, (at, change, resource) in enumerate(entries, 1)]
+    """Return a log as a watch of an upgrade keeps it: without what no event is made from."""
+
+    def kept(resource: KubeObject) -> KubeObject:
+        return KubeObject(cluster_watch.kept(resource.body))
+
+    return [ObjectChange(number, at, at, change, kept(resource)) for number, (at, change, resource) in enumerate(entries, 1)]
 
 
 def events_of(

@@ -10,6 +10,7 @@ import pytest
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from kubechain.kube.listing import Keep, trimmed
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.observe.clock import RealClock
@@ -253,7 +254,7 @@ class Versioned(FakeApi):
             raise ApiUnavailable("refused")
         return json.dumps({"gitVersion": version})
 
-    def twin(self) -> Api:
+    def twin(self, keep: Keep = trimmed) -> Api:  # noqa: ARG002
         """Return this API server."""
         return self
 

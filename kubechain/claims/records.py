@@ -13,6 +13,7 @@ from kubechain.claims.claim import Claim, Level, Link, Outcome
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
+from kubechain.kube.traffic import LoadRecord
 from kubechain.observe.wait import WaitRecord
 
 SCHEMA = 2
@@ -171,6 +172,8 @@ class RunRecord(JsonRecord):
     change_to_wait_ms: LatencyRecord | None
     timeline: list[MilestoneRecord]
     peak_mib: PeakRecord = Field(validation_alias="peakMiB", serialization_alias="peakMiB")
+    load: LoadRecord | None = None
+    """What the run asked of the API server; null in files of earlier versions."""
     report: str | None
     """Path of the HTML report in the folder of the results."""
     claims: list[ClaimRecord]

@@ -65,7 +65,7 @@ def uncordon(api: Api, node: str, run_id: str) -> None:
 
 def left_by(api: Api, run_id: str = "") -> list[KubeObject]:
     """Return the Nodes that a run cordoned, or ("") that any run cordoned."""
-    nodes = [node for node in api.list("Node").items if CORDONED_BY in node.annotations]
+    nodes = [node for node in api.list("Node", metadata_only=True).items if CORDONED_BY in node.annotations]
     return [node for node in nodes if run_id in ("", node.annotations[CORDONED_BY])]
 
 
@@ -86,8 +86,8 @@ def clear(api: Api, cache: Path, progress: Progress) -> list[KubeObject]:
 
 
 def _node(api: Api, name: str) -> KubeObject | None:
-    # From the list, for which the suite has the right.
-    return next((node for node in api.list("Node").items if node.name == name), None)
+    # From a list, for which the suite has the right.
+    return next((node for node in api.list("Node", name=name).items if node.name == name), None)
 
 
 def _change(

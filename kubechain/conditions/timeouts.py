@@ -14,6 +14,7 @@ class Timeout:
 
 
 SYNC = Timeout(15, "the first list of each watched kind")
+LARGE_SYNC = Timeout(60, "the first list of each watched kind, of thousands of objects")
 CONTROLLER = Timeout(15, "a controller acts within a second on an idle cluster; 15 s allow for a loaded one")
 PODS_READY = Timeout(60, "image present, scheduled, started and probed in about 2 s; 60 s allow for a pull")
 ENDPOINTS = Timeout(15, "the EndpointSlice controller batches for up to a second")

@@ -1,4 +1,7 @@
-"""Sockets with a total deadline: a timeout of a socket starts anew with every byte, and a server may send a byte a second."""
+"""Sockets with a total deadline: a timeout of a socket starts anew with every byte, and a server may send a byte a second.
+
+They count what passes through them.
+"""
 
 # urllib3 and ssl have untyped corners in what is overridden here.
 # pyright: reportIncompatibleMethodOverride=false
@@ -15,6 +18,8 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from kubechain.kube.traffic import TRAFFIC
 
 # Classes of connection pools by scheme.
 Pools = dict[str, type[HTTPConnectionPool | HTTPSConnectionPool]]
@@ -56,15 +61,21 @@ class _Bounded(socket.socket):
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         self._limit()
-        return super().recv(*args, **kwargs)
+        data = super().recv(*args, **kwargs)
+        TRAFFIC.received(len(data))
+        return data
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self._limit()
-        return super().recv_into(*args, **kwargs)
+        count = super().recv_into(*args, **kwargs)
+        TRAFFIC.received(count)
+        return count
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         self._limit()
-        return super().send(*args, **kwargs)
+        count = super().send(*args, **kwargs)
+        TRAFFIC.sent(count)
+        return count
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         self._limit()
@@ -73,6 +84,11 @@ class _Bounded(socket.socket):
 
 class BoundedSocket(_Bounded):
     """A TCP socket."""
+
+    def sendall(self, data: Any, *args: Any) -> None:
+        """Send all data, and count it here: the method of a TLS socket calls send, which counts."""
+        super().sendall(data, *args)
+        TRAFFIC.sent(len(data))
 
 
 class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
@@ -86,6 +102,7 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
 
 def bounded(connected: socket.socket) -> BoundedSocket:
     """Return a connected socket as one with a total deadline."""
+    TRAFFIC.connected()
     timeout = connected.gettimeout()
     made = BoundedSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
     made.settimeout(timeout)

@@ -10,7 +10,6 @@ import contextlib
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -24,40 +23,34 @@ from kubechain.kube.connection import Connection
 from kubechain.kube.decoding import as_json, as_object, as_table
 from kubechain.kube.errors import ApiRefused, network_errors
 from kubechain.kube.exec import Executed, run_command
+from kubechain.kube.listing import METADATA_ONLY, Keep, Listing, in_pages, trimmed
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.kube.watch_stream import events
 
 REQUEST_SECONDS = 10.0
 EXEC_SECONDS = 30.0
-# Objects of one page of a list, as in client-go.
-PAGE = 500
 # RFC 7234, 5.5: code, agent and quoted text; a header may hold several warnings.
 WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """All objects of a list, and the resourceVersion of the list, from which a watch goes on."""
-
-    items: list[KubeObject]
-    version: str
 
 
 class Api:
     """A pool of connections to one cluster; each thread needs its own."""
 
     _watched: urllib3.BaseHTTPResponse | None = None
+    _keep: Keep = staticmethod(trimmed)
 
-    def __init__(self, kubeconfig: Path, context: str, secrets: Path, *, patience: float = 0.0) -> None:
+    def __init__(self, kubeconfig: Path, context: str, secrets: Path, *, patience: float = 0.0, keep: Keep = trimmed) -> None:
         """Read a kubeconfig; write certificates and keys that it holds as text to files in the folder `secrets`.
 
-        A GET that finds the API server unavailable is sent again for `patience` seconds.
+        A GET that finds the API server unavailable is sent again for `patience` seconds; `keep` returns what is kept of each
+        object of a list or a watch.
 
         Raises:
             SetupError: the context cannot be used (exit code KUBECONFIG).
 
         """
+        self._keep = keep
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
         self._patience = patience
         self._connection = Connection(kubeconfig, context, self.secrets)
@@ -67,9 +60,12 @@ class Api:
         """The URL of the API server, such as "https://127.0.0.1:6443"."""
         return self._connection.server
 
-    def twin(self) -> Api:
-        """Return a client with connections of its own to the same cluster, for another thread, without patience."""
-        return Api(self.kubeconfig, self.context, self.secrets)
+    def twin(self, keep: Keep = trimmed) -> Api:
+        """Return a client with connections of its own to the same cluster, for another thread, without patience.
+
+        `keep` is that of the class.
+        """
+        return Api(self.kubeconfig, self.context, self.secrets, keep=keep)
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,30 +142,26 @@ class Api:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str = "", selector: str = "") -> Listing:
+    def list(self, kind: str, namespace: str = "", selector: str = "", *, name: str = "", metadata_only: bool = False) -> Listing:
         """Return the objects of a kind that match a label selector, in one namespace or ("") in all.
 
-        The list comes in pages; all of them show the same resourceVersion.
+        With `name`, only the object of that name; with `metadata_only`, nothing of them but their metadata.
         """
-        path, items = path_of(kind, namespace), list[KubeObject]()
-        query = {"labelSelector": selector} if selector else {}
-        page: dict[str, str] = {"limit": str(PAGE)}
-        while True:
-            try:
-                listed = as_json(self.call("GET", path, query | page), f"list of {kind}")
-            except ApiRefused as refused:
-                if refused.status != HTTPStatus.GONE or "continue" not in page:
-                    raise
-                # The version of the first page is too old by now: as client-go, list anew in one piece.
-                items, page = [], {}
-                continue
-            metadata: Json = listed.get("metadata") or {}
-            found: list[Json] = listed.get("items") or []
-            # The API server leaves out the kind of the items of a list.
-            items += [as_object({**item, "kind": kind}, kind) for item in found]
-            if not metadata.get("continue"):
-                return Listing(items, str(metadata.get("resourceVersion") or "0"))
-            page = {"limit": str(PAGE), "continue": str(metadata["continue"])}
+        query = {"labelSelector": selector, "fieldSelector": f"metadata.name={name}" if name else ""}
+        wanted = {key: value for key, value in query.items() if value}
+        accept = METADATA_ONLY if metadata_only else "application/json"
+
+        def get_page(page: Mapping[str, str]) -> str:
+            return self.call("GET", path_of(kind, namespace), {**wanted, **page}, accept=accept)
+
+        return in_pages(get_page, kind, self._keep)
+
+    def count(self, kind: str) -> int:
+        """Return the number of objects of a kind in the whole cluster, from the first object of a list."""
+        listed = as_json(self.call("GET", path_of(kind), {"limit": "1"}), f"list of {kind}")
+        items: list[Json] = listed.get("items") or []
+        metadata: Json = listed.get("metadata") or {}
+        return len(items) + int(metadata.get("remainingItemCount") or 0)
 
     def table(self, kind: str, namespace: str) -> Json:
         """Return the Table (meta.k8s.io/v1) of a kind, from which `kubectl get` prints its columns."""
@@ -244,7 +236,7 @@ class Api:
         with within(REQUEST_SECONDS):
             response = self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True)
         self._watched = response
-        return events(response, limit)
+        return ((change, self._keep(body)) for change, body in events(response, limit))
 
     def interrupt(self) -> None:
         """Shut down the connection of the last watch: the thread that reads it gets ApiUnavailable."""

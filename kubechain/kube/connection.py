@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -23,9 +23,14 @@ from kubechain.kube.credentials import Credential
 from kubechain.kube.errors import ApiUnavailable, network_errors, refusal
 from kubechain.kube.kubeconfig import ContextEntry, read
 from kubechain.kube.objects import Json
+from kubechain.kube.traffic import TRAFFIC
 
 CONNECT_SECONDS = 10.0
 POOLS: Pools = {"http": Pool, "https": TlsPool}
+# A proxy may close several connections one after another; more is trouble.
+MOST_RESENDS = 3
+MERGES = ("application/merge-patch+json", "application/strategic-merge-patch+json")
+REVIEWS = "/apis/authorization.k8s.io/"
 
 
 class Connection:
@@ -106,7 +111,9 @@ class Connection:
         """Send a request and return the response, with its body unless `stream`.
 
         With `refuse`, a status from 400 on is an error, and a request that is rejected with 429 is sent again after its
-        Retry-After. All of it takes at most `seconds`. After 401, the credentials are renewed once.
+        Retry-After. All of it takes at most `seconds`. After 401, the credentials are renewed once. A request that may be
+        sent twice (`repeatable`) is sent again if its connection breaks before the answer: load balancers close connections
+        at any time. If a repeated DELETE is answered with 404, the first one has deleted the object.
 
         Raises:
             ApiRefused: status 4xx, except 429.
@@ -115,7 +122,7 @@ class Connection:
         """
         url, ends = self.server + path, time.monotonic() + seconds
         data = None if body is None else json.dumps(body)
-        renewed = False
+        renewed, resends = False, 0
         with network_errors(self._where), within(seconds):
             while True:
                 self._wait_until_wanted(method, url, ends)
@@ -124,7 +131,14 @@ class Connection:
                     all_headers.add(name, value)
                 timeout = urllib3.Timeout(connect=min(seconds, CONNECT_SECONDS), read=seconds)
                 options: dict[str, Any] = {"redirect": False, "retries": False, "timeout": timeout, "preload_content": not stream}
-                response = self._manager.urlopen(method, url, body=data, headers=all_headers, **options)
+                TRAFFIC.request(method, path)
+                try:
+                    response = self._manager.urlopen(method, url, body=data, headers=all_headers, **options)
+                except (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError) as error:
+                    if resends == MOST_RESENDS or not broke(error) or not repeatable(method, path, headers, body):
+                        raise
+                    resends += 1
+                    continue
                 if response.status == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
                     if self.renew():
@@ -136,7 +150,8 @@ class Connection:
                     if self._not_before[method, url] <= ends:
                         response.drain_conn()
                         continue
-                if refuse and response.status >= HTTPStatus.BAD_REQUEST:
+                gone = resends > 0 and method == "DELETE" and response.status == HTTPStatus.NOT_FOUND
+                if refuse and response.status >= HTTPStatus.BAD_REQUEST and not gone:
                     raise refusal(response.status, response.data.decode(errors="replace"))
                 return response
 
@@ -226,6 +241,24 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "not in PEM format").lower().replace("_", " ")
     return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+
+
+def broke(error: urllib3.exceptions.HTTPError) -> bool:
+    """Whether a connection was closed before the answer was complete, perhaps in its TLS handshake."""
+    return isinstance(error, urllib3.exceptions.ProtocolError) or isinstance(next(iter(error.args), None), ssl.SSLEOFError)
+
+
+def repeatable(method: str, path: str, headers: Mapping[str, str], body: object) -> bool:
+    """Whether a request may be sent twice: the second one changes nothing, and is answered as the first one.
+
+    A POST creates, except of a review, which is an answer alone; a JSON patch may append, and an update with a
+    resourceVersion conflicts with itself.
+    """
+    metadata: Any = cast("Mapping[str, Any]", body).get("metadata") if isinstance(body, Mapping) else None
+    versioned = isinstance(metadata, Mapping) and "resourceVersion" in metadata
+    patches = method == "PATCH" and headers.get("Content-Type") in MERGES
+    review = method == "POST" and path.startswith(REVIEWS)
+    return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
 
 
 def retry_after(response: urllib3.BaseHTTPResponse) -> float:

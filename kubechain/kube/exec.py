@@ -24,10 +24,13 @@ from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube import reasons
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
-from kubechain.kube.errors import refusal
+from kubechain.kube.errors import ApiUnavailable, refusal
 from kubechain.kube.objects import Json
+from kubechain.kube.traffic import TRAFFIC
 
 PROTOCOL = "v4.channel.k8s.io"
+# Of a command in a message.
+MOST_CHARACTERS = 100
 STDOUT, STDERR, STATUS = 1, 2, 3
 
 
@@ -40,11 +43,18 @@ class Executed:
     status: int
 
 
+def named(argv: Sequence[str]) -> str:
+    """Return a command for a message: its words on one line, cut off after MOST_CHARACTERS."""
+    line = " ".join(" ".join(argv).split())
+    return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]} ..."
+
+
 def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Executed:
     """Run a command by the subresource exec at `path`, and return its output and its exit status.
 
     Raises:
-        Transient: no answer, a 5xx, a stream that broke, or no end after `seconds`, the connection included.
+        ApiUnavailable: no answer, a 429 or 5xx, or a stream that broke: the next attempt may succeed.
+        Transient: the command has not ended after `seconds`, the connection included.
         HarnessError: the API server refuses the command.
 
     """
@@ -57,10 +67,12 @@ def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str
 
 
 def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Any:
-    what, renewed = f"cannot run `{' '.join(argv)}` in pod {pod}", False
+    what, renewed = f"cannot run `{named(argv)}` in pod {pod}", False
     while True:
         headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())]
         session: Any = WebSocket(skip_utf8_validation=True)
+        # The API server counts a GET that opens a stream as a create, as it does for RBAC.
+        TRAFFIC.request("POST", path)
         try:
             opened = connection.opened(seconds)
             try:
@@ -77,12 +89,12 @@ def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, s
                 continue
             text = (error.resp_body or b"").decode(errors="replace")
             refused = refusal(error.status_code, text)
-            kind = Transient if isinstance(refused, Transient) else HarnessError
+            kind = ApiUnavailable if isinstance(refused, ApiUnavailable) else HarnessError
             raise kind(f"{what}: {refused}") from error
         except (TimeoutError, WebSocketTimeoutException) as error:
-            raise Transient(f"{what}: the API server did not answer within {seconds:.0f} s") from error
+            raise ApiUnavailable(f"{what}: the API server did not answer within {seconds:.0f} s") from error
         except (OSError, HTTPError, WebSocketException) as error:
-            raise Transient(f"{what}: {reasons.of(error)}") from error
+            raise ApiUnavailable(f"{what}: {reasons.of(error)}") from error
 
 
 def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Executed:
@@ -95,10 +107,10 @@ def _read(session: Any, argv: Sequence[str], pod: str, seconds: float) -> Execut
             if code in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and frame.data:
                 channels[frame.data[0]] += frame.data[1:]
     except (TimeoutError, WebSocketTimeoutException) as error:
-        raise Transient(f"`{' '.join(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
+        raise Transient(f"`{named(argv)}` in pod {pod} did not end within {seconds:.0f} s") from error
     except (OSError, WebSocketException) as error:
         if not channels[STATUS]:
-            raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream broke: {reasons.of(error)}") from error
+            raise ApiUnavailable(f"`{named(argv)}` in pod {pod}: the stream broke: {reasons.of(error)}") from error
     text = {channel: data.decode(errors="replace") for channel, data in channels.items()}
     return Executed(text.get(STDOUT, ""), text.get(STDERR, ""), exit_status(text.get(STATUS, ""), argv, pod))
 
@@ -123,5 +135,5 @@ def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
     except (ValueError, TypeError, AttributeError, KeyError):
         code, why = None, f"its exit status cannot be read: {redact.beginning(status, 100)}"
     if code is None:
-        raise HarnessError(f"`{' '.join(argv)}` in pod {pod}: {why}")
+        raise HarnessError(f"`{named(argv)}` in pod {pod}: {why}")
     return code

@@ -82,6 +82,12 @@ class KubeObject:
         """Whether the condition of the type `kind` has status "True"."""
         return self.condition(kind).get("status") == "True"
 
+    def differs_in_version_alone(self, other: KubeObject) -> bool:
+        """Whether another version of this object has the same content, but for its resourceVersion."""
+        metadata: Json = self.body["metadata"]
+        same: Json = {**other.body["metadata"], "resourceVersion": metadata.get("resourceVersion")}
+        return metadata == same and {**self.body, "metadata": None} == {**other.body, "metadata": None}
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether the object has all these labels with these values."""
         return labels.items() <= self.labels.items()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from kubechain.core.errors import Transient
-from kubechain.kube.client import Listing
+from kubechain.kube.listing import Listing
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.reflector import Feed, Reflector

@@ -60,7 +60,9 @@ def latest(log: Iterable[ObjectChange]) -> NamespaceState:
 class History:
     """The changes so far: Reflectors add them, and each change wakes the waits that read them. Safe for threads."""
 
-    def __init__(self, namespace: str, clock: Clock) -> None:
+    def __init__(self, namespace: str, clock: Clock, *, every_version: bool = True) -> None:
+        """Begin empty; without `every_version`, a version that differs in its resourceVersion alone is not kept."""
+        self._every_version = every_version
         self.what = f"objects of namespace {namespace}"
         self.namespace = namespace
         self.clock = clock
@@ -87,6 +89,11 @@ class History:
         with self._changed:
             known = self._current.get(key)
             if change != "DELETED" and known and (known.uid, known.version) == (resource.uid, resource.version):
+                return
+            if not self._every_version and change != "DELETED" and known and known.differs_in_version_alone(resource):
+                self._current[key] = resource
+                self._newest[resource.uid] = max(number(resource.version), self._newest.get(resource.uid, 0))
+                self._changed.notify_all()
                 return
             seen = ObjectChange(len(self._log) + 1, now, wall, change, resource)
             apply(self._current, seen)

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from typing import Protocol
 
 from kubechain.core.errors import HarnessError
-from kubechain.kube.client import Listing
 from kubechain.kube.decoding import as_object
 from kubechain.kube.errors import ApiRefused, ApiUnavailable, status_error
+from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Change, History
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Self
 
-from kubechain.conditions.timeouts import SYNC
+from kubechain.conditions.timeouts import LARGE_SYNC, SYNC
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
+from kubechain.kube.listing import Keep
 from kubechain.observe.clock import Clock
 from kubechain.observe.freshness import Freshness
 from kubechain.observe.history import History
@@ -22,14 +23,15 @@ class Watcher:
     """Watches `kinds` in a namespace from construction, which waits for the first lists, to `close`; a context manager.
 
     Raises:
-        HarnessError: a kind cannot be listed within the timeout SYNC (exit code UNREACHABLE).
+        HarnessError: a kind cannot be listed within the timeout SYNC, or LARGE_SYNC with `keep` (exit code UNREACHABLE).
 
     """
 
-    def __init__(self, api: Api, namespace: str, clock: Clock, kinds: tuple[str, ...] = KINDS) -> None:
-        self.history = History(namespace, clock)
+    def __init__(self, api: Api, namespace: str, clock: Clock, kinds: tuple[str, ...] = KINDS, keep: Keep | None = None) -> None:
+        """Watch; with `keep`, only that is kept of each object, and only the versions in which it differs."""
+        self.history = History(namespace, clock, every_version=keep is None)
         self._stop = threading.Event()
-        self._apis = [api.twin() for _ in kinds]
+        self._apis = [api.twin(keep) if keep else api.twin() for _ in kinds]
         reflectors = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
         self._reflectors = reflectors
         # Daemons: a watch that the server does not end must not keep a process alive that has finished.
@@ -40,11 +42,13 @@ class Watcher:
         self._freshness = Freshness(api.twin, reflectors, self.history, clock)
         for thread in self._threads:
             thread.start()
+        # What is kept is chosen where there may be thousands.
+        within = LARGE_SYNC if keep else SYNC
         for reflector, kind in zip(reflectors, kinds, strict=True):
-            if not reflector.synced.wait(SYNC.seconds):
+            if not reflector.synced.wait(within.seconds):
                 self.close()
                 why = self.history.trouble() or "no answer"
-                raise HarnessError(f"cannot list {kind} in {namespace} ({SYNC.reason}): {why}", ExitCode.UNREACHABLE)
+                raise HarnessError(f"cannot list {kind} in {namespace} ({within.reason}): {why}", ExitCode.UNREACHABLE)
         self.history.proved_by(self._freshness.prove)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kubechain.conditions.condition import Condition, Result, hopeless, met, unmet
+from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check, environment
@@ -39,38 +39,68 @@ class Kubectl:
         return [str(self.program), "--kubeconfig", str(self.kubeconfig), "--context", self.context]
 
     @contextmanager
-    def listening(self, *words: str) -> Generator[str]:
-        """Run a command that listens on loopback, such as proxy or port-forward; yield "127.0.0.1:port".
+    def listening(self, *words: str) -> Generator[Listener]:
+        """Run a command that listens on loopback, such as proxy or port-forward, during the body.
 
         Raises:
-            Unmet: it does not listen.
+            Unmet: it does not listen within the timeout CONTROLLER.
 
         """
-        with tempfile.TemporaryFile() as output:
+        listener = Listener([*self._base, *words])
+        try:
+            listener.address()
+            yield listener
+        finally:
+            listener.end()
+
+
+@dataclass
+class Listener:
+    """A kubectl that listens on loopback. It ends when its connection to the API server breaks, and is then started again."""
+
+    argv: list[str]
+    _process: subprocess.Popen[bytes] | None = None
+    _output: IO[bytes] | None = None
+
+    def address(self) -> str:
+        """Return "127.0.0.1:port" once kubectl listens there.
+
+        Raises:
+            Unmet: it does not listen within the timeout CONTROLLER; the message has the output of its last attempt.
+
+        """
+        printed = Polled("kubectl", self._said, RealClock(), interval=0.2)
+        return Waiter(RealClock()).eventually(printed, _listens()).got
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        if self._output:
+            self._output.close()
+        self._process = self._output = None
+
+    def _said(self) -> tuple[str, int | None]:
+        """Return the output so far, and the exit status or None; one that has ended is started again at the next call."""
+        if not self._process or not self._output:
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end
             # With the mark of its owner, so that the next run ends it if this process is killed.
-            process = subprocess.Popen(
-                [*self._base, *words],
+            self._process = subprocess.Popen(
+                self.argv,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self._output,
                 stderr=subprocess.STDOUT,
                 env=environment(),
                 start_new_session=True,
             )
-            try:
-                printed = Polled(f"kubectl {words[0]}", lambda: _output(process, output), RealClock())
-                done = Waiter(RealClock()).eventually(printed, _listens())
-                yield done.got
-            finally:
-                process.kill()
-                process.wait()
-
-
-def _output(process: subprocess.Popen[bytes], output: IO[bytes]) -> tuple[str, int | None]:
-    """Return the output so far, and the exit status or None."""
-    # First the status, so that the output of an ended program is complete.
-    status = process.poll()
-    output.seek(0)
-    return output.read().decode(errors="replace"), status
+        # First the status, so that the output of an ended program is complete.
+        status = self._process.poll()
+        self._output.seek(0)
+        text = self._output.read().decode(errors="replace")
+        if status is not None:
+            self.end()
+        return text, status
 
 
 def _listens() -> Condition[tuple[str, int | None]]:
@@ -78,7 +108,7 @@ def _listens() -> Condition[tuple[str, int | None]]:
         text, ended = said
         found = LISTENING.search(text)
         if ended is not None:
-            return hopeless(f"exit status {ended}: {text.strip()}")
+            return unmet(f"exit status {ended}: {' '.join(text.split())}")
         return met(found[1]) if found else unmet(f"the output {text.strip()!r}")
 
     return Condition("kubectl to listen on loopback", check, CONTROLLER)

@@ -10,11 +10,14 @@ from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Failure, Page
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import EXEC_SECONDS, Api, Executed
+from kubechain.kube.creation import persistently
 from kubechain.probes import udp
 
 # https://curl.se/libcurl/c/libcurl-errors.html
 CURL_FAILURES: dict[int, Failure] = {6: "name", 7: "refused", 28: "timeout", 52: "reset", 56: "reset"}
 REQUEST_SECONDS = 3
+# No further attempt of a command begins later: for connections that a proxy closes, and not for an API server that is down.
+AGAIN_SECONDS = 10.0
 PLAIN = f"--noproxy '*' -m {REQUEST_SECONDS}"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 # https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
@@ -41,8 +44,11 @@ class PodProbe:
         return self.api.execute(self.namespace, self.pod, argv, seconds=seconds)
 
     def must_run(self, *argv: str) -> str:
-        """Run a command and return its stdout; HarnessError if its exit status is not 0."""
-        done = self.run(*argv)
+        """Run a command that may run twice and return its stdout; HarnessError if its exit status is not 0.
+
+        It is run again if the API server or the connection failed, because then it is not known whether it ran.
+        """
+        done = persistently(lambda: self.run(*argv), AGAIN_SECONDS)
         if done.status != 0:
             raise HarnessError(f"`{' '.join(argv)}` in pod {self.pod}: status {done.status}: {done.stderr.strip()}")
         return done.stdout

@@ -69,7 +69,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         if settings.pull_secret:
             registries.credentials(settings.pull_secret, [resolve.public_nginx(settings), resolve.public_client(settings)])
         version = existing.server_version(api)
-        step.note(f"{version}, {len(api.list('Node').items)} nodes")
+        step.note(f"{version}, {api.count('Node')} nodes")
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     secret_files.folder(run.folder)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)

@@ -19,6 +19,7 @@ from kubechain.cluster.target import FILE
 from kubechain.core import known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.faults.scoring import verdict_line
+from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
 from kubechain.pytest import ending
 from kubechain.pytest.interrupts import INTERRUPTS
@@ -38,6 +39,7 @@ class Recorder:
 
     records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    loads: list[LoadRecord] = field(default_factory=list[LoadRecord])
     began: float | None = None
     ended: float = 0.0
 
@@ -55,9 +57,11 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Collect the measurements of a worker."""
-        measured = getattr(node, "workeroutput", {}).get("measured")
-        if measured:
-            self.measured.append(measured)
+        output: dict[str, Any] = getattr(node, "workeroutput", {})
+        if output.get("measured"):
+            self.measured.append(output["measured"])
+        if output.get("load"):
+            self.loads.append(LoadRecord.model_validate(output["load"]))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
@@ -107,6 +111,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         # Before xdist sends it to the controller.
         output: dict[str, Any] = vars(config)["workeroutput"]
         output["measured"] = run_state(config).measured
+        output["load"] = TRAFFIC.record().as_json()
         return (yield)
     done, trouble = None, list[str]()
     try:
@@ -162,6 +167,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         recorder.measured or list(filter(None, [state.measured])),
         state.faults.scores,
         state.upgrade.record,
+        together([TRAFFIC.record(), *recorder.loads]),
     )
 
 

@@ -13,6 +13,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.faults.records import Score
+from kubechain.kube.traffic import LoadRecord
 from kubechain.upgrade.model import UpgradeRecord
 
 
@@ -22,7 +23,8 @@ class RunResult:
 
     `records` has one entry per collected claim; `seconds` is the time from the beginning of the first claim to the end of the
     last; `cluster` is the content of target.json ({} without a cluster); `measured` has one entry per process with a shared
-    chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade.
+    chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade;
+    `load` is what all processes of the run asked of the API server.
     """
 
     run: Run
@@ -35,6 +37,7 @@ class RunResult:
     measured: Sequence[Mapping[str, Any]]
     faults: Sequence[Score] = ()
     upgrade: UpgradeRecord | None = None
+    load: LoadRecord | None = None
 
     @property
     def folder(self) -> Path:

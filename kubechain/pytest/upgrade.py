@@ -18,6 +18,7 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.settings import Settings
 from kubechain.images import pins
 from kubechain.images.resolve import store_of
+from kubechain.kube.traffic import TRAFFIC
 from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History, latest
@@ -147,6 +148,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         upgraded_by_this_run=bool(hops),
         drained=drained,
         warnings=tuple(before.snapshot.warnings),
+        load=tuple(TRAFFIC.minutes(began, ended)),
     )
     state.upgrade.record = record
     if failed:

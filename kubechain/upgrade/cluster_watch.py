@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from kubechain.cluster import existing
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
+from kubechain.kube.objects import Json
 from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
+from kubechain.upgrade import events
 from kubechain.upgrade.model import UpgradeEvent
 from kubechain.upgrade.versions import kubelets, minor
 
 VERSION_SECONDS = 1.0
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+CONTAINER_FIELDS = ("name", "containerID", "restartCount", "state", "image")
 LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
 
 
@@ -72,7 +75,10 @@ class ClusterWatch:
 def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
     """Watch a cluster during the body."""
     twin = api.twin()
-    with Watcher(api, "", clock, ("Node",)) as nodes, Watcher(api, "kube-system", clock, ("Pod", "Lease")) as system:
+    with (
+        Watcher(api, "", clock, ("Node",), kept) as nodes,
+        Watcher(api, "kube-system", clock, ("Pod", "Lease"), kept) as system,
+    ):
         watch = ClusterWatch(nodes.history, system.history, clock)
 
         def read_version() -> None:
@@ -83,6 +89,41 @@ def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
         with run_periodically("version of the API server", VERSION_SECONDS, read_version, clock):
             yield watch
     twin.close()
+
+
+def kept(body: Json) -> Json:
+    """Return what `events` and this module read of a Node, a Pod or a Lease: an upgrade takes hours, a cluster has thousands."""
+    metadata: Json = body.get("metadata") or {}
+    spec, status = Json(body.get("spec") or {}), Json(body.get("status") or {})
+    containers: list[Json] = spec.get("containers") or []
+    statuses: list[Json] = status.get("containerStatuses") or []
+    conditions: list[Json] = status.get("conditions") or []
+    ready = [{"type": "Ready", "status": each.get("status")} for each in conditions if each.get("type") == "Ready"]
+    node_info: Json = status.get("nodeInfo") or {}
+    parts: dict[str, tuple[Json, Json]] = {
+        "Node": (
+            _chosen(spec, "unschedulable"),
+            {"conditions": ready, "nodeInfo": _chosen(node_info, "kubeletVersion")},
+        ),
+        "Pod": (
+            {**_chosen(spec, "nodeName"), "containers": [_chosen(each, "image") for each in containers]},
+            {"containerStatuses": [_chosen(each, *CONTAINER_FIELDS) for each in statuses]},
+        ),
+        "Lease": (_chosen(spec, "holderIdentity"), {}),
+    }
+    chosen = parts.get(body.get("kind", ""))
+    if chosen is None:
+        return body
+    metadata = {
+        **_chosen(metadata, "name", "namespace", "uid", "resourceVersion", "deletionTimestamp"),
+        "labels": _chosen(metadata.get("labels") or {}, CONTROL_PLANE, *events.PROXY),
+        "annotations": _chosen(metadata.get("annotations") or {}, events.MIRROR),
+    }
+    return {"kind": body["kind"], "metadata": metadata, "spec": chosen[0], "status": chosen[1]}
+
+
+def _chosen(fields: Json, *names: str) -> Json:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def deprecated(api: Api) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from kubechain.core.records import JsonRecord, rounded
+from kubechain.kube.traffic import MinuteRecord
 from kubechain.upgrade.model import EventKind, Kind
 
 Seconds = Annotated[float, rounded(3)]
@@ -88,6 +89,15 @@ class VersionsRecord(JsonRecord):
     """Node name -> version of its kube-proxy, "" where unknown."""
 
 
+class SampledRecord(JsonRecord):
+    """What the samplers asked of the API server, per second on average."""
+
+    requests: Annotated[float, rounded(2)]
+    connections: Annotated[float, rounded(2)]
+    """New TLS connections."""
+    writes: Annotated[float, rounded(2)]
+
+
 class UpgradeDocument(JsonRecord):
     """The observations of an upgrade."""
 
@@ -118,3 +128,7 @@ class UpgradeDocument(JsonRecord):
     """Warnings of the API server about deprecated APIs."""
     drained: list[str]
     """Names of the drained Nodes."""
+    sampled: SampledRecord
+    """The load of the samplers on the API server."""
+    load: list[MinuteRecord]
+    """The load of the rest of the run on the API server, minute by minute."""

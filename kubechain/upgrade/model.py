@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kubechain.kube.traffic import MinuteRecord
 from kubechain.probes.load import Tally
 
 Kind = Literal["NodePort", "ClusterIP", "DNS", "API server", "API proxy"]
@@ -73,7 +74,8 @@ class UpgradeRecord:
     `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
     `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
     `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
-    means; `drained` are the names of drained Nodes; `warnings` are those of the API server about deprecated APIs.
+    means; `drained` are the names of drained Nodes; `warnings` are those of the API server about deprecated APIs;
+    `load` is what the run asked of the API server, minute by minute, without the samplers.
     """
 
     hops: tuple[str, ...]
@@ -88,3 +90,4 @@ class UpgradeRecord:
     upgraded_by_this_run: bool
     drained: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    load: tuple[MinuteRecord, ...] = ()

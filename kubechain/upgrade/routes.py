@@ -18,8 +18,11 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
-DATA_INTERVAL, API_INTERVAL = 0.05, 0.1
+DATA_INTERVAL, API_INTERVAL = 0.05, 0.5
 SECONDS = 2 * 3600
+# What the samplers may ask of the API server, per second: new TLS connections (those that fetch samples included), writes to
+# etcd, requests. An API server may be replaced for 10 s at least, so that two samples a second suffice.
+MOST_CONNECTIONS, MOST_WRITES, MOST_REQUESTS = 10.0, 4.0, 20.0
 # Source ports below the range of nodePorts, and below the ephemeral ports of Linux.
 FIRST_PORT, PORTS = 10_000, 19_000
 # With more Nodes than this, the samplers in Pods send less often, so that the total rate does not grow.

@@ -1,4 +1,4 @@
-"""Runs the samplers, two on the harness's machine and one in a Pod on every Node, and fetches their samples."""
+"""Runs the samplers, two on the harness's machine and one in a Pod on every Node that is asked, and fetches their samples."""
 
 from __future__ import annotations
 
@@ -31,46 +31,15 @@ from kubechain.probes.pod import PodProbe
 from kubechain.upgrade import routes, samples
 from kubechain.upgrade.model import Route, RouteSamples
 from kubechain.upgrade.routes import RouteRequest
-from kubechain.workload import actions, manifests
+from kubechain.upgrade.sampler_manifests import HOME, SAMPLER, config_map, daemon_set
+from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 
-PACKAGE = Path(__file__).parents[1] / "sampler"
-SAMPLER = "sampler"
+# With up to FULL_RATE_NODES samplers in Pods, and longer with more: each fetch is a new connection to the API server.
 FETCH_SECONDS = 5.0
 CHUNK = 2_000_000
 FETCHED = Timeout(60, "the API server may be restarting")
 T = TypeVar("T")
-MOUNT, HOME = "/opt/kubechain/sampler", "/samples"
-# The plan is written by exec, because it depends on the resolv.conf of the Pod.
-SCRIPT = (
-    f"until test -e {HOME}/plan.json; do sleep 0.2; done; "
-    f"cd /opt/kubechain && exec python3 -m sampler {HOME}/plan.json {HOME}/out"
-)
-
-
-def daemon_set(image: str) -> Json:
-    """Return the DaemonSet of samplers, which tolerates every taint; a drain does not remove its Pods."""
-    pod = manifests.running(manifests.client_pod(SAMPLER, image, {"app": SAMPLER}), SCRIPT)
-    spec = pod["spec"]
-    spec["tolerations"] = [{"operator": "Exists"}]
-    spec["volumes"] = [{"name": "program", "configMap": {"name": SAMPLER}}, {"name": "samples", "emptyDir": {}}]
-    mounts = [{"name": "program", "mountPath": MOUNT}, {"name": "samples", "mountPath": HOME}]
-    spec["containers"] = [{**spec["containers"][0], "volumeMounts": mounts}]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": SAMPLER},
-        "spec": {
-            "selector": {"matchLabels": {"app": SAMPLER}},
-            "template": {"metadata": {"labels": {"app": SAMPLER}}, "spec": spec},
-        },
-    }
-
-
-def config_map() -> Json:
-    """Return the ConfigMap with the files of the package kubechain.sampler."""
-    files = {file.name: file.read_text(encoding="utf-8") for file in sorted(PACKAGE.glob("*.py"))}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SAMPLER}, "data": files}
 
 
 @dataclass
@@ -165,7 +134,7 @@ def sampling(chain: Chain, folder: Path, clock: Clock) -> Generator[RunningSampl
             local = [running.enter_context(_local(requests, routes.plan(requests, routes.API_INTERVAL, tls=tls), secrets))]
             if chain.probe_from == "host":
                 requests = routes.node_ports(chain)
-                plan = routes.plan(routes.with_source_ports(requests), routes.DATA_INTERVAL)
+                plan = routes.plan(routes.with_source_ports(requests), routes.DATA_INTERVAL, nodes=len(in_pods))
                 local.append(running.enter_context(_local(requests, plan, folder / "data")))
             samplers = RunningSamplers(local, in_pods)
             begun = Condition[list[str]]("a sample of every route", lambda names: expect(not names, f"none of {some(names)}"))
@@ -205,8 +174,9 @@ def _in_pods(chain: Chain) -> Generator[list[PodSampler]]:
         actions.remove(chain, kind, SAMPLER)
     chain.api.create(config_map(), chain.namespace)
     try:
-        created = chain.api.create(daemon_set(chain.client_image), chain.namespace)
-        wanted = len(chain.nodes)
+        nodes = [*chain.asked]
+        created = chain.api.create(daemon_set(chain.client_image, nodes), chain.namespace)
+        wanted = len(nodes)
         all_ready = Condition[list[KubeObject]](
             f"{wanted} ready samplers", lambda pods: expect(len(pods) == wanted, str(len(pods)))
         )
@@ -260,7 +230,7 @@ def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[
 
 @contextmanager
 def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generator[None]:
-    """Fetch the samples of the samplers in Pods every FETCH_SECONDS and at the end; renew the token of the local sampler."""
+    """Fetch the samples of the samplers in Pods from time to time and at the end; renew the token of the local sampler."""
     twin = chain.api.twin()
     own = [
         PodSampler(PodProbe(twin, each.pod.namespace, each.pod.pod), each.node, each.requests, each.fetched) for each in in_pods
@@ -272,7 +242,7 @@ def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generat
         fetch_all(own)
 
     try:
-        with run_periodically("fetch samples", FETCH_SECONDS, fetch, chain.waiter.clock):
+        with run_periodically("fetch samples", routes.scaled(FETCH_SECONDS, len(own)), fetch, chain.waiter.clock):
             yield
     finally:
         twin.close()

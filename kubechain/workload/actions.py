@@ -72,7 +72,7 @@ def unready(chain: Chain, pod: KubeObject) -> None:
 
 def ready(chain: Chain, pod: KubeObject) -> None:
     """Make the readiness probe of an nginx Pod succeed again."""
-    chain.inside(pod).must_run("rm", UNREADY)
+    chain.inside(pod).must_run("rm", "-f", UNREADY)
 
 
 def delete(chain: Chain, resource: KubeObject, **options: Any) -> None:

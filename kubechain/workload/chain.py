@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.conditions import pods
+from kubechain.conditions.condition import Condition
 from kubechain.conditions.deployments import current_replica_set
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.kube.client import Api
@@ -16,9 +18,11 @@ from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.probes.pod import PodProbe
+from kubechain.workload import node_sample
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.urls import address_of, url
 
+T = TypeVar("T")
 CLIENT = "client"
 
 
@@ -151,9 +155,22 @@ class Chain:
         """The API path of each ready Pod's proxy."""
         return [path_of("Pod", self.namespace, f"{pod.name}:{CONTAINER_PORT}", "proxy/") for pod in self.pods]
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """Name -> InternalIP of the Nodes whose nodePorts are asked: all, or in a large cluster a sample.
+
+        The Nodes of the ready Pods are always among them. The seed of the sample is the namespace, so that runs differ.
+        """
+        with_pods = [str(pod.at("spec.nodeName")) for pod in self.pods]
+        return {node.name: address_of(node) for node in node_sample.sampled(self.nodes, self.namespace, with_pods)}
+
+    def among_nodes(self, condition: Condition[T]) -> Condition[T]:
+        """Return a condition on what Nodes answer, whose message says how many Nodes were asked if it was not each."""
+        return node_sample.noted(condition, node_sample.note(len(self.asked), len(self.nodes)))
+
     def node_urls(self) -> dict[str, str]:
-        """Return node name -> URL of the Service's nodePort on that Node."""
-        return {name: url(address, self.node_port) for name, address in self.node_addresses.items()}
+        """Return node name -> URL of the Service's nodePort on that Node, for each of `asked`."""
+        return {name: url(address, self.node_port) for name, address in self.asked.items()}
 
     def present(self, kind: str, name: str) -> KubeObject:
         """Return an object of this namespace as last watched; HarnessError if it does not exist."""

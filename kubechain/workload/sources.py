@@ -6,7 +6,8 @@ What has to be asked is `Polled`: pages, DNS answers, environments, objects that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from kubechain.conditions import disruption
@@ -17,6 +18,7 @@ from kubechain.kube.errors import ApiUnavailable, refusal
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.probes import http, udp
+from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
@@ -25,6 +27,8 @@ from kubechain.workload.urls import counted
 T = TypeVar("T")
 # 12 connections to two random backends miss one with probability 2^-11; the wait then repeats the probe.
 ROUND = 12
+# Places that are asked at once. A Node that drops packets takes 3 s.
+AT_ONCE = 10
 
 
 def proxied(chain: Chain, *paths: str) -> Polled[list[Page]]:
@@ -45,9 +49,9 @@ def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:
     return _polled(chain, f"answers at {counted(urls)}", lambda: fetch(chain, *urls))
 
 
-def loopback(chain: Chain, at: str) -> Polled[list[Page]]:
-    """Return a source of the page at a URL, requested from this machine."""
-    return _polled(chain, f"answers at {at}", lambda: [http.fetch(at)])
+def loopback(chain: Chain, listener: Listener, path: str) -> Polled[list[Page]]:
+    """Return a source of the page at a path of a kubectl that listens on loopback, requested from this machine."""
+    return _polled(chain, f"answers at {path} of kubectl", lambda: [http.fetch(f"http://{listener.address()}{path}")])
 
 
 def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
@@ -57,7 +61,8 @@ def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
 
 def _echo(chain: Chain, port: int) -> dict[str, str]:
     send = udp.echo if chain.probe_from == "host" else chain.client.echo
-    return {name: send(address, port) for name, address in chain.node_addresses.items()}
+    asked = chain.asked
+    return dict(zip(asked, _each(chain, lambda address: send(address, port), asked.values()), strict=True))
 
 
 def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:
@@ -80,9 +85,12 @@ def backends_at_nodes(chain: Chain) -> Polled[Mapping[str, list[Page]]]:
 
     It stops at a Node after a failed request, because that is enough to fail.
     """
-    return _polled(
-        chain, "backends behind each node", lambda: {name: _round(chain, where) for name, where in chain.node_urls().items()}
-    )
+
+    def ask() -> dict[str, list[Page]]:
+        urls = chain.node_urls()
+        return dict(zip(urls, _each(chain, lambda where: _round(chain, where), urls.values()), strict=True))
+
+    return _polled(chain, "backends behind each node", ask)
 
 
 def _round(chain: Chain, url: str) -> list[Page]:
@@ -124,7 +132,16 @@ def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:
 
 def fetch(chain: Chain, *urls: str) -> list[Page]:
     """Return the pages at these URLs, requested from this machine, or from the client Pod if `probe_from` is "cluster"."""
-    return [http.fetch(at) for at in urls] if chain.probe_from == "host" else chain.client.fetch(*urls)
+    return _each(chain, http.fetch, urls) if chain.probe_from == "host" else chain.client.fetch(*urls)
+
+
+def _each(chain: Chain, ask: Callable[[str], T], places: Iterable[str]) -> list[T]:
+    """Return what each place answers; from this machine, up to AT_ONCE places are asked at once."""
+    if chain.probe_from != "host":
+        # The client of the API, through which a Pod is asked, belongs to one thread.
+        return [ask(place) for place in places]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(ask, places))
 
 
 def evictions(chain: Chain, pod: KubeObject) -> Polled[int]:

@@ -55,13 +55,13 @@ def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) 
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
     pages = sources.pages(chain, *chain.node_urls().values())
-    eventually(pages, all_welcome(WELCOME))
+    eventually(pages, chain.among_nodes(all_welcome(WELCOME)))
 
 
 @claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", opens=True)
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
-    eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
+    eventually(sources.backends_at_nodes(chain), chain.among_nodes(every_backend(chain.pod_names, WELCOME)))
 
 
 @claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service", opens=True)
@@ -152,8 +152,8 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
     port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
-    urls = [url(address, port) for address in chain.node_addresses.values()]
-    eventually(sources.pages(chain, *urls), all_refused())
+    urls = [url(address, port) for address in chain.asked.values()]
+    eventually(sources.pages(chain, *urls), chain.among_nodes(all_refused()))
 
 
 @claim(
@@ -165,7 +165,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
     port = node_port(create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local")))
-    for node, address in chain.node_addresses.items():
+    for node, address in chain.asked.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
         pages = sources.pages(chain, *[url(address, port)] * (MANY if here else 1))
         eventually(pages, only_from(*here) if here else no_answer())
@@ -179,7 +179,7 @@ def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventua
     port = node_port(create(chain, service_manifests.udp_service("echo")))
     create(chain, manifests.udp_echo("echo", chain.client_image))
     eventually(chain.objects, pods.ready("echo"))
-    eventually(sources.echoes(chain, port), echoed("echo"))
+    eventually(sources.echoes(chain, port), chain.among_nodes(echoed("echo")))
 
 
 @claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[KUBECTL])
@@ -187,17 +187,16 @@ def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -
     """The Service MUST answer through `kubectl proxy` on loopback."""
     # Every user of this machine reaches the proxy with the rights of the run, so it serves this one path.
     only = f"--accept-paths=^{re.escape(chain.service_proxy)}$"
-    with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1", only, "--reject-methods=^[^G]") as at:
-        page = sources.loopback(chain, f"http://{at}{chain.service_proxy}")
-        eventually(page, all_welcome(WELCOME))
+    with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1", only, "--reject-methods=^[^G]") as proxy:
+        eventually(sources.loopback(chain, proxy, chain.service_proxy), all_welcome(WELCOME))
 
 
 @claim("CHAIN-API-040", spec="tasks/access-application-cluster/port-forward-access-application-cluster/", requires=[KUBECTL])
 def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """A Pod of the Service MUST answer through a port that is forwarded to it from loopback."""
     target = ["port-forward", "--namespace", chain.namespace, f"service/{WEB}", f":{SERVICE_PORT}"]
-    with kubectl.listening(*target, "--address=127.0.0.1") as at:
-        eventually(sources.loopback(chain, f"http://{at}/"), all_welcome(WELCOME))
+    with kubectl.listening(*target, "--address=127.0.0.1") as forward:
+        eventually(sources.loopback(chain, forward, "/"), all_welcome(WELCOME))
 
 
 @claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", after=[Link.CLUSTERIP])

@@ -50,7 +50,7 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     pages = sources.pages(without_service.chain, *without_service.node_urls)
-    eventually(pages, all_refused())
+    eventually(pages, without_service.chain.among_nodes(all_refused()))
 
 
 @claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services", after=[Link.DNS])

@@ -1,0 +1,46 @@
+"""The objects of the samplers in Pods: a DaemonSet, and a ConfigMap with their program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubechain.kube.objects import Json
+from kubechain.workload import manifests
+
+PACKAGE = Path(__file__).parents[1] / "sampler"
+SAMPLER = "sampler"
+MOUNT, HOME = "/opt/kubechain/sampler", "/samples"
+# The plan is written by exec, because it depends on the resolv.conf of the Pod.
+SCRIPT = (
+    f"until test -e {HOME}/plan.json; do sleep 0.2; done; "
+    f"cd /opt/kubechain && exec python3 -m sampler {HOME}/plan.json {HOME}/out"
+)
+
+
+def daemon_set(image: str, nodes: Sequence[str]) -> Json:
+    """Return the DaemonSet of samplers on these Nodes, which tolerates every taint; a drain does not remove its Pods."""
+    pod = manifests.running(manifests.client_pod(SAMPLER, image, {"app": SAMPLER}), SCRIPT)
+    spec = pod["spec"]
+    # One term for each Node, because a term may name one Node alone.
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
+    spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    spec["tolerations"] = [{"operator": "Exists"}]
+    spec["volumes"] = [{"name": "program", "configMap": {"name": SAMPLER}}, {"name": "samples", "emptyDir": {}}]
+    mounts = [{"name": "program", "mountPath": MOUNT}, {"name": "samples", "mountPath": HOME}]
+    spec["containers"] = [{**spec["containers"][0], "volumeMounts": mounts}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": SAMPLER},
+        "spec": {
+            "selector": {"matchLabels": {"app": SAMPLER}},
+            "template": {"metadata": {"labels": {"app": SAMPLER}}, "spec": spec},
+        },
+    }
+
+
+def config_map() -> Json:
+    """Return the ConfigMap with the files of the package kubechain.sampler."""
+    files = {file.name: file.read_text(encoding="utf-8") for file in sorted(PACKAGE.glob("*.py"))}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SAMPLER}, "data": files}

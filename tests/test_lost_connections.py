@@ -1,0 +1,77 @@
+"""Requests whose connection breaks before the answer: sent again where that is harmless, and otherwise trouble."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kubechain.kube.client import Api
+from kubechain.kube.connection import MOST_RESENDS
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
+from tests import loopback
+from tests.loopback import Answer, response
+from tests.test_api import speaking
+
+OBJECT = '{"kind": "Pod", "metadata": {"name": "a"}}'
+MISSING = '{"kind": "Status", "code": 404, "reason": "NotFound", "message": "a not found"}'
+POD = {"kind": "Pod", "metadata": {"name": "a"}}
+REPEATED: dict[str, Callable[[Api], object]] = {
+    "get": lambda api: api.get("Pod", "ns", "a"),
+    "delete": lambda api: api.delete("Pod", "ns", "a"),
+    "merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}),
+    "strategic merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}, form="strategic-merge"),
+    "access review": lambda api: api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={}),
+    "replace": lambda api: api.replace(POD, "ns"),
+}
+ONCE: dict[str, Callable[[Api], object]] = {
+    "JSON patch": lambda api: api.patch("Pod", "ns", "a", [], form="json"),
+    "patch of a version": lambda api: api.patch("Pod", "ns", "a", {"metadata": {"resourceVersion": "1"}}),
+    "replacement of a version": lambda api: api.replace({**POD, "metadata": {"name": "a", "resourceVersion": "1"}}, "ns"),
+    "eviction": lambda api: api.request("POST", "/api/v1/namespaces/ns/pods/a/eviction", {}),
+    "dry run": lambda api: api.create(POD, "ns", dry_run=True),
+}
+
+
+def breaking(times: int, broken: Answer, then: Answer) -> Answer:
+    """Answer the first requests with `broken`, and the others with `then`."""
+    left = [broken] * times
+
+    def answer(connection: socket.socket, ended: threading.Event) -> None:
+        (left.pop() if left else then)(connection, ended)
+
+    return answer
+
+
+@pytest.mark.parametrize("broken", [loopback.closing, loopback.resetting, loopback.cut])
+@pytest.mark.parametrize("name", REPEATED)
+def test_request_that_may_be_repeated_survives_broken_connections(tmp_path: Path, name: str, broken: Answer) -> None:
+    with speaking(tmp_path, breaking(MOST_RESENDS, broken, response(200, OBJECT))) as (api, server):
+        REPEATED[name](api)
+        assert len(server.requests) == MOST_RESENDS + 1
+
+
+@pytest.mark.parametrize("name", [*REPEATED, *ONCE])
+def test_connections_that_break_for_good_are_trouble(tmp_path: Path, name: str) -> None:
+    with speaking(tmp_path, loopback.closing) as (api, server):
+        with pytest.raises(ApiUnavailable):
+            (REPEATED | ONCE)[name](api)
+        assert len(server.requests) == (MOST_RESENDS + 1 if name in REPEATED else 1)
+
+
+def test_deletion_whose_answer_was_lost_has_succeeded(tmp_path: Path) -> None:
+    with speaking(tmp_path, breaking(1, loopback.closing, response(404, MISSING))) as (api, _):
+        api.delete("Pod", "ns", "a")
+
+
+def test_deletion_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with speaking(tmp_path, response(404, MISSING)) as (api, _), pytest.raises(ApiRefused, match="404"):
+        api.delete("Pod", "ns", "a")
+
+
+def test_command_whose_stream_breaks_may_be_tried_again(tmp_path: Path) -> None:
+    with speaking(tmp_path, loopback.closing) as (api, _), pytest.raises(ApiUnavailable, match="cannot run `true` in pod a: "):
+        api.execute("ns", "a", ["true"])
