@@ -25,7 +25,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends lint list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=60
 
 canary: dev ## run the suite on CONTEXT with planted secrets, and look for them in all results (NGINX_IMAGE, CLIENT_IMAGE)
 	@$(PYTHON) -m tests.canary
+
+ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kind clusters named CLUSTER, and list what is left
+	@$(PYTHON) -m tests.ends
 
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .

@@ -1,5 +1,24 @@
-"""`python -m kubechain` is the command kubechain."""
+"""The command kubechain, also as `python -m kubechain`."""
 
-from kubechain.cli import main
+from __future__ import annotations
 
-main()
+import importlib
+import sys
+
+from kubechain.core.errors import ExitCode
+from kubechain.core.interrupts import INTERRUPTS
+
+
+def main() -> None:
+    """Run the command. A signal is handled before the libraries are imported, which takes a second."""
+    INTERRUPTS.arm()
+    try:
+        command = importlib.import_module("kubechain.cli")
+    except KeyboardInterrupt:
+        sys.stderr.write("kubechain: interrupted\n")
+        sys.exit(ExitCode.INTERRUPTED)
+    command.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import allure
 import pytest
 
 from kubechain.claims import claim
-from kubechain.core import redact
+from kubechain.core import files, publish, redact
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import HarnessError
 from kubechain.diagnostics.evidence import Section
@@ -56,15 +56,15 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
     """Write the files of the run into its folder."""
     if run.faults:
         faults = fault_matrix.document(run.faults, run.verdict.line)
-        (run.folder / "faults.json").write_text(json.dumps(redact.tree(faults.as_json()), indent=2), encoding="utf-8")
-        (run.folder / "faults.svg").write_text(redact.text(fault_matrix.svg(run.faults)), encoding="utf-8")
+        files.write(run.folder / "faults.json", json.dumps(redact.tree(faults.as_json()), indent=2))
+        files.write(run.folder / "faults.svg", redact.text(fault_matrix.svg(run.faults)))
     if run.upgrade:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
-        (run.folder / "upgrade.json").write_text(json.dumps(redact.tree(upgrade.as_json()), indent=2), encoding="utf-8")
-        (run.folder / "upgrade.svg").write_text(redact.text(upgrade_svg.svg(run.upgrade)), encoding="utf-8")
+        files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))
+        files.write(run.folder / "upgrade.svg", redact.text(upgrade_svg.svg(run.upgrade)))
     content = run_json.document(run, html_report(run))
-    (run.folder / "run.json").write_text(json.dumps(content.as_json(), indent=2), encoding="utf-8")
-    (run.folder / "summary.md").write_text(summary.markdown(content), encoding="utf-8")
+    files.write(run.folder / "run.json", json.dumps(content.as_json(), indent=2))
+    files.write(run.folder / "summary.md", summary.markdown(content))
 
 
 def html_report(run: RunResult) -> str | None:
@@ -78,7 +78,9 @@ def html_report(run: RunResult) -> str | None:
             allure_results.write_steps(run.records, results)
             allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"))
             step.note(str(run.settings.out / "report" / "index.html"))
-    except HarnessError as error:
+    except (HarnessError, OSError) as error:
+        # Half a report is none, and on a full disk the results need its space.
+        publish.remove(run.folder / "report")
         run.progress.console.print(f"  no HTML report: {error}", soft_wrap=True, markup=False)
         return None
     return "report/index.html"

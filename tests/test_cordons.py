@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -9,6 +11,8 @@ from kubechain.cleanup import cordons, namespaces, run_locks
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, OWNED_BY, RUN_LABEL, owner
+from kubechain.faults.catalogue.nodes import CordonedWorkers
+from kubechain.faults.testbed import Testbed
 from kubechain.kube.client import Api
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import failing, on, rule
@@ -106,3 +110,19 @@ def test_run_may_begin_without_the_right_to_change_nodes_and_namespaces(server: 
     rule(on("patch"), failing(403))(server)
     assert [node.name for node in cordons.clear(api, tmp_path, Progress())] == [NODE[2]]
     namespaces.renew(api, "aa", {})
+
+
+def test_fault_cordons_the_workers_with_the_mark_of_its_run(server: Cluster, api: Api, tmp_path: Path) -> None:
+    factory = SimpleNamespace(api=api, labels={RUN_LABEL: "aa"})
+    testbed = cast("Testbed", SimpleNamespace(api=api, chain_factory=factory, workers=[NODE[2]]))
+    fault = CordonedWorkers()
+    fault.inject(testbed)
+    assert state(server) == (True, "aa")
+    assert fault.in_effect(testbed).met
+    # The run died on this machine; the next run on the cluster uncordons the Node.
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "kubechain-aa").touch()
+    assert cordons.clear(api, tmp_path, Progress()) == []
+    assert state(server) == (False, "")
+    fault.heal(testbed)
+    assert not fault.in_effect(testbed).met

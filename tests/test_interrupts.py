@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
+from kubechain.cleanup import processes
 from kubechain.core.bundle import ROOT
+from kubechain.core.progress import Progress
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster, cluster
@@ -29,10 +34,11 @@ def visit(run, settings, *_):
 provision.attach = provision.kind_cluster = visit
 """
 CLAIMS = '''
-import os, signal, threading
+import os, signal, subprocess, threading
 from pathlib import Path
 import pytest
 from kubechain.claims.claim import claim
+from kubechain.core.process import environment
 from kubechain.core.run import RUN_LABEL, EXPIRES_LABEL
 from kubechain.kube.client import Api
 from kubechain.pytest.state import run_state
@@ -48,6 +54,10 @@ def api(request):
 def hang(phase):
     if PHASE == phase:
         threading.Event().wait(30)
+
+if PHASE == "import":
+    Path(os.environ["TEST_PROGRAM"]).touch()
+hang("import")
 
 @pytest.fixture
 def namespace(request, api, n):
@@ -67,7 +77,10 @@ def namespace(request, api, n):
 @claim("T-PODS-010", spec="x")
 def test_hangs(namespace, n):
     """It MUST be interrupted."""
-    if PHASE == "die":
+    if PHASE in ("die", "die with a program"):
+        if PHASE == "die with a program":
+            program = subprocess.Popen(["sleep", "60"], env=environment(), start_new_session=True)
+            Path(os.environ["TEST_PROGRAM"]).write_text(str(program.pid))
         os.kill(os.getpid(), signal.SIGKILL)
     hang("call")
 '''
@@ -89,6 +102,7 @@ def started(folder: Path, server: Cluster, phase: str, *words: str) -> Generator
         "TEST_SERVER": server.api.access.url(server.port),
         "TEST_UID": server.store.required(("Namespace", "", "kube-system"))["metadata"]["uid"],
         "TEST_PHASE": phase,
+        "TEST_PROGRAM": str(folder / "program"),
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
     argv = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *words]
@@ -175,3 +189,66 @@ def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Clu
     assert f"the next run there or `kubechain clean --context {CONTEXT}` tries again" in output.splitlines()[-1]
     run = name[: len("kubechain-") + 8]
     assert marks(tmp_path) == [run, f"{run}.visited"] or marks(tmp_path) == [f"{run}.visited", run]
+
+
+def test_programs_of_killed_workers_are_ended(tmp_path: Path, server: Cluster) -> None:
+    with started(tmp_path, server, "die with a program", "-n", "2", "-k", "0") as process:
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 10, output + errors
+    program = int((tmp_path / "program").read_text())
+    assert not psutil.pid_exists(program) or psutil.Process(program).status() == psutil.STATUS_ZOMBIE
+
+
+def test_workers_of_a_killed_run_are_found_by_the_next(tmp_path: Path, server: Cluster) -> None:
+    with started(tmp_path, server, "call", "-n", "2") as process:
+        wait_for(server, "-main-")
+        workers = {child.pid for child in psutil.Process(process.pid).children()}
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        found = {orphan.process.pid for orphan in processes.find()}
+        assert workers
+        assert workers <= found
+        processes.end(Progress())
+        process.communicate(timeout=50)
+    assert not workers.intersection(orphan.process.pid for orphan in processes.find())
+
+
+def test_run_that_is_interrupted_without_a_cluster_replaces_no_results(tmp_path: Path, server: Cluster) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text("earlier")
+    with started(tmp_path, server, "import") as process:
+        imported = tmp_path / "program"
+        deadline = time.monotonic() + 30
+        while not imported.exists() and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 2, output + errors
+    assert output.strip().splitlines()[-1].startswith("no verdict: interrupted after")
+    assert (tmp_path / "out" / "run.json").read_text() == "earlier"
+    assert json.loads((tmp_path / "out" / "not-begun" / "run.json").read_text())["exitCode"] == 2
+
+
+def test_command_that_is_interrupted_while_it_starts_says_so_in_one_line(tmp_path: Path) -> None:
+    script = "import os, signal, sys, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+    script += "sys.argv = ['kubechain', 'list']\nfrom kubechain.__main__ import main\nmain()"
+    slow = tmp_path / "pydantic.py"
+    slow.write_text("import threading\nthreading.Event().wait(20)\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (2, "kubechain: interrupted\n")
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")])
+def test_run_leaves_no_temporary_file(
+    tmp_path: Path, server: Cluster, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with started(tmp_path, server, "", *words, "-k", "0") as process:
+        output, errors = process.communicate(timeout=50)
+    assert process.returncode == 0, output + errors
+    assert list(temporary.iterdir()) == []

@@ -50,14 +50,20 @@ def bundled(tmp_path: Path) -> Path:
     return folder
 
 
-def run(bundled: Path, redirect: str, *, conftest: str = "", claims: str = "", **environment: str) -> tuple[int, str, Path]:
-    """Run the command with its output redirected by a shell; return (exit code, output, published folder)."""
+def run(
+    bundled: Path, redirect: str, *, conftest: str = "", claims: str = "", directly: bool = False, **environment: str
+) -> tuple[int, str, Path]:
+    """Run the command, or pytest itself, with its output redirected by a shell; return (exit code, output, results)."""
     (bundled / "suites" / "chain" / "test_x.py").write_text(PASSES + claims)
     (bundled / "conftest.py").write_text(CONFTEST + conftest)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
     added = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(bundled / "cache"), "KUBECHAIN_HTML": "0"}
     script = f'"$@" {redirect}; echo "code $?" >&2'
-    words = ["bash", "-o", "pipefail", "-c", script, "sh", sys.executable, "-c", COMMAND, str(bundled), "run"]
+    command = ["-c", COMMAND, str(bundled), "run"]
+    if directly:
+        command = ["-m", "pytest", "-p", "no:cacheprovider", "suites"]
+        added |= {"KUBECHAIN_OUT": str(bundled / "reports" / "out"), "KUBECHAIN_CACHE": str(bundled / "cache")}
+    words = ["bash", "-o", "pipefail", "-c", script, "sh", sys.executable, *command]
     done = subprocess.run(
         words, cwd=bundled, env={**kept, **added, **environment}, capture_output=True, text=True, check=False, timeout=60
     )
@@ -78,9 +84,18 @@ def test_exit_code_is_that_of_the_verdict_whatever_becomes_of_the_output(
     assert (out / "run.json").exists()
 
 
-def test_locale_that_is_not_utf8_changes_no_result(bundled: Path) -> None:
+@pytest.mark.parametrize("redirect", [">&- 2>/dev/full", ">/dev/full", "| head -n 1"])
+def test_pytest_itself_survives_what_becomes_of_its_output(bundled: Path, redirect: str) -> None:
+    ended, output, out = run(bundled, redirect, claims=FAILS, directly=True)
+    assert ended == 1, output
+    assert "Traceback" not in output
+    assert json.loads((out / "run.json").read_text())["exitCode"] == 1
+
+
+@pytest.mark.parametrize("directly", [False, True])
+def test_locale_that_is_not_utf8_changes_no_result(bundled: Path, directly: bool) -> None:  # noqa: FBT001  # a parameter of pytest
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "", "KUBECHAIN_HTML": "1"}
-    ended, output, out = run(bundled, "", claims=FAILS, **locale)
+    ended, output, out = run(bundled, "", claims=FAILS, directly=directly, **locale)
     assert ended == 1, output
     assert "chain broken at PODS: \\u2713 no" in output
     (failed,) = [claim for claim in json.loads((out / "run.json").read_text())["claims"] if claim["outcome"] == "failed"]

@@ -1,6 +1,7 @@
 """What is published where, and what is never taken away for it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -116,6 +117,42 @@ def test_private_files_of_a_run_are_removed_and_not_published(tmp_path: Path) ->
     publish.discard(folder)
     assert shown(out) == ["run.json"]
     assert not [*tmp_path.rglob("kubeconfig"), *tmp_path.rglob("key")]
+
+
+def test_results_before_stay_whole_if_the_new_ones_cannot_be_moved(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish.publish(run_of(out, "run.json", "evidence/a.txt", "summary.md"), out)
+    before = {path.name: path.stat().st_ino for path in out.iterdir() if path.name not in (".lock", publish.MANIFEST)}
+    manifest = (out / publish.MANIFEST).read_text()
+    folder = run_of(out, "run.json", "junit.xml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "rename", failing_for(out / "junit.xml", Path.rename))
+        with pytest.raises(OSError, match="full"):
+            publish.publish(folder, out)
+    assert {path.name: path.stat().st_ino for path in out.iterdir() if path.name in before} == before
+    assert (out / publish.MANIFEST).read_text() == manifest
+    assert not (out / "junit.xml").exists()
+
+
+def failing_for(target: Path, rename: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    def renamed(source: Path, to: Path) -> Path:
+        if to == target:
+            raise OSError(28, "full")
+        return rename(source, to)
+
+    return renamed
+
+
+def test_results_that_cannot_be_published_are_kept_redacted_and_without_keys(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, "kubeconfig", "secrets/key", "tmp/x", "evidence/a.txt")
+    (folder / "evidence" / "a.txt").write_text("password: hunter2hunter2")
+    where = publish.keep(folder, tmp_path)
+    kept = tmp_path / "not-published" / "mine"
+    assert where == kept
+    assert shown(kept) == ["evidence"]
+    assert "hunter2hunter2" not in (kept / "evidence" / "a.txt").read_text()
+    assert not folder.exists()
+    publish.require_ours(tmp_path)
 
 
 def test_folder_of_runs_is_removed_with_its_last_run(tmp_path: Path) -> None:

@@ -59,3 +59,13 @@ def test_visit_records_the_cluster_of_a_run(tmp_path: Path) -> None:
     assert run_locks.visited(tmp_path, "other") is None
     assert run_locks.visitors(tmp_path, "my context") == ["run"]
     assert run_locks.visitors(tmp_path, "another") == []
+
+
+def test_lock_file_of_a_run_that_died_before_it_made_anything_is_removed(tmp_path: Path) -> None:
+    for name in ("dead", "alive", "visitor"):
+        run_locks.acquire(tmp_path, name).abandon()
+    run_locks.mark_visited(tmp_path, "visitor", "test", "uid")
+    living = run_locks.acquire(tmp_path, "alive")
+    run_locks.forget_unmarked(tmp_path)
+    assert run_locks.names(tmp_path) == ["alive", "visitor"]
+    living.release()

@@ -124,6 +124,13 @@ def forget(cache: Path, name: str) -> None:
     (folder(cache) / name).unlink(missing_ok=True)
 
 
+def forget_unmarked(cache: Path) -> None:
+    """Remove the lock files of runs that died before they made or visited a cluster: they have no mark."""
+    for name in names(cache):
+        if not is_alive(cache, name) and all(_read_mark(cache, name, mark) is None for mark in MARKS):
+            forget(cache, name)
+
+
 def _mark(cache: Path, name: str, mark: str, text: str = "") -> None:
     folder(cache).mkdir(parents=True, exist_ok=True)
     (folder(cache) / f"{name}.{mark}").write_text(text, encoding="utf-8")

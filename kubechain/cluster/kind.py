@@ -1,4 +1,4 @@
-"""A kind cluster (a KindCluster of pytest-kind): explicit paths of all programs, a log, and no remains of a failed start."""
+"""A kind cluster (a KindCluster of pytest-kind): explicit paths of all programs, and a log."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Cluster(KindCluster):
         return self.name in names(self.docker)
 
     def create(self, config_file: str | Path | None = None) -> None:
-        """Make the cluster; if that fails or is interrupted, delete its node containers, and no other of the same name.
+        """Make the cluster; the caller deletes what is left of it if that fails or is interrupted.
 
         Its nodes have the image `creation`, a name that stays until `delete` or `untag`.
 
@@ -91,19 +91,14 @@ class Cluster(KindCluster):
         self.kubeconfig_path.touch(mode=0o600)
         words = ["create", "cluster", "--name", self.name, "--image", self.creation, "--config", config]
         command = [self.kind_path, *words, "--kubeconfig", self.kubeconfig_path, "--wait", READY, "--retain"]
-        try:
-            self.docker.call("tag", self.image or "", self.creation)
-            done = run(command, timeout=CREATE_SECONDS, env=PROVIDER)
-            self.log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            if done.status != 0:
-                raise SetupError(
-                    f"kind cannot create the cluster {self.name}: {done.last_words}; see {self.log.name}",
-                    ExitCode.CLUSTER,
-                )
-            self.ids = frozenset(node.id for node in self.containers() if node.image == self.creation)
-        except BaseException:
-            self.delete()
-            raise
+        self.docker.call("tag", self.image or "", self.creation)
+        done = run(command, timeout=CREATE_SECONDS, env=PROVIDER)
+        self.log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.status != 0:
+            raise SetupError(
+                f"kind cannot create the cluster {self.name}: {done.last_words}; see {self.log.name}", ExitCode.CLUSTER
+            )
+        self.ids = frozenset(node.id for node in self.containers() if node.image == self.creation)
 
     def attach(self) -> None:
         """Write the kubeconfig of a cluster that exists.
@@ -146,10 +141,15 @@ class Cluster(KindCluster):
         missing = [image for image in images if not all(self.holds(node, image) for node in nodes)]
         if not missing:
             return
-        with store.scratch() as folder, ThreadPoolExecutor(len(nodes)) as pool:
-            archive = folder / "images.tar"
-            self.docker.call("save", "--output", archive, *missing, seconds=LOAD_SECONDS)
-            list(pool.map(self.import_archive, nodes, [archive] * len(nodes)))
+        pool = ThreadPoolExecutor(len(nodes))
+        try:
+            with store.scratch() as folder:
+                archive = folder / "images.tar"
+                self.docker.call("save", "--output", archive, *missing, seconds=LOAD_SECONDS)
+                list(pool.map(self.import_archive, nodes, [archive] * len(nodes)))
+        finally:
+            # An interrupted run does not wait: the imports end with the nodes, which are deleted next.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def holds(self, node: str, image: str) -> bool:
         """Whether containerd on a node has an image of that name."""
@@ -167,9 +167,13 @@ class Cluster(KindCluster):
         """Return the node containers of every cluster of this name: of this one, or of one that somebody else made."""
         return containers(self.docker, self.name)
 
+    def remains(self) -> list[str]:
+        """Return the ids of the node containers of this creation, and of no other cluster of the same name."""
+        return [node.id for node in self.containers() if node.id in self.ids or node.image == self.creation]
+
     def delete(self) -> None:
         """Delete the node containers of this creation, if there are any."""
-        remove(self.docker, [node.id for node in self.containers() if node.id in self.ids or node.image == self.creation])
+        remove(self.docker, self.remains())
         self.untag()
         with contextlib.suppress(FileNotFoundError):
             self.kubeconfig_path.unlink()

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from kubechain.core import known_secrets, output, proxies, redact
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import PROJECT
 
 
@@ -24,6 +25,7 @@ class Parser(argparse.ArgumentParser):
 def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
     output.steady()
+    INTERRUPTS.arm()
     proxies.spare_loopback(os.environ)
     known_secrets.of_environment(os.environ)
     try:
@@ -33,5 +35,6 @@ def main(work: Callable[[], int]) -> NoReturn:
         sys.stderr.write(f"{PROJECT}: {redact.text(str(error))}\n")
         code = error.code
     except KeyboardInterrupt:
+        sys.stderr.write(f"{PROJECT}: interrupted\n")
         code = ExitCode.INTERRUPTED
     sys.exit(int(code))

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from pathlib import Path
 
-from kubechain.core import file_locks, redact_files
+from kubechain.core import file_locks, files, redact_files
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.run import SECRETS
+from kubechain.core.run import SECRETS, TEMPORARY
 
 # Entries of a run's folder that are not published.
-PRIVATE = {"kubeconfig", SECRETS, "target.json", "collected.json", "finished", "scenarios.json", "rehearsing", "shut"}
+PRIVATE = {
+    "kubeconfig",
+    SECRETS,
+    "target.json",
+    "collected.json",
+    "finished",
+    "scenarios.json",
+    "rehearsing",
+    "shut",
+    TEMPORARY,
+    "replaced",
+}
 # Lists the entries that the last publication put into the folder, so that the next publication removes only those.
 MANIFEST = ".published.json"
 # Folder for the results of a run that could not begin, beside the results of the run before.
 NOT_BEGUN = "not-begun"
+# Folder for results that could not be published: each run has a folder there, which no run removes.
+NOT_PUBLISHED = "not-published"
+# Entries of the folder that are no results.
+ALWAYS = frozenset({MANIFEST, NOT_BEGUN, NOT_PUBLISHED, ".lock", ".runs"})
 # Entries that earlier versions of kubechain published, without a manifest.
 BEFORE_MANIFESTS = frozenset(
     {"report", "summary.md", "run.json", "junit.xml", "allure-results", "evidence", "kind.log", "faults", "faults.json"}
@@ -44,11 +60,10 @@ def require_ours(out: Path) -> None:
 
 def _ours(out: Path) -> set[str]:
     """Return the names of entries in a folder that kubechain wrote, or may write."""
-    always = {MANIFEST, NOT_BEGUN, ".lock", ".runs"}
     published = _published(out)
     if published is None and (out / "run.json").is_file():
-        return always | BEFORE_MANIFESTS
-    return always | set(published or ())
+        return set(ALWAYS | BEFORE_MANIFESTS)
+    return {*ALWAYS, *(published or ())}
 
 
 def _published(out: Path) -> list[str] | None:
@@ -68,6 +83,7 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
 
     Raises:
         SetupError: `out` holds files of others (exit code USAGE); nothing is removed.
+        OSError: a file cannot be written or moved; the results of the run before are as they were.
 
     """
     redact_files.folder(folder, private=PRIVATE)
@@ -77,14 +93,53 @@ def publish(folder: Path, out: Path, *, begun: bool = True) -> Path:
         require_ours(out)
         where = out if begun else out / NOT_BEGUN
         where.mkdir(exist_ok=True)
-        for name in _ours(where) - {MANIFEST, NOT_BEGUN, ".lock", ".runs"}:
-            remove(where / name)
-        results = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
-        # The manifest first: if this process is killed between two moves, the next publication still removes what was moved.
-        (where / MANIFEST).write_text(json.dumps({"names": results}, indent=2), encoding="utf-8")
-        for name in results:
-            (folder / name).rename(where / name)
+        new = sorted(path.name for path in folder.iterdir() if path.name not in PRIVATE)
+        _exchange(folder, where, sorted(_ours(where) - ALWAYS), new)
     return where
+
+
+def _exchange(folder: Path, where: Path, old: list[str], new: list[str]) -> None:
+    """Move the results `old` out of `where`, and `new` from the run's folder into it; if that fails, put everything back.
+
+    All that needs space on the disk is written first. If this process is killed between two moves, the manifest lists both,
+    and the next publication replaces both.
+    """
+    aside, manifest = folder / "replaced", where / MANIFEST
+    aside.mkdir()
+    before = manifest.read_bytes() if manifest.exists() else None
+    (aside / MANIFEST).write_text(json.dumps({"names": new}, indent=2), encoding="utf-8")
+    files.write(manifest, json.dumps({"names": sorted({*old, *new})}, indent=2))
+    moves = [(where / name, aside / name) for name in old if os.path.lexists(where / name)]
+    moves += [(folder / name, where / name) for name in new]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+        (aside / MANIFEST).replace(manifest)
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        manifest.write_bytes(before) if before is not None else manifest.unlink()
+        raise
+    remove(aside)
+
+
+def keep(folder: Path, out: Path) -> Path | None:
+    """Keep the results of a run that could not be published, redacted and without its keys; return where, None without results.
+
+    Raises:
+        OSError: they cannot be kept.
+
+    """
+    redact_files.folder(folder, private=PRIVATE)
+    for name in PRIVATE:
+        remove(folder / name)
+    if not any(folder.iterdir()):
+        return None
+    where = out / NOT_PUBLISHED / folder.name
+    where.parent.mkdir(exist_ok=True)
+    return folder.rename(where)
 
 
 def discard(folder: Path) -> None:

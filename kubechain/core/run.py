@@ -23,6 +23,8 @@ OWNED_BY = f"{PROJECT}/owner"
 LIFETIME = timedelta(hours=2)
 # Subfolder for the keys to the cluster, in the folder of the run, so that they are removed with it.
 SECRETS = "secrets"
+# Subfolder for temporary files of pytest and its workers.
+TEMPORARY = "tmp"
 # Subfolder of the results, in which each run has a folder until it publishes.
 FOLDERS = ".runs"
 

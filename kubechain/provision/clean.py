@@ -85,11 +85,12 @@ class Cleaning:
             return None
 
     def files(self) -> None:
-        """Remove incomplete builds and the folders of dead runs."""
+        """Remove incomplete builds, and the folders and lock files of dead runs."""
         for path in store_of(self.settings).sweep():
             with self.progress.step(f"removing {path}"):
                 pass
         run_folders.remove_dead(self.settings.out, self.progress)
+        run_locks.forget_unmarked(self.cache)
 
     def clusters(self, engine: Engine) -> None:
         """Remove clusters, containers, images and the network from the container engine."""

@@ -73,6 +73,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     secret_files.folder(run.folder)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
+    run_locks.forget_unmarked(settings.cache)
     cordons.clear(api, settings.cache, progress)
     namespaces.clear(api, uid, settings.cache, progress)
     api.close()
@@ -131,14 +132,13 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     reused = cluster.exists()
     if reused:
         require_ours(cluster, settings.cache)
-    with progress.step(f"kind cluster {cluster.name}") as step:
-        if reused:
-            step.note("reused")
-            cluster.attach()
-        else:
-            step.note("created")
-            _create(cluster, settings.cache)
     try:
+        with progress.step(f"kind cluster {cluster.name}") as step:
+            step.note("reused" if reused else "created")
+            if reused:
+                cluster.attach()
+            else:
+                _create(cluster, settings.cache)
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
         with progress.step("nodes and system Pods ready"):
@@ -178,8 +178,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
         )
     except BaseException:
         if not reused:
-            cluster.delete()
-            run_locks.unmark(settings.cache, cluster.name)
+            give_up(cluster, settings.cache, progress)
         raise
     if choice.keep:
         run_locks.mark_kept(settings.cache, cluster.name)
@@ -189,13 +188,24 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
 def _create(cluster: Cluster, cache: Path) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
     run_locks.mark_made(cache, cluster.name, [cluster.creation])
-    try:
-        cluster.create()
-    except BaseException:
-        run_locks.unmark(cache, cluster.name)
-        raise
+    cluster.create()
     run_locks.mark_made(cache, cluster.name, cluster.ids)
     cluster.untag()
+
+
+def give_up(cluster: Cluster, cache: Path, progress: Progress) -> None:
+    """Delete a cluster that could not be made; its mark stays if that fails, so that the next run deletes it."""
+    try:
+        with progress.step(f"deleting the cluster {cluster.name}"):
+            cluster.delete()
+            # The engine may create a node after the program that requested it has ended.
+            while cluster.remains():
+                cluster.delete()
+    except SetupError as error:
+        # What is raised is why the cluster could not be made.
+        progress.console.print(f"  {error}; the next run or `kubechain clean` deletes it", soft_wrap=True, markup=False)
+    else:
+        run_locks.unmark(cache, cluster.name)
 
 
 def require_ours(cluster: Cluster, cache: Path) -> None:

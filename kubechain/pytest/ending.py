@@ -1,34 +1,85 @@
-"""What a run undoes at its end: namespaces and Nodes of a cluster that stays, and a cluster that it made."""
+"""What a run ends and undoes at its end: fixtures, workers, namespaces and Nodes of a cluster that stays, its own cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kubechain.cleanup import cordons, namespaces, run_locks
+from kubechain.cleanup import cordons, namespaces, processes, run_locks
 from kubechain.cluster import existing
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.core.files import full_disk
 from kubechain.kube.client import Api
-from kubechain.pytest.session import uncaptured
-from kubechain.pytest.state import RunState, run_state
+from kubechain.pytest.outcomes import one_line
+from kubechain.pytest.session import asks_for_claims, uncaptured
+from kubechain.pytest.state import RunState, run_state, worker_input
+
+OUTPUT = "failedAtEnd"
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Go on with the end of the run if a fixture or the hook of another plugin fails: the results count all the same."""
+    try:
+        return (yield)
+    except Exception as error:
+        if not asks_for_claims(session.config):
+            raise
+        failed = [error, *_end_claims(session)]
+    state = run_state(session.config)
+    # That the disk is full has been said once.
+    said = state.trouble is not None and state.trouble.code == ExitCode.DISK
+    untold = [each for each in failed if not (said and full_disk(each, state.settings.out))]
+    lines = [f"the end of the last claim failed: {one_line(each)}" for each in untold]
+    state.at_end += lines
+    if worker_input(session.config) is not None:
+        vars(session.config)["workeroutput"][OUTPUT] = lines
+    return None
+
+
+def _end_claims(session: pytest.Session) -> list[Exception]:
+    """Tear down the fixtures and end the workers, which pytest leaves out if another hook has failed; return what fails."""
+    failed = list[Exception]()
+    runner: Any = session.config.pluginmanager.getplugin("runner")
+    distribution: Any = session.config.pluginmanager.getplugin("dsession")
+    ends = [partial(runner.pytest_sessionfinish, session)] + ([distribution.pytest_sessionfinish] if distribution else [])
+    for each in ends:
+        try:
+            each()
+        except Exception as error:  # noqa: BLE001  # a fixture may raise anything; the workers are ended all the same
+            failed.append(error)
+    return failed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the controller: keep what failed at the end of a worker."""
+    run_state(node.config).at_end += getattr(node, "workeroutput", {}).get(OUTPUT, [])
 
 
 def clean_up(config: pytest.Config) -> list[str]:
     """Undo what the run changed on its cluster; return one line for each thing that is left, and how it is removed."""
     state = run_state(config)
     provided = state.provided
-    if provided is None or state.settings.join:
+    if state.settings.join:
         return []
-    target, left = provided.target, list[str]()
     with uncaptured(config):
+        # Programs of a worker that was killed; those of this process have ended with what started them.
+        left = attempt(lambda: processes.end(state.progress), "kubechain clean")
+        if provided is None:
+            return left
+        target = provided.target
         if run_locks.visited(state.settings.cache, state.run.name):
             command = "kubechain clean" if target.owned else f"kubechain clean --context {target.context}"
-            left += attempt(lambda: _leave(state, target), command)
-            state.leaves = bool(left)
+            on_cluster = attempt(lambda: _leave(state, target), command)
+            state.leaves = bool(on_cluster)
+            left += on_cluster
         if provided.cluster and target.temporary:
             cluster = provided.cluster
             left += attempt(lambda: _delete(state, cluster), "kubechain clean")

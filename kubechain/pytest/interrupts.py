@@ -1,65 +1,28 @@
-"""Signals that end a run: the first signal interrupts it, further signals are ignored while the run puts things back."""
+"""Where a signal may interrupt a run: nowhere before the session has begun, and not within a teardown."""
 
 from __future__ import annotations
 
-import signal
-import types
 from collections.abc import Generator
 
 import pytest
 
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.pytest.session import asks_for_claims
-
-# A shell sends SIGINT for Ctrl-C, and SIGHUP when its terminal is closed.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupts:
-    """The handler of the signals in one process."""
-
-    def __init__(self) -> None:
-        self.handled: list[signal.Signals] = []
-        self._held = False
-        self._pending = False
-
-    def arm(self) -> None:
-        """Let the next signal interrupt the run; a signal that was ignored when the run began (nohup) stays ignored."""
-        self.handled = self.handled or [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        for number in self.handled:
-            signal.signal(number, self._interrupt)
-
-    def ignore(self) -> None:
-        """Ignore all signals from now on."""
-        for number in self.handled:
-            signal.signal(number, signal.SIG_IGN)
-
-    def hold(self) -> None:
-        """Keep a signal until `release`."""
-        self._held = True
-
-    def release(self) -> None:
-        """Raise KeyboardInterrupt if a signal arrived since `hold`."""
-        self._held = False
-        if self._pending:
-            self._pending = False
-            raise KeyboardInterrupt
-
-    def _interrupt(self, _number: int, _frame: types.FrameType | None) -> None:
-        self.ignore()
-        if self._held:
-            self._pending = True
-        else:
-            raise KeyboardInterrupt
-
-
-INTERRUPTS = Interrupts()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Handle the signals in the controller and in each xdist worker."""
-    if asks_for_claims(session.config):
+def pytest_configure(config: pytest.Config) -> None:
+    """Handle the signals in the controller and in each xdist worker; before the session, pytest would end without a verdict."""
+    if asks_for_claims(config):
         INTERRUPTS.arm()
+        INTERRUPTS.hold()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let signals interrupt the run from now on: the session has begun."""
+    if asks_for_claims(session.config):
+        INTERRUPTS.release()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,13 +16,13 @@ from kubechain.claims.claim import Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.claims.verdict import Verdict, complete, verdict_of
 from kubechain.cluster.target import FILE
-from kubechain.core import known_secrets, publish, redact, secret_files
+from kubechain.core import files, known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
 from kubechain.pytest import ending
-from kubechain.pytest.interrupts import INTERRUPTS
 from kubechain.pytest.outcomes import one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
 from kubechain.pytest.session import asks_for_claims
@@ -97,7 +97,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         listed = [CollectedClaim.of(stated, nodeid).as_json() for nodeid, stated in claims if stated]
         folder = secret_files.folder(run_state(session.config).run.folder)
         # All workers write the same list; the controller reads it at the end.
-        (folder / COLLECTED).write_text(json.dumps(listed), encoding="utf-8")
+        files.write(folder / COLLECTED, json.dumps(listed))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -113,16 +113,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         output["measured"] = run_state(config).measured
         output["load"] = TRAFFIC.record().as_json()
         return (yield)
-    done, trouble = None, list[str]()
-    try:
-        done = yield
-    except Exception as error:  # noqa: BLE001  # fixtures of the last claim or another plugin; the results count all the same
-        trouble.append(f"the end of the last claim failed: {one_line(error)}")
-    session.exitstatus = _finish(config, exitstatus, trouble)
+    done = yield
+    session.exitstatus = _finish(config, exitstatus)
     return done
 
 
-def _finish(config: pytest.Config, exitstatus: int, trouble: list[str]) -> int:
+def _finish(config: pytest.Config, exitstatus: int) -> int:
     """Publish the results, print the verdict, then undo what the run changed; return the exit code.
 
     Each trouble is one line after the verdict; it replaces the exit code only of a chain that holds.
@@ -136,11 +132,14 @@ def _finish(config: pytest.Config, exitstatus: int, trouble: list[str]) -> int:
     # Tokens that only a worker has fetched.
     known_secrets.recall(state.run.secrets)
     result = _result(config, exitstatus)
-    trouble += _publish(config, result)
+    unpublished = _publish(config, result)
     console = Console(highlight=False)
     style = "bold green" if result.verdict.holds else "bold red"
     console.print(result.verdict.line, style=style, soft_wrap=True, markup=False)
-    trouble += ending.clean_up(config)
+    trouble = [*state.at_end, *ending.clean_up(config)]
+    if unpublished:
+        # Not before the cluster is cleaned up, which needs the keys in the folder.
+        trouble.append(f"{unpublished}; {_keep(state)}")
     trouble += ending.attempt(lambda: publish.discard(state.run.folder), "kubechain clean")
     for line in trouble:
         console.print(f"after the verdict: {redact.text(line)}", style="yellow", soft_wrap=True, markup=False)
@@ -171,19 +170,28 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
     )
 
 
-def _publish(config: pytest.Config, result: RunResult) -> list[str]:
-    """Let the reports write their files and publish all; return [] or why that failed, as one line."""
+def _publish(config: pytest.Config, result: RunResult) -> str:
+    """Let the reports write their files and publish all; return "" or why that failed, as one line."""
     state = run_state(config)
-    if not state.run.folder.exists():
-        return []
+    # An interrupted run that had no cluster yet says nothing about it, like one that could not begin.
+    begun = not state.trouble and not (state.provided is None and result.verdict.exit_code == ExitCode.INTERRUPTED)
     try:
         config.hook.pytest_kubechain_run_finished(run=result)
-        where = publish.publish(state.run.folder, state.settings.out, begun=not state.trouble)
+        where = publish.publish(state.run.folder, state.settings.out, begun=begun)
     except Exception as error:  # noqa: BLE001  # a report of another distribution may raise anything; the verdict counts
-        return [f"the results could not be published in {state.settings.out}: {one_line(error)}"]
+        return f"the results could not be published in {state.settings.out}: {one_line(error)}"
     if state.trouble:
         Console(highlight=False).print(f"  files of the run: {where}", soft_wrap=True, markup=False)
-    return []
+    return ""
+
+
+def _keep(state: RunState) -> str:
+    """Keep the results that could not be published; return where they are."""
+    try:
+        where = publish.keep(state.run.folder, state.settings.out)
+    except OSError as error:
+        return f"they are lost: {one_line(error)}"
+    return f"they are in {where}" if where else "no file of them could be written"
 
 
 def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, interrupted: bool) -> Verdict:

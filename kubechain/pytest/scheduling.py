@@ -19,7 +19,7 @@ from kubechain.claims import claim
 from kubechain.claims.requirements import DISRUPTION, ROOM, Requirement
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, expect
-from kubechain.core import secret_files
+from kubechain.core import files, secret_files
 from kubechain.core.errors import HarnessError, Unmet
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
@@ -51,7 +51,9 @@ class ScenarioScheduling(LoadScopeScheduling):
 
     @cached_property
     def _groups(self) -> dict[str, str]:
-        return json.loads((run_state(self.config).run.folder / GROUPS).read_text(encoding="utf-8"))
+        file = run_state(self.config).run.folder / GROUPS
+        # A worker that fails before it has written them hands in its claims all the same, and then ends the run.
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def _split_scope(self, nodeid: str) -> str:
         return self._groups.get(nodeid, nodeid)
@@ -103,7 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state.schedule.before_exclusive = sum(not requires(item, DISRUPTION) and not requires(item, ROOM) for item in items)
     state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
     if worker_input(config) is not None:
-        (secret_files.folder(state.run.folder) / GROUPS).write_text(json.dumps(groups(items)), encoding="utf-8")
+        files.write(secret_files.folder(state.run.folder) / GROUPS, json.dumps(groups(items)))
 
 
 @pytest.hookimpl(wrapper=True)

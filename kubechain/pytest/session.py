@@ -12,10 +12,11 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle, known_secrets, proxies, redact, secret_files
+from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import HarnessError, SetupError
+from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.provision import cluster
@@ -39,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and make the state of the run."""
     controller = worker_input(config)
+    if controller is None and asks_for_claims(config):
+        _steady_output(config)
     proxies.spare_loopback(os.environ)
     known_secrets.of_environment(os.environ)
     try:
@@ -52,10 +55,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if asks_for_claims(config):
         # Before another plugin makes it, with rights for others.
         secret_files.folder(run.folder)
+        config.option.basetemp = config.option.basetemp or str(run.folder / runs.TEMPORARY)
         # The files of Allure and JUnit belong to the results; options of another repository have priority.
         for name, file in (("allure_report_dir", "allure-results"), ("xmlpath", "junit.xml")):
             if is_own_suite(config) or not getattr(config.option, name):
                 setattr(config.option, name, str(run.folder / file))
+
+
+def _steady_output(config: pytest.Config) -> None:
+    """Make the output one that a run survives, also if pytest was called directly; pytest keeps the streams that it finds."""
+    manager: Any = config.pluginmanager.getplugin("capturemanager")
+    if manager:
+        manager.stop_global_capturing()
+    output.steady()
+    if manager:
+        manager.start_global_capturing()
+        manager.suspend_global_capture()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,12 +101,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if worker_input(config) is None and asks_for_claims(config):
         _hold_locks(run_state(config))
+        # Inherited by the xdist workers: if this process is killed, the next run ends them.
+        os.environ.setdefault(OWNER, identity())
 
 
 def _hold_locks(state: RunState) -> None:
-    """Acquire the lock of the run in the cache and the lock beside its folder, once."""
+    """Acquire the lock of the run in the cache and the lock beside its folder, and make the folder, once."""
     if not state.locks:
         state.locks = [run_locks.acquire(state.settings.cache, state.run.name), run_locks.hold(state.run.lock)]
+        secret_files.folder(state.run.folder)
 
 
 @pytest.hookimpl(trylast=True)
@@ -122,7 +140,6 @@ def _provide(config: pytest.Config) -> None:
         option.kind_kubectl_bin,
     )  # fmt: skip
     _hold_locks(state)
-    secret_files.folder(state.run.folder)
     with uncaptured(config):
         try:
             state.provided = _cluster_of(config, state, choice)
@@ -163,6 +180,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     state = config.stash.get(RUN, None)
     if state is None:
         return
+    if state.locks:
+        # A run that pytest ended before its session had begun.
+        with contextlib.suppress(OSError):
+            publish.discard(state.run.folder)
     for lock in state.locks:
         if state.leaves and lock.path.name == state.run.name:
             lock.abandon()

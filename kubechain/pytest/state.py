@@ -65,9 +65,9 @@ class RunState:
     """The state of a run in one process.
 
     `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
-    something of it is left on a cluster that stays; `gatekeeper` knows the links that are broken, `pace` how long waits took;
-    `shared_chain` is the chain of the claims that change nothing, `measured` its measurements (timeline, changeToWaitMs,
-    probeFrom).
+    something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
+    that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
+    measurements (timeline, changeToWaitMs, probeFrom).
     """
 
     settings: Settings
@@ -77,6 +77,7 @@ class RunState:
     provided: Provided | None = None
     trouble: HarnessError | None = None
     leaves: bool = False
+    at_end: list[str] = field(default_factory=list[str])
     gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
     pace: Pace = field(default_factory=Pace)
     shared_chain: Chain | None = None

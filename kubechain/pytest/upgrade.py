@@ -15,6 +15,7 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core import bundle
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import Settings
 from kubechain.images import pins
 from kubechain.images.resolve import store_of
@@ -23,7 +24,6 @@ from kubechain.nested import suite_run
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History, latest
 from kubechain.observe.wait import Polled
-from kubechain.pytest.interrupts import INTERRUPTS
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot, versions

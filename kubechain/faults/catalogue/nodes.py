@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kubechain.claims.claim import Link
+from kubechain.cleanup import cordons
 from kubechain.conditions.condition import Result, expect
 from kubechain.conditions.text import some
+from kubechain.core.run import RUN_LABEL
 from kubechain.faults.catalogue.control_plane import controller_off
 from kubechain.faults.fault import Combined, Fault
 from kubechain.faults.injections import IptablesRule, KubeletSetting, Script, frozen, unit_stopped
@@ -45,32 +47,57 @@ class StoppedWorker:
         testbed.cluster.start_node(testbed.workers[0])
 
 
-class PatchedWorkers:
-    """A merge patch on the spec of every worker's Node, `back` reverts it; `shows` is the field that it sets."""
-
-    def __init__(self, patch: dict[str, object], back: dict[str, object], shows: str) -> None:
-        self._patch, self._back, self._shows = patch, back, shows
+class TaintedWorkers:
+    """Every worker has the taint TAINT."""
 
     def inject(self, testbed: Testbed) -> None:
-        """Apply the patch."""
-        for name in testbed.workers:
-            testbed.api.patch("Node", "", name, {"spec": self._patch})
+        """Taint every worker's Node."""
+        self._set(testbed, [TAINT])
 
     def in_effect(self, testbed: Testbed) -> Result:
-        """Check that every worker's Node has the field."""
-        nodes: list[KubeObject] = [node for node in testbed.api.list("Node").items if node.name in testbed.workers]
-        unpatched = [node.name for node in nodes if not node.at(f"spec.{self._shows}")]
-        return expect(not unpatched, f"no {self._shows} on {some(unpatched)}")
+        """Check that every worker's Node has taints."""
+        without = [node.name for node in _workers(testbed) if not node.at("spec.taints")]
+        return expect(not without, f"no taints on {some(without)}")
 
     def heal(self, testbed: Testbed) -> None:
-        """Apply the patch that reverts."""
+        """Remove the taints."""
+        self._set(testbed, None)
+
+    def _set(self, testbed: Testbed, taints: list[dict[str, str]] | None) -> None:
         for name in testbed.workers:
-            testbed.api.patch("Node", "", name, {"spec": self._back})
+            testbed.api.patch("Node", "", name, {"spec": {"taints": taints}})
+
+
+class CordonedWorkers:
+    """Every worker is cordoned, with the mark of the run: if the run is killed, the next run on the cluster uncordons them."""
+
+    def inject(self, testbed: Testbed) -> None:
+        """Cordon every worker's Node."""
+        for name in testbed.workers:
+            cordons.cordon(testbed.api, name, self._run_id(testbed))
+
+    def in_effect(self, testbed: Testbed) -> Result:
+        """Check that every worker's Node is unschedulable."""
+        schedulable = [node.name for node in _workers(testbed) if not node.at("spec.unschedulable", default=False)]
+        return expect(not schedulable, f"{some(schedulable)} schedulable")
+
+    def heal(self, testbed: Testbed) -> None:
+        """Uncordon them."""
+        for name in testbed.workers:
+            cordons.uncordon(testbed.api, name, self._run_id(testbed))
+
+    @staticmethod
+    def _run_id(testbed: Testbed) -> str:
+        return testbed.chain_factory.labels[RUN_LABEL]
+
+
+def _workers(testbed: Testbed) -> list[KubeObject]:
+    return [node for node in testbed.api.list("Node").items if node.name in testbed.workers]
 
 
 def not_ready(testbed: Testbed) -> bool:
     """Return whether no worker is Ready, which shows that every kubelet has noticed the fault."""
-    return not any(node.is_true("Ready") for node in testbed.api.list("Node").items if node.name in testbed.workers)
+    return not any(node.is_true("Ready") for node in _workers(testbed))
 
 
 class MissingImage:
@@ -105,9 +132,9 @@ FAULTS = (
     Fault("proxy-frozen-on-one", "node", "kube-proxy is frozen on the control plane's node", Link.NODEPORT,
           frozen("/usr/local/bin/kube-proxy"), ("CHAIN-NODEPORT-010",), "refused|timeout"),
     Fault("workers-tainted", "node", "every worker has a taint", Link.PODS,
-          PatchedWorkers({"taints": [TAINT]}, {"taints": None}, "taints"), ("CHAIN-PODS-010",), "untolerated taint|PodScheduled"),
+          TaintedWorkers(), ("CHAIN-PODS-010",), "untolerated taint|PodScheduled"),
     Fault("workers-cordoned", "node", "every worker is cordoned", Link.PODS,
-          PatchedWorkers({"unschedulable": True}, {"unschedulable": None}, "unschedulable"),
+          CordonedWorkers(),
           ("CHAIN-PODS-010",), "unschedulable|PodScheduled", short=True),
     Fault("no-room", "node", "no worker takes another Pod", Link.PODS, KubeletSetting("workers", "maxPods", "2"),
           ("CHAIN-PODS-010",), "Too many pods|PodScheduled|is absent"),

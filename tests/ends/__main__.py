@@ -1,0 +1,132 @@
+"""End runs in every way, and print what is left: on a cluster that stays, or on kind clusters of their own.
+
+`make ends CONTEXT=NAME` or `make ends CLUSTER=NAME`; the settings are those of `kubechain run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from kubechain.cleanup import cordons, namespaces
+from kubechain.cluster import docker_engine, existing, kind
+from kubechain.core.errors import HarnessError
+from kubechain.core.settings import PREFIX, PROJECT, default_cache
+from kubechain.images.docker import Docker
+from kubechain.kube.client import Api
+from tests.ends import judge, matrix
+from tests.ends.run import Case, Ended, Rig, wait_for
+
+# A namespace whose deletion has begun when a run is killed; the next run does not wait for it.
+DELETED_SECONDS = 90.0
+ATTEMPTS = 10
+IMAGES = ("NGINX_IMAGE", "CLIENT_IMAGE")
+PROGRAM = [sys.executable, "-m", PROJECT]
+BUILDS = Path.home() / ".cache" / PROJECT / "builds"
+# Returns what the run of an id left on its cluster.
+Left = Callable[[str], list[str]]
+
+
+def main() -> int:
+    """Run the cases; return 1 if one of them leaves something or ends in another way than documented."""
+    parser = argparse.ArgumentParser(prog="python -m tests.ends", description=__doc__)
+    environment = {name: os.environ.get(f"{PREFIX}{name}", "") for name in ("CONTEXT", "KUBECONFIG", "CLUSTER", *IMAGES)}
+    for name, value in environment.items():
+        parser.add_argument(f"--{name.lower().replace('_', '-')}", default=value, help="as of kubechain run")
+    parser.add_argument("--match", default="", help="run only cases whose name has this part")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, on a cluster that stays")
+    given = parser.parse_args()
+    if bool(given.context) == bool(given.cluster):
+        parser.error("either a context or the name of a kind cluster is needed")
+    told = {f"{PREFIX}{name}": getattr(given, name.lower()) for name in IMAGES}
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ends-") as home:
+        folder = Path(home)
+        if given.cluster:
+            cases, jobs = matrix.own_cluster(), 1
+            rig = Rig(
+                [*PROGRAM, "run", "--cluster", given.cluster], folder, told, builds=BUILDS, next_command=[*PROGRAM, "clean"]
+            )
+            left = partial(of_cluster, given.cluster)
+        else:
+            cases, jobs = [*matrix.signalled(), *matrix.killed()], given.jobs
+            (folder / "keys").mkdir()
+            kubeconfig = existing.kubeconfig(given.kubeconfig, given.context, folder / "keys")
+            command = [*PROGRAM, "run", "--context", given.context, "--kubeconfig", str(kubeconfig)]
+            rig = Rig(command, folder, told, builds=BUILDS, next_command=[*command, "--only", "CHAIN-SERVICE-010"])
+            left = partial(on_cluster, existing.connect(kubeconfig, given.context, folder / "keys"))
+        cases = [case for case in cases if given.match in case.name]
+        with ThreadPoolExecutor(jobs) as pool:
+            found = list(pool.map(partial(judged, rig, left), cases, range(len(cases))))
+    write(table(cases, found))
+    bad = sum(map(bool, found))
+    write(f"{len(cases)} cases, {bad} with problems, {time.monotonic() - began:.0f} s")
+    return int(bad > 0)
+
+
+def judged(rig: Rig, left: Left, case: Case, number: int) -> list[str]:
+    """Run a case, and after a kill the next start; print and return what does not hold."""
+    folder, ended = rig.end(case, number)
+    found = judge.problems(case, folder, ended)
+    if case.leaves:
+        after = rig.next_start(folder)
+        if after.code != 0:
+            found.append(f"the next start ended with {after.code}: {after.output[-200:]}")
+        found += [f"after the next start: {each}" for each in judge.leftovers(folder)]
+    if case.leaves:
+        wait_for(lambda: None if left(ended.run) else True, DELETED_SECONDS)
+    found += [f"on the cluster: {each}" for each in left(ended.run)]
+    say(case, ended, found)
+    return found
+
+
+def on_cluster(api: Api, run: str) -> list[str]:
+    """Return what a run left on a cluster that stays: namespaces and cordoned Nodes."""
+    if not run:
+        return []
+    for _ in range(ATTEMPTS):
+        # The rig itself loads the machine.
+        with contextlib.suppress(HarnessError):
+            return [each.name for each in namespaces.of_run(api, run) + cordons.left_by(api, run)]
+    return ["unknown: the API server does not answer"]
+
+
+def of_cluster(name: str, _run: str) -> list[str]:
+    """Return the node containers of a kind cluster."""
+    engine = docker_engine.find(default_cache())
+    return [node.id for node in kind.containers(Docker(engine.docker), name)] if engine else []
+
+
+def write(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def say(case: Case, ended: Ended, found: Sequence[str]) -> None:
+    """Print one case, with the end of the run's output if something does not hold."""
+    write(f"{'BAD' if found else 'ok '} {case.name}: exit code {ended.code} after {ended.seconds:.1f} s")
+    for each in found:
+        write(f"      {each}")
+    if found:
+        write("      | " + "\n      | ".join(ended.output.splitlines()[-25:]))
+
+
+def table(cases: Sequence[Case], found: Sequence[Sequence[str]]) -> str:
+    """Return the number of cases and of those with problems by phase, as a table of Markdown."""
+    number = Counter(case.phase for case in cases)
+    bad = Counter(case.phase for case, each in zip(cases, found, strict=True) if each)
+    rows = [f"| {phase} | {count} | {bad[phase]} |" for phase, count in number.items()]
+    return "\n".join(["| phase | cases | with problems |", "|---|---|---|", *rows])
+
+
+sys.exit(main())
