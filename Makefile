@@ -25,7 +25,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends lint list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends lint rights list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 	  $(addprefix $(CURDIR)/,$(WORKFLOWS)),echo "  .. Go not found: actionlint is skipped"),:)
 	@$(PYTHON) -m reports.catalogue --check
 	@$(PYTHON) -m tests.hostile.document --check
+
+rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused
+	@$(PYTHON) -m tests.rights
 
 list: env ## print the catalogue of claims (FORMAT=json, markdown)
 	@$(PYTHON) -m kubechain list

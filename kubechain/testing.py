@@ -7,6 +7,7 @@ conditions are in kubechain.conditions.
 from __future__ import annotations
 
 from kubechain.claims.claim import ClaimDecorator, Link, claim
+from kubechain.claims.requirements import right
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.observe.clock import Clock
@@ -26,4 +27,5 @@ __all__ = [
     "Watch",
     "claim",
     "expect",
+    "right",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -26,8 +26,10 @@ from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord
+from kubechain.core.settings import RoleName
+from kubechain.pytest.rights import with_rights
 
-from . import coverage, fault_list, schemas
+from . import coverage, fault_list, fixture_names, rights, schemas
 
 LEVELS = (
     "A run tries the `quick` claims, and with `LEVEL=full` all of them. "
@@ -84,7 +86,8 @@ def tests_of(module: ModuleType) -> list[tuple[str, Claim | None]]:
 
 def _claim(function: Callable[..., object]) -> Claim | None:
     marks = getattr(function, "pytestmark", [])
-    return next((mark.args[0] for mark in marks if mark.name == "claim"), None)
+    stated = next((mark.args[0] for mark in marks if mark.name == "claim"), None)
+    return with_rights(stated, fixture_names.used_by(function)) if stated else None
 
 
 def by_link(entries: Sequence[Entry]) -> list[tuple[Link, list[Entry]]]:
@@ -143,11 +146,21 @@ def _schema(model: type[JsonRecord], _entries: Sequence[Entry]) -> str:
     return schemas.document(model)
 
 
+def _pairs(entries: Sequence[Entry]) -> list[tuple[str, Claim]]:
+    return [(entry.nodeid, entry.claim) for entry in entries]
+
+
+def _role(name: str, entries: Sequence[Entry]) -> str:
+    return rights.manifest(rights.roles(_pairs(entries))[name])
+
+
 # The documents that are generated from claims, faults, settings and records: path -> function that returns the text.
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([entry.claim for entry in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
+    ROOT / "docs" / "RIGHTS.md": lambda entries: rights.markdown(_pairs(entries)),
+    **{ROOT / "docs" / "rbac" / f"{name}.yaml": partial(_role, name) for name in get_args(RoleName)},
     REFERENCE: lambda _entries: reference.document(REFERENCE.read_text(encoding="utf-8")),
     **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
 }
@@ -192,6 +205,11 @@ def show(form: Literal["text", "json", "markdown"]) -> None:
         text(entries, Console(highlight=False, width=None if terminal else WIDTH))
     else:
         sys.stdout.write(markdown(entries) if form == "markdown" else _json(entries))
+
+
+def show_role(name: RoleName) -> None:
+    """Print the RBAC manifest of a role."""
+    sys.stdout.write(_role(name, collect()))
 
 
 def _json(entries: Sequence[Entry]) -> str:

@@ -14,6 +14,7 @@ from kubechain.claims.records import ClaimRecord, ClusterRecord, CollectedClaim,
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.kube.rights import Permit
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 HASH = "5d4f"
@@ -62,7 +63,12 @@ class FakeApi(Api):
 
     def __init__(self, answer: Callable[[str, str, Any], str], server: str = "https://127.0.0.1:6443") -> None:
         self.kubeconfig, self.context = Path("none"), "fake"
-        self.answer, self.address = answer, server
+        self.answer, self.address, self.permit = answer, server, Permit()
+
+    @property
+    def user(self) -> str:
+        """A user without a name."""
+        return f"the user of context {self.context}"
 
     @property
     def server(self) -> str:

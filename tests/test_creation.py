@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,9 @@ from kubechain.workload.namespace import populate
 from tests import loopback
 from tests.api_server import DROPPED, LOST, ApiServer, Fault, always, api_server, in_turn
 from tests.fakes import FakeClock
-from tests.test_existing import TARGET
+from tests.test_existing import TARGET, environment
 
+FORBIDDEN = '{"reason": "Forbidden", "message": "deployments is forbidden"}'
 LABELS = {RUN_LABEL: "aa"}
 NAMESPACE, IN_NS = manifests.namespace("ns", LABELS), "/api/v1/namespaces/ns"
 DEPLOYMENT = manifests.deployment("n")
@@ -73,6 +73,16 @@ def test_object_of_others_is_a_refusal_after_an_unclear_attempt(tmp_path: Path, 
         server.faults = in_turn(Fault(500))
         with pytest.raises(ApiRefused, match="AlreadyExists"):
             api.create(NAMESPACE)
+
+
+def test_object_that_may_not_be_read_is_no_refusal_after_a_lost_answer(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = in_turn(LOST, method="POST")
+        lost = server.faults
+        server.faults = lambda request: Fault(403, body=FORBIDDEN) if request.method == "GET" else lost(request)
+        with pytest.raises(HarnessError, match=r"AlreadyExists.*an answer was lost, and who created it cannot be read") as caught:
+            api.create(DEPLOYMENT, "ns")
+        assert not isinstance(caught.value, ApiRefused)
 
 
 def test_object_that_admission_changes_is_our_own_by_its_manager(tmp_path: Path) -> None:
@@ -154,7 +164,7 @@ def test_namespace_is_deleted_whatever_happens_to_the_first_requests(tmp_path: P
     plan = in_turn(HICCUPS[hiccup], path="namespaces"), in_turn(HICCUPS[hiccup], method="DELETE")
     with connected(tmp_path) as (api, server):
         server.faults = lambda request: plan[0](request) or plan[1](request)
-        with namespace.namespace(api, replace(TARGET, pull_secret=""), "ns", LABELS, Waiter(FakeClock())):
+        with namespace.namespace(api, environment(), "ns", LABELS, Waiter(FakeClock())):
             assert IN_NS in server.store
         assert IN_NS not in server.store
 
@@ -166,7 +176,7 @@ def test_namespace_whose_creation_stays_unclear_is_deleted(
     monkeypatch.setattr(namespace, "CREATE_SECONDS", 0.5)
     with connected(tmp_path) as (api, server):
         server.faults = lambda request: trouble if request.method in ("POST", "GET") else None
-        with pytest.raises(ApiUnavailable), namespace.namespace(api, TARGET, "ns", LABELS, Waiter(FakeClock())):
+        with pytest.raises(ApiUnavailable), namespace.namespace(api, environment(), "ns", LABELS, Waiter(FakeClock())):
             pytest.fail("the body must not run")
         assert server.sent("DELETE") == [IN_NS]
         assert IN_NS not in server.store
@@ -175,7 +185,7 @@ def test_namespace_whose_creation_stays_unclear_is_deleted(
 def test_namespace_that_is_refused_is_not_deleted(tmp_path: Path) -> None:
     with connected(tmp_path) as (api, server):
         api.create(manifests.namespace("ns", {}))
-        with pytest.raises(ApiRefused), namespace.namespace(api, TARGET, "ns", LABELS, Waiter(FakeClock())):
+        with pytest.raises(ApiRefused), namespace.namespace(api, environment(), "ns", LABELS, Waiter(FakeClock())):
             pytest.fail("the body must not run")
         assert server.sent("DELETE") == []
 
@@ -205,3 +215,10 @@ def test_read_with_patience_survives_a_503(tmp_path: Path) -> None:
         with pytest.raises(ApiUnavailable):
             api.get("Deployment", "ns", "web")
         patient.close()
+
+
+def test_object_of_nobody_is_not_refused(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        server.faults = always(Fault(401), path="/deployments")
+        with pytest.raises(ApiRefused, match="401"):
+            populate(api, TARGET, "ns", DEPLOYMENT)

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from kubechain.claims.rights import CORE
 from kubechain.cluster import existing
+from kubechain.cluster.access import Access
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.kube import exec_plugin
 from kubechain.kube.client import Api
@@ -270,7 +272,7 @@ def test_rejected_credentials_are_no_missing_right(tmp_path: Path) -> None:
         with pytest.raises(
             SetupError, match=f"{server.url}: .*401 .*does not accept the credentials in the kubeconfig"
         ) as caught:
-            existing.preflight(api)
+            Access(api).require(CORE.rights)
         assert caught.value.code == ExitCode.RIGHTS
         api.close()
 

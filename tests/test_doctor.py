@@ -120,7 +120,7 @@ def test_cluster_has_findings_and_skipped_claims(settings: DoctorSettings, clust
     found = doctor.cluster(settings, CLAIMS)
     said = texts(found)
     assert said["cluster"] == f"v1.37.2 at http://127.0.0.1:{cluster.server.server_port}, kube-system has UID u-1"
-    assert said["rights"] == "the user has all rights that the suite needs"
+    assert said["rights"] == "the user of context test has all rights that every claim needs"
     assert said["nodes"] == "1, 1 ready, IPv4 and IPv6, 1 with a podCIDR"
     assert said["kube-proxy"] == "nftables"
     assert said["claims"] == "1 of 4 apply, 3 would be skipped"
@@ -141,11 +141,20 @@ def test_doctor_changes_neither_cluster_nor_machine(settings: DoctorSettings, cl
 def test_all_missing_rights_are_listed_and_decide_the_exit_code(
     settings: DoctorSettings, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster.denied = {("list", "nodes"), ("watch", "pods")}
+    cluster.denied = {("delete", "namespaces"), ("watch", "pods")}
     assert doctor.examine(settings, CLAIMS) == ExitCode.RIGHTS
     said = capsys.readouterr().out
-    assert "missing rights: the user of test may not list nodes, watch pods\n" in said
+    assert "missing rights: the user of context test lacks the rights to delete namespaces, watch pods\n" in said
     assert "\x1b" not in said
+
+
+def test_rights_of_some_claims_and_parts_are_notes(
+    settings: DoctorSettings, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.denied = {("list", "nodes"), ("get", "pods")}
+    assert doctor.examine(settings, CLAIMS) == ExitCode.HOLDS
+    said = capsys.readouterr().out
+    assert "note    rights: without the right to list nodes: the number of Nodes is not known" in said
 
 
 def test_missing_engine_is_a_note_with_a_context(settings: DoctorSettings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import Change, History, ObjectChange, latest
 from kubechain.observe.timeline import milestones
 from kubechain.observe.wait import Waiter
-from kubechain.observe.watcher import Watcher
+from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.pytest.outcomes import chain_of as chain_of_claim
 from kubechain.pytest.outcomes import evidence_on
 from kubechain.pytest.state import RunState, claim_state
@@ -149,17 +149,27 @@ def test_without_the_deployment_there_is_no_timeline() -> None:
     assert milestones([], HASH) == []
 
 
-def chain_of(answer: Callable[[str, str, Any], str], *found: KubeObject) -> Chain:
+def chain_of(answer: Callable[[str, str, Any], str], *found: KubeObject, kinds: tuple[str, ...] = KINDS) -> Chain:
     clock = FakeClock()
     history = History("ns", clock)
     for each in found:
         history.record("ADDED", each)
-    observer = cast("Watcher", SimpleNamespace(history=history))
+    observer = cast("Watcher", SimpleNamespace(history=history, kinds=kinds))
     return Chain(FakeApi(answer), "ns", observer, Waiter(clock), (), "host", "n", frozenset(), "c", 2)
 
 
 def logs_of(chain: Chain) -> dict[str, str]:
     return {each.title: each.text for each in evidence(chain) if each.title.startswith("log of ")}
+
+
+def test_evidence_without_the_right_to_events_and_logs_says_so() -> None:
+    def refuse(*_: object) -> str:
+        raise ApiRefused(403, "Forbidden", "pods/log is forbidden")
+
+    found = {each.title: each.text for each in evidence(chain_of(refuse, pod(0), kinds=("Pod",)))}
+    assert found["events"] == "events are not watched: needs the rights to list events, watch events"
+    assert found[f"log of {pod(0).name}"] == "no log: API server: 403 Forbidden: pods/log is forbidden"
+    assert "events" not in {each.title for each in evidence(chain_of(refuse, pod(0)))}
 
 
 def test_silent_kubelet_gets_one_request_for_a_log() -> None:

@@ -19,7 +19,7 @@ from kubechain.claims.requirements import (
     nodes,
 )
 from kubechain.cleanup import namespaces
-from kubechain.cluster.existing import RIGHTS, connect, identity, preflight, require_context, verify
+from kubechain.cluster.existing import connect, identity, require_context, verify
 from kubechain.cluster.target import Target
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL
@@ -127,50 +127,6 @@ def test_verify_accepts_the_same_cluster() -> None:
 def test_verify_rejects_another_cluster(now: FakeApi) -> None:
     with pytest.raises(HarnessError, match="the cluster changed during the run"):
         verify(now, "https://127.0.0.1:6443", "u-1")
-
-
-def reviewing(allowed: Any) -> tuple[FakeApi, list[dict[str, str]]]:
-    """Return an API that answers reviews, and the list of the attributes that it received."""
-    reviewed: list[dict[str, str]] = []
-
-    def answer(method: str, path: str, body: Any) -> str:
-        assert (method, path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-        attributes = body["spec"]["resourceAttributes"]
-        reviewed.append(attributes)
-        return json.dumps({"status": allowed(attributes)})
-
-    return FakeApi(answer), reviewed
-
-
-def test_preflight_reviews_every_right_and_sends_nothing_else() -> None:
-    api, reviewed = reviewing(lambda _: {"allowed": True})  # pyright: ignore[reportUnknownLambdaType]
-    preflight(api)
-    assert len(reviewed) == sum(len(verbs) for _, _, verbs in RIGHTS)
-    assert {"group": "", "resource": "pods", "subresource": "exec", "verb": "create"} in reviewed
-
-
-def test_preflight_lists_all_missing_rights_in_one_message() -> None:
-    denied = {("nodes", "list"), ("deployments", "create"), ("pods", "watch")}
-    api, _ = reviewing(lambda a: {"allowed": (a["resource"], a["verb"]) not in denied})  # pyright: ignore[reportUnknownLambdaType]
-    with pytest.raises(SetupError) as caught:
-        preflight(api)
-    for right in ("list nodes", "create deployments", "watch pods"):
-        assert right in str(caught.value)
-    assert "create pods" not in str(caught.value)
-    assert caught.value.code == ExitCode.RIGHTS
-
-
-@pytest.mark.parametrize("status", [{}, {"allowed": False}, {"denied": True}, None])
-def test_right_is_missing_unless_allowed_is_true(status: object) -> None:
-    api, _ = reviewing(lambda _: status)  # pyright: ignore[reportUnknownLambdaType]
-    with pytest.raises(SetupError, match="create namespaces"):
-        preflight(api)
-
-
-def test_user_who_cannot_check_rights_is_reported() -> None:
-    with pytest.raises(SetupError, match="lacks the right to check its rights") as caught:
-        preflight(failing(ApiRefused(403, "Forbidden", "no")))
-    assert caught.value.code == ExitCode.RIGHTS
 
 
 def test_kubeconfig_is_the_named_one_else_the_users_own() -> None:

@@ -32,7 +32,7 @@ bundle.ROOT = Path(__file__).parent
 def provide(run, *_):
     if os.environ.get("TROUBLE"):
         raise SetupError("KUBECONFIG=x: not a kubeconfig, token=s3cr3ts3cr3t", ExitCode.KUBECONFIG)
-    return provision.Provided(Target("c", "", "c", "", "u", False, False, "nginx", "client"), None)
+    return provision.Provided(Target("c", "", "c", "", "u", True, False, "nginx", "client"), None)
 
 def generate(*_):
     raise SetupError("not here")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.test_run import Done, project
 
-SCENARIOS = ("exclusive", "failing_pods", "rolled", "without_deployment", "without_service")
+SCENARIOS = ("exclusive", "failing", "rolling", "no_deployment", "no_service")
 HEAD = """
 from pathlib import Path
 import pytest

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.core import versions
+from kubechain.kube import rights
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.rights import Right
 
 ProbeOrigin = Literal["host", "cluster"]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The cluster of a run, its Nodes, the origin of requests to nodePorts, and whether claims may disturb Nodes."""
+    """The cluster of a run, its Nodes, the origin of requests to nodePorts, and what claims and the user may do.
+
+    `disruptive` says that claims may disturb Nodes; `access` is what the user may do.
+    """
 
     target: Target
     nodes: tuple[KubeObject, ...]
     probe_from: ProbeOrigin
     disruptive: bool
+    access: Access = field(default_factory=lambda: Access(None))
 
     @property
     def minor(self) -> int:
@@ -30,22 +37,60 @@ class Environment:
 
 @dataclass(frozen=True)
 class Requirement:
-    """A requirement; `text` follows the word "needs" in messages, `met` checks an environment."""
+    """A requirement; `text` follows the word "needs" in messages, `met` checks an environment.
+
+    `rights` are those that a claim with this requirement uses; `remote` are those that it uses besides where this machine does
+    not reach the addresses of the Nodes.
+    """
 
     id: str
     text: str
     met: Callable[[Environment], bool] = field(compare=False)
+    rights: frozenset[Right] = frozenset()
+    remote: frozenset[Right] = frozenset()
+
+
+def allowed(name: str, *needed: Right, remote: Iterable[Right] = ()) -> Requirement:
+    """Require rights, `remote` those where this machine does not reach the addresses of the Nodes; `name` is the id."""
+    return Requirement(name, name, lambda _environment: True, frozenset(needed), frozenset(remote))
+
+
+def right(verb: str, resource: str) -> Requirement:
+    """Require the right to a verb on a resource in all namespaces, such as ("get", "pods/proxy")."""
+    needed = rights.right(verb, resource)
+    return allowed(str(needed), needed)
 
 
 def nodes(count: int) -> Requirement:
     """Require at least `count` Nodes."""
-    return Requirement(f"nodes>={count}", f"{count} nodes", lambda environment: len(environment.nodes) >= count)
+    text = f"{count} nodes"
+    return Requirement(f"nodes>={count}", text, lambda environment: len(environment.nodes) >= count, LISTED.rights)
 
 
 def kubernetes(minor: int) -> Requirement:
     """Require an API server of Kubernetes 1.`minor` or newer."""
     text = f"Kubernetes 1.{minor} or newer"
     return Requirement(f"kubernetes>=1.{minor}", text, lambda environment: environment.minor >= minor)
+
+
+# The user may list the Nodes.
+LISTED = right("list", "nodes")
+# Commands run in Pods, over a websocket, for which the API server checks both verbs.
+EXEC = allowed("exec", rights.right("get", "pods/exec"), rights.right("create", "pods/exec"))
+# Requests are sent to the Nodes: from this machine, else from the client Pod.
+NODE_REQUESTS = allowed("nodePorts", *LISTED.rights, remote=EXEC.rights)
+# kubectl port-forward to a Service: it reads the Service, chooses a Pod, and forwards over a websocket.
+FORWARDING = allowed(
+    "port-forward",
+    rights.right("get", "services"),
+    rights.right("list", "pods"),
+    rights.right("get", "pods"),
+    rights.right("get", "pods/portforward"),
+    rights.right("create", "pods/portforward"),
+)
+# The configuration of CoreDNS and kube-proxy, in ConfigMaps of kubeadm.
+ADDONS = allowed("add-ons", rights.right("get", "configmaps", "kube-system"))
+EVENTS = allowed("events", rights.right("list", "events"), rights.right("watch", "events"))
 
 
 def _pods(environment: Environment) -> int:
@@ -59,19 +104,68 @@ DISRUPTION = Requirement(
     lambda environment: environment.target.owned or environment.disruptive,
 )
 HOST_ACCESS = Requirement(
-    "host", "this machine to reach the addresses of the Nodes", lambda environment: environment.probe_from == "host"
+    "host",
+    "this machine to reach the addresses of the Nodes",
+    lambda environment: environment.probe_from == "host",
+    LISTED.rights,
 )
 KUBECTL = Requirement("kubectl", "kubectl on this machine", lambda environment: bool(environment.target.kubectl))
-ROOM = Requirement("room", "room for a hundred more Pods", lambda environment: _pods(environment) >= 200)
+ROOM = Requirement("room", "room for a hundred more Pods", lambda environment: _pods(environment) >= 200, LISTED.rights)
 POD_CIDR = Requirement(
-    "podCIDR", "a podCIDR on every Node", lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes)
+    "podCIDR",
+    "a podCIDR on every Node",
+    lambda environment: all(node.at("spec.podCIDR") for node in environment.nodes),
+    LISTED.rights,
 )
 TWO_NODES, THREE_NODES = nodes(2), nodes(3)
 # Since Kubernetes 1.30 the preStop action sleep (KEP-3960) is on by default.
 SLEEP_ACTION = kubernetes(30)
-ALL = (OWN_CLUSTER, DISRUPTION, HOST_ACCESS, KUBECTL, ROOM, POD_CIDR, TWO_NODES, THREE_NODES, SLEEP_ACTION)
+# Without them, no right makes a claim run; they are known before anything is read from the cluster.
+PERMISSIONS = (OWN_CLUSTER, DISRUPTION)
+ALL = (
+    OWN_CLUSTER,
+    DISRUPTION,
+    HOST_ACCESS,
+    KUBECTL,
+    ROOM,
+    POD_CIDR,
+    TWO_NODES,
+    THREE_NODES,
+    SLEEP_ACTION,
+    EXEC,
+    NODE_REQUESTS,
+    EVENTS,
+    FORWARDING,
+    ADDONS,
+)
+
+
+def rights_of(requirements: Iterable[Requirement]) -> frozenset[Right]:
+    """Return the rights that claims with these requirements use on every cluster."""
+    return frozenset(each for requirement in requirements for each in requirement.rights)
+
+
+def remote_rights_of(requirements: Iterable[Requirement]) -> frozenset[Right]:
+    """Return the rights that they use besides where this machine does not reach the addresses of the Nodes."""
+    return frozenset(each for requirement in requirements for each in requirement.remote)
+
+
+def refused(requirements: Iterable[Requirement], environment: Environment) -> list[str]:
+    """Return what claims may not do: the texts of PERMISSIONS that are not given, else of the rights that the user lacks."""
+    stated = tuple(requirements)
+    unmet = [requirement.text for requirement in stated if requirement in PERMISSIONS and not requirement.met(environment)]
+    return unmet or _lacking(stated, environment)
 
 
 def missing(requirements: Iterable[Requirement], environment: Environment) -> list[str]:
-    """Return the texts of the requirements that the environment does not meet."""
-    return [requirement.text for requirement in requirements if not requirement.met(environment)]
+    """Return the texts of what the environment lacks: rights, if they could help, and requirements that it does not meet."""
+    stated = tuple(requirements)
+    unmet = [requirement for requirement in stated if not requirement.met(environment)]
+    hopeless = any(requirement in PERMISSIONS for requirement in unmet)
+    return [*([] if hopeless else _lacking(stated, environment)), *(requirement.text for requirement in unmet)]
+
+
+def _lacking(requirements: Collection[Requirement], environment: Environment) -> list[str]:
+    remote = remote_rights_of(requirements) if environment.probe_from == "cluster" else frozenset[Right]()
+    lacking = environment.access.lacking(rights_of(requirements) | remote)
+    return [rights.named(lacking)] if lacking else []

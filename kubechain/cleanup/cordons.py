@@ -64,8 +64,13 @@ def uncordon(api: Api, node: str, run_id: str) -> None:
 
 
 def left_by(api: Api, run_id: str = "") -> list[KubeObject]:
-    """Return the Nodes that a run cordoned, or ("") that any run cordoned."""
-    nodes = [node for node in api.list("Node", metadata_only=True).items if CORDONED_BY in node.annotations]
+    """Return the Nodes that a run cordoned, or ("") that any run cordoned; none if the user may not list the Nodes."""
+    try:
+        nodes = [node for node in api.list("Node", metadata_only=True).items if CORDONED_BY in node.annotations]
+    except ApiRefused as refused:
+        if refused.status != HTTPStatus.FORBIDDEN:
+            raise
+        return []
     return [node for node in nodes if run_id in ("", node.annotations[CORDONED_BY])]
 
 

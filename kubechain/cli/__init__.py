@@ -16,6 +16,7 @@ from kubechain.cli.commands import (
     FaultsCommand,
     ListCommand,
     ReportCommand,
+    RightsCommand,
     RunCommand,
     UpgradeCommand,
 )
@@ -49,6 +50,8 @@ def work(command: Command) -> int:
             return run.upgrade(command)
         case ListCommand():
             bundled("reports.catalogue").show(command.format)
+        case RightsCommand():
+            bundled("reports.catalogue").show_role(command.role)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
         case CleanCommand():

@@ -21,6 +21,7 @@ from kubechain.core.settings import (
     Permission,
     Phase,
     Results,
+    RoleName,
     Selection,
     Version,
     Workers,
@@ -80,6 +81,13 @@ class ListCommand(Command):
     format: Literal["text", "json", "markdown"] = Field("text", description="output format")
 
 
+class RightsCommand(Command):
+    """Print the RBAC manifest with the rights that a run on an existing cluster needs, for kubectl apply."""
+
+    examples: ClassVar[tuple[str, ...]] = ("kubechain rights run | kubectl apply -f -", "kubechain rights upgrade")
+    role: CliPositionalArg[RoleName] = Field(description="the runs that need the rights")
+
+
 class ReportCommand(Command, Folders):
     """Serve the report of the last run to a browser on this machine, on a loopback address."""
 
@@ -132,6 +140,7 @@ class Kubechain(BaseSettings):
     faults: CliSubCommand[FaultsCommand] = Field(description="check that the suite finds injected faults")
     upgrade: CliSubCommand[UpgradeCommand] = Field(description="check a cluster before, during and after an upgrade")
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
+    rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
     clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
     doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")

@@ -1,46 +1,19 @@
-"""An existing cluster: connected by the name of its context, its rights checked first, its identity checked again later."""
+"""An existing cluster: connected by the name of its context, its identity checked again later."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.kube import kubeconfig_files
 from kubechain.kube.client import Api
-from kubechain.kube.creation import CHANGE_SECONDS, persistently
+from kubechain.kube.creation import CHANGE_SECONDS
 from kubechain.kube.decoding import as_json
-from kubechain.kube.errors import ApiRefused
 from kubechain.kube.kubeconfig import private_copy
-from kubechain.kube.objects import KubeObject
 
 SYSTEM = "kube-system"
-REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-# The rights that the suite needs: (API group, resource, verbs), checked for all namespaces.
-RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("", "namespaces", ("create", "get", "list", "delete")),
-    ("", "nodes", ("list",)),
-    ("", "pods", ("create", "get", "list", "watch", "patch", "delete")),
-    ("", "pods/exec", ("get", "create")),
-    ("", "pods/eviction", ("create",)),
-    ("", "pods/portforward", ("get", "create")),
-    ("", "pods/log", ("get",)),
-    ("", "pods/proxy", ("get",)),
-    ("", "services", ("create", "get", "list", "watch", "patch", "delete")),
-    ("", "services/proxy", ("get",)),
-    ("", "endpoints", ("list", "watch")),
-    ("", "events", ("list", "watch")),
-    ("", "configmaps", ("create", "get")),
-    ("", "secrets", ("create",)),
-    ("", "serviceaccounts", ("create", "get")),
-    ("apps", "deployments", ("create", "get", "list", "watch", "patch", "delete")),
-    ("apps", "deployments/scale", ("get", "patch")),
-    ("apps", "replicasets", ("list", "watch")),
-    ("discovery.k8s.io", "endpointslices", ("create", "list", "watch", "delete")),
-    ("policy", "poddisruptionbudgets", ("create", "get", "delete")),
-)
 
 
 def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
@@ -104,45 +77,6 @@ def verify(api: Api, server: str, uid: str) -> None:
     if (api.server, now) != (server, uid):
         before, after = f"{server} (kube-system UID {uid})", f"{api.server} (kube-system UID {now})"
         raise HarnessError(f"the cluster changed during the run: the context led to {before} and leads to {after}")
-
-
-def preflight(api: Api) -> None:
-    """Check every right that the suite needs by a SelfSubjectAccessReview, which changes nothing on the cluster.
-
-    Raises:
-        SetupError: rights are missing (exit code RIGHTS); the message lists all of them.
-
-    """
-    missing = missing_rights(api)
-    if missing:
-        raise SetupError(f"the user of context {api.context} lacks the rights to {', '.join(missing)}", ExitCode.RIGHTS)
-
-
-def missing_rights(api: Api) -> list[str]:
-    """Return each right that the suite needs and that is not granted, such as "create pods"."""
-    return [
-        f"{verb} {resource}" for group, resource, verbs in RIGHTS for verb in verbs if not _allowed(api, group, resource, verb)
-    ]
-
-
-def _allowed(api: Api, group: str, resource: str, verb: str) -> bool:
-    name, _, sub = resource.partition("/")
-    attributes = {"group": group, "resource": name, "subresource": sub, "verb": verb}
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    try:
-        # A review is stored nowhere: it can be asked for again.
-        text = persistently(lambda: api.call("POST", REVIEWS, body=body), CHANGE_SECONDS)
-        review = as_json(text, "access review")
-    except ApiRefused as refused:
-        if refused.status == HTTPStatus.UNAUTHORIZED:
-            raise SetupError(f"{api.server}: {refused}", refused.code) from refused
-        what = f"the user of context {api.context} lacks the right to check its rights: {refused.detail}"
-        raise SetupError(what, ExitCode.RIGHTS) from refused
-    return bool(KubeObject(review).at("status.allowed", default=False))
 
 
 def server_version(api: Api) -> str:

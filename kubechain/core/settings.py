@@ -165,6 +165,9 @@ class Hops(Group):
     drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
 
 
+RoleName = Literal["run", "disruptive", "upgrade", "clean"]
+
+
 class Results(Group):
     """The report of a run."""
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import yaml
 
+from kubechain.claims.requirements import EVENTS
 from kubechain.conditions.pods import restarts, why_not_ready
 from kubechain.core import redact
 from kubechain.core.errors import HarnessError
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
+from kubechain.kube.rights import named
 from kubechain.observe.history import latest
 from kubechain.observe.timeline import milestones
 from kubechain.workload.chain import Chain
@@ -20,6 +22,7 @@ from kubechain.workload.manifests import WEB
 
 LOG_LINES = "50"
 LOG_SECONDS = 3.0
+NOT_WATCHED = f"events are not watched: needs {named(EVENTS.rights)}"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice")
 
 
@@ -38,7 +41,7 @@ def evidence(chain: Chain) -> list[Section]:
     sections = [
         Section("owner graph", "\n".join(graph(state))),
         Section("timeline", "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
-        Section("events", "\n".join(events(state))),
+        Section("events", "\n".join(events(state)) if "Event" in chain.observer.kinds else NOT_WATCHED),
         Section("objects", manifests(state)),
     ]
     silent: set[str] = set()

@@ -26,6 +26,7 @@ from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.listing import METADATA_ONLY, Keep, Listing, in_pages, trimmed
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
+from kubechain.kube.rights import Permit
 from kubechain.kube.watch_stream import events
 
 REQUEST_SECONDS = 10.0
@@ -54,11 +55,18 @@ class Api:
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
         self._patience = patience
         self._connection = Connection(kubeconfig, context, self.secrets)
+        self.permit = Permit()
 
     @property
     def server(self) -> str:
         """The URL of the API server, such as "https://127.0.0.1:6443"."""
         return self._connection.server
+
+    @property
+    def user(self) -> str:
+        """The user for a message: that of the context, or the one that its kubeconfig entry impersonates."""
+        name = self._connection.impersonated
+        return f"the user {name}, whom context {self.context} impersonates," if name else f"the user of context {self.context}"
 
     def twin(self, keep: Keep = trimmed) -> Api:
         """Return a client with connections of its own to the same cluster, for another thread, without patience.
@@ -252,8 +260,12 @@ class Api:
 
         """
         query = [*(("command", word) for word in argv), ("stdout", "true"), ("stderr", "true")]
-        path = path_of("Pod", namespace, pod, "exec") + "?" + urllib.parse.urlencode(query)
-        return run_command(self._connection, path, argv, pod, seconds=seconds)
+        path = path_of("Pod", namespace, pod, "exec")
+        # The API server checks both (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
+        for method in ("GET", "POST"):
+            self.permit.check(method, path)
+        path += "?" + urllib.parse.urlencode(query)
+        return run_command(self._connection, path, argv, pod, agent=self.permit.agent, seconds=seconds)
 
     def _send(
         self,
@@ -269,8 +281,9 @@ class Api:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request; with `refuse`, obey Retry-After of 429 and raise the error of a status from 400 on."""
+        self.permit.check(method, path, query)
         url = path + ("?" + urllib.parse.urlencode(query) if query else "")
-        headers = {"Accept": accept, "Content-Type": content, "User-Agent": creation.MANAGER}
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": self.permit.agent}
 
         def send() -> urllib3.BaseHTTPResponse:
             return self._connection.send(method, url, body, headers, seconds=seconds, refuse=refuse, stream=stream)

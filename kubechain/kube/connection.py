@@ -57,6 +57,11 @@ class Connection:
         # (method, URL) -> monotonic seconds before which the server does not want the request again.
         self._not_before: dict[tuple[str, str], float] = {}
 
+    @property
+    def impersonated(self) -> str:
+        """The name of the user that the kubeconfig impersonates, "" for none."""
+        return str(self.entry.user.get("as") or "")
+
     def close(self) -> None:
         """Close the connections."""
         self._manager.clear()

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Collection
 from typing import TypeVar, cast
 
+from kubechain.core.errors import HarnessError
 from kubechain.core.run import RUN_LABEL
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.rights import MANAGER
 
 # No attempt begins later than this. An etcd leader change takes seconds; a webhook that times out takes 10 s by default.
 CREATE_SECONDS = 20.0
@@ -19,8 +21,6 @@ ATTEMPT_SECONDS = 12.0
 # For a patch or a deletion, and for the reads before a run.
 CHANGE_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
-# The API server takes the name of a field manager from the User-Agent of the request.
-MANAGER = "kubechain"
 T = TypeVar("T")
 
 
@@ -53,6 +53,7 @@ def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None],
     `get` reads the object of that name, None if it does not exist.
 
     Raises:
+        HarnessError: the object exists, and may be ours, but the user may not read it.
         ApiRefused: status 4xx: the object is not created.
         ApiUnavailable: 5xx or no answer at every attempt within `seconds`; the object may exist.
 
@@ -67,7 +68,7 @@ def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None],
             unclear = True
             raise
         except ApiRefused as refused:
-            stored = get() if unclear and refused.reason == "AlreadyExists" else None
+            stored = _read(get, refused) if unclear and refused.reason == "AlreadyExists" else None
             if stored is None or stored.deleting or not is_own(body, stored):
                 raise
             return stored
@@ -97,6 +98,15 @@ def delete(send: Callable[[], object], missing: Collection[int], seconds: float,
                 raise
 
     persistently(attempt, seconds)
+
+
+def _read(get: Callable[[], KubeObject | None], exists: ApiRefused) -> KubeObject | None:
+    try:
+        return get()
+    except ApiRefused as refused:
+        raise HarnessError(
+            f"{exists}; an answer was lost, and who created it cannot be read: {refused}", refused.code
+        ) from refused
 
 
 def is_own(sent: Json, stored: KubeObject) -> bool:

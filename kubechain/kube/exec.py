@@ -49,8 +49,8 @@ def named(argv: Sequence[str]) -> str:
     return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]} ..."
 
 
-def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Executed:
-    """Run a command by the subresource exec at `path`, and return its output and its exit status.
+def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str, *, agent: str, seconds: float) -> Executed:
+    """Run a command by the subresource exec at `path`, as the User-Agent `agent`; return its output and its exit status.
 
     Raises:
         ApiUnavailable: no answer, a 429 or 5xx, or a stream that broke: the next attempt may succeed.
@@ -59,17 +59,17 @@ def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str
 
     """
     with within(seconds):
-        session = _open(connection, path, argv, pod, seconds=seconds)
+        session = _open(connection, path, argv, pod, agent=agent, seconds=seconds)
         try:
             return _read(session, argv, pod, seconds)
         finally:
             session.shutdown()
 
 
-def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, seconds: float) -> Any:
+def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, agent: str, seconds: float) -> Any:
     what, renewed = f"cannot run `{named(argv)}` in pod {pod}", False
     while True:
-        headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())]
+        headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())] + [f"User-Agent: {agent}"]
         session: Any = WebSocket(skip_utf8_validation=True)
         # The API server counts a GET that opens a stream as a create, as it does for RBAC.
         TRAFFIC.request("POST", path)

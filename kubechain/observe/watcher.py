@@ -29,7 +29,7 @@ class Watcher:
 
     def __init__(self, api: Api, namespace: str, clock: Clock, kinds: tuple[str, ...] = KINDS, keep: Keep | None = None) -> None:
         """Watch; with `keep`, only that is kept of each object, and only the versions in which it differs."""
-        self.history = History(namespace, clock, every_version=keep is None)
+        self.history, self.kinds = History(namespace, clock, every_version=keep is None), kinds
         self._stop = threading.Event()
         self._apis = [api.twin(keep) if keep else api.twin() for _ in kinds]
         reflectors = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]

@@ -6,8 +6,11 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kubechain.claims.requirements import LISTED
+from kubechain.claims.rights import CORE, PULL_SECRET
 from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
 from kubechain.cluster import binaries, docker_engine, existing
+from kubechain.cluster.access import Access
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
@@ -21,6 +24,7 @@ from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.rights import Right
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -53,7 +57,7 @@ def join(path: Path) -> Provided:
 
 
 def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:
-    """Use the existing cluster of --context: check the rights, and remove namespaces of ended runs there.
+    """Use the existing cluster of --context: check the rights that every claim needs, and remove namespaces of ended runs there.
 
     Raises:
         SetupError: the context is unusable, the cluster unreachable, or rights are missing.
@@ -64,12 +68,21 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
     run_folders.remove_dead(settings.out, progress)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
-        uid = existing.identity(api)
-        existing.preflight(api)
+        access = Access(api)
+        needed = CORE.rights | (PULL_SECRET.rights if settings.pull_secret else frozenset[Right]())
+        try:
+            uid = existing.identity(api)
+        except SetupError as error:
+            if error.code == ExitCode.RIGHTS:
+                # One refused request does not name all that is missing.
+                access.require(needed)
+            raise
+        access.require(needed)
         if settings.pull_secret:
             registries.credentials(settings.pull_secret, [resolve.public_nginx(settings), resolve.public_client(settings)])
         version = existing.server_version(api)
-        step.note(f"{version}, {api.count('Node')} nodes")
+        nodes = "" if access.lacking(LISTED.rights) else f", {api.count('Node')} nodes"
+        step.note(version + nodes)
         target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
     secret_files.folder(run.folder)
     run_locks.mark_visited(settings.cache, run.name, settings.context, uid)

@@ -15,8 +15,10 @@ from rich.console import Console
 
 from kubechain import __version__
 from kubechain.claims.claim import Claim
-from kubechain.claims.requirements import Environment, missing
+from kubechain.claims.requirements import LISTED, Environment, missing
+from kubechain.claims.rights import CORE, PARTS
 from kubechain.cluster import existing
+from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.conditions.text import counted
 from kubechain.core.errors import ExitCode, HarnessError
@@ -24,6 +26,7 @@ from kubechain.core.settings import DoctorSettings
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.rights import named
 from kubechain.provision import machine
 from kubechain.provision.machine import Finding
 from kubechain.workload import namespace
@@ -73,12 +76,14 @@ def cluster(settings: DoctorSettings, claims: Sequence[Claim]) -> list[Finding]:
 def _examined(api: Api, claims: Sequence[Claim], *, disruptive: bool) -> Iterable[Finding]:
     uid, version = existing.identity(api), existing.server_version(api)
     yield Finding("ok", "cluster", f"{version} at {api.server}, kube-system has UID {uid}")
-    lacking = existing.missing_rights(api)
+    access = Access(api)
+    lacking = access.lacking(CORE.rights)
     if lacking:
-        yield Finding("missing", "rights", f"the user of {api.context} may not {', '.join(lacking)}", ExitCode.RIGHTS)
+        yield Finding("missing", "rights", f"{api.user} lacks {named(lacking)}", ExitCode.RIGHTS)
     else:
-        yield Finding("ok", "rights", "the user has all rights that the suite needs")
-    nodes = tuple(api.list("Node").items)
+        yield Finding("ok", "rights", f"{api.user} has all rights that every claim needs")
+    yield from _left_out(access)
+    nodes = () if access.lacking(LISTED.rights) else tuple(api.list("Node").items)
     yield _nodes(nodes)
     yield Finding("ok", "kube-proxy", proxy_mode(api))
     target = Target(
@@ -94,8 +99,15 @@ def _examined(api: Api, claims: Sequence[Claim], *, disruptive: bool) -> Iterabl
         kubectl=shutil.which("kubectl") or "",
         versions={"server": version},
     )
-    environment = Environment(target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), disruptive)
+    environment = Environment(target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), disruptive, access)
     yield from skipped(claims, environment)
+
+
+def _left_out(access: Access) -> Iterable[Finding]:
+    for part in PARTS:
+        lacking = access.lacking(part.requirement.rights)
+        if lacking:
+            yield Finding("note", "rights", f"without {named(lacking)}: {part.instead}")
 
 
 def _nodes(nodes: Sequence[KubeObject]) -> Finding:
@@ -121,7 +133,7 @@ def skipped(claims: Sequence[Claim], environment: Environment) -> Iterable[Findi
     """Yield the number of claims that apply to the environment, and the skipped ones by reason."""
     lacking: defaultdict[str, list[str]] = defaultdict(list)
     for claim in claims:
-        reasons = missing(claim.requirements, environment)
+        reasons = missing(claim.needs, environment)
         if reasons:
             lacking[", ".join(reasons)].append(claim.id)
     count = sum(map(len, lacking.values()))

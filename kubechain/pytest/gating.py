@@ -12,8 +12,11 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
+from kubechain.claims.requirements import refused
+from kubechain.claims.rights import GATES as NEEDED
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.observe.wait import Waiter
+from kubechain.pytest.rights import permissions
 from kubechain.pytest.state import claim_state, run_state
 from kubechain.workload.chain import Chain
 from kubechain.workload.gates import GATES, Gatekeeper, awaited, used
@@ -60,15 +63,21 @@ def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
     try:
         keeper.require_open(used(stated.link, stated.after))
         if shared:
-            keeper.ask_again(used(stated.link, stated.after), shared, Waiter(shared.waiter.clock))
+            links = _askable(item.config, used(stated.link, stated.after))
+            keeper.ask_again(links, shared, Waiter(shared.waiter.clock))
     except Blocked as blocked:
         return blocked
     if stated.opens:
         keeper.shut(stated.link, str(error))
     elif shared and stated.link in GATES:
         with contextlib.suppress(Blocked):
-            keeper.ask_again([stated.link], shared, Waiter(shared.waiter.clock))
+            keeper.ask_again(_askable(item.config, [stated.link]), shared, Waiter(shared.waiter.clock))
     return None
+
+
+def _askable(config: pytest.Config, links: list[Link]) -> list[Link]:
+    """Return those of the links whose gates the user of the run may ask."""
+    return [link for link in links if link not in NEEDED or not refused([NEEDED[link]], permissions(config))]
 
 
 def _on_a_chain(item: pytest.Item) -> Claim | None:
@@ -96,7 +105,7 @@ def admit(request: pytest.FixtureRequest, gatekeeper: Gatekeeper, chain: Chain, 
     """
     stated = claim_of(request)
     claim_state(request.node).chain = chain
-    links = awaited(stated)
+    links = _askable(request.config, awaited(stated))
     gatekeeper.admit(links, chain, waiter)
     gatekeeper.require_accepted(stated.link)
     return links

@@ -11,7 +11,19 @@ import pytest
 from kubechain.core import bundle
 from kubechain.pytest import hookspecs
 
-PARTS = ("session", "interrupts", "outcomes", "ending", "disk", "gating", "scheduling", "recording", "faults", "upgrade")
+PARTS = (
+    "session",
+    "interrupts",
+    "rights",
+    "outcomes",
+    "ending",
+    "disk",
+    "gating",
+    "scheduling",
+    "recording",
+    "faults",
+    "upgrade",
+)
 pytest_plugins = [f"kubechain.pytest.{part}" for part in PARTS]
 
 

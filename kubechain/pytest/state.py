@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kubechain.claims.claim import Link
+from kubechain.claims.requirements import Environment
 from kubechain.cleanup.run_locks import RunLock
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
@@ -16,6 +17,7 @@ from kubechain.core.settings import Settings
 from kubechain.faults.fault import Fault
 from kubechain.faults.records import Score
 from kubechain.images.pins import Kubernetes
+from kubechain.kube.rights import Permit
 from kubechain.observe.pace import Pace
 from kubechain.observe.wait import WaitRecord
 from kubechain.provision.cluster import Provided
@@ -67,7 +69,8 @@ class RunState:
     `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
     something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
     that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
-    measurements (timeline, changeToWaitMs, probeFrom).
+    measurements (timeline, changeToWaitMs, probeFrom); `permit` is what the present claim may use; `permissions` are what it and
+    the user may do.
     """
 
     settings: Settings
@@ -82,6 +85,8 @@ class RunState:
     pace: Pace = field(default_factory=Pace)
     shared_chain: Chain | None = None
     measured: dict[str, Any] | None = None
+    permit: Permit = field(default_factory=Permit)
+    permissions: Environment | None = None
     schedule: Schedule = field(default_factory=Schedule)
     faults: FaultsState = field(default_factory=FaultsState)
     upgrade: UpgradeState = field(default_factory=UpgradeState)

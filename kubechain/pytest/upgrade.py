@@ -191,9 +191,11 @@ def _upgrade(
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
-        return kubeadm.upgrade(
-            cluster, before.witnesses.api, state.upgrade.hops, bundles, watched.record_step, state.progress, drain=settings.drain
-        )
+        # A client of its own: what the upgrade asks for on a cluster of the run is not what a claim declares.
+        with contextlib.closing(before.witnesses.api.twin()) as api:
+            return kubeadm.upgrade(
+                cluster, api, state.upgrade.hops, bundles, watched.record_step, state.progress, drain=settings.drain
+            )
     else:
         text = "sampling until every Node is upgraded, or until Ctrl-C"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from kubechain.conditions.condition import Condition, Result, expect, undecided,
 from kubechain.conditions.text import field, some, text
 from kubechain.core import redact
 from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused
 
 # Name -> ConfigMap in kube-system and its key; a cluster that kubeadm did not create may have neither.
 SOURCES = {"CoreDNS": ("coredns", "Corefile"), "kube-proxy": ("kube-proxy", "config.conf")}
@@ -20,13 +22,18 @@ PROPERTY = re.compile(rf"^([ \t]*[\w-]*(?:{redact.NAMES})[ \t]+)(?!\{{)\S[^\n]*"
 
 
 def read(api: Api) -> dict[str, str]:
-    """Return name -> configuration for each of SOURCES that the cluster has, without the secrets of plugins.
+    """Return name -> configuration for each of SOURCES that the cluster has and the user may read, without plugins' secrets.
 
     Before and after the upgrade it is redacted alike, so that the comparison does not see a change of a secret alone.
     """
     configuration: dict[str, str] = {}
     for name, (config_map, key) in SOURCES.items():
-        resource = api.get("ConfigMap", "kube-system", config_map)
+        try:
+            resource = api.get("ConfigMap", "kube-system", config_map)
+        except ApiRefused as refused:
+            if refused.status != HTTPStatus.FORBIDDEN:
+                raise
+            continue
         if resource and key in resource.at("data", {}):
             configuration[name] = _without_secrets(resource.at("data")[key])
     return configuration

@@ -100,7 +100,7 @@ def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
 def attach(api: Api, environment: Environment, namespace: str, image_ids: frozenset[str], waiter: Waiter) -> Chain:
     """Return the chain of existing witnesses, and start to watch them; the caller closes its observer."""
     target = environment.target
-    observer = Watcher(api, namespace, waiter.clock)
+    observer = Watcher(api, namespace, waiter.clock, build.watched_kinds(environment.access))
     return Chain(
         api,
         namespace,

@@ -47,7 +47,7 @@ class ChainFactory:
         """Make a chain with the given Deployment, or the default, and do not wait for it; delete it after the body."""
         target = self.environment.target
         manifest = deployment or manifests.deployment(target.nginx)
-        with namespace.namespace(self.api, target, self._name(), self.labels, waiter) as observer:
+        with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
             refused = namespace.populate(self.api, target, name, manifest, once=self._refused)
             self._refused.update(refused)
@@ -95,7 +95,7 @@ class ChainFactory:
     @contextmanager
     def empty(self, waiter: Waiter) -> Generator[str]:
         """Make a namespace without a chain and yield its name; delete it after the body."""
-        with namespace.namespace(self.api, self.environment.target, self._name(), self.labels, waiter) as observer:
+        with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
             yield observer.history.namespace
 
     def _name(self) -> str:

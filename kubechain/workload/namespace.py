@@ -7,9 +7,11 @@ import json
 import socket
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 
-from kubechain.claims.requirements import ProbeOrigin
+from kubechain.claims.requirements import EVENTS, Environment, ProbeOrigin
+from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.core import registries
 from kubechain.core.errors import HarnessError
@@ -18,7 +20,7 @@ from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
-from kubechain.observe.watcher import Watcher
+from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.workload import manifests, service_manifests
 from kubechain.workload.chain import CLIENT
 from kubechain.workload.urls import address_of
@@ -44,8 +46,13 @@ def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
     return "cluster"
 
 
+def watched_kinds(access: Access) -> tuple[str, ...]:
+    """Return the kinds that are watched in the namespace of a chain: Events only if the user may watch them."""
+    return tuple(kind for kind in KINDS if kind != "Event") if access.lacking(EVENTS.rights) else KINDS
+
+
 @contextmanager
-def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
+def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
     """Make a namespace with the objects of `furnish` and watch it; delete it after the body and do not wait.
 
     It is deleted as well if the answer to its creation is lost.
@@ -58,8 +65,8 @@ def namespace(api: Api, target: Target, name: str, labels: Mapping[str, str], wa
             delete(api, name)
         raise
     try:
-        furnish(api, target, name)
-        with Watcher(api, name, waiter.clock) as observer:
+        furnish(api, environment.target, name)
+        with Watcher(api, name, waiter.clock, watched_kinds(environment.access)) as observer:
             yield observer
     finally:
         delete(api, name)
@@ -97,7 +104,7 @@ def populate(
     """Create the Service, the Deployment and the client Pod, and do not wait for them.
 
     The Pod comes after the Service, so that it gets the Service's environment variables. Return kind -> message for each
-    object that the API server refused (4xx), or failed to create (500) at every attempt in `seconds`; the claims of its
+    object that the API server refused (4xx but 401), or failed to create (500) at every attempt in `seconds`; the claims of its
     link then fail. The kinds `once` are tried once: those that an earlier chain could not create.
 
     Raises:
@@ -109,5 +116,7 @@ def populate(
         try:
             api.create(body, name, seconds=0.0 if body["kind"] in once else seconds)
         except (ApiRefused, ApiFailed) as error:
+            if isinstance(error, ApiRefused) and error.status == HTTPStatus.UNAUTHORIZED:
+                raise  # it is about who asks, not about the object
             refused[body["kind"]] = f"{body['kind']} {body['metadata']['name']} is refused: {error}"
     return refused

@@ -1,6 +1,7 @@
 """The Deployment: its status, its defaults and its validation."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import right
 from kubechain.conditions import deployments
 from kubechain.conditions.objects import has, table_row
 from kubechain.observe.protocols import Eventually
@@ -71,7 +72,7 @@ def test_selector_must_match_the_template(chain: Chain) -> None:
     assert "selector" in refused.detail
 
 
-@claim("CHAIN-DEPLOYMENT-080", spec="#label-selector-updates")
+@claim("CHAIN-DEPLOYMENT-080", spec="#label-selector-updates", requires=[right("patch", "deployments")])
 def test_selector_is_immutable(chain: Chain) -> None:
     """A change of a Deployment's selector MUST be refused as invalid."""
     another = {
@@ -92,7 +93,7 @@ def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     assert cells == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
 
 
-@claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full")
+@claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full", requires=[right("patch", "deployments")])
 def test_observed_generation_follows(own_chain: Chain, eventually: Eventually) -> None:
     """After a change of its spec a Deployment MUST have a higher generation, and its controller MUST observe it."""
     before = own_chain.deployment.at("metadata.generation")

@@ -2,6 +2,7 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import right
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.deployments import HASH
 from kubechain.conditions.objects import controlled_by
@@ -70,6 +71,7 @@ def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventua
     upstream="Replica Set, adopt matching pods and release non matching pods",
     after=[Link.PODS],
     level="full",
+    requires=[right("patch", "pods")],
 )
 def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet MUST release a Pod that no longer matches its selector, let it run, and make another in its place."""
@@ -80,7 +82,13 @@ def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: E
     eventually(own_chain.objects, pods.same_and_ready(released))
 
 
-@claim("CHAIN-REPLICASET-080", spec="#non-template-pod-acquisitions", after=[Link.PODS], level="full")
+@claim(
+    "CHAIN-REPLICASET-080",
+    spec="#non-template-pod-acquisitions",
+    after=[Link.PODS],
+    level="full",
+    requires=[right("get", "configmaps"), right("patch", "deployments/scale")],
+)
 def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """A ReplicaSet MUST NOT take a Pod that matches its selector but has another controller."""
     owner = own_chain.api.get("ConfigMap", own_chain.namespace, "nginx")
@@ -94,7 +102,13 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid))
 
 
-@claim("CHAIN-REPLICASET-090", spec=DEPLOYMENT + "#pod-template-hash-label", after=[Link.PODS], level="full")
+@claim(
+    "CHAIN-REPLICASET-090",
+    spec=DEPLOYMENT + "#pod-template-hash-label",
+    after=[Link.PODS],
+    level="full",
+    requires=[right("patch", "deployments")],
+)
 def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: Eventually) -> None:
     """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""
     old = own_chain.replica_set

@@ -2,7 +2,7 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import OWN_CLUSTER, POD_CIDR
+from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, right
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.http import forbidden_to
@@ -37,7 +37,7 @@ def test_pods_have_the_labels_of_the_template(chain: Chain, eventually: Eventual
     eventually(chain.objects, deployments.pods_labelled(WEB))
 
 
-@claim("CHAIN-PODS-040", spec="concepts/scheduling-eviction/kube-scheduler/")
+@claim("CHAIN-PODS-040", spec="concepts/scheduling-eviction/kube-scheduler/", requires=[LISTED])
 def test_pods_are_bound_to_nodes(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST be bound to a Node of the cluster and run at an address of that Node."""
     eventually(chain.objects, pods.on_nodes(LABELS, chain.node_addresses))
@@ -100,6 +100,7 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
     spec="reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume",
     upstream="Service Account Tokens Must AutoMount",
     after=[Link.PODS, Link.CLUSTERIP],
+    requires=[EXEC],
 )
 def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
@@ -110,7 +111,7 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
     eventually(pages, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 
-@claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS])
+@claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS], requires=[EVENTS])
 def test_pod_has_the_events_of_its_start(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
     eventually(chain.objects, happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started"))
@@ -130,7 +131,7 @@ def test_unschedulable_pod_says_why_and_runs_later(chain: Chain, create: Create,
     eventually(chain.objects, pods.ready(lonely.name))
 
 
-@claim("CHAIN-PODS-140", spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full")
+@claim("CHAIN-PODS-140", spec=LIFECYCLE + "#container-probes", after=[Link.PODS], level="full", requires=[EXEC])
 def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
     """A Pod whose readiness probe fails MUST turn unready and MUST NOT be restarted or replaced for it."""
     pod = own_chain.pods[0]
@@ -148,7 +149,12 @@ def test_crashes_are_counted(chain: Chain, failing_pods: FailingPods, eventually
     eventually(chain.objects, crashed)
 
 
-@claim("CHAIN-PODS-160", spec="concepts/security/service-accounts/#default-service-accounts", upstream="RootCA ConfigMap test")
+@claim(
+    "CHAIN-PODS-160",
+    spec="concepts/security/service-accounts/#default-service-accounts",
+    upstream="RootCA ConfigMap test",
+    requires=[right("get", "serviceaccounts"), right("get", "configmaps")],
+)
 def test_namespace_has_what_pods_need(chain: Chain, eventually: Eventually) -> None:
     """Every namespace MUST be given the ServiceAccount default and the ConfigMap kube-root-ca.crt with a certificate."""
     eventually(sources.one(chain, "ServiceAccount", "default"), exists("ServiceAccount default"))
@@ -162,13 +168,13 @@ def test_image_is_on_every_node(chain: Chain, kind_cluster: Cluster) -> None:
     assert missing == []
 
 
-@claim("CHAIN-IMAGE-040", spec="#image-pull-policy", after=[Link.PODS], requires=[OWN_CLUSTER])
+@claim("CHAIN-IMAGE-040", spec="#image-pull-policy", after=[Link.PODS], requires=[EVENTS, OWN_CLUSTER])
 def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> None:
     """An image that is on the Node MUST NOT be pulled again under the pull policy IfNotPresent."""
     eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"))
 
 
-@claim("CHAIN-IMAGE-050", spec="#imagepullbackoff", level="full", long=True)
+@claim("CHAIN-IMAGE-050", spec="#imagepullbackoff", level="full", long=True, requires=[EVENTS])
 def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
     absent = failing_pods.absent

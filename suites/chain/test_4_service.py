@@ -4,7 +4,7 @@ import json
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import KUBECTL, OWN_CLUSTER
+from kubechain.claims.requirements import EXEC, KUBECTL, OWN_CLUSTER, right
 from kubechain.conditions import services
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.observe.protocols import Eventually
@@ -50,7 +50,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.objects, services.service_has(WEB, wanted))
 
 
-@claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[KUBECTL])
+@claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[right("get", "deployments"), KUBECTL])
 def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Create) -> None:
     """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
     words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", "NodePort", "--dry-run=client", "-o", "json"]
@@ -88,7 +88,7 @@ def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create)
     assert services.node_port(second) == released
 
 
-@claim("CHAIN-SERVICE-090", spec="#type-clusterip")
+@claim("CHAIN-SERVICE-090", spec="#type-clusterip", requires=[right("patch", "services")])
 def test_cluster_ip_is_immutable(chain: Chain) -> None:
     """A change of a Service's clusterIP MUST be refused as invalid."""
     refused = actions.refusal(lambda: actions.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
@@ -105,7 +105,12 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
     assert "already allocated" in refused.detail
 
 
-@claim("CHAIN-SERVICE-110", spec="#publishing-services-service-types", upstream="Service, change type, ExternalName to ClusterIP")
+@claim(
+    "CHAIN-SERVICE-110",
+    spec="#publishing-services-service-types",
+    upstream="Service, change type, ExternalName to ClusterIP",
+    requires=[right("patch", "services")],
+)
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
     name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
@@ -124,6 +129,7 @@ def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventuall
     upstream="Service, endpoints with multiple ports",
     after=[Link.ENDPOINTS, Link.CLUSTERIP],
     level="full",
+    requires=[EXEC],
 )
 def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
@@ -138,6 +144,7 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
     upstream="EndpointSlice, multiple IPs, multiple ports",
     after=[Link.ENDPOINTS, Link.CLUSTERIP],
     level="full",
+    requires=[EXEC, right("create", "endpointslices"), right("delete", "endpointslices")],
 )
 def test_service_without_selector_serves_given_endpoints(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""

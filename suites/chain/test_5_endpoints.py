@@ -2,7 +2,7 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
-from kubechain.claims.requirements import SLEEP_ACTION
+from kubechain.claims.requirements import EXEC, SLEEP_ACTION, right
 from kubechain.conditions import endpoints, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
@@ -49,6 +49,7 @@ def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> Non
     spec="concepts/workloads/pods/pod-lifecycle/#container-probes",
     upstream="Service, endpoints",
     level="full",
+    requires=[EXEC],
 )
 def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave Endpoints and EndpointSlices when it turns unready, and return when it is ready."""
@@ -59,7 +60,12 @@ def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually:
     eventually(own_chain.objects, endpoints.lists(WEB, first, second))
 
 
-@claim("CHAIN-ENDPOINTS-070", spec="concepts/services-networking/service/#defining-a-service", level="full")
+@claim(
+    "CHAIN-ENDPOINTS-070",
+    spec="concepts/services-networking/service/#defining-a-service",
+    level="full",
+    requires=[right("patch", "services"), right("patch", "pods")],
+)
 def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave the Service when a label no longer matches, and return when it does again."""
     first, second = own_chain.pods
@@ -72,7 +78,7 @@ def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually:
     eventually(own_chain.objects, endpoints.lists(WEB, second))
 
 
-@claim("CHAIN-ENDPOINTS-080", level="full")
+@claim("CHAIN-ENDPOINTS-080", level="full", requires=[right("delete", "pods")])
 def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a deleted Pod MUST leave, and that of the Pod made in its place MUST come."""
     deleted, other = own_chain.pods

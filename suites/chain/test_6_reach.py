@@ -4,7 +4,7 @@ import re
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import HOST_ACCESS, KUBECTL, THREE_NODES
+from kubechain.claims.requirements import EXEC, FORWARDING, HOST_ACCESS, KUBECTL, NODE_REQUESTS, THREE_NODES, right
 from kubechain.conditions import pods
 from kubechain.conditions.http import (
     all_refused,
@@ -37,46 +37,58 @@ MANY = 60
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
 
 
-@claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service", opens=True)
+@claim("CHAIN-CLUSTERIP-010", spec=SERVICE + "#type-clusterip", upstream="Service, NodePort Service", requires=[EXEC], opens=True)
 def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the clusterIP at the Service's port MUST be answered by nginx."""
     pages = sources.pages_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(pages, all_welcome(WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables", opens=True)
+@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables", requires=[EXEC], opens=True)
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
     backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip))
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
-@claim("CHAIN-NODEPORT-010", spec=SERVICE + "#type-nodeport", upstream="Service, NodePort Service", opens=True)
+@claim(
+    "CHAIN-NODEPORT-010",
+    spec=SERVICE + "#type-nodeport",
+    upstream="Service, NodePort Service",
+    requires=[NODE_REQUESTS],
+    opens=True,
+)
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
     pages = sources.pages(chain, *chain.node_urls().values())
     eventually(pages, chain.among_nodes(all_welcome(WELCOME)))
 
 
-@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", opens=True)
+@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", requires=[NODE_REQUESTS], opens=True)
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
     eventually(sources.backends_at_nodes(chain), chain.among_nodes(every_backend(chain.pod_names, WELCOME)))
 
 
-@claim("CHAIN-API-010", spec=PROXY, upstream="Proxy through apiserver to a Service", opens=True)
+@claim(
+    "CHAIN-API-010",
+    spec=PROXY,
+    upstream="Proxy through apiserver to a Service",
+    requires=[right("get", "services/proxy")],
+    opens=True,
+)
 def test_api_proxy_reaches_the_service(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for the Service with nginx's page."""
     eventually(sources.proxied(chain, chain.service_proxy), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses", opens=True)
+@claim("CHAIN-API-020", spec=PROXY, upstream="Proxy, validate Proxy responses", requires=[right("get", "pods/proxy")], opens=True)
 def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> None:
     """The API server's proxy MUST answer for each Pod with nginx's page."""
     eventually(sources.proxied(chain, *chain.pod_proxies), all_welcome(WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/")
+@claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/", requires=[EXEC])
 def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventually) -> None:
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
     for pod in chain.pods:
@@ -89,6 +101,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
     spec="#session-affinity",
     upstream="Service, ClusterIP type, session affinity to ClientIP",
     level="full",
+    requires=[EXEC, right("patch", "services")],
 )
 def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
@@ -105,6 +118,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     "CHAIN-CLUSTERIP-050",
     spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
     level="full",
+    requires=[EXEC],
 )
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
@@ -117,14 +131,14 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
         eventually(pages, only_from(*near))
 
 
-@claim("CHAIN-CLUSTERIP-060", spec="#traffic-to-services")
+@claim("CHAIN-CLUSTERIP-060", spec="#traffic-to-services", requires=[EXEC])
 def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
     name = create(chain, service_manifests.service(name="nobody", app="nobody")).name
     eventually(sources.pages_inside(chain, chain.client, url(chain.address(name))), all_refused())
 
 
-@claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full")
+@claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full", requires=[EXEC])
 def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = create(chain, service_manifests.service(name="twin")).name
@@ -132,14 +146,14 @@ def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventual
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables")
+@claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables", requires=[EXEC])
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
     pages = sources.repeated(chain, chain.client, url(chain.cluster_ip), MANY)
     eventually(pages, spread_over(chain.pod_names))
 
 
-@claim("CHAIN-CLUSTERIP-090")
+@claim("CHAIN-CLUSTERIP-090", requires=[EXEC])
 def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> None:
     """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
     at = url(chain.cluster_ip)
@@ -148,7 +162,7 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
     require(chain.client.repeat(at, MANY), none_slower(1.0))
 
 
-@claim("CHAIN-NODEPORT-030", spec="#traffic-to-services")
+@claim("CHAIN-NODEPORT-030", spec="#traffic-to-services", requires=[NODE_REQUESTS])
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
     port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
@@ -173,7 +187,7 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
             eventually(pages, came_from(http.own_address(address, port)))
 
 
-@claim("CHAIN-NODEPORT-050", spec=SERVICE + "#udp", level="full")
+@claim("CHAIN-NODEPORT-050", spec=SERVICE + "#udp", level="full", requires=[NODE_REQUESTS])
 def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""
     port = node_port(create(chain, service_manifests.udp_service("echo")))
@@ -182,7 +196,7 @@ def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventua
     eventually(sources.echoes(chain, port), chain.among_nodes(echoed("echo")))
 
 
-@claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[KUBECTL])
+@claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[right("get", "services/proxy"), KUBECTL])
 def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """The Service MUST answer through `kubectl proxy` on loopback."""
     # Every user of this machine reaches the proxy with the rights of the run, so it serves this one path.
@@ -191,7 +205,11 @@ def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -
         eventually(sources.loopback(chain, proxy, chain.service_proxy), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-040", spec="tasks/access-application-cluster/port-forward-access-application-cluster/", requires=[KUBECTL])
+@claim(
+    "CHAIN-API-040",
+    spec="tasks/access-application-cluster/port-forward-access-application-cluster/",
+    requires=[FORWARDING, KUBECTL],
+)
 def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) -> None:
     """A Pod of the Service MUST answer through a port that is forwarded to it from loopback."""
     target = ["port-forward", "--namespace", chain.namespace, f"service/{WEB}", f":{SERVICE_PORT}"]
@@ -199,7 +217,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
         eventually(sources.loopback(chain, forward, "/"), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", after=[Link.CLUSTERIP])
+@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", requires=[EXEC], after=[Link.CLUSTERIP])
 def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])

@@ -2,6 +2,7 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import EXEC, right
 from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
@@ -12,7 +13,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
-claim = ClaimDecorator("concepts/services-networking/dns-pod-service/")
+claim = ClaimDecorator("concepts/services-networking/dns-pod-service/", requires=(EXEC,))
 
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 
@@ -78,7 +79,7 @@ def test_unknown_name_does_not_exist(chain: Chain, eventually: Eventually) -> No
     eventually(sources.answers(chain, client, chain.full_name("absent", client)), no_such_name())
 
 
-@claim("CHAIN-ENV-030", spec=ENVIRONMENT)
+@claim("CHAIN-ENV-030", spec=ENVIRONMENT, requires=[right("get", "services")])
 def test_services_of_other_namespaces_have_no_variables(
     chain: Chain, other_namespace: str, create: Create, eventually: Eventually
 ) -> None:
@@ -191,7 +192,7 @@ def test_external_name_is_an_alias(chain: Chain, create: Create, eventually: Eve
     eventually(sources.answers(chain, chain.client, full, record="CNAME"), alias)
 
 
-@claim("CHAIN-DNS-140", spec="#namespaces-of-services", upstream="DNS, services")
+@claim("CHAIN-DNS-140", spec="#namespaces-of-services", upstream="DNS, services", requires=[right("get", "services")])
 def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, eventually: Eventually) -> None:
     """A Service of another namespace MUST resolve by name and namespace, and MUST NOT by its name alone."""
     service = chain.api.get("Service", other_namespace, "neighbour")

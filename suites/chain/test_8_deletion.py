@@ -1,6 +1,7 @@
 """Deletion of the Deployment, with its dependents only, and of the Service."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import EXEC
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
@@ -53,7 +54,7 @@ def test_node_port_closes_with_its_service(without_service: Deleted, eventually:
     eventually(pages, without_service.chain.among_nodes(all_refused()))
 
 
-@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services", after=[Link.DNS])
+@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services", requires=[EXEC], after=[Link.DNS])
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client

@@ -1,7 +1,7 @@
 """Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
+from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, endpoints, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -14,7 +14,12 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
 
 
-@claim("LIFE-SCALE-010", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
+@claim(
+    "LIFE-SCALE-010",
+    spec="#scaling-a-deployment",
+    upstream="Deployment, completes the scaling of a Deployment subresource",
+    requires=[right("patch", "deployments/scale")],
+)
 def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled up through its scale subresource MUST get that many ready Pods, all of them listed."""
     actions.scale(own_chain, REPLICAS + 2)
@@ -22,7 +27,7 @@ def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
 
 
-@claim("LIFE-SCALE-020", spec="#scaling-a-deployment")
+@claim("LIFE-SCALE-020", spec="#scaling-a-deployment", requires=[right("patch", "deployments")])
 def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled down by its own replicas field MUST keep that many Pods, and no other be listed."""
     actions.deployment(own_chain, {"replicas": 1})
@@ -31,7 +36,7 @@ def test_scale_down(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, listed)
 
 
-@claim("LIFE-SCALE-030", spec="#scaling-a-deployment")
+@claim("LIFE-SCALE-030", spec="#scaling-a-deployment", requires=[right("patch", "deployments/scale")])
 def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled to zero MUST lose all Pods and keep its Service and ReplicaSet, and MUST serve when scaled up."""
     replica_set = own_chain.replica_set.uid
@@ -44,7 +49,12 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
     assert own_chain.replica_set.uid == replica_set
 
 
-@claim("LIFE-SCALE-040", spec="#scaling-a-deployment", upstream="Deployment, completes the scaling of a Deployment subresource")
+@claim(
+    "LIFE-SCALE-040",
+    spec="#scaling-a-deployment",
+    upstream="Deployment, completes the scaling of a Deployment subresource",
+    requires=[right("patch", "deployments/scale"), right("get", "deployments/scale")],
+)
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
     scale = actions.scale(own_chain, REPLICAS + 1)
@@ -56,7 +66,7 @@ def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventu
 @claim(
     "LIFE-SCALE-050",
     spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
-    requires=[HOST_ACCESS, SLEEP_ACTION],
+    requires=[right("patch", "deployments/scale"), HOST_ACCESS, SLEEP_ACTION],
     after=[Link.NODEPORT],
 )
 def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:

@@ -1,7 +1,7 @@
 """Rollouts of a Deployment to another Pod template, and back."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION
+from kubechain.claims.requirements import HOST_ACCESS, NODE_REQUESTS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.history_conditions import at_every_moment
@@ -51,7 +51,7 @@ def test_roll_loses_no_request(rolled: Rolled) -> None:
     require(rolled.requests, none_lost(LEAST))
 
 
-@claim("LIFE-ROLLOUT-040", spec="#rolling-back-a-deployment")
+@claim("LIFE-ROLLOUT-040", spec="#rolling-back-a-deployment", requires=[right("patch", "deployments")])
 def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventually) -> None:
     """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
     old = own_chain.replica_set
@@ -62,7 +62,12 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     eventually(own_chain.objects, deployments.reuses_replica_set(WEB, 3, old))
 
 
-@claim("LIFE-ROLLOUT-050", spec="#rollover-aka-multiple-updates-in-flight", upstream="Deployment Rollover")
+@claim(
+    "LIFE-ROLLOUT-050",
+    spec="#rollover-aka-multiple-updates-in-flight",
+    upstream="Deployment Rollover",
+    requires=[right("patch", "deployments")],
+)
 def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventually) -> None:
     """A template that changes during a roll MUST be rolled out at once, and the one in between be scaled to 0."""
     actions.template(own_chain, "2")
@@ -72,7 +77,7 @@ def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventu
     eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}))
 
 
-@claim("LIFE-ROLLOUT-060", spec="#recreate-deployment", upstream="Deployment Recreate")
+@claim("LIFE-ROLLOUT-060", spec="#recreate-deployment", upstream="Deployment Recreate", requires=[right("patch", "deployments")])
 def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> None:
     """With the strategy Recreate no Pod of the new template MUST exist before the last of the old one has ended."""
     actions.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
@@ -82,7 +87,11 @@ def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> No
     require(own_chain.objects, at_every_moment(deployments.one_hash_at_a_time(LABELS), after=before))
 
 
-@claim("LIFE-ROLLOUT-070", spec="#pausing-and-resuming-a-deployment")
+@claim(
+    "LIFE-ROLLOUT-070",
+    spec="#pausing-and-resuming-a-deployment",
+    requires=[right("patch", "deployments"), right("patch", "deployments/scale")],
+)
 def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventually, consistently: Consistently) -> None:
     """A paused Deployment MUST NOT roll when its template changes, and MUST when it is resumed."""
     actions.deployment(own_chain, {"paused": True})
@@ -99,7 +108,12 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2))
 
 
-@claim("LIFE-ROLLOUT-080", spec="#clean-up-policy", upstream="Deployment RevisionHistoryLimit")
+@claim(
+    "LIFE-ROLLOUT-080",
+    spec="#clean-up-policy",
+    upstream="Deployment RevisionHistoryLimit",
+    requires=[right("patch", "deployments")],
+)
 def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     """No more old ReplicaSets MUST be kept than revisionHistoryLimit allows, the oldest going first."""
     actions.deployment(own_chain, {"revisionHistoryLimit": 1})
@@ -109,7 +123,13 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}))
 
 
-@claim("LIFE-ROLLOUT-090", spec="#failed-deployment", upstream="Deployment, status sub-resource", after=[Link.NODEPORT])
+@claim(
+    "LIFE-ROLLOUT-090",
+    spec="#failed-deployment",
+    upstream="Deployment, status sub-resource",
+    requires=[right("patch", "deployments"), NODE_REQUESTS],
+    after=[Link.NODEPORT],
+)
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""
     serving = own_chain.pods

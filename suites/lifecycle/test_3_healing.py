@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
+from kubechain.claims.requirements import EXEC, NODE_REQUESTS, right
 from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.protocols import Eventually
@@ -14,7 +15,12 @@ from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, 
 claim = ClaimDecorator(level="full")
 
 
-@claim("LIFE-HEALING-010", spec="concepts/workloads/pods/pod-lifecycle/#restart-policy", after=[Link.NODEPORT])
+@claim(
+    "LIFE-HEALING-010",
+    spec="concepts/workloads/pods/pod-lifecycle/#restart-policy",
+    requires=[EXEC, NODE_REQUESTS],
+    after=[Link.NODEPORT],
+)
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
@@ -30,6 +36,7 @@ def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) 
     "LIFE-HEALING-020",
     spec="concepts/workloads/controllers/replicaset/#how-a-replicaset-works",
     upstream="Replica Set, run basic image",
+    requires=[right("delete", "pods")],
 )
 def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted Pod MUST be replaced by another of the same ReplicaSet, under a name and UID of its own."""
@@ -45,6 +52,13 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     "LIFE-HEALING-030",
     spec="tasks/run-application/configure-pdb/",
     upstream="PodDisruptionBudget: block an eviction until the PDB is updated to allow it",
+    requires=[
+        right("create", "poddisruptionbudgets"),
+        right("get", "poddisruptionbudgets"),
+        right("delete", "poddisruptionbudgets"),
+        right("create", "pods/eviction"),
+        right("patch", "deployments/scale"),
+    ],
 )
 def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""

@@ -4,6 +4,7 @@ import signal
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
+from kubechain.claims.requirements import right
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.condition import empty
 from kubechain.conditions.objects import absent, controlled_by
@@ -25,6 +26,7 @@ TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
     "LIFE-DELETION-010",
     spec="#foreground-deletion",
     upstream="Garbage Collector, delete replication controller, after owned pods",
+    requires=[right("delete", "deployments")],
 )
 def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted in the foreground, a Deployment MUST stay with the finalizer foregroundDeletion until its dependents are gone."""
@@ -41,7 +43,10 @@ def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Event
 
 
 @claim(
-    "LIFE-DELETION-020", spec="#orphaned-dependents", upstream="Garbage Collector, delete deployment, propagation policy orphan"
+    "LIFE-DELETION-020",
+    spec="#orphaned-dependents",
+    upstream="Garbage Collector, delete deployment, propagation policy orphan",
+    requires=[right("delete", "deployments")],
 )
 def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted with its dependents orphaned, a Deployment MUST leave them running, and another of its kind MUST adopt them."""
@@ -77,7 +82,7 @@ def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventu
     assert ended.seconds > GRACE_SECONDS - 1
 
 
-@claim("LIFE-DELETION-050", spec="reference/using-api/api-concepts/#resource-deletion")
+@claim("LIFE-DELETION-050", spec="reference/using-api/api-concepts/#resource-deletion", requires=[right("delete", "pods")])
 def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     """A deletion whose precondition names another UID MUST be refused with a conflict, and delete nothing."""
     client = chain.present("Pod", chain.client.pod)

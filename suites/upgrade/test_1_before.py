@@ -4,6 +4,7 @@ import pytest
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.records import RunRecord
+from kubechain.claims.requirements import right
 from kubechain.upgrade.availability import too_old
 from kubechain.upgrade.phases import Before, removed_by
 from kubechain.upgrade.versions import next_minor
@@ -23,7 +24,7 @@ def test_kubelets_are_new_enough(before: Before) -> None:
     assert not too_old(before.snapshot.nodes, next_minor(before.snapshot.server))
 
 
-@claim("BEFORE-API-010", spec="reference/using-api/deprecation-guide/")
+@claim("BEFORE-API-010", spec="reference/using-api/deprecation-guide/", requires=[right("get", "/metrics")])
 def test_nothing_asks_for_removed_apis(before: Before) -> None:
     """Before an upgrade nothing on the cluster MUST still ask for an API that the next minor version removes."""
     if before.snapshot.deprecated is None:

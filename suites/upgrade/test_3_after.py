@@ -4,6 +4,7 @@ import pytest
 
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.records import RunRecord
+from kubechain.claims.requirements import ADDONS, right
 from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -56,7 +57,9 @@ def test_slices_as_before(after: After) -> None:
     require(after.state, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS))
 
 
-@claim("AFTER-ENDPOINTS-020", spec="concepts/services-networking/endpoint-slices/#management")
+@claim(
+    "AFTER-ENDPOINTS-020", spec="concepts/services-networking/endpoint-slices/#management", requires=[right("patch", "services")]
+)
 def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the EndpointSlices of a Service made before it MUST follow a change of its selector and back."""
     actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
@@ -65,7 +68,7 @@ def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> N
     eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods))
 
 
-@claim("AFTER-CLUSTERIP-010", spec="reference/config-api/kube-proxy-config.v1alpha1/")
+@claim("AFTER-CLUSTERIP-010", spec="reference/config-api/kube-proxy-config.v1alpha1/", requires=[ADDONS])
 def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     """After an upgrade kube-proxy MUST have every value of its configuration that was set before."""
     if "kube-proxy" not in after.before.snapshot.configuration:
@@ -73,13 +76,13 @@ def test_kube_proxy_keeps_its_configuration(after: After) -> None:
     require(after.configuration, kept("kube-proxy", after.before.snapshot.configuration))
 
 
-@claim("AFTER-API-010", spec="reference/using-api/deprecation-policy/")
+@claim("AFTER-API-010", spec="reference/using-api/deprecation-policy/", requires=[right("list", "poddisruptionbudgets")])
 def test_apis_are_still_served(after: After) -> None:
     """After an upgrade every API that serves the objects made before it MUST still be served."""
     assert not not_served(after.before.witnesses.api, after.before.snapshot.apis)
 
 
-@claim("AFTER-DNS-010", spec="tasks/administer-cluster/dns-custom-nameservers/")
+@claim("AFTER-DNS-010", spec="tasks/administer-cluster/dns-custom-nameservers/", requires=[ADDONS])
 def test_coredns_keeps_its_configuration(after: After) -> None:
     """After an upgrade CoreDNS MUST have every line of its Corefile that was there before."""
     if "CoreDNS" not in after.before.snapshot.configuration:
@@ -87,7 +90,7 @@ def test_coredns_keeps_its_configuration(after: After) -> None:
     require(after.configuration, kept("CoreDNS", after.before.snapshot.configuration))
 
 
-@claim("AFTER-SCALE-010", spec="#scaling-a-deployment")
+@claim("AFTER-SCALE-010", spec="#scaling-a-deployment", requires=[right("patch", "deployments/scale")])
 def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment made before it MUST scale with the ReplicaSet and the hash that it had."""
     before = witnesses.replica_set
@@ -98,7 +101,7 @@ def test_deployment_still_scales(witnesses: Chain, eventually: Eventually) -> No
     eventually(witnesses.objects, pods.count(LABELS, REPLICAS))
 
 
-@claim("AFTER-ROLLOUT-010", spec="#updating-a-deployment")
+@claim("AFTER-ROLLOUT-010", spec="#updating-a-deployment", requires=[right("patch", "deployments")])
 def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a changed template MUST roll a Deployment made before it to a new ReplicaSet, the old one kept."""
     old, number = witnesses.replica_set, deployments.revision(witnesses.deployment) + 1
@@ -107,7 +110,7 @@ def test_deployment_still_rolls(witnesses: Chain, eventually: Eventually) -> Non
     eventually(witnesses.objects, deployments.kept_at_zero(WEB, old))
 
 
-@claim("AFTER-ROLLOUT-020", spec="#rolling-back-a-deployment")
+@claim("AFTER-ROLLOUT-020", spec="#rolling-back-a-deployment", requires=[right("patch", "deployments")])
 def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a Deployment MUST roll back to a ReplicaSet from before it: the same UID, the same hash."""
     old = deployments.current_replica_set(after.before.snapshot.state, WEB)
@@ -118,7 +121,11 @@ def test_deployment_still_rolls_back(after: After, witnesses: Chain, eventually:
     eventually(witnesses.objects, deployments.rolled_out(WEB, REPLICAS, number))
 
 
-@claim("AFTER-HEALING-010", spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset")
+@claim(
+    "AFTER-HEALING-010",
+    spec="concepts/workloads/controllers/replicaset/#isolating-pods-from-a-replicaset",
+    requires=[right("patch", "pods"), right("delete", "pods")],
+)
 def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade a ReplicaSet made before it MUST release a Pod that is relabelled, and replace it."""
     pod = witnesses.pods[0]
@@ -141,14 +148,22 @@ def test_all_kube_proxies_are_upgraded(after: After) -> None:
     require(after, proxies_as_wanted())
 
 
-@claim("AFTER-DELETION-010", spec="concepts/architecture/garbage-collection/#cascading-deletion")
+@claim(
+    "AFTER-DELETION-010",
+    spec="concepts/architecture/garbage-collection/#cascading-deletion",
+    requires=[right("delete", "services")],
+)
 def test_service_still_takes_its_slices(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Service made before it MUST take its EndpointSlices with it."""
     actions.delete(witnesses, witnesses.present("Service", INNER))
     eventually(witnesses.objects, endpoints.no_slices(INNER))
 
 
-@claim("AFTER-DELETION-020", spec="concepts/architecture/garbage-collection/#cascading-deletion")
+@claim(
+    "AFTER-DELETION-020",
+    spec="concepts/architecture/garbage-collection/#cascading-deletion",
+    requires=[right("delete", "deployments")],
+)
 def test_deployment_still_takes_its_pods(witnesses: Chain, eventually: Eventually) -> None:
     """After an upgrade the deletion of a Deployment made before it MUST take its ReplicaSets and Pods with it."""
     owned = frozenset(rs.uid for rs in witnesses.objects.read().owned_by(witnesses.deployment, "ReplicaSet"))

@@ -69,7 +69,9 @@ class Case:
             return (-signal.SIGKILL,)
         # A claim whose process died is inconclusive; a claim whose program died may go on, be inconclusive or fail.
         if self.signals[0] == signal.SIGKILL:
-            return (10,) if self.target == "worker" else self.where.bereft
+            # A worker that is killed before it has a claim takes none with it.
+            in_worker = (0,) if self.where.hook == "collection" else (10,)
+            return in_worker if self.target == "worker" else self.where.bereft
         return (self.where.code,)
 
 

@@ -32,6 +32,7 @@ class Network:
         for uid in list(self._pods):
             self.stop(uid)
         self.forward({})
+        self._run(_rest())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(ENDS)
         self._loop.close()
@@ -46,7 +47,7 @@ class Network:
                 head = f"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n"
                 writer.write(f"{head}X-Backend: {name}\r\nX-Source: {source}\r\n\r\n".encode() + PAGE)
                 await writer.drain()
-            writer.close()
+            await _close(writer)
 
         self._pods[uid] = self._run(asyncio.start_server(answer, address, port))
 
@@ -71,12 +72,28 @@ class Network:
             with contextlib.suppress(OSError, IndexError):
                 there, back = await asyncio.open_connection(*random.choice(self._backends.get(place, [])))  # noqa: S311
                 await asyncio.gather(_copy(reader, back), _copy(there, writer))
-            writer.close()
+                await _close(back)
+            await _close(writer)
 
         return await asyncio.start_server(lead, *place)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ENDS)
+
+
+async def _rest() -> None:
+    """Let every connection end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

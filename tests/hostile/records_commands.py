@@ -121,7 +121,7 @@ RECORDS = (
         rule(is_exec, failing(500)),
         (UNDECIDED,),
         says="500",
-        seconds=200,
+        seconds=600,
     ),
     Record("EXEC-403", "refuses every command in a Pod with 403", rule(is_exec, failing(403)), (UNDECIDED,), says="403"),
     Record("EXEC-HANGS", "never answers the first command in a Pod", rule(is_exec, _hangs, times=1), EITHER, seconds=120),

@@ -162,7 +162,7 @@ RECORDS = (
         "answers watches of Pods with headers alone",
         rule(on("watch", "Pod"), watch(_headers_only)),
         EITHER,
-        seconds=300,
+        seconds=900,
     ),
     Record(
         "WATCH-HALF-OPEN",

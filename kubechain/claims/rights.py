@@ -1,0 +1,103 @@
+"""The rights of what a run does outside of claims: what all claims share, and what it does without if it may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubechain.claims.claim import Link
+from kubechain.claims.requirements import (
+    ADDONS,
+    EVENTS,
+    EXEC,
+    LISTED,
+    NODE_REQUESTS,
+    Requirement,
+    allowed,
+    remote_rights_of,
+    rights_of,
+)
+from kubechain.kube.rights import Right, right
+
+
+def _rights(**verbs_of: str) -> tuple[Right, ...]:
+    """Return rights from resource -> verbs, separated by spaces."""
+    return tuple(right(verb, resource) for resource, verbs in verbs_of.items() for verb in verbs.split())
+
+
+# What every claim needs: the namespaces of the run, the objects of the chain in them, and the watches on these objects.
+CORE = allowed(
+    "core",
+    *_rights(
+        namespaces="create get list delete",
+        serviceaccounts="create",
+        configmaps="create",
+        services="create list watch",
+        deployments="create list watch",
+        pods="create list watch",
+        replicasets="list watch",
+        endpoints="list watch",
+        endpointslices="list watch",
+    ),
+)
+# What a run needs besides with --pull-secret.
+PULL_SECRET = allowed("pull secret", *_rights(secrets="create"))
+# What `during` an upgrade is watched besides the witnesses.
+WATCHING = allowed(
+    "watches on the upgrade",
+    *_rights(nodes="list watch", pods="list watch"),
+    *(right(verb, "leases", "kube-system") for verb in ("list", "watch")),
+)
+# The samplers in Pods, which commands start and read, and the requests of the sampler beside the harness.
+SAMPLING = allowed(
+    "samplers",
+    *EXEC.rights,
+    *_rights(configmaps="create get patch delete", daemonsets="create delete", pods="list"),
+    right("get", "services/proxy"),
+)
+# What `kubechain clean --context` needs: namespaces of dead runs are deleted, and Nodes that they left cordoned uncordoned.
+CLEAN = allowed("clean", *_rights(namespaces="get list delete", nodes="list patch"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a run that is left out without its rights, and the run goes on; `instead` says what happens then."""
+
+    name: str
+    requirement: Requirement
+    instead: str
+
+
+EXPIRY = Part(
+    "renewal of the expiry of namespaces",
+    allowed("expiry", *_rights(namespaces="patch")),
+    "the namespaces of a run expire 2 hours after its begin",
+)
+NODES = Part("the Nodes", LISTED, "the number of Nodes is not known, and cordons of dead runs stay")
+LATENCY = Part("changeToWaitMs in run.json", allowed("latency", *_rights(pods="patch")), "the figure is left out")
+EVENT_LOG = Part("events in the evidence", EVENTS, "the evidence says that events are not watched")
+LOGS = Part(
+    "logs of Pods in the evidence", allowed("logs", right("get", "pods/log")), "the evidence has the refusal in place of a log"
+)
+CONFIGURATION = Part("configuration of CoreDNS and kube-proxy in the snapshot", ADDONS, "claims that compare it are skipped")
+COMPONENTS = Part(
+    "components behind a broken link in the verdict",
+    allowed("components", *_rights(nodes="list", deployments="list", pods="list"), right("get", "leases", "kube-system")),
+    "the verdict names the link alone",
+)
+PARTS = (EXPIRY, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION)
+# Link -> what its gate needs. A gate that may not be asked is not waited for.
+GATES = {
+    Link.CLUSTERIP: EXEC,
+    Link.NODEPORT: NODE_REQUESTS,
+    Link.API: allowed("proxies", right("get", "services/proxy"), right("get", "pods/proxy")),
+    Link.ENV: EXEC,
+    Link.DNS: EXEC,
+}
+OF_GATES = rights_of(GATES.values()) | remote_rights_of(GATES.values())
+# A creation whose answer was lost is recognized by reading the object.
+LOST_ANSWERS = frozenset(
+    right("get", resource)
+    for resource in ("namespaces", "serviceaccounts", "configmaps", "services", "deployments", "pods", "endpointslices",
+                     "poddisruptionbudgets", "daemonsets", "secrets")
+)  # fmt: skip
+TOLERATED = frozenset(each for part in PARTS for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS

@@ -1,0 +1,60 @@
+"""What the user of a run may do on a cluster, asked by access reviews, which change nothing there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.kube.client import Api
+from kubechain.kube.creation import CHANGE_SECONDS, persistently
+from kubechain.kube.decoding import as_json
+from kubechain.kube.errors import ApiRefused
+from kubechain.kube.objects import KubeObject
+from kubechain.kube.rights import Right, named
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+class Access:
+    """Asks for each right once; without an API, the user may do everything, as the user of a cluster of the run's own."""
+
+    def __init__(self, api: Api | None) -> None:
+        self._api = api
+        self._allowed: dict[Right, bool] = {}
+
+    def lacking(self, rights: Iterable[Right]) -> list[Right]:
+        """Return those of the rights that the user does not have, sorted.
+
+        Raises:
+            SetupError: the user may not check rights (exit code RIGHTS).
+
+        """
+        return [right for right in sorted(set(rights)) if not self._has(right)]
+
+    def require(self, rights: Iterable[Right]) -> None:
+        """Raise a SetupError (exit code RIGHTS) that lists all of the rights that the user does not have."""
+        lacking = self.lacking(rights)
+        if self._api and lacking:
+            raise SetupError(f"{self._api.user} lacks {named(lacking)}", ExitCode.RIGHTS)
+
+    def _has(self, right: Right) -> bool:
+        if self._api is None:
+            return True
+        if right not in self._allowed:
+            self._allowed[right] = review(self._api, right)
+        return self._allowed[right]
+
+
+def review(api: Api, right: Right) -> bool:
+    """Return whether the user has a right, by a SelfSubjectAccessReview; SetupError (exit code RIGHTS) if it is refused."""
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": right.review}
+    try:
+        # A review is stored nowhere: it can be asked for again.
+        answer = as_json(persistently(lambda: api.call("POST", REVIEWS, body=body), CHANGE_SECONDS), "access review")
+    except ApiRefused as refused:
+        if refused.status == HTTPStatus.UNAUTHORIZED:
+            raise SetupError(f"{api.server}: {refused}", refused.code) from refused
+        what = f"{api.user} lacks the right to check its rights: {refused.detail}"
+        raise SetupError(what, ExitCode.RIGHTS) from refused
+    return bool(KubeObject(answer).at("status.allowed", default=False))
