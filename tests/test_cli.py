@@ -165,7 +165,7 @@ def test_help_of_a_command_has_every_option_and_examples(name: str, capsys: pyte
 def test_every_setting_of_a_run_is_an_option_or_is_internal() -> None:
     offered = {option.name for model in commands().values() for option in options(model)}
     settings = {info.alias or name for name, info in Settings.model_fields.items()}
-    assert settings - offered == {"join", "rehearsal"}
+    assert settings - offered == {"also", "join", "rehearsal"}
     assert all(option.meaning for model in commands().values() for option in options(model))
 
 

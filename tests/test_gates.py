@@ -169,3 +169,22 @@ def test_link_that_cannot_be_asked_is_not_to_blame() -> None:
     chain, waiter, _ = up_to(*healthy())
     chain.objects.fail(HarnessError("unreachable"))
     Gatekeeper().ask_again(WATCHED, chain, waiter)
+
+
+def test_only_the_first_claim_that_opens_a_broken_link_fails() -> None:
+    gatekeeper, claim = Gatekeeper(), claim_of(Link.CLUSTERIP, opens=True)
+    gatekeeper.require_untried(claim)
+    gatekeeper.shut(Link.CLUSTERIP, "no answer")
+    gatekeeper.require_untried(claim)
+    gatekeeper.failed.add(Link.CLUSTERIP)
+    with pytest.raises(Blocked, match="no answer"):
+        gatekeeper.require_untried(claim)
+    with pytest.raises(Blocked, match="no answer"):
+        gatekeeper.require_untried(claim_of(Link.DNS, opens=True))
+    gatekeeper.require_untried(claim_of(Link.NODEPORT, opens=True))
+
+
+def test_claim_whose_object_is_refused_is_tried_and_fails() -> None:
+    gatekeeper = Gatekeeper()
+    gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})
+    gatekeeper.require_untried(claim_of(Link.SERVICE, opens=True))

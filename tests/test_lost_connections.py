@@ -21,9 +21,9 @@ MISSING = '{"kind": "Status", "code": 404, "reason": "NotFound", "message": "a n
 POD = {"kind": "Pod", "metadata": {"name": "a"}}
 REPEATED: dict[str, Callable[[Api], object]] = {
     "get": lambda api: api.get("Pod", "ns", "a"),
-    "delete": lambda api: api.delete("Pod", "ns", "a"),
-    "merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}),
-    "strategic merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}, form="strategic-merge"),
+    "delete": lambda api: api.delete("Pod", "ns", "a", seconds=0),
+    "merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}, seconds=0),
+    "strategic merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}, form="strategic-merge", seconds=0),
     "access review": lambda api: api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={}),
     "replace": lambda api: api.replace(POD, "ns"),
 }

@@ -70,9 +70,13 @@ def test_next_start_removes_the_folder_of_a_dead_run(tmp_path: Path, monkeypatch
     def nothing(_: Progress) -> None:
         assert dead.folder.exists(), "the folder is removed before the programs that write to it have ended"
 
+    def located(*_: object) -> Path:
+        return tmp_path / "kubeconfig"
+
     # Other dead runs of this machine are no part of this test.
     monkeypatch.setattr(processes, "end", nothing)
     monkeypatch.setattr(docker_engine, "ensure", ends)
+    monkeypatch.setattr(cluster.existing, "kubeconfig", located)
     monkeypatch.setattr(cluster.existing, "connect", ends)
     settings = Settings.model_validate({"cache": tmp_path / "cache", "out": tmp_path / "out", "context": "x"})
     choice = Choice(name="", kubeconfig="", keep=False, node_image="", kind=None, kubectl=None)

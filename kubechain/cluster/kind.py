@@ -152,9 +152,10 @@ class Cluster(KindCluster):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def holds(self, node: str, image: str) -> bool:
-        """Whether containerd on a node has an image of that name."""
+        """Whether containerd on a node has an image of that name; SetupError if the node does not run."""
         words = ["exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name==docker.io/{image}"]
-        return bool(run([self.docker.client, *words], timeout=QUERY_SECONDS).stdout.strip())
+        done = check([self.docker.client, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"images of {node}")
+        return bool(done.strip())
 
     def import_archive(self, node: str, archive: Path, *, options: Sequence[str] = ("--all-platforms",)) -> None:
         """Import the images of an archive (docker save) into containerd on a node."""

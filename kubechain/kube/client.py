@@ -7,7 +7,6 @@ does (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
 from __future__ import annotations
 
 import contextlib
-import re
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -19,8 +18,9 @@ import urllib3
 from kubechain.core.errors import HarnessError
 from kubechain.kube import creation
 from kubechain.kube.bounded_sockets import within
-from kubechain.kube.connection import Connection
-from kubechain.kube.decoding import as_json, as_object, as_table
+from kubechain.kube.connection import Connection, repeatable
+from kubechain.kube.creation import CHANGE_SECONDS
+from kubechain.kube.decoding import as_json, as_object, as_table, warning_texts
 from kubechain.kube.errors import ApiRefused, network_errors
 from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.listing import METADATA_ONLY, Keep, Listing, in_pages, trimmed
@@ -31,8 +31,6 @@ from kubechain.kube.watch_stream import events
 
 REQUEST_SECONDS = 10.0
 EXEC_SECONDS = 30.0
-# RFC 7234, 5.5: code, agent and quoted text; a header may hold several warnings.
-WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 class Api:
@@ -69,10 +67,7 @@ class Api:
         return f"the user {name}, whom context {self.context} impersonates," if name else f"the user of context {self.context}"
 
     def twin(self, keep: Keep = trimmed) -> Api:
-        """Return a client with connections of its own to the same cluster, for another thread, without patience.
-
-        `keep` is that of the class.
-        """
+        """Return a client with connections of its own to the same cluster, without patience; `keep` is that of the class."""
         return Api(self.kubeconfig, self.context, self.secrets, keep=keep)
 
     def close(self) -> None:
@@ -95,7 +90,7 @@ class Api:
         """Return the texts of the Warning headers of the list of a kind, such as that its API is deprecated."""
         response = self._send("GET", path_of(kind, namespace), None, None, seconds=REQUEST_SECONDS)
         headers: list[str] = response.headers.getlist("Warning")
-        return [re.sub(r"\\(.)", r"\1", text) for header in headers for text in WARNING.findall(header)]
+        return warning_texts(headers)
 
     def call(
         self,
@@ -200,17 +195,28 @@ class Api:
         path = path_of(resource["kind"], namespace, resource["metadata"]["name"], sub)
         return as_object(self.call("PUT", path, body=resource), resource["kind"])
 
-    def patch(self, kind: str, namespace: str, name: str, patch: object, *, sub: str = "", form: str = "merge") -> KubeObject:
+    def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        patch: object,
+        *,
+        sub: str = "",
+        form: str = "merge",
+        seconds: float = CHANGE_SECONDS,
+    ) -> KubeObject:
         """Patch an object; `form` is "merge", "strategic-merge" or "json".
 
-        A patch can be applied twice, so that it is sent again after 5xx or no answer.
+        A patch that can be applied twice (`connection.repeatable`) is sent again for `seconds` after 5xx or no answer.
         """
         content, path = f"application/{form}-patch+json", path_of(kind, namespace, name, sub)
 
         def send() -> KubeObject:
             return as_object(self.call("PATCH", path, body=patch, content=content), kind)
 
-        return creation.persistently(send, creation.CHANGE_SECONDS)
+        again = repeatable("PATCH", path, {"Content-Type": content}, patch)
+        return creation.persistently(send, seconds if again else 0.0)
 
     def delete(
         self,
@@ -220,7 +226,7 @@ class Api:
         options: Json | None = None,
         *,
         missing_ok: bool = False,
-        seconds: float = creation.CHANGE_SECONDS,
+        seconds: float = CHANGE_SECONDS,
     ) -> None:
         """Delete an object; `options` are fields of DeleteOptions (propagationPolicy, preconditions, gracePeriodSeconds).
 

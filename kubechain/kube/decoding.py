@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any, cast
 
 from kubechain.core import redact
@@ -11,6 +13,8 @@ from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 
 MOST_CHARACTERS = 100
+# RFC 7234, 5.5: code, agent and quoted text; a header may hold several warnings.
+WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 def as_json(text: str | bytes, what: str) -> Json:
@@ -54,3 +58,8 @@ def _bad(text: str | bytes, what: str, why: str) -> ApiUnavailable:
     shown = text.decode(errors="replace") if isinstance(text, bytes) else text
     start = redact.beginning(" ".join(shown.split()), MOST_CHARACTERS)
     return ApiUnavailable(f"API server: the answer ({what}) {why}: {start or 'it is empty'}", ExitCode.UNREACHABLE)
+
+
+def warning_texts(headers: Sequence[str]) -> list[str]:
+    """Return the texts of Warning headers."""
+    return [re.sub(r"\\(.)", r"\1", text) for header in headers for text in WARNING.findall(header)]

@@ -28,7 +28,7 @@ def change_to_wait(api: Api, history: History, pod: str, clock: Clock, changes: 
     """
     try:
         # A request that can only be refused is noticed here, not after a wait in vain.
-        api.patch("Pod", history.namespace, pod, {"metadata": {"annotations": {ANNOTATION: "none"}}})
+        api.patch("Pod", history.namespace, pod, {"metadata": {"annotations": {ANNOTATION: "none"}}}, seconds=0)
         return _measured(api, history, pod, clock, changes)
     except (HarnessError, Unmet):
         return []
@@ -54,7 +54,7 @@ def _annotate(api: Api, namespace: str, pod: str, value: str, clock: Clock, sent
     sent.append(clock.now())
     # Without the change, the wait is in vain.
     with contextlib.suppress(HarnessError):
-        api.patch("Pod", namespace, pod, {"metadata": {"annotations": {ANNOTATION: value}}})
+        api.patch("Pod", namespace, pod, {"metadata": {"annotations": {ANNOTATION: value}}}, seconds=0)
 
 
 def _annotated(pod: str, value: str) -> Condition[NamespaceState]:

@@ -59,6 +59,8 @@ class Listener:
     """A kubectl that listens on loopback. It ends when its connection to the API server breaks, and is then started again."""
 
     argv: list[str]
+    # What the last one said that has ended, and its exit status.
+    _ended: tuple[str, int | None] = ("", None)
     _process: subprocess.Popen[bytes] | None = None
     _output: IO[bytes] | None = None
 
@@ -99,8 +101,10 @@ class Listener:
         self._output.seek(0)
         text = self._output.read().decode(errors="replace")
         if status is not None:
+            self._ended = text, status
             self.end()
-        return text, status
+        # One that has just started has said nothing yet.
+        return (text, status) if text else self._ended
 
 
 def _listens() -> Condition[tuple[str, int | None]]:

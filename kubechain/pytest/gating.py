@@ -30,7 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Block a claim without a try if a link that it uses is known to be broken."""
     stated = _on_a_chain(item)
     if stated:
-        run_state(item.config).gatekeeper.require_open(used(stated.link, stated.after))
+        run_state(item.config).gatekeeper.require_untried(stated)
     try:
         return (yield)
     except Unmet as unmet:
@@ -69,6 +69,7 @@ def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
         return blocked
     if stated.opens:
         keeper.shut(stated.link, str(error))
+        keeper.failed.add(stated.link)
     elif shared and stated.link in GATES:
         with contextlib.suppress(Blocked):
             keeper.ask_again(_askable(item.config, [stated.link]), shared, Waiter(shared.waiter.clock))

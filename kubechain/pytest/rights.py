@@ -19,6 +19,7 @@ from kubechain.cluster.target import Target
 from kubechain.pytest.session import asks_for_claims, is_own_suite
 from kubechain.pytest.state import run_state
 
+UPGRADE = "suites/upgrade/"
 Fixture = TypeVar("Fixture", bound=Callable[..., object])
 # Name of a fixture -> the rights that it uses.
 FIXTURES: dict[str, tuple[Requirement, ...]] = {}
@@ -58,7 +59,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     permit = run_state(item.config).permit
     permit.holder = stated.id
     if is_own_suite(item.config):
-        permit.rights = stated.rights | stated.remote_rights | TOLERATED | PULL_SECRET.rights
+        # The samplers of an upgrade run through the claims of all phases, and end with the last.
+        sharing = item.session.items if item.nodeid.startswith(UPGRADE) else [item]
+        declared = (each for other in sharing if (each := claim.of(other)))
+        permit.rights = TOLERATED | PULL_SECRET.rights
+        permit.rights = permit.rights.union(*(each.rights | each.remote_rights for each in declared))
     reasons = refused(stated.needs, permissions(item.config)) if stated.needs else []
     if reasons:
         pytest.skip(f"needs {', '.join(reasons)}")

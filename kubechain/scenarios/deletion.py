@@ -6,8 +6,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from kubechain.claims.claim import Link
 from kubechain.conditions.http import all_welcome
+from kubechain.core.errors import Unmet
 from kubechain.kube.objects import KubeObject
+from kubechain.observe.wait import Waiter
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
@@ -19,7 +22,7 @@ class Deleted:
     """A chain after the deletion of an object, and its state before.
 
     `replica_sets` are the UIDs of the ReplicaSets of the Deployment, `pods` its Pods, `bystander` is the client Pod, and
-    `node_urls` are the URLs of the nodePort on each Node.
+    `node_urls` are the URLs of the nodePort on each Node; `silent` is why they did not all answer, "" if they did.
     """
 
     chain: Chain
@@ -27,6 +30,12 @@ class Deleted:
     pods: tuple[KubeObject, ...]
     bystander: KubeObject
     node_urls: tuple[str, ...]
+    silent: str
+
+    def require_served(self) -> None:
+        """Raise Unmet if a Node did not answer before: then a refusal afterwards proves nothing."""
+        if self.silent:
+            raise Unmet(self.silent)
 
     @property
     def pod_uids(self) -> frozenset[str]:
@@ -43,14 +52,25 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     waiter = chain_factory.waiter()
     with chain_factory.serving(waiter) as chain:
         client = chain.client
-        # Every Node must serve before, or a refusal afterwards proves nothing.
-        waiter.eventually(sources.pages(chain, *chain.node_urls().values()), all_welcome(WELCOME))
         before = Deleted(
             chain,
             frozenset([chain.replica_set.uid]),
             chain.pods,
             chain.present("Pod", client.pod),
             tuple(chain.node_urls().values()),
+            _silent(chain_factory, chain, waiter) if kind == "Service" else "",
         )
         chain.api.delete(kind, chain.namespace, WEB, {"propagationPolicy": "Background"})
         yield before
+
+
+def _silent(chain_factory: ChainFactory, chain: Chain, waiter: Waiter) -> str:
+    """Return why the nodePort of a chain does not answer on every Node, "" if it does."""
+    known = chain_factory.gatekeeper.why_shut(Link.NODEPORT)
+    if known:
+        return known
+    try:
+        waiter.eventually(sources.pages(chain, *chain.node_urls().values()), chain.among_nodes(all_welcome(WELCOME)))
+    except Unmet as unmet:
+        return str(unmet)
+    return ""

@@ -124,12 +124,14 @@ class Gatekeeper:
     """Waits for gates, and remembers those that stayed shut, so that no other chain waits for them again.
 
     `folder` is where the processes of a run tell each other of shut gates, None for a process alone. `refused` is link ->
-    message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened.
+    message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened, `failed`
+    links that a claim opened in vain.
     """
 
     folder: Path | None = None
     refused: dict[Link, str] = field(default_factory=dict[Link, str])
     opened: set[tuple[str, Link]] = field(default_factory=set[tuple[str, Link]])
+    failed: set[Link] = field(default_factory=set[Link])
     _shut: dict[Link, str] = field(default_factory=dict[Link, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
@@ -163,6 +165,13 @@ class Gatekeeper:
         for link in links:
             if why := self.why_shut(link):
                 raise Blocked(link, why)
+
+    def require_untried(self, claim: Claim) -> None:
+        """Raise Blocked if a link that a claim uses is known to be broken, or its own: another claim opened that in vain.
+
+        A gate of its own link that stayed shut before another link's claim does not block it: no claim has said so yet.
+        """
+        self.require_open([*used(claim.link, claim.after), *({claim.link} & self.failed)])
 
     def admit(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
         """Wait until each of the links is up on a chain.

@@ -50,6 +50,7 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
 @claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport", after=[Link.NODEPORT])
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
+    without_service.require_served()
     pages = sources.pages(without_service.chain, *without_service.node_urls)
     eventually(pages, without_service.chain.among_nodes(all_refused()))
 

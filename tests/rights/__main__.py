@@ -22,9 +22,9 @@ from typing import get_args
 
 from kubechain.claims.rights import CORE
 from kubechain.cleanup import namespaces
-from kubechain.cluster import existing
+from kubechain.cluster import docker_engine, existing
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
-from kubechain.core.settings import RoleName
+from kubechain.core.settings import RoleName, default_cache
 from reports import catalogue, rights
 from tests.rights import audit_log, deprived
 from tests.rights.account import Admin, account, renamed
@@ -182,6 +182,7 @@ def main() -> int:
     keys = tempfile.TemporaryDirectory()
     kubeconfig = existing.kubeconfig(options.kubeconfig, options.context, Path(keys.name))
     node = options.context.removeprefix("kind-") + "-control-plane"
+    docker_engine.find(default_cache())
     log = options.log or f"docker exec {node} grep -F -h -r --include=audit*.log /var/log/kubernetes -e"
     roles = rights.roles([(entry.nodeid, entry.claim) for entry in catalogue.collect()])
     admin = Admin(kubeconfig, options.context)

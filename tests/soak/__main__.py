@@ -22,9 +22,11 @@ from pathlib import Path
 import psutil
 
 from kubechain.cleanup import cordons, namespaces
-from kubechain.cluster import existing, kind
+from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import FOLDERS
+from kubechain.core.settings import default_cache
 from kubechain.images import workload
 from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
@@ -150,7 +152,10 @@ def _marked(mark: str) -> list[str]:
 
 def _kept(cluster: str, folder: Path) -> tuple[Path, str, dict[str, str]]:
     """Return kubeconfig, context and images of a kept kind cluster; images that were built here have the names of the builds."""
-    docker = Docker(Path("docker"))
+    engine = docker_engine.find(default_cache())
+    if engine is None:
+        raise SetupError(f"--cluster={cluster}: no container engine answers", ExitCode.ENGINE)
+    docker = Docker(engine.docker)
     kubeconfig, context = kind.kubeconfig(docker, cluster, folder)
     images = {"KUBECHAIN_NGINX_IMAGE": workload.NGINX.tag, "KUBECHAIN_CLIENT_IMAGE": workload.CLIENT.tag}
     return kubeconfig, context, {name: tag for name, tag in images.items() if docker.image_id(tag)}
