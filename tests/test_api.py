@@ -1,4 +1,5 @@
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.exec import exit_status
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
+from kubechain.upgrade.cluster_watch import kept
 from tests import loopback
 from tests.loopback import Answer, Server, response, serving
 
@@ -239,3 +241,12 @@ def test_exit_status_of_a_command_is_read_from_the_status_object() -> None:
 def test_missing_exit_status_is_an_error_and_not_status_0(text: str) -> None:
     with pytest.raises(HarnessError, match="`dig` in pod client"):
         status_of(text)
+
+
+def test_error_of_a_watch_is_no_object_of_its_kind(tmp_path: Path) -> None:
+    status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 410, "reason": "Expired"}
+    line = json.dumps({"type": "ERROR", "object": status})
+    with speaking(tmp_path, response(200, line + "\n")) as (api, _):
+        twin = api.twin(kept)
+        assert list(twin.watch("Node", "", "1", 5)) == [("ERROR", status)]
+        twin.close()

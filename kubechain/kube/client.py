@@ -250,7 +250,8 @@ class Api:
         with within(REQUEST_SECONDS):
             response = self._send("GET", path_of(kind, namespace), query, None, seconds=limit, stream=True)
         self._watched = response
-        return ((change, self._keep(body)) for change, body in events(response, limit))
+        # An ERROR carries a Status, which is no object of the kind.
+        return ((change, body if change == "ERROR" else self._keep(body)) for change, body in events(response, limit))
 
     def interrupt(self) -> None:
         """Shut down the connection of the last watch: the thread that reads it gets ApiUnavailable."""
