@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import HOSTILE
 from tests.hostile.access import Access, with_token
+from tests.hostile.cases import cases
 from tests.hostile.catalogue import RECORDS
 from tests.hostile.records import Record
 from tests.hostile.runner import run, wrong
 from tests.hostile.sequences import COMBINABLE, together
 
-SHORT = [record for record in RECORDS if record.short]
-OTHERS = [record for record in RECORDS if not record.short]
 MANY = 100_000
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
 
@@ -29,15 +28,8 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Access:
     return with_token(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.mark.parametrize("record", SHORT, ids=lambda record: record.id)
+@pytest.mark.parametrize("record", cases(RECORDS))
 def test_command_ends_as_the_record_allows(record: Record, access: Access, tmp_path: Path) -> None:
-    ended = run(record, access, tmp_path)
-    assert wrong(record, ended) == [], ended.output
-
-
-@pytest.mark.hostile
-@pytest.mark.parametrize("record", OTHERS, ids=lambda record: record.id)
-def test_command_ends_as_any_record_allows(record: Record, access: Access, tmp_path: Path) -> None:
     ended = run(record, access, tmp_path)
     assert wrong(record, ended) == [], ended.output
 
@@ -68,5 +60,6 @@ def test_records_have_ids_of_their_own_and_say_what_happens() -> None:
 
 
 def test_full_form_has_a_marker() -> None:
-    marks = [mark.name for mark in getattr(test_command_ends_as_any_record_allows, "pytestmark", [])]
-    assert HOSTILE in marks
+    for case, record in zip(cases(RECORDS), RECORDS, strict=True):
+        marks = [mark.name for mark in case.marks]
+        assert (HOSTILE in marks) == (not record.short)

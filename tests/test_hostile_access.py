@@ -13,9 +13,8 @@ from tests.hostile.access_records import WAYS
 from tests.hostile.access_runner import environment, run, wrong
 from tests.hostile.access_scene import Keys, Scene
 from tests.hostile.access_way import Way
+from tests.hostile.cases import cases
 
-SHORT = [way for way in WAYS if way.short]
-OTHERS = [way for way in WAYS if not way.short]
 KUBECTL_SECONDS = 60
 # Of kubectl it is known that it waits for ever.
 HANGS = ("plugin-hanging", "file-pipe")
@@ -27,15 +26,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     return Keys(tmp_path_factory.mktemp("keys"))
 
 
-@pytest.mark.parametrize("way", SHORT, ids=lambda way: way.id)
+@pytest.mark.parametrize("way", cases(WAYS))
 def test_command_ends_as_the_way_allows(way: Way, keys: Keys, tmp_path: Path) -> None:
-    arrived = run(way, keys, tmp_path)
-    assert wrong(way, arrived) == [], arrived.output
-
-
-@pytest.mark.hostile
-@pytest.mark.parametrize("way", OTHERS, ids=lambda way: way.id)
-def test_command_ends_as_any_way_allows(way: Way, keys: Keys, tmp_path: Path) -> None:
     arrived = run(way, keys, tmp_path)
     assert wrong(way, arrived) == [], arrived.output
 

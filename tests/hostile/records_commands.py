@@ -16,11 +16,15 @@ from tests.hostile.records import CLEAN, DOCTOR, HOLDS, IMPATIENT, UNDECIDED, En
 from tests.hostile.records_objects import null_lists
 
 
-def _off(name: str) -> Callable[[Cluster], None]:
+def _without(id: str, what: str, name: str, link: Link, *, short: bool = False, undeletable: bool = False) -> Record:  # noqa: A002  # as of a record
+    """Return the record of a cluster without the controller `name`; the chain is broken at `link`."""
+
     def make(cluster: Cluster) -> None:
         cluster.off.add(name)
 
-    return make
+    return Record(
+        id, f"has no {what}", make, (broken(link),), command=IMPATIENT, seconds=200, short=short, undeletable=undeletable
+    )
 
 
 def is_exec(request: Request) -> bool:
@@ -68,52 +72,14 @@ def _stops(exchange: Exchange) -> None:
 EITHER = (HOLDS, UNDECIDED)
 WHOLE = Ending(ExitCode.HOLDS, "")
 RECORDS = (
-    Record(
-        "OFF-DEPLOYMENT",
-        "has no Deployment controller",
-        _off("Deployment"),
-        (broken(Link.DEPLOYMENT),),
-        command=IMPATIENT,
-        seconds=200,
-        short=True,
-    ),
-    Record(
-        "OFF-REPLICASET",
-        "has no ReplicaSet controller",
-        _off("ReplicaSet"),
-        (broken(Link.REPLICASET),),
-        command=IMPATIENT,
-        seconds=200,
-    ),
-    Record("OFF-SCHEDULER", "has no scheduler", _off("scheduler"), (broken(Link.PODS),), command=IMPATIENT, seconds=200),
-    Record(
-        "OFF-KUBELET", "has no kubelet", _off("kubelet"), (broken(Link.PODS),), command=IMPATIENT, seconds=200, undeletable=True
-    ),
-    Record(
-        "OFF-ENDPOINTSLICE",
-        "has no EndpointSlice controller",
-        _off("EndpointSlice"),
-        (broken(Link.ENDPOINTS),),
-        command=IMPATIENT,
-        seconds=200,
-    ),
-    Record(
-        "OFF-ENDPOINTS",
-        "has no Endpoints controller",
-        _off("Endpoints"),
-        (broken(Link.ENDPOINTS),),
-        command=IMPATIENT,
-        seconds=200,
-    ),
-    Record("OFF-KUBE-PROXY", "has no kube-proxy", _off("kube-proxy"), (broken(Link.CLUSTERIP),), command=IMPATIENT, seconds=200),
-    Record(
-        "OFF-GARBAGE",
-        "has no garbage collector",
-        _off("garbage collector"),
-        (broken(Link.DELETION),),
-        command=IMPATIENT,
-        seconds=200,
-    ),
+    _without("OFF-DEPLOYMENT", "Deployment controller", "Deployment", Link.DEPLOYMENT, short=True),
+    _without("OFF-REPLICASET", "ReplicaSet controller", "ReplicaSet", Link.REPLICASET),
+    _without("OFF-SCHEDULER", "scheduler", "scheduler", Link.PODS),
+    _without("OFF-KUBELET", "kubelet", "kubelet", Link.PODS, undeletable=True),
+    _without("OFF-ENDPOINTSLICE", "EndpointSlice controller", "EndpointSlice", Link.ENDPOINTS),
+    _without("OFF-ENDPOINTS", "Endpoints controller", "Endpoints", Link.ENDPOINTS),
+    _without("OFF-KUBE-PROXY", "kube-proxy", "kube-proxy", Link.CLUSTERIP),
+    _without("OFF-GARBAGE", "garbage collector", "garbage collector", Link.DELETION),
     Record("EXEC-500", "answers the first command in a Pod with 500", rule(is_exec, failing(500), times=1), EITHER),
     Record(
         "EXEC-500-EVER",
