@@ -41,13 +41,12 @@ class Network:
         """Serve nginx's page at the address of a Pod."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await reader.readuntil(b"\r\n\r\n")
                 source = writer.get_extra_info("peername")[0]
                 head = f"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n"
                 writer.write(f"{head}X-Backend: {name}\r\nX-Source: {source}\r\n\r\n".encode() + PAGE)
                 await writer.drain()
-            await _close(writer)
 
         self._pods[uid] = self._run(asyncio.start_server(answer, address, port))
 
@@ -69,11 +68,10 @@ class Network:
 
     async def _proxy(self, place: Place) -> asyncio.Server:
         async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, IndexError):
+            with contextlib.closing(writer), contextlib.suppress(OSError, IndexError):
                 there, back = await asyncio.open_connection(*random.choice(self._backends.get(place, [])))  # noqa: S311
-                await asyncio.gather(_copy(reader, back), _copy(there, writer))
-                await _close(back)
-            await _close(writer)
+                with contextlib.closing(back):
+                    await asyncio.gather(_copy(reader, back), _copy(there, writer))
 
         return await asyncio.start_server(lead, *place)
 
@@ -82,18 +80,13 @@ class Network:
 
 
 async def _rest() -> None:
-    """Let every connection end."""
+    """End every connection. A task closes its connection only if it has begun, so those that wait begin first."""
+    await asyncio.sleep(0)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await asyncio.sleep(0)
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        writer.close()
-        await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
