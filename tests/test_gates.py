@@ -6,7 +6,7 @@ import pytest
 
 from kubechain.claims.claim import Link
 from kubechain.conditions import timeouts
-from kubechain.core.errors import Blocked, HarnessError
+from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
@@ -108,6 +108,16 @@ def test_shut_gate_blocks_later_chains_without_waiting() -> None:
         gatekeeper.admit([Link.PODS, Link.ENDPOINTS], healed, other)
     assert clock.time == waited
     assert str(first.value) == str(second.value)
+
+
+def test_gate_that_stayed_shut_is_not_waited_for_as_long_by_the_claim_that_opens_it() -> None:
+    chain, waiter, clock = up_to(*sick())
+    with pytest.raises(Blocked):
+        Gatekeeper().admit([Link.PODS], chain, waiter)
+    began = clock.now()
+    with pytest.raises(Unmet, match="a link is broken, and such a wait ended in vain after 60 s"):
+        GATES[Link.PODS](chain).wait(waiter)
+    assert clock.now() - began == pytest.approx(10, abs=1)
 
 
 def test_shut_gate_does_not_block_links_that_do_not_need_it() -> None:

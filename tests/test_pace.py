@@ -26,7 +26,7 @@ def test_timeouts_have_a_floor_and_never_grow() -> None:
     assert paced(59.0) == 60
 
 
-def test_timeout_that_no_wait_has_met_is_not_shortened() -> None:
+def test_timeout_that_no_wait_has_had_is_not_shortened() -> None:
     assert paced() == 60
 
 
@@ -34,4 +34,12 @@ def test_message_says_why_the_timeout_is_short() -> None:
     pace = Pace()
     pace.took(LONG, 3.0)
     pace.hurry()
-    assert pace.limit(LONG).reason == "a claim has failed, and such waits took up to 3.0 s in this run"
+    assert pace.limit(LONG).reason == "a link is broken, and such waits took up to 3.0 s in this run"
+
+
+def test_timeout_that_ended_in_vain_is_waited_for_once() -> None:
+    pace = Pace()
+    pace.ended_in_vain(LONG)
+    assert pace.limit(LONG).seconds == 60
+    pace.hurry()
+    assert pace.limit(LONG) == Timeout(10, "a link is broken, and such a wait ended in vain after 60 s")

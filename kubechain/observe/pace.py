@@ -14,17 +14,23 @@ FLOOR_SECONDS = 10.0
 
 @dataclass
 class Pace:
-    """The longest wait so far for each timeout, and whether the run hurries.
+    """The longest wait so far for each timeout, the timeouts that ended in vain, and whether the run hurries.
 
-    A run hurries when a claim has failed: its verdict is certain, and every further wait in vain only delays it.
+    A run hurries when a claim has failed or a gate stayed shut: its verdict is certain, and every further wait in vain only
+    delays it.
     """
 
     hurries: bool = False
     _longest: dict[Timeout, float] = field(default_factory=dict[Timeout, float])
+    _in_vain: set[Timeout] = field(default_factory=set[Timeout])
 
     def took(self, timeout: Timeout, seconds: float) -> None:
         """Record that a wait with this timeout was met after `seconds`."""
         self._longest[timeout] = max(seconds, self._longest.get(timeout, 0.0))
+
+    def ended_in_vain(self, timeout: Timeout) -> None:
+        """Record that a wait with this timeout was not met."""
+        self._in_vain.add(timeout)
 
     def hurry(self) -> None:
         """Shorten later timeouts to what this cluster has shown that it needs."""
@@ -33,11 +39,14 @@ class Pace:
     def limit(self, timeout: Timeout, patience: float = 1.0) -> Timeout:
         """Return the limit of the next wait: the timeout times `patience`, or if the run hurries, what such waits took.
 
-        That is FACTOR times the longest such wait so far, at least FLOOR_SECONDS and at most the timeout. A timeout that no
-        wait has met is not shortened.
+        That is FACTOR times the longest such wait so far, at least FLOOR_SECONDS and at most the timeout; FLOOR_SECONDS if all
+        such waits ended in vain. A timeout that no wait has had is not shortened.
         """
-        longest, usual = self._longest.get(timeout), timeout.seconds * patience
-        if not self.hurries or longest is None or usual <= max(FLOOR_SECONDS, FACTOR * longest):
+        usual = timeout.seconds * patience
+        longest = self._longest.get(timeout, 0.0)
+        shorter = max(FLOOR_SECONDS, FACTOR * longest)
+        known = timeout in self._longest or timeout in self._in_vain
+        if not self.hurries or not known or usual <= shorter:
             return Timeout(usual, timeout.reason)
-        reason = f"a claim has failed, and such waits took up to {longest:.1f} s in this run"
-        return Timeout(max(FLOOR_SECONDS, FACTOR * longest), reason)
+        took = f"such waits took up to {longest:.1f} s in this run" if longest else f"such a wait ended in vain after {usual:g} s"
+        return Timeout(shorter, f"a link is broken, and {took}")

@@ -97,7 +97,7 @@ class WaitRecord(JsonRecord):
 class Waiter:
     """`eventually` and `consistently` for one claim; `record` has one entry per wait.
 
-    `patience` is a factor on every timeout of `eventually`; `pace` shortens timeouts after a claim has failed.
+    `patience` is a factor on every timeout of `eventually`; `pace` shortens timeouts once a link is broken.
     """
 
     clock: Clock
@@ -148,6 +148,7 @@ class Waiter:
             left = limit.seconds - entry.seconds
             if left <= 0:
                 entry.ended_by = "timeout"
+                self.pace.ended_in_vain(timeout)
                 if not (error or proved) and self._refreshed(source, condition):
                     proved = True
                     continue

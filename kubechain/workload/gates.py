@@ -190,6 +190,7 @@ class Gatekeeper:
             GATES[link](chain).wait(waiter, within)
         except Unmet as unmet:
             self.shut(link, str(unmet))
+            waiter.pace.hurry()
             raise Blocked(link, str(unmet)) from unmet
         if link not in WATCHED:
             self.opened.add((chain.namespace, link))
