@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.records import CollectedClaim
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.pytest import outcomes
 from kubechain.pytest.outcomes import one_line, outcome_of
@@ -59,6 +60,23 @@ def test_assertion_of_a_claim_is_failed_and_of_a_fixture_inconclusive() -> None:
 def test_message_is_one_line_and_not_empty() -> None:
     assert one_line(HarnessError("a\n  b")) == "a b"
     assert one_line(ZeroDivisionError()) == "ZeroDivisionError"
+
+
+def test_trouble_that_many_claims_have_is_shown_with_its_traceback_once() -> None:
+    state: Any = SimpleNamespace(troubles=set[str]())
+    report: Any = SimpleNamespace(longreprtext='File "client.py", line 1')
+    shown = [
+        outcomes._traceback(
+            report, CollectedClaim.of(claim_of(Link.PODS, id=name), "a::b").ended(Outcome.INCONCLUSIVE, why), state
+        )
+        for name, why in [("CHAIN-PODS-010", "no answer"), ("CHAIN-PODS-020", "no answer"), ("CHAIN-PODS-030", "401")]
+    ]
+    assert [text.splitlines()[0] for text in shown] == [
+        'File "client.py", line 1',
+        "CHAIN-PODS-020 (PODS): no answer",
+        'File "client.py", line 1',
+    ]
+    assert all(text.splitlines()[-1].startswith("CHAIN-PODS-0") for text in shown)
 
 
 def item(nodeid: str, link: Link | None = None, **over: Any) -> Any:

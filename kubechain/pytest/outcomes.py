@@ -76,8 +76,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the claim's record to each report that decides its outcome; the last such report counts."""
-    report = yield
     found = claim.of(item)
+    # The other styles read the source of every frame, which takes seconds, and show the arguments of functions, which are cut
+    # off, so that a secret in them would not be known.
+    style = item.config.option.tbstyle
+    item.config.option.tbstyle = "native" if found else style
+    try:
+        report = yield
+    finally:
+        item.config.option.tbstyle = style
     decides = report.when == "call" or report.outcome != "passed"
     if found and decides and asks_for_claims(item.config):
         error = call.excinfo.value if call.excinfo else None
@@ -88,15 +95,22 @@ def pytest_runtest_makereport(
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message is enough; a traceback through the wait says nothing about the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
-        elif call.excinfo and outcome == Outcome.INCONCLUSIVE:
-            # Other styles show the arguments of functions, cut off, so that a secret in them would not be known.
-            report.longrepr = redact.text(str(call.excinfo.getrepr(style="short")))
+        elif outcome == Outcome.INCONCLUSIVE:
+            report.longrepr = _traceback(report, record, run_state(item.config))
         # What the terminal, JUnit and Allure show of it.
         report.sections = [(title, redact.text(text)) for title, text in report.sections]
         # As JSON: xdist carries no other objects from a worker to the controller.
         report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
         _finish(item, record, run_state(item.config))
     return report
+
+
+def _traceback(report: pytest.TestReport, record: ClaimRecord, state: RunState) -> str:
+    """Return the traceback of the trouble of an inconclusive claim; its message alone if an earlier claim had the same."""
+    message = f"{record.id} ({record.link}): {record.message}"
+    known = record.message in state.troubles
+    state.troubles.add(record.message or "")
+    return message if known else f"{redact.text(report.longreprtext)}\n{message}"
 
 
 def _finish(item: pytest.Item, record: ClaimRecord, state: RunState) -> None:

@@ -92,6 +92,8 @@ class RunState:
     upgrade: UpgradeState = field(default_factory=UpgradeState)
     # What the cluster shows of the components behind a broken link.
     suspects: dict[Link, str] = field(default_factory=dict[Link, str])
+    # Messages of inconclusive claims that were shown with their traceback.
+    troubles: set[str] = field(default_factory=set[str])
     # (namespace of a chain, link) with evidence.
     evidence: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
