@@ -17,6 +17,7 @@ claim = ClaimDecorator("concepts/architecture/garbage-collection/")
     "CHAIN-DELETION-010",
     spec="#cascading-deletion",
     upstream="Garbage Collector, delete deployment,  propagation policy background",
+    opens=True,
 )
 def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the ReplicaSet that it controls."""
