@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
@@ -10,8 +11,16 @@ import pytest
 from kubechain.core.bundle import ROOT
 
 if __name__ == "__main__":
-    processes, seconds = map(os.environ.get, ("KUBECHAIN_PROCESSES", "HOSTILE_SECONDS"))
+    environment = os.environ.get
+    parser = argparse.ArgumentParser(prog="tests.hostile", description=__doc__)
+    parser.add_argument("-n", "--processes", default=environment("KUBECHAIN_PROCESSES"), help="worker processes; default: none")
+    parser.add_argument(
+        "--seconds", default=environment("HOSTILE_SECONDS"), help="then draw sequences for so long; default: none"
+    )
+    parser.add_argument("-k", "--records", default="", help="only records whose ids match this expression of pytest -k")
+    given = parser.parse_args()
     files = [str(ROOT / "tests" / f"test_hostile{name}.py") for name in ("", "_access")]
-    words = [*files, "--hostile", "-q", *(["-n", processes] if processes else [])]
-    words += [f"--hostile-seconds={seconds}"] if seconds else []
+    words = [*files, "--hostile", "-q", *(["-n", given.processes] if given.processes else [])]
+    words += [f"--hostile-seconds={given.seconds}"] if given.seconds else []
+    words += ["-k", given.records] if given.records else []
     sys.exit(pytest.main(words))
