@@ -52,6 +52,11 @@ def test_events_are_required_for_each_object() -> None:
     assert not happened(state(changed(POD, "metadata.uid", "new"), *all_events)).met
 
 
+def test_event_about_anything_shows_that_events_are_stored() -> None:
+    assert objects.any_event()(state(event(thing("Node", "n"), "Any"))).met
+    assert objects.any_event()(state(POD)).got == "none"
+
+
 def test_absence_of_an_event_is_decided_after_a_later_event() -> None:
     never = objects.never_happened("Pod", LABELS, "Pulling", after="Started")
     assert never(state(POD, event(POD, "Started"))).met

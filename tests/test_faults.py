@@ -7,6 +7,7 @@ import pytest
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import RunRecord
+from kubechain.claims.verdict import verdict_of
 from kubechain.core.errors import ExitCode
 from kubechain.faults import trial
 from kubechain.faults.catalogue import dns, selection
@@ -15,6 +16,7 @@ from kubechain.faults.injections import frozen
 from kubechain.faults.records import FaultSeconds
 from kubechain.faults.scoring import score, verdict_line
 from kubechain.kube.objects import Json
+from kubechain.workload.gates import used
 from reports import fault_list, fault_matrix
 from reports.catalogue import collect
 from tests.fakes import FakeApi, record, run_record
@@ -68,6 +70,34 @@ def test_failures_that_a_fault_does_not_explain_are_misattributed() -> None:
     assert score(PODS, run_record("PODS", expected, *users), NO_TIME).why.startswith("4 claims failed, not one")
 
 
+def test_other_link_that_is_broken_too_must_be_named() -> None:
+    pods, service = record(Link.PODS, "failed", "PodScheduled"), record(Link.SERVICE, "failed", "no nodePort")
+    both = replace(PODS, also=(Link.SERVICE,))
+    named = verdict_of([pods, service], 1).line
+    run = run_record("PODS", pods, service)
+    assert score(both, run.model_copy(update={"verdict": named}), NO_TIME).result == "killed"
+    scored = score(both, run.model_copy(update={"verdict": verdict_of([pods], 1).line}), NO_TIME)
+    assert (scored.result, scored.why) == ("misattributed", "SERVICE not called broken, too: chain broken at PODS: PodScheduled")
+
+
+def test_fault_that_no_claim_states_is_named_by_a_claim_that_it_blocks() -> None:
+    unstated, blocked = replace(PODS, claims=()), record(Link.DNS, "blocked", "blocked by PODS: PodScheduled", waits_for="PODS")
+    assert score(unstated, run_record("PODS", blocked), NO_TIME).result == "killed"
+    assert score(PODS, run_record("PODS", blocked), NO_TIME).why == "none of CHAIN-PODS-010 failed"
+    assert score(unstated, run_record("PODS", record(Link.PODS, "passed")), NO_TIME).why == "no claim is blocked by PODS"
+    other = record(Link.DNS, "blocked", "blocked by PODS: no image", waits_for="PODS")
+    assert score(unstated, run_record("PODS", other), NO_TIME).why.startswith("no message names the symptom /PodScheduled/")
+
+
+def test_fault_in_the_middle_is_named_by_its_claim_or_by_one_that_it_blocks() -> None:
+    midway, blocked = (
+        replace(PODS, midway=Link.DNS),
+        record(Link.DNS, "blocked", "blocked by PODS: PodScheduled", waits_for="PODS"),
+    )
+    assert score(midway, run_record("PODS", blocked), NO_TIME).result == "killed"
+    assert score(midway, run("PODS"), NO_TIME).result == "killed"
+
+
 def test_unreachable_cluster_must_end_without_a_verdict() -> None:
     assert score(UNREACHABLE, run(None, code=int(ExitCode.UNREACHABLE)), NO_TIME).result == "killed"
     assert score(UNREACHABLE, run("PODS"), NO_TIME).result == "misattributed"
@@ -98,8 +128,18 @@ def test_every_fault_names_claims_that_exist_and_one_of_its_link() -> None:
     for fault in selection.ALL:
         assert {*fault.claims, *fault.upgrade_claims} <= set(known), fault.id
         if isinstance(fault.at, Link):
-            assert fault.at in {known[claim] for claim in fault.claims}, fault.id
+            assert not fault.claims or fault.at in {known[claim] for claim in fault.claims}, fault.id
             assert fault.symptom, fault.id
+
+
+def test_only_a_fault_that_no_claim_states_names_no_claim() -> None:
+    without = {fault.id for fault in selection.ALL if isinstance(fault.at, Link) and not fault.claims}
+    assert {fault.id for fault in selection.ALL if fault.id in without and not fault.midway} == {"client-image-missing"}
+
+
+def test_links_that_must_be_named_too_can_be_tried_while_the_first_is_broken() -> None:
+    for fault in selection.ALL:
+        assert not [link for link in fault.also if fault.at in used(link, ())], fault.id
 
 
 def test_ids_are_unique_and_the_short_form_has_one_of_each_kind() -> None:
@@ -150,4 +190,10 @@ def test_dns_servers_are_pods_that_have_not_ended() -> None:
 def test_faults_that_stop_or_restart_the_api_server_are_known() -> None:
     disrupting = {fault.id for fault in selection.ALL if trial.disrupts_api_server(fault)}
     assert {"apiserver-frozen", "etcd-frozen", "apiserver-stopped", "node-port-range-moved", "upgrade-api-removed"} <= disrupting
-    assert not disrupting & {"scheduler-stopped", "deployment-controller-off", "kubelets-stopped", "dns-gone"}
+    assert not disrupting & {
+        "exec-refused-for-client",
+        "scheduler-stopped",
+        "deployment-controller-off",
+        "kubelets-stopped",
+        "dns-gone",
+    }

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -6,12 +7,15 @@ import pytest
 
 from kubechain.claims.claim import Link
 from kubechain.conditions import timeouts
-from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.conditions.http import Page, all_welcome
+from kubechain.core.errors import Blocked, ExitCode, HarnessError, Unmet
+from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
-from kubechain.observe.wait import Waiter
+from kubechain.observe.wait import Polled, Waiter
 from kubechain.workload.chain import Chain
-from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gatekeeper, awaited, gated, used
+from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gate, Gatekeeper, awaited, gated, used
+from kubechain.workload.manifests import WEB, WELCOME
 from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
 
 
@@ -179,6 +183,58 @@ def test_link_that_cannot_be_asked_is_not_to_blame() -> None:
     chain, waiter, _ = up_to(*healthy())
     chain.objects.fail(HarnessError("unreachable"))
     Gatekeeper().ask_again(WATCHED, chain, waiter)
+
+
+def test_gate_that_cannot_be_asked_from_inside_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, waiter, clock = up_to(*healthy())
+
+    def unreachable() -> list[Page]:
+        raise ApiUnavailable("error dialing backend", ExitCode.UNREACHABLE)
+
+    source = Polled("exec", unreachable, clock)
+    monkeypatch.setitem(GATES, Link.CLUSTERIP, lambda _: Gate(source, all_welcome(WELCOME)))
+    gatekeeper, codes = Gatekeeper(), set[ExitCode]()
+    for _ in range(2):
+        with pytest.raises(HarnessError, match=r"cannot decide: .*; error dialing backend") as caught:
+            gatekeeper.admit([Link.CLUSTERIP], chain, waiter)
+        codes.add(caught.value.code)
+    assert clock.time - 1000 == pytest.approx(timeouts.DATA_PLANE.seconds, abs=1)
+    assert len(codes) == 1
+    assert gatekeeper.why_shut(Link.CLUSTERIP) is None
+
+
+def miscounting() -> list[KubeObject]:
+    return [changed(each, "status.readyReplicas", 1) if each.kind == "ReplicaSet" else each for each in healthy()]
+
+
+def test_replica_set_is_to_blame_for_the_status_of_a_deployment_that_it_miscounts() -> None:
+    chain, waiter, clock = up_to(*miscounting())
+    gatekeeper, claim = Gatekeeper(), claim_of(Link.DEPLOYMENT, after=(Link.PODS,))
+    gatekeeper.ask_again(used(claim.link, claim.after), chain, waiter)
+    with pytest.raises(Blocked, match=r"status\.readyReplicas 2, got 1") as caught:
+        gatekeeper.require_fed(claim, chain, waiter)
+    assert (caught.value.waits_for, gatekeeper.why_shut(Link.REPLICASET)) == (Link.REPLICASET, None)
+    assert clock.time - 1000 < 5
+
+
+def test_replica_set_is_not_to_blame_for_what_it_does_not_feed() -> None:
+    gatekeeper, (chain, waiter, clock) = Gatekeeper(), up_to(*miscounting())
+    gatekeeper.require_fed(claim_of(Link.DEPLOYMENT), chain, waiter)
+    gatekeeper.require_fed(claim_of(Link.DNS, after=(Link.PODS,)), chain, waiter)
+    right, waiter, clock = up_to(*healthy())
+    gatekeeper.require_fed(claim_of(Link.DEPLOYMENT, after=(Link.PODS,)), right, waiter)
+    assert clock.time == 1000
+
+
+def test_claim_on_a_service_of_its_own_is_blocked_by_endpoints_that_are_not_listed() -> None:
+    chain, waiter, _ = up_to(*healthy())
+    own = replace(chain, waiter=waiter)
+    own.require_listed(WEB)
+    with pytest.raises(
+        Blocked, match="EndpointSlices of another to list exactly the 2 ready Pods, got no ready address"
+    ) as caught:
+        own.require_listed("another")
+    assert caught.value.waits_for == Link.ENDPOINTS
 
 
 def test_only_the_first_claim_that_opens_a_broken_link_fails() -> None:

@@ -117,6 +117,11 @@ ENDING = {"ready": True, "serving": True, "terminating": False}
 EMPTIED = state(A, B, endpoint_slice(entry(A), entry(B)), endpoints_of())
 MOVED = changed(service(), "spec.ports.0.nodePort", 30081)
 RESTARTED = changed(A, "status.containerStatuses.0.restartCount", 1)
+STUCK = waiting("ImagePullBackOff")[1].all("Pod")[0]
+UNPLACED = state(changed(A, "status.conditions", []))
+COUNTED = dict.fromkeys(("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"), 2)
+MISCOUNTED = dict.fromkeys(("readyReplicas", "availableReplicas"), 1)
+NO_BACKEND: Unmet = (WELCOMES, [Page("/proxy/", failure="other", detail="API server https://127.0.0.1:1: unreachable")])
 STOPPED = [UNREPORTED, pending("Initialized"), pending("ContainersReady"), (PODS_READY, state()), UNSCHEDULED]
 OFF = [NO_OBSERVER]
 LOST_NODE = [
@@ -219,6 +224,36 @@ UNMET: dict[str, list[Unmet] | str] = {
     "dns-tcp-dropped": [resolved(rcode="timeout")],
     "dns-search-wrong": [resolved(rcode="NXDOMAIN"), resolved(rcode="SERVFAIL")],
     "dns-server-wrong": [resolved(rcode="timeout")],
+    "exec-refused": "exit status 1: error: error upgrading connection: error dialing backend: dial tcp 172.18.0.3:10250: refused",
+    "api-proxy-dropped": [NO_BACKEND],
+    "node-port-dropped-on-control-plane": [(WELCOMES, [*answer(), *TIMEOUT])],
+    "control-plane-cut-off": [(WELCOMES, [*answer(), *TIMEOUT])],
+    "client-cut-off": [(WELCOMES, TIMEOUT), (BACKENDS, {AT: [*answer(), *TIMEOUT]}), ONE_ONLY],
+    "dns-own-search-missing": [resolved(rcode="NXDOMAIN"), resolved(rcode="SERVFAIL"), resolved(rcode="timeout")],
+    "dns-namespace-ignored": [(dns.no_such_name(), [Answer("neighbour", "NOERROR", ("10.96.255.253",))])],
+    "image-always-pulled": [waiting("ErrImagePull"), waiting("ImagePullBackOff")],
+    "image-missing-on-control-plane": "assert ['kind-control-plane'] == []",
+    "client-image-missing": [(pods.ready("client"), state(changed(STUCK, "metadata.name", "client")))],
+    "deployment-status-rights-lost": OFF,
+    "replicaset-status-rights-lost": [NO_PODS, (NO_PODS[0], state(deployment(), replica_set(status={})))],
+    "pod-status-denied": STOPPED[:1],
+    "deployment-miscounted": [(deployments.counts(WEB, 2), state(changed(deployment(), "status.availableReplicas", 1)))],
+    "replicaset-miscounted": [
+        (deployments.replica_set_counts(WEB, 2), state(deployment(), replica_set(status={**COUNTED, **MISCOUNTED})))
+    ],
+    "proxy-frozen-beside-client": [(WELCOMES, TIMEOUT), (WELCOMES, REFUSED)],
+    "route-gone-on-one": [(BACKENDS, {AT: [*answer(), *REFUSED]}), ONE_ONLY, (BACKENDS, {AT: [*answer(), *TIMEOUT]})],
+    "dns-dropped-on-one": [resolved(rcode="timeout")],
+    "dns-one-dropped": [resolved(rcode="timeout"), (WELCOMES, TIMEOUT), (WELCOMES, failure("name", 6))],
+    "pods-denied-and-port-changed": [NO_PODS, refused_pods("no Pod today")],
+    "never-ready-and-no-variables": [pending("ContainersReady", message="containers with unready status: [nginx]")],
+    "slices-and-dns-gone": [(SLICES, state(A, B))],
+    "midway-server-frozen": [pending("ContainersReady")],
+    "midway-slices-rights-lost": [(SLICES, state(A, B))],
+    "midway-services-dropped": [(BACKENDS, {AT: [*answer(), *TIMEOUT]})],
+    "midway-node-port-dropped": [(WELCOMES, [*answer(), *TIMEOUT]), (http.all_refused(), TIMEOUT)],
+    "midway-dns-dropped": [resolved(rcode="timeout"), (WELCOMES, TIMEOUT), (WELCOMES, failure("name", 6))],
+    "midway-scheduler-frozen": [pending("PodScheduled", status=""), (pods.ready(A.name), UNPLACED)],
     "upgrade-node-port-away": [lost("NodePort", 3.0)],
     "upgrade-dns-away": [lost("DNS", 3.1)],
     "upgrade-proxy-flushed": [lost("ClusterIP", 3.0)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.conditions.text import counted
 from kubechain.core.errors import ExitCode
+
+# How the line of a verdict names the broken links besides the first.
+ALSO_BROKEN = "; also broken: "
+ALSO = re.compile(rf"{ALSO_BROKEN}(?P<links>[A-Z]+(, [A-Z]+)*)")
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def _besides(records: Sequence[ClaimRecord], first: BrokenLink) -> str:
         [
             f" ({inconclusive} more inconclusive)" if inconclusive else "",
             f"; components: {first.suspects}" if first.suspects else "",
-            f"; also broken: {others}" if others else "",
+            f"{ALSO_BROKEN}{others}" if others else "",
         ]
     )
 

@@ -57,6 +57,11 @@ def controlled_by(kind: str, name: str, uid: str | None) -> Condition[NamespaceS
     )
 
 
+def any_event() -> Condition[NamespaceState]:
+    """The namespace has an Event of any component about any object."""
+    return Condition("any Event", lambda state: expect(bool(state.all("Event")), "none"), CONTROLLER)
+
+
 def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[NamespaceState]:
     """Each object of this kind with these labels has an Event with each of these reasons."""
 

@@ -27,6 +27,8 @@ SECRETS = "secrets"
 TEMPORARY = "tmp"
 # Subfolder of the results, in which each run has a folder until it publishes.
 FOLDERS = ".runs"
+# Files in the folder of a run: the claims that it has collected, and the node ids of those that have ended.
+COLLECTED, FINISHED = "collected.json", "finished"
 
 
 @dataclass(frozen=True)

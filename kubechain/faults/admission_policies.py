@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-polic
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,11 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 
 GROUPS = {
-    "Deployment": "apps",
-    "ReplicaSet": "apps",
-    "EndpointSlice": "discovery.k8s.io",
-    "IPAddress": "networking.k8s.io",
+    "Deployment": ["apps"],
+    "ReplicaSet": ["apps"],
+    "EndpointSlice": ["discovery.k8s.io"],
+    "Event": ["", "events.k8s.io"],
+    "IPAddress": ["networking.k8s.io"],
 }
 
 
@@ -29,11 +31,11 @@ def selected() -> Json:
     return {"matchExpressions": [{"key": RUN_LABEL, "operator": "Exists"}]}
 
 
-def rules(kind: str, operations: Sequence[str]) -> list[Json]:
-    """Return resourceRules for a kind."""
-    plural = path_of(kind, "x").rpartition("/")[2]
-    rule = {"apiGroups": [GROUPS.get(kind, "")], "apiVersions": ["v1"], "operations": list(operations), "resources": [plural]}
-    return [rule]
+def rules(kind: str, operations: Sequence[str], sub: str = "") -> list[Json]:
+    """Return resourceRules for a kind, or for its subresource `sub`."""
+    resource = "/".join(filter(None, [path_of(kind, "x").rpartition("/")[2], sub]))
+    groups = GROUPS.get(kind, [""])
+    return [{"apiGroups": groups, "apiVersions": ["v1"], "operations": list(operations), "resources": [resource]}]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Mutation:
     """A policy that patches objects of a kind: `expression` is a JSONPatch in CEL, applied where the CEL `condition` holds.
 
     `sample` is an object of the kind, created with dryRun to see the policy work; `shows` gets the result and returns
-    whether it was patched. The policy applies to the namespaces of the suite, with `everywhere` to all.
+    whether it was patched. The policy applies to the namespaces of the suite, with `everywhere` to all. With `of_status` it
+    applies to updates of the status alone: the sample then exists while the fault lasts, and its own status is written.
     """
 
     name: str
@@ -52,12 +55,16 @@ class Mutation:
     condition: str = "true"
     operations: tuple[str, ...] = ("CREATE",)
     everywhere: bool = False
+    of_status: bool = False
 
     def inject(self, testbed: Testbed) -> None:
         """Create the policy and its binding."""
         where = {} if self.everywhere else selected()
+        matched = rules(self.kind, ["UPDATE"], "status") if self.of_status else rules(self.kind, self.operations)
+        if self.of_status:
+            _place(testbed, self.sample)
         spec = {
-            "matchConstraints": {"namespaceSelector": where, "resourceRules": rules(self.kind, self.operations)},
+            "matchConstraints": {"namespaceSelector": where, "resourceRules": matched},
             "matchConditions": [{"name": "meant", "expression": self.condition}],
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
@@ -66,14 +73,16 @@ class Mutation:
         _bind(testbed, "MutatingAdmissionPolicy", self.name, spec, {})
 
     def in_effect(self, testbed: Testbed) -> Result:
-        """Create the sample with dryRun: the policy must patch it."""
-        created = try_create(testbed, self.sample)
-        seen = "the sample unchanged" if isinstance(created, KubeObject) else f"a refusal: {created}"
-        return expect(isinstance(created, KubeObject) and self.shows(created), redact.beginning(seen, 200))
+        """Create the sample, or write its status, with dryRun: the policy must patch it."""
+        stored = _try_status(testbed, self.sample) if self.of_status else try_create(testbed, self.sample)
+        seen = "the sample unchanged" if isinstance(stored, KubeObject) else f"a refusal: {stored}"
+        return expect(isinstance(stored, KubeObject) and self.shows(stored), redact.beginning(seen, 200))
 
     def heal(self, testbed: Testbed) -> None:
-        """Delete the policy and its binding."""
+        """Delete the policy, its binding, and the sample if it exists."""
         _unbind(testbed, "MutatingAdmissionPolicy", self.name)
+        if self.of_status:
+            _remove(testbed, self.sample)
 
 
 class StuckDeletion(Mutation):
@@ -92,27 +101,37 @@ class StuckDeletion(Mutation):
 
 @dataclass(frozen=True)
 class Denial:
-    """A policy that denies the creation of every object of a kind."""
+    """A policy that denies the creation of every object of a kind; with `of_status`, updates of the status: see Mutation."""
 
     name: str
     kind: str
     sample: Json
+    of_status: bool = False
 
     def inject(self, testbed: Testbed) -> None:
         """Create the policy and its binding."""
+        matched = rules(self.kind, ["UPDATE"], "status") if self.of_status else rules(self.kind, ["CREATE"])
+        if self.of_status:
+            _place(testbed, self.sample)
         spec = {
-            "matchConstraints": {"namespaceSelector": selected(), "resourceRules": rules(self.kind, ["CREATE"])},
+            "matchConstraints": {"namespaceSelector": selected(), "resourceRules": matched},
             "validations": [{"expression": "false", "message": f"no {self.kind} today"}],
         }
         _bind(testbed, "ValidatingAdmissionPolicy", self.name, spec, {"validationActions": ["Deny"]})
 
     def in_effect(self, testbed: Testbed) -> Result:
-        """Create the sample with dryRun: it must be denied."""
-        return expect(isinstance(try_create(testbed, self.sample), str), "the sample accepted")
+        """Create the sample, or write its status, with dryRun: that must be denied."""
+        tried = _try_status(testbed, self.sample) if self.of_status else try_create(testbed, self.sample)
+        return expect(
+            isinstance(tried, str) and "denied" in tried,
+            f"another answer: {tried}" if isinstance(tried, str) else "the sample accepted",
+        )
 
     def heal(self, testbed: Testbed) -> None:
-        """Delete the policy and its binding."""
+        """Delete the policy, its binding, and the sample if it exists."""
         _unbind(testbed, "ValidatingAdmissionPolicy", self.name)
+        if self.of_status:
+            _remove(testbed, self.sample)
 
 
 @dataclass(frozen=True)
@@ -154,6 +173,25 @@ def try_create(testbed: Testbed, manifest: Json) -> KubeObject | str:
         return testbed.api.create(manifest, TRIAL, dry_run=True)
     except (ApiRefused, ApiUnavailable) as error:
         return str(error)
+
+
+def _try_status(testbed: Testbed, sample: Json) -> KubeObject | str:
+    """Write the status of a sample, which exists, with dryRun; return the resulting object, or the error of the API server."""
+    path = path_of(sample["kind"], TRIAL, sample["metadata"]["name"], "status")
+    body, content = {"status": sample["status"]}, "application/merge-patch+json"
+    try:
+        return KubeObject(json.loads(testbed.api.call("PATCH", path, {"dryRun": "All"}, body, content=content)))
+    except (ApiRefused, ApiUnavailable) as error:
+        return str(error)
+
+
+def _place(testbed: Testbed, sample: Json) -> None:
+    testbed.ensure_trial_namespace()
+    testbed.recreate(sample, TRIAL)
+
+
+def _remove(testbed: Testbed, sample: Json) -> None:
+    testbed.delete(sample["kind"], sample["metadata"]["name"], TRIAL)
 
 
 def _bind(testbed: Testbed, kind: str, name: str, spec: Json, more: Json) -> None:

@@ -69,9 +69,11 @@ class Fault:
     """A fault: `at` is the link that must be the first broken one, None for a harmless change.
 
     `at` is "unreachable" if the suite must give no verdict. At least one of `claims` must fail with a message in which the
-    regular expression `symptom` is found; those of the level full run besides the quick ones. `breaks` are further links that
-    it breaks by itself. A fault that is not `lasting` ends by itself. The `short` ones, one of each kind, are the short form of
-    `kubechain faults`.
+    regular expression `symptom` is found; those of the level full run besides the quick ones. Without `claims`, no claim states
+    what is broken: then one that is blocked by `at` must name the symptom. `breaks` are further links that the fault breaks by
+    itself; those of `also` do not need `at`, so that the verdict must call them broken, too. With `midway` the fault is injected
+    in the middle of a run: when the first claim of that link has ended. A fault that is not `lasting` ends by itself. The
+    `short` ones, one of each kind, are the short form of `kubechain faults`.
     """
 
     id: str
@@ -82,6 +84,8 @@ class Fault:
     claims: tuple[str, ...] = ()
     symptom: str = ""
     breaks: tuple[Link, ...] = ()
+    also: tuple[Link, ...] = ()
+    midway: Link | None = None
     lasting: bool = True
     short: bool = False
 

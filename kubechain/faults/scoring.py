@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from kubechain.claims.claim import Outcome
-from kubechain.claims.records import RunRecord
+from kubechain.claims.records import ClaimRecord, RunRecord
+from kubechain.claims.verdict import ALSO
 from kubechain.core.errors import ExitCode
 from kubechain.faults.fault import Fault
 from kubechain.faults.records import Comparison, FaultSeconds, Result, Score
@@ -49,23 +50,41 @@ def _result(fault: Fault, run: RunRecord) -> tuple[Result, str]:
 
 
 def _by_symptom(fault: Fault, run: RunRecord) -> tuple[Result, str]:
-    """Return "killed" if an expected claim failed with a message that contains the symptom, else "misattributed", and why."""
-    failed = [
-        (claim.id, claim.message or "") for claim in run.claims if claim.id in fault.claims and claim.outcome == Outcome.FAILED
-    ]
-    named = [f"{claim}: {message}" for claim, message in failed if re.search(fault.symptom, message)]
+    """Return "killed" if a claim says what is broken with a message that contains the symptom, else "misattributed", and why."""
+    said = [(claim.id, claim.message or "") for claim in run.claims if _says(fault, claim)]
+    named = [f"{claim}: {message}" for claim, message in said if re.search(fault.symptom, message)]
     if named:
-        excess = "" if fault.kind == "upgrade" else _excess(fault, run)
-        return ("misattributed", excess) if excess else ("killed", named[0])
-    if failed:
-        return "misattributed", f"no message names the symptom /{fault.symptom}/: {failed[0][1]}"
+        wrong = "" if fault.kind == "upgrade" else _unsaid(fault, run) or _excess(fault, run)
+        return ("misattributed", wrong) if wrong else ("killed", named[0])
+    if said:
+        return "misattributed", f"no message names the symptom /{fault.symptom}/: {said[0][1]}"
+    if not fault.claims:
+        return "misattributed", f"no claim is blocked by {fault.at}"
     return "misattributed", f"none of {', '.join(fault.claims)} failed"
+
+
+def _says(fault: Fault, claim: ClaimRecord) -> bool:
+    """Whether a claim says what a fault breaks: an expected one that failed.
+
+    Where there is none, or it may have passed before the fault was injected, it is one that is blocked by the broken link.
+    """
+    if claim.id in fault.claims and claim.outcome == Outcome.FAILED:
+        return True
+    return (not fault.claims or fault.midway is not None) and claim.waits_for == fault.at
+
+
+def _unsaid(fault: Fault, run: RunRecord) -> str:
+    """Return which links of `also` the line of the verdict does not call broken; "" if it names all."""
+    named = ALSO.search(run.verdict)
+    said = named["links"].split(", ") if named else []
+    missing = [link for link in fault.also if link not in said]
+    return f"{', '.join(missing)} not called broken, too: {run.verdict}" if missing else ""
 
 
 def _excess(fault: Fault, run: RunRecord) -> str:
     """Return why more claims failed than the fault explains: too many, or claims that do not use what it breaks; "" if none."""
     failed = [claim for claim in run.claims if claim.outcome == Outcome.FAILED]
-    broken = {fault.at, *fault.breaks}
+    broken = {fault.at, *fault.breaks, *fault.also}
     strange = [claim.id for claim in failed if not broken & {claim.link, *used(claim.link, claim.after)}]
     if strange:
         return f"{', '.join(strange)} failed, and {_do(strange)} not use what the fault breaks ({', '.join(map(str, broken))})"

@@ -32,14 +32,15 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     injected = start
     out = testbed.folder / "faults" / fault.id
     try:
+        given = {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims)}
         if fault.kind == "upgrade":
             record = suite_run.rehearsal(testbed.folder, out, fault.upgrade_claims, lambda: inject(testbed, fault), clock)
+        elif fault.midway:
+            record = suite_run.disrupted(testbed.folder, out, given, fault.midway, lambda: inject(testbed, fault), clock)
         else:
             inject(testbed, fault)
             injected = clock.now()
-            record = suite_run.verdict_of(
-                testbed.folder, out, {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims)}
-            )
+            record = suite_run.verdict_of(testbed.folder, out, given)
         ran = clock.now()
         compared = upstream.under(fault, out / "upstream", clock) if upstream else None
         began = clock.now()
@@ -98,7 +99,7 @@ def heal(testbed: Testbed, fault: Fault) -> str:
 def disrupts_api_server(fault: Fault) -> bool:
     """Whether a fault stops or restarts the API server."""
     server = isinstance(fault.injection, StaticPod) and fault.injection.component == SERVER
-    return server or fault.at == "unreachable"
+    return server or (fault.kind == "control plane" and fault.at == "unreachable")
 
 
 def tidy_or_why(testbed: Testbed, fault: Fault) -> str:

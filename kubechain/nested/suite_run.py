@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kubechain.claims.claim import Link
 from kubechain.claims.records import RunRecord, read_run
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import HarnessError
 from kubechain.core.process import run
+from kubechain.core.run import COLLECTED, FINISHED, FOLDERS
 from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -40,11 +43,36 @@ def verdict_of(joined: Path, out: Path, given: Mapping[str, str] | None = None) 
     return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": "", **(given or {})})
 
 
+def disrupted(
+    joined: Path, out: Path, given: Mapping[str, str], after: Link, disrupt: Callable[[], None], clock: Clock
+) -> RunRecord:
+    """Do the same, and call `disrupt` as soon as a claim of link `after` has ended; the run goes on meanwhile.
+
+    Raises:
+        HarnessError: there is no readable run.json, or the run ended before.
+
+    """
+    within = Timeout(RUN_SECONDS, f"the links before {after} are tried first")
+    return _amidst(lambda: verdict_of(joined, out, given), lambda: has_ended(out, after), within, disrupt, clock)
+
+
+def has_ended(out: Path, link: Link) -> bool:
+    """Whether a claim of a link has ended in a run that will publish in `out`, from the files that it writes as it goes on."""
+    try:
+        for folder in out.glob(f"{FOLDERS}/*/"):
+            ended = (folder / FINISHED).read_text(encoding="utf-8").splitlines()
+            collected = json.loads((folder / COLLECTED).read_text(encoding="utf-8"))
+            return any(claim["nodeid"] in ended for claim in collected if claim["link"] == link)
+    except FileNotFoundError:
+        pass  # no claim has ended, or the run is publishing
+    return False
+
+
 def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[[], None], clock: Clock) -> RunRecord:
     """Rehearse an upgrade on the cluster of the run in folder `joined`, call `disrupt` in the middle; return its run.json.
 
     Raises:
-        HarnessError: there is no readable run.json.
+        HarnessError: there is no readable run.json, or the rehearsal ended before its middle.
         Unmet: the rehearsal did not begin in time.
 
     """
@@ -54,20 +82,55 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[
         "KUBECHAIN_PHASE": "",
         "KUBECHAIN_SNAPSHOT": "",
     }
+
+    def rehearsing() -> list[Path]:
+        return list(out.glob(f"{FOLDERS}/*/{REHEARSING}"))
+
+    def amidst() -> None:
+        Waiter(clock).pause(UNDISTURBED_SECONDS)
+        disrupt()
+        Waiter(clock).pause(UNDISTURBED_SECONDS)
+
+    def end() -> None:
+        for file in rehearsing():
+            file.unlink()
+
+    return _amidst(lambda: _run(UPGRADE, joined, out, given), lambda: bool(rehearsing()), REHEARSED, amidst, clock, end)
+
+
+def _amidst(
+    start: Callable[[], RunRecord],
+    begun: Callable[[], bool],
+    within: Timeout,
+    disrupt: Callable[[], None],
+    clock: Clock,
+    end: Callable[[], None] = lambda: None,
+) -> RunRecord:
+    """Run `start` in a thread and call `disrupt` once `begun` returns True; return its record.
+
+    `end` is called after that, also if it failed.
+
+    Raises:
+        HarnessError: the run ended before.
+        Unmet: `begun` did not return True in time.
+
+    """
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_run, UPGRADE, joined, out, given)
-        begun = Polled("rehearsal", lambda: running.done() or next(out.glob(f".runs/*/{REHEARSING}"), None), clock)
-        there = Condition[Path | bool | None]("the rehearsal to begin", lambda found: expect(bool(found), "no sign of it"))
+        running = pool.submit(start)
+        source = Polled("nested run", lambda: (running.done(), begun()), clock)
+        point = Condition[tuple[bool, bool]](
+            "the nested run to come to its middle", lambda now: expect(any(now), "no sign of it")
+        )
         try:
-            began = Waiter(clock).eventually(begun, there, within=REHEARSED).state
-            if isinstance(began, Path):
-                Waiter(clock).pause(UNDISTURBED_SECONDS)
+            in_middle = Waiter(clock).eventually(source, point, within=within).state[1]
+            if in_middle:
                 disrupt()
-                Waiter(clock).pause(UNDISTURBED_SECONDS)
         finally:
-            for file in out.glob(f".runs/*/{REHEARSING}"):
-                file.unlink()
-        return running.result()
+            end()
+        record = running.result()
+        if not in_middle:
+            raise HarnessError(f"the nested run ended before its middle: {record.verdict}")
+        return record
 
 
 def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:

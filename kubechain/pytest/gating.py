@@ -65,6 +65,7 @@ def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
         if shared:
             links = _askable(item.config, used(stated.link, stated.after))
             keeper.ask_again(links, shared, Waiter(shared.waiter.clock))
+            keeper.require_fed(stated, shared, Waiter(shared.waiter.clock))
     except Blocked as blocked:
         return blocked
     if stated.opens:

@@ -19,6 +19,7 @@ from kubechain.cluster.target import FILE
 from kubechain.core import files, known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
+from kubechain.core.run import COLLECTED
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
@@ -29,7 +30,6 @@ from kubechain.pytest.session import asks_for_claims
 from kubechain.pytest.state import RunState, run_state, worker_input
 from kubechain.upgrade import figures
 
-COLLECTED = "collected.json"
 RECORDER = pytest.StashKey["Recorder"]()
 
 

@@ -21,13 +21,14 @@ from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, expect
 from kubechain.core import files, secret_files
 from kubechain.core.errors import HarnessError, Unmet
+from kubechain.core.run import FINISHED
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.pytest.scenario import SCENARIOS
 from kubechain.pytest.session import asks_for_claims, is_of_a_run
 from kubechain.pytest.state import run_state, worker_input
 
-FINISHED, GROUPS = "finished", "scenarios.json"
+GROUPS = "scenarios.json"
 EXCLUSIVE = "exclusive"
 
 

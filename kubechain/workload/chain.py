@@ -10,6 +10,7 @@ from kubechain.claims.requirements import ProbeOrigin
 from kubechain.conditions import pods
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.deployments import current_replica_set
+from kubechain.conditions.endpoints import slices_list_exactly
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
@@ -122,6 +123,13 @@ class Chain:
     def inside(self, pod: KubeObject) -> PodProbe:
         """Return the probe from a Pod of this namespace, ready or not."""
         return PodProbe(self.api, self.namespace, pod.name)
+
+    def require_listed(self, service: str) -> None:
+        """Wait until the EndpointSlices of another Service with the same selector list the Pods; Blocked if they do not."""
+        try:
+            self.waiter.eventually(self.objects, slices_list_exactly(service, LABELS, CONTAINER_PORT, self.replicas))
+        except Unmet as unmet:
+            raise Blocked(Link.ENDPOINTS, str(unmet)) from unmet
 
     def full_name(self, service: str, place: PodProbe) -> str:
         """Return the absolute DNS name of a Service of this namespace, with a dot at its end, which needs no search list."""

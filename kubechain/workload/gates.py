@@ -85,6 +85,13 @@ GATES: dict[Link, Callable[[Chain], Gate[Any]]] = {
     ),
     Link.DNS: lambda chain: Gate(sources.answers(chain, chain.client, WEB), resolves_to(chain.cluster_ip)),
 }
+# Each link whose status is made of what another reports, once the Pods are up -> that link, and what it must report.
+FED_BY: dict[Link, tuple[Link, Callable[[Chain], Gate[Any]]]] = {
+    Link.DEPLOYMENT: (
+        Link.REPLICASET,
+        lambda chain: Gate(chain.objects, deployments.replica_set_counts(WEB, chain.replicas)),
+    ),
+}
 # The links whose gates ask watched objects: on every chain, while the others are asked once on the shared chain.
 WATCHED = (Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS)
 
@@ -125,13 +132,14 @@ class Gatekeeper:
 
     `folder` is where the processes of a run tell each other of shut gates, None for a process alone. `refused` is link ->
     message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened, `failed`
-    links that a claim opened in vain.
+    links that a claim opened in vain, `undecided` is link -> why its gate could not be asked for as long as it may take.
     """
 
     folder: Path | None = None
     refused: dict[Link, str] = field(default_factory=dict[Link, str])
     opened: set[tuple[str, Link]] = field(default_factory=set[tuple[str, Link]])
     failed: set[Link] = field(default_factory=set[Link])
+    undecided: dict[Link, HarnessError] = field(default_factory=dict[Link, HarnessError])
     _shut: dict[Link, str] = field(default_factory=dict[Link, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
@@ -178,12 +186,20 @@ class Gatekeeper:
 
         Raises:
             Blocked: a link did not come up, on this chain or on an earlier chain of this run.
+            HarnessError: a gate could not be asked; but for watched objects, it is not asked again.
 
         """
         for link in links:
             self.require_open([link])
+            if link in self.undecided:
+                raise HarnessError(str(self.undecided[link]), self.undecided[link].code)
             if (chain.namespace, link) not in self.opened:
-                self._ask(link, chain, waiter)
+                try:
+                    self._ask(link, chain, waiter)
+                except HarnessError as error:
+                    if link not in WATCHED:
+                        self.undecided[link] = error
+                    raise
 
     def _ask(self, link: Link, chain: Chain, waiter: Waiter, within: Timeout | None = None) -> None:
         try:
@@ -208,3 +224,22 @@ class Gatekeeper:
                 self._ask(link, chain, waiter, ASKED_AGAIN)
             except HarnessError:
                 continue  # what cannot be asked is not to blame
+
+    def require_fed(self, claim: Claim, chain: Chain, waiter: Waiter) -> None:
+        """Ask whether the link that feeds the status of a claim's link reports what it must; no gate is shut.
+
+        The claims of that link say themselves what is wrong.
+
+        Raises:
+            Blocked: it does not.
+
+        """
+        if claim.link not in FED_BY or Link.PODS not in claim.after:
+            return
+        link, gate = FED_BY[claim.link]
+        try:
+            gate(chain).wait(waiter, ASKED_AGAIN)
+        except Unmet as unmet:
+            raise Blocked(link, str(unmet)) from unmet
+        except HarnessError:
+            return  # what cannot be asked is not to blame

@@ -1,5 +1,7 @@
 """The Pods of the ReplicaSet: owner, Node, image, conditions, events and failures."""
 
+import pytest
+
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, right
@@ -111,6 +113,7 @@ def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -
     eventually(pages, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 
+@pytest.mark.usefixtures("events")
 @claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS], requires=[EVENTS])
 def test_pod_has_the_events_of_its_start(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
@@ -168,12 +171,14 @@ def test_image_is_on_every_node(chain: Chain, kind_cluster: Cluster) -> None:
     assert missing == []
 
 
+@pytest.mark.usefixtures("events")
 @claim("CHAIN-IMAGE-040", spec="#image-pull-policy", after=[Link.PODS], requires=[EVENTS, OWN_CLUSTER])
 def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> None:
     """An image that is on the Node MUST NOT be pulled again under the pull policy IfNotPresent."""
     eventually(chain.objects, never_happened("Pod", LABELS, "Pulling", after="Pulled"))
 
 
+@pytest.mark.usefixtures("events")
 @claim("CHAIN-IMAGE-050", spec="#imagepullbackoff", level="full", long=True, requires=[EVENTS])
 def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""

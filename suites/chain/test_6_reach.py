@@ -106,6 +106,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
 def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
     name = create(chain, service_manifests.with_policy("sticky", sessionAffinity="ClientIP")).name
+    chain.require_listed(name)
     at = url(chain.address(name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
     eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
@@ -123,6 +124,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
     name = create(chain, service_manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
+    chain.require_listed(name)
     first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))
     eventually(first, all_welcome(WELCOME))
     for pod in chain.pods:
@@ -142,6 +144,7 @@ def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, even
 def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = create(chain, service_manifests.service(name="twin")).name
+    chain.require_listed(twin)
     backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip), url(chain.address(twin)))
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
@@ -178,7 +181,9 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
 )
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
-    port = node_port(create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local")))
+    service = create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local"))
+    chain.require_listed(service.name)
+    port = node_port(service)
     for node, address in chain.asked.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
         pages = sources.pages(chain, *[url(address, port)] * (MANY if here else 1))

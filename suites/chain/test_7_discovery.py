@@ -154,6 +154,7 @@ def test_address_leads_back_to_the_name(chain: Chain, eventually: Eventually) ->
 def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
     name = create(chain, service_manifests.headless("headless")).name
+    chain.require_listed(name)
     addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
     eventually(sources.answers(chain, chain.client, name), resolves_to(*addresses))
 

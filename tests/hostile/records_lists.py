@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from kubechain.kube.objects import Json
 from tests.hostile.acts import both, failing, of_namespace, on, rule, watch
 from tests.hostile.api import Act
 from tests.hostile.cluster import Cluster
@@ -76,6 +77,11 @@ def _then(act: Act) -> Callable[[Cluster], None]:
     return both(expiry, rule(of_namespace(on("list", "Pod")), later))
 
 
+def _none(_exchange: Exchange, events: Iterator[Json | None]) -> Iterator[Json | None]:
+    """Send no change in a watch."""
+    return (event for event in events if event is None)
+
+
 EITHER = (HOLDS, UNDECIDED)
 
 
@@ -104,6 +110,12 @@ RECORDS = (
     Record("LIST-OLDER", "answers every list in a namespace with an older state", rule(LISTS, _older), EITHER, seconds=300),
     Record("LIST-NULL", "answers empty lists with null", rule(on("list"), _null)),
     Record("LIST-NO-VERSION", "answers lists in a namespace without a resourceVersion", rule(LISTS, _no_version)),
+    Record(
+        "NO-EVENTS",
+        "stores no Event",
+        both(rule(on("list", "Event"), _empty), rule(on("watch", "Event"), watch(_none))),
+        says="needs Events, of which this cluster records none",
+    ),
     Record(
         "LIST-403-EVENTS", "refuses lists of Events with 403", rule(on("list", "Event"), failing(403)), (UNDECIDED,), says="403"
     ),

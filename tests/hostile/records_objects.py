@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from kubechain.claims.claim import Link
 from kubechain.kube.objects import Json
 from tests.hostile.acts import any_request, on, reshaped, rule, without_fields
 from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange
-from tests.hostile.records import CLEANUP, HOLDS, UNDECIDED, Record
+from tests.hostile.records import CLEANUP, HOLDS, IMPATIENT, UNDECIDED, Record, broken
+from tests.hostile.store import Key
 
 EITHER = (HOLDS, UNDECIDED)
 LONG = 1024 * 1024
@@ -93,6 +97,21 @@ def _huge_deployment(cluster: Cluster) -> None:
     cluster.core.mutate = change
 
 
+def _miscounting(cluster: Cluster) -> None:
+    """Count one ready Pod in the status of a ReplicaSet where there are more."""
+    modify = cluster.store.modify
+
+    def miscount(key: Key, change: Callable[[Json], object]) -> Json:
+        def both(body: Json) -> None:
+            change(body)
+            if body["kind"] == "ReplicaSet" and body["status"].get("readyReplicas", 0) > 1:
+                body["status"] |= {"readyReplicas": 1, "availableReplicas": 1}
+
+        return modify(key, both)
+
+    cluster.store.modify = miscount
+
+
 def _taken(cluster: Cluster) -> None:
     """Have a ConfigMap nginx of another owner in every new namespace."""
 
@@ -141,6 +160,15 @@ RECORDS = (
     ),
     Record("EXTRA-FIELDS", "sends fields that no version knows", rule(any_request, reshaped(_extra))),
     Record("MUTATED", "adds a label, an annotation and a toleration to everything that is created", _mutating),
+    Record(
+        "MISCOUNTED",
+        "counts one ready Pod of two in the status of every ReplicaSet, and so of every Deployment",
+        _miscounting,
+        (broken(Link.REPLICASET),),
+        says="readyReplicas 2",
+        command=IMPATIENT,
+        seconds=200,
+    ),
     Record("HUGE-PODS", "adds an annotation of 200 KiB to every Pod", _huge),
     Record("HUGE-DEPLOYMENT", "adds an annotation of 1 MiB to every Deployment", _huge_deployment),
     Record(

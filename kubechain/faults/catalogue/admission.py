@@ -16,8 +16,15 @@ POD = manifests.web_pod(WEB, ANY)
 SERVICE = service_manifests.service()
 DEPLOYMENT = manifests.deployment(ANY)
 CONFIG = manifests.nginx_config()
-OF_WEB = "has(object.metadata.labels) && 'app' in object.metadata.labels && object.metadata.labels['app'] == 'web'"
 CONTAINER = "/spec/containers/0"
+
+
+def of_app(name: str) -> str:
+    """Return in CEL whether an object has the label app=`name`."""
+    return f"has(object.metadata.labels) && 'app' in object.metadata.labels && object.metadata.labels['app'] == '{name}'"
+
+
+OF_WEB = of_app(WEB)
 ADDRESS: Json = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "IPAddress",
@@ -72,6 +79,14 @@ def page(name: str, line: str) -> Mutation:
     )
 
 
+OTHER_PORT = Mutation("target-port-changed", "Service", set_to("/spec/ports/0/targetPort", "8081"), SERVICE,
+                      lambda s: s.at("spec.ports")[0]["targetPort"] == 8081, OF_WEB)  # fmt: skip
+NO_VARIABLES = Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
+                        lambda pod: pod.at("spec.enableServiceLinks") is False)  # fmt: skip
+NO_PODS = Denial("pods-denied", "Pod", POD)
+NEVER_READY = Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe/httpGet/path", '"/never"'), POD,
+                       lambda pod: pod.at("spec.containers")[0]["readinessProbe"]["httpGet"]["path"] == "/never",
+                       OF_WEB)  # fmt: skip
 FAULTS = (
     Fault("slice-owner-stripped", "admission", "EndpointSlices lose their ownerReferences", Link.ENDPOINTS,
           Mutation("slice-owner-stripped", "EndpointSlice", without("/metadata/ownerReferences"),
@@ -87,14 +102,10 @@ FAULTS = (
           Mutation("selector-changed", "Service", set_to("/spec/selector", '{"app": "another"}'), SERVICE,
                    lambda s: s.at("spec.selector.app") == "another", OF_WEB),
           ("CHAIN-SERVICE-030",), r"got (spec\.selector )?app=another", short=True),
-    Fault("target-port-changed", "admission", "Services have another targetPort", Link.SERVICE,
-          Mutation("target-port-changed", "Service", set_to("/spec/ports/0/targetPort", "8081"), SERVICE,
-                   lambda s: s.at("spec.ports")[0]["targetPort"] == 8081, OF_WEB),
+    Fault("target-port-changed", "admission", "Services have another targetPort", Link.SERVICE, OTHER_PORT,
           ("CHAIN-SERVICE-030",), r"targetPort \d+, got (spec\.ports\.targetPort )?8081"),
     Fault("service-links-off", "admission", "Pods are created with enableServiceLinks false", Link.ENV,
-          Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
-                   lambda pod: pod.at("spec.enableServiceLinks") is False),
-          ("CHAIN-ENV-010",), "the 7 variables for Service web, got none"),
+          NO_VARIABLES, ("CHAIN-ENV-010",), "the 7 variables for Service web, got none"),
     Fault("image-replaced", "admission", "nginx Pods get another image", Link.PODS,
           pod_mutation("image-replaced", set_to(f"{CONTAINER}/image", f'"{manifests.ABSENT_IMAGE}"'), "image",
                        manifests.ABSENT_IMAGE),
@@ -104,8 +115,8 @@ FAULTS = (
                         replica_set(), lambda rs: "kubechain.test/never" in rs.at("metadata.finalizers", []),
                         "!has(object.metadata.finalizers)"),
           ("CHAIN-DELETION-010",), "still there"),
-    Fault("pods-denied", "admission", "every Pod of the suite is refused", Link.REPLICASET,
-          Denial("pods-denied", "Pod", POD), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
+    Fault("pods-denied", "admission", "every Pod of the suite is refused", Link.REPLICASET, NO_PODS,
+          ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
     Fault("webhook-dead", "admission", "a webhook for Pods with failurePolicy Fail does not answer", Link.REPLICASET,
           DeadWebhook("webhook-dead", POD), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
     Fault("quota-of-nothing", "admission", "every namespace of the suite has a ResourceQuota of no Pods", Link.REPLICASET,
@@ -153,9 +164,7 @@ FAULTS = (
                        "resources", {"limits": {"memory": "2Mi"}, "requests": {"memory": "2Mi"}}),
           ("CHAIN-PODS-010",), "ContainersReady is|Ready is"),
     Fault("never-ready", "workload", "the readiness probe requests a page that does not exist", Link.PODS,
-          Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe/httpGet/path", '"/never"'), POD,
-                   lambda pod: pod.at("spec.containers")[0]["readinessProbe"]["httpGet"]["path"] == "/never", OF_WEB),
-          ("CHAIN-PODS-010",), "ContainersReady is False"),
+          NEVER_READY, ("CHAIN-PODS-010",), "ContainersReady is False"),
     Fault("pods-never-end", "workload", "Pods ignore SIGTERM and have an hour to end", Link.DELETION,
           StuckDeletion("pods-never-end", "Pod",
                         '[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 3600},'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kubechain.claims.claim import Link
 from kubechain.cleanup import cordons
 from kubechain.conditions.condition import Result, expect
@@ -18,8 +20,7 @@ CNI = "/etc/cni/net.d/10-kubechain.conflist"
 TAINT = {"key": "kubechain/fault", "effect": "NoSchedule"}
 # Drops connections to nginx from other nodes; the kubelet's probes come from the node itself.
 FROM_OTHER_NODES = f"FORWARD -i eth0 -p tcp --dport {CONTAINER_PORT} -j DROP"
-# The Pod of the network plugin would restore the routes and files that faults here remove.
-NETWORK = frozen("(sh|/bin/sh) /usr/local/bin/routes.sh", "workers")
+NODE_PORTS_DROPPED = "PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP"
 # Traffic to Services with the port of the suite's Service, but not to those of DNS or the API server.
 TO_SERVICES = f"-p tcp -d 10.96.0.0/16 --dport {SERVICE_PORT}"
 PROXY_HEALTH = 10256
@@ -27,6 +28,11 @@ PROXY_HEALTH = 10256
 MISSING_BACKEND = "answers of .+, got"
 # The messages of claims for which the Node never becomes NotReady.
 NODE_NOT_LOST = r"Node \S+ with (Ready Unknown|taints) .+, got|no ready address of web .+, got"
+
+
+def network_frozen(where: str) -> Script:
+    """Return the injection that freezes the Pods of the network plugin: they would restore the routes and files of a fault."""
+    return frozen("(sh|/bin/sh) /usr/local/bin/routes.sh", where)
 
 
 class StoppedWorker:
@@ -100,17 +106,21 @@ def not_ready(testbed: Testbed) -> bool:
     return not any(node.is_true("Ready") for node in _workers(testbed))
 
 
+@dataclass(frozen=True)
 class MissingImage:
-    """The nginx image is on no worker, and no registry has it."""
+    """The nginx image is not on some nodes, and no registry has it."""
+
+    where: str
 
     def inject(self, testbed: Testbed) -> None:
-        """Remove the image from every worker."""
-        for node in testbed.workers:
+        """Remove the image from every such node."""
+        for node in testbed.nodes(self.where):
             testbed.run_on(node, f"ctr -n k8s.io images rm {self._name(testbed)}")
 
     def in_effect(self, testbed: Testbed) -> Result:
-        """Check that no worker has the image."""
-        left = [node for node in testbed.workers if testbed.cluster.holds(node, testbed.chain_factory.environment.target.nginx)]
+        """Check that no such node has the image."""
+        image = testbed.chain_factory.environment.target.nginx
+        left = [node for node in testbed.nodes(self.where) if testbed.cluster.holds(node, image)]
         return expect(not left, f"the image still on {some(left)}")
 
     def heal(self, testbed: Testbed) -> None:
@@ -120,6 +130,14 @@ class MissingImage:
     @staticmethod
     def _name(testbed: Testbed) -> str:
         return f"docker.io/{testbed.chain_factory.environment.target.nginx}"
+
+
+def no_routes(where: str) -> Combined:
+    """Return the injection that removes the routes to the Pods of other nodes from some nodes."""
+    saved = "/kind/routes"
+    remove = f"ip route | grep '^10[.]244[.].* via ' > {saved} && while read -r r _; do ip route del $r; done < {saved}"
+    restore = f"test ! -e {saved} || while read -r r; do ip route replace $r; done < {saved}; rm -f {saved}"
+    return Combined((network_frozen(where), Script(where, remove, "! ip route | grep -q '^10[.]244[.].* via '", restore)))
 
 
 FAULTS = (
@@ -140,19 +158,14 @@ FAULTS = (
     Fault("no-room", "node", "no worker takes another Pod", Link.PODS, KubeletSetting("workers", "maxPods", "2"),
           ("CHAIN-PODS-010",), "Too many pods|PodScheduled|is absent"),
     Fault("cni-gone", "node", "the workers have no CNI configuration", Link.PODS,
-          Combined((NETWORK, Script("workers", f"mkdir -p {ASIDE} && mv {CNI} {ASIDE}/cni", f"test ! -e {CNI}",
+          Combined((network_frozen("workers"), Script("workers", f"mkdir -p {ASIDE} && mv {CNI} {ASIDE}/cni", f"test ! -e {CNI}",
                                 f"test ! -e {ASIDE}/cni || mv {ASIDE}/cni {CNI}", not_ready))),
           ("CHAIN-PODS-010",), r"is absent|ContainersReady|not reported|is False|of \d+ ready"),
     Fault("route-gone", "node", "the workers do not reach each other's Pods", Link.CLUSTERIP,
-          Combined((NETWORK, Script("workers",
-                                "ip route | grep '^10[.]244[.].* via ' > /kind/routes && while read -r r _; do ip route del $r; "
-                                "done < /kind/routes",
-                                "! ip route | grep -q '^10[.]244[.].* via '",
-                                "test ! -e /kind/routes || while read -r r; do ip route replace $r; done < /kind/routes; "
-                                "rm -f /kind/routes"))),
+          no_routes("workers"),
           ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020"), f"timeout|unreachable|{MISSING_BACKEND}|curl exit",
           breaks=(Link.NODEPORT, Link.API, Link.DNS)),
-    Fault("image-missing", "node", "the workers do not have the nginx image", Link.PODS, MissingImage(),
+    Fault("image-missing", "node", "the workers do not have the nginx image", Link.PODS, MissingImage("workers"),
           ("CHAIN-PODS-010",), "ImagePull|ErrImage"),
     controller_off("node-lifecycle-controller", Link.NODES, ("LIFE-NODES-010",), NODE_NOT_LOST),
     Fault("workers-paused", "node", "the workers are paused: kubelet, containerd and kube-proxy are frozen", Link.PODS,
@@ -161,7 +174,7 @@ FAULTS = (
     Fault("worker-stopped", "node", "one worker is stopped", Link.NODEPORT, StoppedWorker(),
           ("CHAIN-NODEPORT-010",), "timeout|unreachable|no route"),
     Fault("node-port-dropped", "network", "one worker drops TCP to its nodePorts", Link.NODEPORT,
-          IptablesRule("raw", "PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-010",),
+          IptablesRule("raw", NODE_PORTS_DROPPED, "worker"), ("CHAIN-NODEPORT-010",),
           "timeout"),
     Fault("udp-dropped", "network", "one worker drops UDP to its nodePorts", Link.NODEPORT,
           IptablesRule("raw", "PREROUTING -i eth0 -p udp --dport 30000:32767 -j DROP", "worker"), ("CHAIN-NODEPORT-050",),

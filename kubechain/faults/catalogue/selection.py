@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubechain.faults.catalogue import admission, control_plane, dns, harmless, nodes, upgrade
+from kubechain.faults.catalogue import admission, control_plane, dns, harmless, in_passing, midway, nodes, partly, status, upgrade
 from kubechain.faults.fault import Fault
 
 ALL: tuple[Fault, ...] = (
@@ -10,6 +10,10 @@ ALL: tuple[Fault, ...] = (
     *admission.FAULTS,
     *nodes.FAULTS,
     *dns.FAULTS,
+    *in_passing.FAULTS,
+    *status.FAULTS,
+    *partly.FAULTS,
+    *midway.FAULTS,
     *upgrade.FAULTS,
     *harmless.FAULTS,
 )

@@ -71,6 +71,13 @@ SUITE_ONLY = frozenset(
         "app-slow",
         "start-slow",
         "neighbours",
+        "api-proxy-dropped",
+        "control-plane-cut-off",
+        "dns-own-search-missing",
+        "dns-namespace-ignored",
+        "image-always-pulled",
+        "image-missing-on-control-plane",
+        "client-image-missing",
     ]
 )
 STATES: Mapping[str, UpstreamOutcome] = {
