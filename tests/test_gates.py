@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from kubechain.claims.claim import Link
+from kubechain.claims.requirements import EXEC
 from kubechain.conditions import timeouts
 from kubechain.conditions.http import Page, all_welcome
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, Unmet
@@ -201,6 +203,26 @@ def test_gate_that_cannot_be_asked_from_inside_is_asked_once(monkeypatch: pytest
     assert clock.time - 1000 == pytest.approx(timeouts.DATA_PLANE.seconds, abs=1)
     assert len(codes) == 1
     assert gatekeeper.why_shut(Link.CLUSTERIP) is None
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_claims_that_run_commands_are_not_tried_once_none_can_be_run(
+    monkeypatch: pytest.MonkeyPatch, *, works: bool
+) -> None:
+    chain, _, _ = up_to(*healthy())
+
+    def command(*_: str) -> str:
+        if not works:
+            raise ApiUnavailable("error dialing backend", ExitCode.UNREACHABLE)
+        return ""
+
+    monkeypatch.setattr(Chain, "client", SimpleNamespace(must_run=command))
+    gatekeeper, claim = Gatekeeper(), claim_of(Link.DNS, inherited=(EXEC,))
+    gatekeeper.require_untried(claim)
+    gatekeeper.try_command(chain)
+    gatekeeper.require_untried(claim_of(Link.API))
+    with nullcontext() if works else pytest.raises(HarnessError, match="no command can be run in a Pod: error dialing backend"):
+        gatekeeper.require_untried(claim)
 
 
 def miscounting() -> list[KubeObject]:

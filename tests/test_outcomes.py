@@ -66,7 +66,7 @@ def test_trouble_that_many_claims_have_is_shown_with_its_traceback_once() -> Non
     state: Any = SimpleNamespace(troubles=set[str]())
     report: Any = SimpleNamespace(longreprtext='File "client.py", line 1')
     shown = [
-        outcomes._traceback(
+        outcomes.traceback_of(
             report, CollectedClaim.of(claim_of(Link.PODS, id=name), "a::b").ended(Outcome.INCONCLUSIVE, why), state
         )
         for name, why in [("CHAIN-PODS-010", "no answer"), ("CHAIN-PODS-020", "no answer"), ("CHAIN-PODS-030", "401")]

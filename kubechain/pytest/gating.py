@@ -12,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
-from kubechain.claims.requirements import refused
+from kubechain.claims.requirements import EXEC, refused
 from kubechain.claims.rights import GATES as NEEDED
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.observe.wait import Waiter
@@ -27,12 +27,15 @@ OF_CHAINS = "chain_factory"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Block a claim without a try if a link that it uses is known to be broken."""
+    """Block a claim without a try if a link that it uses is known to be broken, or no command can be run in a Pod."""
     stated = _on_a_chain(item)
     if stated:
         run_state(item.config).gatekeeper.require_untried(stated)
     try:
         return (yield)
+    except HarnessError:
+        _try_command(item)
+        raise
     except Unmet as unmet:
         if blocked := _to_blame(item, unmet):
             raise blocked from unmet
@@ -44,6 +47,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Ask again for the links that a failed claim used: it is blocked by the first that is broken."""
     try:
         return (yield)
+    except HarnessError:
+        _try_command(item)
+        raise
     except AssertionError as error:
         if blocked := _to_blame(item, error):
             raise blocked from error
@@ -75,6 +81,13 @@ def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
         with contextlib.suppress(Blocked):
             keeper.ask_again(_askable(item.config, [stated.link]), shared, Waiter(shared.waiter.clock))
     return None
+
+
+def _try_command(item: pytest.Item) -> None:
+    """Run a command in the client Pod after a claim that runs commands was inconclusive; if it fails, no claim tries another."""
+    stated, state = _on_a_chain(item), run_state(item.config)
+    if stated and state.shared_chain and EXEC in stated.needs:
+        state.gatekeeper.try_command(state.shared_chain)
 
 
 def _askable(config: pytest.Config, links: list[Link]) -> list[Link]:

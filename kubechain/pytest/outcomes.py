@@ -96,7 +96,7 @@ def pytest_runtest_makereport(
             # The message is enough; a traceback through the wait says nothing about the cluster.
             report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
         elif outcome == Outcome.INCONCLUSIVE:
-            report.longrepr = _traceback(report, record, run_state(item.config))
+            report.longrepr = traceback_of(report, record, run_state(item.config))
         # What the terminal, JUnit and Allure show of it.
         report.sections = [(title, redact.text(text)) for title, text in report.sections]
         # As JSON: xdist carries no other objects from a worker to the controller.
@@ -105,7 +105,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _traceback(report: pytest.TestReport, record: ClaimRecord, state: RunState) -> str:
+def traceback_of(report: pytest.TestReport, record: ClaimRecord, state: RunState) -> str:
     """Return the traceback of the trouble of an inconclusive claim; its message alone if an earlier claim had the same."""
     message = f"{record.id} ({record.link}): {record.message}"
     known = record.message in state.troubles

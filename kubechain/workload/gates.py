@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kubechain.claims.claim import Claim, Link
+from kubechain.claims.requirements import EXEC
 from kubechain.conditions import deployments, endpoints, pods, services
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.dns import resolves_to
@@ -132,7 +133,8 @@ class Gatekeeper:
 
     `folder` is where the processes of a run tell each other of shut gates, None for a process alone. `refused` is link ->
     message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened, `failed`
-    links that a claim opened in vain, `undecided` is link -> why its gate could not be asked for as long as it may take.
+    links that a claim opened in vain, `undecided` is link -> why its gate could not be asked for as long as it may take,
+    `no_command` why no command can be run in the client Pod, None as long as one can.
     """
 
     folder: Path | None = None
@@ -140,6 +142,7 @@ class Gatekeeper:
     opened: set[tuple[str, Link]] = field(default_factory=set[tuple[str, Link]])
     failed: set[Link] = field(default_factory=set[Link])
     undecided: dict[Link, HarnessError] = field(default_factory=dict[Link, HarnessError])
+    no_command: HarnessError | None = None
     _shut: dict[Link, str] = field(default_factory=dict[Link, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
@@ -175,11 +178,18 @@ class Gatekeeper:
                 raise Blocked(link, why)
 
     def require_untried(self, claim: Claim) -> None:
-        """Raise Blocked if a link that a claim uses is known to be broken, or its own: another claim opened that in vain.
+        """Require that nothing which a claim uses is known to be broken.
 
         A gate of its own link that stayed shut before another link's claim does not block it: no claim has said so yet.
+
+        Raises:
+            Blocked: a link that it uses is broken, or its own: another claim opened that in vain.
+            HarnessError: it runs commands in Pods, and no command can be run.
+
         """
         self.require_open([*used(claim.link, claim.after), *({claim.link} & self.failed)])
+        if self.no_command and EXEC in claim.needs:
+            raise HarnessError(f"no command can be run in a Pod: {self.no_command}", self.no_command.code)
 
     def admit(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
         """Wait until each of the links is up on a chain.
@@ -224,6 +234,15 @@ class Gatekeeper:
                 self._ask(link, chain, waiter, ASKED_AGAIN)
             except HarnessError:
                 continue  # what cannot be asked is not to blame
+
+    def try_command(self, chain: Chain) -> None:
+        """Run a command in the client Pod, to know whether claims may still run theirs."""
+        try:
+            chain.client.must_run("true")
+        except Blocked:
+            return  # there is no such Pod: its link says why
+        except HarnessError as error:
+            self.no_command = error
 
     def require_fed(self, claim: Claim, chain: Chain, waiter: Waiter) -> None:
         """Ask whether the link that feeds the status of a claim's link reports what it must; no gate is shut.
