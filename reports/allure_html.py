@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.claims.claim import Link
+from kubechain.claims.verdict import NOT_RUN
 from kubechain.core import pypi, redact_files, versions
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
-from kubechain.core.settings import PROJECT
 
 HERE = Path(__file__).parent / "allure"
 # Node.js as a package of PyPI, for machines without a recent one.
@@ -24,6 +24,8 @@ INSTALL_SECONDS = 300.0
 GENERATE_SECONDS = 120.0
 ANALYTICS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*\bgtag\((?:(?!</script>).)*</script>|"
                        r"<script\b[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.DOTALL)  # fmt: skip
+# Links, and the data of the script that shows the title: the verdict has what the cluster answered, such as a page of HTML.
+TEXT = re.compile(r"<a\b[^>]*>|window\.allureReportOptions = .*")
 REMOTE = re.compile(
     r"""(?:\b(?:src|href)\s*=\s*["']?|\burl\(\s*["']?|@import\s*["'])(?:https?:)?//(?!www\.w3\.org/)[^"'\s>)]+"""
     r"""|googletagmanager""",
@@ -31,8 +33,8 @@ REMOTE = re.compile(
 )
 
 
-def generate(results: Path, folder: Path, store: BuildCache) -> Path:
-    """Write the report of the Allure results in `results` into `folder`, and return its page.
+def generate(results: Path, folder: Path, store: BuildCache, title: str) -> Path:
+    """Write the report of the Allure results in `results` into `folder`, with a title, and return its page.
 
     Raises:
         SetupError: there are no results, Node.js or Allure cannot be installed, or the page would load a remote resource.
@@ -43,7 +45,7 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     redact_files.folder(results)
     node, allure = _node(store), _allure(store)
     config = results.parent / "allurerc.json"
-    config.write_text(json.dumps(configuration(folder), indent=2), encoding="utf-8")
+    config.write_text(json.dumps(configuration(folder, title), indent=2), encoding="utf-8")
     try:
         words = [node, allure, "generate", "--config", config, results]
         check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="writing the HTML report")
@@ -59,8 +61,8 @@ def generate(results: Path, folder: Path, store: BuildCache) -> Path:
     return page
 
 
-def configuration(folder: Path) -> dict[str, Any]:
-    """Return Allure's configuration: one page, features in the order of the chain, blocked claims in their own category."""
+def configuration(folder: Path, title: str) -> dict[str, Any]:
+    """Return Allure's configuration: one page, features in the order of the chain, and each outcome in its own category."""
 
     def category(name: str, **matcher: object) -> dict[str, Any]:
         return {"name": name, "matchers": [matcher]}
@@ -68,12 +70,15 @@ def configuration(folder: Path) -> dict[str, Any]:
     failed = [category(f"Failed at {link.value}", statuses=["failed"], labels={"feature": f".* {link.value}"}) for link in Link]
     blocked = category("Blocked by an earlier link", statuses=["broken"], message=r".*\bBlocked: blocked by .*")
     inconclusive = category("Inconclusive: a problem of the machine or the harness", statuses=["broken"])
-    options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"], "reportName": PROJECT}
+    not_run = category(
+        "Not run: an earlier link is broken (--fail-fast)", statuses=["skipped"], message=f".*{re.escape(NOT_RUN)}.*"
+    )
+    options = {"singleFile": True, "reportLanguage": "en", "groupBy": ["feature"]}
     return {
-        "name": PROJECT,
+        "name": title,
         "output": str(folder),
         "plugins": {"awesome": {"options": options}},
-        "categories": {"rules": [*failed, blocked, inconclusive]},
+        "categories": {"rules": [*failed, blocked, inconclusive, not_run]},
     }
 
 
@@ -83,8 +88,8 @@ def without_analytics(page: str) -> str:
 
 
 def remote_addresses(page: str) -> list[str]:
-    """Return the remote resources that a page would load: scripts, styles, images; links of <a> elements do not count."""
-    return [address for address in REMOTE.findall(re.sub(r"<a\b[^>]*>", "", page)) if address]
+    """Return the remote resources that a page would load: scripts, styles, images; links and the report's title do not count."""
+    return [address for address in REMOTE.findall(TEXT.sub("", page)) if address]
 
 
 def _node(store: BuildCache) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import allure
 
-from kubechain.claims.claim import Claim, Link
+from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord
 from kubechain.core.settings import PROJECT
 from kubechain.observe.wait import WaitRecord
@@ -38,7 +38,7 @@ def title(name: str, claim: Claim) -> str:
 
 
 def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
-    """Write an Allure result for each claim without one, whose worker process died before it reported."""
+    """Write an Allure result for each claim without one: its worker process died before it reported, or it was not run."""
     known = {
         label["value"]
         for file in results.glob("*-result.json")
@@ -53,11 +53,21 @@ def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
             "uuid": str(uuid.uuid4()),
             "name": f"{record.id} {record.must}",
             "fullName": record.nodeid,
-            "status": "broken",
+            "status": "skipped" if record.outcome == Outcome.NOT_RUN else "broken",
             "statusDetails": {"message": record.message},
             "labels": [{"name": name, "value": value} for name, value in labels.items()],
         }
         (results / f"{result['uuid']}-result.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def write_environment(line: str, results: Path) -> None:
+    """Write the verdict into the file of Allure that says what was tested, if there are results."""
+    if results.is_dir():
+        file = results / "environment.properties"
+        others = file.read_text(encoding="utf-8") if file.exists() else ""
+        # A backslash begins an escape in files of this form.
+        value = line.replace("\\", "\\\\")
+        file.write_text(f"verdict = {value}\n{others}", encoding="utf-8")
 
 
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:

@@ -15,6 +15,7 @@ COLOURS: dict[Outcome, str] = {
     Outcome.BLOCKED: "#f2c94c",
     Outcome.INCONCLUSIVE: "#9b6bd6",
     Outcome.SKIPPED: "#dddddd",
+    Outcome.NOT_RUN: "#ffffff",
 }
 GOOD, BAD, NEITHER = "#2e7d32", "#b00020", "#777777"
 CELL, LEFT, TOP, RIGHT, UPSTREAM, LEGEND = 14, 250, 150, 330, 250, 100

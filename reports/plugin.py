@@ -17,7 +17,7 @@ from kubechain.diagnostics.evidence import Section
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.model import UpgradeRecord
 
-from . import allure_html, allure_results, fault_matrix, run_json, summary, upgrade_json, upgrade_svg
+from . import allure_html, allure_results, fault_matrix, junit, run_json, summary, upgrade_json, upgrade_svg
 
 # The SVG of the upgrade, after it was attached to the first claim.
 PICTURE = pytest.StashKey[str]()
@@ -62,6 +62,8 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
         files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))
         files.write(run.folder / "upgrade.svg", redact.text(upgrade_svg.svg(run.upgrade)))
+    allure_results.write_environment(run.verdict.line, run.folder / "allure-results")
+    junit.add_verdict(run.folder / "junit.xml", run.verdict.line)
     content = run_json.document(run, html_report(run))
     files.write(run.folder / "run.json", json.dumps(content.as_json(), indent=2))
     files.write(run.folder / "summary.md", summary.markdown(content))
@@ -76,7 +78,8 @@ def html_report(run: RunResult) -> str | None:
         with run.progress.step("HTML report") as step:
             allure_results.write_lost(run.records, results)
             allure_results.write_steps(run.records, results)
-            allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"))
+            line = redact.text(run.verdict.line)
+            allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"), line)
             step.note(str(run.settings.out / "report" / "index.html"))
     except (HarnessError, OSError) as error:
         # Half a report is none, and on a full disk the results need its space.

@@ -15,7 +15,7 @@ SLOWEST = 5
 def markdown(run: RunRecord) -> str:
     """Return the summary of a run."""
     parts = [f"## {ICONS[run.holds]} {run.verdict}", _links(run.claims)]
-    for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE, Outcome.SKIPPED):
+    for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE, Outcome.SKIPPED, Outcome.NOT_RUN):
         lines = [f"- **{claim.id}** {claim.must}<br>{claim.message}" for claim in run.claims if claim.outcome == outcome]
         if lines:
             parts.append(f"### {outcome.value.capitalize()}\n\n" + "\n".join(lines))

@@ -206,9 +206,7 @@ def test_gate_that_cannot_be_asked_from_inside_is_asked_once(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_claims_that_run_commands_are_not_tried_once_none_can_be_run(
-    monkeypatch: pytest.MonkeyPatch, *, works: bool
-) -> None:
+def test_claims_that_run_commands_are_not_tried_once_none_can_be_run(monkeypatch: pytest.MonkeyPatch, *, works: bool) -> None:
     chain, _, _ = up_to(*healthy())
 
     def command(*_: str) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from kubechain.claims.claim import Link
+from kubechain.claims.verdict import NOT_RUN
 from kubechain.core import redact_files
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import Blocked, SetupError
 from reports import allure_html, allure_results
 
+LINE = "chain broken at DNS: expected a, got b"
 KEPT = '<script type="module">window.allure = "gta is not gtag";</script>'
 TAG_MANAGER = '<script async src="https://www.googletagmanager.com/gtag/js?id=G-1"></script>'
 INLINE = '<script>\nwindow.dataLayer = [];\nfunction gtag(){}\ngtag("js", new Date());\n</script>'
@@ -75,7 +77,7 @@ def matches(matcher: dict[str, object], status: str, feature: str, message: str)
 
 
 def category_of(status: str, link: Link, message: str) -> str:
-    rules = allure_html.configuration(Path("out"))["categories"]["rules"]
+    rules = allure_html.configuration(Path("out"), LINE)["categories"]["rules"]
     found = (rule["name"] for rule in rules if matches(rule["matchers"][0], status, allure_results.feature(link), message))
     return next(found, "none")
 
@@ -92,14 +94,29 @@ def test_blocked_claim_has_its_own_category() -> None:
     assert category_of("broken", Link.DNS, "kubechain.core.errors.HarnessError: unreachable").startswith("Inconclusive")
 
 
+def test_claim_that_was_not_run_has_its_own_category() -> None:
+    assert category_of("skipped", Link.DNS, NOT_RUN).startswith("Not run")
+    assert category_of("skipped", Link.DNS, "needs 2 nodes") == "none"
+
+
 def test_report_is_one_page() -> None:
-    options = allure_html.configuration(Path("out"))["plugins"]["awesome"]["options"]
+    options = allure_html.configuration(Path("out"), LINE)["plugins"]["awesome"]["options"]
     assert options["singleFile"] is True
+
+
+def test_report_has_the_verdict_as_its_title() -> None:
+    assert allure_html.configuration(Path("out"), LINE)["name"] == LINE
+
+
+def test_title_of_the_report_loads_nothing() -> None:
+    title = '<script>\n      window.allureReportOptions = {"reportName":"got href=https://x.example/"}\n    </script>'
+    assert allure_html.remote_addresses(page(title)) == []
+    assert allure_html.remote_addresses(page(title, '<img src="https://pixel.example/1.gif">'))
 
 
 def test_report_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no Allure results"):
-        allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"))
+        allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"), LINE)
 
 
 def test_results_are_redacted(tmp_path: Path) -> None:
@@ -135,7 +152,7 @@ def generated(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> 
 
     monkeypatch.setattr(allure_html, "_node", shell)
     monkeypatch.setattr(allure_html, "_allure", allure)
-    return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"))
+    return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"), LINE)
 
 
 def test_report_is_written_without_analytics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,7 +205,7 @@ def results(workers: Done) -> dict[str, dict[str, Any]]:
 
 
 def test_allure_categorises_blocked_claims_by_their_message(results: dict[str, dict[str, Any]]) -> None:
-    rules = allure_html.configuration(Path("out"))["categories"]["rules"]
+    rules = allure_html.configuration(Path("out"), "")["categories"]["rules"]
     (rule,) = [rule for rule in rules if rule["name"].startswith("Blocked")]
     (matcher,) = rule["matchers"]
     assert results["T-DNS-010"]["status"] in matcher["statuses"]

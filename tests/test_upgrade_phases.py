@@ -15,6 +15,8 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import Change, History
+from kubechain.pytest import upgrade as plugin
+from kubechain.pytest.state import RUN, UpgradeState
 from kubechain.upgrade import cluster_watch
 from kubechain.upgrade.cluster_watch import CONTROL_PLANE, ClusterWatch, deprecated, watching
 from kubechain.upgrade.model import UpgradeRecord
@@ -277,3 +279,13 @@ def test_versions_of_the_api_server_are_recorded_as_they_change(monkeypatch: pyt
     assert watch.servers[0][0] < watch.servers[1][0]
     assert api.closed == 1
     assert (watch.nodes.namespace, watch.system.namespace) == ("", "kube-system")
+
+
+def test_phase_is_complete_after_its_last_claim_and_not_if_it_ends_before() -> None:
+    upgrade, session = UpgradeState(), SimpleNamespace(items=[])
+    config = SimpleNamespace(stash={RUN: SimpleNamespace(upgrade=upgrade)})
+    first, last = session.items = [cast("Any", SimpleNamespace(config=config, session=session)) for _ in range(2)]
+    plugin.pytest_runtest_teardown(first)
+    assert not upgrade.complete
+    plugin.pytest_runtest_teardown(last)
+    assert upgrade.complete

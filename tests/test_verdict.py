@@ -26,7 +26,7 @@ def test_chain_holds_if_every_claim_passed() -> None:
     found = verdict_of([PASSED, record(Link.PODS, "passed")], 12.34)
     assert (found.holds, found.exit_code, found.first_broken_link) == (True, ExitCode.HOLDS, None)
     assert found.line == "chain holds: 2 claims in 12.3 s"
-    assert found.counts == {"passed": 2, "failed": 0, "blocked": 0, "inconclusive": 0, "skipped": 0}
+    assert found.counts == {"passed": 2, "failed": 0, "blocked": 0, "inconclusive": 0, "skipped": 0, "not run": 0}
 
 
 def test_first_broken_link_is_the_first_of_the_chain_and_not_the_first_in_time() -> None:
@@ -138,6 +138,34 @@ def test_claim_that_failed_stays_failed_after_its_teardown() -> None:
     assert (found.outcome, found.message) == ("failed", "0/2 ready")
 
 
+def test_blocked_claim_stays_blocked_after_its_teardown() -> None:
+    reported = [blocked(Link.DNS, "PODS"), record(Link.DNS, "inconclusive", message="cannot delete the namespace")]
+    (found,) = complete([collected(Link.DNS)], reported)
+    assert (found.outcome, found.waits_for) == ("blocked", "PODS")
+
+
 def test_claim_that_passed_is_inconclusive_if_its_teardown_fails() -> None:
     reported = [record(Link.PODS, "passed"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
     assert complete([collected(Link.PODS)], reported)[0].outcome == "inconclusive"
+
+
+def test_run_that_ended_at_a_broken_link_did_not_run_the_claims_that_had_not_begun() -> None:
+    entries = [collected(link) for link in (Link.PODS, Link.DNS, Link.ROLLOUT, Link.HEALING)]
+    begun = {entry.nodeid for entry in entries[:2]}
+    found = complete(entries, [failed(Link.PODS, "0/2 ready")], begun)
+    assert [each.outcome for each in found] == ["failed", "inconclusive", "not run", "not run"]
+    verdict = verdict_of(found, 1)
+    assert verdict.line == "chain broken at PODS: 0/2 ready (1 more inconclusive); 2 claims not run (--fail-fast)"
+    assert verdict.counts[Outcome.NOT_RUN] == 2
+    assert verdict.exit_code == ExitCode.CHAIN_BROKEN
+
+
+def test_run_with_a_claim_that_was_not_run_never_holds() -> None:
+    found = verdict_of([PASSED, record(Link.DNS, "not run")], 1)
+    assert (found.holds, found.exit_code) == (False, ExitCode.HARNESS)
+    assert found.line == "no verdict: the run ended early; 1 claim not run (--fail-fast)"
+
+
+def test_claims_that_were_not_run_are_not_done() -> None:
+    found = verdict_of([PASSED, record(Link.DNS, "not run")], 1, interrupted=True)
+    assert found.line.startswith("no verdict: interrupted after 1 of 2 claims; 1 claim not run")

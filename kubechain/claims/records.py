@@ -152,9 +152,6 @@ class RunRecord(JsonRecord):
     model_config = ConfigDict(title="run.json")
 
     schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
-    run: str
-    """Id of the run."""
-    started: AwareDatetime
     verdict: str
     """The line that the run ended with."""
     holds: bool
@@ -162,7 +159,10 @@ class RunRecord(JsonRecord):
     first_broken_link: Link | None
     exit_code: ExitCode
     counts: dict[Outcome, int]
-    """Number of claims by outcome."""
+    """Number of claims by outcome; files of earlier versions have no "not run"."""
+    run: str
+    """Id of the run."""
+    started: AwareDatetime
     cluster: ClusterRecord
     versions: dict[str, str]
     """Versions of the harness, its libraries, the cluster and its images."""

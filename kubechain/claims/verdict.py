@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from kubechain.claims.claim import Link, Outcome
@@ -15,6 +15,7 @@ from kubechain.core.errors import ExitCode
 # How the line of a verdict names the broken links besides the first.
 ALSO_BROKEN = "; also broken: "
 ALSO = re.compile(rf"{ALSO_BROKEN}(?P<links>[A-Z]+(, [A-Z]+)*)")
+NOT_RUN = "the run ended at the first broken link (--fail-fast)"
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,30 @@ class Verdict:
     exit_code: ExitCode
 
 
-def complete(collected: Iterable[CollectedClaim], reported: Iterable[ClaimRecord]) -> list[ClaimRecord]:
-    """Return one record for each collected claim: the last reported one; without a report the claim is inconclusive."""
+def complete(
+    collected: Iterable[CollectedClaim], reported: Iterable[ClaimRecord], begun: Collection[str] | None = None
+) -> list[ClaimRecord]:
+    """Return one record for each collected claim: the one that counts; without a report the claim is inconclusive.
+
+    `begun` are the node ids of the claims that began, if the run ended at the first broken link (--fail-fast), else None: the
+    other claims were not run.
+    """
+    known = latest(reported)
+    return [known.get(claim.nodeid) or _unreported(claim, begun) for claim in collected]
+
+
+def latest(reported: Iterable[ClaimRecord]) -> dict[str, ClaimRecord]:
+    """Return node id -> the record that counts: the last, but a claim that failed or was blocked stays so after its teardown."""
     last: dict[str, ClaimRecord] = {}
     for record in reported:
         known = last.get(record.nodeid)
-        # A claim that failed stays failed even if its teardown fails too.
-        if known is None or known.outcome != Outcome.FAILED:
+        if known is None or known.outcome not in (Outcome.FAILED, Outcome.BLOCKED):
             last[record.nodeid] = record
-    return [last.get(claim.nodeid) or lost(claim) for claim in collected]
+    return last
+
+
+def _unreported(claim: CollectedClaim, begun: Collection[str] | None) -> ClaimRecord:
+    return lost(claim) if begun is None or claim.nodeid in begun else claim.ended(Outcome.NOT_RUN, NOT_RUN)
 
 
 def lost(claim: CollectedClaim) -> ClaimRecord:
@@ -51,7 +67,7 @@ def verdict_of(
     counts = dict.fromkeys(Outcome, 0) | Counter(record.outcome for record in records)
     first = first_broken(records)
     inconclusive = [record for record in records if record.outcome == Outcome.INCONCLUSIVE]
-    done = len(records) - len(inconclusive)
+    done = len(records) - len(inconclusive) - counts[Outcome.NOT_RUN]
     if first:
         line, code = f"chain broken at {first.link}: {first.message}{_besides(records, first)}", ExitCode.CHAIN_BROKEN
     elif trouble:
@@ -65,11 +81,14 @@ def verdict_of(
         blocked = next(record for record in records if record.outcome == Outcome.BLOCKED)
         line = f"no verdict: {counted(counts[Outcome.BLOCKED], 'claim')} blocked: {blocked.id}: {blocked.message}"
         code = ExitCode.HARNESS
+    elif counts[Outcome.NOT_RUN]:
+        line, code = "no verdict: the run ended early", ExitCode.HARNESS
     elif not counts[Outcome.PASSED]:
         line, code = "no verdict: no claim was run", ExitCode.NOTHING_SELECTED
     else:
         line, code = f"chain holds: {counted(counts[Outcome.PASSED], 'claim')} in {seconds:.1f} s", ExitCode.HOLDS
-    return Verdict(code == ExitCode.HOLDS, line + _skips(records), first.link if first else None, counts, code)
+    line += _not_run(counts[Outcome.NOT_RUN]) + _skips(records)
+    return Verdict(code == ExitCode.HOLDS, line, first.link if first else None, counts, code)
 
 
 @dataclass(frozen=True, order=True)
@@ -112,6 +131,10 @@ def _besides(records: Sequence[ClaimRecord], first: BrokenLink) -> str:
             f"{ALSO_BROKEN}{others}" if others else "",
         ]
     )
+
+
+def _not_run(count: int) -> str:
+    return f"; {counted(count, 'claim')} not run (--fail-fast)" if count else ""
 
 
 def _skips(records: Iterable[ClaimRecord]) -> str:

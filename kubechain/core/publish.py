@@ -22,6 +22,7 @@ PRIVATE = {
     "scenarios.json",
     "rehearsing",
     "shut",
+    "fail-fast",
     TEMPORARY,
     "replaced",
 }

@@ -139,6 +139,7 @@ def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str
         "KUBECHAIN_OUT": str(out),
         "KUBECHAIN_HTML": "false",
         "KUBECHAIN_CONTEXT": "",
+        "KUBECHAIN_FAIL_FAST": "",
         "PYTEST_ADDOPTS": "",
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]

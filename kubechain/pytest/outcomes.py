@@ -22,7 +22,15 @@ from kubechain.workload.chain import Chain
 SUITES = "suites/"
 CLAIM_PROPERTY = "claim"
 BAD = (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE)
-LETTERS = {Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}), Outcome.INCONCLUSIVE: ("I", "INCONCLUSIVE", {"purple": True})}
+LETTERS = {
+    Outcome.BLOCKED: ("b", "BLOCKED", {"yellow": True}),
+    Outcome.INCONCLUSIVE: ("I", "INCONCLUSIVE", {"purple": True}),
+    Outcome.NOT_RUN: ("n", "NOT RUN", {"yellow": True}),
+}
+
+
+class NotRun(pytest.skip.Exception):
+    """A claim that has begun to wait for others, but is not run, because the run ends."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -171,6 +179,8 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
         return Outcome.PASSED
     if isinstance(error, Blocked):
         return Outcome.BLOCKED
+    if isinstance(error, NotRun):
+        return Outcome.NOT_RUN
     if isinstance(error, pytest.skip.Exception):
         return Outcome.SKIPPED
     if isinstance(error, Unmet) or (isinstance(error, AssertionError) and when == "call"):

@@ -19,6 +19,7 @@ PARTS = (
     "ending",
     "disk",
     "gating",
+    "fail_fast",
     "scheduling",
     "recording",
     "faults",

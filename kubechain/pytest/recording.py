@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from kubechain.claims import claim
-from kubechain.claims.claim import Outcome
+from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
-from kubechain.claims.verdict import Verdict, complete, verdict_of
+from kubechain.claims.verdict import Verdict, complete, latest, verdict_of
 from kubechain.cluster.target import FILE
 from kubechain.core import files, known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
@@ -24,6 +24,7 @@ from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
 from kubechain.pytest import ending
+from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
 from kubechain.pytest.session import asks_for_claims
@@ -35,16 +36,21 @@ RECORDER = pytest.StashKey["Recorder"]()
 
 @dataclass
 class Recorder:
-    """A plugin that collects the records of the claims; `began` and `ended` are monotonic seconds."""
+    """A plugin that collects the records of the claims.
+
+    `begun` are the node ids of those that began; `began` and `ended` are monotonic seconds.
+    """
 
     records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     loads: list[LoadRecord] = field(default_factory=list[LoadRecord])
+    begun: set[str] = field(default_factory=set[str])
     began: float | None = None
     ended: float = 0.0
 
-    def pytest_runtest_logstart(self) -> None:
-        """Record when the first claim began."""
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Record which claims began, and when the first of them did."""
+        self.begun.add(nodeid)
         self.began = self.began or RealClock().now()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -77,6 +83,33 @@ class Recorder:
         return self.ended - self.began if self.began and self.ended else 0.0
 
 
+@dataclass
+class EarlyVerdict:
+    """A plugin of the controller that prints the verdict once a link is known to be broken, and again if an earlier one is."""
+
+    config: pytest.Config
+    recorder: Recorder
+    link: Link | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Print the line, as it would be if the run ended here, after what pytest shows of the claim."""
+        verdict = verdict_of(list(latest(self.recorder.records).values()), self.recorder.seconds())
+        link, before = verdict.first_broken_link, self.link
+        terminal: Any = self.config.pluginmanager.getplugin("terminalreporter")
+        if link is None or link == before or terminal is None:
+            return
+        self.link = link
+        moved = f"first broken link is now {verdict.line.removeprefix('chain broken at ')}"
+        terminal.ensure_newline()
+        writer = self.config.get_terminal_writer()
+        if writer.width_of_current_line:
+            # With xdist, pytest does not know that it is within a line.
+            writer.line()
+        writer.line(redact.text(f"  {moved if before else verdict.line}"), red=True, bold=True)
+        writer.flush()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the recorder; refuse a folder for results that holds files of others, before the run begins."""
     if not asks_for_claims(config):
@@ -88,6 +121,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from error
     config.stash[RECORDER] = Recorder()
     config.pluginmanager.register(config.stash[RECORDER])
+    if worker_input(config) is None:
+        config.pluginmanager.register(EarlyVerdict(config, config.stash[RECORDER]))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -152,7 +187,8 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
     state, recorder = run_state(config), config.stash[RECORDER]
     listed, target = state.run.folder / COLLECTED, state.run.folder / FILE
     entries: list[Any] = json.loads(listed.read_text(encoding="utf-8")) if listed.exists() and not state.trouble else []
-    completed = complete(map(CollectedClaim.model_validate, entries), recorder.records)
+    begun = recorder.begun if is_ending(config) else None
+    completed = complete(map(CollectedClaim.model_validate, entries), recorder.records, begun)
     records = list(map(without_secrets, completed))
     seconds = recorder.seconds()
     return RunResult(

@@ -24,6 +24,7 @@ from kubechain.core.errors import HarnessError, Unmet
 from kubechain.core.run import FINISHED
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.pytest.fail_fast import is_ending, require_running
 from kubechain.pytest.scenario import SCENARIOS
 from kubechain.pytest.session import asks_for_claims, is_of_a_run
 from kubechain.pytest.state import run_state, worker_input
@@ -125,15 +126,17 @@ def wait_for_others(config: pytest.Config, count: int) -> None:
 
     Raises:
         HarnessError: they did not finish in time, for example because a process died.
+        NotRun: the run ends at a broken link, so the other claims are not run, and neither is this one.
 
     """
     file = run_state(config).run.folder / FINISHED
-    source = Polled("other claims", lambda: finished(file), RealClock())
+    source = Polled("other claims", lambda: count if is_ending(config) else finished(file), RealClock())
     all_done = Condition[int]("all other claims finished", lambda done: expect(done >= count, f"{done} of {count}"))
     try:
         Waiter(RealClock()).eventually(source, all_done, within=timeouts.OTHERS)
     except Unmet as unmet:
         raise HarnessError(f"other claims did not finish: {unmet}") from unmet
+    require_running(config)
 
 
 def finished(file: Path) -> int:

@@ -88,9 +88,9 @@ def beside(settings: Settings, what: str) -> Path:
     return file.with_name(f"{file.name}.{what}")
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Record after the last claim that the run was not interrupted."""
-    if nextitem is None:
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Record after the last claim that the run was not interrupted, and did not end early."""
+    if item is item.session.items[-1]:
         run_state(item.config).upgrade.complete = True
 
 
