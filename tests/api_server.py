@@ -98,6 +98,8 @@ def api_server(context: ssl.SSLContext | None = None) -> Generator[ApiServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else the body waits for the acknowledgement of the headers, 40 ms for each answer.
+        disable_nagle_algorithm = True
 
         def handle_any(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)

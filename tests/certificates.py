@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NO_KEY_IDENTIFIERS = "subjectKeyIdentifier=none\nauthorityKeyIdentifier=none\n"
+# Made at once; an RSA key takes up to a second.
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def openssl(*words: str | Path) -> None:
@@ -35,7 +37,7 @@ def authority(folder: Path, name: str = "ca", *, identifiers: bool = True) -> Pa
     config = folder / f"{name}.cnf"
     rest = "subjectKeyIdentifier=hash\n" if identifiers else NO_KEY_IDENTIFIERS
     config.write_text(f"[req]\ndistinguished_name=dn\nx509_extensions=x\nprompt=no\n[dn]\nCN={name}\n[x]\n{extensions}{rest}")
-    options = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", config)
+    options = ("-x509", *NEW_KEY, "-days", "2", "-config", config)
     openssl("req", *options, "-keyout", made.key, "-out", made.certificate)
     return made
 
@@ -47,7 +49,7 @@ def signed(folder: Path, ca: Pair, name: str, *, alternative: str = "IP:127.0.0.
         folder / f"{name}.csr",
         folder / f"{name}.ext",
     )
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", made.key, "-out", request)
+    openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", made.key, "-out", request)
     extensions.write_text(f"subjectAltName={alternative}\n{rest}")
     options = ("-in", request, "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial", "-extfile", extensions)
     openssl("x509", "-req", *options, "-days", str(days), "-out", made.certificate)

@@ -1,10 +1,16 @@
-"""The options of the project's own tests."""
+"""The options of the project's own tests, and their clock between attempts of the API client."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+from kubechain.kube import creation
 
 HOSTILE = "hostile"
+# Examples of each property in the short form and in the full form of the tests.
+settings.register_profile("short", max_examples=50, deadline=None)
+settings.register_profile("full", max_examples=2000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("full" if config.getoption("--hostile") else "short")
     config.addinivalue_line("markers", f"{HOSTILE}: a test of the full form, which takes minutes; see docs/HOSTILE.md")
 
 
@@ -22,3 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker(HOSTILE)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts of the API client, in seconds: they pass on its clock, and nobody waits for them."""
+    passed: list[float] = []
+    monkeypatch.setattr(creation, "now", lambda: sum(passed))
+    monkeypatch.setattr(creation, "pause", passed.append)
+    return passed

@@ -112,6 +112,7 @@ def large_cluster(nodes: int, pods: int, heartbeats: int = 0) -> Generator[Large
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             cluster.paths.append(self.path)

@@ -19,6 +19,8 @@ from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import namespace
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 HOURS = 3600.0
 NODE = ("Node", "", "hostile-1")
 

@@ -23,6 +23,8 @@ from kubechain.provision import doctor, machine
 from kubechain.provision.machine import Finding
 from tests import loopback
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 NODE: dict[str, Any] = {
     "metadata": {"name": "a", "uid": "a"},
     "spec": {"podCIDR": "10.244.0.0/24"},
@@ -67,7 +69,7 @@ class Cluster:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, daemon=True).start()
+        Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, path: str, body: Any) -> Any:
         """Return what the API server has at a path."""

@@ -17,14 +17,13 @@ from tests.test_run import CONFTEST
 
 CASES = (
     Case("configuration", (SIGTERM,), "run"),
-    Case("configuration", (SIGINT, SIGINT), "group", 2),
     Case("collection", (SIGHUP,), "group"),
     Case("claim", (SIGTERM, SIGTERM, SIGTERM), "run", 2),
     Case("claim", (SIGKILL,), "worker", 2),
     Case("teardown", (SIGINT, SIGINT), "run"),
     Case("report", (SIGHUP,), "group"),
     Case("publication", (SIGINT, SIGINT, SIGINT), "run"),
-    Case("clean-up", (SIGTERM,), "group", 2),
+    Case("clean-up", (SIGTERM,), "group"),
 )
 
 

@@ -10,6 +10,8 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.paths import path_of
 from tests.fakes import FakeApi
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 
 def test_namespace_gets_one_quota_of_no_pods() -> None:
     created: list[tuple[str, Any]] = []

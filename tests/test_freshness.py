@@ -202,7 +202,7 @@ class StuckWatches(BaseHTTPRequestHandler):
 
 def test_watch_that_is_silent_on_a_real_connection_is_resumed_and_closed(tmp_path: Path) -> None:
     server = ThreadingHTTPServer((HOST, 0), StuckWatches)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     api = Api(kubeconfig(tmp_path, f"http://{HOST}:{server.server_port}"), "test", tmp_path / "secrets")
     seen: Condition[NamespaceState] = Condition("seen", lambda state: expect(bool(state.objects), "nothing"))
     before = threading.active_count()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
+from tests.hostile.cases import full
 from tests.test_run import Done, project
 
 CLAIMS = '''
@@ -37,7 +38,7 @@ def entries(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("phase", "words"), [("collection", ()), ("call", ()), ("collection", ("-n", "2")), ("call", ("-n", "2"))]
+    ("phase", "words"), [("collection", ()), ("call", ("-n", "2")), full("call", ()), full("collection", ("-n", "2"))]
 )
 def test_full_disk_ends_a_run_with_a_line_and_a_code_of_its_own(tmp_path: Path, phase: str, words: tuple[str, ...]) -> None:
     done = full_at(tmp_path, phase, *words)
@@ -50,7 +51,7 @@ def test_full_disk_ends_a_run_with_a_line_and_a_code_of_its_own(tmp_path: Path, 
     assert not (done.out / ".runs").exists()
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2")])
+@pytest.mark.parametrize("words", [(), full(("-n", "2"))])
 def test_results_that_find_no_space_are_kept_and_those_of_the_run_before_stay(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = full_at(tmp_path, "reports", *words)
     assert done.code == 21, done.output
@@ -65,6 +66,11 @@ def test_results_that_find_no_space_are_kept_and_those_of_the_run_before_stay(tm
     assert not {"secrets", "target.json", "kubeconfig", "tmp", "run.json"} & {path.name for path in kept.iterdir()}
     assert entries(done.out) == EARLIER
     assert not (done.out / ".runs").exists()
+    again = tmp_path / "again"
+    again.mkdir()
+    next_run = project(again, words, {"KUBECHAIN_OUT": str(done.out), "KUBECHAIN_HTML": "0"}, CLAIMS)
+    assert next_run.code == 0, next_run.output
+    assert json.loads((done.out / "run.json").read_text())["holds"]
 
 
 def test_fixtures_are_torn_down_if_the_results_of_junit_find_no_space(tmp_path: Path) -> None:
@@ -72,12 +78,3 @@ def test_fixtures_are_torn_down_if_the_results_of_junit_find_no_space(tmp_path: 
     assert done.code == 21, done.output
     assert "after the verdict: the end of the last claim failed: [Errno 27] File too large" in done.output
     assert entries(done.out) == EARLIER
-
-
-def test_results_are_published_after_the_disk_has_space_again(tmp_path: Path) -> None:
-    full_at(tmp_path, "reports")
-    again = tmp_path / "again"
-    again.mkdir()
-    done = project(again, (), {"KUBECHAIN_OUT": str(tmp_path / "out"), "KUBECHAIN_HTML": "0"}, CLAIMS)
-    assert done.code == 0, done.output
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["holds"]

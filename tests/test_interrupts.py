@@ -19,6 +19,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.progress import Progress
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import failing, on, rule
+from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import SYSTEM
 from tests.test_run import CONFTEST
@@ -77,10 +78,9 @@ def namespace(request, api, n):
 @claim("T-PODS-010", spec="x")
 def test_hangs(namespace, n):
     """It MUST be interrupted."""
-    if PHASE in ("die", "die with a program"):
-        if PHASE == "die with a program":
-            program = subprocess.Popen(["sleep", "60"], env=environment(), start_new_session=True)
-            Path(os.environ["TEST_PROGRAM"]).write_text(str(program.pid))
+    if PHASE == "die":
+        program = subprocess.Popen(["sleep", "60"], env=environment(), start_new_session=True)
+        Path(os.environ["TEST_PROGRAM"]).write_text(str(program.pid))
         os.kill(os.getpid(), signal.SIGKILL)
     hang("call")
 '''
@@ -142,11 +142,11 @@ def marks(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("phase", "signals", "workers"),
     [
-        ("setup", [signal.SIGINT] * 3, ()),
-        ("call", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
-        ("teardown", [signal.SIGTERM, signal.SIGTERM], ()),
-        ("setup", [signal.SIGTERM], ("-n", "2")),
+        ("setup", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
         ("teardown", [signal.SIGINT, signal.SIGTERM], ("-n", "2")),
+        full("call", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
+        full("teardown", [signal.SIGTERM, signal.SIGTERM], ()),
+        full("setup", [signal.SIGTERM], ("-n", "2")),
     ],
 )
 def test_signals_end_a_run_in_an_orderly_way(
@@ -168,13 +168,15 @@ def test_signals_end_a_run_in_an_orderly_way(
     assert not (tmp_path / "out" / ".runs").exists()
 
 
-def test_namespaces_of_killed_workers_are_removed(tmp_path: Path, server: Cluster) -> None:
-    with started(tmp_path, server, "die", "-n", "2", "-k", "0 or 1") as process:
+def test_namespaces_and_programs_of_killed_workers_are_removed(tmp_path: Path, server: Cluster) -> None:
+    with started(tmp_path, server, "die", "-n", "2", "-k", "0") as process:
         output, errors = process.communicate(timeout=50)
     assert process.returncode == 10, output + errors
     assert any(request.method == "POST" for request in server.api.requests)
     assert of_runs(server) == []
     assert marks(tmp_path) == []
+    program = int((tmp_path / "program").read_text())
+    assert not psutil.pid_exists(program) or psutil.Process(program).status() == psutil.STATUS_ZOMBIE
 
 
 def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Cluster) -> None:
@@ -189,14 +191,6 @@ def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Clu
     assert f"the next run there or `kubechain clean --context {CONTEXT}` tries again" in output.splitlines()[-1]
     run = name[: len("kubechain-") + 8]
     assert marks(tmp_path) == [run, f"{run}.visited"] or marks(tmp_path) == [f"{run}.visited", run]
-
-
-def test_programs_of_killed_workers_are_ended(tmp_path: Path, server: Cluster) -> None:
-    with started(tmp_path, server, "die with a program", "-n", "2", "-k", "0") as process:
-        output, errors = process.communicate(timeout=50)
-    assert process.returncode == 10, output + errors
-    program = int((tmp_path / "program").read_text())
-    assert not psutil.pid_exists(program) or psutil.Process(program).status() == psutil.STATUS_ZOMBIE
 
 
 def test_workers_of_a_killed_run_are_found_by_the_next(tmp_path: Path, server: Cluster) -> None:
@@ -239,16 +233,3 @@ def test_command_that_is_interrupted_while_it_starts_says_so_in_one_line(tmp_pat
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=30
     )
     assert (done.returncode, done.stderr) == (2, "kubechain: interrupted\n")
-
-
-@pytest.mark.parametrize("words", [(), ("-n", "2")])
-def test_run_leaves_no_temporary_file(
-    tmp_path: Path, server: Cluster, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    with started(tmp_path, server, "", *words, "-k", "0") as process:
-        output, errors = process.communicate(timeout=50)
-    assert process.returncode == 0, output + errors
-    assert list(temporary.iterdir()) == []

@@ -81,7 +81,7 @@ def test_kubectl_that_never_listens_is_unmet_with_its_last_words(tmp_path: Path,
     program = tmp_path / "kubectl"
     program.write_text("#!/bin/sh\necho 'error: services \"web\" not found'\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kubectl, "CONTROLLER", Timeout(2, "a test"))
+    monkeypatch.setattr(kubectl, "CONTROLLER", Timeout(0.5, "a test"))
     expected = 'expected kubectl to listen on loopback, got exit status 1: error: services "web" not found'
     with pytest.raises(Unmet, match=expected), Kubectl(program, Path("k"), "c").listening("port-forward"):
         pass

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
+from tests.hostile.cases import full
 from tests.test_run import CLAIMS, CONFTEST
 from tests.test_run_command import COMMAND
 
@@ -73,7 +74,13 @@ def run(
 
 @pytest.mark.parametrize(
     ("redirect", "claims", "code"),
-    [(">&-", "", 0), (">&- 2>/dev/full", "", 0), (">/dev/full", "", 0), ("| head -n 1", "", 0), ("| head -n 1", FAILS, 1)],
+    [
+        (">&- 2>/dev/full", "", 0),
+        ("| head -n 1", FAILS, 1),
+        full(">&-", "", 0),
+        full(">/dev/full", "", 0),
+        full("| head -n 1", "", 0),
+    ],
 )
 def test_exit_code_is_that_of_the_verdict_whatever_becomes_of_the_output(
     bundled: Path, redirect: str, claims: str, code: int
@@ -84,7 +91,7 @@ def test_exit_code_is_that_of_the_verdict_whatever_becomes_of_the_output(
     assert (out / "run.json").exists()
 
 
-@pytest.mark.parametrize("redirect", [">&- 2>/dev/full", ">/dev/full", "| head -n 1"])
+@pytest.mark.parametrize("redirect", [">/dev/full", full(">&- 2>/dev/full"), full("| head -n 1")])
 def test_pytest_itself_survives_what_becomes_of_its_output(bundled: Path, redirect: str) -> None:
     ended, output, out = run(bundled, redirect, claims=FAILS, directly=True)
     assert ended == 1, output
@@ -92,7 +99,7 @@ def test_pytest_itself_survives_what_becomes_of_its_output(bundled: Path, redire
     assert json.loads((out / "run.json").read_text())["exitCode"] == 1
 
 
-@pytest.mark.parametrize("directly", [False, True])
+@pytest.mark.parametrize("directly", [False, full(True)])  # noqa: FBT003  # a parameter of pytest
 def test_locale_that_is_not_utf8_changes_no_result(bundled: Path, directly: bool) -> None:  # noqa: FBT001  # a parameter of pytest
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "", "KUBECHAIN_HTML": "1"}
     ended, output, out = run(bundled, "", claims=FAILS, directly=directly, **locale)
@@ -102,7 +109,7 @@ def test_locale_that_is_not_utf8_changes_no_result(bundled: Path, directly: bool
     assert failed["message"].startswith("\u2713 no")
 
 
-@pytest.mark.parametrize("claims", ["", FAILS])
+@pytest.mark.parametrize("claims", ["", full(FAILS)])
 def test_failed_deletion_of_the_cluster_follows_the_verdict(bundled: Path, claims: str) -> None:
     ended, output, out = run(bundled, "", conftest=DELETED, claims=claims)
     assert ended == (1 if claims else 21), output

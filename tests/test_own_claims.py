@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
+from tests.hostile.cases import full
 
 CLAIM = '''
 from kubechain.testing import claim
@@ -48,7 +49,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("processes", ["0", full("2")])
 def test_tests_that_are_no_claims_run_as_without_the_plugin(repository: Path, processes: str) -> None:
     done = run(repository, "-n", processes, "test_plain.py")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,21 +59,12 @@ def test_tests_that_are_no_claims_run_as_without_the_plugin(repository: Path, pr
     assert not (repository / "cache").exists()
 
 
-@pytest.mark.parametrize(("processes", "code"), [("0", 4), ("1", 1)])
+@pytest.mark.parametrize(("processes", "code"), [("0", 4), full("1", 1)])
 def test_claims_without_a_cluster_are_an_error(repository: Path, processes: str, code: int) -> None:
     done = run(repository, "-n", processes, "test_claim.py")
     assert done.returncode == code, done.stdout + done.stderr
     assert "claims need a cluster: name it with --kube-context NAME" in done.stdout + done.stderr
     assert not (repository / "reports").exists()
-
-
-def test_context_that_does_not_exist_is_named_and_replaces_no_results(repository: Path) -> None:
-    done = run(repository, "--kube-context", "prod", "--kubeconfig", "kubeconfig", "test_claim.py")
-    assert done.returncode in (4, 16), done.stdout + done.stderr
-    assert "no verdict:" in done.stdout
-    assert "prod: not in" in done.stdout
-    assert "INTERNALERROR" not in done.stdout
-    assert not (repository / "reports" / "out" / "run.json").exists()
 
 
 THIRD = """
@@ -81,7 +73,12 @@ def pytest_kubechain_run_finished(run):
 """
 
 
-def test_another_plugin_reports_on_the_run_by_its_hook_alone(repository: Path) -> None:
+def test_context_that_does_not_exist_is_named_also_by_the_report_of_another_plugin(repository: Path) -> None:
     (repository / "conftest.py").write_text(THIRD)
-    run(repository, "--kube-context", "prod", "--kubeconfig", "kubeconfig", "test_claim.py")
+    done = run(repository, "--kube-context", "prod", "--kubeconfig", "kubeconfig", "test_claim.py")
+    assert done.returncode in (4, 16), done.stdout + done.stderr
+    assert "no verdict:" in done.stdout
+    assert "prod: not in" in done.stdout
+    assert "INTERNALERROR" not in done.stdout
+    assert not (repository / "reports" / "out" / "run.json").exists()
     assert (repository / "reports" / "out" / "not-begun" / "third.txt").read_text().startswith("no verdict:")

@@ -20,6 +20,8 @@ from tests import loopback
 from tests.api_server import ApiServer, Fault, Request, api_server
 from tests.test_api import speaking
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 
 @contextmanager
 def paged(folder: Path, total: int, *, gone: Callable[[int], bool] = lambda _: False) -> Generator[tuple[Api, ApiServer]]:

@@ -17,6 +17,8 @@ from tests.hostile.access_proxies import connect_proxy, socks_proxy
 from tests.loopback import free_port
 from tests.test_tls import kubeconfig, tls_server
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
 # A name that only a proxy can resolve.
 HOST = "api.example.test"

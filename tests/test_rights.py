@@ -159,6 +159,7 @@ def test_fixtures_with_rights_exist() -> None:
         ("GET /api/v1/namespaces/a/services/web:80/proxy/x", "get services/proxy in a"),
         ("PUT /apis/apps/v1/namespaces/a/deployments/web/scale", "update deployments/scale in a"),
         ("DELETE /apis/policy/v1/namespaces/a/poddisruptionbudgets/web", "delete poddisruptionbudgets in a"),
+        ("DELETE /api/v1/namespaces/a/pods", "deletecollection pods in a"),
         ("GET /version", "None"),
         ("GET /apis/apps/v1", "None"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.bundle import ROOT
+from tests.hostile.cases import full
 from tests.test_run import CONFTEST
 
 # Starts the command with another folder in the place of the project's own suites.
@@ -69,14 +70,16 @@ def command(bundled: Path, *words: str, **environment: str) -> subprocess.Comple
     return subprocess.run(argv, cwd=empty, env=told, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", [(), full(("-n", "2"))])
 def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, workers: tuple[str, ...]) -> None:
-    before = sorted(bundled.rglob("*"))
+    before, temporary = sorted(bundled.rglob("*")), bundled.with_name("temporary")
+    temporary.mkdir()
     words = ("run", *workers, "--level", "full", "--patience", "2.5", "--cluster", "a b", "-k", "settings or nothing")
-    done = command(bundled, *words, KUBECHAIN_LEVEL="quick")
+    done = command(bundled, *words, KUBECHAIN_LEVEL="quick", TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().splitlines()[-1].startswith("chain holds: 1 claim")
     assert sorted(bundled.rglob("*")) == before
+    assert list(temporary.iterdir()) == []
     empty = bundled.with_name("empty")
     assert [path.name for path in empty.iterdir()] == ["reports"]
     run = json.loads((empty / "reports" / "out" / "run.json").read_text())
@@ -87,9 +90,9 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
     ("words", "environment", "code", "line"),
     [
         (("-k", "other"), {}, 1, "chain broken at PODS"),
-        (("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
-        ((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
         (("--only", "T-NONE-010"), {}, 4, "--only: no such claim: T-NONE-010"),
+        full(("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
+        full((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
     ],
 )
 def test_exit_code_of_a_run_reaches_the_caller(

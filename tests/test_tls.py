@@ -21,6 +21,8 @@ from tests.api_server import ApiServer, api_server
 from tests.certificates import NO_KEY_IDENTIFIERS, Pair, authority, openssl, signed
 from tests.loopback import closing, free_port, serving, silent
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 CONFIG_MAP: Json = {"kind": "ConfigMap", "metadata": {"name": "a"}}
 
 
@@ -139,7 +141,7 @@ def unusable(folder: Path, ca: Pair, trouble: str) -> Path:
     user: Json = {"client-certificate": str(client.certificate), "client-key": str(client.key)}
     cluster: Json = {"certificate_authority": str(ca.certificate)}
     if trouble == "encrypted key":
-        openssl("rsa", "-aes256", "-passout", "pass:secret", "-in", client.key, "-out", folder / "encrypted")
+        openssl("pkey", "-aes256", "-passout", "pass:secret", "-in", client.key, "-out", folder / "encrypted")
         user["client-key"] = str(folder / "encrypted")
     elif trouble == "key of another":
         user["client-key"] = str(ca.key)
@@ -175,7 +177,7 @@ def test_unusable_certificate_is_reported_in_one_line(tmp_path: Path, ca: Pair, 
 
 @pytest.mark.parametrize("end", ["closed", "silent", "nobody", "no name"])
 def test_failed_connection_is_told_in_words(tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", 3.0)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     with serving(silent if end == "silent" else closing) as server:
         port = free_port() if end == "nobody" else server.port
         url = "http://no.example.invalid" if end == "no name" else f"http://127.0.0.1:{port}"
@@ -187,7 +189,7 @@ def test_failed_connection_is_told_in_words(tmp_path: Path, end: str, monkeypatc
             "no name": "its host name is not known",
         }[end]
         with pytest.raises(ApiUnavailable, match=f"API server {url}: unreachable: {reason}$"):
-            api.call("GET", "/version", seconds=3)
+            api.call("GET", "/version", seconds=0.5)
         api.close()
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 import pytest
@@ -29,6 +30,7 @@ ALLOWED: list[tuple[Kind, bool]] = [key for key, (alone, _) in ALLOWANCES.items(
 HOP = ("1.36.3", "1.37.2")
 
 
+@cache
 def seen(
     kind: Kind, *stretches: tuple[State, float, float], place: str = "", every: float = 0.1, reuse: bool = False
 ) -> RouteSamples:

@@ -72,6 +72,11 @@ EXPIRY = Part(
     allowed("expiry", *_rights(namespaces="patch")),
     "the namespaces of a run expire 2 hours after its begin",
 )
+END = Part(
+    "early end of the Pods of a namespace that is deleted",
+    allowed("end of Pods", *_rights(pods="deletecollection")),
+    "a run takes about 5 s longer to end",
+)
 NODES = Part("the Nodes", LISTED, "the number of Nodes is not known, and cordons of dead runs stay")
 LATENCY = Part("changeToWaitMs in run.json", allowed("latency", *_rights(pods="patch")), "the figure is left out")
 EVENT_LOG = Part("events in the evidence", EVENTS, "the evidence says that events are not watched")
@@ -84,7 +89,7 @@ COMPONENTS = Part(
     allowed("components", *_rights(nodes="list", deployments="list", pods="list"), right("get", "leases", "kube-system")),
     "the verdict names the link alone",
 )
-PARTS = (EXPIRY, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION)
+PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION)
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
     Link.CLUSTERIP: EXEC,

@@ -141,7 +141,7 @@ class Faults(Group):
 
     title: ClassVar[str] = "faults"
     faults: str = Field("", description="ids of the faults to inject, separated by commas; default: all")
-    short: bool = Field(default=False, description="inject only one fault of each kind")
+    short: bool = Field(default=False, description="inject only 8 faults, each of another kind")
     compare: Literal["", "upstream"] = Field(
         "", description="upstream: also run the closest tests of Kubernetes under each fault"
     )

@@ -73,7 +73,7 @@ class Fault:
     what is broken: then one that is blocked by `at` must name the symptom. `breaks` are further links that the fault breaks by
     itself; those of `also` do not need `at`, so that the verdict must call them broken, too. With `midway` the fault is injected
     in the middle of a run: when the first claim of that link has ended. A fault that is not `lasting` ends by itself. The
-    `short` ones, one of each kind, are the short form of `kubechain faults`.
+    `short` ones, each of another kind, are the short form of `kubechain faults`.
     """
 
     id: str

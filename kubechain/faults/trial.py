@@ -71,7 +71,7 @@ def inject(testbed: Testbed, fault: Fault) -> None:
         testbed.require_leaders()
         if disrupts_api_server(fault):
             testbed.restart_clients()
-        testbed.require_kubelets()
+            testbed.require_kubelets()
 
 
 def heal(testbed: Testbed, fault: Fault) -> str:
@@ -89,6 +89,7 @@ def heal(testbed: Testbed, fault: Fault) -> str:
             testbed.require_leaders()
         if disrupts_api_server(fault):
             testbed.restart_clients()
+            testbed.require_kubelets()
         # Each check creates and deletes a chain: checks in quick succession would overload the controllers.
         testbed.until(f"chain after {fault.id}", works, timeouts.HEALED, interval=3.0)
     except (HarnessError, Unmet) as error:

@@ -24,6 +24,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 T = TypeVar("T")
 
 
+def now() -> float:
+    """Return monotonic seconds."""
+    return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Wait before the next attempt."""
+    threading.Event().wait(seconds)
+
+
 def persistently(attempt: Callable[[], T], seconds: float) -> T:
     """Return the result of `attempt`, which is repeated while the API server is unavailable; none begins after `seconds`.
 
@@ -31,20 +41,20 @@ def persistently(attempt: Callable[[], T], seconds: float) -> T:
         ApiUnavailable: the last attempt failed as well; the type is that of its error.
 
     """
-    began, tries, pause = time.monotonic(), 0, FIRST_PAUSE
+    began, tries, longest = now(), 0, FIRST_PAUSE
     while True:
         tries += 1
         try:
             return attempt()
         except ApiUnavailable as error:
-            wait = pause * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # spreads requests; no secret
-            passed = time.monotonic() - began
+            wait = longest * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # spreads requests; no secret
+            passed = now() - began
             if passed + wait >= seconds:
                 if tries == 1:
                     raise
                 raise type(error)(f"{error} ({tries} attempts in {passed:.0f} s)", error.code) from error
-        threading.Event().wait(wait)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause(wait)
+        longest = min(2 * longest, LONGEST_PAUSE)
 
 
 def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None], body: Json, seconds: float) -> KubeObject:

@@ -97,7 +97,8 @@ def of_request(method: str, path: str, query: Mapping[str, str] | None = None) -
         return None
     resource, name, sub = [*rest, "", ""][:3]
     read = "get" if name else "watch" if (query or {}).get("watch") else "list"
-    return Right(group, f"{resource}/{sub}" if sub else resource, VERBS.get(method, read), namespace)
+    verb = "deletecollection" if method == "DELETE" and not name else VERBS.get(method, read)
+    return Right(group, f"{resource}/{sub}" if sub else resource, verb, namespace)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.paths import path_of
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.workload import manifests, service_manifests
@@ -53,7 +54,7 @@ def watched_kinds(access: Access) -> tuple[str, ...]:
 
 @contextmanager
 def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
-    """Make a namespace with the objects of `furnish` and watch it; delete it after the body and do not wait.
+    """Make a namespace with the objects of `furnish` and watch it; delete it and its Pods after the body and do not wait.
 
     It is deleted as well if the answer to its creation is lost.
     """
@@ -70,11 +71,22 @@ def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str
             yield observer
     finally:
         delete(api, name)
+        end_pods(api, name)
 
 
 def delete(api: Api, name: str) -> None:
     """Delete a namespace if it exists, and do not wait; one 5xx or a lost answer does not leave it."""
     api.delete("Namespace", "", name, missing_ok=True, seconds=CREATE_SECONDS)
+
+
+def end_pods(api: Api, name: str) -> None:
+    """Delete the Pods of a namespace that is being deleted, each with its grace period, and do not wait.
+
+    The namespace controller begins 5 s after the deletion of the namespace; if it then finds Pods that are still to end, it
+    looks again 5 s later. If this request fails, it deletes them by itself.
+    """
+    with suppress(HarnessError):
+        api.call("DELETE", path_of("Pod", name), body={"kind": "DeleteOptions", "apiVersion": "v1"})
 
 
 def furnish(api: Api, target: Target, name: str) -> None:

@@ -1,4 +1,7 @@
-"""`make hostile`: every record, in KUBECHAIN_PROCESSES processes, then sequences for HOSTILE_SECONDS seconds."""
+"""`make hostile`: every record and the full form of other tests of whole runs, then sequences for HOSTILE_SECONDS seconds.
+
+KUBECHAIN_PROCESSES is the number of processes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,12 @@ import pytest
 
 from kubechain.core.bundle import ROOT
 
+# Whole runs, then properties with many examples.
+FILES = (
+    *("hostile", "hostile_access", "full_disk", "interrupts", "output", "own_claims", "run_command"),
+    *("conditions_endpoints", "conditions_http", "history", "redact", "reports", "upgrade_outages", "upgrade_report"),
+)
+
 if __name__ == "__main__":
     environment = os.environ.get
     parser = argparse.ArgumentParser(prog="tests.hostile", description=__doc__)
@@ -19,7 +28,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("-k", "--records", default="", help="only records whose ids match this expression of pytest -k")
     given = parser.parse_args()
-    files = [str(ROOT / "tests" / f"test_hostile{name}.py") for name in ("", "_access")]
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in FILES]
     words = [*files, "--hostile", "-q", *(["-n", given.processes] if given.processes else [])]
     words += [f"--hostile-seconds={given.seconds}"] if given.seconds else []
     words += ["-k", given.records] if given.records else []

@@ -108,7 +108,6 @@ WAYS = (
         UNREACHABLE,
         "certificate has expired",
         whole=True,
-        short=True,
     ),
     closed(
         "server-certificate-early",

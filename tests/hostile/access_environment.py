@@ -182,7 +182,6 @@ WAYS = (
         UNREACHABLE,
         "proxy .*refused",
         whole=True,
-        short=True,
     ),
     Way("kubeconfig-proxy-not-exempt", "NO_PROXY does not hold for proxy-url.", given_beats_exempt),
     Way("kubeconfig-proxy-loopback", "proxy-url holds for a server on loopback.", loopback_through_given),
@@ -196,9 +195,7 @@ WAYS = (
     ),
     closed("kubeconfig-proxy-words", "proxy-url is no URL.", lambda s: odd(s, "http://a b:1"), ExitCode.KUBECONFIG, "proxy"),
     Way("socks", "proxy-url names a SOCKS5 proxy.", socks),
-    Way(
-        "socks-login", "The SOCKS5 proxy asks for a password.", lambda s: socks(s, own=LOGIN, login=LOGIN), whole=True, short=True
-    ),
+    Way("socks-login", "The SOCKS5 proxy asks for a password.", lambda s: socks(s, own=LOGIN, login=LOGIN), whole=True),
     Way("socks-h", "proxy-url has the scheme socks5h.", lambda s: socks(s, "socks5h"), kubectl=False),
     closed(
         "socks-refuses",

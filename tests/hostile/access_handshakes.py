@@ -55,7 +55,7 @@ def mismatched(scene: Scene) -> None:
 
 def encrypted(scene: Scene) -> None:
     pair, locked = scene.keys.client, scene.folder / "locked.key"
-    openssl("rsa", "-aes256", "-passout", "pass:secret", "-in", pair.key, "-out", locked)
+    openssl("pkey", "-aes256", "-passout", "pass:secret", "-in", pair.key, "-out", locked)
     client(scene, {"client-certificate": str(pair.certificate), "client-key": str(locked)})
 
 

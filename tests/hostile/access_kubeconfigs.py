@@ -178,7 +178,6 @@ WAYS = (
         "$KUBECONFIG names three files: cluster, user and context, with paths relative to each.",
         several,
         whole=True,
-        short=True,
     ),
     Way("several-files-with-holes", "$KUBECONFIG has empty words, a missing file and one file twice.", several_with_holes),
     Way("several-files-first-wins", "Two files have the same names: the first wins.", first_wins),

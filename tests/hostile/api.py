@@ -18,7 +18,7 @@ from tests.hostile.containers import Container, Done
 from tests.hostile.core import VERSION, Core
 from tests.hostile.exchange import Exchange, Request, Response, of_json
 from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, selector_of, table
-from tests.hostile.store import Refused, Store, merged
+from tests.hostile.store import Refused, Store, key_of, merged
 
 PROXY_SECONDS = 3.0
 LOOK_SECONDS = 0.25
@@ -101,7 +101,12 @@ class ApiServer:
     def _resource(self, request: Request) -> Response:
         if request.verb == "list":
             return self._list(request)
-        changes = {"create": self._create, "delete": self._delete, "get": self._get}
+        changes = {
+            "create": self._create,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+            "get": self._get,
+        }
         with self.store.changed:
             return of_json(201 if request.verb == "create" else 200, changes.get(request.verb, self._change)(request))
 
@@ -156,6 +161,11 @@ class ApiServer:
             why = f"the UID in the precondition ({wanted}) does not match the UID in record ({found['metadata']['uid']})"
             raise Refused(409, "Conflict", f"Operation cannot be fulfilled: Precondition failed: {why}")
         return self.store.delete(key)
+
+    def _delete_collection(self, request: Request) -> Json:
+        place = request.place
+        found = self.store.all(place.kind, place.namespace)
+        return listed(place, [self.store.delete(key_of(body)) for body in found], self.store.version)
 
     def _change(self, request: Request) -> Json:
         place = request.place

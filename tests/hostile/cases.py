@@ -22,6 +22,11 @@ class Declared(Protocol):
         ...
 
 
+def full(*values: object) -> Any:
+    """Return one parameter set of a test that only the full form has."""
+    return pytest.param(*values, marks=pytest.mark.hostile)
+
+
 def cases(declared: Iterable[Declared]) -> list[Any]:
     """Return parameters of a test; those that are not of the short form have the mark `hostile`."""
     return [pytest.param(each, id=each.id, marks=() if each.short else pytest.mark.hostile) for each in declared]

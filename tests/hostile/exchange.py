@@ -50,10 +50,11 @@ class Request:
 
     @property
     def verb(self) -> str:
-        """The verb: get, list, watch, create, update, patch or delete."""
+        """The verb: get, list, watch, create, update, patch, delete or deletecollection."""
         if self.method == "GET":
             return "watch" if self.watches else "get" if self.place.name else "list"
-        return {"POST": "create", "PUT": "update", "PATCH": "patch"}.get(self.method, "delete")
+        changes = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+        return changes.get(self.method, "delete" if self.place.name else "deletecollection")
 
     def is_(self, verb: str, kind: str = "", sub: str = "") -> bool:
         """Whether the request has this verb, kind ("" for any) and subresource."""

@@ -16,15 +16,13 @@ from tests.hostile.records import CLEAN, DOCTOR, HOLDS, IMPATIENT, UNDECIDED, En
 from tests.hostile.records_objects import null_lists
 
 
-def _without(id: str, what: str, name: str, link: Link, *, short: bool = False, undeletable: bool = False) -> Record:  # noqa: A002  # as of a record
+def _without(id: str, what: str, name: str, link: Link, *, undeletable: bool = False) -> Record:  # noqa: A002  # as of a record
     """Return the record of a cluster without the controller `name`; the chain is broken at `link`."""
 
     def make(cluster: Cluster) -> None:
         cluster.off.add(name)
 
-    return Record(
-        id, f"has no {what}", make, (broken(link),), command=IMPATIENT, seconds=200, short=short, undeletable=undeletable
-    )
+    return Record(id, f"has no {what}", make, (broken(link),), command=IMPATIENT, seconds=200, undeletable=undeletable)
 
 
 def is_exec(request: Request) -> bool:
@@ -72,7 +70,7 @@ def _stops(exchange: Exchange) -> None:
 EITHER = (HOLDS, UNDECIDED)
 WHOLE = Ending(ExitCode.HOLDS, "")
 RECORDS = (
-    _without("OFF-DEPLOYMENT", "Deployment controller", "Deployment", Link.DEPLOYMENT, short=True),
+    _without("OFF-DEPLOYMENT", "Deployment controller", "Deployment", Link.DEPLOYMENT),
     _without("OFF-REPLICASET", "ReplicaSet controller", "ReplicaSet", Link.REPLICASET),
     _without("OFF-SCHEDULER", "scheduler", "scheduler", Link.PODS),
     _without("OFF-KUBELET", "kubelet", "kubelet", Link.PODS, undeletable=True),

@@ -46,7 +46,6 @@ LOST = tuple(
         f"LOST-{verb.upper()}-{kind.upper()}",
         f"executes the first {verb} of a {kind} and closes the connection without an answer",
         rule(on(verb, kind), lost, times=1),
-        short=(verb, kind) == ("create", "Deployment"),
     )
     for verb, kind in (
         ("create", "Namespace"),
