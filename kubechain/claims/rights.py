@@ -74,7 +74,7 @@ EXPIRY = Part(
 )
 END = Part(
     "early end of the Pods of a namespace that is deleted",
-    allowed("end of Pods", *_rights(pods="deletecollection")),
+    allowed("end of Pods", *_rights(pods="delete")),
     "a run takes about 5 s longer to end",
 )
 NODES = Part("the Nodes", LISTED, "the number of Nodes is not known, and cordons of dead runs stay")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +19,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.kube.paths import path_of
+from kubechain.observe.history import latest
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.workload import manifests, service_manifests
@@ -65,13 +65,17 @@ def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str
         with suppress(HarnessError):
             delete(api, name)
         raise
+    pods: tuple[KubeObject, ...] = ()
     try:
         furnish(api, environment.target, name)
         with Watcher(api, name, waiter.clock, watched_kinds(environment.access)) as observer:
-            yield observer
+            try:
+                yield observer
+            finally:
+                pods = latest(observer.history.log()).all("Pod")
     finally:
         delete(api, name)
-        end_pods(api, name)
+        end(api, name, pods)
 
 
 def delete(api: Api, name: str) -> None:
@@ -79,14 +83,15 @@ def delete(api: Api, name: str) -> None:
     api.delete("Namespace", "", name, missing_ok=True, seconds=CREATE_SECONDS)
 
 
-def end_pods(api: Api, name: str) -> None:
-    """Delete the Pods of a namespace that is being deleted, each with its grace period, and do not wait.
+def end(api: Api, name: str, pods: Iterable[KubeObject]) -> None:
+    """Delete Pods of a namespace that is being deleted, each with its grace period, and do not wait.
 
     The namespace controller begins 5 s after the deletion of the namespace; if it then finds Pods that are still to end, it
-    looks again 5 s later. If this request fails, it deletes them by itself.
+    looks again 5 s later. It deletes those by itself whose deletion fails here.
     """
     with suppress(HarnessError):
-        api.call("DELETE", path_of("Pod", name), body={"kind": "DeleteOptions", "apiVersion": "v1"})
+        for pod in (each for each in pods if not each.deleting):
+            api.delete("Pod", name, pod.name, {"preconditions": {"uid": pod.uid}}, missing_ok=True)
 
 
 def furnish(api: Api, target: Target, name: str) -> None:
