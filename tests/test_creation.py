@@ -11,7 +11,7 @@ from kubechain.core.run import RUN_LABEL
 from kubechain.kube import creation
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests, namespace, service_manifests
 from kubechain.workload.namespace import populate
@@ -173,13 +173,21 @@ def test_namespace_is_deleted_whatever_happens_to_the_first_requests(tmp_path: P
 
 
 @pytest.mark.parametrize("trouble", [None, Fault(403, body=FORBIDDEN), Fault(500), DROPPED])
-def test_pods_are_deleted_after_their_namespace_and_trouble_with_it_is_ignored(tmp_path: Path, trouble: Fault | None) -> None:
+def test_pods_are_ended_by_uid_and_trouble_with_them_is_ignored(tmp_path: Path, trouble: Fault | None) -> None:
     with connected(tmp_path) as (api, server):
-        server.faults = in_turn(trouble, method="DELETE", path="/pods")
-        with namespace.namespace(api, environment(), "ns", LABELS, Waiter(FakeClock())):
-            assert server.sent("DELETE") == []
-        # A request that is lost is sent twice.
-        assert list(dict.fromkeys(server.sent("DELETE"))) == [IN_NS, f"{IN_NS}/pods"]
+        pod, other = [api.create(manifests.web_pod(name, "n"), "ns") for name in ("web", "other")]
+        server.faults = in_turn(trouble, method="DELETE", path="/pods/web")
+        ending = KubeObject({**other.body, "metadata": {**other.body["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+        namespace.end(api, "ns", [pod, ending])
+        assert set(server.sent("DELETE")) == {f"{IN_NS}/pods/web"}
+        assert next(each.body["preconditions"] for each in server.requests if each.method == "DELETE") == {"uid": pod.uid}
+
+
+def test_namespace_is_deleted_before_its_pods(tmp_path: Path) -> None:
+    with connected(tmp_path) as (api, server):
+        with namespace.namespace(api, environment(), "ns", LABELS, Waiter(FakeClock())) as watcher:
+            watcher.history.record("ADDED", api.create(manifests.web_pod("web", "n"), "ns"))
+        assert server.sent("DELETE") == [IN_NS, f"{IN_NS}/pods/web"]
 
 
 @pytest.mark.parametrize("trouble", [LOST, Fault(500, executed=True), Fault(503, executed=True)])

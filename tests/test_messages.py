@@ -169,6 +169,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "objects.present": (objects.present(changed(A, "metadata.uid", "other")), SICK),
     "objects.absent": (objects.absent("Pod", A.name), SICK),
     "objects.controlled_by": (objects.controlled_by("Pod", A.name, None), SICK),
+    "objects.any_event": (objects.any_event(), SICK),
     "objects.happened": (objects.happened("Pod", LABELS, "Scheduled", "Started"), SICK),
     "objects.never_happened": (objects.never_happened("Pod", LABELS, "Pulling", after="Pulled"), SICK),
     "objects.event_names": (objects.event_names("Pod", A.name, "Failed", "absent:1"), SICK),

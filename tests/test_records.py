@@ -45,7 +45,10 @@ def test_run_of_schema_1_is_read_as_schema_2_with_a_note() -> None:
     run = read_run(SCHEMA_1)
     before = json.loads(SCHEMA_1.read_text())
     assert (run.schema_number, run.note) == (2, "schema 1, read as 2")
-    assert {outcome: sum(claim.outcome == outcome for claim in run.claims) for outcome in Outcome} == run.counts
+    assert {outcome: sum(claim.outcome == outcome for claim in run.claims) for outcome in Outcome} == {
+        **dict.fromkeys(Outcome, 0),
+        **run.counts,
+    }
     assert run.counts[Outcome.INCONCLUSIVE] == before["counts"]["broken"] == 3
     assert [claim.message for claim in run.claims] == [claim["message"] for claim in before["claims"]]
     assert (run.verdict, run.first_broken_link, run.holds) == (before["verdict"], Link.PODS, False)

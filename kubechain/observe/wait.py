@@ -75,7 +75,7 @@ class Observation(Generic[T]):
 
 
 class WaitRecord(JsonRecord):
-    """The record of one wait, for the report; the wait fills it in as it goes on."""
+    """The record of one wait, for the report, filled in as it goes on."""
 
     model_config = ConfigDict(frozen=False)
 
@@ -153,8 +153,7 @@ class Waiter:
                     proved = True
                     continue
                 trouble = error or source.trouble()
-                late = f"{result} ({entry.waited(limit)})"
-                raise undecided(condition.what, trouble) if trouble else Unmet(late)
+                raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
             paused = self.clock.now()
             source.pause(sequence, left)
             held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
