@@ -156,3 +156,9 @@ def test_message_of_a_missing_replica_set_names_the_others() -> None:
     orphan = replica_set(ownerReferences=[])
     assert RS_NAME in on.controls_one_replica_set(WEB, 2)(state(deployment(), orphan)).got
     assert HASH in RS_NAME
+
+
+@pytest.mark.parametrize(("most", "pods"), [("25%", 1), ("50%", 1), ("0%", 0), ("100%", 2), (1, 1), (3, 3), (None, 0)])
+def test_surge_is_rounded_up(most: object, pods: int) -> None:
+    strategy = {"rollingUpdate": {"maxSurge": most}}
+    assert on.surge(changed(deployment(), "spec.strategy", strategy)) == pods

@@ -96,3 +96,8 @@ def test_search_list_begins_with_the_namespace() -> None:
 )
 def test_other_resolv_conf_is_unmet(text: str) -> None:
     assert not dns.searches("ns", "cluster.local")(text).met
+
+
+def test_servers_are_those_of_resolv_conf() -> None:
+    text = "search ns.svc.x svc.x\nnameserver 10.96.0.10\n# nameserver 1.1.1.1\nnameserver\nnameserver fd00::a\n"
+    assert dns.nameservers(text) == ["10.96.0.10", "fd00::a"]

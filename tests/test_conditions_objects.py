@@ -76,7 +76,7 @@ def test_row_of_a_table_is_found_by_its_object() -> None:
 
 
 def container(**status: object) -> KubeObject:
-    return changed(POD, "status.containerStatuses", [{"restartCount": 0, **status}])
+    return changed(POD, "status.containerStatuses", [{"name": "nginx", "restartCount": 0, **status}])
 
 
 PULLING = container(state={"waiting": {"reason": "ImagePullBackOff"}})
@@ -232,3 +232,12 @@ def test_certificate_is_required_under_its_key() -> None:
     assert not holds(thing("ConfigMap", "root", data={"other": "-----BEGIN CERTIFICATE-----\n"})).met
     assert not holds(thing("ConfigMap", "root")).met
     assert not holds(None).met
+
+
+def test_events_about_sidecars_are_not_those_of_the_pod() -> None:
+    def event(container: str) -> KubeObject:
+        about = {"uid": POD.uid, "fieldPath": f"spec.containers{{{container}}}"}
+        return thing("Event", f"e-{container}", involvedObject=about, reason="Pulling")
+
+    both = changed(POD, "spec.containers", [{"name": "proxy"}, {"name": "nginx"}])
+    assert [each.name for each in objects.events_of(state(both, event("proxy"), event("nginx")), both)] == ["e-nginx"]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kubechain.conditions import containers
+from kubechain.conditions import containers, qos
 from kubechain.conditions import pods as on
 from kubechain.conditions.condition import Condition
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -11,7 +11,7 @@ from tests.fakes import changed, conditions, not_ready, pod, state
 
 Change = Callable[[KubeObject], KubeObject]
 FIRST, SECOND = pod(0), pod(1)
-NODES = {"node-0": "172.18.0.0", "node-1": "172.18.0.1"}
+NODES = {"node-0": ["172.18.0.0", "fd00::2"], "node-1": ["172.18.0.1"]}
 RANGES = {"node-0": ["10.244.0.0/24"], "node-1": ["10.244.1.0/24", "fd00::/64"]}
 ALL: dict[str, Condition[NamespaceState]] = {
     "exactly_ready": on.exactly_ready(LABELS, 2),
@@ -191,3 +191,97 @@ def test_why_not_ready_shows_reasons_of_containers() -> None:
 def test_ready_pods_have_the_labels_are_ready_and_not_terminating() -> None:
     found = on.ready_pods(state(FIRST, not_ready(SECOND), dying(pod(2)), pod(3, labels={"app": "x"})), LABELS)
     assert [each.name for each in found] == [FIRST.name]
+
+
+SIDECAR = {"name": "proxy", "image": "p:1"}
+RESTARTING = {"name": "proxy", "restartCount": 4, "imageID": "p@sha256:cc", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+
+
+def with_sidecar(each: KubeObject, *, first: bool) -> KubeObject:
+    specs: list[Json] = each.at("spec.containers")
+    statuses: list[Json] = each.at("status.containerStatuses")
+    both = changed(each, "spec.containers", [SIDECAR, *specs] if first else [*specs, SIDECAR])
+    return changed(both, "status.containerStatuses", [RESTARTING, *statuses] if first else [*statuses, RESTARTING])
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", ALL)
+def test_sidecar_changes_no_condition(name: str, first: bool) -> None:  # noqa: FBT001  # a parameter of the test
+    result = ALL[name](state(with_sidecar(FIRST, first=first), with_sidecar(SECOND, first=first)))
+    assert result.met, result.got
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_container_is_the_one_that_was_asked_for(first: bool) -> None:  # noqa: FBT001  # a parameter of the test
+    assert with_sidecar(FIRST, first=first).container == "nginx"
+    assert changed(FIRST, "spec.containers", [{"name": "shop"}, SIDECAR]).container == "shop"
+
+
+def test_images_of_one_inexact_name_may_differ() -> None:
+    other = changed(SECOND, CONTAINER + "imageID", "docker.io/nginx@sha256:bb")
+    assert containers.run_image(LABELS, "nginx:1", same=False)(state(FIRST, other)).met
+    assert not containers.run_image(LABELS, "nginx:1", same=False)(state(FIRST, changed(SECOND, CONTAINER + "imageID", ""))).met
+
+
+CPU, BOTH = {"cpu": "500m"}, {"cpu": "500m", "memory": "64Mi"}
+
+
+RESOURCES: list[tuple[list[Json], str]] = [
+    ([{}, {}], "BestEffort"),
+    ([{"requests": {"cpu": "0", "ephemeral-storage": "1Gi"}}], "BestEffort"),
+    ([{"limits": BOTH, "requests": BOTH}], "Guaranteed"),
+    ([{"limits": BOTH, "requests": {"cpu": "0.5", "memory": "65536Ki"}}], "Guaranteed"),
+    ([{"limits": BOTH}], "Guaranteed"),
+    ([{"limits": BOTH}, {}], "Burstable"),
+    ([{"limits": BOTH, "requests": {"cpu": "100m"}}], "Burstable"),
+    ([{"limits": CPU, "requests": CPU}], "Burstable"),
+    ([{"requests": CPU}], "Burstable"),
+]
+
+
+@pytest.mark.parametrize(("resources", "wanted"), RESOURCES)
+def test_qos_class_follows_from_the_resources_that_are_there(resources: list[Json], wanted: str) -> None:
+    entries = [{"name": f"c{number}", "resources": each} for number, each in enumerate(resources)]
+    there = changed(changed(FIRST, "spec.containers", entries), "status.qosClass", wanted)
+    assert qos.class_of(there) == wanted
+    assert qos.follows_from_resources(LABELS)(state(there)).met
+    assert not qos.follows_from_resources(LABELS)(state(changed(there, "status.qosClass", "other"))).met
+
+
+def test_resources_of_a_pod_count_before_those_of_its_containers() -> None:
+    there = changed(changed(FIRST, "spec.resources", {"limits": BOTH}), "spec.containers.0.resources", {"requests": CPU})
+    assert qos.class_of(there) == "Guaranteed"
+
+
+def test_native_sidecar_counts_for_the_qos_class() -> None:
+    assert qos.class_of(changed(FIRST, "spec.initContainers", [{"name": "proxy", "resources": {"requests": CPU}}])) == "Burstable"
+
+
+TOKEN: Json = {"serviceAccountToken": {"expirationSeconds": 3607}}
+MAP: Json = {"configMap": {"name": "kube-root-ca.crt"}}
+FIELD: Json = {"downwardAPI": {"items": [{"fieldRef": {"fieldPath": "metadata.namespace"}}]}}
+
+
+VOLUMES: list[tuple[list[list[Json]], bool]] = [
+    ([[TOKEN, MAP, FIELD]], True),
+    ([[TOKEN, MAP, {"configMap": {"name": "service-ca"}}, FIELD], [TOKEN]], True),
+    ([[TOKEN], [MAP, FIELD]], False),
+    ([[{"serviceAccountToken": {}}, MAP, FIELD]], False),
+    ([[TOKEN, FIELD]], False),
+    ([], False),
+]
+
+
+@pytest.mark.parametrize(("volumes", "is_met"), VOLUMES)
+def test_one_projected_volume_has_all_that_asking_the_api_needs(volumes: list[list[Json]], is_met: bool) -> None:  # noqa: FBT001
+    there = changed(FIRST, "spec.volumes", [{"name": "v", "projected": {"sources": sources}} for sources in volumes])
+    assert on.with_projected_token(LABELS)(state(there)).met is is_met
+
+
+def test_pod_on_a_node_that_reports_no_address_is_bound() -> None:
+    assert on.on_nodes(LABELS, {"node-0": [], "node-1": ["172.18.0.1"]})(state(FIRST, SECOND)).met
+
+
+def test_states_of_containers_may_be_null() -> None:
+    nulls = changed(not_ready(FIRST), "status.containerStatuses", [{"name": "nginx", "state": None, "lastState": None}])
+    assert not on.ready(FIRST.name)(state(nulls)).met

@@ -49,3 +49,16 @@ def test_ports_of_a_service_are_read() -> None:
     assert on.node_port(service()) == 30080
     assert on.node_port(changed(service(), "spec.ports", [])) == 0
     assert on.ports_of(service()) == [(80, 8080, "TCP")]
+
+
+def test_service_is_allocated_by_its_type() -> None:
+    inside = changed(changed(service(), "spec.type", "ClusterIP"), "spec.ports", [{"port": 80}])
+    assert on.allocated_by_type(WEB)(state(service())).met
+    assert on.allocated_by_type(WEB)(state(inside)).met
+    assert not on.allocated_by_type(WEB)(state(changed(inside, "spec.type", "NodePort"))).met
+    assert not on.allocated_by_type(WEB)(state(changed(service(), "spec.clusterIP", ""))).met
+
+
+def test_service_that_is_stored_otherwise_stays_so() -> None:
+    assert on.service_has(WEB, {"spec.selector": {"app": "x"}})(state(service())).hopeless
+    assert not on.service_has(WEB, {"spec.selector": {"app": "x"}})(state()).hopeless

@@ -24,7 +24,7 @@ from kubechain.probes import http
 from kubechain.upgrade import routes, sampler_manifests
 from kubechain.workload import node_sample, sources
 from tests import loopback
-from tests.fakes import FakeClock, changed, thing
+from tests.fakes import FakeClock, changed, conditions, thing
 from tests.large_cluster import large_cluster
 from tests.test_upgrade_routes import chain
 
@@ -87,7 +87,7 @@ def test_number_and_cordons_of_nodes_need_no_whole_nodes(tmp_path: Path) -> None
     with large_cluster(NODES, 0) as cluster:
         api = Api(loopback.kubeconfig(tmp_path, cluster.url), "test", tmp_path)
         assert api.count("Node") == NODES
-        assert [node.name for node in api.list("Node", name="node-4711").items] == ["node-4711"]
+        assert [node.name for node in api.list("Node", only="metadata.name=node-4711").items] == ["node-4711"]
         assert cluster.paths == ["/api/v1/nodes?limit=1", "/api/v1/nodes?fieldSelector=metadata.name%3Dnode-4711&limit=500"]
         assert cordons.left_by(api) == []
         api.close()
@@ -121,9 +121,8 @@ def test_sample_of_nodes_is_bounded_and_the_same_for_a_seed(count: int, asked: i
 
 
 def test_message_of_a_sample_says_how_many_nodes_were_asked() -> None:
-    nodes = tuple(
-        thing("Node", f"n{n}", status={"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}) for n in range(60)
-    )
+    status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "conditions": conditions(Ready="True")}
+    nodes = tuple(thing("Node", f"n{n}", status=status) for n in range(60))
     large = dataclasses.replace(chain(), nodes=nodes)
     never = Condition[int]("an answer", lambda _: expect(ok=False, got="none"))
     assert str(large.among_nodes(never)(0)) == "expected an answer, got none (asked 50 of 60 Nodes, a sample)"

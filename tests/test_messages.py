@@ -17,6 +17,7 @@ from kubechain.conditions import (
     http,
     nodes,
     objects,
+    qos,
     services,
 )
 from kubechain.conditions import pods as on_pods
@@ -178,7 +179,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.exactly_ready": (on_pods.exactly_ready(LABELS, 2), SICK),
     "pods.ready": (on_pods.ready(A.name), SICK),
     "pods.every_pod": (on_pods.every_pod(LABELS, "odd", lambda each: expect(ok=False, got=each.name)), SICK),
-    "pods.on_nodes": (on_pods.on_nodes(LABELS, {"n1": "172.18.0.9"}), SICK),
+    "pods.on_nodes": (on_pods.on_nodes(LABELS, {"n1": ["172.18.0.9"]}), SICK),
     "pods.conditions_true": (on_pods.conditions_true(LABELS), SICK),
     "containers.run_image": (containers.run_image(LABELS, "nginx:2"), SICK),
     "containers.run_image_of": (containers.run_image_of(LABELS, frozenset(["sha256:bb"])), SICK),
@@ -195,6 +196,8 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "services.service": (services.service(WEB, "odd", lambda _: expect(ok=False, got="it even")), SICK),
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),
     "services.node_port_between": (services.node_port_between(WEB, 31000, 32767), SICK),
+    "services.allocated_by_type": (services.allocated_by_type(WEB), state(changed(service(), "spec.clusterIP", ""))),
+    "qos.follows_from_resources": (qos.follows_from_resources(LABELS), state(changed(A, "status.qosClass", "Guaranteed"))),
     "services.allocated": (services.allocated(WEB, cluster_ip=False, node_port=False), SICK),
     "history_conditions.seen_in_history": (history_conditions.seen_in_history(log(), READY), SICK),
     "history_conditions.at_every_moment": (history_conditions.at_every_moment(READY, after=0), log(("ADDED", not_ready(A)))),

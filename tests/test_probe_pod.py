@@ -130,10 +130,12 @@ class Running(FakeApi):
 
     def __init__(self, prints: Callable[[Sequence[str]], Executed]) -> None:
         super().__init__(no_answer)
-        self.prints = prints
+        self.prints, self.container = prints, "none"
 
-    def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = 0) -> Executed:  # noqa: ARG002
-        """Return the result."""
+    def execute(self, namespace: str, pod: str, argv: Sequence[str], *, container: str = "", seconds: float = 0) -> Executed:
+        """Return the result, and note the container."""
+        assert (namespace, pod, seconds > 0) == ("ns", "client", True)
+        self.container = container
         return self.prints(argv)
 
 
@@ -182,7 +184,7 @@ def test_environment_is_read_from_the_container() -> None:
 
 def test_unreadable_environment_is_an_error_and_not_empty() -> None:
     with pytest.raises(HarnessError, match="Permission denied"):
-        inside(executed("", 1, "sh: /proc/1/environ: Permission denied")).environment()
+        inside(executed("", 1, "sh: /proc/self/environ: Permission denied")).environment()
     with pytest.raises(HarnessError):
         inside(executed("")).environment()
 
@@ -205,3 +207,27 @@ def test_command_is_run_again_if_its_stream_breaks_and_not_if_it_fails() -> None
     with pytest.raises(HarnessError, match="status 1: no"):
         place.resolver()
     assert answers == []
+
+
+def test_commands_name_the_container_and_go_past_proxies() -> None:
+    scripts: list[str] = []
+    api = Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}"))
+    place = PodProbe(api, "ns", "client", "nginx")
+    for ask in (lambda: place.fetch(URL), lambda: place.repeat(URL, 1), lambda: place.ask_api("/version")):
+        ask()
+        assert "--noproxy '*'" in scripts[-1]
+        assert api.container == "nginx"
+
+
+def test_server_of_a_lookup_may_have_a_port() -> None:
+    commands: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str]) -> Executed:
+        commands.append(argv)
+        return executed("", 9)
+
+    place = PodProbe(Running(run), "ns", "client")
+    place.lookup("web", server="10.244.0.2#5353")
+    place.lookup("web")
+    assert list(commands[0][:4]) == ["dig", "@10.244.0.2", "-p", "5353"]
+    assert "-p" not in commands[1]

@@ -166,8 +166,11 @@ UNMET: dict[str, list[Unmet] | str] = {
     ],
     "selector-changed": [the_service("spec.selector", {"app": "another"})],
     "target-port-changed": [the_service("spec.ports.0.targetPort", 8081)],
-    "service-links-off": [
-        (env.variables_are(WEB, env.service_variables(WEB, "10.96.0.9", SERVICE_PORT)), {"KUBERNETES_SERVICE_HOST": "10.96.0.1"})
+    "variable-wrong": [
+        (
+            env.variables_are(WEB, env.service_variables(WEB, "10.96.0.9", SERVICE_PORT)),
+            {**env.service_variables(WEB, "10.96.0.9", SERVICE_PORT), "WEB_SERVICE_HOST": NOBODY},
+        )
     ],
     "image-replaced": [waiting("ImagePullBackOff"), waiting("ErrImagePull")],
     "replica-set-stuck": [left("ReplicaSet", MADE)],

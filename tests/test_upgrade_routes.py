@@ -12,13 +12,14 @@ from kubechain.upgrade import routes, samplers
 from kubechain.upgrade.routes import RouteRequest
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WELCOME
-from tests.fakes import FakeApi, FakeClock, no_answer, not_ready, owned_by, pod, service, thing
+from tests.fakes import FakeApi, FakeClock, conditions, no_answer, not_ready, owned_by, pod, service, thing
 
 
 def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str = "https://127.0.0.1:6443") -> Chain:
     history = History("ns", FakeClock())
     history.record("ADDED", service(spec={"clusterIP": address, "ports": [{"nodePort": 30080}]}))
-    status = {"addresses": [{"type": "Hostname", "address": "x"}, {"type": "InternalIP", "address": node}]}
+    addresses = [{"type": "Hostname", "address": "x"}, {"type": "InternalIP", "address": node}]
+    status = {"addresses": addresses, "conditions": conditions(Ready="True")}
     nodes = tuple(thing("Node", name, status=status) for name in ("a", "b"))
     observer, waiter = cast("Any", SimpleNamespace(history=history)), cast("Any", None)
     return Chain(FakeApi(no_answer, server), "ns", observer, waiter, nodes, "host", "nginx", frozenset(), "client", 4)

@@ -89,7 +89,12 @@ COMPONENTS = Part(
     allowed("components", *_rights(nodes="list", deployments="list", pods="list"), right("get", "leases", "kube-system")),
     "the verdict names the link alone",
 )
-PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION)
+CHANGERS = Part(
+    "who changes objects at admission",
+    allowed("admission", *_rights(mutatingadmissionpolicies="list", mutatingwebhookconfigurations="list")),
+    "a claim that is skipped because admission changed an object does not say which policy did",
+)
+PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS)
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
     Link.CLUSTERIP: EXEC,

@@ -92,7 +92,7 @@ def clear(api: Api, cache: Path, progress: Progress) -> list[KubeObject]:
 
 def _node(api: Api, name: str) -> KubeObject | None:
     # From a list, for which the suite has the right.
-    return next((node for node in api.list("Node", name=name).items if node.name == name), None)
+    return next((node for node in api.list("Node", only=f"metadata.name={name}").items if node.name == name), None)
 
 
 def _change(

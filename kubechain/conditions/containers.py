@@ -16,23 +16,22 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 
 def container(pod: KubeObject) -> Json:
-    """Return the status of the Pod's first container, {} if it reports none."""
-    statuses: list[Json] = pod.at("status.containerStatuses") or [{}]
-    return statuses[0]
+    """Return the status of the container that was asked for, whatever sidecars there are; {} if the Pod reports none."""
+    return next(iter(pod.own("status.containerStatuses")), Json())
 
 
 def described(status: Json) -> str:
     """Return the state of a container for a message: "waiting (ImagePullBackOff)", "running", "none"."""
-    state: Json = status.get("state", {})
+    state: Json = status.get("state") or {}
     return ", ".join(f"{kind} ({detail['reason']})" if detail.get("reason") else kind for kind, detail in state.items()) or "none"
 
 
 def waits_because(name: str, *reasons: str) -> Condition[NamespaceState]:
-    """The Pod's first container is in state waiting with one of these reasons."""
+    """The Pod's own container is in state waiting with one of these reasons."""
 
     def check(pod: KubeObject) -> Result:
         status = container(pod)
-        waiting: Json = status.get("state", {}).get("waiting", {})
+        waiting: Json = (status.get("state") or Json()).get("waiting", {})
         return expect(waiting.get("reason") in reasons, f"container state {described(status)}")
 
     return one("Pod", name, f"waiting with {' or '.join(reasons)}", check, CRASH_LOOP)
@@ -66,8 +65,8 @@ def counts_crashes(name: str, least: int) -> Condition[NamespaceState]:
 
     def check(pod: KubeObject) -> Result:
         status = container(pod)
-        last: Json = status.get("lastState", {}).get("terminated", {})
-        waiting: Json = status.get("state", {}).get("waiting", {})
+        last: Json = (status.get("lastState") or Json()).get("terminated", {})
+        waiting: Json = (status.get("state") or Json()).get("waiting", {})
         crashed = last.get("exitCode") == 1 and waiting.get("reason") == "CrashLoopBackOff"
         got = f"restartCount {restarts(pod)}, last exitCode {text(last.get('exitCode'))}, container state {described(status)}"
         return expect(restarts(pod) >= least and crashed, got)
@@ -88,29 +87,29 @@ def runs_unready(name: str, uid: str) -> Condition[NamespaceState]:
 
 
 def ended_with(pod: KubeObject) -> tuple[int, str]:
-    """Return the exit code and the termination message of a Pod's first container; (-1, "") if it has not ended."""
+    """Return the exit code and the termination message of a Pod's own container; (-1, "") if it has not ended."""
     ended: Json = container(pod).get("state", {}).get("terminated", {})
     return int(ended.get("exitCode", -1)), str(ended.get("message", ""))
 
 
 def image_ids(pods: Iterable[KubeObject]) -> set[str]:
-    """Return the imageIDs of all containers of the Pods; "" stands for a container or Pod that reports none."""
-    statuses: list[Json] = [status for pod in pods for status in pod.at("status.containerStatuses") or [Json()]]
+    """Return the imageIDs of the Pods' own containers; "" stands for a container or Pod that reports none."""
+    statuses: list[Json] = [status for pod in pods for status in pod.own("status.containerStatuses") or [Json()]]
     return {str(status.get("imageID", "")) for status in statuses}
 
 
-def run_image(labels: Mapping[str, str], image: str) -> Condition[NamespaceState]:
-    """Each Pod has `image` in its spec, and all containers report the same imageID."""
+def run_image(labels: Mapping[str, str], image: str, *, same: bool = True) -> Condition[NamespaceState]:
+    """Each Pod's own container has `image` in its spec, and all of them report an imageID, the `same` one on request."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        images: set[str] = {container["image"] for pod in pods for container in pod.at("spec.containers")}
+        images: set[str] = {container["image"] for pod in pods for container in pod.own("spec.containers")}
         if images != {image}:
             return unmet(f"image {text(images)}")
         ids = image_ids(pods)
-        return expect(len(ids) == 1 and "" not in ids, f"imageID {text(ids)}")
+        return expect(bool(ids) and "" not in ids and (len(ids) == 1 or not same), f"imageID {text(ids)}")
 
-    return Condition(f"Pods with {text(labels)} to run {image} under one imageID", check, CONTROLLER)
+    return Condition(f"Pods with {text(labels)} to run {image} under {'one' if same else 'an'} imageID", check, CONTROLLER)
 
 
 def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Condition[NamespaceState]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, all_of, equal, expect, fields, unmet
@@ -170,6 +171,15 @@ def pods_labelled(name: str) -> Condition[NamespaceState]:
         return next((result for result in results if not result.met), expect(bool(pods), "no Pods"))
 
     return Condition(f"Pods of {name} with the labels of its template", check, CONTROLLER)
+
+
+def surge(resource: KubeObject) -> int:
+    """Return how many Pods a Deployment may have above its replicas while it rolls; 0 with the strategy Recreate."""
+    most = resource.at("spec.strategy.rollingUpdate.maxSurge", 0)
+    if isinstance(most, str):
+        # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#max-surge: rounded up.
+        return math.ceil(int(resource.at("spec.replicas", 1)) * int(most.removesuffix("%")) / 100)
+    return int(most)
 
 
 def revision(resource: KubeObject) -> int:

@@ -86,6 +86,12 @@ def reverse_name(address: str) -> str:
     return ipaddress.ip_address(address).reverse_pointer + "."
 
 
+def nameservers(resolv_conf: str) -> list[str]:
+    """Return the addresses of the DNS servers in a resolv.conf, in their order."""
+    lines = [line.split() for line in resolv_conf.splitlines()]
+    return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
+
+
 def searches(namespace: str, domain: str) -> Condition[str]:
     """The search list of a resolv.conf begins with NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN, and ndots is 5."""
     wanted = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]

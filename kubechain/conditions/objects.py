@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, equal, expect, fields, unmet
@@ -123,8 +124,15 @@ def holds_certificate(key: str) -> Condition[KubeObject | None]:
 
 
 def events_of(state: NamespaceState, resource: KubeObject) -> list[KubeObject]:
-    """Return the Events about an object, by its UID."""
-    return [event for event in state.all("Event") if event.at("involvedObject.uid") == resource.uid]
+    """Return the Events about an object, by its UID, without those about sidecars that admission added to a Pod."""
+    named = re.compile(r"\{(.*)\}")
+    mine = {entry.get("name") for entry in resource.own("spec.containers")} if resource.kind == "Pod" else set[object]()
+
+    def is_meant(event: KubeObject) -> bool:
+        container = named.search(str(event.at("involvedObject.fieldPath", "")))
+        return event.at("involvedObject.uid") == resource.uid and not (container and mine and container[1] not in mine)
+
+    return [event for event in state.all("Event") if is_meant(event)]
 
 
 def table_row(table: Json, name: str) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
-from kubechain.conditions.condition import Condition, Result, equal, expect, fields, hopeless, unmet
+from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import one
 from kubechain.conditions.text import counted, field, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
@@ -29,21 +30,20 @@ def ready_pods(state: NamespaceState, labels: Mapping[str, str]) -> tuple[KubeOb
 
 
 def restarts(pod: KubeObject) -> int:
-    """Return the number of restarts of all containers of a Pod."""
-    statuses: list[Json] = pod.at("status.containerStatuses", [])
-    return sum(int(status["restartCount"]) for status in statuses)
+    """Return the number of restarts of the containers of a Pod, without sidecars that admission added."""
+    return sum(int(status["restartCount"]) for status in pod.own("status.containerStatuses"))
 
 
 def runs(status: Json) -> bool:
     """Return whether a container status is in state running."""
-    return "running" in status.get("state", {})
+    return "running" in (status.get("state") or Json())
 
 
 def stuck(pod: KubeObject) -> str | None:
     """Return the reason and message of a container that waits with a HOPELESS reason; None if there is none."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
-        waiting: Json = status.get("state", {}).get("waiting", {})
+        waiting: Json = (status.get("state") or Json()).get("waiting", {})
         if waiting.get("reason") in HOPELESS:
             return f"{waiting['reason']}: {waiting.get('message', '')}"
     return None
@@ -52,12 +52,14 @@ def stuck(pod: KubeObject) -> str | None:
 def not_running(pod: KubeObject) -> list[str]:
     """Return why each container that does not run does not: "nginx: ErrImagePull", "nginx: CrashLoopBackOff after OOMKilled"."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
-    reasons = [(status["name"], _reason(status.get("state", {})), _reason(status.get("lastState", {}))) for status in statuses]
+    reasons = [(each["name"], _reason(each.get("state")), _reason(each.get("lastState"))) for each in statuses]
     return [f"{name}: {now} after {last}" if last else f"{name}: {now}" for name, now, last in reasons if now]
 
 
-def _reason(state: Json) -> str:
-    return str(next((detail.get("reason", "") for kind, detail in state.items() if kind in ("waiting", "terminated")), ""))
+def _reason(state: Json | None) -> str:
+    return str(
+        next((detail.get("reason", "") for kind, detail in (state or Json()).items() if kind in ("waiting", "terminated")), "")
+    )
 
 
 def progress(pod: KubeObject) -> str:
@@ -112,14 +114,15 @@ def every_pod(labels: Mapping[str, str], what: str, check: Callable[[KubeObject]
     return Condition(f"each Pod ({text(labels)}) {what}", check_all, CONTROLLER)
 
 
-def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Each Pod is bound to a Node and has its address as hostIP; `addresses` is node name -> address."""
+def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, Collection[str]]) -> Condition[NamespaceState]:
+    """Each Pod is bound to a Node and has an address of it as hostIP, if it has any; `addresses` is node name -> addresses."""
 
     def check(pod: KubeObject) -> Result:
         node = pod.at("spec.nodeName")
         if node not in addresses:
             return unmet(text(node), f"spec.nodeName among {text(sorted(addresses))}")
-        return equal("status.hostIP", pod.at("status.hostIP"), addresses[node])
+        address, known = pod.at("status.hostIP"), addresses[node]
+        return expect(not known or address in known, text(address), f"status.hostIP among {text(sorted(known))}")
 
     return every_pod(labels, "bound to a Node, at its address", check)
 
@@ -168,7 +171,7 @@ def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Co
 
 
 def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Pods with these labels exist, all Running with running containers and a restartCount of 0."""
+    """Pods with these labels exist, all Running with running containers and a restartCount of 0, whatever sidecars do."""
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
@@ -178,7 +181,7 @@ def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
         phases = {pod.at("status.phase") for pod in pods}
         if phases != {"Running"}:
             return unmet(f"status.phase {text(phases)}")
-        idle = [pod.name for pod in pods if not all(map(runs, pod.at("status.containerStatuses") or [Json()]))]
+        idle = [pod.name for pod in pods if not all(map(runs, pod.own("status.containerStatuses") or [Json()]))]
         return expect(not idle, f"a container that does not run in {some(idle)}")
 
     return Condition(f"Pods with {text(labels)} Running, without a restart", check, CONTROLLER)
@@ -246,20 +249,44 @@ def with_projected_token(labels: Mapping[str, str]) -> Condition[NamespaceState]
     what = "a projected token that expires within a day, ConfigMap kube-root-ca.crt and metadata.namespace"
 
     def check(pod: KubeObject) -> Result:
-        sources: list[Json] = [
-            source for volume in pod.at("spec.volumes", []) for source in volume.get("projected", {}).get("sources", [])
-        ]
-        expirations = [
-            source["serviceAccountToken"].get("expirationSeconds") for source in sources if "serviceAccountToken" in source
-        ]
-        maps = [source["configMap"]["name"] for source in sources if "configMap" in source]
-        paths = [i["fieldRef"]["fieldPath"] for s in sources for i in s.get("downwardAPI", {}).get("items", [])]
-        expires = [0 < (seconds or 0) <= 86400 for seconds in expirations]
-        complete = expires == [True] and maps == ["kube-root-ca.crt"] and paths == ["metadata.namespace"]
-        tokens = f"{len(expirations)} projected tokens (expirationSeconds {text(expirations)})"
-        return expect(complete, f"{tokens}, ConfigMaps {text(maps)}, fields {text(paths)}", what)
+        volumes: list[Json] = [volume["projected"] for volume in pod.at("spec.volumes", []) if "projected" in volume]
+        found = [Projected.of(volume.get("sources") or []) for volume in volumes]
+        # Other volumes, and what else is in this one, belong to what admission has added.
+        every = Projected(*(tuple(each for one in found for each in getattr(one, name)) for name in ("seconds", "maps", "paths")))
+        return expect(any(volume.complete for volume in found), str(every), what)
 
     return every_pod(labels, f"with {what}", check)
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a projected volume has: its tokens by expirationSeconds, its ConfigMaps, and its fields of the Pod."""
+
+    seconds: tuple[int, ...]
+    maps: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    @staticmethod
+    def of(sources: list[Json]) -> Projected:
+        """Return what the sources of a projected volume have."""
+        tokens: list[Json] = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
+        items: list[Json] = [item for source in sources for item in source.get("downwardAPI", {}).get("items", [])]
+        return Projected(
+            tuple(int(token.get("expirationSeconds") or 0) for token in tokens),
+            tuple(source["configMap"]["name"] for source in sources if "configMap" in source),
+            tuple(item["fieldRef"]["fieldPath"] for item in items if "fieldRef" in item),
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the API server can be asked with it."""
+        expires = any(0 < each <= 86400 for each in self.seconds)
+        return expires and "kube-root-ca.crt" in self.maps and "metadata.namespace" in self.paths
+
+    def __str__(self) -> str:
+        """Return it for a message."""
+        tokens = f"{len(self.seconds)} projected tokens (expirationSeconds {text(self.seconds)})"
+        return f"{tokens}, ConfigMaps {text(self.maps)}, fields {text(self.paths)}"
 
 
 def serving_elsewhere(labels: Mapping[str, str], node: str, number: int) -> Condition[NamespaceState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from kubechain.conditions.condition import Condition, Result, expect, fields
 from kubechain.conditions.objects import one
@@ -23,7 +24,9 @@ def service_has(name: str, wanted: Mapping[str, object], port: Mapping[str, obje
     def check(resource: KubeObject) -> Result:
         ports: list[Json] = resource.at("spec.ports", [])
         port_values = {key: [entry.get(key.rpartition(".")[2]) for entry in ports] for key in of_ports}
-        return fields({path: resource.at(path) for path in wanted} | port_values, everything)
+        result = fields({path: resource.at(path) for path in wanted} | port_values, everything)
+        # Nobody changes a Service that is stored.
+        return replace(result, hopeless=not result.met)
 
     return service(name, f"with {some([field(*entry) for entry in everything.items()])}", check)
 
@@ -37,6 +40,15 @@ def node_port_between(name: str, first: int, last: int) -> Condition[NamespaceSt
         return expect(bool(ports) and not outside, text([port.get("nodePort") for port in ports]))
 
     return service(name, f"with nodePorts in {first}-{last}", check)
+
+
+def allocated_by_type(name: str) -> Condition[NamespaceState]:
+    """The Service has a clusterIP, and a nodePort if its type is NodePort."""
+
+    def check(resource: KubeObject) -> Result:
+        return allocated(name, cluster_ip=True, node_port=resource.at("spec.type") == "NodePort")(NamespaceState((resource,)))
+
+    return service(name, "with a clusterIP and, if its type is NodePort, a nodePort", check)
 
 
 def ports_of(service: KubeObject) -> list[tuple[int, object, str]]:

@@ -105,7 +105,7 @@ def _logs(chain: Chain, pod: KubeObject, silent: set[str]) -> str:
         return f"no log: {node} does not answer"
     logs: list[str] = []
     for previous in ["true"] * bool(restarts(pod)) + ["false"]:
-        query = {"tailLines": LOG_LINES, "previous": previous}
+        query = {"tailLines": LOG_LINES, "previous": previous, "container": pod.container}
         try:
             path = path_of("Pod", chain.namespace, pod.name, "log")
             logs.append(chain.api.call("GET", path, query, seconds=LOG_SECONDS, accept="*/*"))

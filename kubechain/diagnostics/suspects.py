@@ -14,6 +14,7 @@ from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
+from kubechain.workload.chain import Chain
 
 SYSTEM = "kube-system"
 MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
@@ -30,6 +31,12 @@ def suspects(api: Api, link: Link) -> str:
         with contextlib.suppress(HarnessError):
             shown += look(api)
     return some(shown, "; ") if shown else ""
+
+
+def changed(chain: Chain) -> str:
+    """Return what admission has changed of the objects of a chain: "changed at admission: ..."; "" if nothing is known of it."""
+    found = chain.changes()
+    return f"changed at admission: {some(found, '; ')}" if found else ""
 
 
 def nodes(api: Api) -> list[str]:

@@ -145,13 +145,12 @@ class Api:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str = "", selector: str = "", *, name: str = "", metadata_only: bool = False) -> Listing:
+    def list(self, kind: str, namespace: str = "", selector: str = "", *, only: str = "", metadata_only: bool = False) -> Listing:
         """Return the objects of a kind that match a label selector, in one namespace or ("") in all.
 
-        With `name`, only the object of that name; with `metadata_only`, nothing of them but their metadata.
+        `only` is a field selector, such as "metadata.name=a"; with `metadata_only`, nothing of them but their metadata.
         """
-        query = {"labelSelector": selector, "fieldSelector": f"metadata.name={name}" if name else ""}
-        wanted = {key: value for key, value in query.items() if value}
+        wanted = {key: value for key, value in (("labelSelector", selector), ("fieldSelector", only)) if value}
         accept = METADATA_ONLY if metadata_only else "application/json"
 
         def get_page(page: Mapping[str, str]) -> str:
@@ -244,7 +243,7 @@ class Api:
         https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
         """
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(int(seconds)), "allowWatchBookmarks": "true"}
-        # The server closes the stream after timeoutSeconds; the client waits longer, so that only a dead connection times out.
+        # The server closes the stream after timeoutSeconds; the client waits longer: only a dead connection times out.
         limit = seconds + REQUEST_SECONDS
         # The answer begins at once, also where nothing changes.
         with within(REQUEST_SECONDS):
@@ -259,17 +258,19 @@ class Api:
             if self._watched:
                 self._watched.shutdown()
 
-    def execute(self, namespace: str, pod: str, argv: Sequence[str], *, seconds: float = EXEC_SECONDS) -> Executed:
-        """Run a command in the first container of a Pod and return its output and its exit status.
+    def execute(
+        self, namespace: str, pod: str, argv: Sequence[str], *, container: str = "", seconds: float = EXEC_SECONDS
+    ) -> Executed:
+        """Run a command in a container of a Pod ("": the only one) and return its output and its exit status.
 
         Raises:
             HarnessError: the command cannot be started, or has not ended after `seconds`.
 
         """
         query = [*(("command", word) for word in argv), ("stdout", "true"), ("stderr", "true")]
+        query += [("container", container)] if container else []
         path = path_of("Pod", namespace, pod, "exec")
-        # The API server checks both (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
-        for method in ("GET", "POST"):
+        for method in ("GET", "POST"):  # both are checked: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
             self.permit.check(method, path)
         path += "?" + urllib.parse.urlencode(query)
         return run_command(self._connection, path, argv, pod, agent=self.permit.agent, seconds=seconds)

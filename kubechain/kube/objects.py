@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
+# The names of the containers that Pods of this project ask for. Admission may add others, before or after them.
+OWN_CONTAINERS = ("nginx", "client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,20 @@ class KubeObject:
                 return default
             value = value[key]  # pyright: ignore[reportUnknownVariableType]
         return value  # pyright: ignore[reportUnknownVariableType]
+
+    def own(self, path: str) -> list[Json]:
+        """Return the entries at a path of a Pod, such as "status.containerStatuses", that are about the containers asked for.
+
+        Sidecars that something else added are left out. A Pod without a container of this project has all of its entries.
+        """
+        entries: list[Json] = self.at(path, [])
+        mine = {entry["name"] for entry in self.at("spec.containers", []) if entry.get("name") in OWN_CONTAINERS}
+        return [entry for entry in entries if not mine or entry.get("name") in mine]
+
+    @property
+    def container(self) -> str:
+        """The name of the container of a Pod that was asked for, the first if it has several; "" if there is none."""
+        return next((str(entry["name"]) for entry in self.own("spec.containers")), "")
 
     def condition(self, kind: str) -> Json:
         """Return the entry of status.conditions with the type `kind`, {} if there is none."""

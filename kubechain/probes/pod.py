@@ -33,15 +33,16 @@ RCODE = re.compile(r"status: ([A-Z]+)")
 
 @dataclass(frozen=True)
 class PodProbe:
-    """A Pod that probes run in; each probe is one command in its first container."""
+    """A Pod that probes run in; each probe is one command in its container of this name ("": the only one)."""
 
     api: Api
     namespace: str
     pod: str
+    container: str = ""
 
     def run(self, *argv: str, seconds: float = EXEC_SECONDS) -> Executed:
         """Run a command and return its output and exit status; HarnessError if it cannot run or exceeds `seconds`."""
-        return self.api.execute(self.namespace, self.pod, argv, seconds=seconds)
+        return self.api.execute(self.namespace, self.pod, argv, container=self.container, seconds=seconds)
 
     def must_run(self, *argv: str) -> str:
         """Run a command that may run twice and return its stdout; HarnessError if its exit status is not 0.
@@ -84,8 +85,9 @@ class PodProbe:
         return pages
 
     def lookup(self, *names: str, record: str = "A", server: str = "", tcp: bool = False) -> list[Answer]:
-        """Resolve each name once with the Pod's search list, by its resolver or `server`, over UDP or TCP."""
-        at = [*([f"@{server}"] if server else []), "+tcp" if tcp else "+notcp"]
+        """Resolve each name once with the Pod's search list, by its resolver or `server` ("ADDRESS#PORT"), over UDP or TCP."""
+        address, _, port = server.partition("#")
+        at = [*([f"@{address}"] if server else []), *(["-p", port] if port else []), "+tcp" if tcp else "+notcp"]
         # One dig per name, because the options before the first name would not apply to the others.
         options = ["+search", "+showsearch", "+tries=1", f"+time={REQUEST_SECONDS}", "+noall", "+comments", "+answer"]
         return [parse_answer(name, record, self.run("dig", *at, name, record, *options)) for name in names]
@@ -101,11 +103,15 @@ class PodProbe:
         return self.run("sh", "-c", f"echo {udp.WORD} | socat -T 1 -t 1 - UDP:{host}:{port}").stdout.strip()
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of the first process of the container; HarnessError if they cannot be read."""
-        printed = self.must_run("sh", "-c", "tr '\\0' '\\n' < /proc/1/environ")
+        """Return the environment variables of the container; HarnessError if they cannot be read.
+
+        A command is given the variables of its container. Process 1 is that of another container where a Pod shares its
+        process namespace (https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/).
+        """
+        printed = self.must_run("sh", "-c", "tr '\\0' '\\n' < /proc/self/environ")
         variables = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
         if not variables:
-            raise HarnessError(f"pod {self.pod}: /proc/1/environ is empty")
+            raise HarnessError(f"pod {self.pod}: /proc/self/environ is empty")
         return variables
 
     def resolver(self) -> str:

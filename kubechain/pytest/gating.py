@@ -14,12 +14,12 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
 from kubechain.claims.requirements import EXEC, refused
 from kubechain.claims.rights import GATES as NEEDED
-from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.observe.wait import Waiter
 from kubechain.pytest.rights import permissions
-from kubechain.pytest.state import claim_state, run_state
+from kubechain.pytest.state import chain_of, claim_state, run_state
 from kubechain.workload.chain import Chain
-from kubechain.workload.gates import GATES, Gatekeeper, awaited, used
+from kubechain.workload.gates import GATES, RESTS, Gatekeeper, awaited, used
 
 # Every claim on a chain requests this fixture, directly or not.
 OF_CHAINS = "chain_factory"
@@ -33,6 +33,10 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         run_state(item.config).gatekeeper.require_untried(stated)
     try:
         return (yield)
+    except NotApplicable as reason:
+        if claim.of(item) is None:
+            raise
+        pytest.skip(str(reason))
     except HarnessError:
         _try_command(item)
         raise
@@ -44,9 +48,19 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Ask again for the links that a failed claim used: it is blocked by the first that is broken."""
+    """Skip a claim whose premises admission has changed; ask again for the links that a failed claim used.
+
+    It is blocked by the first of them that is broken.
+    """
+    stated, chain = _on_a_chain(item), chain_of(item)
     try:
+        if stated and chain:
+            require_premises(stated, chain)
         return (yield)
+    except NotApplicable as reason:
+        if claim.of(item) is None:
+            raise
+        pytest.skip(str(reason))
     except HarnessError:
         _try_command(item)
         raise
@@ -95,6 +109,11 @@ def _askable(config: pytest.Config, links: list[Link]) -> list[Link]:
     return [link for link in links if link not in NEEDED or not refused([NEEDED[link]], permissions(config))]
 
 
+def require_premises(stated: Claim, chain: Chain) -> None:
+    """Raise NotApplicable if admission has changed what a claim rests on, by itself or for its link."""
+    chain.require([*RESTS.get(stated.link, ()), *stated.premises])
+
+
 def _on_a_chain(item: pytest.Item) -> Claim | None:
     """Return the claim of a test that uses a chain, else None."""
     return claim.of(item) if OF_CHAINS in getattr(item, "fixturenames", ()) else None
@@ -116,11 +135,15 @@ def admit(request: pytest.FixtureRequest, gatekeeper: Gatekeeper, chain: Chain, 
     Raises:
         Blocked: a link before is not up.
         Unmet: the API server refused an object of the claim's own link.
+        NotApplicable: admission has changed what the claim rests on.
 
     """
     stated = claim_of(request)
     claim_state(request.node).chain = chain
+    require_premises(stated, chain)
     links = _askable(request.config, awaited(stated))
     gatekeeper.admit(links, chain, waiter)
     gatekeeper.require_accepted(stated.link)
+    # The Pods are there now.
+    require_premises(stated, chain)
     return links

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,11 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core import redact
-from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
-from kubechain.diagnostics.suspects import suspects
+from kubechain.diagnostics.suspects import changed, suspects
 from kubechain.pytest.session import NO_CLUSTER, asks_for_claims, is_of_a_run
-from kubechain.pytest.state import RunState, claim_state, run_state
+from kubechain.pytest.state import RunState, chain_of, claim_state, run_state
 from kubechain.workload.chain import Chain
 
 SUITES = "suites/"
@@ -149,7 +148,8 @@ def suspects_of(record: ClaimRecord, chain: Chain | None, state: RunState) -> st
         return ""
     link = Link(record.waits_for) if record.waits_for else record.link
     if link not in state.suspects:
-        state.suspects[link] = redact.text(suspects(chain.api, link))
+        found = [changed(chain), suspects(chain.api, link)]
+        state.suspects[link] = redact.text("; ".join(filter(None, found)))
     return state.suspects[link]
 
 
@@ -158,15 +158,6 @@ def write_evidence(folder: Path, record: ClaimRecord, sections: Sequence[Section
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"# {section.title}\n{section.text}" for section in sections)
     (folder / f"{record.id}.txt").write_text(f"{record.must}\n{record.message or ''}\n\n{text}\n", encoding="utf-8")
-
-
-def chain_of(item: pytest.Item) -> Chain | None:
-    """Return the chain of a claim: its own, the shared one, or that of a scenario; None if it has no chain."""
-    if chain := claim_state(item).chain:
-        return chain
-    values: list[Any] = list(getattr(item, "funcargs", {}).values())
-    chains = (value if isinstance(value, Chain) else getattr(value, "chain", None) for value in values)
-    return next((chain for chain in chains if isinstance(chain, Chain)), None)
 
 
 def outcome_of(error: BaseException | None, when: str) -> Outcome:
@@ -181,7 +172,7 @@ def outcome_of(error: BaseException | None, when: str) -> Outcome:
         return Outcome.BLOCKED
     if isinstance(error, NotRun):
         return Outcome.NOT_RUN
-    if isinstance(error, pytest.skip.Exception):
+    if isinstance(error, (pytest.skip.Exception, NotApplicable)):
         return Outcome.SKIPPED
     if isinstance(error, Unmet) or (isinstance(error, AssertionError) and when == "call"):
         return Outcome.FAILED

@@ -121,6 +121,15 @@ def claim_state(item: pytest.Item) -> ClaimState:
     return item.stash.setdefault(CLAIM, ClaimState())
 
 
+def chain_of(item: pytest.Item) -> Chain | None:
+    """Return the chain of a claim: its own, the shared one, or that of a scenario; None if it has no chain."""
+    if chain := claim_state(item).chain:
+        return chain
+    values: list[Any] = list(getattr(item, "funcargs", {}).values())
+    chains = (value if isinstance(value, Chain) else getattr(value, "chain", None) for value in values)
+    return next((chain for chain in chains if isinstance(chain, Chain)), None)
+
+
 def worker_input(config: pytest.Config) -> dict[str, Any] | None:
     """Return the input of the controller to this xdist worker, None in the controller and without xdist."""
     return getattr(config, "workerinput", None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kubechain.claims.claim import Link
+from kubechain.claims.premises import NODE_PORTS
 from kubechain.conditions.http import all_welcome
-from kubechain.core.errors import Unmet
+from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.workload import sources
@@ -22,18 +23,23 @@ class Deleted:
     """A chain after the deletion of an object, and its state before.
 
     `replica_sets` are the UIDs of the ReplicaSets of the Deployment, `pods` its Pods, `bystander` is the client Pod, and
-    `node_urls` are the URLs of the nodePort on each Node; `silent` is why they did not all answer, "" if they did.
+    `node_urls` is node name -> URL of the nodePort there; `nodes_note` says which Nodes have none, and `silent` why they did not
+    all answer, "" if they did; `changed` is why they need not, because admission changed the Service, "" if it did not.
     """
 
     chain: Chain
     replica_sets: frozenset[str]
     pods: tuple[KubeObject, ...]
     bystander: KubeObject
-    node_urls: tuple[str, ...]
+    node_urls: Mapping[str, str]
+    nodes_note: str
     silent: str
+    changed: str
 
     def require_served(self) -> None:
-        """Raise Unmet if a Node did not answer before: then a refusal afterwards proves nothing."""
+        """Raise Unmet if a Node did not answer before, when a refusal afterwards proves nothing; NotApplicable if none has to."""
+        if self.changed:
+            raise NotApplicable(self.changed)
         if self.silent:
             raise Unmet(self.silent)
 
@@ -52,16 +58,30 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     waiter = chain_factory.waiter()
     with chain_factory.serving(waiter) as chain:
         client = chain.client
+        # Once the Service is deleted, nobody can tell any more.
+        changed = _changed(chain) if kind == "Service" else ""
+        served = kind == "Service" and not changed
         before = Deleted(
             chain,
             frozenset([chain.replica_set.uid]),
             chain.pods,
             chain.present("Pod", client.pod),
-            tuple(chain.node_urls().values()),
-            _silent(chain_factory, chain, waiter) if kind == "Service" else "",
+            chain.node_urls() if served else {},
+            chain.nodes_note if served else "",
+            _silent(chain_factory, chain, waiter) if served else "",
+            changed,
         )
         chain.api.delete(kind, chain.namespace, WEB, {"propagationPolicy": "Background"})
         yield before
+
+
+def _changed(chain: Chain) -> str:
+    """Return how admission has changed the Service so that not every Node answers at a nodePort, "" if it has not."""
+    try:
+        chain.require(NODE_PORTS)
+    except NotApplicable as reason:
+        return str(reason)
+    return ""
 
 
 def _silent(chain_factory: ChainFactory, chain: Chain, waiter: Waiter) -> str:
@@ -70,7 +90,7 @@ def _silent(chain_factory: ChainFactory, chain: Chain, waiter: Waiter) -> str:
     if known:
         return known
     try:
-        waiter.eventually(sources.pages(chain, *chain.node_urls().values()), chain.among_nodes(all_welcome(WELCOME)))
+        waiter.eventually(sources.pages_at_nodes(chain), chain.among_nodes(all_welcome(WELCOME)))
     except Unmet as unmet:
         return str(unmet)
     return ""

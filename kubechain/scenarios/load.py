@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from kubechain.claims.premises import NODE_PORTS, SPREAD
 from kubechain.conditions.http import every_backend
 from kubechain.observe.wait import Polled
 from kubechain.probes import http
@@ -48,7 +49,12 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
     """Send requests during the body: PROBERS probers, each to one of the URLs, `rate` requests per second each.
 
     It begins once every Pod answers on every Node, so that only the body can cause lost requests.
+
+    Raises:
+        NotApplicable: admission has changed the Service so that this is not promised.
+
     """
+    chain.require([*NODE_PORTS, *SPREAD])
     chain.waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
     probers = tuple(
         Prober(

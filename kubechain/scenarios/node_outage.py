@@ -18,7 +18,7 @@ from kubechain.probes.load import Tally, enough_sent_since
 from kubechain.scenarios.load import LASTING_RATE, LEAST, load
 from kubechain.workload import manifests
 from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.manifests import LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import LABELS, WEB
 
 TOLERATION_SECONDS = 5
 # Least requests between the removal of the last address of the Node and its start.
@@ -77,7 +77,7 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
     with Watcher(chain.api, "", clock, ("Node",)) as nodes:
         victim = away_from_client(chain)
         name = str(victim.at("spec.nodeName"))
-        lost = next(candidate for candidate in chain.nodes if candidate.name == name)
+        lost = next(candidate for candidate in chain.nodes_now if candidate.name == name)
         others = [url for node_name, url in chain.node_urls().items() if node_name != name]
         with load(chain, others, LASTING_RATE) as stream:
             killed = clock.now()
@@ -88,7 +88,7 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
                 waiter.eventually(chain.objects, endpoints.without(WEB, victim.uid))
                 unlisted = clock.now()
                 waiter.eventually(nodes.history, node.tainted(name, "unreachable"))
-                elsewhere = pods.serving_elsewhere(LABELS, name, REPLICAS)
+                elsewhere = pods.serving_elsewhere(LABELS, name, chain.replicas)
                 waiter.eventually(chain.objects, elsewhere)
                 replaced = clock.now()
                 settled = unlisted + timeouts.PROXY_SYNC.seconds

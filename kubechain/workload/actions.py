@@ -1,4 +1,7 @@
-"""Changes that claims make to a chain: each function makes one change through the API and does not wait."""
+"""Changes that claims make to a chain: each function makes one change through the API and does not wait.
+
+Where admission undoes a change, the claim does not apply (NotApplicable).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe 
 
 def scale(chain: Chain, replicas: int) -> KubeObject:
     """Set the replicas of the Deployment through its scale subresource; return the Scale."""
-    return chain.api.patch("Deployment", chain.namespace, WEB, {"spec": {"replicas": replicas}}, sub="scale")
+    wanted: Json = {"spec": {"replicas": replicas}}
+    stored = chain.api.patch("Deployment", chain.namespace, WEB, wanted, sub="scale")
+    return _kept(chain, wanted, stored, "Deployment")
 
 
 def read_scale(chain: Chain) -> KubeObject:
@@ -31,7 +36,7 @@ def read_scale(chain: Chain) -> KubeObject:
 
 def deployment(chain: Chain, spec: Json) -> KubeObject:
     """Merge fields into the Deployment's spec."""
-    return chain.api.patch("Deployment", chain.namespace, WEB, {"spec": spec})
+    return _kept(chain, {"spec": spec}, chain.api.patch("Deployment", chain.namespace, WEB, {"spec": spec}))
 
 
 def template(chain: Chain, annotation: str) -> KubeObject:
@@ -41,8 +46,8 @@ def template(chain: Chain, annotation: str) -> KubeObject:
 
 def image(chain: Chain, name: str) -> KubeObject:
     """Set the image of the Deployment's container."""
-    patch = {"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": name}]}}}}
-    return chain.api.patch("Deployment", chain.namespace, WEB, patch, form="strategic-merge")
+    patch: Json = {"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": name}]}}}}
+    return _kept(chain, patch, chain.api.patch("Deployment", chain.namespace, WEB, patch, form="strategic-merge"))
 
 
 def roll_back(chain: Chain, to: KubeObject) -> KubeObject:
@@ -57,12 +62,20 @@ def roll_back(chain: Chain, to: KubeObject) -> KubeObject:
 
 def service(chain: Chain, spec: Json, name: str = WEB) -> KubeObject:
     """Merge fields into a Service's spec."""
-    return chain.api.patch("Service", chain.namespace, name, {"spec": spec})
+    return _kept(chain, {"spec": spec}, chain.api.patch("Service", chain.namespace, name, {"spec": spec}))
 
 
 def label(chain: Chain, pod: KubeObject, labels: Mapping[str, str | None]) -> KubeObject:
     """Set labels of a Pod; the value None removes a label."""
-    return chain.api.patch("Pod", chain.namespace, pod.name, {"metadata": {"labels": dict(labels)}})
+    wanted: Json = {"metadata": {"labels": dict(labels)}}
+    return _kept(chain, wanted, chain.api.patch("Pod", chain.namespace, pod.name, wanted))
+
+
+def _kept(chain: Chain, patch: Json, stored: KubeObject, kind: str = "") -> KubeObject:
+    """Return what is stored after a merge patch; NotApplicable if admission has changed a value of the patch."""
+    if chain.admission:
+        chain.admission.require_kept({**patch, "kind": kind or stored.kind}, stored, {})
+    return stored
 
 
 def unready(chain: Chain, pod: KubeObject) -> None:

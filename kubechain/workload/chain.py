@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kubechain.claims.claim import Link
+from kubechain.claims.premises import Premise
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.conditions import pods
+from kubechain.conditions.admission import Change, changes
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.deployments import current_replica_set
 from kubechain.conditions.endpoints import slices_list_exactly
-from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.conditions.services import node_port
+from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.kube.client import Api
-from kubechain.kube.objects import KubeObject
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.probes.pod import PodProbe
-from kubechain.workload import node_sample
+from kubechain.workload import cluster_nodes, node_sample
+from kubechain.workload.admission import Admission, gone
+from kubechain.workload.cluster_nodes import ClusterNodes, serving_address
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
-from kubechain.workload.urls import address_of, url
+from kubechain.workload.urls import addresses_of, url
 
 T = TypeVar("T")
 CLIENT = "client"
@@ -33,7 +39,8 @@ class Chain:
 
     `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from;
     `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
-    Pods; `replicas` is the number of the Deployment when it was made; `begun` is when the chain was made (monotonic seconds).
+    Pods; `replicas` is the number that the Deployment asked for when it was stored; `begun` is when the chain was made
+    (monotonic seconds).
     """
 
     api: Api
@@ -49,6 +56,11 @@ class Chain:
     # Client Pods that did not become ready -> why; no other claim waits for them again.
     never_ready: dict[str, str] = field(default_factory=dict[str, str])
     begun: float | None = None
+    # The Nodes at every moment, and who may change objects; None for a chain in a test of the harness.
+    cluster_nodes: ClusterNodes | None = None
+    admission: Admission | None = None
+    # The manifests that were sent.
+    sent: tuple[Json, ...] = ()
 
     @property
     def objects(self) -> History:
@@ -90,13 +102,18 @@ class Chain:
 
     @property
     def node_port(self) -> int:
-        """The Service's nodePort."""
-        return int(self.service.at("spec.ports")[0]["nodePort"])
+        """The Service's nodePort, 0 if it has none."""
+        return node_port(self.service)
 
     @property
-    def node_addresses(self) -> dict[str, str]:
-        """Node name -> its InternalIP."""
-        return {node.name: address_of(node) for node in self.nodes}
+    def nodes_now(self) -> tuple[KubeObject, ...]:
+        """The Nodes of the cluster now."""
+        return self.cluster_nodes.now() if self.cluster_nodes else self.nodes
+
+    @property
+    def node_addresses(self) -> dict[str, list[str]]:
+        """Node name -> its addresses, internal and external."""
+        return {node.name: addresses_of(node, "InternalIP", "ExternalIP") for node in self.nodes_now}
 
     @property
     def client(self) -> PodProbe:
@@ -118,11 +135,11 @@ class Chain:
         except Unmet as unmet:
             self.never_ready[name] = str(unmet)
             raise Blocked(Link.PODS, str(unmet)) from unmet
-        return PodProbe(self.api, self.namespace, name)
+        return self.inside(self.present("Pod", name))
 
     def inside(self, pod: KubeObject) -> PodProbe:
         """Return the probe from a Pod of this namespace, ready or not."""
-        return PodProbe(self.api, self.namespace, pod.name)
+        return PodProbe(self.api, self.namespace, pod.name, pod.container)
 
     def require_listed(self, service: str) -> None:
         """Wait until the EndpointSlices of another Service with the same selector list the Pods; Blocked if they do not."""
@@ -147,7 +164,7 @@ class Chain:
     @property
     def pod_ranges(self) -> dict[str, list[str]]:
         """Node name -> its podCIDRs."""
-        return {node.name: node.at("spec.podCIDRs", []) for node in self.nodes}
+        return {node.name: node.at("spec.podCIDRs", []) for node in self.nodes_now}
 
     def address(self, service: str) -> str:
         """Return the clusterIP of a Service of this namespace."""
@@ -165,20 +182,78 @@ class Chain:
 
     @property
     def asked(self) -> dict[str, str]:
-        """Name -> InternalIP of the Nodes whose nodePorts are asked: all, or in a large cluster a sample.
+        """Name -> InternalIP of the Nodes whose nodePorts are asked: all that should serve, or in a large cluster a sample.
 
         The Nodes of the ready Pods are always among them. The seed of the sample is the namespace, so that runs differ.
+
+        Raises:
+            NotApplicable: there are Nodes, and all say that they do not serve.
+
         """
         with_pods = [str(pod.at("spec.nodeName")) for pod in self.pods]
-        return {node.name: address_of(node) for node in node_sample.sampled(self.nodes, self.namespace, with_pods)}
+        present, unable = self.nodes_now, self.unable
+        able = [node for node in present if node.name not in unable]
+        if present and not able:
+            raise NotApplicable(f"no Node serves nodePorts{cluster_nodes.note(list(unable.items()))}")
+        sample = node_sample.sampled(able, self.namespace, with_pods)
+        return {node.name: serving_address(node, self.cluster_ip) for node in sample}
+
+    @property
+    def unable(self) -> dict[str, str]:
+        """The Nodes whose nodePorts are not asked, because they say that they do not serve: name -> why."""
+        return cluster_nodes.unable(self.nodes_now, self.cluster_ip, self.cluster_nodes.own if self.cluster_nodes else "")
 
     def among_nodes(self, condition: Condition[T]) -> Condition[T]:
-        """Return a condition on what Nodes answer, whose message says how many Nodes were asked if it was not each."""
-        return node_sample.noted(condition, node_sample.note(len(self.asked), len(self.nodes)))
+        """Return a condition on what Nodes answer, whose message says how many Nodes were asked if it was not each, and why."""
+        return node_sample.noted(condition, self.nodes_note)
+
+    @property
+    def nodes_note(self) -> str:
+        """Which Nodes are not asked and why, for the end of a message; "" if each is."""
+        unable = self.unable
+        sample = node_sample.note(len(self.asked), len(self.nodes_now) - len(unable))
+        return sample + cluster_nodes.note(list(unable.items()))
 
     def node_urls(self) -> dict[str, str]:
-        """Return node name -> URL of the Service's nodePort on that Node, for each of `asked`."""
-        return {name: url(address, self.node_port) for name, address in self.asked.items()}
+        """Return node name -> URL of the Service's nodePort on that Node, for each of `asked`; none without a nodePort."""
+        port = self.node_port
+        return {name: url(address, port) for name, address in self.asked.items()} if port else {}
+
+    def require(self, premises: Iterable[Premise]) -> None:
+        """Raise NotApplicable if admission has changed a field that a claim rests on, or what this chain was made for."""
+        if self.admission:
+            self.admission.require_unchanged(gone(premises, self._roles()))
+
+    def lacks(self, premises: Iterable[Premise]) -> bool:
+        """Whether admission has changed one of these fields."""
+        try:
+            self.require(premises)
+        except NotApplicable:
+            return True
+        return False
+
+    def kept(self, sent: Json, stored: KubeObject) -> KubeObject:
+        """Return an object that was created or patched, as it is stored.
+
+        Raises:
+            NotApplicable: admission has changed what a claim has set, besides what it shares with every claim.
+
+        """
+        return self.admission.require_kept(sent, stored) if self.admission else stored
+
+    def changes(self) -> list[Change]:
+        """Return what was sent for this chain and is stored otherwise: of its Service, Deployment, client Pod and Pods."""
+        state = self.objects.read()
+        found = [(sent, state.one(sent["kind"], sent["metadata"]["name"])) for sent in self.sent]
+        template = next((sent["spec"]["template"] for sent in self.sent if sent["kind"] == "Deployment"), None)
+        of_pods = [({"kind": "Pod", **template}, pod) for pod in self.pods[:1]] if template else []
+        return [change for sent, stored in [*found, *of_pods] if stored for change in changes(sent, stored)]
+
+    def _roles(self) -> dict[str, tuple[KubeObject, ...]]:
+        state = self.objects.read()
+        single = {"Service": ("Service", WEB), "Deployment": ("Deployment", WEB), "client": ("Pod", CLIENT)}
+        found = {role: state.one(kind, name) for role, (kind, name) in single.items()}
+        return {role: (each,) for role, each in found.items() if each} | {"Pod": state.all("Pod", LABELS)}
 
     def present(self, kind: str, name: str) -> KubeObject:
         """Return an object of this namespace as last watched; HarnessError if it does not exist."""

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import Environment
 from kubechain.kube.client import Api
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests, namespace
+from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
+from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
 
 # Kind of an object that a chain creates -> the link that is broken if the API server refuses it.
@@ -35,8 +37,24 @@ class ChainFactory:
     patient: Waiter
     gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
+    _admission: Admission | None = None
+    _cluster_nodes: ClusterNodes | None = None
     _refused: set[str] = field(default_factory=set[str])
     _spare: tuple[ExitStack, Chain] | None = None
+
+    @property
+    def admission(self) -> Admission:
+        """Who may change objects before they are stored."""
+        self._admission = self._admission or Admission(self.api, self.environment.access, self.environment.target.owned)
+        return self._admission
+
+    @property
+    def cluster_nodes(self) -> ClusterNodes:
+        """The Nodes of the cluster at every moment."""
+        target = self.environment.target
+        own = target.name if target.owned else ""
+        self._cluster_nodes = self._cluster_nodes or ClusterNodes(self.api, self.patient.clock, self.environment.nodes, own)
+        return self._cluster_nodes
 
     def waiter(self) -> Waiter:
         """Return a waiter for what several claims share, with a record of its own."""
@@ -49,7 +67,11 @@ class ChainFactory:
         manifest = deployment or manifests.deployment(target.nginx)
         with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
-            refused = namespace.populate(self.api, target, name, manifest, once=self._refused)
+            made: list[KubeObject] = []
+            refused = namespace.populate(self.api, target, name, manifest, once=self._refused, made=made)
+            stored = {each.kind: each for each in made}
+            if deployment and "Deployment" in stored:
+                self.admission.require_kept(deployment, stored["Deployment"])
             self._refused.update(refused)
             self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
             yield Chain(
@@ -62,9 +84,12 @@ class ChainFactory:
                 target.nginx,
                 self.image_ids,
                 target.client,
-                manifest["spec"]["replicas"],
+                int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
                 {CLIENT: refused["Pod"]} if "Pod" in refused else {},
                 waiter.clock.now(),
+                self.cluster_nodes,
+                self.admission,
+                namespace.objects(target, manifest),
             )
 
     @contextmanager

@@ -21,6 +21,8 @@ LABELS = {"app": WEB}
 NGINX_UID = 101
 NOBODY = 65534
 ACCOUNT = "chain"
+# A label of every Node: the images are for Linux.
+LINUX = {"kubernetes.io/os": "linux"}
 # Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
 
@@ -78,6 +80,7 @@ def nginx_pod_spec(image: str) -> Json:
     """Return the PodSpec of nginx with the port CONTAINER_PORT, named "http"."""
     return {
         "serviceAccountName": ACCOUNT,
+        "nodeSelector": dict(LINUX),
         "containers": [
             {
                 "name": "nginx",
@@ -163,6 +166,7 @@ def client_pod(name: str, image: str, labels: Mapping[str, str] | None = None) -
         "metadata": {"name": name, "labels": dict(labels or {"app": "client"})},
         "spec": {
             "serviceAccountName": ACCOUNT,
+            "nodeSelector": dict(LINUX),
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
             "containers": [
@@ -236,8 +240,10 @@ def with_hostname(pod: Json, subdomain: str) -> Json:
 
 
 def on_node(pod: Json, name: str) -> Json:
-    """Return the Pod with a nodeSelector for one Node."""
-    return {**pod, "spec": {**pod["spec"], "nodeSelector": {"kubernetes.io/hostname": name}}}
+    """Return the Pod with a required affinity to one Node by its name, from which its label hostname may differ."""
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    return {**pod, "spec": {**pod["spec"], "affinity": affinity}}
 
 
 def beside(pod: Json, labels: Mapping[str, str]) -> Json:

@@ -24,7 +24,7 @@ from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.workload import manifests, service_manifests
 from kubechain.workload.chain import CLIENT
-from kubechain.workload.urls import address_of
+from kubechain.workload.urls import addresses_of
 
 KUBELET_PORT = 10250
 CONNECT_SECONDS = 2.0
@@ -36,9 +36,9 @@ def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
 
     A TCP connection to the port of the kubelet shows it, accepted or refused.
     """
-    for node in nodes:
+    for address in (address for node in nodes for address in addresses_of(node)[:1]):
         try:
-            socket.create_connection((address_of(node), KUBELET_PORT), timeout=CONNECT_SECONDS).close()
+            socket.create_connection((address, KUBELET_PORT), timeout=CONNECT_SECONDS).close()
         except ConnectionRefusedError:
             return "host"
         except OSError:
@@ -115,23 +115,38 @@ def pull_secret(config: Path, *images: str) -> Json:
     }
 
 
+def objects(target: Target, deployment: Json) -> tuple[Json, ...]:
+    """Return the manifests of a chain with this Deployment, in the order of their creation."""
+    return service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)
+
+
 def populate(
-    api: Api, target: Target, name: str, deployment: Json, *, once: Collection[str] = (), seconds: float = CREATE_SECONDS
+    api: Api,
+    target: Target,
+    name: str,
+    deployment: Json,
+    *,
+    once: Collection[str] = (),
+    seconds: float = CREATE_SECONDS,
+    made: list[KubeObject] | None = None,
 ) -> dict[str, str]:
     """Create the Service, the Deployment and the client Pod, and do not wait for them.
 
     The Pod comes after the Service, so that it gets the Service's environment variables. Return kind -> message for each
     object that the API server refused (4xx but 401), or failed to create (500) at every attempt in `seconds`; the claims of its
-    link then fail. The kinds `once` are tried once: those that an earlier chain could not create.
+    link then fail. The kinds `once` are tried once: those that an earlier chain could not create. What is created is added to
+    `made`, as it is stored.
 
     Raises:
         ApiUnavailable: the API server could not be reached or answered 429 or another 5xx for as long: nothing is known.
 
     """
     refused: dict[str, str] = {}
-    for body in (service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)):
+    for body in objects(target, deployment):
         try:
-            api.create(body, name, seconds=0.0 if body["kind"] in once else seconds)
+            stored = api.create(body, name, seconds=0.0 if body["kind"] in once else seconds)
+            if made is not None:
+                made.append(stored)
         except (ApiRefused, ApiFailed) as error:
             if isinstance(error, ApiRefused) and error.status == HTTPStatus.UNAUTHORIZED:
                 raise  # it is about who asks, not about the object

@@ -6,29 +6,38 @@ What has to be asked is `Polled`: pages, DNS answers, environments, objects that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from kubechain.conditions import disruption
-from kubechain.conditions.dns import Answer
-from kubechain.conditions.endpoints import slice_addresses
+from kubechain.conditions.dns import Answer, nameservers
+from kubechain.conditions.endpoints import ready_endpoints
 from kubechain.conditions.http import Page
-from kubechain.kube.errors import ApiUnavailable, refusal
-from kubechain.kube.objects import KubeObject
+from kubechain.conditions.text import some
+from kubechain.core.errors import NotApplicable, Unmet
+from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.probes import http, udp
 from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
-from kubechain.workload import actions
+from kubechain.workload import actions, service_manifests
 from kubechain.workload.chain import Chain
-from kubechain.workload.urls import counted
+from kubechain.workload.urls import counted, url
 
 T = TypeVar("T")
 # 12 connections to two random backends miss one with probability 2^-11; the wait then repeats the probe.
 ROUND = 12
 # Places that are asked at once. A Node that drops packets takes 3 s.
 AT_ONCE = 10
+DNS_PORT = 53
+NODE_PORTS = (30000, 32767)
+# The lowest and the highest port: a range has one of them at most, unless it is the range of all ports.
+BORDERS = (1, 65535)
+RANGE = re.compile(r"valid ports is (\d+)-(\d+)")
 
 
 def proxied(chain: Chain, *paths: str) -> Polled[list[Page]]:
@@ -47,6 +56,37 @@ def _proxy(chain: Chain, path: str) -> Page:
 def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:
     """Return a source of the pages at these URLs, requested from `probe_from`."""
     return _polled(chain, f"answers at {counted(urls)}", lambda: fetch(chain, *urls))
+
+
+def pages_at_nodes(chain: Chain, port: int = 0) -> Polled[list[Page]]:
+    """Return a source of a page at the nodePort of each Node that should serve, 0 for that of the chain's Service.
+
+    The URL of a page names the Node. Which Nodes there are is read again at each reading.
+    """
+
+    def ask() -> list[Page]:
+        nodes = {name: url(address, port or chain.node_port) for name, address in chain.asked.items()}
+        return at_nodes(nodes, fetch(chain, *nodes.values()))
+
+    return _polled(chain, "answers at the nodePort of each Node", ask)
+
+
+def pages_at_node(chain: Chain, node: str, port: int, count: int) -> Polled[list[Page]]:
+    """Return a source of so many pages at a nodePort of one Node, whose URLs name it."""
+    where = [url(chain.asked[node], port)] * count
+    return _polled(
+        chain, f"{count} answers at port {port} of Node {node}", lambda: at_nodes([node] * count, fetch(chain, *where))
+    )
+
+
+def pages_at(chain: Chain, urls: Mapping[str, str]) -> Polled[list[Page]]:
+    """Return a source of the pages at these URLs, node name -> URL, which name the Nodes."""
+    return _polled(chain, f"answers at {counted([*urls.values()])}", lambda: at_nodes(urls, fetch(chain, *urls.values())))
+
+
+def at_nodes(nodes: Iterable[str], pages: Iterable[Page]) -> list[Page]:
+    """Return pages whose URLs name the Nodes that were asked."""
+    return [replace(page, url=f"{page.url} of Node {name}") for name, page in zip(nodes, pages, strict=True)]
 
 
 def loopback(chain: Chain, listener: Listener, path: str) -> Polled[list[Page]]:
@@ -119,10 +159,73 @@ def resolver(chain: Chain, place: PodProbe) -> Polled[str]:
     return _polled(chain, f"resolv.conf of pod {place.pod}", place.resolver)
 
 
-def dns_servers(chain: Chain) -> list[str]:
-    """Return the addresses of the ready Pods of the cluster's DNS (the Service kube-dns), sorted."""
-    slices = chain.api.list("EndpointSlice", "kube-system", "kubernetes.io/service-name=kube-dns").items
-    return sorted({address.ip for address in slice_addresses(slices)})
+def dns_servers(chain: Chain, place: PodProbe) -> list[str]:
+    """Return the ready replicas behind the DNS servers that a Pod's resolv.conf names, sorted, each as "ADDRESS#PORT".
+
+    Raises:
+        NotApplicable: none of the servers is the clusterIP of a Service: it is a cache on the Node, or outside of the cluster.
+
+    """
+    servers = nameservers(place.resolver())
+    listed = [each for server in servers for each in chain.api.list("Service", only=f"spec.clusterIP={server}").items]
+    found = [each for each in listed if each.at("spec.clusterIP") in servers]
+    if not found:
+        named = some(servers)
+        raise NotApplicable(f"the replicas of the cluster's DNS cannot be found: {named} in resolv.conf is of no Service")
+    replicas: set[str] = set()
+    for service in found:
+        selector = f"kubernetes.io/service-name={service.name}"
+        slices = chain.api.list("EndpointSlice", str(service.at("metadata.namespace")), selector).items
+        for each in slices:
+            ports: list[Json] = each.at("ports", [])
+            number = next((int(port["port"]) for port in ports if port.get("protocol") == "UDP"), DNS_PORT)
+            replicas |= {f"{address}#{number}" for entry in ready_endpoints(each) for address in entry["addresses"]}
+    return sorted(replicas)
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """The range of nodePorts, both included, and a port out of it, which the API server refused."""
+
+    first: int
+    last: int
+    outside: int
+
+
+def node_port_range(chain: Chain) -> PortRange:
+    """Return the range of nodePorts, as the API server names it when it refuses a Service (a dry run).
+
+    Raises:
+        NotApplicable: it accepts the lowest and the highest port: every port is in the range.
+        Unmet: it does so on a cluster of this project, refuses the Service as something else than invalid, or names no range.
+
+    """
+    for port in BORDERS:
+        manifest = service_manifests.service_at(name="bordering", node_port=port)
+        try:
+            chain.kept(manifest, chain.api.create(manifest, chain.namespace, dry_run=True))
+        except ApiRefused as refused:
+            named = RANGE.search(refused.detail)
+            if named is None or (refused.status, refused.reason) != (422, "Invalid"):
+                raise Unmet(f"expected 422 Invalid with the range of valid ports for nodePort {port}, got {refused}") from refused
+            return PortRange(int(named[1]), int(named[2]), port)
+    accepted = f"nodePorts {BORDERS[0]} and {BORDERS[1]} are accepted"
+    if chain.admission and chain.admission.owned:
+        raise Unmet(f"expected 422 Invalid for a nodePort outside {NODE_PORTS[0]}-{NODE_PORTS[1]}, got none: {accepted}")
+    raise NotApplicable(f"no port is outside the range of nodePorts: {accepted}")
+
+
+def node_ports_of(chain: Chain) -> tuple[int, int]:
+    """Return the first and the last port of the range of nodePorts: the default on a cluster that this project made.
+
+    Raises:
+        NotApplicable, Unmet: as for `node_port_range`.
+
+    """
+    if chain.admission and chain.admission.owned:
+        return NODE_PORTS
+    ports = node_port_range(chain)
+    return ports.first, ports.last
 
 
 def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:

@@ -21,9 +21,19 @@ def url(address: str, port: int = SERVICE_PORT) -> str:
     return f"http://{host}:{port}/"
 
 
+def family_of(address: str) -> str:
+    """Return the family of an IP address, as Services name it."""
+    return "IPv6" if ":" in address else "IPv4"
+
+
+def addresses_of(node: KubeObject, *kinds: str) -> list[str]:
+    """Return the addresses of a Node of these kinds, in the order of its status; by default InternalIP alone."""
+    return [str(a["address"]) for a in node.at("status.addresses", []) if a["type"] in (kinds or ("InternalIP",))]
+
+
 def address_of(node: KubeObject) -> str:
     """Return the first InternalIP of a Node; HarnessError if it has none."""
-    addresses = [a["address"] for a in node.at("status.addresses", []) if a["type"] == "InternalIP"]
+    addresses = addresses_of(node)
     if not addresses:
         raise HarnessError(f"Node {node.name} has no InternalIP in its status")
-    return str(addresses[0])
+    return addresses[0]

@@ -1,5 +1,6 @@
 """The Deployment: its status, its defaults and its validation."""
 
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import right
 from kubechain.conditions import deployments
@@ -7,7 +8,7 @@ from kubechain.conditions.objects import has, table_row
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import REPLICAS, WEB
+from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
 
@@ -26,7 +27,7 @@ def test_controller_observes_the_generation(chain: Chain, eventually: Eventually
 )
 def test_status_counts_every_replica(chain: Chain, eventually: Eventually) -> None:
     """A Deployment whose Pods are ready MUST count all replicas as updated, ready and available, and none as not."""
-    eventually(chain.objects, deployments.counts(WEB, REPLICAS))
+    eventually(chain.objects, deployments.counts(WEB, chain.replicas))
 
 
 @claim("CHAIN-DEPLOYMENT-030", spec="#complete-deployment", upstream="Deployment, status sub-resource", after=[Link.PODS])
@@ -43,16 +44,10 @@ def test_condition_progressing(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.objects, condition)
 
 
-@claim("CHAIN-DEPLOYMENT-050", spec="#writing-a-deployment-spec")
+@claim("CHAIN-DEPLOYMENT-050", spec="#writing-a-deployment-spec", premises=premises.DEPLOYMENT_DEFAULTS)
 def test_defaults(chain: Chain, eventually: Eventually) -> None:
     """A bare Deployment MUST roll by 25% surge and 25% unavailable, keep 10 revisions and wait 600 s."""
-    wanted = {
-        "spec.strategy.type": "RollingUpdate",
-        "spec.strategy.rollingUpdate.maxSurge": "25%",
-        "spec.strategy.rollingUpdate.maxUnavailable": "25%",
-        "spec.revisionHistoryLimit": 10,
-        "spec.progressDeadlineSeconds": 600,
-    }
+    wanted = {premise.path: premise.value for premise in premises.DEPLOYMENT_DEFAULTS}
     eventually(chain.objects, has("Deployment", WEB, wanted))
 
 
@@ -87,10 +82,11 @@ def test_selector_is_immutable(chain: Chain) -> None:
 @claim("CHAIN-DEPLOYMENT-090", spec="reference/using-api/api-concepts/#receiving-resources-as-tables", after=[Link.PODS])
 def test_table_agrees_with_status(chain: Chain, eventually: Eventually) -> None:
     """READY, UP-TO-DATE and AVAILABLE of the served table MUST say what the Deployment's status says."""
-    eventually(chain.objects, deployments.counts(WEB, REPLICAS))
+    replicas = chain.replicas
+    eventually(chain.objects, deployments.counts(WEB, replicas))
     row = table_row(chain.api.table("Deployment", chain.namespace), WEB)
     cells = row["Ready"], row["Up-to-date"], row["Available"]
-    assert cells == (f"{REPLICAS}/{REPLICAS}", str(REPLICAS), str(REPLICAS))
+    assert cells == (f"{replicas}/{replicas}", str(replicas), str(replicas))
 
 
 @claim("CHAIN-DEPLOYMENT-100", after=[Link.PODS], level="full", requires=[right("patch", "deployments")])

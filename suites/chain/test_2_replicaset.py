@@ -8,9 +8,9 @@ from kubechain.conditions.deployments import HASH
 from kubechain.conditions.objects import controlled_by
 from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Eventually
-from kubechain.workload import actions, manifests
+from kubechain.workload import actions, manifests, unchanged
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import LABELS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/replicaset/")
 
@@ -20,7 +20,7 @@ DEPLOYMENT = "concepts/workloads/controllers/deployment/"
 @claim("CHAIN-REPLICASET-010", spec="#how-a-replicaset-works", upstream="Deployment RollingUpdate", opens=True)
 def test_deployment_controls_one_replica_set(chain: Chain, eventually: Eventually) -> None:
     """A Deployment MUST control exactly one ReplicaSet, by UID and controller=true, that has made all its Pods."""
-    eventually(chain.objects, deployments.controls_one_replica_set(WEB, REPLICAS))
+    eventually(chain.objects, deployments.controls_one_replica_set(WEB, chain.replicas))
 
 
 @claim("CHAIN-REPLICASET-020", spec=DEPLOYMENT + "#creating-a-deployment")
@@ -38,14 +38,15 @@ def test_hash_in_label_selector_and_template(chain: Chain, eventually: Eventuall
 @claim("CHAIN-REPLICASET-040", spec=DEPLOYMENT + "#max-surge")
 def test_annotations(chain: Chain, eventually: Eventually) -> None:
     """The ReplicaSet MUST be annotated with its revision, the desired replicas, and these plus maxSurge rounded up."""
-    wanted = {"revision": "1", "desired-replicas": str(REPLICAS), "max-replicas": str(REPLICAS + 1)}
+    most = chain.replicas + deployments.surge(chain.deployment)
+    wanted = {"revision": "1", "desired-replicas": str(chain.replicas), "max-replicas": str(most)}
     eventually(chain.objects, deployments.annotated(WEB, wanted))
 
 
 @claim("CHAIN-REPLICASET-050", spec="#how-a-replicaset-works", upstream="Replica Set, run basic image", after=[Link.PODS])
 def test_status_counts_every_pod(chain: Chain, eventually: Eventually) -> None:
     """A ReplicaSet whose Pods are ready MUST count all of them as fully labelled, ready and available."""
-    eventually(chain.objects, deployments.replica_set_counts(WEB, REPLICAS))
+    eventually(chain.objects, deployments.replica_set_counts(WEB, chain.replicas))
 
 
 @claim(
@@ -62,7 +63,7 @@ def test_orphan_is_adopted(own_chain: Chain, create: Create, eventually: Eventua
     # The ReplicaSet has one Pod too many after the adoption and may delete this one at once: the history shows its controller.
     adopted = seen_in_history(own_chain.objects, controlled_by("Pod", orphan.name, own_chain.replica_set.uid))
     eventually(own_chain.objects, adopted)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.DELETION)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas), within=timeouts.DELETION)
 
 
 @claim(
@@ -78,7 +79,7 @@ def test_relabelled_pod_is_released_and_replaced(own_chain: Chain, eventually: E
     released = own_chain.pods[0]
     actions.label(own_chain, released, {"app": "released"})
     eventually(own_chain.objects, controlled_by("Pod", released.name, None))
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS))
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas))
     eventually(own_chain.objects, pods.same_and_ready(released))
 
 
@@ -97,8 +98,8 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     taken = manifests.client_pod("taken", own_chain.client_image, labels)
     pod = create(own_chain, manifests.controlled(taken, owner))
     # The new Pod shows that the controller has synced since, and that it did not count the Pod of the other controller.
-    actions.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, REPLICAS + 1))
+    actions.scale(own_chain, own_chain.replicas + 1)
+    eventually(own_chain.objects, pods.controlled_count(own_chain.replica_set.uid, own_chain.replicas + 1))
     eventually(own_chain.objects, controlled_by("Pod", pod.name, owner.uid))
 
 
@@ -112,6 +113,7 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
 def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: Eventually) -> None:
     """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""
     old = own_chain.replica_set
+    unchanged.require_same_template(own_chain, chain)
     assert old.labels[HASH] == chain.replica_set.labels[HASH]
     actions.template(own_chain, "another")
     eventually(own_chain.objects, deployments.other_hash(WEB, 2, old))

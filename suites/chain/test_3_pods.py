@@ -3,18 +3,19 @@
 import pytest
 
 from fixtures.chain import Create
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, right
 from kubechain.cluster.kind import Cluster
-from kubechain.conditions import containers, deployments, pods, timeouts
+from kubechain.conditions import containers, deployments, pods, qos, timeouts
 from kubechain.conditions.http import forbidden_to
 from kubechain.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
 from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
-from kubechain.workload import actions, manifests, sources
+from kubechain.workload import actions, manifests, sources, unchanged
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, WEB
 
 claim = ClaimDecorator("concepts/containers/images/")
 
@@ -24,7 +25,7 @@ LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 @claim("CHAIN-PODS-010", spec="concepts/workloads/controllers/replicaset/", upstream="Replica Set, run basic image", opens=True)
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
-    eventually(chain.objects, pods.exactly_ready(LABELS, REPLICAS))
+    eventually(chain.objects, pods.exactly_ready(LABELS, chain.replicas))
 
 
 @claim("CHAIN-PODS-020", spec="concepts/overview/working-with-objects/owners-dependents/")
@@ -45,9 +46,9 @@ def test_pods_are_bound_to_nodes(chain: Chain, eventually: Eventually) -> None:
     eventually(chain.objects, pods.on_nodes(LABELS, chain.node_addresses))
 
 
-@claim("CHAIN-PODS-050", spec="concepts/cluster-administration/networking/", requires=[POD_CIDR])
+@claim("CHAIN-PODS-050", spec="concepts/cluster-administration/networking/", requires=[OWN_CLUSTER, POD_CIDR])
 def test_pod_addresses_lie_in_the_range_of_their_node(chain: Chain, eventually: Eventually) -> None:
-    """Each Pod MUST have an address of its own that lies in the podCIDR of its Node."""
+    """Each Pod MUST have an address of its own that lies in the podCIDR of its Node, where the CNI uses podCIDRs."""
     eventually(chain.objects, pods.in_pod_cidr(LABELS, chain.pod_ranges))
 
 
@@ -65,23 +66,29 @@ def test_containers_run_without_a_restart(chain: Chain, eventually: Eventually) 
 
 @claim("CHAIN-IMAGE-010", spec="#image-names", after=[Link.PODS])
 def test_pods_run_the_image_of_the_template(chain: Chain, eventually: Eventually) -> None:
-    """Each container MUST run the image that the Pod template names, with one and the same imageID on every Node."""
-    eventually(chain.objects, containers.run_image(LABELS, chain.image))
+    """Each container MUST run the image that the Pod template names, with the same imageID on every Node if the name is exact."""
+    image = unchanged.template_image(chain)
+    eventually(chain.objects, containers.run_image(LABELS, image, same=unchanged.is_exact(chain, image)))
 
 
 @claim("CHAIN-IMAGE-020", spec="#image-names", after=[Link.PODS], requires=[OWN_CLUSTER])
 def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: Eventually) -> None:
     """Each container MUST run the very image that was put on the Nodes, told by the digest of its configuration."""
+    unchanged.require_image(chain, chain.image, *chain.pods)
     eventually(chain.objects, containers.run_image_of(LABELS, chain.image_ids))
 
 
-@claim("CHAIN-PODS-080", spec="concepts/workloads/pods/pod-qos/#besteffort", upstream="Pods, QOS")
-def test_quality_of_service_is_best_effort(chain: Chain, eventually: Eventually) -> None:
-    """A Pod whose containers ask for no resources MUST be of QoS class BestEffort."""
-    eventually(chain.objects, pods.with_values(LABELS, {"status.qosClass": "BestEffort"}))
+@claim("CHAIN-PODS-080", spec="concepts/workloads/pods/pod-qos/", upstream="Pods, QOS")
+def test_quality_of_service_follows_from_resources(chain: Chain, eventually: Eventually) -> None:
+    """The QoS class of a Pod MUST follow from what its containers ask for: BestEffort if they ask for nothing."""
+    eventually(chain.objects, qos.follows_from_resources(LABELS))
 
 
-@claim("CHAIN-PODS-090", spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions")
+@claim(
+    "CHAIN-PODS-090",
+    spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions",
+    premises=premises.TOLERATED_300_S,
+)
 def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST tolerate the NoExecute taints not-ready and unreachable for 300 s where it says nothing of them."""
     eventually(chain.objects, pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS))
@@ -91,6 +98,7 @@ def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventuall
     "CHAIN-PODS-100",
     spec="concepts/storage/projected-volumes/#serviceaccounttoken",
     upstream="Service account tokens auto mount optionally",
+    premises=premises.TOKEN,
 )
 def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have a projected volume with a token that expires, the API server's CA and the namespace."""
@@ -103,6 +111,7 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
     upstream="Service Account Tokens Must AutoMount",
     after=[Link.PODS, Link.CLUSTERIP],
     requires=[EXEC],
+    premises=premises.TOKEN,
 )
 def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
@@ -141,7 +150,7 @@ def test_unready_pod_keeps_running(own_chain: Chain, eventually: Eventually, con
     actions.unready(own_chain, pod)
     eventually(own_chain.objects, containers.runs_unready(pod.name, pod.uid))
     consistently(own_chain.objects, containers.runs_unready(pod.name, pod.uid), during=timeouts.STEADY)
-    eventually(own_chain.objects, pods.count(LABELS, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.count(LABELS, own_chain.replicas), within=timeouts.CONTROLLER)
 
 
 @claim("CHAIN-PODS-150", spec=LIFECYCLE + "#how-pods-handle-problems-with-containers", level="full")
@@ -183,6 +192,7 @@ def test_present_image_is_not_pulled(chain: Chain, eventually: Eventually) -> No
 def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventually: Eventually) -> None:
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
     absent = failing_pods.absent
+    unchanged.require_image(chain, ABSENT_IMAGE, absent)
     refused = seen_in_history(chain.objects, containers.waits_because(absent.name, "ErrImagePull"))
     eventually(chain.objects, refused, within=timeouts.CONTROLLER)
     eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"))

@@ -7,7 +7,7 @@ from kubechain.conditions import endpoints, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 
@@ -15,14 +15,14 @@ claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 @claim("CHAIN-ENDPOINTS-010", upstream="EndpointSlice, creation/deletion", opens=True)
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """EndpointSlices of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
-    condition = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    condition = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)
     eventually(chain.objects, condition)
 
 
 @claim("CHAIN-ENDPOINTS-020", spec="concepts/services-networking/service/#endpoints", upstream="Endpoints, creation/deletion")
 def test_endpoints_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
     """Endpoints of a Service MUST list exactly the ready Pods its selector matches, by address, port and UID."""
-    condition = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    condition = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)
     eventually(chain.objects, condition)
 
 
@@ -53,11 +53,11 @@ def test_endpoints_and_slices_agree(chain: Chain, eventually: Eventually) -> Non
 )
 def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave Endpoints and EndpointSlices when it turns unready, and return when it is ready."""
-    first, second = own_chain.pods
+    first, *others = own_chain.pods
     actions.unready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, second))
+    eventually(own_chain.objects, endpoints.lists(WEB, *others))
     actions.ready(own_chain, first)
-    eventually(own_chain.objects, endpoints.lists(WEB, first, second))
+    eventually(own_chain.objects, endpoints.lists(WEB, first, *others))
 
 
 @claim(
@@ -68,7 +68,7 @@ def test_address_leaves_and_returns_with_readiness(own_chain: Chain, eventually:
 )
 def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a Pod MUST leave the Service when a label no longer matches, and return when it does again."""
-    first, second = own_chain.pods
+    first, second, *_ = own_chain.pods
     actions.service(own_chain, {"selector": {"app": WEB, "served": "yes"}})
     eventually(own_chain.objects, endpoints.lists(WEB))
     for pod in (first, second):
@@ -81,10 +81,10 @@ def test_address_leaves_and_returns_with_its_label(own_chain: Chain, eventually:
 @claim("CHAIN-ENDPOINTS-080", level="full", requires=[right("delete", "pods")])
 def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -> None:
     """The address of a deleted Pod MUST leave, and that of the Pod made in its place MUST come."""
-    deleted, other = own_chain.pods
+    deleted, other, *_ = own_chain.pods
     actions.delete(own_chain, deleted)
     eventually(own_chain.objects, endpoints.without(WEB, deleted.uid))
-    replaced = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    replaced = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas)
     eventually(own_chain.objects, replaced, within=timeouts.PODS_READY)
     assert other.uid in {pod.uid for pod in own_chain.pods}
 

@@ -3,6 +3,7 @@
 import re
 
 from fixtures.chain import Create
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC, FORWARDING, HOST_ACCESS, KUBECTL, NODE_REQUESTS, THREE_NODES, right
 from kubechain.conditions import pods
@@ -44,7 +45,7 @@ def test_cluster_ip_answers_a_pod(chain: Chain, eventually: Eventually) -> None:
     eventually(pages, all_welcome(WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables", requires=[EXEC], opens=True)
+@claim("CHAIN-CLUSTERIP-020", spec="#proxy-mode-iptables", requires=[EXEC], premises=premises.SPREAD, opens=True)
 def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the clusterIP MUST reach every ready Pod of the Service, and no other."""
     backends = sources.backends_inside(chain, chain.client, url(chain.cluster_ip))
@@ -60,11 +61,10 @@ def test_cluster_ip_reaches_every_backend(chain: Chain, eventually: Eventually) 
 )
 def test_node_port_answers_on_every_node(chain: Chain, eventually: Eventually) -> None:
     """The nodePort MUST answer with nginx's page at the address of every Node, whether a Pod runs there or not."""
-    pages = sources.pages(chain, *chain.node_urls().values())
-    eventually(pages, chain.among_nodes(all_welcome(WELCOME)))
+    eventually(sources.pages_at_nodes(chain), chain.among_nodes(all_welcome(WELCOME)))
 
 
-@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", requires=[NODE_REQUESTS], opens=True)
+@claim("CHAIN-NODEPORT-020", spec=SERVICE + "#type-nodeport", requires=[NODE_REQUESTS], premises=premises.SPREAD, opens=True)
 def test_every_node_reaches_every_backend(chain: Chain, eventually: Eventually) -> None:
     """Connections to the nodePort of each Node MUST reach every ready Pod of the Service, and no other."""
     eventually(sources.backends_at_nodes(chain), chain.among_nodes(every_backend(chain.pod_names, WELCOME)))
@@ -88,7 +88,7 @@ def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> Non
     eventually(sources.proxied(chain, *chain.pod_proxies), all_welcome(WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/", requires=[EXEC])
+@claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/", requires=[EXEC], premises=premises.SPREAD)
 def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventually) -> None:
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
     for pod in chain.pods:
@@ -102,6 +102,7 @@ def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventu
     upstream="Service, ClusterIP type, session affinity to ClientIP",
     level="full",
     requires=[EXEC, right("patch", "services")],
+    premises=premises.SPREAD[1:],
 )
 def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod, and without it again by all."""
@@ -120,6 +121,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
     level="full",
     requires=[EXEC],
+    premises=premises.SPREAD,
 )
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
@@ -140,7 +142,7 @@ def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, even
     eventually(sources.pages_inside(chain, chain.client, url(chain.address(name))), all_refused())
 
 
-@claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full", requires=[EXEC])
+@claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full", requires=[EXEC], premises=premises.SPREAD)
 def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Two Services with the same selector MUST both reach every Pod that it matches."""
     twin = create(chain, service_manifests.service(name="twin")).name
@@ -149,7 +151,7 @@ def test_two_services_serve_the_same_pods(chain: Chain, create: Create, eventual
     eventually(backends, every_backend(chain.pod_names, WELCOME))
 
 
-@claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables", requires=[EXEC])
+@claim("CHAIN-CLUSTERIP-080", spec="#proxy-mode-iptables", requires=[EXEC], premises=premises.SPREAD)
 def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     """Each Pod of a Service MUST get its share of many requests: fewer is a chance below one in a million."""
     pages = sources.repeated(chain, chain.client, url(chain.cluster_ip), MANY)
@@ -169,8 +171,7 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
     port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
-    urls = [url(address, port) for address in chain.asked.values()]
-    eventually(sources.pages(chain, *urls), chain.among_nodes(all_refused()))
+    eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_refused()))
 
 
 @claim(
@@ -178,6 +179,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
     spec="tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport",
     requires=[THREE_NODES, HOST_ACCESS],
     level="full",
+    premises=premises.SPREAD,
 )
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
@@ -186,7 +188,7 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
     port = node_port(service)
     for node, address in chain.asked.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
-        pages = sources.pages(chain, *[url(address, port)] * (MANY if here else 1))
+        pages = sources.pages_at_node(chain, node, port, MANY if here else 1)
         eventually(pages, only_from(*here) if here else no_answer())
         if here:
             eventually(pages, came_from(http.own_address(address, port)))
@@ -222,7 +224,9 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
         eventually(sources.loopback(chain, forward, "/"), all_welcome(WELCOME))
 
 
-@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", requires=[EXEC], after=[Link.CLUSTERIP])
+@claim(
+    "CHAIN-API-050", spec="reference/access-authn-authz/rbac/", requires=[EXEC], after=[Link.CLUSTERIP], premises=premises.TOKEN
+)
 def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     backend = chain.inside(chain.pods[0])

@@ -1,6 +1,7 @@
 """Discovery of the Service inside a Pod: by environment variables and by DNS."""
 
 from fixtures.chain import Create
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC, right
 from kubechain.conditions import endpoints, timeouts
@@ -55,7 +56,7 @@ def test_full_name_resolves(chain: Chain, eventually: Eventually) -> None:
     eventually(sources.answers(chain, client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
 
 
-@claim("CHAIN-DNS-040", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
+@claim("CHAIN-DNS-040", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP], premises=premises.REACHED)
 def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> None:
     """A Pod that asks the Service by each of its names MUST be answered by nginx."""
     client = chain.client
@@ -63,7 +64,7 @@ def test_page_is_fetched_by_each_name(chain: Chain, eventually: Eventually) -> N
     eventually(sources.pages_inside(chain, client, *urls), all_welcome(WELCOME), within=timeouts.DNS)
 
 
-@claim("CHAIN-DNS-050", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP])
+@claim("CHAIN-DNS-050", spec="#services", upstream="DNS, cluster", after=[Link.CLUSTERIP], premises=premises.REACHED)
 def test_names_work_from_a_backend(chain: Chain, eventually: Eventually) -> None:
     """A Pod of the Service itself MUST reach the Service by each of its names, at exactly the clusterIP."""
     backend = chain.inside(chain.pods[0])
@@ -108,7 +109,7 @@ def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventual
     eventually(sources.environment(chain, place), variables_are(service.name, variables))
 
 
-@claim("CHAIN-ENV-060", spec=ENVIRONMENT, after=[Link.DNS], level="full")
+@claim("CHAIN-ENV-060", spec=ENVIRONMENT, after=[Link.DNS], level="full", premises=premises.CLUSTER_DNS)
 def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
     service = create(chain, service_manifests.service(name="moved", kind="ClusterIP"))
@@ -125,7 +126,7 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     eventually(sources.environment(chain, place), variables_are(service.name, stale))
 
 
-@claim("CHAIN-DNS-070", spec="#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS])
+@claim("CHAIN-DNS-070", spec="#pod-s-dns-config", upstream="DNS, cluster", after=[Link.PODS], premises=premises.SEARCH_LIST)
 def test_search_list(chain: Chain, eventually: Eventually) -> None:
     """A Pod's resolver MUST search its namespace, the Services and the domain, in this order, with ndots 5."""
     wanted = searches(chain.namespace, chain.client.domain())
@@ -229,7 +230,8 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
 @claim("CHAIN-DNS-170", spec="tasks/administer-cluster/dns-custom-nameservers/")
 def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
     """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
-    client, servers = chain.client, sources.dns_servers(chain)
+    client = chain.client
+    servers = sources.dns_servers(chain, client)
     assert servers
     for server in servers:
         known = sources.answers(chain, client, chain.full_name(WEB, client), server=server)

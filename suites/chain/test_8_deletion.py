@@ -1,5 +1,6 @@
 """Deletion of the Deployment, with its dependents only, and of the Service."""
 
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC
 from kubechain.conditions import endpoints, pods, timeouts
@@ -9,6 +10,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
 from kubechain.workload import sources
 from kubechain.workload.manifests import WEB
+from kubechain.workload.node_sample import noted
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
 
@@ -48,15 +50,26 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
     eventually(objects, pods.same_and_ready(without_deployment.bystander))
 
 
-@claim("CHAIN-DELETION-050", spec="concepts/services-networking/service/#type-nodeport", after=[Link.NODEPORT])
+@claim(
+    "CHAIN-DELETION-050",
+    spec="concepts/services-networking/service/#type-nodeport",
+    after=[Link.NODEPORT],
+)
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
     without_service.require_served()
-    pages = sources.pages(without_service.chain, *without_service.node_urls)
-    eventually(pages, without_service.chain.among_nodes(all_refused()))
+    chain, urls = without_service.chain, without_service.node_urls
+    pages = sources.pages_at(chain, urls)
+    eventually(pages, noted(all_refused(), without_service.nodes_note))
 
 
-@claim("CHAIN-DELETION-060", spec="concepts/services-networking/dns-pod-service/#services", requires=[EXEC], after=[Link.DNS])
+@claim(
+    "CHAIN-DELETION-060",
+    spec="concepts/services-networking/dns-pod-service/#services",
+    requires=[EXEC],
+    after=[Link.DNS],
+    premises=premises.CLUSTER_DNS,
+)
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
     chain, client = without_service.chain, without_service.chain.client

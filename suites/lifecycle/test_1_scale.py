@@ -9,7 +9,7 @@ from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
 
@@ -22,8 +22,8 @@ claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full
 )
 def test_scale_up(own_chain: Chain, eventually: Eventually) -> None:
     """A Deployment scaled up through its scale subresource MUST get that many ready Pods, all of them listed."""
-    actions.scale(own_chain, REPLICAS + 2)
-    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS + 2)
+    actions.scale(own_chain, own_chain.replicas + 2)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas + 2)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
 
 
@@ -43,8 +43,8 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
     actions.scale(own_chain, 0)
     eventually(own_chain.objects, pods.count(LABELS, 0))
     eventually(own_chain.objects, endpoints.no_address(WEB))
-    actions.scale(own_chain, REPLICAS)
-    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    actions.scale(own_chain, own_chain.replicas)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     assert own_chain.replica_set.uid == replica_set
 
@@ -57,10 +57,10 @@ def test_scale_to_zero_and_back(own_chain: Chain, eventually: Eventually) -> Non
 )
 def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventually) -> None:
     """The scale subresource MUST say what the Deployment asks for, and its status follow."""
-    scale = actions.scale(own_chain, REPLICAS + 1)
-    assert scale.at("spec.replicas") == REPLICAS + 1
-    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS + 1), within=timeouts.PODS_READY)
-    assert actions.read_scale(own_chain).at("status.replicas") == REPLICAS + 1
+    scale = actions.scale(own_chain, own_chain.replicas + 1)
+    assert scale.at("spec.replicas") == own_chain.replicas + 1
+    eventually(own_chain.objects, deployments.counts(WEB, own_chain.replicas + 1), within=timeouts.PODS_READY)
+    assert actions.read_scale(own_chain).at("status.replicas") == own_chain.replicas + 1
 
 
 @claim(

@@ -1,5 +1,6 @@
 """Rollouts of a Deployment to another Pod template, and back."""
 
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, NODE_REQUESTS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, pods, timeouts
@@ -13,7 +14,7 @@ from kubechain.scenarios.rollout import REPLICAS as FOUR
 from kubechain.scenarios.rollout import SURGE, UNAVAILABLE, Rolled
 from kubechain.workload import actions, sources
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, REPLICAS, WEB, WELCOME
+from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, WEB, WELCOME
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
 
@@ -56,9 +57,9 @@ def test_rollback_uses_the_old_replica_set(own_chain: Chain, eventually: Eventua
     """Going back to an older Pod template MUST use its ReplicaSet and hash again, under a new revision."""
     old = own_chain.replica_set
     actions.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
+    eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas, 2))
     actions.roll_back(own_chain, old)
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3))
+    eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas, 3))
     eventually(own_chain.objects, deployments.reuses_replica_set(WEB, 3, old))
 
 
@@ -73,8 +74,8 @@ def test_rollover_goes_straight_to_the_last(own_chain: Chain, eventually: Eventu
     actions.template(own_chain, "2")
     eventually(own_chain.objects, deployments.at_revision(WEB, 2))
     actions.template(own_chain, "3")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 3))
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: REPLICAS}))
+    eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas, 3))
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 0, 2: 0, 3: own_chain.replicas}))
 
 
 @claim("LIFE-ROLLOUT-060", spec="#recreate-deployment", upstream="Deployment Recreate", requires=[right("patch", "deployments")])
@@ -83,7 +84,7 @@ def test_recreate_never_overlaps(own_chain: Chain, eventually: Eventually) -> No
     actions.deployment(own_chain, {"strategy": {"type": "Recreate", "rollingUpdate": None}})
     before = own_chain.objects.sequence()
     actions.template(own_chain, "2")
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
+    eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas, 2))
     require(own_chain.objects, at_every_moment(deployments.one_hash_at_a_time(LABELS), after=before))
 
 
@@ -101,11 +102,11 @@ def test_paused_deployment_does_not_roll(own_chain: Chain, eventually: Eventuall
     )
     actions.template(own_chain, "2")
     # A paused Deployment still scales: the new Pod shows that the controller has synced the changed template too.
-    actions.scale(own_chain, REPLICAS + 1)
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
-    consistently(own_chain.objects, deployments.replica_sets(WEB, {1: REPLICAS + 1}), during=timeouts.STEADY)
+    actions.scale(own_chain, own_chain.replicas + 1)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas + 1))
+    consistently(own_chain.objects, deployments.replica_sets(WEB, {1: own_chain.replicas + 1}), during=timeouts.STEADY)
     actions.deployment(own_chain, {"paused": False})
-    eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS + 1, 2))
+    eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas + 1, 2))
 
 
 @claim(
@@ -119,8 +120,8 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     actions.deployment(own_chain, {"revisionHistoryLimit": 1})
     for number in (2, 3):
         actions.template(own_chain, str(number))
-        eventually(own_chain.objects, deployments.rolled_out(WEB, REPLICAS, number))
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: REPLICAS}))
+        eventually(own_chain.objects, deployments.rolled_out(WEB, own_chain.replicas, number))
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {2: 0, 3: own_chain.replicas}))
 
 
 @claim(
@@ -129,6 +130,7 @@ def test_history_is_limited(own_chain: Chain, eventually: Eventually) -> None:
     upstream="Deployment, status sub-resource",
     requires=[right("patch", "deployments"), NODE_REQUESTS],
     after=[Link.NODEPORT],
+    premises=[*premises.ROLLING, *premises.NODE_PORTS, *premises.SPREAD],
 )
 def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> None:
     """A roll to an image that cannot be had MUST stop, be reported as such, and leave the old Pods serving."""

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from fixtures.chain import Create
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC, NODE_REQUESTS, right
 from kubechain.conditions import containers, disruption, endpoints, pods, timeouts
@@ -10,7 +11,7 @@ from kubechain.conditions.http import every_backend
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import CONTAINER_PORT, LABELS, REPLICAS, WEB, WELCOME
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
 
 claim = ClaimDecorator(level="full")
 
@@ -20,13 +21,14 @@ claim = ClaimDecorator(level="full")
     spec="concepts/workloads/pods/pod-lifecycle/#restart-policy",
     requires=[EXEC, NODE_REQUESTS],
     after=[Link.NODEPORT],
+    premises=[*premises.OWN_PROCESSES, *premises.NODE_PORTS, *premises.SPREAD],
 )
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
     actions.end_container(own_chain, pod)
     eventually(own_chain.objects, containers.restarted(pod.name, pod.uid, 1))
-    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
+    listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)
     backends = every_backend(own_chain.pod_names, WELCOME)
     eventually(sources.backends_at_nodes(own_chain), backends)
@@ -43,8 +45,8 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     deleted = own_chain.pods[0]
     actions.delete(own_chain, deleted)
     eventually(own_chain.objects, pods.deleted("Pod", frozenset([deleted.uid])))
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS))
-    count = pods.controlled_count(own_chain.replica_set.uid, REPLICAS)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas))
+    count = pods.controlled_count(own_chain.replica_set.uid, own_chain.replicas)
     eventually(own_chain.objects, count, within=timeouts.CONTROLLER)
 
 
@@ -63,12 +65,12 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
 def test_eviction_respects_the_budget(own_chain: Chain, create: Create, eventually: Eventually) -> None:
     """An eviction MUST be refused with 429 while a PodDisruptionBudget forbids it, and MUST be carried out when it allows it."""
     evicted = own_chain.pods[0]
-    create(own_chain, manifests.disruption_budget(WEB, least=REPLICAS))
-    eventually(sources.budget(own_chain, WEB), disruption.allows(0, of=REPLICAS))
+    create(own_chain, manifests.disruption_budget(WEB, least=own_chain.replicas))
+    eventually(sources.budget(own_chain, WEB), disruption.allows(0, of=own_chain.replicas))
     eventually(sources.eviction_results(own_chain, evicted), disruption.refused_by_budget())
     eventually(own_chain.objects, pods.same_and_ready(evicted))
-    actions.scale(own_chain, REPLICAS + 1)
-    eventually(sources.budget(own_chain, WEB), disruption.allows(1, of=REPLICAS + 1), within=timeouts.PODS_READY)
+    actions.scale(own_chain, own_chain.replicas + 1)
+    eventually(sources.budget(own_chain, WEB), disruption.allows(1, of=own_chain.replicas + 1), within=timeouts.PODS_READY)
     assert actions.evict(own_chain, evicted) == HTTPStatus.CREATED
     eventually(own_chain.objects, pods.deleted("Pod", frozenset([evicted.uid])))
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS + 1))
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas + 1))

@@ -19,7 +19,7 @@ from kubechain.scenarios.load import LEAST, load
 from kubechain.scenarios.node_outage import AFTER, TOLERATION_SECONDS, NodeOutage
 from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import LABELS, REPLICAS, WELCOME
+from kubechain.workload.manifests import LABELS, WELCOME
 from kubechain.workload.urls import address_of, url
 
 claim = ClaimDecorator("concepts/architecture/nodes/", level="full")
@@ -120,4 +120,4 @@ def test_kubelet_restart_harms_no_pod(own_chain: Chain, kind_cluster: Cluster, c
         pod = create(own_chain, manifests.on_node(manifests.client_pod(f"on-{name}", own_chain.client_image), name))
         eventually(own_chain.objects, pods.ready(pod.name), within=timeouts.NODE_BACK)
     eventually(own_chain.objects, pods.same_and_ready(*running))
-    eventually(own_chain.objects, pods.exactly_ready(LABELS, REPLICAS), within=timeouts.CONTROLLER)
+    eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas), within=timeouts.CONTROLLER)

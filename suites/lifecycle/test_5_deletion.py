@@ -13,7 +13,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.workload import actions, manifests, sources
 from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.manifests import LABELS, REPLICAS, WEB
+from kubechain.workload.manifests import LABELS, WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
@@ -57,7 +57,7 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
     again = own_chain.api.create(manifests.deployment(own_chain.image), own_chain.namespace)
     adopted = controlled_by("ReplicaSet", replica_set.name, again.uid)
     eventually(own_chain.objects, adopted)
-    eventually(own_chain.objects, deployments.counts(WEB, REPLICAS))
+    eventually(own_chain.objects, deployments.counts(WEB, own_chain.replicas))
     eventually(own_chain.objects, pods.same_and_ready(*running))
 
 

@@ -18,7 +18,7 @@ POD_DEFAULTS = {
     "schedulerName": "default-scheduler",
     "enableServiceLinks": True,
 }
-FIRST_NODE_PORT = 30000
+FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767
 
 
 def admitted(store: Store, addresses: Addresses, body: Json, before: Json | None) -> Json:
@@ -144,8 +144,11 @@ def _node_ports(body: Json, others: list[Json]) -> None:
     taken = {port.get("nodePort") for other in others for port in other.get("ports", [])}
     for port in body["spec"].get("ports", []):
         wanted = port.get("nodePort")
+        if wanted and not FIRST_NODE_PORT <= wanted <= LAST_NODE_PORT:
+            valid = f"The range of valid ports is {FIRST_NODE_PORT}-{LAST_NODE_PORT}"
+            raise _invalid(body, "spec.ports[0].nodePort", f"{wanted}: provided port is not in the valid range. {valid}")
         if wanted and wanted in taken:
             raise _invalid(body, "spec.ports[0].nodePort", f"{wanted}: provided port is already allocated")
-        free = next(number for number in range(FIRST_NODE_PORT, 32768) if number not in taken)
+        free = next(number for number in range(FIRST_NODE_PORT, LAST_NODE_PORT + 1) if number not in taken)
         port["nodePort"] = wanted or free
         taken.add(port["nodePort"])

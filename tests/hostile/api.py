@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import OWN_CONTAINERS, Json
 from tests.hostile.access import ADMIN, Access
 from tests.hostile.admission import admitted
 from tests.hostile.channels import run_in
-from tests.hostile.containers import Container, Done
+from tests.hostile.containers import NOT_FOUND, Container, Done
 from tests.hostile.core import VERSION, Core
 from tests.hostile.exchange import Exchange, Request, Response, of_json
 from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, selector_of, table
@@ -95,6 +95,7 @@ class ApiServer:
 
     def _subresource(self, request: Request) -> Response:
         if request.place.sub == "log":
+            self._container_of(self._get(request), request.query.get("container", ""))
             return Response(200, b"a line\n", {"Content-Type": "text/plain"})
         return self._proxied(request)
 
@@ -242,7 +243,20 @@ class ApiServer:
         """Run the command of an exec and return what it printed."""
         self._authorize(request)
         pod = self.store.required((request.place.kind, request.place.namespace, request.place.name))
+        container = self._container_of(pod, request.query.get("container", ""))
+        if container not in OWN_CONTAINERS:
+            return Done("", NOT_FOUND, "a sidecar has none of these programs\n")
         return Container(self.core, pod, self._ask_as).run([value for name, value in request.pairs if name == "command"])
+
+    def _container_of(self, pod: Json, name: str) -> str:
+        """Return the container that a request is about; Refused if it must be named, or does not exist."""
+        names = [each["name"] for each in pod["spec"]["containers"]]
+        if not name and len(names) > 1:
+            why = f"a container name must be specified for pod {pod['metadata']['name']}, choose one of: [{' '.join(names)}]"
+            raise Refused(400, "BadRequest", why)
+        if name and name not in names:
+            raise Refused(400, "BadRequest", f"container {name} is not valid for pod {pod['metadata']['name']}")
+        return name or names[0]
 
     def _ask_as(self, user: str, method: str, path: str) -> tuple[int, str]:
         answered = self.answer(Request(method, path, {}, (), {}, {"metadata": {"name": "x"}}, user))

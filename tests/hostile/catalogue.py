@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.hostile import records_answers, records_commands, records_lists, records_objects, records_watches, records_writes
+from tests.hostile import (
+    records_answers,
+    records_commands,
+    records_lists,
+    records_objects,
+    records_terrain,
+    records_watches,
+    records_writes,
+)
 
-MODULES = (records_watches, records_lists, records_writes, records_answers, records_objects, records_commands)
+MODULES = (records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_terrain)
 RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

@@ -64,7 +64,7 @@ class Container:
         """Run a command; one that the client image does not have ends with status 127."""
         if argv[:2] == ["sh", "-c"] and "curl " in argv[2]:
             return self._curl(argv[2])
-        if argv[:2] == ["sh", "-c"] and "/proc/1/environ" in argv[2]:
+        if argv[:2] == ["sh", "-c"] and "/proc/self/environ" in argv[2]:
             variables = self.core.environments.get(self.pod["metadata"]["uid"], {})
             return Done("".join(f"{name}={value}\n" for name, value in variables.items()))
         if argv[:2] == ["cat", "/etc/resolv.conf"]:

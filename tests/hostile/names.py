@@ -69,7 +69,8 @@ class Resolver:
 
     def dig(self, words: list[str]) -> str:
         """Return what dig prints with +noall +comments +answer, for one name with or without +search."""
-        name, *rest = [word for word in words if word[0] not in "+@"]
+        plain = words[2:] if words[:1] == ["-p"] else [*words[:1], *words[3:]] if words[1:2] == ["-p"] else words
+        name, *rest = [word for word in plain if word[0] not in "+@"]
         record, shown = (rest or ["A"])[0], list[str]()
         for each in self.candidates(name) if "+search" in words else [name.rstrip(".")]:
             data = self.records(each, record)

@@ -96,6 +96,12 @@ def endpoints(core: Core) -> None:
             core.store.delete(key_of(body))
 
 
+def _answers(spec: Json, slices: list[Json], node: str) -> bool:
+    """Whether a Node serves at a nodePort, by the traffic policy of the Service."""
+    here = any(entry.get("nodeName") == node for each in slices for entry in each["endpoints"])
+    return here or spec.get("externalTrafficPolicy") != "Local"
+
+
 def kube_proxy(core: Core) -> None:
     """Lead each clusterIP, and each nodePort of every Node, to the ready endpoints of its Service."""
     ways: dict[Place, list[Place]] = {}
@@ -115,8 +121,15 @@ def kube_proxy(core: Core) -> None:
                 if endpoint["conditions"]["ready"]
                 for address in endpoint["addresses"]
             ]
+            if spec.get("sessionAffinity") == "ClientIP":
+                # Every request comes from this machine.
+                backends = backends[:1]
             places = [(spec["clusterIP"], port["port"])]
             if port.get("nodePort"):
-                places += [(core.addresses.node(node), port["nodePort"]) for node in range(1, NODES + 1)]
+                places += [
+                    (core.addresses.node(node), port["nodePort"])
+                    for node in range(1, NODES + 1)
+                    if _answers(spec, own, core.node_name(node))
+                ]
             ways |= dict.fromkeys(places, backends)
     core.network.forward(ways)

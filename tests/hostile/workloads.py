@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable
 
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import OWN_CONTAINERS, Json
 from tests.hostile.addresses import NODES
 from tests.hostile.admission import admitted
 from tests.hostile.containers import service_variables
@@ -165,13 +165,16 @@ def kubelet(core: Core) -> None:
 def _started(core: Core, pod: Json, node: int) -> Callable[[Json], None]:
     taken = [other["status"].get("podIP", "") for other in core.store.all("Pod")]
     address = core.addresses.pod(node, taken)
-    core.environments[pod["metadata"]["uid"]] = service_variables(core.store, pod["metadata"]["namespace"])
-    container = pod["spec"]["containers"][0]
-    for port in container.get("ports", []):
+    space = pod["metadata"]["namespace"] if pod["spec"].get("enableServiceLinks", True) else "default"
+    core.environments[pod["metadata"]["uid"]] = service_variables(core.store, space)
+    containers = pod["spec"]["containers"]
+    for port in (port for each in containers if each["name"] in OWN_CONTAINERS for port in each.get("ports", [])):
         core.network.serve(pod["metadata"]["uid"], pod["metadata"]["name"], address, port["containerPort"])
 
     def start(body: Json) -> None:
         host = core.addresses.node(node)
+        asks = any(each.get("resources") for each in containers)
+        body["status"] |= {"qosClass": "Burstable" if asks else "BestEffort"}
         body["status"] |= {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": host}
         _report(core, body, ready=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kubechain.claims.claim import Link
 from kubechain.faults.admission_policies import DeadWebhook, Denial, Mutation, StuckDeletion, set_to, without
 from kubechain.faults.api_limits import ZeroPodQuota
@@ -81,8 +83,12 @@ def page(name: str, line: str) -> Mutation:
 
 OTHER_PORT = Mutation("target-port-changed", "Service", set_to("/spec/ports/0/targetPort", "8081"), SERVICE,
                       lambda s: s.at("spec.ports")[0]["targetPort"] == 8081, OF_WEB)  # fmt: skip
-NO_VARIABLES = Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
-                        lambda pod: pod.at("spec.enableServiceLinks") is False)  # fmt: skip
+# A variable of the container itself stands before that of the Service, as if the kubelet had told it so.
+WRONG_VARIABLE = Mutation("variable-wrong", "Pod",
+                          set_to(f"{CONTAINER}/env",
+                                 f'[Object.spec.containers.env{{name: "WEB_SERVICE_HOST", value: "{NOBODY}"}}]'), POD,
+                          lambda pod: pod.at("spec.containers")[0].get("env") ==
+                          [{"name": "WEB_SERVICE_HOST", "value": NOBODY}])  # fmt: skip
 NO_PODS = Denial("pods-denied", "Pod", POD)
 NEVER_READY = Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe/httpGet/path", '"/never"'), POD,
                        lambda pod: pod.at("spec.containers")[0]["readinessProbe"]["httpGet"]["path"] == "/never",
@@ -104,8 +110,8 @@ FAULTS = (
           ("CHAIN-SERVICE-030",), r"got (spec\.selector )?app=another"),
     Fault("target-port-changed", "admission", "Services have another targetPort", Link.SERVICE, OTHER_PORT,
           ("CHAIN-SERVICE-030",), r"targetPort \d+, got (spec\.ports\.targetPort )?8081"),
-    Fault("service-links-off", "admission", "Pods are created with enableServiceLinks false", Link.ENV,
-          NO_VARIABLES, ("CHAIN-ENV-010",), "the 7 variables for Service web, got none"),
+    Fault("variable-wrong", "admission", "a variable of the Service has another address", Link.ENV,
+          WRONG_VARIABLE, ("CHAIN-ENV-010",), f"got (WEB_SERVICE_HOST )?{re.escape(NOBODY)}"),
     Fault("image-replaced", "admission", "nginx Pods get another image", Link.PODS,
           pod_mutation("image-replaced", set_to(f"{CONTAINER}/image", f'"{manifests.ABSENT_IMAGE}"'), "image",
                        manifests.ABSENT_IMAGE),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, unmet
-from kubechain.faults.catalogue.admission import NEVER_READY, NO_PODS, NO_VARIABLES, OTHER_PORT
+from kubechain.faults.catalogue.admission import NEVER_READY, NO_PODS, OTHER_PORT, WRONG_VARIABLE
 from kubechain.faults.catalogue.control_plane import UnboundController
 from kubechain.faults.catalogue.dns import servers
 from kubechain.faults.catalogue.in_passing import CLIENT_ON_FIRST
@@ -68,8 +68,8 @@ FAULTS = (
     Fault("pods-denied-and-port-changed", "admission", "every Pod is refused, and Services have another targetPort",
           Link.REPLICASET, Combined((NO_PODS, OTHER_PORT)), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+",
           also=(Link.SERVICE,)),
-    Fault("never-ready-and-no-variables", "workload", "nginx Pods are never ready, and Pods have no variables of Services",
-          Link.PODS, Combined((NEVER_READY, NO_VARIABLES)), ("CHAIN-PODS-010",), "ContainersReady is False", also=(Link.ENV,)),
+    Fault("never-ready-and-variable-wrong", "workload", "nginx Pods are never ready, and a variable is wrong",
+          Link.PODS, Combined((NEVER_READY, WRONG_VARIABLE)), ("CHAIN-PODS-010",), "ContainersReady is False", also=(Link.ENV,)),
     # DNS uses the clusterIP, which needs the EndpointSlices: nothing can be said of it.
     Fault("slices-and-dns-gone", "control plane", "the endpointslice-controller has no permissions, and DNS is dropped",
           Link.ENDPOINTS, Combined((UnboundController(), DNS_DROPPED)), ("CHAIN-ENDPOINTS-010",), "got no ready address"),

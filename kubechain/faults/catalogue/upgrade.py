@@ -141,7 +141,7 @@ def restart_witness(testbed: Testbed) -> None:
     """Terminate the container of a Pod of the witnesses."""
     namespace = witnesses(testbed)
     pod = testbed.api.list("Pod", namespace, f"app={WEB}").items[0]
-    PodProbe(testbed.api, namespace, pod.name).run("sh", "-c", "kill -TERM 1")
+    PodProbe(testbed.api, namespace, pod.name, pod.container).run("sh", "-c", "kill -TERM 1")
 
 
 def move_node_port(testbed: Testbed) -> None:

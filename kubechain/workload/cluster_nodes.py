@@ -1,0 +1,82 @@
+"""The Nodes of the cluster as they are now, and which of them say that they cannot serve a Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kubechain.kube.client import Api
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.clock import Clock
+from kubechain.workload.urls import addresses_of, family_of
+
+# A list is as good as new for so many seconds, and in a large cluster longer: for 5,000 Nodes it has 10 pages.
+FRESH_SECONDS, SECONDS_PER_NODE = 5.0, 0.01
+# Marks of Nodes that are no machines: nothing there forwards connections to nodePorts.
+VIRTUAL_TAINTS = ("virtual-kubelet.io/provider", "eks.amazonaws.com/compute-type")
+VIRTUAL_LABELS = {"type": "virtual-kubelet", "kubernetes.io/role": "agent-virtual", "eks.amazonaws.com/compute-type": "fargate"}
+
+
+@dataclass
+class ClusterNodes:
+    """Reads the Nodes when they are needed: one may join, turn NotReady or go during a run.
+
+    `own` is the name of a kind cluster that this project made, "" for another cluster: each of its machines must serve, whatever
+    its Node says.
+    """
+
+    api: Api
+    clock: Clock
+    known: tuple[KubeObject, ...]
+    own: str = ""
+    _read: float | None = None
+
+    def now(self) -> tuple[KubeObject, ...]:
+        """Return the Nodes; none if they could not be listed at the beginning of the run."""
+        fresh = max(FRESH_SECONDS, SECONDS_PER_NODE * len(self.known))
+        if self.known and (self._read is None or self.clock.now() - self._read >= fresh):
+            self.known, self._read = tuple(self.api.list("Node").items), self.clock.now()
+        return self.known
+
+
+def unable(nodes: Iterable[KubeObject], address: str, own: str = "") -> dict[str, str]:
+    """Return the Nodes that say that they do not serve a Service with this clusterIP: name -> why.
+
+    A machine of the kind cluster `own`, which this project made and which was Ready at first, must serve also if it is not Ready.
+    """
+    reasons = {node.name: why_unable(node, address, own=bool(own) and node.name.startswith(f"{own}-")) for node in nodes}
+    return {name: why for name, why in reasons.items() if why}
+
+
+def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
+    """Return why a Node cannot serve a Service with this clusterIP by what it says of itself, "" if it should serve.
+
+    A cordoned or tainted Node serves: https://kubernetes.io/docs/reference/networking/virtual-ips/ promises nodePorts on each.
+    """
+    if node.deleting:
+        return "being deleted"
+    if not node.is_true("Ready") and not own:
+        return f"not ready ({node.condition('Ready').get('reason', 'no condition')})"
+    if node.condition("NetworkUnavailable").get("status") == "True" and not own:
+        return "network unavailable"
+    taints: list[Json] = node.at("spec.taints", [])
+    if any(taint.get("key") in VIRTUAL_TAINTS for taint in taints) or VIRTUAL_LABELS.items() & node.labels.items():
+        return "virtual"
+    system = node.labels.get("kubernetes.io/os") or node.at("status.nodeInfo.operatingSystem", "")
+    if system not in ("", "linux"):
+        return f"runs {system}"
+    return "" if serving_address(node, address) else f"no InternalIP of {family_of(address)}"
+
+
+def serving_address(node: KubeObject, address: str) -> str:
+    """Return the first InternalIP of a Node of the family of a Service with this clusterIP; "" if it has none."""
+    return next((each for each in addresses_of(node) if family_of(each) == family_of(address)), "")
+
+
+def note(unable: Sequence[tuple[str, str]], most: int = 5) -> str:
+    """Return which Nodes were not asked and why, for the end of a message; "" if there is none."""
+    if not unable:
+        return ""
+    shown = ", ".join(f"{name}: {why}" for name, why in unable[:most])
+    more = f" and {len(unable) - most} more" if len(unable) > most else ""
+    return f" (not asked: {shown}{more})"

@@ -1,0 +1,107 @@
+"""Which Nodes are asked at their nodePorts: those that should serve by what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kubechain.conditions.http import Page
+from kubechain.core.errors import NotApplicable
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import History
+from kubechain.observe.wait import Waiter
+from kubechain.workload import cluster_nodes
+from kubechain.workload.chain import Chain
+from kubechain.workload.cluster_nodes import ClusterNodes, why_unable
+from kubechain.workload.sources import at_nodes
+from tests.fakes import FakeApi, FakeClock, changed, conditions, service, thing
+
+ADDRESSES = [{"type": "InternalIP", "address": "fd00::2"}, {"type": "InternalIP", "address": "172.18.0.2"}]
+
+
+def node(name: str = "n1") -> KubeObject:
+    status = {"addresses": ADDRESSES, "conditions": conditions(Ready="True")}
+    return thing("Node", name, labels={"kubernetes.io/os": "linux"}, spec={}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        (
+            "status.conditions",
+            [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}],
+            "not ready (NodeStatusUnknown)",
+        ),
+        ("status.conditions", [], "not ready (no condition)"),
+        ("status.conditions", conditions(Ready="True", NetworkUnavailable="True"), "network unavailable"),
+        ("metadata.deletionTimestamp", "2026-01-01T00:00:00Z", "being deleted"),
+        ("spec.taints", [{"key": "virtual-kubelet.io/provider", "effect": "NoSchedule"}], "virtual"),
+        ("metadata.labels", {"eks.amazonaws.com/compute-type": "fargate"}, "virtual"),
+        ("metadata.labels", {"kubernetes.io/os": "windows"}, "runs windows"),
+        ("status.addresses", [{"type": "ExternalIP", "address": "203.0.113.9"}], "no InternalIP of IPv4"),
+        ("status.addresses", ADDRESSES[:1], "no InternalIP of IPv4"),
+        ("spec.taints", [{"key": "dedicated", "effect": "NoSchedule"}], ""),
+        ("spec.unschedulable", True, ""),
+    ],
+)
+def test_node_that_cannot_serve_says_why(path: str, value: object, why: str) -> None:
+    assert why_unable(changed(node(), path, value), "10.96.0.9") == why
+
+
+def test_family_of_the_service_decides_which_address_is_asked() -> None:
+    assert cluster_nodes.serving_address(node(), "10.96.0.9") == "172.18.0.2"
+    assert cluster_nodes.serving_address(node(), "fd00:10::9") == "fd00::2"
+
+
+def test_machine_of_a_cluster_of_our_own_must_serve_and_a_stranger_there_may_be_down() -> None:
+    down = [changed(node(name), "status.conditions", []) for name in ("kind-worker", "stranger")]
+    assert list(cluster_nodes.unable(down, "10.96.0.9", "kind")) == ["stranger"]
+    assert list(cluster_nodes.unable(down, "10.96.0.9")) == ["kind-worker", "stranger"]
+
+
+def test_nodes_are_read_again_when_they_are_needed_later() -> None:
+    listed, clock = [[node("a")], [node("a"), node("b")]], FakeClock()
+
+    def answer(*_: object) -> str:
+        return json.dumps({"items": [each.body for each in listed.pop(0)]})
+
+    api = FakeApi(answer)
+    nodes = ClusterNodes(api, clock, (node("old"),))
+    assert [each.name for each in nodes.now()] == ["a"]
+    clock.time += cluster_nodes.FRESH_SECONDS - 1
+    assert [each.name for each in nodes.now()] == ["a"]
+    clock.time += 1
+    assert [each.name for each in nodes.now()] == ["a", "b"]
+    assert ClusterNodes(api, clock, ()).now() == ()
+
+
+def chain_with(*nodes: KubeObject) -> Chain:
+    clock = FakeClock()
+    history = History("ns", clock)
+    history.record("ADDED", service())
+    observer = cast("Any", SimpleNamespace(history=history))
+    return Chain(cast("Any", None), "ns", observer, Waiter(clock), nodes, "host", "nginx", frozenset(), "client", 2)
+
+
+def test_message_names_the_nodes_that_are_not_asked() -> None:
+    windows = changed(node("w"), "metadata.labels", {"kubernetes.io/os": "windows"})
+    chain = chain_with(node("a"), windows)
+    assert chain.node_urls() == {"a": "http://172.18.0.2:30080/"}
+    assert chain.nodes_note == " (not asked: w: runs windows)"
+    assert chain_with(node("a")).nodes_note == ""
+    with pytest.raises(NotApplicable, match=r"no Node serves nodePorts \(not asked: w: runs windows\)"):
+        _ = chain_with(windows).asked
+
+
+def test_service_without_a_node_port_has_no_urls() -> None:
+    chain = chain_with(node("a"))
+    chain.objects.record("MODIFIED", changed(service(), "spec.ports", [{"port": 80}]))
+    assert chain.node_urls() == {}
+
+
+def test_page_names_the_node_that_did_not_answer() -> None:
+    (page,) = at_nodes(["n1"], [Page("http://172.18.0.2:30080/", failure="timeout")])
+    assert str(page) == "http://172.18.0.2:30080/ of Node n1: timeout"
