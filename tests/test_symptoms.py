@@ -249,7 +249,7 @@ UNMET: dict[str, list[Unmet] | str] = {
     "dns-dropped-on-one": [resolved(rcode="timeout")],
     "dns-one-dropped": [resolved(rcode="timeout"), (WELCOMES, TIMEOUT), (WELCOMES, failure("name", 6))],
     "pods-denied-and-port-changed": [NO_PODS, refused_pods("no Pod today")],
-    "never-ready-and-no-variables": [pending("ContainersReady", message="containers with unready status: [nginx]")],
+    "never-ready-and-variable-wrong": [pending("ContainersReady", message="containers with unready status: [nginx]")],
     "slices-and-dns-gone": [(SLICES, state(A, B))],
     "midway-server-frozen": [pending("ContainersReady")],
     "midway-slices-rights-lost": [(SLICES, state(A, B))],
