@@ -1,6 +1,7 @@
 import pytest
 
 from kubechain.kube.objects import KubeObject, names
+from kubechain.provision.cluster import settled
 from tests.fakes import deployment, pod, replica_set, service, state, thing
 
 
@@ -56,3 +57,13 @@ def test_namespace_state_finds_objects_by_kind_name_labels_and_owner() -> None:
     assert found.owned_by(deployment(uid="another"), "ReplicaSet") == ()
     assert names(found.all("Pod")) == f"{pod(0).name}, {pod(1).name}"
     assert names([]) == "none"
+
+
+@pytest.mark.parametrize(
+    ("phase", "ready", "wanted"),
+    [("Running", "True", True), ("Running", "False", False), ("Succeeded", "False", True), ("Failed", "False", True)],
+)
+def test_cluster_is_awaited_without_pods_that_have_ended(phase: str, ready: str, *, wanted: bool) -> None:
+    pod = KubeObject({"kind": "Pod", "metadata": {"name": "coredns"}, "status": {"phase": phase, "conditions": []}})
+    pod.body["status"]["conditions"].append({"type": "Ready", "status": ready})
+    assert settled([pod]).met == wanted

@@ -87,7 +87,7 @@ def proxies(api: Api) -> list[str]:
     return [
         f"kube-proxy on {pod.at('spec.nodeName', 'no Node')}: not ready"
         for pod in api.list("Pod", SYSTEM, PROXY).items
-        if not pod.is_true("Ready")
+        if not pod.settled
     ]
 
 

@@ -58,6 +58,11 @@ class KubeObject:
         return self.at("status.phase") in ("Succeeded", "Failed")
 
     @property
+    def settled(self) -> bool:
+        """Whether a Node or Pod is ready, or a Pod is over: its controller replaces it, and it never becomes ready."""
+        return self.is_true("Ready") or self.over
+
+    @property
     def controller(self) -> Json | None:
         """The owner reference with controller=true, None if there is none."""
         owners: list[Json] = self.body["metadata"].get("ownerReferences") or []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -233,13 +234,14 @@ def require_ours(cluster: Cluster, cache: Path) -> None:
         raise SetupError(f"--cluster={cluster.name}: kubechain did not make this kind cluster; {instead}", ExitCode.USAGE)
 
 
+def settled(objects: Sequence[KubeObject]) -> Result:
+    """Return whether every Node and every Pod that is not over is ready."""
+    waiting = [each.name for each in objects if not each.settled]
+    return expect(bool(objects) and not waiting, f"{some(waiting)} not ready")
+
+
 def _settle(api: Api) -> None:
     """Wait until every Node and every Pod of kube-system is ready."""
-
-    def ready(objects: list[KubeObject]) -> Result:
-        waiting = [each for each in objects if not each.is_true("Ready")]
-        return expect(bool(objects) and not waiting, f"{some(each.name for each in waiting)} not ready")
-
     source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
     with unmet_as(SetupError, "the new cluster does not become ready", code=ExitCode.CLUSTER):
-        Waiter(RealClock()).eventually(source, Condition("every Node and system Pod ready", ready), within=SETTLED)
+        Waiter(RealClock()).eventually(source, Condition("every Node and system Pod ready", settled), within=SETTLED)

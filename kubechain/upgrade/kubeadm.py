@@ -261,7 +261,7 @@ def settled(objects: list[KubeObject], to: str) -> Result:
 
     `objects` are all Nodes and the objects in kube-system; kube-proxy must have the version `to`, unless it is "".
     """
-    unready = [each for each in objects if each.kind in ("Node", "Pod") and not _ready(each)]
+    unready = [each for each in objects if each.kind in ("Node", "Pod") and not each.settled]
     if unready:
         return unmet(f"{some(each.name for each in unready)} not ready")
     ending = [each for each in objects if each.kind == "Pod" and each.deleting]
@@ -274,11 +274,6 @@ def settled(objects: list[KubeObject], to: str) -> Result:
     images = [container["image"] for each in proxies for container in each.at("spec.template.spec.containers", [])]
     of_version = not to or (bool(images) and all(image.endswith(f":v{to}") for image in images))
     return expect(of_version, f"{PROXY} of {text(images)}" if images else f"no {PROXY}")
-
-
-def _ready(resource: KubeObject) -> bool:
-    """Return whether a Node or a Pod is ready; a succeeded Pod counts as ready."""
-    return resource.is_true("Ready") or (resource.kind == "Pod" and resource.at("status.phase") == "Succeeded")
 
 
 def rolled_out(owner: KubeObject) -> bool:
