@@ -193,7 +193,9 @@ class PortRange:
 
 
 def node_port_range(chain: Chain) -> PortRange:
-    """Return the range of nodePorts, as the API server names it when it refuses a Service (a dry run).
+    """Return the range of nodePorts, as the API server names it when it refuses a Service.
+
+    A dry run would not tell: it allocates nothing, and accepts every port. A Service that is accepted is deleted at once.
 
     Raises:
         NotApplicable: it accepts the lowest and the highest port: every port is in the range.
@@ -203,12 +205,14 @@ def node_port_range(chain: Chain) -> PortRange:
     for port in BORDERS:
         manifest = service_manifests.service_at(name="bordering", node_port=port)
         try:
-            chain.kept(manifest, chain.api.create(manifest, chain.namespace, dry_run=True))
+            service = chain.api.create(manifest, chain.namespace)
         except ApiRefused as refused:
             named = RANGE.search(refused.detail)
             if named is None or (refused.status, refused.reason) != (422, "Invalid"):
                 raise Unmet(f"expected 422 Invalid with the range of valid ports for nodePort {port}, got {refused}") from refused
             return PortRange(int(named[1]), int(named[2]), port)
+        chain.api.delete("Service", chain.namespace, service.name, {"preconditions": {"uid": service.uid}}, missing_ok=True)
+        chain.kept(manifest, service)
     accepted = f"nodePorts {BORDERS[0]} and {BORDERS[1]} are accepted"
     if chain.admission and chain.admission.owned:
         raise Unmet(f"expected 422 Invalid for a nodePort outside {NODE_PORTS[0]}-{NODE_PORTS[1]}, got none: {accepted}")

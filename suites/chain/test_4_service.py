@@ -31,7 +31,7 @@ def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventu
     eventually(chain.objects, SERVICE_UP)
 
 
-@claim("CHAIN-SERVICE-020", spec="#type-nodeport", premises=premises.NODE_PORT)
+@claim("CHAIN-SERVICE-020", spec="#type-nodeport", requires=[right("delete", "services")], premises=premises.NODE_PORT)
 def test_node_port_lies_in_the_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the configured range, which is 30000-32767 where nobody has configured another."""
     first, last = sources.node_ports_of(chain)
@@ -81,7 +81,7 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
     assert "already allocated" in refused.detail
 
 
-@claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port")
+@claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port", requires=[right("delete", "services")])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
     ports = sources.node_port_range(chain)

@@ -108,7 +108,7 @@ def _service(store: Store, addresses: Addresses, body: Json, before: Json | None
     if spec["type"] == "ExternalName":
         for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "externalTrafficPolicy"):
             spec.pop(name, None)
-        _without_node_ports(spec)
+        without_node_ports(spec)
         return
     _defaults(spec, {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
     others = [
@@ -120,10 +120,11 @@ def _service(store: Store, addresses: Addresses, body: Json, before: Json | None
         _node_ports(body, others)
     else:
         spec.pop("externalTrafficPolicy", None)
-        _without_node_ports(spec)
+        without_node_ports(spec)
 
 
-def _without_node_ports(spec: Json) -> None:
+def without_node_ports(spec: Json) -> None:
+    """Take the nodePorts from the spec of a Service."""
     for port in spec.get("ports", []):
         port.pop("nodePort", None)
 

@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 
 from kubechain.kube.objects import OWN_CONTAINERS, Json
 from tests.hostile.access import ADMIN, Access
-from tests.hostile.admission import admitted
+from tests.hostile.admission import admitted, without_node_ports
 from tests.hostile.channels import run_in
 from tests.hostile.containers import NOT_FOUND, Container, Done
 from tests.hostile.core import VERSION, Core
@@ -151,6 +151,9 @@ class ApiServer:
         if is_namespaced(place.kind):
             body["metadata"]["namespace"] = place.namespace
         body["metadata"]["managedFields"] = [{"manager": request.headers.get("user-agent", ""), "operation": "Update"}]
+        if request.query.get("dryRun") and place.kind == "Service":
+            # Kubernetes allocates nothing in a dry run, and accepts every nodePort.
+            without_node_ports(body["spec"])
         made = self.core.mutate(admitted(self.store, self.core.addresses, body, None))
         return made if request.query.get("dryRun") else self.store.create(made)
 
