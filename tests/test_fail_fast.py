@@ -74,11 +74,6 @@ def test_last():
 '''
 SCENARIO = '''
 @scenario
-def broken():
-    """A change that happens once."""
-    raise Unmet("expected a, got b")
-
-@scenario
 def undone():
     """A change whose end fails."""
     yield
@@ -90,7 +85,7 @@ def test_first(undone):
     raise Blocked(Link.ENDPOINTS, "expected a, got b")
 
 @claim("T-DNS-020", spec="x")
-def test_second(undone, broken):
+def test_second(undone):
     """It MUST resolve again."""
 '''
 ALONE = '''
@@ -132,7 +127,7 @@ def verdict(done: Done) -> str:
     return done.output.strip().splitlines()[-1]
 
 
-WHOLE = [name for name in RUNS if name.startswith("whole")]
+WHOLE = ["whole", "whole, verbose"]
 FIRST = "  chain broken at DNS: expected a, got b (1 more inconclusive)"
 
 
@@ -157,6 +152,13 @@ def test_line_stands_alone_between_the_letters_of_pytest(runs: dict[str, Done], 
     before, after = lines[number - 1], "".join(lines[number + 1 : number + 3])
     assert before.rstrip().endswith(("F", "%]")), before
     assert re.match(r"(suites/test_x\.py(::test_other PASSED)? )?\s*[.b\[]", after), after
+
+
+def test_verdict_of_two_processes_is_printed_in_lines_of_its_own_in_whatever_order_they_report(runs: dict[str, Done]) -> None:
+    done = runs["whole, two processes"]
+    early = [line for line in done.output.splitlines() if line.startswith(("  chain broken", "  first broken link"))]
+    assert [line.partition(": ")[0].split()[-1] for line in early] in (["DNS", "PODS"], ["PODS"]), done.output
+    assert done.output.count("chain broken at") + done.output.count("first broken link is now") == len(early) + 1
 
 
 @pytest.mark.parametrize("name", ["fast", "fast, two processes"])

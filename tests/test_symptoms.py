@@ -19,19 +19,7 @@ from kubechain.upgrade import availability, invariants
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord
 from kubechain.upgrade.phases import After
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB, WELCOME
-from tests.fakes import (
-    changed,
-    conditions,
-    deployment,
-    endpoint_slice,
-    entry,
-    not_ready,
-    pod,
-    replica_set,
-    service,
-    state,
-    thing,
-)
+from tests.fakes import changed, conditions, deployment, endpoint_slice, entry, not_ready, pod, replica_set, service, state, thing
 from tests.fakes import endpoints as endpoints_of
 
 A, B = pod(0), pod(1)
