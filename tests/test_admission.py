@@ -78,6 +78,15 @@ def test_change_names_the_field_and_both_values(spec: Json, shown: str) -> None:
     assert list(map(str, changes(SENT, stored(SENT, **spec)))) == [shown]
 
 
+def test_empty_fields_that_are_not_stored_are_no_change_and_are_stated_all_the_same() -> None:
+    sent = service_manifests.headless("headless")
+    kept = stored(sent, clusterIP="None")
+    del kept.body["spec"]["publishNotReadyAddresses"]
+    assert changes(sent, kept) == []
+    assert changes(sent, stored(sent, publishNotReadyAddresses=True))
+    assert stated(sent)["spec", "publishNotReadyAddresses"] is False
+
+
 def test_entries_of_lists_are_told_apart_by_their_names_and_not_by_their_places() -> None:
     sent = manifests.client_pod("a", "c:1")
     mine = {**sent["spec"]["containers"][0], "image": "mirror/c:1"}

@@ -50,7 +50,9 @@ def changes(sent: Json, stored: KubeObject) -> list[Change]:
     """Return the fields that were sent and that are stored with another value, or not at all."""
     what = f"{sent.get('kind', stored.kind)} {stored.name}"
     body = {key: value for key, value in sent.items() if key not in UNSENT}
-    return [Change(what, path, wanted, there) for path, wanted, there in _differences((), body, stored.body)]
+    found = [Change(what, path, wanted, there) for path, wanted, there in _differences((), body, stored.body)]
+    # The API server leaves out many fields that are empty, zero or false.
+    return [change for change in found if change.wanted or change.there is not None]
 
 
 def _differences(path: Path, sent: object, there: object) -> Iterator[tuple[Path, object, object]]:

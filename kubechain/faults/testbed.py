@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,17 +179,22 @@ class Testbed:
 
         """
         self.ensure_trial_namespace()
-        for number, node in enumerate(self.cluster.nodes()):
-            pod = manifests.web_pod(f"hello-{number}", self.chain_factory.environment.target.nginx)
-            self.recreate({**pod, "spec": {**pod["spec"], "nodeName": node}}, TRIAL)
-        reporting = Condition[Testbed]("every kubelet to report on its Pod", Testbed.kubelets_reporting)
-        self.until("a Pod on each Node", reporting, timeouts.HEALED)
-        for number, _ in enumerate(self.cluster.nodes()):
-            self.api.delete("Pod", TRIAL, f"hello-{number}", {"gracePeriodSeconds": 0})
+        # Names of their own: Pods of an earlier call may still be ending.
+        names = [f"hello-{secrets.token_hex(4)}" for _ in self.cluster.nodes()]
+        for name, node in zip(names, self.cluster.nodes(), strict=True):
+            pod = manifests.web_pod(name, self.chain_factory.environment.target.nginx)
+            self.api.create({**pod, "spec": {**pod["spec"], "nodeName": node}}, TRIAL)
+        reporting = Condition[Testbed]("every kubelet to report on its Pod", lambda testbed: testbed.reported(names))
+        try:
+            self.until("a Pod on each Node", reporting, timeouts.HEALED)
+        finally:
+            for name in names:
+                self.api.delete("Pod", TRIAL, name, {"gracePeriodSeconds": 0}, missing_ok=True)
 
-    def kubelets_reporting(self) -> Result:
-        """Return whether every Pod in the namespace TRIAL has the condition Initialized, which its kubelet sets."""
-        silent = [str(pod.at("spec.nodeName")) for pod in self.api.list("Pod", TRIAL).items if not pod.condition("Initialized")]
+    def reported(self, names: Sequence[str]) -> Result:
+        """Return whether the Pods of these names in the namespace TRIAL have the condition Initialized, which kubelets set."""
+        pods = [pod for pod in self.api.list("Pod", TRIAL).items if pod.name in names]
+        silent = [str(pod.at("spec.nodeName")) for pod in pods if not pod.condition("Initialized")]
         return expect(not silent, f"no report from {', '.join(silent)}")
 
     def ensure_trial_namespace(self) -> None:
