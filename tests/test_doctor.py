@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,7 +20,7 @@ from kubechain.claims.requirements import DISRUPTION, OWN_CLUSTER, TWO_NODES
 from kubechain.cluster import docker_engine
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import DoctorSettings, Folders
-from kubechain.provision import doctor, machine
+from kubechain.provision import doctor, inotify, machine
 from kubechain.provision.machine import Finding
 from tests import loopback
 
@@ -221,8 +222,20 @@ def test_disk_is_checked_for_runs_and_builds(
 @pytest.mark.parametrize(("instances", "state"), [("128", "note"), ("512", "ok"), ("", "note")])
 def test_few_inotify_instances_are_noted(tmp_path: Path, instances: str, state: str) -> None:
     (tmp_path / "max_user_instances").write_text(instances)
-    (tmp_path / "max_user_watches").write_text("1000")
-    assert machine.inotify(tmp_path).state == state
+    assert machine.instances(tmp_path).state == state
+
+
+@pytest.mark.parametrize(("nodes", "enough"), [(1, True), (3, False)])
+def test_cluster_that_finds_too_few_inotify_instances_is_not_begun(tmp_path: Path, nodes: int, *, enough: bool) -> None:
+    (tmp_path / "max_user_instances").write_text("24")
+    files = tmp_path / "proc" / "17" / "fd"
+    files.mkdir(parents=True)
+    for number, target in enumerate(["anon_inode:inotify"] * 3 + ["/dev/null", "socket:[1]"]):
+        (files / str(number)).symlink_to(target)
+    assert inotify.used(tmp_path / "proc") == 3
+    short = r"3 of 24 inotify instances .* and 3 kind Nodes need about 54: raise the limit \(sysctl "
+    with nullcontext() if enough else pytest.raises(SetupError, match=short):
+        inotify.require_room(nodes, tmp_path, tmp_path / "proc")
 
 
 def test_memory_is_read_from_meminfo(tmp_path: Path) -> None:

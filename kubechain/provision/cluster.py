@@ -28,6 +28,7 @@ from kubechain.kube.objects import KubeObject
 from kubechain.kube.rights import Right
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.provision import inotify
 
 SETTLED = Timeout(120, "CoreDNS starts, and the workers' network with it")
 
@@ -201,6 +202,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
 
 def _create(cluster: Cluster, cache: Path) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
+    inotify.require_room(cluster.size)
     run_locks.mark_made(cache, cluster.name, [cluster.creation])
     cluster.create()
     run_locks.mark_made(cache, cluster.name, cluster.ids)

@@ -20,12 +20,11 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import run
 from kubechain.core.settings import Folders
 from kubechain.images import golang, pins
+from kubechain.provision import inotify
 
 ASK_SECONDS = 1.0
 PROGRAM_SECONDS = 5.0
 RUN_GIB, BUILD_GIB = 4, 12
-# inotify instances: a kind Node takes about 14, so with the kernel's default of 128 a third cluster of 3 Nodes fails.
-INSTANCES = 512
 OLDEST_NODE = 20
 
 
@@ -61,7 +60,7 @@ def machine(settings: Folders) -> list[Finding]:
     checks: list[Callable[[], Finding]] = [
         lambda: engine(settings.cache),
         lambda: disk(settings.cache),
-        lambda: inotify(Path("/proc/sys/fs/inotify")),
+        lambda: instances(inotify.LIMITS),
         lambda: memory(Path("/proc/meminfo")),
         lambda: registry(settings.cache),
         *programs(),
@@ -96,16 +95,15 @@ def disk(cache: Path) -> Finding:
     return Finding("ok", "disk", text)
 
 
-def inotify(folder: Path) -> Finding:
-    """Check that the kernel's limits on file watches allow several kind clusters."""
-    try:
-        limits = {name: int((folder / name).read_text(encoding="utf-8")) for name in ("max_user_instances", "max_user_watches")}
-    except (OSError, ValueError):
+def instances(limits: Path) -> Finding:
+    """Check that the kernel's limit on inotify instances allows several kind clusters."""
+    most = inotify.limit(limits)
+    if most is None:
         return Finding("note", "inotify", "limits not visible")
-    text = ", ".join(f"{name} {value}" for name, value in limits.items())
-    if limits["max_user_instances"] < INSTANCES:
-        advice = f"to raise it: sysctl fs.inotify.max_user_instances={INSTANCES}"
-        return Finding("note", "inotify", f"{text}: 128 instances are too few for three kind clusters of 3 Nodes; {advice}")
+    text = f"max_user_instances {most}, {inotify.used()} in use"
+    if most < inotify.ENOUGH:
+        advice = f"to raise it: sysctl fs.inotify.max_user_instances={inotify.ENOUGH}"
+        return Finding("note", "inotify", f"{text}: a kind Node takes about {inotify.OF_A_NODE}; {advice}")
     return Finding("ok", "inotify", text)
 
 
