@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -6,15 +7,18 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.claims import claim
 from kubechain.claims.claim import Link
-from kubechain.claims.requirements import EXEC
+from kubechain.claims.requirements import DISRUPTION, EXEC
 from kubechain.conditions import timeouts
 from kubechain.conditions.http import Page, all_welcome
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, Unmet
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
+from kubechain.observe.pace import Pace
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.pytest import gating
 from kubechain.workload.chain import Chain
 from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gate, Gatekeeper, awaited, gated, used
 from kubechain.workload.manifests import WEB, WELCOME
@@ -274,3 +278,19 @@ def test_claim_whose_object_is_refused_is_tried_and_fails() -> None:
     gatekeeper = Gatekeeper()
     gatekeeper.refuse({Link.SERVICE: "Service web is refused: no"})
     gatekeeper.require_untried(claim_of(Link.SERVICE, opens=True))
+
+
+def giving(value: Any) -> Callable[[object], Any]:
+    return lambda _: value
+
+
+@pytest.mark.parametrize("disturbs", [True, False])
+def test_claim_that_stops_a_node_is_not_blocked_by_what_it_breaks(monkeypatch: pytest.MonkeyPatch, *, disturbs: bool) -> None:
+    chain, _, _ = up_to(*sick())
+    stated = claim_of(Link.NODES, requirements=(DISRUPTION,) if disturbs else ())
+    state = SimpleNamespace(gatekeeper=Gatekeeper(), shared_chain=chain, pace=Pace(), permissions=None)
+    for where, name, value in [(gating, "run_state", state), (gating, "permissions", None), (claim, "of", stated)]:
+        monkeypatch.setattr(where, name, giving(value))
+    item: Any = SimpleNamespace(fixturenames=[gating.OF_CHAINS], config=None)
+    blocked = gating.to_blame(item, AssertionError("the Node is not lost"))
+    assert (blocked.waits_for if blocked else None) == (None if disturbs else Link.PODS)

@@ -12,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
-from kubechain.claims.requirements import EXEC, refused
+from kubechain.claims.requirements import DISRUPTION, EXEC, refused
 from kubechain.claims.rights import GATES as NEEDED
 from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.observe.wait import Waiter
@@ -41,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         _try_command(item)
         raise
     except Unmet as unmet:
-        if blocked := _to_blame(item, unmet):
+        if blocked := to_blame(item, unmet):
             raise blocked from unmet
         raise
 
@@ -65,12 +65,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         _try_command(item)
         raise
     except AssertionError as error:
-        if blocked := _to_blame(item, error):
+        if blocked := to_blame(item, error):
             raise blocked from error
         raise
 
 
-def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
+def to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
     """Return Blocked by the first broken link that a failed claim uses, None if there is none.
 
     If the link of the claim itself is not up any more, its gate is shut, so that its other claims are blocked.
@@ -82,7 +82,8 @@ def _to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
     state.pace.hurry()
     try:
         keeper.require_open(used(stated.link, stated.after))
-        if shared:
+        # A claim that stops a Node breaks these links itself, until its end.
+        if shared and DISRUPTION not in stated.needs:
             links = _askable(item.config, used(stated.link, stated.after))
             keeper.ask_again(links, shared, Waiter(shared.waiter.clock))
             keeper.require_fed(stated, shared, Waiter(shared.waiter.clock))
