@@ -122,8 +122,15 @@ class Rig:
             words += ["-n", str(case.processes)]
         output = (folder / "output.txt").open("a")
         with output:
+            # A parent in the background (nohup, `&` of a script) ignores these signals, and so would the run.
             return subprocess.Popen(
-                words, cwd=self.cwd, env={**kept, **told}, stdout=output, stderr=output, text=True, start_new_session=True
+                ["env", "--default-signal=HUP,INT", *words],
+                cwd=self.cwd,
+                env={**kept, **told},
+                stdout=output,
+                stderr=output,
+                text=True,
+                start_new_session=True,
             )
 
     def next_start(self, folder: Path) -> Ended:
