@@ -20,6 +20,7 @@ from pathlib import Path
 from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.errors import HarnessError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import PREFIX, PROJECT, default_cache
 from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
@@ -38,6 +39,7 @@ Left = Callable[[str], list[str]]
 
 def main() -> int:
     """Run the cases; return 1 if one of them leaves something or ends in another way than documented."""
+    INTERRUPTS.arm()
     parser = argparse.ArgumentParser(prog="python -m tests.ends", description=__doc__)
     environment = {name: os.environ.get(f"{PREFIX}{name}", "") for name in ("CONTEXT", "KUBECONFIG", "CLUSTER", *IMAGES)}
     for name, value in environment.items():

@@ -23,6 +23,7 @@ from typing import get_args
 from kubechain.claims.rights import CORE
 from kubechain.cleanup import namespaces
 from kubechain.cluster import docker_engine, existing
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
 from kubechain.core.settings import RoleName, default_cache
 from reports import catalogue, rights
@@ -172,6 +173,7 @@ def deprive(role: rights.Role, taken: Sequence[str], admin: Admin, words: list[s
 
 def main() -> int:
     """Prove the roles that the command line names; return 1 if one is not exact."""
+    INTERRUPTS.arm()
     parser = argparse.ArgumentParser(prog="python -m tests.rights", description=__doc__)
     parser.add_argument("--context", default=os.environ.get("KUBECHAIN_CONTEXT", ""), help="of a user who may create roles")
     parser.add_argument("--kubeconfig", default=os.environ.get("KUBECHAIN_KUBECONFIG", ""))

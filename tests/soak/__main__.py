@@ -25,6 +25,7 @@ from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import FOLDERS
 from kubechain.core.settings import default_cache
 from kubechain.images import workload
@@ -163,6 +164,7 @@ def _kept(cluster: str, folder: Path) -> tuple[Path, str, dict[str, str]]:
 
 def main() -> int:
     """Run the soak as the command line says; return 0 if every run held, left nothing, and memory stayed flat."""
+    INTERRUPTS.arm()
     environment = os.environ.get
     parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
     where = parser.add_mutually_exclusive_group()
