@@ -31,19 +31,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     stated = _on_a_chain(item)
     if stated:
         run_state(item.config).gatekeeper.require_untried(stated)
-    try:
+    with _judged(item, Unmet):
         return (yield)
-    except NotApplicable as reason:
-        if claim.of(item) is None:
-            raise
-        pytest.skip(str(reason))
-    except HarnessError:
-        _try_command(item)
-        raise
-    except Unmet as unmet:
-        if blocked := to_blame(item, unmet):
-            raise blocked from unmet
-        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,10 +42,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     It is blocked by the first of them that is broken.
     """
     stated, chain = _on_a_chain(item), chain_of(item)
-    try:
+    with _judged(item, AssertionError):
         if stated and chain:
             require_premises(stated, chain)
         return (yield)
+
+
+@contextlib.contextmanager
+def _judged(item: pytest.Item, failure: type[AssertionError]) -> Generator[None]:
+    """Skip a claim that does not apply, try a command after trouble, and block a claim whose `failure` another link explains."""
+    try:
+        yield
     except NotApplicable as reason:
         if claim.of(item) is None:
             raise
@@ -64,7 +60,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     except HarnessError:
         _try_command(item)
         raise
-    except AssertionError as error:
+    except failure as error:
         if blocked := to_blame(item, error):
             raise blocked from error
         raise
