@@ -116,8 +116,9 @@ def test_outage_has_its_true_duration(world: World, name: str) -> None:
     (outage,) = outages(Tally(name, world.outage.of(name)))
     # On a busy machine the sampler is suspended at times, which its error bound shows.
     assert outage.seconds == pytest.approx(world.seconds, abs=max(0.2, outage.error + 0.1))
-    assert outage.errors == {"refused": outage.lost}
-    assert outage.lost >= 10
+    # A connection that waits to be accepted when the server stops listening is reset, not refused: one sample at most.
+    assert outage.errors["refused"] >= max(10, outage.lost - 1)
+    assert set(outage.errors) <= {"refused", "reset"}
 
 
 def test_kept_connection_lost_in_the_outage_is_renewed(world: World) -> None:
