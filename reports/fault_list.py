@@ -25,6 +25,12 @@ link blocks may name it. Under a *harmless* change the chain must hold.
 """
 
 
+NO_LINK = {
+    "unreachable": "none: the run ends with `no verdict`",
+    "refused": "none: the run says what keeps the cluster from taking its objects (exit code 22)",
+}
+
+
 def markdown() -> str:
     """Return the table of all faults."""
     rows = "\n".join(_row(fault) for fault in selection.ALL)
@@ -37,7 +43,7 @@ def _row(fault: Fault) -> str:
     if fault.at is None:
         where = "none: the chain must hold"
     else:
-        where = fault.at.value if isinstance(fault.at, Link) else "none: the run ends with `no verdict`"
+        where = fault.at.value if isinstance(fault.at, Link) else NO_LINK[fault.at]
     where += f"; also broken: {', '.join(fault.also)}" if fault.also else ""
     title = f"{fault.title} (after the first claim of {fault.midway})" if fault.midway else fault.title
     short = " (short form)" if fault.short else ""

@@ -15,6 +15,8 @@ from kubechain.conditions.admission import Change, beyond, changes, stated, told
 from kubechain.core.errors import NotApplicable
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.overlay import Overlay, PodPatch, Toleration
+from kubechain.kube.shape import Shape
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.pytest.gating import require_premises
@@ -26,7 +28,7 @@ from tests.fakes import FakeApi, FakeClock, changed, claim_of, healthy, pod, ser
 
 POLICY = {"metadata": {"name": "links-off"}, "spec": {"matchConstraints": {"resourceRules": [{"resources": ["pods"]}]}}}
 HOOK = {"metadata": {"name": "mesh"}, "webhooks": [{"rules": [{"resources": ["pods", "services/status"]}]}, {"rules": None}]}
-SENT = service_manifests.service()
+SENT = service_manifests.service(kind=service_manifests.NODE_PORT)
 STICKY = "spec.sessionAffinity"
 
 
@@ -60,7 +62,7 @@ def chain_of(*objects: KubeObject, who: Admission | None = None) -> Chain:
 def test_fields_that_are_added_are_no_change_of_what_was_sent() -> None:
     sent = manifests.client_pod("a", "c:1")
     sidecar: Json = {"name": "proxy", "image": "p"}
-    containers: list[Json] = [sidecar, {**sent["spec"]["containers"][0], "env": [], "resources": {}}]
+    containers: list[Json] = [sidecar, {**sent["spec"]["containers"][0], "env": [], "terminationMessagePolicy": "File"}]
     assert changes(sent, stored(sent, containers=containers, tolerations=[{"key": "k"}])) == []
 
 
@@ -118,6 +120,55 @@ def test_created_object_without_what_the_claim_set_ends_the_claim() -> None:
     assert admission().require_kept(sent, stored(sent)).name == "s"
     pod_sent = manifests.client_pod("a", "c:1")
     admission().require_kept(pod_sent, stored(pod_sent, terminationGracePeriodSeconds=30))
+
+
+def shaped() -> Admission:
+    """Return who may change objects on a cluster whose run has an overlay and chooses its Nodes."""
+    tolerations = [Toleration(key="dedicated", operator="Exists")]
+    overlay = Overlay(pods=PodPatch(tolerations=tuple(tolerations), labels={"team": "shop"}, runAsUser=1000))
+    there = admission()
+    there.api.shape = Shape("r", overlay, {"pool": "a"})
+    return there
+
+
+def test_created_object_is_compared_with_what_was_sent_in_the_shape_of_the_run() -> None:
+    there = shaped()
+    for manifest in (
+        manifests.obedient_pod("a", "c:1"),
+        manifests.bare_pod("bare", "c:1"),
+        manifests.deployment("n:1", replicas=4),
+    ):
+        sent = there.api.shape.apply(manifest)
+        assert there.require_kept(manifest, stored(sent)).name == manifest["metadata"]["name"]
+    # What every object of the run has is no premise of a claim that sets something else.
+    plain = there.api.shape.apply(manifests.client_pod("a", "c:1"))
+    security = {"runAsUser": 2000}
+    there.require_kept(manifests.client_pod("a", "c:1"), stored(plain, securityContext=security, nodeSelector={}, tolerations=[]))
+
+
+def test_bare_pod_without_its_token_ends_the_claims_on_it() -> None:
+    there, bare = shaped(), manifests.bare_pod("bare", "c:1")
+    changed_there = stored(there.api.shape.apply(bare), automountServiceAccountToken=False)
+    with pytest.raises(NotApplicable, match=r"Pod bare spec.automountServiceAccountToken false instead of true"):
+        there.require_kept(bare, changed_there)
+
+
+def test_patch_is_compared_as_it_was_sent() -> None:
+    patch: Json = {"kind": "Deployment", "spec": {"replicas": 4}}
+    there = stored(manifests.deployment("n:1"), replicas=3)
+    with pytest.raises(NotApplicable, match=r"Deployment web spec.replicas 3 instead of 4"):
+        shaped().require_patched(patch, there)
+    assert shaped().require_patched(patch, stored(manifests.deployment("n:1"), replicas=4)).name == "web"
+
+
+@pytest.mark.parametrize("spelled", [0.5, "0.5", "500m", "500000u"])
+def test_quantity_that_is_spelled_otherwise_is_no_change(spelled: object) -> None:
+    sent: Json = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "resources": {"limits": {}}}]}}
+    kept = stored(sent, containers=[{"name": "c", "resources": {"limits": {"cpu": "500m"}}}])
+    sent["spec"]["containers"][0]["resources"]["limits"] = {"cpu": spelled}
+    assert changes(sent, kept) == []
+    sent["spec"]["containers"][0]["resources"]["limits"] = {"cpu": "1"}
+    assert list(map(str, changes(sent, kept))) == ["Pod a spec.containers[c].resources.limits.cpu 500m instead of 1"]
 
 
 def test_reason_names_the_policies_and_webhooks_that_may_have_changed_it() -> None:

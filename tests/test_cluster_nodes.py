@@ -11,6 +11,7 @@ import pytest
 from kubechain.conditions.http import Page
 from kubechain.core.errors import NotApplicable
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.shape import Shape
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.workload import cluster_nodes
@@ -76,6 +77,17 @@ def test_nodes_are_read_again_when_they_are_needed_later() -> None:
     clock.time += 1
     assert [each.name for each in nodes.now()] == ["a", "b"]
     assert ClusterNodes(api, clock, ()).now() == ()
+
+
+def test_nodes_are_those_that_the_run_may_use() -> None:
+    pooled = changed(node("a"), "metadata.labels", {"pool": "test"})
+
+    def answer(*_: object) -> str:
+        return json.dumps({"items": [pooled.body, node("b").body]})
+
+    api = FakeApi(answer)
+    api.shape = Shape("r", selector={"pool": "test"})
+    assert [each.name for each in ClusterNodes(api, FakeClock(), (pooled,)).now()] == ["a"]
 
 
 def chain_with(*nodes: KubeObject) -> Chain:

@@ -1,6 +1,6 @@
 import pytest
 
-from kubechain.conditions import deployments, disruption, endpoints, http, objects, pods, services
+from kubechain.conditions import deployments, disruption, endpoints, http, objects, pods, services, tokens
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.http import Page
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -215,7 +215,7 @@ CASES["tolerating"] = (
     ],
 )
 CASES["with_projected_token"] = (
-    pods.with_projected_token(LABELS),
+    tokens.with_projected_token(LABELS),
     state(projecting(*TOKEN)),
     [
         state(),

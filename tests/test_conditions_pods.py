@@ -7,7 +7,7 @@ from kubechain.conditions import pods as on
 from kubechain.conditions.condition import Condition
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.workload.manifests import LABELS
-from tests.fakes import changed, conditions, not_ready, pod, state
+from tests.fakes import changed, conditions, not_ready, pod, state, thing
 
 Change = Callable[[KubeObject], KubeObject]
 FIRST, SECOND = pod(0), pod(1)
@@ -188,6 +188,20 @@ def test_why_not_ready_shows_reasons_of_containers() -> None:
     assert on.not_running(FIRST) == []
 
 
+def test_pods_are_scheduled_if_each_has_a_node_or_an_autoscaler_makes_one() -> None:
+    condition = on.scheduled(LABELS, 2)
+    assert condition(state(FIRST, SECOND)).met
+    assert not condition(state(FIRST)).met
+    full = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "3 Insufficient cpu"}]
+    alone = changed(changed(SECOND, "status.conditions", full), "spec.nodeName", None)
+    result = condition(state(FIRST, alone))
+    assert not result.met
+    assert result.got.startswith("1 of 2 bound: ")
+    assert "Insufficient cpu" in result.got
+    event = thing("Event", "e", involvedObject={"uid": alone.uid}, reason="TriggeredScaleUp")
+    assert condition(state(FIRST, alone, event)).met
+
+
 def test_ready_pods_have_the_labels_are_ready_and_not_terminating() -> None:
     found = on.ready_pods(state(FIRST, not_ready(SECOND), dying(pod(2)), pod(3, labels={"app": "x"})), LABELS)
     assert [each.name for each in found] == [FIRST.name]
@@ -255,27 +269,6 @@ def test_resources_of_a_pod_count_before_those_of_its_containers() -> None:
 
 def test_native_sidecar_counts_for_the_qos_class() -> None:
     assert qos.class_of(changed(FIRST, "spec.initContainers", [{"name": "proxy", "resources": {"requests": CPU}}])) == "Burstable"
-
-
-TOKEN: Json = {"serviceAccountToken": {"expirationSeconds": 3607}}
-MAP: Json = {"configMap": {"name": "kube-root-ca.crt"}}
-FIELD: Json = {"downwardAPI": {"items": [{"fieldRef": {"fieldPath": "metadata.namespace"}}]}}
-
-
-VOLUMES: list[tuple[list[list[Json]], bool]] = [
-    ([[TOKEN, MAP, FIELD]], True),
-    ([[TOKEN, MAP, {"configMap": {"name": "service-ca"}}, FIELD], [TOKEN]], True),
-    ([[TOKEN], [MAP, FIELD]], False),
-    ([[{"serviceAccountToken": {}}, MAP, FIELD]], False),
-    ([[TOKEN, FIELD]], False),
-    ([], False),
-]
-
-
-@pytest.mark.parametrize(("volumes", "is_met"), VOLUMES)
-def test_one_projected_volume_has_all_that_asking_the_api_needs(volumes: list[list[Json]], is_met: bool) -> None:  # noqa: FBT001
-    there = changed(FIRST, "spec.volumes", [{"name": "v", "projected": {"sources": sources}} for sources in volumes])
-    assert on.with_projected_token(LABELS)(state(there)).met is is_met
 
 
 def test_pod_on_a_node_that_reports_no_address_is_bound() -> None:

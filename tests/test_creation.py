@@ -14,7 +14,7 @@ from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests, namespace, service_manifests
-from kubechain.workload.namespace import populate
+from kubechain.workload.namespace import objects, populate
 from tests import loopback
 from tests.api_server import DROPPED, LOST, ApiServer, Fault, always, api_server, in_turn
 from tests.fakes import FakeClock
@@ -133,7 +133,7 @@ def test_content_is_compared_field_by_field() -> None:
 def test_hiccup_breaks_no_link(tmp_path: Path, kind: str, hiccup: str) -> None:
     with connected(tmp_path) as (api, server):
         server.faults = in_turn(HICCUPS[hiccup], path=kind)
-        assert populate(api, TARGET, "ns", DEPLOYMENT) == {}
+        assert populate(api, "ns", objects(TARGET, DEPLOYMENT)) == {}
         assert sorted(body["kind"] for body in server.store.values()) == ["Deployment", "Pod", "Service"]
 
 
@@ -141,7 +141,7 @@ def test_hiccup_breaks_no_link(tmp_path: Path, kind: str, hiccup: str) -> None:
 def test_lasting_500_is_reported_for_its_object(tmp_path: Path, kind: str) -> None:
     with connected(tmp_path) as (api, server):
         server.faults = always(Fault(500), path=kind)
-        refused = populate(api, TARGET, "ns", DEPLOYMENT, seconds=0.5)
+        refused = populate(api, "ns", objects(TARGET, DEPLOYMENT), seconds=0.5)
         assert [each.lower() + "s" for each in refused] == [kind]
         assert "failed calling webhook" in next(iter(refused.values()))
 
@@ -151,14 +151,14 @@ def test_lasting_503_and_silence_break_no_link_and_are_inconclusive(tmp_path: Pa
     with connected(tmp_path) as (api, server):
         server.faults = always(trouble, path="services")
         with pytest.raises(ApiUnavailable) as caught:
-            populate(api, TARGET, "ns", DEPLOYMENT, seconds=0.5)
+            populate(api, "ns", objects(TARGET, DEPLOYMENT), seconds=0.5)
         assert not isinstance(caught.value, ApiFailed)
 
 
 def test_kind_that_an_earlier_chain_could_not_create_is_tried_once(tmp_path: Path) -> None:
     with connected(tmp_path) as (api, server):
         server.faults = always(Fault(500), path="services")
-        assert list(populate(api, TARGET, "ns", DEPLOYMENT, once={"Service"})) == ["Service"]
+        assert list(populate(api, "ns", objects(TARGET, DEPLOYMENT), once={"Service"})) == ["Service"]
         assert len([path for path in server.sent("POST") if path.endswith("services")]) == 1
 
 
@@ -242,4 +242,4 @@ def test_object_of_nobody_is_not_refused(tmp_path: Path) -> None:
     with connected(tmp_path) as (api, server):
         server.faults = always(Fault(401), path="/deployments")
         with pytest.raises(ApiRefused, match="401"):
-            populate(api, TARGET, "ns", DEPLOYMENT)
+            populate(api, "ns", objects(TARGET, DEPLOYMENT))

@@ -105,6 +105,16 @@ def test_unreachable_cluster_must_end_without_a_verdict() -> None:
     assert score(UNREACHABLE, run(None, code=int(ExitCode.NOTHING_SELECTED)), NO_TIME).result == "misattributed"
 
 
+def test_refusal_must_be_named_and_break_no_link() -> None:
+    refused = Fault("refused", "admission", "no Pods", "refused", frozen("x"), symptom="policy 'x'")
+    said = run(None, code=int(ExitCode.REFUSED)).model_copy(update={"verdict": "no verdict: Pod web: policy 'x' denied"})
+    assert score(refused, said, NO_TIME).result == "killed"
+    assert score(refused, said.model_copy(update={"verdict": "no verdict: Pod web"}), NO_TIME).result == "misattributed"
+    assert score(refused, said.model_copy(update={"exit_code": ExitCode.HARNESS}), NO_TIME).result == "misattributed"
+    assert score(refused, run("PODS", message="policy 'x'"), NO_TIME).result == "misattributed"
+    assert score(refused, run(code=0), NO_TIME).result == "survived"
+
+
 def test_harmless_change_must_stay_green() -> None:
     assert score(HARMLESS, run(code=0), NO_TIME).result == "green"
     assert score(HARMLESS, run("DNS"), NO_TIME).result == "false alarm"

@@ -289,7 +289,8 @@ def test_claim_that_stops_a_node_is_not_blocked_by_what_it_breaks(monkeypatch: p
     chain, _, _ = up_to(*sick())
     stated = claim_of(Link.NODES, requirements=(DISRUPTION,) if disturbs else ())
     state = SimpleNamespace(gatekeeper=Gatekeeper(), shared_chain=chain, pace=Pace(), permissions=None)
-    for where, name, value in [(gating, "run_state", state), (gating, "permissions", None), (claim, "of", stated)]:
+    known = {"run_state": state, "claim_state": SimpleNamespace(chain=None), "permissions": None}
+    for where, name, value in [*((gating, *each) for each in known.items()), (claim, "of", stated)]:
         monkeypatch.setattr(where, name, giving(value))
     item: Any = SimpleNamespace(fixturenames=[gating.OF_CHAINS], config=None)
     blocked = gating.to_blame(item, AssertionError("the Node is not lost"))

@@ -19,6 +19,7 @@ from kubechain.conditions import (
     objects,
     qos,
     services,
+    tokens,
 )
 from kubechain.conditions import pods as on_pods
 from kubechain.conditions.condition import Condition, equal, expect
@@ -88,6 +89,7 @@ READY = on_pods.ready(A.name)
 SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "condition.all_of": (condition.all_of("small and even", lambda n: expect(n < 5, f"{n}")), 7),
     "condition.empty": (condition.empty("namespace"), ["a", "b", "c", "d", "e", "f", "g"]),
+    "pods.scheduled": (on_pods.scheduled(LABELS, 3), SICK),
     "containers.waits_because": (containers.waits_because(A.name, "ErrImagePull"), SICK),
     "containers.unschedulable": (containers.unschedulable(A.name), SICK),
     "containers.restarted": (containers.restarted(A.name, A.uid, 1), SICK),
@@ -191,7 +193,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.count": (on_pods.count(LABELS, 0), SICK),
     "pods.with_values": (on_pods.with_values(LABELS, {"status.qosClass": "BestEffort"}), SICK),
     "pods.tolerating": (on_pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS), SICK),
-    "pods.with_projected_token": (on_pods.with_projected_token(LABELS), SICK),
+    "tokens.with_projected_token": (tokens.with_projected_token(LABELS), SICK),
     "pods.serving_elsewhere": (on_pods.serving_elsewhere(LABELS, "node-0", 2), state(A, B)),
     "services.service": (services.service(WEB, "odd", lambda _: expect(ok=False, got="it even")), SICK),
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),

@@ -11,7 +11,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.workload import manifests
 from kubechain.workload.gates import Gatekeeper
-from kubechain.workload.namespace import populate
+from kubechain.workload.namespace import objects, populate
 from tests.fakes import FakeApi, FakeClock
 from tests.test_existing import TARGET
 from tests.test_gates import healthy, up_to
@@ -37,7 +37,7 @@ def api_without(kind: str, error: Exception) -> tuple[Api, list[str]]:
 @pytest.mark.parametrize("kind", ["Service", "Deployment", "Pod"])
 def test_refused_object_is_reported_and_the_others_are_created(kind: str, error: Exception) -> None:
     api, accepted = api_without(kind, error)
-    refused = populate(api, TARGET, "ns", manifests.deployment("n"), seconds=0.0)
+    refused = populate(api, "ns", objects(TARGET, manifests.deployment("n")), seconds=0.0)
     assert list(refused) == [kind]
     assert refused[kind].startswith(f"{kind} ")
     assert refused[kind].endswith(f" is refused: {error}")
@@ -47,7 +47,7 @@ def test_refused_object_is_reported_and_the_others_are_created(kind: str, error:
 def test_unavailable_server_is_an_error_and_no_refusal() -> None:
     api, _ = api_without("Service", ApiUnavailable("API server unreachable: timeout"))
     with pytest.raises(ApiUnavailable, match="unreachable"):
-        populate(api, TARGET, "ns", manifests.deployment("n"), seconds=0.0)
+        populate(api, "ns", objects(TARGET, manifests.deployment("n")), seconds=0.0)
 
 
 def test_refused_link_fails_at_once_and_blocks_the_links_that_need_it() -> None:

@@ -210,7 +210,10 @@ def test_core_is_required_and_everything_missing_is_in_one_message() -> None:
     refusing().require(CORE.rights)
     with pytest.raises(SetupError) as caught:
         refusing("create deployments", "watch pods", "get pods/proxy").require(CORE.rights)
-    assert str(caught.value) == "the user of context fake lacks the rights to create deployments, watch pods"
+    assert str(caught.value) == (
+        "the user of context fake lacks the rights to watch pods (core); create deployments (apps); `kubechain rights run` "
+        "prints a role with them, for kubectl apply"
+    )
     assert caught.value.code == ExitCode.RIGHTS
 
 
@@ -243,8 +246,8 @@ def test_impersonated_user_is_checked_and_named(tmp_path: Path) -> None:
         with pytest.raises(SetupError) as caught:
             Access(api).require(EXEC.rights)
         api.close()
-    text = "the user jane, whom context test impersonates, lacks the rights to create pods/exec, get pods/exec"
-    assert str(caught.value) == text
+    text = "the user jane, whom context test impersonates, lacks the rights to create pods/exec, get pods/exec (core)"
+    assert str(caught.value).startswith(text)
     assert all("Impersonate-User: jane" in request for request in server.requests)
 
 

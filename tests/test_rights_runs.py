@@ -78,7 +78,10 @@ def test_run_without_a_right_of_every_claim_ends_and_names_all_in_one_line(serve
     deny(server, "create pods", "delete namespaces", "get pods/proxy")
     done = run(server, tmp_path, "--only", "CHAIN-PODS-010")
     assert done.returncode == ExitCode.RIGHTS, done.stdout + done.stderr
-    assert f"no verdict: the user of context {CONTEXT} lacks the rights to create pods, delete namespaces\n" in done.stdout
+    what = (
+        f"no verdict: the user of context {CONTEXT} lacks the rights to delete namespaces, create pods (core); `kubechain rights "
+    )
+    assert what in done.stdout
     assert changes(server) == []
 
 
@@ -87,7 +90,7 @@ def test_refused_first_request_does_not_hide_the_other_missing_rights(server: Cl
     rule(on("get", "Namespace"), failing(403))(server)
     done = run(server, tmp_path, "--only", "CHAIN-PODS-010")
     assert done.returncode == ExitCode.RIGHTS, done.stdout + done.stderr
-    assert "lacks the rights to get namespaces, watch services\n" in done.stdout
+    assert "lacks the rights to get namespaces, watch services (core); " in done.stdout
 
 
 def test_pull_secret_needs_a_right_more(server: Cluster, tmp_path: Path) -> None:
@@ -96,4 +99,4 @@ def test_pull_secret_needs_a_right_more(server: Cluster, tmp_path: Path) -> None
     secret.write_text(json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": "YTpi"}}}))
     done = run(server, tmp_path, "--only", "CHAIN-PODS-010", "--pull-secret", str(secret))
     assert done.returncode == ExitCode.RIGHTS, done.stdout + done.stderr
-    assert "lacks the right to create secrets\n" in done.stdout
+    assert "lacks the rights to create secrets (core); " in done.stdout

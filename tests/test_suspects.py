@@ -7,6 +7,7 @@ from kubechain.claims.claim import Link
 from kubechain.diagnostics.suspects import suspects
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.workload.network_policies import ALLOW
 from tests.fakes import FakeApi, conditions, thing
 
 NOW = "2026-11-01T12:00:00Z"
@@ -73,3 +74,13 @@ def test_nodes_are_named_if_they_are_not_ready_or_none_takes_pods() -> None:
 def test_what_may_not_be_read_is_left_out() -> None:
     assert suspects(ClusterApi(deployments=None, pods=None, nodes=[LOST]), Link.DNS).startswith("Node lost: ")
     assert suspects(ClusterApi(deployments=None, pods=None, nodes=None), Link.DNS) == ""
+
+
+def test_policy_that_denies_traffic_is_named_unless_the_run_allows_it() -> None:
+    deny, some = thing("NetworkPolicy", "deny", spec={"podSelector": {}}), {"podSelector": {"matchLabels": {"a": "b"}}}
+    found = [deny, thing("NetworkPolicy", "some", spec=some)]
+    shown = suspects(ClusterApi(nodes=[READY], networkpolicies=found), Link.CLUSTERIP, "ns")
+    assert shown == "NetworkPolicy deny: denies traffic in namespace ns"
+    allowed = [*found, thing("NetworkPolicy", ALLOW, spec={"podSelector": {}})]
+    assert suspects(ClusterApi(nodes=[READY], networkpolicies=allowed), Link.CLUSTERIP, "ns") == ""
+    assert suspects(ClusterApi(nodes=[READY], networkpolicies=None), Link.CLUSTERIP, "ns") == ""

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from kubechain.conditions import deployments, dns, endpoints, env, http, nodes, objects, pods, services, timeouts
+from kubechain.conditions import deployments, dns, endpoints, env, http, nodes, objects, pods, services, timeouts, tokens
 from kubechain.conditions.condition import Condition, Result
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
@@ -62,13 +62,11 @@ MADE = replica_set(status={"replicas": 0})
 NO_OBSERVER: Unmet = (deployments.observed(WEB), state(deployment(status={})))
 NO_PODS: Unmet = (deployments.controls_one_replica_set(WEB, 2), state(deployment(), MADE))
 UNSCHEDULED = pending("PodScheduled", reason="Unschedulable", message="0/3 nodes are available: 2 node(s) had untolerated taint")
-NOT_ADMITTED = pending("PodScheduled", reason="Unschedulable", message="0/3 nodes are available: 2 Too many pods")
+REFUSES = "no verdict: the cluster refuses objects of this run"
+DENIED = (
+    f"{REFUSES}: Pod web, Pod client: ValidatingAdmissionPolicy 'pods-denied' with binding 'pods-denied' denied request: no Pod"
+)
 UNREPORTED = pending("Initialized", status="")
-
-
-def refused_pods(message: str) -> Unmet:
-    status = {"replicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": message}]}
-    return deployments.controls_one_replica_set(WEB, 2), state(deployment(), replica_set(status=status))
 
 
 def the_service(path: str, value: object) -> Unmet:
@@ -143,7 +141,7 @@ UNMET: dict[str, list[Unmet] | str] = {
         (services.node_port_between(WEB, 30000, 32767), state(changed(service(), "spec.ports.0.nodePort", 20034)))
     ],
     "tolerations-admission-off": [(pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS), state(A, B))],
-    "serviceaccount-admission-off": [(pods.with_projected_token(LABELS), state(A, B))],
+    "serviceaccount-admission-off": [(tokens.with_projected_token(LABELS), state(A, B))],
     "slice-owner-stripped": [
         (endpoints.slices_belong(WEB), state(service(), endpoint_slice(ownerReferences=[]))),
         (endpoints.slices_belong(WEB), state(service())),
@@ -162,9 +160,9 @@ UNMET: dict[str, list[Unmet] | str] = {
     ],
     "image-replaced": [waiting("ImagePullBackOff"), waiting("ErrImagePull")],
     "replica-set-stuck": [left("ReplicaSet", MADE)],
-    "pods-denied": [NO_PODS, refused_pods("no Pod today")],
-    "webhook-dead": [NO_PODS, refused_pods("failed calling webhook")],
-    "quota-of-nothing": [refused_pods("exceeded quota: nothing"), refused_pods("status unknown for quota: nothing")],
+    "pods-denied": DENIED,
+    "webhook-dead": f'{REFUSES}: Pod web, Pod client: failed calling webhook "dead.kubechain.test": Post "https://127.0.0.1:9/"',
+    "quota-of-nothing": f"{REFUSES}: Pod web, Pod client: exceeded quota: nothing, requested: pods=1",
     "addresses-exhausted": "failed to allocate",
     "not-ready-published": [(endpoints.lists(WEB, A), LISTED)],
     "foreign-address": [(SLICES, state(A, B, FOREIGN))],
@@ -188,9 +186,11 @@ UNMET: dict[str, list[Unmet] | str] = {
     "cni-gone": [pending("ContainersReady"), (PODS_READY, state()), UNSCHEDULED],
     "proxies-frozen": [(WELCOMES, TIMEOUT), (WELCOMES, REFUSED), (WELCOMES, failure("other", 35))],
     "proxy-frozen-on-one": [(WELCOMES, TIMEOUT), (WELCOMES, REFUSED)],
-    "workers-tainted": [UNSCHEDULED],
+    "workers-tainted": "no verdict: no Node takes the Pods of this run: every Node has a taint: kubechain/fault:NoSchedule on 2 "
+    "of 3 Nodes, node-role.kubernetes.io/control-plane:NoSchedule on 1 of 3 Nodes; --tolerate kubechain/fault:NoSchedule",
     "workers-cordoned": [pending("PodScheduled", message="0/3 nodes are available: 2 node(s) were unschedulable")],
-    "no-room": [NOT_ADMITTED],
+    "no-room": "no verdict: no Node takes the Pods of this run: the scheduler says: 0/3 nodes are available: 1 node(s) had "
+    "untolerated taint(s), 2 Too many pods.",
     "route-gone": [(WELCOMES, TIMEOUT), ONE_ONLY, (BACKENDS, {AT: [*answer(), *TIMEOUT]})],
     "image-missing": [waiting("ErrImagePull"), waiting("ImagePullBackOff")],
     "node-lifecycle-controller-off": LOST_NODE,
@@ -236,7 +236,7 @@ UNMET: dict[str, list[Unmet] | str] = {
     "route-gone-on-one": [(BACKENDS, {AT: [*answer(), *REFUSED]}), ONE_ONLY, (BACKENDS, {AT: [*answer(), *TIMEOUT]})],
     "dns-dropped-on-one": [resolved(rcode="timeout")],
     "dns-one-dropped": [resolved(rcode="timeout"), (WELCOMES, TIMEOUT), (WELCOMES, failure("name", 6))],
-    "pods-denied-and-port-changed": [NO_PODS, refused_pods("no Pod today")],
+    "pods-denied-and-port-changed": DENIED,
     "never-ready-and-variable-wrong": [pending("ContainersReady", message="containers with unready status: [nginx]")],
     "slices-and-dns-gone": [(SLICES, state(A, B))],
     "midway-server-frozen": [pending("ContainersReady")],

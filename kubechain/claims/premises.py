@@ -76,8 +76,6 @@ CLUSTER_DNS = defaults("client", dnsPolicy="ClusterFirst")
 SEARCH_LIST = (*CLUSTER_DNS, *defaults("client", dnsConfig=None))
 # The first process of a container is its own.
 OWN_PROCESSES = defaults("Pod", shareProcessNamespace=False)
-# Pods have the token of their ServiceAccount.
-TOKEN = defaults("Pod", automountServiceAccountToken=True)
 TOLERATED_300_S = tuple(TolerationSeconds("Pod", name, 300) for name in ("not-ready", "unreachable"))
 # A Deployment of a few replicas keeps them all while it rolls.
 ROLLING = defaults(
@@ -90,5 +88,4 @@ DEPLOYMENT_DEFAULTS = (*ROLLING, *defaults("Deployment", revisionHistoryLimit=10
 SERVICE_DEFAULTS = (
     *defaults("Service", sessionAffinity="None", internalTrafficPolicy="Cluster", externalTrafficPolicy="Cluster"),
     *defaults("Service", ipFamilyPolicy="SingleStack"),
-    *NODE_PORT,
 )

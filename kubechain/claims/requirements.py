@@ -12,6 +12,7 @@ from kubechain.core import versions
 from kubechain.kube import rights
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.rights import Right
+from kubechain.kube.shape import Shape
 
 ProbeOrigin = Literal["host", "cluster"]
 
@@ -20,7 +21,8 @@ ProbeOrigin = Literal["host", "cluster"]
 class Environment:
     """The cluster of a run, its Nodes, the origin of requests to nodePorts, and what claims and the user may do.
 
-    `disruptive` says that claims may disturb Nodes; `access` is what the user may do.
+    `disruptive` says that claims may disturb Nodes; `access` is what the user may do; `node_ports` says that Services may have
+    nodePorts; `shape` is that of the objects of the run.
     """
 
     target: Target
@@ -28,6 +30,8 @@ class Environment:
     probe_from: ProbeOrigin
     disruptive: bool
     access: Access = field(default_factory=lambda: Access(None))
+    node_ports: bool = True
+    shape: Shape = field(default_factory=Shape)
 
     @property
     def minor(self) -> int:
@@ -78,7 +82,9 @@ LISTED = right("list", "nodes")
 # Commands run in Pods, over a websocket, for which the API server checks both verbs.
 EXEC = allowed("exec", rights.right("get", "pods/exec"), rights.right("create", "pods/exec"))
 # Requests are sent to the Nodes: from this machine, else from the client Pod.
-NODE_REQUESTS = allowed("nodePorts", *LISTED.rights, remote=EXEC.rights)
+NODE_RIGHTS = allowed("requests to Nodes", *LISTED.rights, remote=EXEC.rights)
+NODE_PORTS = Requirement("nodePort", "Services of type NodePort (not --no-node-port)", lambda environment: environment.node_ports)
+NODE_REQUESTS = Requirement("nodePorts", NODE_PORTS.text, NODE_PORTS.met, NODE_RIGHTS.rights, NODE_RIGHTS.remote)
 # kubectl port-forward to a Service: it reads the Service, chooses a Pod, and forwards over a websocket.
 FORWARDING = allowed(
     "port-forward",
@@ -95,6 +101,12 @@ EVENTS = allowed("events", rights.right("list", "events"), rights.right("watch",
 
 def _pods(environment: Environment) -> int:
     return sum(int(node.at("status.allocatable.pods", 0)) for node in environment.nodes)
+
+
+def _tolerated(environment: Environment) -> bool:
+    """Whether the overlay says nothing of the taints of lost Nodes."""
+    keys = {toleration.key for toleration in environment.shape.overlay.pods.tolerations}
+    return not keys & {None, "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
 
 OWN_CLUSTER = Requirement("kind", "a kind cluster of this project", lambda environment: environment.target.owned)
@@ -118,10 +130,11 @@ POD_CIDR = Requirement(
     LISTED.rights,
 )
 TWO_NODES, THREE_NODES = nodes(2), nodes(3)
+UNTOLERANT = Requirement("untolerant", "Pods without tolerations of lost Nodes in the overlay", _tolerated)
 # Since Kubernetes 1.30 the preStop action sleep (KEP-3960) is on by default.
 SLEEP_ACTION = kubernetes(30)
 # Without them, no right makes a claim run; they are known before anything is read from the cluster.
-PERMISSIONS = (OWN_CLUSTER, DISRUPTION)
+PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS)
 ALL = (
     OWN_CLUSTER,
     DISRUPTION,
@@ -133,7 +146,9 @@ ALL = (
     THREE_NODES,
     SLEEP_ACTION,
     EXEC,
+    NODE_PORTS,
     NODE_REQUESTS,
+    UNTOLERANT,
     EVENTS,
     FORWARDING,
     ADDONS,

@@ -89,12 +89,22 @@ COMPONENTS = Part(
     allowed("components", *_rights(nodes="list", deployments="list", pods="list"), right("get", "leases", "kube-system")),
     "the verdict names the link alone",
 )
+POLICIES = Part(
+    "NetworkPolicies of the cluster in the namespaces of a run",
+    allowed("network policies", *_rights(networkpolicies="list")),
+    "one that denies traffic is not named",
+)
+ALLOWING = Part(
+    "a NetworkPolicy that allows all traffic in the namespaces of a run, where one of the cluster denies it",
+    allowed("allowing", *_rights(networkpolicies="create")),
+    "claims that send requests fail where the cluster denies them",
+)
 CHANGERS = Part(
     "who changes objects at admission",
     allowed("admission", *_rights(mutatingadmissionpolicies="list", mutatingwebhookconfigurations="list")),
     "a claim that is skipped because admission changed an object does not say which policy did",
 )
-PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS)
+PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING)
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
     Link.CLUSTERIP: EXEC,
@@ -108,6 +118,7 @@ OF_GATES = rights_of(GATES.values()) | remote_rights_of(GATES.values())
 LOST_ANSWERS = frozenset(
     right("get", resource)
     for resource in ("namespaces", "serviceaccounts", "configmaps", "services", "deployments", "pods", "endpointslices",
-                     "poddisruptionbudgets", "daemonsets", "secrets")
+                     "poddisruptionbudgets", "daemonsets", "secrets",
+                     "networkpolicies")
 )  # fmt: skip
 TOLERATED = frozenset(each for part in PARTS for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.conditions.text import counted
 from kubechain.core.errors import ExitCode
@@ -68,8 +69,12 @@ def verdict_of(
     first = first_broken(records)
     inconclusive = [record for record in records if record.outcome == Outcome.INCONCLUSIVE]
     done = len(records) - len(inconclusive) - counts[Outcome.NOT_RUN]
+    stopped = next((each for each in records if each.outcome == Outcome.BLOCKED and each.waits_for in list(Obstacle)), None)
     if first:
         line, code = f"chain broken at {first.link}: {first.message}{_besides(records, first)}", ExitCode.CHAIN_BROKEN
+    elif stopped:
+        obstacle, why = Obstacle(str(stopped.waits_for)), (stopped.message or "").partition(": ")[2]
+        line, code = f"no verdict: {obstacle.what}: {why}", obstacle.exit_code
     elif trouble:
         line, code = f"no verdict: {trouble}", ExitCode.HARNESS
     elif interrupted:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, Pyd
 
 from kubechain.core.settings import (
     CleanSettings,
+    Compliance,
     DoctorSettings,
     ExistingCluster,
     Expression,
@@ -20,6 +21,7 @@ from kubechain.core.settings import (
     KindCluster,
     Permission,
     Phase,
+    Reach,
     Results,
     RoleName,
     Selection,
@@ -35,7 +37,19 @@ class Command(Group):
 
 
 class RunCommand(
-    Command, Workers, Expression, Selection, Permission, ExistingCluster, KindCluster, Version, Images, Results, Folders
+    Command,
+    Workers,
+    Expression,
+    Selection,
+    Permission,
+    ExistingCluster,
+    Compliance,
+    Reach,
+    KindCluster,
+    Version,
+    Images,
+    Results,
+    Folders,
 ):
     """Check every link of the chain on a cluster; print a verdict and write a report.
 
@@ -47,6 +61,7 @@ class RunCommand(
         "kubechain run --level full -n 2",
         "kubechain run -k 'dns or env' --keep --cluster dev",
         "kubechain run --context staging --kubeconfig ~/staging.yaml",
+        "kubechain run --context staging --overlay ours.yaml --nodes pool=test --no-node-port",
     )
 
 
@@ -60,7 +75,7 @@ class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, R
     )
 
 
-class UpgradeCommand(Command, Phase, ExistingCluster, Hops, KindCluster, Expression, Images, Results, Folders):
+class UpgradeCommand(Command, Phase, ExistingCluster, Compliance, Hops, KindCluster, Expression, Images, Results, Folders):
     """Create a cluster, upgrade it with kubeadm, and sample every network path during the upgrade.
 
     The phases before, during and after are three runs around the upgrade of an existing cluster by other means.

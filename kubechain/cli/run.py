@@ -17,7 +17,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PREFIX, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
-from kubechain.kube import kubeconfig_files
+from kubechain.kube import kubeconfig_files, shape
 from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle")
@@ -31,6 +31,7 @@ AnyRun = RunCommand | FaultsCommand | UpgradeCommand
 
 def claims(command: RunCommand) -> int:
     """Run the claims on a cluster; return the exit code of the run."""
+    shape.of("", command.overlay, command.tolerate, command.nodes)
     if command.context:
         refuse(command, OWN_CLUSTER, f"--context={command.context}: that cluster already exists")
         require_context(command)
@@ -55,6 +56,7 @@ def faults(command: FaultsCommand) -> int:
 
 def upgrade(command: UpgradeCommand) -> int:
     """Upgrade a new cluster, or run one phase of an upgrade by other means; return the exit code of the run."""
+    shape.of("", command.overlay, command.tolerate, "")
     if not command.phase:
         what = "an upgrade without before, during or after: it creates its own cluster"
         refuse(command, ("context", "kubeconfig", "snapshot"), what)

@@ -11,7 +11,7 @@ from kubechain.kube.creation import CHANGE_SECONDS, persistently
 from kubechain.kube.decoding import as_json
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
-from kubechain.kube.rights import Right, named
+from kubechain.kube.rights import Right, with_groups
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -36,7 +36,8 @@ class Access:
         """Raise a SetupError (exit code RIGHTS) that lists all of the rights that the user does not have."""
         lacking = self.lacking(rights)
         if self._api and lacking:
-            raise SetupError(f"{self._api.user} lacks {named(lacking)}", ExitCode.RIGHTS)
+            what = f"{self._api.user} lacks the rights to {with_groups(lacking)}"
+            raise SetupError(f"{what}; `kubechain rights run` prints a role with them, for kubectl apply", ExitCode.RIGHTS)
 
     def _has(self, right: Right) -> bool:
         if self._api is None:

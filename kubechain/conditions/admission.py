@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from kubechain.conditions.qos import amount
 from kubechain.conditions.text import field, text
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.rights import MANAGER
@@ -56,7 +57,7 @@ def changes(sent: Json, stored: KubeObject) -> list[Change]:
 
 
 def _differences(path: Path, sent: object, there: object) -> Iterator[tuple[Path, object, object]]:
-    if sent is None or sent == there:
+    if sent is None or sent == there or _same_quantity(path, sent, there):
         return
     if isinstance(sent, Mapping):
         fields = cast("Json", sent)
@@ -70,6 +71,13 @@ def _differences(path: Path, sent: object, there: object) -> Iterator[tuple[Path
             yield from _differences((*path, f"[{name}]"), entry, other)
     else:
         yield path, sent, there
+
+
+def _same_quantity(path: Path, sent: object, there: object) -> bool:
+    """Whether both are the same amount of a resource: the API server stores "0.5" as "500m"."""
+    if path[-2:-1] not in [("requests",), ("limits",)] or there is None:
+        return False
+    return amount(sent) == amount(there)
 
 
 def _has_maps(entries: list[Any]) -> bool:

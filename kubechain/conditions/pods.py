@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import one
 from kubechain.conditions.text import counted, field, some, text
-from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED, SCHEDULED
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 # With these waiting reasons the Pod's image or configuration does not exist or cannot run: a longer wait does not help.
 HOPELESS = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+# Events of the cluster autoscaler and of Karpenter about a Pod for which they make a Node.
+SCALING_UP = ("TriggeredScaleUp", "Nominated")
 # A message shows the state of at most this many Pods that are not ready.
 MOST_PODS = 3
 
@@ -43,7 +44,7 @@ def stuck(pod: KubeObject) -> str | None:
     """Return the reason and message of a container that waits with a HOPELESS reason; None if there is none."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
-        waiting: Json = (status.get("state") or Json()).get("waiting", {})
+        waiting: Json = (status.get("state") or Json()).get("waiting") or Json()
         if waiting.get("reason") in HOPELESS:
             return f"{waiting['reason']}: {waiting.get('message', '')}"
     return None
@@ -57,9 +58,8 @@ def not_running(pod: KubeObject) -> list[str]:
 
 
 def _reason(state: Json | None) -> str:
-    return str(
-        next((detail.get("reason", "") for kind, detail in (state or Json()).items() if kind in ("waiting", "terminated")), "")
-    )
+    details: list[Json] = [detail for kind, detail in (state or Json()).items() if kind in ("waiting", "terminated") and detail]
+    return str(next((detail.get("reason", "") for detail in details), ""))
 
 
 def progress(pod: KubeObject) -> str:
@@ -92,6 +92,20 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
         return expect(len(pods) == count, ready)
 
     return Condition(f"exactly {count} ready Pods with {text(labels)}", check, PODS_READY)
+
+
+def scheduled(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:
+    """At least `number` Pods have these labels, and each is bound to a Node, or waits for a Node that an autoscaler makes."""
+
+    def check(state: NamespaceState) -> Result:
+        pods = state.all("Pod", labels)
+        awaited = {e.at("involvedObject.uid") for e in state.all("Event") if e.at("reason") in SCALING_UP}
+        waiting = [why_not_ready(pod) for pod in pods if not pod.at("spec.nodeName") and pod.uid not in awaited]
+        if waiting:
+            return unmet(f"{len(pods) - len(waiting)} of {len(pods)} bound: {some(waiting, '; ', MOST_PODS)}")
+        return expect(len(pods) >= number, f"{len(pods)} Pods")
+
+    return Condition(f"{number} Pods with {text(labels)} bound to Nodes", check, SCHEDULED)
 
 
 def ready(name: str) -> Condition[NamespaceState]:
@@ -242,51 +256,6 @@ def tolerating(seconds: Mapping[str, int], labels: Mapping[str, str]) -> Conditi
         return fields({name: actual.get(name) for name in wanted}, wanted)
 
     return every_pod(labels, f"with {some([field(*entry) for entry in wanted.items()])}", check)
-
-
-def with_projected_token(labels: Mapping[str, str]) -> Condition[NamespaceState]:
-    """Each Pod has a projected volume with an expiring token, the CA of the API server and the namespace."""
-    what = "a projected token that expires within a day, ConfigMap kube-root-ca.crt and metadata.namespace"
-
-    def check(pod: KubeObject) -> Result:
-        volumes: list[Json] = [volume["projected"] for volume in pod.at("spec.volumes", []) if "projected" in volume]
-        found = [Projected.of(volume.get("sources") or []) for volume in volumes]
-        # Other volumes, and what else is in this one, belong to what admission has added.
-        every = Projected(*(tuple(each for one in found for each in getattr(one, name)) for name in ("seconds", "maps", "paths")))
-        return expect(any(volume.complete for volume in found), str(every), what)
-
-    return every_pod(labels, f"with {what}", check)
-
-
-@dataclass(frozen=True)
-class Projected:
-    """What a projected volume has: its tokens by expirationSeconds, its ConfigMaps, and its fields of the Pod."""
-
-    seconds: tuple[int, ...]
-    maps: tuple[str, ...]
-    paths: tuple[str, ...]
-
-    @staticmethod
-    def of(sources: list[Json]) -> Projected:
-        """Return what the sources of a projected volume have."""
-        tokens: list[Json] = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
-        items: list[Json] = [item for source in sources for item in source.get("downwardAPI", {}).get("items", [])]
-        return Projected(
-            tuple(int(token.get("expirationSeconds") or 0) for token in tokens),
-            tuple(source["configMap"]["name"] for source in sources if "configMap" in source),
-            tuple(item["fieldRef"]["fieldPath"] for item in items if "fieldRef" in item),
-        )
-
-    @property
-    def complete(self) -> bool:
-        """Whether the API server can be asked with it."""
-        expires = any(0 < each <= 86400 for each in self.seconds)
-        return expires and "kube-root-ca.crt" in self.maps and "metadata.namespace" in self.paths
-
-    def __str__(self) -> str:
-        """Return it for a message."""
-        tokens = f"{len(self.seconds)} projected tokens (expirationSeconds {text(self.seconds)})"
-        return f"{tokens}, ConfigMaps {text(self.maps)}, fields {text(self.paths)}"
 
 
 def serving_elsewhere(labels: Mapping[str, str], node: str, number: int) -> Condition[NamespaceState]:

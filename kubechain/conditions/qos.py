@@ -9,9 +9,9 @@ from kubechain.conditions.condition import Condition, Result, equal
 from kubechain.conditions.pods import every_pod
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
-# Of the suffixes of a quantity, those that the API server writes for CPU and memory.
-UNITS = {"m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)} | {
-    f"{letter}i": Decimal(1024**power) for power, letter in enumerate("KMGT", start=1)
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+UNITS = {letter: Decimal(10) ** power for power, letter in zip(range(-9, 19, 3), ("n", "u", "m", "", *"kMGTPE"), strict=True)} | {
+    f"{letter}i": Decimal(1024**power) for power, letter in enumerate("KMGTPE", start=1)
 }
 COUNTED = ("cpu", "memory")
 
@@ -20,7 +20,7 @@ def amount(quantity: object) -> Decimal:
     """Return a quantity of the API as a number: "500m", "64Mi", 2."""
     text = str(quantity)
     unit = next((unit for unit in sorted(UNITS, key=len, reverse=True) if text.endswith(unit)), "")
-    return Decimal(text.removesuffix(unit)) * UNITS.get(unit, Decimal(1))
+    return Decimal(text.removesuffix(unit)) * UNITS[unit]
 
 
 def class_of(pod: KubeObject) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
+from kubechain.core import image_names
 from kubechain.core.errors import ExitCode, SetupError
 
 PROJECT = "kubechain"
@@ -108,6 +109,24 @@ class ExistingCluster(Group):
     )
 
 
+class Compliance(Group):
+    """What the objects of a run have besides, so that the policies of a cluster accept them."""
+
+    title: ClassVar[str] = "policies of a cluster"
+    overlay: Path | None = Field(
+        default=None, description="YAML file with labels, annotations, tolerations and more for the objects of the run"
+    )
+    tolerate: str = Field("", description="taints that Pods tolerate, KEY[=VALUE][:EFFECT], separated by commas")
+
+
+class Reach(Group):
+    """The part of a cluster that a run may use."""
+
+    title: ClassVar[str] = "policies of a cluster"
+    nodes: str = Field("", description="labels of the only Nodes that are used and judged, KEY=VALUE, separated by commas")
+    node_port: bool = Field(default=True, description="create Services of type NodePort, and check nodePorts")
+
+
 class Version(Group):
     """The Kubernetes version of a new cluster."""
 
@@ -130,10 +149,14 @@ class Images(Group):
     """The images of the workload, and where they come from."""
 
     title: ClassVar[str] = "images"
-    nginx_image: str = Field("", description="nginx image in place of the default")
-    client_image: str = Field("", description="image with curl and dig in place of the default")
+    nginx_image: Annotated[str, AfterValidator(image_names.image)] = Field("", description="nginx image in place of the default")
+    client_image: Annotated[str, AfterValidator(image_names.image)] = Field(
+        "", description="image with curl and dig in place of the default"
+    )
     pull_secret: Path | None = Field(default=None, description="docker config.json with the registry's credentials")
-    registry_mirror: str = Field("", description="registry host and path that replace those of the default public images")
+    registry_mirror: Annotated[str, AfterValidator(image_names.mirror)] = Field(
+        "", description="registry host and path that replace those of the default public images"
+    )
 
 
 class Faults(Group):
@@ -216,7 +239,20 @@ class Nested(Group):
 
 
 class Settings(
-    Selection, Permission, ExistingCluster, KindCluster, Version, Images, Faults, Phase, Hops, Nested, Results, Folders
+    Selection,
+    Permission,
+    ExistingCluster,
+    Compliance,
+    Reach,
+    KindCluster,
+    Version,
+    Images,
+    Faults,
+    Phase,
+    Hops,
+    Nested,
+    Results,
+    Folders,
 ):
     """The settings of the pytest plugin."""
 
@@ -251,4 +287,4 @@ def complaint(error: ValidationError, options: Collection[str] = ()) -> str:
     name = str(first["loc"][-1])
     spelled = f"--{name.replace('_', '-')}" if name in options else f"{PREFIX}{name.upper()}"
     value = " ".join(str(first["input"]).split())
-    return f"{spelled}={value}: {first['msg'].replace('Input should be', 'expected')}"
+    return f"{spelled}={value}: {first['msg'].removeprefix('Value error, ').replace('Input should be', 'expected')}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
+from kubechain.workload import network_policies
 from kubechain.workload.chain import Chain
 
 SYSTEM = "kube-system"
@@ -23,10 +25,13 @@ DNS, PROXY = "k8s-app=kube-dns", "k8s-app=kube-proxy"
 Look = Callable[[Api], list[str]]
 
 
-def suspects(api: Api, link: Link) -> str:
-    """Return what the cluster shows of the components behind a broken link: "coredns: 0 of 2 replicas ready"; "" if nothing."""
+def suspects(api: Api, link: Link, namespace: str = "") -> str:
+    """Return what the cluster shows of the components behind a broken link: "coredns: 0 of 2 replicas ready"; "" if nothing.
+
+    `namespace` is that of the chain, "" if it has none.
+    """
     shown: list[str] = []
-    for look in (*LOOKS.get(link, ()), nodes):
+    for look in (*LOOKS.get(link, ()), nodes, partial(policies, namespace=namespace)):
         # The message of the claim counts; what cannot be read here is no news.
         with contextlib.suppress(HarnessError):
             shown += look(api)
@@ -41,13 +46,19 @@ def changed(chain: Chain) -> str:
 
 def nodes(api: Api) -> list[str]:
     """Return the Nodes that are not ready, each with the reason of its condition."""
-    unready = [node for node in api.list("Node").items if not node.is_true("Ready")]
+    unready = [node for node in filter(api.shape.selects, api.list("Node").items) if not node.is_true("Ready")]
     return [f"Node {node.name}: not ready ({node.condition('Ready').get('reason', 'no condition')})" for node in unready]
+
+
+def policies(api: Api, namespace: str) -> list[str]:
+    """Return the NetworkPolicies of a namespace that deny traffic, if none of the run allows it."""
+    names = network_policies.denying(api, namespace) if namespace else []
+    return [f"NetworkPolicy {name}: denies traffic in namespace {namespace}" for name in names]
 
 
 def closed(api: Api) -> list[str]:
     """Return how many Nodes take no new Pods, if none takes any but those of the control plane."""
-    every = api.list("Node").items
+    every = [*filter(api.shape.selects, api.list("Node").items)]
     shut = [node for node in every if node.at("spec.unschedulable") or _keeps_off(node)]
     return [f"Nodes: all {len(every)} are cordoned or tainted"] if every and len(shut) == len(every) else []
 

@@ -68,18 +68,19 @@ class Prepared(Protocol):
 class Fault:
     """A fault: `at` is the link that must be the first broken one, None for a harmless change.
 
-    `at` is "unreachable" if the suite must give no verdict. At least one of `claims` must fail with a message in which the
-    regular expression `symptom` is found; those of the level full run besides the quick ones. Without `claims`, no claim states
-    what is broken: then one that is blocked by `at` must name the symptom. `breaks` are further links that the fault breaks by
-    itself; those of `also` do not need `at`, so that the verdict must call them broken, too. With `midway` the fault is injected
-    in the middle of a run: when the first claim of that link has ended. A fault that is not `lasting` ends by itself. The
-    `short` ones, each of another kind, are the short form of `kubechain faults`.
+    `at` is "unreachable" if the suite must give no verdict, "refused" if it must say what keeps the cluster from taking its
+    objects, in words in which `symptom` is found: then it calls no link broken, whatever else is. Else at least one of `claims`
+    must fail with a message in which the regular expression `symptom` is found; those of the level full run besides the quick
+    ones. Without `claims`, no claim states what is broken: then one that is blocked by `at` must name the symptom. `breaks` are
+    further links that the fault breaks by itself; those of `also` do not need `at`, so that the verdict must call them broken,
+    too. With `midway` the fault is injected in the middle of a run: when the first claim of that link has ended. A fault that is
+    not `lasting` ends by itself. The `short` ones, each of another kind, are the short form of `kubechain faults`.
     """
 
     id: str
     kind: Kind
     title: str
-    at: Link | Literal["unreachable"] | None
+    at: Link | Literal["unreachable", "refused"] | None
     injection: Injection
     claims: tuple[str, ...] = ()
     symptom: str = ""

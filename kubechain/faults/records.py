@@ -62,8 +62,9 @@ class Score(JsonRecord):
     """Killed if an expected claim failed at the expected link, survived if no claim failed, misattributed if another one did;
     for a harmless change green or false alarm."""
     why: str
-    expected: Link | Literal["unreachable"] | None
-    """The link that must be the first broken one, "unreachable" if there must be no verdict; null for a harmless change."""
+    expected: Link | Literal["unreachable", "refused"] | None
+    """The link that must be the first broken one, "unreachable" if there must be no verdict, "refused" if the run must say what
+    keeps the cluster from taking its objects; null for a harmless change."""
     first_broken_link: Link | None
     verdict: str
     """The line that the suite ended with under the fault."""

@@ -44,6 +44,9 @@ def _result(fault: Fault, run: RunRecord) -> tuple[Result, str]:
     if fault.at == "unreachable":
         inconclusive = run.first_broken_link is None and run.exit_code in INCONCLUSIVE_CODES
         return ("killed" if inconclusive else "misattributed"), run.verdict
+    if fault.at == "refused":
+        said = run.first_broken_link is None and run.exit_code == ExitCode.REFUSED and re.search(fault.symptom, run.verdict)
+        return ("killed" if said else "misattributed"), run.verdict
     if run.first_broken_link != fault.at:
         return "misattributed", f"{run.first_broken_link} is called broken, not {fault.at}: {run.verdict}"
     return _by_symptom(fault, run)

@@ -9,24 +9,23 @@ from __future__ import annotations
 import contextlib
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 
 import urllib3
 
-from kubechain.core.errors import HarnessError
 from kubechain.kube import creation
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection, repeatable
 from kubechain.kube.creation import CHANGE_SECONDS
-from kubechain.kube.decoding import as_json, as_object, as_table, warning_texts
+from kubechain.kube.decoding import as_json, as_object, as_table, as_time, warning_texts
 from kubechain.kube.errors import ApiRefused, network_errors
 from kubechain.kube.exec import Executed, run_command
 from kubechain.kube.listing import METADATA_ONLY, Keep, Listing, in_pages, trimmed
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.kube.rights import Permit
+from kubechain.kube.shape import Shape
 from kubechain.kube.watch_stream import events
 
 REQUEST_SECONDS = 10.0
@@ -34,8 +33,9 @@ EXEC_SECONDS = 30.0
 
 
 class Api:
-    """A pool of connections to one cluster; each thread needs its own."""
+    """A pool of connections to one cluster; each thread needs its own. `shape` is that of the objects that it creates."""
 
+    shape = Shape()
     _watched: urllib3.BaseHTTPResponse | None = None
     _keep: Keep = staticmethod(trimmed)
 
@@ -68,7 +68,9 @@ class Api:
 
     def twin(self, keep: Keep = trimmed) -> Api:
         """Return a client with connections of its own to the same cluster, without patience; `keep` is that of the class."""
-        return Api(self.kubeconfig, self.context, self.secrets, keep=keep)
+        twin = Api(self.kubeconfig, self.context, self.secrets, keep=keep)
+        twin.shape = self.shape
+        return twin
 
     def close(self) -> None:
         """Close the connections."""
@@ -131,10 +133,7 @@ class Api:
 
         """
         date = self._send("GET", "/version", None, None, seconds=REQUEST_SECONDS).headers.get("Date", "")
-        try:
-            return parsedate_to_datetime(date).timestamp()
-        except ValueError as error:
-            raise HarnessError(f"{self.server}: the answer has no time of day (header Date: {date!r})") from error
+        return as_time(date, self.server)
 
     def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """Return an object, None if it does not exist (404)."""
@@ -175,15 +174,16 @@ class Api:
     ) -> KubeObject:
         """Create an object and return it as the server stored it; with `dry_run`, the server stores nothing.
 
-        An object with a name is created once, also if an answer is lost: after 5xx or no answer, the creation is tried again
-        until `seconds` have passed. A dry run, and an object whose name the server chooses, is tried once.
+        Every object of a run is created here, in the shape of the run (`Shape.apply`). An object with a name is created once,
+        also if an answer is lost: after 5xx or no answer, the creation is tried again until `seconds` have passed. A dry run,
+        and an object whose name the server chooses, is tried once.
         """
+        body = self.shape.apply(body)
         kind, name = body["kind"], body.get("metadata", {}).get("name", "")
         query = {"dryRun": "All"} if dry_run else {}
 
         def post() -> KubeObject:
-            text = self.call("POST", path_of(kind, namespace), query, body, seconds=creation.ATTEMPT_SECONDS)
-            return as_object(text, kind)
+            return as_object(self.call("POST", path_of(kind, namespace), query, body, seconds=creation.ATTEMPT_SECONDS), kind)
 
         if dry_run or not name:
             return post()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from kubechain.core import redact
-from kubechain.core.errors import ExitCode
+from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 
@@ -63,3 +64,11 @@ def _bad(text: str | bytes, what: str, why: str) -> ApiUnavailable:
 def warning_texts(headers: Sequence[str]) -> list[str]:
     """Return the texts of Warning headers."""
     return [re.sub(r"\\(.)", r"\1", text) for header in headers for text in WARNING.findall(header)]
+
+
+def as_time(date: str, server: str) -> float:
+    """Return the time of day in a header Date in Unix seconds; HarnessError if a server sends none."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError as error:
+        raise HarnessError(f"{server}: the answer has no time of day (header Date: {date!r})") from error

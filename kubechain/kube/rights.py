@@ -78,6 +78,14 @@ def named(rights: Iterable[Right]) -> str:
     return f"the right{'s' if len(listed) > 1 else ''} to {', '.join(listed)}"
 
 
+def with_groups(rights: Iterable[Right]) -> str:
+    """Return rights for a person who grants them, by API group: "create pods, get pods (core); create deployments (apps)"."""
+    groups: dict[str, list[str]] = {}
+    for each in sorted(rights):
+        groups.setdefault(each.group or "core", []).append(str(each))
+    return "; ".join(f"{', '.join(listed)} ({group})" for group, listed in groups.items())
+
+
 def of_request(method: str, path: str, query: Mapping[str, str] | None = None) -> Right | None:
     """Return the right that a request needs, None if its path is not that of a resource, such as /version.
 

@@ -9,6 +9,7 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link, Outcome
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.core import redact
 from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
@@ -146,9 +147,11 @@ def suspects_of(record: ClaimRecord, chain: Chain | None, state: RunState) -> st
     """Return what the cluster shows of the components behind the link that a claim found broken, once for each link."""
     if chain is None or record.outcome not in (Outcome.FAILED, Outcome.BLOCKED):
         return ""
+    if record.waits_for in list(Obstacle):
+        return ""
     link = Link(record.waits_for) if record.waits_for else record.link
     if link not in state.suspects:
-        found = [changed(chain), suspects(chain.api, link)]
+        found = [changed(chain), suspects(chain.api, link, chain.namespace)]
         state.suspects[link] = redact.text("; ".join(filter(None, found)))
     return state.suspects[link]
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.claims.verdict import Verdict, complete, latest, verdict_of
 from kubechain.cluster.target import FILE
@@ -72,15 +73,26 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
         for outcome in (Outcome.BLOCKED, Outcome.INCONCLUSIVE):
-            chosen = [record for record in self.records if record.outcome == outcome]
+            chosen = [record for record in self.records if record.outcome == outcome and not _stopped(record)]
             if chosen:
                 terminalreporter.section(outcome.value)
             for record in chosen:
                 terminalreporter.line(f"{record.id}: {record.message or ''}")
 
+        stopped = [record for record in self.records if _stopped(record)]
+        if stopped:
+            # The verdict says what the obstacle is.
+            terminalreporter.section(f"blocked by {stopped[0].waits_for}")
+            terminalreporter.line(", ".join(record.id for record in stopped))
+
     def seconds(self) -> float:
         """Return the seconds from the beginning of the first claim to the end of the last; 0 if no claim has ended."""
         return self.ended - self.began if self.began and self.ended else 0.0
+
+
+def _stopped(record: ClaimRecord) -> bool:
+    """Whether a claim was blocked by an obstacle."""
+    return record.outcome == Outcome.BLOCKED and record.waits_for in list(Obstacle)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from kubechain.cluster import existing
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.pytest.session import asks_for_claims, is_own_suite
+from kubechain.pytest.shaping import shape_of
 from kubechain.pytest.state import run_state
 
 UPGRADE = "suites/upgrade/"
@@ -78,5 +79,7 @@ def permissions(config: pytest.Config) -> Environment:
     if state.permissions is None:
         target = Target.read(state.run.folder)
         api = None if target.owned else existing.connect(Path(target.kubeconfig), target.context, state.run.secrets)
-        state.permissions = Environment(target, (), "host", state.settings.disruptive, Access(api))
+        settings = state.settings
+        shape = shape_of(state)
+        state.permissions = Environment(target, (), "host", settings.disruptive, Access(api), settings.node_port, shape)
     return state.permissions

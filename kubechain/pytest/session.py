@@ -19,6 +19,7 @@ from kubechain.core.errors import HarnessError, SetupError
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
+from kubechain.kube import shape
 from kubechain.provision import cluster
 from kubechain.provision.cluster import Choice
 from kubechain.pytest.state import RUN, RunState, run_state, worker_input
@@ -46,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     known_secrets.of_environment(os.environ)
     try:
         settings = given.load()
+        shape.of("", settings.overlay, settings.tolerate, settings.nodes)
     except SetupError as error:
         raise pytest.UsageError(redact.text(str(error))) from error
     if config.option.kube_context:

@@ -59,8 +59,9 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     with chain_factory.serving(waiter) as chain:
         client = chain.client
         # Once the Service is deleted, nobody can tell any more.
-        changed = _changed(chain) if kind == "Service" else ""
-        served = kind == "Service" and not changed
+        asked = kind == "Service" and chain.node_ports
+        changed = _changed(chain) if asked else ""
+        served = asked and not changed
         before = Deleted(
             chain,
             frozenset([chain.replica_set.uid]),

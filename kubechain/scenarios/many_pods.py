@@ -12,5 +12,5 @@ COUNT = 101
 
 def make(chain: Chain) -> None:
     """Make a Deployment of COUNT small Pods and their Service, both named MANY, in the namespace of a chain."""
-    chain.api.create(service_manifests.service(name=MANY, app=MANY, kind="ClusterIP"), chain.namespace)
+    chain.api.create(service_manifests.service(name=MANY, app=MANY), chain.namespace)
     chain.api.create(manifests.many_pods(MANY, chain.client_image, COUNT), chain.namespace)

@@ -11,6 +11,8 @@ from kubechain.workload import manifests
 PACKAGE = Path(__file__).parents[1] / "sampler"
 SAMPLER = "sampler"
 MOUNT, HOME = "/opt/kubechain/sampler", "/samples"
+# Python, and a hundred requests a second: a sampler that waits for CPU time would report it as latency.
+RESOURCES: Json = {"requests": {"cpu": "50m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
 # The plan is written by exec, because it depends on the resolv.conf of the Pod.
 SCRIPT = (
     f"until test -e {HOME}/plan.json; do sleep 0.2; done; "
@@ -26,13 +28,14 @@ def daemon_set(image: str, nodes: Sequence[str]) -> Json:
     terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
     spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
     spec["tolerations"] = [{"operator": "Exists"}]
-    spec["volumes"] = [{"name": "program", "configMap": {"name": SAMPLER}}, {"name": "samples", "emptyDir": {}}]
-    mounts = [{"name": "program", "mountPath": MOUNT}, {"name": "samples", "mountPath": HOME}]
-    spec["containers"] = [{**spec["containers"][0], "volumeMounts": mounts}]
+    spec["volumes"] = [*spec["volumes"], {"name": "program", "configMap": {"name": SAMPLER}}, {"name": "samples", "emptyDir": {}}]
+    (client,) = spec["containers"]
+    mounts = [*client["volumeMounts"], {"name": "program", "mountPath": MOUNT}, {"name": "samples", "mountPath": HOME}]
+    spec["containers"] = [{**client, "volumeMounts": mounts, "resources": RESOURCES}]
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": {"name": SAMPLER},
+        "metadata": {"name": SAMPLER, "labels": {"app": SAMPLER}},
         "spec": {
             "selector": {"matchLabels": {"app": SAMPLER}},
             "template": {"metadata": {"labels": {"app": SAMPLER}}, "spec": spec},

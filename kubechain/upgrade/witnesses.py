@@ -17,6 +17,7 @@ from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
+from kubechain.workload.factory import pulled_images
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
 
 # Replicas of the Deployment, and minAvailable of its PodDisruptionBudget.
@@ -39,8 +40,8 @@ def objects(image: str, *, with_budget: bool = True) -> list[Json]:
     scratch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRATCH}, "data": {"n": "0"}}
     return [
         scratch,
-        service_manifests.service(),
-        service_manifests.service(name=INNER, kind="ClusterIP"),
+        service_manifests.service(kind=service_manifests.NODE_PORT),
+        service_manifests.service(name=INNER),
         service_manifests.headless(HEADLESS),
         deployment(image),
         *([manifests.disruption_budget(WEB, LEAST)] if with_budget else []),
@@ -112,6 +113,7 @@ def attach(api: Api, environment: Environment, namespace: str, image_ids: frozen
         image_ids,
         target.client,
         REPLICAS,
+        pulled=pulled_images(target),
     )
 
 

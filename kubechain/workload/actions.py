@@ -74,7 +74,7 @@ def label(chain: Chain, pod: KubeObject, labels: Mapping[str, str | None]) -> Ku
 def _kept(chain: Chain, patch: Json, stored: KubeObject, kind: str = "") -> KubeObject:
     """Return what is stored after a merge patch; NotApplicable if admission has changed a value of the patch."""
     if chain.admission:
-        chain.admission.require_kept({**patch, "kind": kind or stored.kind}, stored, {})
+        chain.admission.require_patched({**patch, "kind": kind or stored.kind}, stored)
     return stored
 
 

@@ -66,21 +66,33 @@ class Admission:
             return  # Whoever has changed it, it was not admission: the claim decides.
         raise NotApplicable(described((change for change, _ in pairs), told or (some(known, " or ") if known else "")))
 
-    def require_kept(self, sent: Json, stored: KubeObject, usual: Json | None = None) -> KubeObject:
-        """Return a stored object that has all that its manifest states beyond the usual one of its kind.
+    def require_kept(self, manifest: Json, stored: KubeObject) -> KubeObject:
+        """Return an object that was created, and has all that its manifest states beyond the usual one of its kind.
+
+        Both are compared in the shape of the run, in which `Api.create` sends them: what that adds or replaces, no claim has set.
 
         Raises:
             NotApplicable: admission has changed some of that.
 
         """
-        known = usual_of(sent) if usual is None else usual
-        meant = beyond(sent, known)
+        sent, usual = map(self.api.shape.apply, (manifest, usual_of(manifest)))
+        meant = beyond(sent, usual)
         self.require_unchanged((change, stored) for change in changes(sent, stored) if change.path in meant)
+        return stored
+
+    def require_patched(self, patch: Json, stored: KubeObject) -> KubeObject:
+        """Return an object that has every value of the merge patch after which it was stored.
+
+        Raises:
+            NotApplicable: admission has changed some of that.
+
+        """
+        self.require_unchanged((change, stored) for change in changes(patch, stored))
         return stored
 
 
 def usual_of(sent: Json) -> Json:
-    """Return the manifest that all claims share of the kind of one that a claim sends; {} if there is none."""
+    """Return the manifest that all claims share of the kind of one that a claim makes; for other kinds that manifest itself."""
     spec, metadata = sent.get("spec", {}), sent.get("metadata", {})
     if sent["kind"] == "Deployment":
         (container,) = spec["template"]["spec"]["containers"]

@@ -27,6 +27,8 @@ from kubechain.workload import cluster_nodes, node_sample
 from kubechain.workload.admission import Admission, gone
 from kubechain.workload.cluster_nodes import ClusterNodes, serving_address
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
+from kubechain.workload.obstruction import obstacle
+from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 from kubechain.workload.urls import addresses_of, url
 
 T = TypeVar("T")
@@ -35,12 +37,13 @@ CLIENT = "client"
 
 @dataclass(frozen=True)
 class Chain:
-    """One nginx Deployment with its NodePort Service and a client Pod, all in `namespace`.
+    """One nginx Deployment with its Service and a client Pod, all in `namespace`.
 
     `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from;
     `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
     Pods; `replicas` is the number that the Deployment asked for when it was stored; `begun` is when the chain was made
-    (monotonic seconds).
+    (monotonic seconds); `node_ports` says that the Service was sent with a nodePort; `pulled` are the images that the Nodes pull
+    themselves.
     """
 
     api: Api
@@ -56,10 +59,12 @@ class Chain:
     # Client Pods that did not become ready -> why; no other claim waits for them again.
     never_ready: dict[str, str] = field(default_factory=dict[str, str])
     begun: float | None = None
+    node_ports: bool = True
+    pulled: frozenset[str] = frozenset()
     # The Nodes at every moment, and who may change objects; None for a chain in a test of the harness.
     cluster_nodes: ClusterNodes | None = None
     admission: Admission | None = None
-    # The manifests that were sent.
+    # The manifests as they were sent, in the shape of the run.
     sent: tuple[Json, ...] = ()
 
     @property
@@ -134,8 +139,13 @@ class Chain:
             self.waiter.eventually(self.objects, pods.ready(name), since=since)
         except Unmet as unmet:
             self.never_ready[name] = str(unmet)
-            raise Blocked(Link.PODS, str(unmet)) from unmet
+            raise self.blocked(Link.PODS, unmet) from unmet
         return self.inside(self.present("Pod", name))
+
+    def blocked(self, link: Link, unmet: Unmet) -> Blocked:
+        """Return Blocked by the obstacle that the chain stands before, else by a link that is not up."""
+        found = obstacle(self.objects, self.pulled)
+        return Blocked(*found) if found else Blocked(link, str(unmet))
 
     def inside(self, pod: KubeObject) -> PodProbe:
         """Return the probe from a Pod of this namespace, ready or not."""
@@ -213,6 +223,11 @@ class Chain:
         unable = self.unable
         sample = node_sample.note(len(self.asked), len(self.nodes_now) - len(unable))
         return sample + cluster_nodes.note(list(unable.items()))
+
+    @property
+    def service_type(self) -> str:
+        """The type of the Service."""
+        return NODE_PORT if self.node_ports else CLUSTER_IP
 
     def node_urls(self) -> dict[str, str]:
         """Return node name -> URL of the Service's nodePort on that Node, for each of `asked`; none without a nodePort."""

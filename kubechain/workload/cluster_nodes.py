@@ -32,10 +32,10 @@ class ClusterNodes:
     _read: float | None = None
 
     def now(self) -> tuple[KubeObject, ...]:
-        """Return the Nodes; none if they could not be listed at the beginning of the run."""
+        """Return the Nodes that may be used (--nodes); none if they could not be listed at the beginning of the run."""
         fresh = max(FRESH_SECONDS, SECONDS_PER_NODE * len(self.known))
         if self.known and (self._read is None or self.clock.now() - self._read >= fresh):
-            self.known, self._read = tuple(self.api.list("Node").items), self.clock.now()
+            self.known, self._read = tuple(filter(self.api.shape.selects, self.api.list("Node").items)), self.clock.now()
         return self.known
 
 
@@ -62,10 +62,15 @@ def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
     taints: list[Json] = node.at("spec.taints", [])
     if any(taint.get("key") in VIRTUAL_TAINTS for taint in taints) or VIRTUAL_LABELS.items() & node.labels.items():
         return "virtual"
-    system = node.labels.get("kubernetes.io/os") or node.at("status.nodeInfo.operatingSystem", "")
-    if system not in ("", "linux"):
-        return f"runs {system}"
+    if other := other_system(node):
+        return f"runs {other}"
     return "" if serving_address(node, address) else f"no InternalIP of {family_of(address)}"
+
+
+def other_system(node: KubeObject) -> str:
+    """Return the operating system of a Node that is not Linux, for which the images are; "" if it is, or if nothing says so."""
+    system = str(node.labels.get("kubernetes.io/os") or node.at("status.nodeInfo.operatingSystem", ""))
+    return "" if system == "linux" else system
 
 
 def serving_address(node: KubeObject, address: str) -> str:

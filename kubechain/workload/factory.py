@@ -7,7 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from kubechain.claims.claim import Link
+from kubechain.claims.obstacles import Obstacle, refuser
 from kubechain.claims.requirements import Environment
+from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
@@ -16,9 +18,15 @@ from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
+from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 
 # Kind of an object that a chain creates -> the link that is broken if the API server refuses it.
 LINKS = {"Service": Link.SERVICE, "Deployment": Link.DEPLOYMENT}
+
+
+def pulled_images(target: Target) -> frozenset[str]:
+    """Return the images that the Nodes pull themselves: none on a cluster whose Nodes the run has given its images."""
+    return frozenset() if target.owned else frozenset([target.nginx, target.client])
 
 
 @dataclass
@@ -68,12 +76,18 @@ class ChainFactory:
         with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
             made: list[KubeObject] = []
-            refused = namespace.populate(self.api, target, name, manifest, once=self._refused, made=made)
+            kind = NODE_PORT if self.environment.node_ports else CLUSTER_IP
+            bodies = namespace.objects(target, manifest, kind)
+            refused = namespace.populate(self.api, name, bodies, once=self._refused, made=made)
             stored = {each.kind: each for each in made}
             if deployment and "Deployment" in stored:
                 self.admission.require_kept(deployment, stored["Deployment"])
             self._refused.update(refused)
-            self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
+            by_policy = next((message for message in refused.values() if refuser(message)), "")
+            if by_policy:
+                self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
+            else:
+                self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
             yield Chain(
                 self.api,
                 name,
@@ -87,9 +101,11 @@ class ChainFactory:
                 int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
                 {CLIENT: refused["Pod"]} if "Pod" in refused else {},
                 waiter.clock.now(),
+                self.environment.node_ports,
+                pulled_images(target),
                 self.cluster_nodes,
                 self.admission,
-                namespace.objects(target, manifest),
+                tuple(map(self.api.shape.apply, bodies)),
             )
 
     @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from kubechain.claims import premises
 from kubechain.claims.claim import Claim, Link
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.premises import Premise
 from kubechain.claims.requirements import EXEC
 from kubechain.conditions import deployments, endpoints, pods, services
@@ -63,19 +64,24 @@ RESTS: dict[Link, tuple[Premise, ...]] = {
 }
 # What the gates of these links rest on besides: they wait for an answer of every Pod.
 ALSO_RESTS = {Link.CLUSTERIP: premises.SPREAD, Link.NODEPORT: premises.SPREAD}
-SERVICE_UP = services.allocated(WEB, cluster_ip=True, node_port=True)
 ASKED_AGAIN = Timeout(3, "a working link answers at once; 3 s allow for one lost packet")
 
 
 @dataclass(frozen=True)
 class Gate(Generic[T]):
-    """The condition that a link is up on a chain, and the source that it is asked of."""
+    """The condition that a link is up on a chain, and the source that it is asked of.
+
+    `earlier` is a condition on the way there that is met sooner or not at all.
+    """
 
     source: Source[T]
     condition: Condition[T]
+    earlier: Condition[T] | None = None
 
     def wait(self, waiter: Waiter, within: Timeout | None = None) -> None:
         """Wait until the link is up; Unmet if it does not come up within the condition's timeout, or `within`."""
+        if self.earlier:
+            waiter.eventually(self.source, self.earlier, within=within)
         waiter.eventually(self.source, self.condition, within=within)
 
 
@@ -83,7 +89,9 @@ class Gate(Generic[T]):
 GATES: dict[Link, Callable[[Chain], Gate[Any]]] = {
     Link.DEPLOYMENT: lambda chain: Gate(chain.objects, deployments.observed(WEB)),
     Link.REPLICASET: lambda chain: Gate(chain.objects, deployments.controls_one_replica_set(WEB, chain.replicas)),
-    Link.PODS: lambda chain: Gate(chain.objects, pods.exactly_ready(LABELS, chain.replicas)),
+    Link.PODS: lambda chain: Gate(
+        chain.objects, pods.exactly_ready(LABELS, chain.replicas), earlier=pods.scheduled(LABELS, chain.replicas)
+    ),
     Link.SERVICE: lambda chain: Gate(chain.objects, services.allocated_by_type(WEB)),
     Link.ENDPOINTS: lambda chain: Gate(chain.objects, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)),
     Link.CLUSTERIP: lambda chain: Gate(
@@ -154,7 +162,7 @@ class Gatekeeper:
     failed: set[Link] = field(default_factory=set[Link])
     undecided: dict[Link, HarnessError] = field(default_factory=dict[Link, HarnessError])
     no_command: HarnessError | None = None
-    _shut: dict[Link, str] = field(default_factory=dict[Link, str])
+    _shut: dict[Link | Obstacle, str] = field(default_factory=dict[Link | Obstacle, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
         """Shut the gates of links whose objects the API server refused; `links` is link -> message."""
@@ -167,8 +175,8 @@ class Gatekeeper:
         if link in self.refused:
             raise Unmet(self.refused[link])
 
-    def shut(self, link: Link, why: str) -> None:
-        """Shut the gate of a link for every process of the run; the first reason counts."""
+    def shut(self, link: Link | Obstacle, why: str) -> None:
+        """Shut the gate of a link, or stop before an obstacle, for every process of the run; the first reason counts."""
         self._shut.setdefault(link, why)
         if self.folder:
             self.folder.mkdir(exist_ok=True)
@@ -176,15 +184,22 @@ class Gatekeeper:
             new.write_text(why, encoding="utf-8")
             new.replace(self.folder / link)
 
-    def why_shut(self, link: Link) -> str | None:
-        """Return why the gate of a link is shut, None if it is not known to be."""
+    def obstruct(self, blocked: Blocked) -> bool:
+        """Stop every process of the run before the obstacle that blocks a claim; return whether it is an obstacle."""
+        if blocked.waits_for not in list(Obstacle):
+            return False
+        self.shut(Obstacle(blocked.waits_for), blocked.why)
+        return True
+
+    def why_shut(self, link: Link | Obstacle) -> str | None:
+        """Return why the gate of a link is shut, or what the obstacle is, None if it is not known to be."""
         if link not in self._shut and self.folder and (self.folder / link).exists():
             self._shut[link] = (self.folder / link).read_text(encoding="utf-8")
         return self._shut.get(link)
 
     def require_open(self, links: Iterable[Link]) -> None:
-        """Raise Blocked by the first of these links whose gate is known to be shut."""
-        for link in links:
+        """Raise Blocked by an obstacle that is known, else by the first of these links whose gate is known to be shut."""
+        for link in (*Obstacle, *links):
             if why := self.why_shut(link):
                 raise Blocked(link, why)
 
@@ -228,9 +243,11 @@ class Gatekeeper:
         try:
             GATES[link](chain).wait(waiter, within)
         except Unmet as unmet:
-            self.shut(link, str(unmet))
+            blocked = chain.blocked(link, unmet)
+            if not self.obstruct(blocked):
+                self.shut(link, blocked.why)
             waiter.pace.hurry()
-            raise Blocked(link, str(unmet)) from unmet
+            raise blocked from unmet
         if link not in WATCHED:
             self.opened.add((chain.namespace, link))
 

@@ -1,8 +1,4 @@
-"""Manifests of the workload: an nginx Deployment and client Pods. Pure functions, without an API.
-
-All Pods satisfy the `restricted` Pod Security Standard
-(https://kubernetes.io/docs/concepts/security/pod-security-standards/).
-"""
+"""Manifests of the workload: an nginx Deployment and client Pods. Pure functions, without an API."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ from collections.abc import Mapping
 
 from kubechain.core.run import OWNED_BY, owner
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.workload.pod_spec import ACCOUNT, container, pod_spec
 
 WEB = "web"
 REPLICAS = 2
@@ -20,9 +17,6 @@ WELCOME = "Welcome to nginx!"
 LABELS = {"app": WEB}
 NGINX_UID = 101
 NOBODY = 65534
-ACCOUNT = "chain"
-# A label of every Node: the images are for Linux.
-LINUX = {"kubernetes.io/os": "linux"}
 # Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
 
@@ -54,16 +48,19 @@ http {{
 
 
 def namespace(name: str, labels: Mapping[str, str]) -> Json:
-    """Return a Namespace that enforces the `restricted` Pod Security Standard, with an annotation that names its owner."""
-    security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-    metadata = {"name": name, "labels": {**security, **labels}, "annotations": {OWNED_BY: owner()}}
+    """Return a Namespace with an annotation that names its owner.
+
+    Its Pod Security level is that of the cluster: some clusters let nobody but their administrators set one.
+    """
+    metadata = {"name": name, "labels": dict(labels), "annotations": {OWNED_BY: owner()}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def service_account(pull_secret: str = "") -> Json:
     """Return the ServiceAccount of all Pods, so that they do not wait for the controller that creates "default"."""
     secrets = {"imagePullSecrets": [{"name": pull_secret}]} if pull_secret else {}
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}, **secrets}
+    metadata = {"name": ACCOUNT}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False, **secrets}
 
 
 def nginx_config() -> Json:
@@ -78,28 +75,15 @@ def nginx_config() -> Json:
 
 def nginx_pod_spec(image: str) -> Json:
     """Return the PodSpec of nginx with the port CONTAINER_PORT, named "http"."""
-    return {
-        "serviceAccountName": ACCOUNT,
-        "nodeSelector": dict(LINUX),
-        "containers": [
-            {
-                "name": "nginx",
-                "image": image,
-                "imagePullPolicy": "IfNotPresent",
-                "command": ["nginx", "-c", "/etc/chain/nginx.conf", "-g", "daemon off;"],
-                "ports": [{"name": "http", "containerPort": CONTAINER_PORT}],
-                "readinessProbe": {
-                    "httpGet": {"path": "/ready", "port": "http"},
-                    "periodSeconds": 1,
-                    "failureThreshold": 1,
-                },
-                "volumeMounts": [{"name": "config", "mountPath": "/etc/chain"}],
-                "securityContext": _container_security(),
-            }
-        ],
-        "volumes": [{"name": "config", "configMap": {"name": "nginx"}}],
-        "securityContext": _pod_security(NGINX_UID),
-    }
+    nginx = container(
+        "nginx",
+        image,
+        ["nginx", "-c", "/etc/chain/nginx.conf", "-g", "daemon off;"],
+        ports=[{"name": "http", "containerPort": CONTAINER_PORT}],
+        readinessProbe={"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
+        volumeMounts=[{"name": "config", "mountPath": "/etc/chain"}],
+    )
+    return pod_spec(nginx, NGINX_UID, [{"name": "config", "configMap": {"name": "nginx"}}])
 
 
 def deployment(image: str, *, name: str = WEB, replicas: int = REPLICAS) -> Json:
@@ -119,8 +103,8 @@ def deployment(image: str, *, name: str = WEB, replicas: int = REPLICAS) -> Json
 
 def lingering(manifest: Json, seconds: int) -> Json:
     """Return the Deployment with a preStop sleep, so that a terminating Pod serves for `seconds` (KEP-3960)."""
-    (container,) = manifest["spec"]["template"]["spec"]["containers"]
-    container["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
+    (nginx,) = manifest["spec"]["template"]["spec"]["containers"]
+    nginx["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
     return manifest
 
 
@@ -160,27 +144,20 @@ def many_pods(name: str, image: str, replicas: int) -> Json:
 
 def client_pod(name: str, image: str, labels: Mapping[str, str] | None = None) -> Json:
     """Return a Pod that sleeps and exits at once on SIGTERM; its default label is app=client."""
+    client = container("client", image, ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"])
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": dict(labels or {"app": "client"})},
-        "spec": {
-            "serviceAccountName": ACCOUNT,
-            "nodeSelector": dict(LINUX),
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 1,
-            "containers": [
-                {
-                    "name": "client",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
-                    "securityContext": _container_security(),
-                }
-            ],
-            "securityContext": _pod_security(NOBODY),
-        },
+        "spec": pod_spec(client, NOBODY, terminationGracePeriodSeconds=1),
     }
+
+
+def bare_pod(name: str, image: str) -> Json:
+    """Return a client Pod that asks for no resources and has a token: what policies often refuse."""
+    pod = client_pod(name, image, {"app": name})
+    del pod["spec"]["containers"][0]["resources"]
+    return {**pod, "spec": {**pod["spec"], "automountServiceAccountToken": True}}
 
 
 def web_pod(name: str, image: str) -> Json:
@@ -225,8 +202,8 @@ def udp_echo(name: str, image: str) -> Json:
 
 def running(pod: Json, script: str) -> Json:
     """Return the Pod with a shell script as the command of its container."""
-    (container,) = pod["spec"]["containers"]
-    return {**pod, "spec": {**pod["spec"], "containers": [{**container, "command": ["sh", "-c", script]}]}}
+    (only,) = pod["spec"]["containers"]
+    return {**pod, "spec": {**pod["spec"], "containers": [{**only, "command": ["sh", "-c", script]}]}}
 
 
 def unlinked(pod: Json) -> Json:
@@ -258,11 +235,3 @@ def controlled(manifest: Json, owner: KubeObject) -> Json:
     reference = {"apiVersion": owner.at("apiVersion"), "kind": owner.kind, "name": owner.name, "uid": owner.uid}
     metadata = {**manifest["metadata"], "ownerReferences": [{**reference, "controller": True}]}
     return {**manifest, "metadata": metadata}
-
-
-def _pod_security(uid: int) -> Json:
-    return {"runAsNonRoot": True, "runAsUser": uid, "seccompProfile": {"type": "RuntimeDefault"}}
-
-
-def _container_security() -> Json:
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

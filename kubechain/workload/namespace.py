@@ -22,7 +22,7 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import latest
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
-from kubechain.workload import manifests, service_manifests
+from kubechain.workload import manifests, network_policies, service_manifests
 from kubechain.workload.chain import CLIENT
 from kubechain.workload.urls import addresses_of
 
@@ -95,7 +95,9 @@ def end(api: Api, name: str, pods: Iterable[KubeObject]) -> None:
 
 
 def furnish(api: Api, target: Target, name: str) -> None:
-    """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx."""
+    """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx, NetworkPolicy."""
+    if target.allow_traffic:
+        api.create(network_policies.allow_traffic(), name)
     if target.pull_secret:
         api.create(pull_secret(Path(target.pull_secret), target.nginx, target.client), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
@@ -115,34 +117,35 @@ def pull_secret(config: Path, *images: str) -> Json:
     }
 
 
-def objects(target: Target, deployment: Json) -> tuple[Json, ...]:
-    """Return the manifests of a chain with this Deployment, in the order of their creation."""
-    return service_manifests.service(), deployment, manifests.client_pod(CLIENT, target.client)
+def objects(target: Target, deployment: Json, service_type: str = service_manifests.NODE_PORT) -> tuple[Json, ...]:
+    """Return the manifests of a chain with this Deployment, in the order of their creation.
+
+    The Pod comes after the Service, so that it gets the Service's environment variables.
+    """
+    return service_manifests.service(kind=service_type), deployment, manifests.client_pod(CLIENT, target.client)
 
 
 def populate(
     api: Api,
-    target: Target,
     name: str,
-    deployment: Json,
+    bodies: Iterable[Json],
     *,
     once: Collection[str] = (),
     seconds: float = CREATE_SECONDS,
     made: list[KubeObject] | None = None,
 ) -> dict[str, str]:
-    """Create the Service, the Deployment and the client Pod, and do not wait for them.
+    """Create the objects of a chain in the namespace `name`, and do not wait for them.
 
-    The Pod comes after the Service, so that it gets the Service's environment variables. Return kind -> message for each
-    object that the API server refused (4xx but 401), or failed to create (500) at every attempt in `seconds`; the claims of its
-    link then fail. The kinds `once` are tried once: those that an earlier chain could not create. What is created is added to
-    `made`, as it is stored.
+    Return kind -> message for each object that the API server refused (4xx but 401), or failed to create (500) at every attempt
+    in `seconds`; the claims of its link then fail. The kinds `once` are tried once: those that an earlier chain could not
+    create. What is created is added to `made`, as it is stored.
 
     Raises:
         ApiUnavailable: the API server could not be reached or answered 429 or another 5xx for as long: nothing is known.
 
     """
     refused: dict[str, str] = {}
-    for body in objects(target, deployment):
+    for body in bodies:
         try:
             stored = api.create(body, name, seconds=0.0 if body["kind"] in once else seconds)
             if made is not None:

@@ -7,11 +7,13 @@ from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB
 
 # Name -> port of a Service with two ports.
 TWO_PORTS = {"by-number": 81, "by-name": 82}
+# The types of Services with a clusterIP. Where nothing asks a nodePort, there is none: some clusters forbid them.
+CLUSTER_IP, NODE_PORT = "ClusterIP", "NodePort"
 # A name reserved for documentation (RFC 2606); no request is sent to it.
 EXTERNAL = {"type": "ExternalName", "externalName": "nginx.example.org"}
 
 
-def service(*, name: str = WEB, app: str = WEB, kind: str = "NodePort") -> Json:
+def service(*, name: str = WEB, app: str = WEB, kind: str = CLUSTER_IP) -> Json:
     """Return a Service of type `kind` from SERVICE_PORT to CONTAINER_PORT of the Pods with the label app=<app>."""
     return {
         "apiVersion": "v1",
@@ -27,29 +29,29 @@ def service(*, name: str = WEB, app: str = WEB, kind: str = "NodePort") -> Json:
 
 def service_at(*, name: str = "another", node_port: int = 0, cluster_ip: str = "") -> Json:
     """Return a Service with a fixed nodePort or clusterIP and the ports of `service`."""
-    manifest = service(name=name)
+    manifest = service(name=name, kind=NODE_PORT if node_port else CLUSTER_IP)
     manifest["spec"] |= {"clusterIP": cluster_ip} if cluster_ip else {}
     manifest["spec"]["ports"][0] |= {"nodePort": node_port} if node_port else {}
     return manifest
 
 
-def with_policy(name: str, **fields: object) -> Json:
-    """Return a NodePort Service for the nginx Pods with more fields in its spec, such as sessionAffinity."""
-    manifest = service(name=name)
+def with_policy(name: str, *, kind: str = CLUSTER_IP, **fields: object) -> Json:
+    """Return a Service for the nginx Pods with more fields in its spec, such as sessionAffinity."""
+    manifest = service(name=name, kind=kind)
     manifest["spec"] |= fields
     return manifest
 
 
 def udp_service(name: str) -> Json:
     """Return a NodePort Service with a UDP port for the Pods with the label app=<name>."""
-    manifest = service(name=name, app=name)
+    manifest = service(name=name, app=name, kind=NODE_PORT)
     manifest["spec"]["ports"] = [{"port": 7, "targetPort": CONTAINER_PORT, "protocol": "UDP"}]
     return manifest
 
 
 def two_port_service(name: str) -> Json:
     """Return a Service with TWO_PORTS; one has the number of the container port as targetPort, one its name."""
-    manifest = service(name=name, kind="ClusterIP")
+    manifest = service(name=name)
     targets = zip(TWO_PORTS.items(), (CONTAINER_PORT, "http"), strict=True)
     manifest["spec"]["ports"] = [{"name": key, "port": port, "targetPort": target} for (key, port), target in targets]
     return manifest
@@ -57,7 +59,7 @@ def two_port_service(name: str) -> Json:
 
 def headless(name: str, *, app: str = WEB, early: bool = False) -> Json:
     """Return a headless Service with a port named "http"; `early` sets publishNotReadyAddresses."""
-    manifest = service(name=name, app=app, kind="ClusterIP")
+    manifest = service(name=name, app=app)
     manifest["spec"] |= {"clusterIP": "None", "publishNotReadyAddresses": early}
     manifest["spec"]["ports"][0] |= {"name": "http", "port": CONTAINER_PORT}
     return manifest
@@ -70,7 +72,7 @@ def external(name: str) -> Json:
 
 def without_selector(name: str) -> Json:
     """Return a Service without a selector, for an EndpointSlice without a controller."""
-    manifest = service(name=name, kind="ClusterIP")
+    manifest = service(name=name)
     del manifest["spec"]["selector"]
     return manifest
 

@@ -5,17 +5,19 @@ import pytest
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, right
+from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, UNTOLERANT, right
 from kubechain.cluster.kind import Cluster
-from kubechain.conditions import containers, deployments, pods, qos, timeouts
+from kubechain.conditions import containers, deployments, pods, qos, timeouts, tokens
 from kubechain.conditions.http import forbidden_to
 from kubechain.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
+from kubechain.kube.objects import KubeObject
 from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
 from kubechain.workload import actions, manifests, sources, unchanged
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import ABSENT_IMAGE, ACCOUNT, LABELS, WEB
+from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, WEB
+from kubechain.workload.pod_spec import ACCOUNT
 
 claim = ClaimDecorator("concepts/containers/images/")
 
@@ -25,6 +27,8 @@ LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 @claim("CHAIN-PODS-010", spec="concepts/workloads/controllers/replicaset/", upstream="Replica Set, run basic image", opens=True)
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
+    # A Pod that no Node takes is known long before the time for a pull is over.
+    eventually(chain.objects, pods.scheduled(LABELS, chain.replicas))
     eventually(chain.objects, pods.exactly_ready(LABELS, chain.replicas))
 
 
@@ -79,14 +83,16 @@ def test_image_that_was_loaded_is_the_image_that_runs(chain: Chain, eventually: 
 
 
 @claim("CHAIN-PODS-080", spec="concepts/workloads/pods/pod-qos/", upstream="Pods, QOS")
-def test_quality_of_service_follows_from_resources(chain: Chain, eventually: Eventually) -> None:
+def test_quality_of_service_follows_from_resources(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
     """The QoS class of a Pod MUST follow from what its containers ask for: BestEffort if they ask for nothing."""
     eventually(chain.objects, qos.follows_from_resources(LABELS))
+    eventually(chain.objects, qos.follows_from_resources(bare_pod.labels))
 
 
 @claim(
     "CHAIN-PODS-090",
     spec="concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions",
+    requires=[UNTOLERANT],
     premises=premises.TOLERATED_300_S,
 )
 def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventually) -> None:
@@ -98,11 +104,10 @@ def test_pods_tolerate_a_lost_node_for_300_s(chain: Chain, eventually: Eventuall
     "CHAIN-PODS-100",
     spec="concepts/storage/projected-volumes/#serviceaccounttoken",
     upstream="Service account tokens auto mount optionally",
-    premises=premises.TOKEN,
 )
-def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventually) -> None:
-    """Each Pod MUST have a projected volume with a token that expires, the API server's CA and the namespace."""
-    eventually(chain.objects, pods.with_projected_token(LABELS))
+def test_token_ca_and_namespace_are_projected(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
+    """A Pod that mounts its token MUST have it, expiring, with the API server's CA and the namespace in a projected volume."""
+    eventually(chain.objects, tokens.with_projected_token(bare_pod.labels))
 
 
 @claim(
@@ -111,14 +116,13 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, eventually: Eventual
     upstream="Service Account Tokens Must AutoMount",
     after=[Link.PODS, Link.CLUSTERIP],
     requires=[EXEC],
-    premises=premises.TOKEN,
 )
-def test_token_authenticates_from_inside(chain: Chain, eventually: Eventually) -> None:
+def test_token_authenticates_from_inside(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
-    backend = chain.inside(chain.pods[0])
+    place = chain.ready_inside(bare_pod.name)
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
     # The ServiceAccount has no rights, and the message of the 403 names the user that the API server authenticated.
-    pages = sources.api_pages(chain, backend, f"/api/v1/namespaces/{chain.namespace}/secrets")
+    pages = sources.api_pages(chain, place, f"/api/v1/namespaces/{chain.namespace}/secrets")
     eventually(pages, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 

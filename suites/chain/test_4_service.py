@@ -5,14 +5,13 @@ import json
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, KUBECTL, right
+from kubechain.claims.requirements import EXEC, KUBECTL, NODE_PORTS, right
 from kubechain.conditions import services
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
 from kubechain.workload import actions, service_manifests, sources, unchanged
 from kubechain.workload.chain import Chain
-from kubechain.workload.gates import SERVICE_UP
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
@@ -23,15 +22,21 @@ claim = ClaimDecorator("concepts/services-networking/service/")
     "CHAIN-SERVICE-010",
     spec="#type-nodeport",
     upstream="Service, change type, ExternalName to NodePort",
+    requires=[NODE_PORTS],
     opens=True,
     premises=premises.NODE_PORT,
 )
 def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventually) -> None:
     """A Service of type NodePort MUST be given a clusterIP and a nodePort."""
-    eventually(chain.objects, SERVICE_UP)
+    eventually(chain.objects, services.allocated(WEB, cluster_ip=True, node_port=True))
 
 
-@claim("CHAIN-SERVICE-020", spec="#type-nodeport", requires=[right("delete", "services")], premises=premises.NODE_PORT)
+@claim(
+    "CHAIN-SERVICE-020",
+    spec="#type-nodeport",
+    requires=[NODE_PORTS, right("delete", "services")],
+    premises=premises.NODE_PORT,
+)
 def test_node_port_lies_in_the_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the configured range, which is 30000-32767 where nobody has configured another."""
     first, last = sources.node_ports_of(chain)
@@ -53,7 +58,8 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
     wanted = {
         "spec.sessionAffinity": "None",
         "spec.internalTrafficPolicy": "Cluster",
-        "spec.externalTrafficPolicy": "Cluster",
+        # Only a Service that is reached from outside has one.
+        "spec.externalTrafficPolicy": None if chain.service.at("spec.type") == service_manifests.CLUSTER_IP else "Cluster",
         "spec.ipFamilyPolicy": "SingleStack",
     }
     eventually(chain.objects, services.service_has(WEB, wanted))
@@ -62,7 +68,7 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
 @claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[right("get", "deployments"), KUBECTL])
 def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Create) -> None:
     """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
-    words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", "NodePort", "--dry-run=client", "-o", "json"]
+    words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", chain.service_type, "--dry-run=client", "-o", "json"]
     ports = ["--port", str(SERVICE_PORT), "--target-port", str(CONTAINER_PORT)]
     manifest = json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports))
     # What kubectl has made of the Deployment: admission may change either when it is stored.
@@ -72,7 +78,7 @@ def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Creat
     assert services.ports_of(exposed) == [(SERVICE_PORT, CONTAINER_PORT, "TCP")]
 
 
-@claim("CHAIN-SERVICE-060", spec="#nodeport-custom-port", premises=premises.NODE_PORT)
+@claim("CHAIN-SERVICE-060", spec="#nodeport-custom-port", requires=[NODE_PORTS], premises=premises.NODE_PORT)
 def test_node_port_in_use_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort which another Service has MUST be refused as invalid."""
     manifest = service_manifests.service_at(node_port=chain.node_port)
@@ -81,17 +87,17 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
     assert "already allocated" in refused.detail
 
 
-@claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port", requires=[right("delete", "services")])
+@claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port", requires=[NODE_PORTS, right("delete", "services")])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
     ports = sources.node_port_range(chain)
     assert not ports.first <= ports.outside <= ports.last
 
 
-@claim("CHAIN-SERVICE-080", spec="#nodeport-custom-port")
+@claim("CHAIN-SERVICE-080", spec="#nodeport-custom-port", requires=[NODE_PORTS])
 def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
-    first = create(chain, service_manifests.service(name="first"))
+    first = create(chain, service_manifests.service(name="first", kind=service_manifests.NODE_PORT))
     released = services.node_port(first)
     actions.delete(chain, first)
     second = create(chain, service_manifests.service_at(node_port=released, name="second"))
@@ -119,11 +125,11 @@ def test_cluster_ip_is_unique(chain: Chain) -> None:
     "CHAIN-SERVICE-110",
     spec="#publishing-services-service-types",
     upstream="Service, change type, ExternalName to ClusterIP",
-    requires=[right("patch", "services")],
+    requires=[right("patch", "services"), NODE_PORTS],
 )
 def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service MUST gain and lose its nodePort and its clusterIP as its type changes."""
-    name = create(chain, service_manifests.service(name="changing", kind="ClusterIP")).name
+    name = create(chain, service_manifests.service(name="changing")).name
     eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False))
     actions.service(chain, {"type": "NodePort"}, name)
     eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))

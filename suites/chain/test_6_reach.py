@@ -5,7 +5,7 @@ import re
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, FORWARDING, HOST_ACCESS, KUBECTL, NODE_REQUESTS, THREE_NODES, right
+from kubechain.claims.requirements import EXEC, FORWARDING, HOST_ACCESS, KUBECTL, NODE_PORTS, NODE_REQUESTS, THREE_NODES, right
 from kubechain.conditions import pods
 from kubechain.conditions.http import (
     all_refused,
@@ -21,13 +21,15 @@ from kubechain.conditions.http import (
     spread_over,
 )
 from kubechain.conditions.services import node_port
+from kubechain.kube.objects import KubeObject
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import ACCOUNT, SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.pod_spec import ACCOUNT
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("reference/networking/virtual-ips/")
@@ -170,20 +172,22 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
 @claim("CHAIN-NODEPORT-030", spec="#traffic-to-services", requires=[NODE_REQUESTS])
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
-    port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody")))
+    port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody", kind=service_manifests.NODE_PORT)))
     eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_refused()))
 
 
 @claim(
     "CHAIN-NODEPORT-040",
     spec="tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport",
-    requires=[THREE_NODES, HOST_ACCESS],
+    requires=[THREE_NODES, HOST_ACCESS, NODE_PORTS],
     level="full",
     premises=premises.SPREAD,
 )
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
-    service = create(chain, service_manifests.with_policy("local-outside", externalTrafficPolicy="Local"))
+    service = create(
+        chain, service_manifests.with_policy("local-outside", kind=service_manifests.NODE_PORT, externalTrafficPolicy="Local")
+    )
     chain.require_listed(service.name)
     port = node_port(service)
     for node, address in chain.asked.items():
@@ -224,13 +228,11 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
         eventually(sources.loopback(chain, forward, "/"), all_welcome(WELCOME))
 
 
-@claim(
-    "CHAIN-API-050", spec="reference/access-authn-authz/rbac/", requires=[EXEC], after=[Link.CLUSTERIP], premises=premises.TOKEN
-)
-def test_proxy_and_forwarding_need_the_right(chain: Chain, eventually: Eventually) -> None:
+@claim("CHAIN-API-050", spec="reference/access-authn-authz/rbac/", requires=[EXEC], after=[Link.CLUSTERIP])
+def test_proxy_and_forwarding_need_the_right(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
-    backend = chain.inside(chain.pods[0])
+    place = chain.ready_inside(bare_pod.name)
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
-    eventually(sources.api_pages(chain, backend, chain.service_proxy, *chain.pod_proxies), forbidden_to(who))
-    forward = f"/api/v1/namespaces/{chain.namespace}/pods/{backend.pod}/portforward"
-    eventually(sources.api_pages(chain, backend, forward, method="POST"), forbidden_to(who))
+    eventually(sources.api_pages(chain, place, chain.service_proxy, *chain.pod_proxies), forbidden_to(who))
+    forward = f"/api/v1/namespaces/{chain.namespace}/pods/{place.pod}/portforward"
+    eventually(sources.api_pages(chain, place, forward, method="POST"), forbidden_to(who))

@@ -112,14 +112,14 @@ def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventual
 @claim("CHAIN-ENV-060", spec=ENVIRONMENT, after=[Link.DNS], level="full", premises=premises.CLUSTER_DNS)
 def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, eventually: Eventually) -> None:
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
-    service = create(chain, service_manifests.service(name="moved", kind="ClusterIP"))
+    service = create(chain, service_manifests.service(name="moved"))
     old = str(service.at("spec.clusterIP"))
     place = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
     eventually(sources.answers(chain, place, service.name), resolves_to(old))
     actions.delete(chain, service)
     # Another Service takes the old address, so that the new Service gets another one.
     create(chain, service_manifests.service_at(name="squatter", cluster_ip=old))
-    new = str(create(chain, service_manifests.service(name="moved", kind="ClusterIP")).at("spec.clusterIP"))
+    new = str(create(chain, service_manifests.service(name="moved")).at("spec.clusterIP"))
     assert new != old
     eventually(sources.answers(chain, place, service.name), resolves_to(new))
     stale = service_variables(service.name, old, SERVICE_PORT)
@@ -208,13 +208,13 @@ def test_other_namespace_must_be_named(chain: Chain, other_namespace: str, event
 @claim("CHAIN-DNS-150", spec="#a-aaaa-records", level="full")
 def test_name_follows_its_service(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
-    service, client = create(chain, service_manifests.service(name="renewed", kind="ClusterIP")), chain.client
+    service, client = create(chain, service_manifests.service(name="renewed")), chain.client
     old = str(service.at("spec.clusterIP"))
     eventually(sources.answers(chain, client, service.name), resolves_to(old))
     ttl = client.time_to_live(chain.full_name(service.name, client))
     actions.delete(chain, service)
     create(chain, service_manifests.service_at(name="holder", cluster_ip=old))
-    new = str(create(chain, service_manifests.service(name="renewed", kind="ClusterIP")).at("spec.clusterIP"))
+    new = str(create(chain, service_manifests.service(name="renewed")).at("spec.clusterIP"))
     eventually(sources.answers(chain, client, service.name), resolves_to(new), within=timeouts.renewal(ttl))
 
 

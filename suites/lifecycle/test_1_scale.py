@@ -1,7 +1,7 @@
 """Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import HOST_ACCESS, SLEEP_ACTION, right
+from kubechain.claims.requirements import HOST_ACCESS, NODE_PORTS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, endpoints, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -66,7 +66,7 @@ def test_scale_subresource_and_status_agree(own_chain: Chain, eventually: Eventu
 @claim(
     "LIFE-SCALE-050",
     spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
-    requires=[right("patch", "deployments/scale"), HOST_ACCESS, SLEEP_ACTION],
+    requires=[right("patch", "deployments/scale"), HOST_ACCESS, NODE_PORTS, SLEEP_ACTION],
     after=[Link.NODEPORT],
 )
 def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually) -> None:

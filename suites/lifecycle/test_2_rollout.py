@@ -2,7 +2,7 @@
 
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import HOST_ACCESS, NODE_REQUESTS, SLEEP_ACTION, right
+from kubechain.claims.requirements import HOST_ACCESS, NODE_PORTS, NODE_REQUESTS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.history_conditions import at_every_moment
@@ -23,7 +23,7 @@ claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full
     "LIFE-ROLLOUT-010",
     spec="#updating-a-deployment",
     upstream="Deployment RollingUpdate",
-    requires=[HOST_ACCESS, SLEEP_ACTION],
+    requires=[HOST_ACCESS, NODE_PORTS, SLEEP_ACTION],
     after=[Link.NODEPORT],
 )
 def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> None:
@@ -34,7 +34,7 @@ def test_new_replica_set_takes_over(rolled: Rolled, eventually: Eventually) -> N
     assert (kept.uid, deployments.revision(kept)) == (rolled.old.uid, 1)
 
 
-@claim("LIFE-ROLLOUT-020", spec="#max-surge", requires=[HOST_ACCESS, SLEEP_ACTION], after=[Link.NODEPORT])
+@claim("LIFE-ROLLOUT-020", spec="#max-surge", requires=[HOST_ACCESS, NODE_PORTS, SLEEP_ACTION], after=[Link.NODEPORT])
 def test_surge_and_availability_hold_at_every_moment(rolled: Rolled) -> None:
     """During a roll there MUST NOT be more Pods than replicas plus maxSurge, nor fewer ready than less maxUnavailable."""
     bounds = deployments.within_bounds(WEB, LABELS, FOUR + SURGE, FOUR - UNAVAILABLE)
@@ -44,7 +44,7 @@ def test_surge_and_availability_hold_at_every_moment(rolled: Rolled) -> None:
 @claim(
     "LIFE-ROLLOUT-030",
     spec="concepts/workloads/pods/pod-lifecycle/#pod-termination",
-    requires=[HOST_ACCESS, SLEEP_ACTION],
+    requires=[HOST_ACCESS, NODE_PORTS, SLEEP_ACTION],
     after=[Link.NODEPORT],
 )
 def test_roll_loses_no_request(rolled: Rolled) -> None:

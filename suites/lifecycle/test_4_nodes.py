@@ -7,7 +7,7 @@ import pytest
 from fixtures.chain import Create
 from fixtures.waiting import RecordMetric
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, OWN_CLUSTER, SLEEP_ACTION, THREE_NODES, right
+from kubechain.claims.requirements import DISRUPTION, HOST_ACCESS, NODE_PORTS, OWN_CLUSTER, SLEEP_ACTION, THREE_NODES, right
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import disruption, nodes, pods, timeouts
 from kubechain.conditions.http import all_welcome
@@ -25,7 +25,7 @@ from kubechain.workload.urls import address_of, url
 claim = ClaimDecorator("concepts/architecture/nodes/", level="full")
 
 EVICTION = "concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions"
-LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, THREE_NODES]
+LOST = [DISRUPTION, OWN_CLUSTER, HOST_ACCESS, NODE_PORTS, THREE_NODES]
 
 
 @claim("LIFE-NODES-010", spec="#node-heartbeats", requires=LOST, after=[Link.NODEPORT])
@@ -93,7 +93,15 @@ def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
 @claim(
     "LIFE-NODES-080",
     spec="tasks/administer-cluster/safely-drain-node/",
-    requires=[right("patch", "nodes"), right("create", "pods/eviction"), DISRUPTION, HOST_ACCESS, THREE_NODES, SLEEP_ACTION],
+    requires=[
+        right("patch", "nodes"),
+        right("create", "pods/eviction"),
+        DISRUPTION,
+        HOST_ACCESS,
+        NODE_PORTS,
+        THREE_NODES,
+        SLEEP_ACTION,
+    ],
     after=[Link.NODEPORT],
 )
 def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) -> None:

@@ -7,10 +7,14 @@ from tests.hostile import (
     records_commands,
     records_lists,
     records_objects,
+    records_policies,
     records_terrain,
     records_watches,
     records_writes,
 )
 
-MODULES = (records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_terrain)
+MODULES = (
+    records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_policies,
+    records_terrain,
+)  # fmt: skip
 RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

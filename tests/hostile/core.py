@@ -25,7 +25,8 @@ def unchanged(body: Json) -> Json:
 class Core:
     """The parts of the cluster below its API; `mutate` is a mutating webhook, `ca` the CA's certificate in PEM.
 
-    `environments` are the variables of containers by the UID of their Pod.
+    `environments` are the variables of containers by the UID of their Pod; `absent` is an image that no registry has; `full` is
+    why the scheduler finds no Node, "" if it does.
     """
 
     store: Store
@@ -33,6 +34,8 @@ class Core:
     network: Network
     ca: str
     mutate: Callable[[Json], Json] = unchanged
+    absent: str = ""
+    full: str = ""
     environments: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 
     def suffix(self) -> str:

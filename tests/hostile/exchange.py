@@ -56,9 +56,15 @@ class Request:
         changes = {"POST": "create", "PUT": "update", "PATCH": "patch"}
         return changes.get(self.method, "delete" if self.place.name else "deletecollection")
 
+    @property
+    def checks(self) -> bool:
+        """Whether the request belongs to the check before the first chain: a dry run, or one about the namespace for it."""
+        created = self.body["metadata"].get("name", "") if self.method == "POST" and "metadata" in (self.body or {}) else ""
+        return "dryRun" in self.query or any(name.endswith("-check") for name in (self.place.namespace, self.place.name, created))
+
     def is_(self, verb: str, kind: str = "", sub: str = "") -> bool:
-        """Whether the request has this verb, kind ("" for any) and subresource."""
-        return self.verb == verb and kind in ("", self.place.kind) and self.place.sub.partition("/")[0] == sub
+        """Whether the request has this verb, kind ("" for any) and subresource, and does not belong to the check."""
+        return not self.checks and self.verb == verb and kind in ("", self.place.kind) and self.place.sub.partition("/")[0] == sub
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def furnish(core: Core) -> None:
             "allocatable": {"pods": "30"},
             "nodeInfo": {"kubeletVersion": VERSION},
         }
-        labels = {"kubernetes.io/hostname": core.node_name(number)}
+        labels = {"kubernetes.io/hostname": core.node_name(number), "kubernetes.io/os": "linux"}
         spec = {"podCIDR": addresses.pod_range(number), "podCIDRs": [addresses.pod_range(number)]}
         body: Json = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": core.node_name(number), "labels": labels}}
         store.create({**body, "spec": spec, "status": status})

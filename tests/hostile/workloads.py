@@ -16,7 +16,7 @@ from tests.hostile.addresses import NODES
 from tests.hostile.admission import admitted
 from tests.hostile.containers import service_variables
 from tests.hostile.core import Core
-from tests.hostile.store import key_of, owner_of, selected
+from tests.hostile.store import Refused, key_of, owner_of, selected
 
 HASH = "pod-template-hash"
 ANNOTATION = "deployment.kubernetes.io/"
@@ -114,17 +114,25 @@ def replica_sets(core: Core) -> None:
         if owner["metadata"].get("deletionTimestamp"):
             continue
         pods = [pod for pod in _controlled(core, "Pod", owner) if not pod["metadata"].get("deletionTimestamp")]
+        failure: list[Json] = []
         for _ in range(owner["spec"]["replicas"] - len(pods)):
             template, name = owner["spec"]["template"], f"{owner['metadata']['name']}-{core.suffix()}"
             metadata = {"name": name, "namespace": owner["metadata"]["namespace"], "ownerReferences": owned_by(owner)}
             labels = template["metadata"]["labels"]
             pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {**metadata, "labels": labels}, "spec": template["spec"]}
-            core.store.create(core.mutate(admitted(core.store, core.addresses, pod, None)))
+            try:
+                core.store.create(core.mutate(admitted(core.store, core.addresses, pod, None)))
+            except Refused as refused:
+                failure = [_condition(core, "ReplicaFailure", "True", "FailedCreate", message=refused.message)]
+                break
         ready = sum(map(is_ready, pods))
 
-        def report(body: Json, made: int = len(pods), ready: int = ready) -> None:
+        def report(body: Json, made: int = len(pods), ready: int = ready, failure: list[Json] = failure) -> None:
             counts = {"replicas": made, "fullyLabeledReplicas": made, "readyReplicas": ready, "availableReplicas": ready}
+            before: Json = body["status"]
             body["status"] = {**counts, "observedGeneration": body["metadata"]["generation"]}
+            if failure:
+                body["status"]["conditions"] = before.get("conditions") or failure
 
         core.store.modify(key_of(owner), report)
 
@@ -135,7 +143,13 @@ def scheduler(core: Core) -> None:
         if pod["spec"].get("nodeName"):
             continue
         places = [other["spec"].get("nodeName") for other in core.store.all("Pod")]
-        node = min(range(1, NODES + 1), key=lambda number: (places.count(core.node_name(number)), number))
+        fitting = [number for number in range(1, NODES + 1) if _fits(core, pod, core.node_name(number))]
+        if not fitting:
+            why = f"0/{NODES} nodes are available: {core.full or f'{NODES} node(s) had untolerated taint(s)'}."
+            unbound = _condition(core, "PodScheduled", "False", "Unschedulable", message=why)
+            core.store.modify(key_of(pod), lambda body, unbound=unbound: _set_conditions(body["status"], unbound))
+            continue
+        node = min(fitting, key=lambda number: (places.count(core.node_name(number)), number))
 
         def bind(body: Json, node: int = node) -> None:
             body["spec"]["nodeName"] = core.node_name(node)
@@ -143,6 +157,15 @@ def scheduler(core: Core) -> None:
 
         core.store.modify(key_of(pod), bind)
         core.event(pod, "Scheduled", f"bound to {core.node_name(node)}")
+
+
+def _fits(core: Core, pod: Json, name: str) -> bool:
+    """Whether a Pod has the labels of a Node in its nodeSelector, and tolerates its taints, and the Node is not full."""
+    node = core.store.required(("Node", "", name))
+    selector: dict[str, str] = pod["spec"].get("nodeSelector", {})
+    tolerated = {toleration.get("key") for toleration in pod["spec"].get("tolerations", [])}
+    taints: list[Json] = node["spec"].get("taints", [])
+    return not core.full and selected(node, selector) and all(taint["key"] in tolerated for taint in taints)
 
 
 def kubelet(core: Core) -> None:
@@ -154,6 +177,8 @@ def kubelet(core: Core) -> None:
         if pod["metadata"].get("deletionTimestamp"):
             core.network.stop(pod["metadata"]["uid"])
             core.store.remove(key_of(pod))
+        elif core.absent in [container["image"] for container in pod["spec"]["containers"]]:
+            core.store.modify(key_of(pod), lambda body: _unpulled(core, body))
         elif pod["status"]["phase"] == "Pending":
             core.store.modify(key_of(pod), _started(core, pod, int(node.rpartition("-")[2])))
             for reason in ("Pulled", "Created", "Started"):
@@ -179,6 +204,19 @@ def _started(core: Core, pod: Json, node: int) -> Callable[[Json], None]:
         _report(core, body, ready=False)
 
     return start
+
+
+def _unpulled(core: Core, body: Json) -> None:
+    container = body["spec"]["containers"][0]
+    pull = f'failed to pull and unpack image "{container["image"]}": not found'
+    waiting = {"reason": "ErrImagePull", "message": pull}
+    if "containerStatuses" in body["status"]:
+        waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}
+    status = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0, "ready": False}
+    body["status"]["containerStatuses"] = [{**status, "state": {"waiting": waiting}, "lastState": {}}]
+    _set_conditions(
+        body["status"], *[_condition(core, kind, "False", "ContainersNotReady") for kind in ("ContainersReady", "Ready")]
+    )
 
 
 def _report(core: Core, body: Json, *, ready: bool) -> None:

@@ -15,7 +15,7 @@ from kubechain.workload.manifests import WEB
 
 ANY = "127.0.0.1:9/any"
 POD = manifests.web_pod(WEB, ANY)
-SERVICE = service_manifests.service()
+SERVICE = service_manifests.service(kind=service_manifests.NODE_PORT)
 DEPLOYMENT = manifests.deployment(ANY)
 CONFIG = manifests.nginx_config()
 CONTAINER = "/spec/containers/0"
@@ -121,12 +121,12 @@ FAULTS = (
                         replica_set(), lambda rs: "kubechain.test/never" in rs.at("metadata.finalizers", []),
                         "!has(object.metadata.finalizers)"),
           ("CHAIN-DELETION-010",), "still there"),
-    Fault("pods-denied", "admission", "every Pod of the suite is refused", Link.REPLICASET, NO_PODS,
-          ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
-    Fault("webhook-dead", "admission", "a webhook for Pods with failurePolicy Fail does not answer", Link.REPLICASET,
-          DeadWebhook("webhook-dead", POD), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+"),
-    Fault("quota-of-nothing", "admission", "every namespace of the suite has a ResourceQuota of no Pods", Link.REPLICASET,
-          ZeroPodQuota(), ("CHAIN-REPLICASET-010",), "exceeded quota|status unknown for quota"),
+    Fault("pods-denied", "admission", "every Pod of the suite is refused", "refused",
+          NO_PODS, symptom="Pod.*ValidatingAdmissionPolicy 'pods-denied'"),
+    Fault("webhook-dead", "admission", "a webhook for Pods with failurePolicy Fail does not answer", "refused",
+          DeadWebhook("webhook-dead", POD), symptom='Pod.*failed calling webhook "dead.kubechain.test"'),
+    Fault("quota-of-nothing", "admission", "every namespace of the suite has a ResourceQuota of no Pods", "refused",
+          ZeroPodQuota(), symptom="Pod.*(exceeded quota|status unknown for quota): nothing"),
     # The API server creates an IPAddress for each clusterIP; it is refused as if no address were free.
     Fault("addresses-exhausted", "admission", "no clusterIP is free for a Service", Link.SERVICE,
           Denial("addresses-exhausted", "IPAddress", ADDRESS), ("CHAIN-SERVICE-010",), "failed to allocate", short=True),

@@ -124,7 +124,7 @@ FAULTS = (
           Combined((labelled("labels-added-pods", "Pod", POD), labelled("labels-added-services", "Service", SERVICE))),
           ("CHAIN-PODS-030", "CHAIN-SERVICE-030", "CHAIN-REPLICASET-050"), short=True),
     Fault("neighbours", "harmless", "another namespace has Pods and a Service of the same name and labels", None,
-          Objects((service_manifests.service(), {**manifests.web_pod("web", "127.0.0.1:9/any"),
+          Objects((service_manifests.service(kind=service_manifests.NODE_PORT), {**manifests.web_pod("web", "127.0.0.1:9/any"),
                                          "spec": {"containers": [{"name": "web", "image": manifests.ABSENT_IMAGE}]}}),
                   foreign_service_exists, "default"), ("CHAIN-ENDPOINTS-020", "CHAIN-DNS-060")),
     Fault("dns-server-lost", "harmless", "the CoreDNS Pods are replaced", None,

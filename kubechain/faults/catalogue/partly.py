@@ -65,9 +65,9 @@ FAULTS = (
     # Half of the questions are lost. A claim that asks again may pass; one of these asks each server.
     Fault("dns-one-dropped", "dns", "one CoreDNS Pod of two cannot be reached", Link.DNS, DroppedServer(),
           ("CHAIN-DNS-010", "CHAIN-DNS-040", "CHAIN-DNS-050", "CHAIN-DNS-140", "CHAIN-DNS-170"), "timeout|: name"),
+    # No claim is tried as long as Pods are refused: who refuses them is said first, and of the Service nothing is known.
     Fault("pods-denied-and-port-changed", "admission", "every Pod is refused, and Services have another targetPort",
-          Link.REPLICASET, Combined((NO_PODS, OTHER_PORT)), ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got \d+",
-          also=(Link.SERVICE,)),
+          "refused", Combined((NO_PODS, OTHER_PORT)), symptom="Pod.*ValidatingAdmissionPolicy 'pods-denied'"),
     Fault("never-ready-and-variable-wrong", "workload", "nginx Pods are never ready, and a variable is wrong",
           Link.PODS, Combined((NEVER_READY, WRONG_VARIABLE)), ("CHAIN-PODS-010",), "ContainersReady is False", also=(Link.ENV,)),
     # DNS uses the clusterIP, which needs the EndpointSlices: nothing can be said of it.

@@ -1,0 +1,28 @@
+"""Whether a chain that does not come up stands before an obstacle, which is not the chain's fault."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kubechain.claims.obstacles import Obstacle, no_room, refuser
+from kubechain.conditions import obstructed
+from kubechain.conditions.text import some
+from kubechain.observe.history import History, latest
+
+
+def obstacle(objects: History, images: Collection[str]) -> tuple[Obstacle, str] | None:
+    """Return the obstacle that a chain stands before, and why, by its watched objects; None if there is none.
+
+    `images` are those that the cluster itself pulls for the run: where the run has loaded its images, a missing one is a fault
+    of the cluster.
+    """
+    log = objects.log()
+    state = latest(log)
+    refused = [message for message in obstructed.refusals(state) if refuser(message)]
+    if refused:
+        return Obstacle.ADMISSION, f"Pod: {refused[0]}"
+    full = [message for message in obstructed.unscheduled(state) if no_room(message)]
+    if full:
+        return Obstacle.ROOM, f"the scheduler says: {full[0]}"
+    failures = obstructed.image_failures((entry.resource for entry in log), images) if images else {}
+    return (Obstacle.IMAGES, some(failures.values(), "; ", 1)) if failures else None
