@@ -37,6 +37,7 @@ NODE_BACK = Timeout(120, "the node's container starts, the kubelet reports, the 
 RESCHEDULED = Timeout(90, "the taint, 5 s of tolerationSeconds, and a new Pod on another Node")
 DELETION = Timeout(45, "30 s of terminationGracePeriodSeconds, then the garbage collector")
 STEADY = Timeout(1, "a controller that has just acted would act again within a second")
+CONTENT_GONE = Timeout(90, "30 s of terminationGracePeriodSeconds; the namespace controller asks for 20 resource types a second")
 NAMESPACE_GONE = Timeout(120, "the namespace controller deletes the content, Pods with their grace period first")
 
 
