@@ -135,8 +135,10 @@ class Waiter:
                 entry.observations += 1
                 entry.seconds = self.clock.now() - start
                 if result.met:
-                    self._require_in_time(source, condition, entry, since, limit, unsure=proved or held_up)
-                    self.pace.took(timeout, entry.seconds)
+                    took = self._time_until_met(source, condition, entry, since, limit, unsure=proved or held_up)
+                    if took is not None:
+                        entry.seconds = took
+                        self.pace.took(timeout, took)
                     entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
                     return Observation(state, result.got, entry.seconds, entry.observations)
                 if result.hopeless:
@@ -193,7 +195,7 @@ class Waiter:
         entry.ended_by = f"held for {during.seconds:g} s"
         return Observation(state, result.got, entry.seconds, entry.observations)
 
-    def _require_in_time(
+    def _time_until_met(
         self,
         source: Source[T],
         condition: Condition[T],
@@ -202,23 +204,28 @@ class Waiter:
         limit: Timeout,
         *,
         unsure: bool,
-    ) -> None:
-        """Raise unless a state that met the condition did so within the limit, by its own time where the source knows it.
+    ) -> float | None:
+        """Return how many seconds it took until a state met the condition; raise unless that is within the limit.
 
-        `unsure` says that the source may have learned late of what was in time.
+        A state that is seen late has its own time where the source knows it; None where it does not, and the wait itself began
+        late. `unsure` says that the source may have learned late of what was in time.
         """
-        if entry.seconds <= limit.seconds + READING_SECONDS:
-            return
+        late = entry.seconds > limit.seconds + READING_SECONDS
+        began_late = since is not None and entry.observations == 1
+        if not late and not began_late:
+            return entry.seconds
         start = self.clock.now() - entry.seconds if since is None else since
         met_at = source.first_met(lambda state: condition(state).met, start)
-        if met_at is None and since is not None and entry.observations == 1:
-            return  # a wait that began late has seen nothing else
+        if met_at is None and began_late:
+            return None  # it has seen nothing else
         if met_at is not None and met_at <= start + limit.seconds:
-            return
+            return met_at - start
+        if not late:
+            return entry.seconds
         entry.ended_by = "timeout"
         if met_at is None or unsure:
-            late = f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
-            raise undecided(condition.what, late)
+            seen = f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
+            raise undecided(condition.what, seen)
         raise Unmet(f"expected {condition.what}, got it after {met_at - start:.1f} s ({entry.waited(limit)})")
 
     @staticmethod
