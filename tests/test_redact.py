@@ -1,6 +1,7 @@
 import base64
 import json
 import string
+import time
 
 import pytest
 import yaml
@@ -237,3 +238,10 @@ def test_encoded_text_without_secrets_stays_as_it_is(harmless: str) -> None:
 def test_base64_over_several_lines_is_read_as_one() -> None:
     encoded = base64.encodebytes(b"x" * 50 + b" password: hunter2hunter2 " + b"y" * 50).decode()
     assert redact.text(encoded).strip() == MARK
+
+
+@pytest.mark.parametrize("unit", ["x", "x/", "Ab3/", "--", "a:", "eyJ-", "a://b:", "%41", "password", "\\"])
+def test_long_word_is_redacted_in_time_that_grows_with_its_length(unit: str) -> None:
+    started = time.process_time()
+    redact.text(unit * (100_000 // len(unit)))
+    assert time.process_time() - started < 5
