@@ -94,6 +94,10 @@ class BoundedSocket(_Bounded):
 class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
     """A TLS socket; `ssl.SSLContext.sslsocket_class` is the way to get it."""
 
+    def shutdown(self, how: int) -> None:
+        """Shut down the connection, not its TLS: a thread that still reads would take ciphertext for plain text."""
+        socket.socket.shutdown(self, how)
+
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # as in ssl
         """Shake hands before the deadline."""
         self._limit()
