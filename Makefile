@@ -26,7 +26,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends lint rights list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends terrains lint rights list report clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ canary: dev ## run the suite on CONTEXT with planted secrets, and look for them 
 ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kind clusters named CLUSTER, and list what is left
 	@$(PYTHON) -m tests.ends
 
+terrains: export TERRAIN_IDS := $(call given,TERRAIN)
+terrains: dev ## run the suite on healthy clusters that differ (TERRAIN=ids, CLUSTER=NAME, KEEP=1), docs/TERRAINS.md
+	@$(PYTHON) -m tests.terrains
+
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
@@ -87,6 +91,7 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 	  $(addprefix $(CURDIR)/,$(WORKFLOWS)),echo "  .. Go not found: actionlint is skipped"),:)
 	@$(PYTHON) -m reports.catalogue --check
 	@$(PYTHON) -m tests.hostile.document --check
+	@$(PYTHON) -m tests.terrains.document --check
 
 rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused
 	@$(PYTHON) -m tests.rights
@@ -97,6 +102,7 @@ list: env ## print the catalogue of claims (FORMAT=json, markdown)
 catalogue: dev ## write the generated documents under docs/
 	@$(PYTHON) -m reports.catalogue --write
 	@$(PYTHON) -m tests.hostile.document --write
+	@$(PYTHON) -m tests.terrains.document --write
 
 report: env ## serve the last report on a loopback port (PORT=8000)
 	@$(PYTHON) -m kubechain report

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from kubechain.core.errors import ExitCode, HarnessError, Transient
+from kubechain.core.errors import ExitCode, HarnessError, NoProgram, Transient
 from kubechain.kube.client import Api
 from kubechain.kube.connection import retry_after
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable, refusal
@@ -241,6 +241,12 @@ def test_exit_status_of_a_command_is_read_from_the_status_object() -> None:
 def test_missing_exit_status_is_an_error_and_not_status_0(text: str) -> None:
     with pytest.raises(HarnessError, match="`dig` in pod client"):
         status_of(text)
+
+
+@pytest.mark.parametrize("quoted", ['"dig": executable file not found in $PATH', "executable file `dig` not found in $PATH"])
+def test_program_that_an_image_lacks_is_told_from_other_trouble(quoted: str) -> None:
+    with pytest.raises(NoProgram, match=r"`dig` in pod client: .*dig.* not found"):
+        status_of(json.dumps({"status": "Failure", "message": f"failed to exec in container: {quoted}"}))
 
 
 def test_error_of_a_watch_is_no_object_of_its_kind(tmp_path: Path) -> None:

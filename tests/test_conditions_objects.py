@@ -97,6 +97,11 @@ STARTING: dict[str, tuple[Condition[NamespaceState], KubeObject, list[KubeObject
         PULLING,
         [POD, CRASHING, ENDED, changed(POD, "status", {})],
     ),
+    "pull_failed": (
+        containers.pull_failed(NAME),
+        container(state={"waiting": {"reason": "ErrImagePull"}}),
+        [POD, PULLING, CRASHING],
+    ),
     "unschedulable": (
         containers.unschedulable(NAME),
         PENDING,
@@ -241,3 +246,11 @@ def test_events_about_sidecars_are_not_those_of_the_pod() -> None:
 
     both = changed(POD, "spec.containers", [{"name": "proxy"}, {"name": "nginx"}])
     assert [each.name for each in objects.events_of(state(both, event("proxy"), event("nginx")), both)] == ["e-nginx"]
+
+
+def test_failed_pull_is_seen_in_an_event_where_the_state_was_too_short() -> None:
+    failed = thing("Event", "e", reason="Failed", involvedObject={"uid": PULLING.uid}, message="Error: ErrImagePull")
+    check = containers.pull_failed(NAME)
+    assert check(state(PULLING, failed)).met
+    assert not check(state(PULLING, changed(failed, "message", "Error: ImagePullBackOff"))).met
+    assert not check(state(PULLING, changed(failed, "involvedObject.uid", "other"))).met

@@ -132,6 +132,20 @@ def test_pod_that_may_yet_start_is_not_hopeless(reason: str) -> None:
     assert not on.exactly_ready(LABELS, 2)(state(waiting(reason)(FIRST), SECOND)).hopeless
 
 
+def test_command_that_was_not_started_twice_is_hopeless() -> None:
+    last = {"terminated": {"reason": "StartError", "message": 'exec: "nginx": not found'}}
+    (status,) = FIRST.at("status.containerStatuses")
+    ended = {**status, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": last, "restartCount": 1}
+    twice, once = ({**ended, "restartCount": count} for count in (1, 0))
+    check = on.exactly_ready(LABELS, 2)
+    result = check(state(changed(FIRST, "status.containerStatuses", [twice]), SECOND))
+    assert result.hopeless
+    assert result.got.endswith('StartError: exec: "nginx": not found')
+    assert not check(state(changed(FIRST, "status.containerStatuses", [once]), SECOND)).hopeless
+    runs: Json = {**twice, "state": {"running": {}}}
+    assert not check(state(changed(FIRST, "status.containerStatuses", [runs]), SECOND)).hopeless
+
+
 def test_replaced_or_deleted_pod_is_hopeless() -> None:
     same = on.same_and_ready(FIRST)
     assert same(state(changed(FIRST, "metadata.uid", "new"))).hopeless

@@ -91,6 +91,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "condition.empty": (condition.empty("namespace"), ["a", "b", "c", "d", "e", "f", "g"]),
     "pods.scheduled": (on_pods.scheduled(LABELS, 3), SICK),
     "containers.waits_because": (containers.waits_because(A.name, "ErrImagePull"), SICK),
+    "containers.pull_failed": (containers.pull_failed(A.name), SICK),
     "containers.unschedulable": (containers.unschedulable(A.name), SICK),
     "containers.restarted": (containers.restarted(A.name, A.uid, 1), SICK),
     "containers.counts_crashes": (containers.counts_crashes(A.name, 1), SICK),

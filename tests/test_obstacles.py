@@ -203,6 +203,13 @@ def test_refusals_with_one_reason_are_listed_together() -> None:
     require_accepted([])
 
 
+def test_what_every_service_lacks_is_not_about_node_ports() -> None:
+    refused = [Refusal("Service", f"Service of type {sort}", "no label") for sort in ("NodePort", "ClusterIP")]
+    with pytest.raises(Blocked) as caught:
+        require_accepted(refused)
+    assert "--no-node-port" not in caught.value.why
+
+
 GOOD = [
     "", "nginx", "nginx:1.29", "nicolaka/netshoot:v0.13", "registry.example.org/team/nginx:1", "localhost:5000/a/b:c",
     "kubechain/nginx:0123456789ab", "Registry.Example.org:5000/a", "[fd00::1]:5000/a", "a__b/c.d-e:T.a_g-1",

@@ -4,7 +4,7 @@ import pytest
 
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
-from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.core.errors import ExitCode, HarnessError, NoProgram
 from kubechain.kube.client import Executed
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.probes.pod import CHUNK, PodProbe, cluster_domain, parse_answer, parse_page
@@ -153,10 +153,17 @@ def test_output_of_several_requests_is_split_into_pages() -> None:
     ]
 
 
-@pytest.mark.parametrize("printed", [executed("", 127, "sh: curl: not found"), executed(f"x{CHUNK}0 200 1.2.3.4 0.1{CHUNK}")])
+@pytest.mark.parametrize("printed", [executed("", 2), executed(f"x{CHUNK}0 200 1.2.3.4 0.1{CHUNK}")])
 def test_output_without_a_page_for_each_request_is_an_error(printed: Executed) -> None:
     with pytest.raises(HarnessError, match="did not report"):
         inside(printed).fetch(URL, URL)
+
+
+def test_image_without_a_program_is_told_from_other_trouble() -> None:
+    with pytest.raises(NoProgram, match="sh: curl: not found"):
+        inside(Executed("", "sh: curl: not found", 127)).fetch(URL)
+    with pytest.raises(NoProgram, match="command not found"):
+        inside(executed("", 127)).echo("10.0.0.1", 7)
 
 
 def test_failed_request_ends_repeated_requests() -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
-from kubechain.conditions.objects import one
+from kubechain.conditions.objects import event_names, one
 from kubechain.conditions.pods import restarts
 from kubechain.conditions.text import text
 from kubechain.conditions.timeouts import CONTROLLER, CRASH_LOOP
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
+
+PULL_FAILED = "ErrImagePull"
 
 
 def container(pod: KubeObject) -> Json:
@@ -35,6 +37,20 @@ def waits_because(name: str, *reasons: str) -> Condition[NamespaceState]:
         return expect(waiting.get("reason") in reasons, f"container state {described(status)}")
 
     return one("Pod", name, f"waiting with {' or '.join(reasons)}", check, CRASH_LOOP)
+
+
+def pull_failed(name: str) -> Condition[NamespaceState]:
+    """The Pod's own container waits with ErrImagePull, or an Event says so.
+
+    The state is a moment long: where other containers of the Pod start meanwhile, the kubelet may report only what follows.
+    """
+
+    def check(state: NamespaceState) -> Result:
+        result = waits_because(name, PULL_FAILED)(state)
+        told = event_names("Pod", name, "Failed", PULL_FAILED)(state)
+        return told if told.met else result
+
+    return Condition(f"Pod {name} waiting with {PULL_FAILED}, or an Event that says so", check, CONTROLLER)
 
 
 def unschedulable(name: str) -> Condition[NamespaceState]:

@@ -14,6 +14,8 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 # With these waiting reasons the Pod's image or configuration does not exist or cannot run: a longer wait does not help.
 HOPELESS = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+# The runtime could not start the command of a container, as if the image lacks it.
+NOT_STARTED = ("StartError", "ContainerCannotRun")
 # Events of the cluster autoscaler and of Karpenter about a Pod for which they make a Node.
 SCALING_UP = ("TriggeredScaleUp", "Nominated")
 # A message shows the state of at most this many Pods that are not ready.
@@ -41,12 +43,15 @@ def runs(status: Json) -> bool:
 
 
 def stuck(pod: KubeObject) -> str | None:
-    """Return the reason and message of a container that waits with a HOPELESS reason; None if there is none."""
+    """Return the reason and message of a container that waits with a HOPELESS reason, or was twice not started; else None."""
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
         waiting: Json = (status.get("state") or Json()).get("waiting") or Json()
         if waiting.get("reason") in HOPELESS:
             return f"{waiting['reason']}: {waiting.get('message', '')}"
+        last: Json = (status.get("lastState") or Json()).get("terminated") or Json()
+        if last.get("reason") in NOT_STARTED and status.get("restartCount", 0) > 0 and not runs(status):
+            return f"{last['reason']}: {last.get('message', '')}"
     return None
 
 

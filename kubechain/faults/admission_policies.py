@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from kubechain.conditions.condition import Result, expect
 from kubechain.core import redact
 from kubechain.core.run import RUN_LABEL
-from kubechain.faults.testbed import TRIAL, Testbed
+from kubechain.faults.testbed import TRIAL
+from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
@@ -24,6 +26,27 @@ GROUPS = {
     "Event": ["", "events.k8s.io"],
     "IPAddress": ["networking.k8s.io"],
 }
+
+
+class Policed(Protocol):
+    """A cluster on which policies are made: a testbed, or any other with a namespace for samples."""
+
+    @property
+    def api(self) -> Api:
+        """The client of the cluster's API server."""
+        ...
+
+    def recreate(self, manifest: Json, namespace: str = "") -> None:
+        """Create an object; an existing one of the same name is deleted first."""
+        ...
+
+    def delete(self, kind: str, name: str, namespace: str = "") -> None:
+        """Delete an object if it exists."""
+        ...
+
+    def ensure_trial_namespace(self) -> None:
+        """Create the namespace TRIAL, with the labels of the suite's namespaces, unless it exists."""
+        ...
 
 
 def selected() -> Json:
@@ -57,7 +80,7 @@ class Mutation:
     everywhere: bool = False
     of_status: bool = False
 
-    def inject(self, testbed: Testbed) -> None:
+    def inject(self, testbed: Policed) -> None:
         """Create the policy and its binding."""
         where = {} if self.everywhere else selected()
         matched = rules(self.kind, ["UPDATE"], "status") if self.of_status else rules(self.kind, self.operations)
@@ -70,17 +93,17 @@ class Mutation:
             "reinvocationPolicy": "Never",
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": self.expression}}],
         }
-        _bind(testbed, "MutatingAdmissionPolicy", self.name, spec, {})
+        bind(testbed, "MutatingAdmissionPolicy", self.name, spec, {})
 
-    def in_effect(self, testbed: Testbed) -> Result:
+    def in_effect(self, testbed: Policed) -> Result:
         """Create the sample, or write its status, with dryRun: the policy must patch it."""
         stored = _try_status(testbed, self.sample) if self.of_status else try_create(testbed, self.sample)
         seen = "the sample unchanged" if isinstance(stored, KubeObject) else f"a refusal: {stored}"
         return expect(isinstance(stored, KubeObject) and self.shows(stored), redact.beginning(seen, 200))
 
-    def heal(self, testbed: Testbed) -> None:
+    def heal(self, testbed: Policed) -> None:
         """Delete the policy, its binding, and the sample if it exists."""
-        _unbind(testbed, "MutatingAdmissionPolicy", self.name)
+        unbind(testbed, "MutatingAdmissionPolicy", self.name)
         if self.of_status:
             _remove(testbed, self.sample)
 
@@ -88,7 +111,7 @@ class Mutation:
 class StuckDeletion(Mutation):
     """A policy that keeps deleted objects in place, such as by a finalizer; healing removes the objects that are left."""
 
-    def heal(self, testbed: Testbed) -> None:
+    def heal(self, testbed: Policed) -> None:
         """Delete the policy; clear the finalizers of the objects being deleted, and delete them without a grace period."""
         super().heal(testbed)
         namespaces = {namespace.name for namespace in testbed.api.list("Namespace", selector=RUN_LABEL).items}
@@ -108,7 +131,7 @@ class Denial:
     sample: Json
     of_status: bool = False
 
-    def inject(self, testbed: Testbed) -> None:
+    def inject(self, testbed: Policed) -> None:
         """Create the policy and its binding."""
         matched = rules(self.kind, ["UPDATE"], "status") if self.of_status else rules(self.kind, ["CREATE"])
         if self.of_status:
@@ -117,9 +140,9 @@ class Denial:
             "matchConstraints": {"namespaceSelector": selected(), "resourceRules": matched},
             "validations": [{"expression": "false", "message": f"no {self.kind} today"}],
         }
-        _bind(testbed, "ValidatingAdmissionPolicy", self.name, spec, {"validationActions": ["Deny"]})
+        bind(testbed, "ValidatingAdmissionPolicy", self.name, spec, {"validationActions": ["Deny"]})
 
-    def in_effect(self, testbed: Testbed) -> Result:
+    def in_effect(self, testbed: Policed) -> Result:
         """Create the sample, or write its status, with dryRun: that must be denied."""
         tried = _try_status(testbed, self.sample) if self.of_status else try_create(testbed, self.sample)
         return expect(
@@ -127,9 +150,9 @@ class Denial:
             f"another answer: {tried}" if isinstance(tried, str) else "the sample accepted",
         )
 
-    def heal(self, testbed: Testbed) -> None:
+    def heal(self, testbed: Policed) -> None:
         """Delete the policy, its binding, and the sample if it exists."""
-        _unbind(testbed, "ValidatingAdmissionPolicy", self.name)
+        unbind(testbed, "ValidatingAdmissionPolicy", self.name)
         if self.of_status:
             _remove(testbed, self.sample)
 
@@ -141,7 +164,7 @@ class DeadWebhook:
     name: str
     sample: Json
 
-    def inject(self, testbed: Testbed) -> None:
+    def inject(self, testbed: Policed) -> None:
         """Create the webhook configuration."""
         webhook = {
             "name": "dead.kubechain.test",
@@ -157,16 +180,16 @@ class DeadWebhook:
         kind = "ValidatingWebhookConfiguration"
         testbed.recreate({"apiVersion": api, "kind": kind, "metadata": {"name": self.name}, "webhooks": [webhook]})
 
-    def in_effect(self, testbed: Testbed) -> Result:
+    def in_effect(self, testbed: Policed) -> Result:
         """Create the sample with dryRun: the failing webhook must deny it."""
         return expect(isinstance(try_create(testbed, self.sample), str), "the sample accepted")
 
-    def heal(self, testbed: Testbed) -> None:
+    def heal(self, testbed: Policed) -> None:
         """Delete the webhook configuration."""
         testbed.delete("ValidatingWebhookConfiguration", self.name)
 
 
-def try_create(testbed: Testbed, manifest: Json) -> KubeObject | str:
+def try_create(testbed: Policed, manifest: Json) -> KubeObject | str:
     """Create a manifest with dryRun in the namespace TRIAL; return the resulting object, or the error of the API server."""
     testbed.ensure_trial_namespace()
     try:
@@ -175,7 +198,7 @@ def try_create(testbed: Testbed, manifest: Json) -> KubeObject | str:
         return str(error)
 
 
-def _try_status(testbed: Testbed, sample: Json) -> KubeObject | str:
+def _try_status(testbed: Policed, sample: Json) -> KubeObject | str:
     """Write the status of a sample, which exists, with dryRun; return the resulting object, or the error of the API server."""
     path = path_of(sample["kind"], TRIAL, sample["metadata"]["name"], "status")
     body, content = {"status": sample["status"]}, "application/merge-patch+json"
@@ -185,23 +208,25 @@ def _try_status(testbed: Testbed, sample: Json) -> KubeObject | str:
         return str(error)
 
 
-def _place(testbed: Testbed, sample: Json) -> None:
+def _place(testbed: Policed, sample: Json) -> None:
     testbed.ensure_trial_namespace()
     testbed.recreate(sample, TRIAL)
 
 
-def _remove(testbed: Testbed, sample: Json) -> None:
+def _remove(testbed: Policed, sample: Json) -> None:
     testbed.delete(sample["kind"], sample["metadata"]["name"], TRIAL)
 
 
-def _bind(testbed: Testbed, kind: str, name: str, spec: Json, more: Json) -> None:
+def bind(testbed: Policed, kind: str, name: str, spec: Json, more: Json) -> None:
+    """Create a policy of a kind, and its binding with the fields `more`."""
     api = "admissionregistration.k8s.io/v1"
     testbed.recreate({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
     binding = {"policyName": name, **more}
     testbed.recreate({"apiVersion": api, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding})
 
 
-def _unbind(testbed: Testbed, kind: str, name: str) -> None:
+def unbind(testbed: Policed, kind: str, name: str) -> None:
+    """Delete a policy of a kind, and its binding."""
     testbed.delete(f"{kind}Binding", name)
     testbed.delete(kind, name)
 

@@ -10,6 +10,7 @@ names its channel.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
 from kubechain.core import redact
-from kubechain.core.errors import HarnessError, Transient
+from kubechain.core.errors import HarnessError, NoProgram, Transient
 from kubechain.kube import reasons
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
@@ -32,6 +33,8 @@ PROTOCOL = "v4.channel.k8s.io"
 # Of a command in a message.
 MOST_CHARACTERS = 100
 STDOUT, STDERR, STATUS = 1, 2, 3
+# How runtimes say so: runc with quotes around the name, crun with backticks.
+NO_PROGRAM = re.compile(r"executable file (.+ )?not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
 
     Raises:
         Transient: there is none.
+        NoProgram: the image of the container lacks the program.
         HarnessError: it cannot be read.
 
     """
@@ -135,5 +139,6 @@ def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
     except (ValueError, TypeError, AttributeError, KeyError):
         code, why = None, f"its exit status cannot be read: {redact.beginning(status, 100)}"
     if code is None:
-        raise HarnessError(f"`{named(argv)}` in pod {pod}: {why}")
+        kind = NoProgram if NO_PROGRAM.search(why) else HarnessError
+        raise kind(f"`{named(argv)}` in pod {pod}: {why}")
     return code

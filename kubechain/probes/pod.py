@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Failure, Page
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import HarnessError, NoProgram
 from kubechain.kube.client import EXEC_SECONDS, Api, Executed
 from kubechain.kube.creation import persistently
+from kubechain.kube.exec import named
 from kubechain.probes import udp
 
 # https://curl.se/libcurl/c/libcurl-errors.html
@@ -24,6 +25,8 @@ ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 API_NAME = "kubernetes.default.svc"
 API_HOST = "$(case $KUBERNETES_SERVICE_HOST in *:*) echo [$KUBERNETES_SERVICE_HOST];; *) echo $KUBERNETES_SERVICE_HOST;; esac)"
 API_ADDRESS = f"{API_HOST}:$KUBERNETES_SERVICE_PORT"
+# Exit status of a shell that does not find a program.
+NOT_FOUND = 127
 CHUNK = "\n--kubechain--\n"
 # Exit status of dig: 0 for a reply with any rcode, 9 for no reply from a server.
 NO_REPLY = 9
@@ -41,8 +44,17 @@ class PodProbe:
     container: str = ""
 
     def run(self, *argv: str, seconds: float = EXEC_SECONDS) -> Executed:
-        """Run a command and return its output and exit status; HarnessError if it cannot run or exceeds `seconds`."""
-        return self.api.execute(self.namespace, self.pod, argv, container=self.container, seconds=seconds)
+        """Run a command and return its output and exit status.
+
+        Raises:
+            NoProgram: the image lacks the program, or one that a script runs.
+            HarnessError: it cannot run, or exceeds `seconds`.
+
+        """
+        done = self.api.execute(self.namespace, self.pod, argv, container=self.container, seconds=seconds)
+        if done.status == NOT_FOUND:
+            raise NoProgram(f"`{named(argv)}` in pod {self.pod}: {done.stderr.strip() or 'command not found'}")
+        return done
 
     def must_run(self, *argv: str) -> str:
         """Run a command that may run twice and return its stdout; HarnessError if its exit status is not 0.

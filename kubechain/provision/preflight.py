@@ -47,6 +47,7 @@ NOT_OF_UID = ("ResourceQuota", "LimitRange", "dead webhook")
 # The controller of a new quota has not counted yet.
 UNKNOWN_YET = "status unknown for quota"
 FURNISHED = Timeout(3, "what furnishes new namespaces does so within a second or two")
+SERVICE, NODE_PORT_SERVICE = "Service of type ClusterIP", "Service of type NodePort"
 HINT = "--overlay adds labels, annotations, tolerations, resources and more (docs/REFERENCE.md, The overlay)"
 
 
@@ -254,6 +255,7 @@ def require_accepted(refused: Sequence[Refusal]) -> None:
         reasons[refusal.why.partition(" is forbidden: ")[2] or refusal.why].append(refusal.what)
     listed = "; ".join(f"{', '.join(objects)}: {why}" for why, objects in reasons.items())
     hints = [HINT]
-    if any("NodePort" in refusal.what for refusal in refused):
+    # What is refused to other Services as well is not about nodePorts.
+    if any(NODE_PORT_SERVICE in objects and SERVICE not in objects for objects in reasons.values()):
         hints.append("--no-node-port does without nodePorts")
     raise Blocked(Obstacle.ADMISSION, f"{listed} ({'; '.join(hints)})")

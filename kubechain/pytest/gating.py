@@ -12,9 +12,10 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.requirements import DISRUPTION, EXEC, refused
 from kubechain.claims.rights import GATES as NEEDED
-from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
+from kubechain.core.errors import Blocked, HarnessError, NoProgram, NotApplicable, Unmet
 from kubechain.observe.wait import Waiter
 from kubechain.pytest.rights import permissions
 from kubechain.pytest.state import chain_of, claim_state, run_state
@@ -58,6 +59,13 @@ def _judged(item: pytest.Item, failure: type[AssertionError]) -> Generator[None]
         if claim.of(item) is None:
             raise
         pytest.skip(str(reason))
+    except NoProgram as lacking:
+        chain = chain_of(item)
+        if chain is None or not chain.pulled:
+            raise
+        # The user has named the image.
+        run_state(item.config).gatekeeper.shut(Obstacle.IMAGES, str(lacking))
+        raise Blocked(Obstacle.IMAGES, str(lacking)) from lacking
     except HarnessError:
         _try_command(item)
         raise

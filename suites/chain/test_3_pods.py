@@ -197,7 +197,7 @@ def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventua
     """A Pod whose image cannot be pulled MUST wait with ErrImagePull, then ImagePullBackOff, and an event names it."""
     absent = failing_pods.absent
     unchanged.require_image(chain, ABSENT_IMAGE, absent)
-    refused = seen_in_history(chain.objects, containers.waits_because(absent.name, "ErrImagePull"))
+    refused = seen_in_history(chain.objects, containers.pull_failed(absent.name))
     eventually(chain.objects, refused, within=timeouts.CONTROLLER)
     eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"))
     eventually(chain.objects, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE))

@@ -1,0 +1,30 @@
+"""All terrains."""
+
+from __future__ import annotations
+
+from tests.terrains import records_changes, records_more_changes, records_nodes, records_others, records_policies
+from tests.terrains.terrain import Terrain
+
+FULL, FULL_SECONDS = ("--level", "full"), 900
+PLAIN = Terrain("plain", "plain", "is as kind makes it")
+MODULES = (records_policies, records_changes, records_more_changes, records_nodes, records_others)
+WHOLE = (
+    Terrain(
+        "sidecar-full",
+        "changes at admission",
+        "adds a sidecar to every Pod",
+        (records_changes.FIRST,),
+        FULL,
+        seconds=FULL_SECONDS,
+    ),
+    Terrain(
+        "policies-full",
+        "policies",
+        "refuses what any of the usual policies refuses",
+        records_policies.USUAL_POLICIES,
+        FULL,
+        skips=records_policies.WITHOUT_BARE_PODS,
+        seconds=FULL_SECONDS,
+    ),
+)
+TERRAINS = (PLAIN, *(terrain for module in MODULES for terrain in module.TERRAINS), *WHOLE)

@@ -1,0 +1,78 @@
+"""docs/TERRAINS.md, from the records: `python -m tests.terrains.document --write`, or --check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from kubechain.core import cli
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode
+from tests.terrains.catalogue import TERRAINS
+from tests.terrains.terrain import USUAL, Skip, Terrain
+
+PATH = ROOT / "docs" / "TERRAINS.md"
+HEAD = """# Terrains
+
+Generated from the records in `tests/terrains` by `make catalogue`; `make lint` fails if it is stale.
+
+A terrain is a healthy cluster that differs from a plain one. `make terrains` makes one after another on a kind cluster, runs the
+quick claims on each as on a stranger's cluster (`kubechain run --context ... --kubeconfig ...`, images by name), and undoes it. A
+terrain is right if the run ends with the exit code and the words of its record, no claim fails, and exactly the claims that the
+record names are skipped, each with its reason. The results of each run are in `reports/terrains`, the table of all in
+`terrains.md` there.
+
+```sh
+make terrains                              # all, on a cluster that is made for it: about 45 minutes
+make terrains TERRAIN=restricted,one-pool  # these
+make terrains CLUSTER=mine KEEP=1          # on a kind cluster that stays
+```
+
+Policies of the API server stand in for the tools that change and refuse objects in the field, Nodes without a machine for those
+of other systems. Misbehaving clusters are in [HOSTILE.md](HOSTILE.md), broken ones in [FAULTS.md](FAULTS.md).
+"""
+
+
+def markdown() -> str:
+    """Return the document."""
+    rows = "\n".join(map(_row, TERRAINS))
+    head = "| terrain | kind | a cluster that | options | ends with | skipped, besides the usual |"
+    table = f"{head}\n|---|---|---|---|---|---|\n{rows}"
+    usual = f"Skipped on every terrain, because the cluster is not known to be of this project: {_skips(USUAL)}."
+    return f"{HEAD}\n{len(TERRAINS)} terrains. {usual}\n\n{table}\n"
+
+
+def _row(terrain: Terrain) -> str:
+    options = " ".join(terrain.options).format(nginx="NGINX", client="CLIENT")
+    options += f"{' ' if options else ''}--overlay FILE" if terrain.overlay else ""
+    says = f" `{_cell(terrain.says)}`" if terrain.says else ""
+    bound = f" within {terrain.seconds:.0f} s" if terrain.code != ExitCode.HOLDS else ""
+    ends = f"{int(terrain.code)}{bound}{says}"
+    cells = (terrain.id, terrain.kind, terrain.differs, f"`{options}`" if options else "", ends, _skips(terrain.skips))
+    return f"| {' | '.join(cells)} |"
+
+
+def _skips(skips: Iterable[Skip]) -> str:
+    return "<br>".join(f"{', '.join(skip.claims)} (`{_cell(skip.why)}`)" for skip in skips)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> int:
+    """Write the document, or check it; return 1 if `--check` finds it stale."""
+    parser = cli.Parser(prog="python -m tests.terrains.document", description="Write or check docs/TERRAINS.md.")
+    modes = parser.add_mutually_exclusive_group(required=True)
+    modes.add_argument("--write", action="store_true", help="write the document")
+    modes.add_argument("--check", action="store_true", help="fail if the document is stale")
+    if parser.parse_args().write:
+        PATH.write_text(markdown(), encoding="utf-8")
+    elif not PATH.exists() or PATH.read_text(encoding="utf-8") != markdown():
+        sys.stderr.write(f"{PATH.relative_to(ROOT)} is stale: run `make catalogue`\n")
+        return ExitCode.CHAIN_BROKEN
+    return ExitCode.HOLDS
+
+
+if __name__ == "__main__":
+    cli.main(main)

@@ -1,0 +1,74 @@
+"""The kind cluster that terrains are made on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubechain.conditions.condition import Condition, Result, expect
+from kubechain.conditions.timeouts import Timeout
+from kubechain.core.run import RUN_LABEL
+from kubechain.faults.testbed import TRIAL
+from kubechain.kube.client import Api
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+from kubechain.workload import manifests
+
+EFFECT = Timeout(30, "the API server reads a policy within seconds")
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+@dataclass
+class Ground:
+    """A cluster, by the kubeconfig of its administrator; the images of the workload are on its Nodes."""
+
+    kubeconfig: Path
+    context: str
+    nginx: str
+    client: str
+    folder: Path
+    api: Api = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.api = Api(self.kubeconfig, self.context, self.folder)
+
+    def workers(self) -> list[KubeObject]:
+        """Return the Nodes that run Pods, by name; virtual ones come later."""
+        return sorted((node for node in self.api.list("Node").items if CONTROL_PLANE not in node.labels), key=lambda n: n.name)
+
+    def recreate(self, manifest: Json, namespace: str = "") -> None:
+        """Create an object; an existing one of the same name is deleted first."""
+        self.delete(manifest["kind"], manifest["metadata"]["name"], namespace)
+        self.api.create(manifest, namespace)
+
+    def delete(self, kind: str, name: str, namespace: str = "") -> None:
+        """Delete an object if it exists."""
+        self.api.delete(kind, namespace, name, missing_ok=True)
+
+    def ensure_trial_namespace(self) -> None:
+        """Create the namespace for samples, and its ServiceAccount, unless it exists."""
+        if self.api.get("Namespace", "", TRIAL) is None:
+            self.api.create(manifests.namespace(TRIAL, {RUN_LABEL: "terrains"}))
+            self.api.create(manifests.service_account(), TRIAL)
+
+    @contextmanager
+    def samples(self) -> Generator[None]:
+        """Keep the namespace for samples while the body runs: it is made before a policy can refuse it."""
+        self.until("no namespace for samples of an earlier command", lambda ground: expect(not ground._ending(), "one"))
+        self.ensure_trial_namespace()
+        try:
+            yield
+        finally:
+            self.delete("Namespace", TRIAL)
+
+    def _ending(self) -> bool:
+        namespace = self.api.get("Namespace", "", TRIAL)
+        return namespace is not None and namespace.deleting
+
+    def until(self, what: str, check: Callable[[Ground], Result]) -> None:
+        """Wait until the cluster is as a check says; Unmet after 30 s."""
+        waiter = Waiter(RealClock())
+        waiter.eventually(Polled(what, lambda: self, waiter.clock, interval=0.2), Condition[Ground](what, check), within=EFFECT)

@@ -1,0 +1,173 @@
+"""Terrains by policies: the API server refuses objects that lack what a platform team demands."""
+
+from __future__ import annotations
+
+from kubechain.core.errors import ExitCode
+from kubechain.faults.admission_policies import Mutation
+from kubechain.faults.catalogue.admission import POD, SERVICE
+from kubechain.kube.objects import Json
+from kubechain.workload import manifests
+from tests.terrains.differences import Rule
+from tests.terrains.terrain import Skip, Terrain
+
+WORKLOADS = ("Namespace", "Pod", "Deployment", "Service")
+REFUSED = "the cluster refuses objects of this run: .*ValidatingAdmissionPolicy '{}'"
+# What a bare Pod shows, which asks for nothing and has a token.
+BARE = ("CHAIN-PODS-080", "CHAIN-PODS-100", "CHAIN-PODS-110", "CHAIN-API-050")
+TEAM = '"*":\n  labels: {team: shop}\n'
+NODE_PORT_CLAIMS = (
+    *(f"CHAIN-SERVICE-{number}" for number in ("010", "020", "060", "070", "080", "110")),
+    *("CHAIN-NODEPORT-010", "CHAIN-NODEPORT-020", "CHAIN-NODEPORT-030", "CHAIN-DELETION-050"),
+)
+
+
+def each_container(cel: str) -> str:
+    """Return in CEL that an expression holds for every container `c` of a Pod."""
+    return f"object.spec.containers.all(c, {cel})"
+
+
+def pods(name: str, expression: str, message: str, sample: Json) -> Rule:
+    """Return a rule for Pods."""
+    return Rule(name, ("Pod",), expression, message, sample)
+
+
+def lacking(container: Json | None = None, security: Json | None = None, **fields: object) -> Json:
+    """Return the Pod of a run with other fields of its container, its security context and its spec: it breaks one rule."""
+    (only,) = POD["spec"]["containers"]
+    context = {**POD["spec"]["securityContext"], **(security or {})}
+    spec = {**POD["spec"], "containers": [{**only, **(container or {})}], "securityContext": context, **fields}
+    return {**POD, "spec": spec}
+
+
+LIMITS = pods(
+    "limits-required",
+    each_container("has(c.resources.limits) && 'cpu' in c.resources.limits && 'memory' in c.resources.limits"),
+    "every container needs limits of cpu and memory",
+    lacking({"resources": {}}),
+)
+READ_ONLY = pods(
+    "read-only-root",
+    each_container("has(c.securityContext) && c.securityContext.?readOnlyRootFilesystem.orValue(false)"),
+    "the root file system must be read-only",
+    lacking({"securityContext": {}}),
+)
+NO_TOKEN = pods(
+    "no-token",
+    "object.spec.?automountServiceAccountToken.orValue(true) == false",
+    "no token of a ServiceAccount",
+    lacking(automountServiceAccountToken=True),
+)
+NO_LATEST = pods(
+    "no-latest",
+    each_container("c.image.contains(':') && !c.image.endsWith(':latest')"),
+    "images need a tag, and not latest",
+    lacking({"image": "any:latest"}),
+)
+NON_ROOT = pods(
+    "non-root",
+    "object.spec.?securityContext.?runAsNonRoot.orValue(false) == true",
+    "Pods must not run as root",
+    lacking(security={"runAsNonRoot": None}),
+)
+SECCOMP = pods(
+    "seccomp",
+    "object.spec.?securityContext.?seccompProfile.?type.orValue('') == 'RuntimeDefault'",
+    "Pods need the seccomp profile RuntimeDefault",
+    lacking(security={"seccompProfile": None}),
+)
+# As OpenShift does: it chooses a uid of the namespace's range, and refuses others.
+UID = "object.spec.securityContext.runAsUser"
+UID_CHOSEN = Mutation(
+    "uid-chosen",
+    "Pod",
+    '[JSONPatch{op: "add", path: "/spec/securityContext/runAsUser", value: 1000650000}]',
+    lacking(security={"runAsUser": None}),
+    lambda pod: pod.at("spec.securityContext.runAsUser") == 1000650000,
+    "has(object.spec.securityContext) && !has(object.spec.securityContext.runAsUser)",
+)
+UID_RANGE = pods(
+    "uid-range",
+    f"!has({UID}) || ({UID} >= 1000650000 && {UID} < 1000660000)",
+    "runAsUser must be in the range 1000650000-1000659999",
+    POD,
+)
+LABEL = Rule(
+    "team-label",
+    WORKLOADS,
+    "has(object.metadata.labels) && 'team' in object.metadata.labels",
+    "every object needs the label team",
+    POD,
+)
+NO_NODE_PORT = Rule("no-node-ports", ("Service",), "object.spec.type != 'NodePort'", "no nodePorts here", SERVICE)
+RESTRICTED = Mutation(
+    "restricted",
+    "Namespace",
+    '[JSONPatch{op: "add", path: "/metadata/labels/" + jsonpatch.escapeKey("pod-security.kubernetes.io/enforce"),'
+    ' value: "restricted"}]',
+    manifests.namespace("kubechain-sample", {"kubechain/run": "terrains"}),
+    lambda namespace: namespace.labels.get("pod-security.kubernetes.io/enforce") == "restricted",
+)
+USUAL_POLICIES = (LIMITS, READ_ONLY, NO_TOKEN, NO_LATEST, NON_ROOT, SECCOMP, RESTRICTED)
+WITHOUT_BARE_PODS = (Skip("ValidatingAdmissionPolicy '(limits-required|no-token)'", BARE),)
+
+TERRAINS = (
+    Terrain(
+        "uid-range",
+        "policies",
+        "chooses the uid of Pods of a range, and refuses others, as OpenShift does",
+        (UID_CHOSEN, UID_RANGE),
+    ),
+    Terrain(
+        "limits-required",
+        "policies",
+        "refuses Pods without limits",
+        (LIMITS,),
+        skips=(Skip("ValidatingAdmissionPolicy 'limits-required'", BARE),),
+    ),
+    Terrain("read-only-root", "policies", "refuses Pods whose root file system is not read-only", (READ_ONLY,)),
+    Terrain(
+        "no-token",
+        "policies",
+        "refuses Pods with a token",
+        (NO_TOKEN,),
+        skips=(Skip("ValidatingAdmissionPolicy 'no-token'", BARE),),
+    ),
+    Terrain("no-latest", "policies", "refuses images without a tag, or with the tag latest", (NO_LATEST,)),
+    Terrain("non-root", "policies", "refuses Pods that may run as root", (NON_ROOT,)),
+    Terrain("seccomp", "policies", "refuses Pods without a seccomp profile", (SECCOMP,)),
+    Terrain("restricted", "policies", "enforces the Pod Security Standard restricted in each new namespace", (RESTRICTED,)),
+    Terrain("team-label", "policies", "refuses objects without the label team, which the overlay adds", (LABEL,), overlay=TEAM),
+    Terrain(
+        "team-label-unknown",
+        "policies",
+        "refuses objects without the label team, and there is no overlay",
+        (LABEL,),
+        code=ExitCode.REFUSED,
+        says=REFUSED.format("team-label"),
+        seconds=10,
+    ),
+    Terrain(
+        "no-node-ports",
+        "policies",
+        "refuses Services of type NodePort, and none is asked for",
+        (NO_NODE_PORT,),
+        ("--no-node-port",),
+        skips=(Skip("Services of type NodePort", NODE_PORT_CLAIMS),),
+    ),
+    Terrain(
+        "no-node-ports-wanted",
+        "policies",
+        "refuses Services of type NodePort",
+        (NO_NODE_PORT,),
+        code=ExitCode.REFUSED,
+        says=REFUSED.format("no-node-ports") + ".*--no-node-port",
+        seconds=20,
+    ),
+    Terrain(
+        "usual-policies",
+        "policies",
+        "refuses what any of the usual policies refuses",
+        USUAL_POLICIES,
+        skips=WITHOUT_BARE_PODS,
+    ),
+)

@@ -1,0 +1,109 @@
+"""A terrain: how a cluster differs, with which options the suite runs on it, and how that must end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from kubechain.claims.claim import Outcome
+from kubechain.conditions.condition import Result
+from kubechain.core.errors import ExitCode
+from tests.terrains.ground import Ground
+
+Kind = Literal["plain", "policies", "changes at admission", "Nodes", "namespaces", "images"]
+
+
+class Difference(Protocol):
+    """Makes a cluster differ, and undoes it; the injections of faults at admission are such."""
+
+    def inject(self, testbed: Ground, /) -> None:
+        """Make the cluster differ; does not wait for the effect."""
+        ...
+
+    def in_effect(self, testbed: Ground, /) -> Result:
+        """Return whether the cluster differs, read from the cluster itself."""
+        ...
+
+    def heal(self, testbed: Ground, /) -> None:
+        """Undo it; must also succeed after an `inject` that failed at any step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Claims that are skipped, and the reason, in which the regular expression `why` is found."""
+
+    why: str
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """A cluster that is healthy and differs.
+
+    `differs` completes "a cluster that ...". `options` are words of the command, `overlay` is the content of the file of
+    --overlay. The run must end with `code`, and the regular expression `says` must be found in its verdict, within `seconds`
+    where the cluster takes no objects. `skips` are the skipped claims besides those of every cluster that this project has not
+    made (`USUAL`, as far as the level has them); where the run says nothing of the chain, none is tried.
+    """
+
+    id: str
+    kind: Kind
+    differs: str
+    differences: tuple[Difference, ...] = ()
+    options: tuple[str, ...] = ()
+    overlay: str = ""
+    code: ExitCode = ExitCode.HOLDS
+    says: str = ""
+    skips: tuple[Skip, ...] = ()
+    seconds: float = 300.0
+
+
+# A cluster that is not known to be of this project, used by someone with every right: `kubechain run --context`.
+USUAL = (Skip("a kind cluster of this project", ("CHAIN-IMAGE-020", "CHAIN-IMAGE-030", "CHAIN-IMAGE-040", "CHAIN-PODS-050")),)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: `claims` are id -> (outcome, message)."""
+
+    code: int
+    verdict: str
+    seconds: float
+    claims: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The skipped claims: id -> reason."""
+        return {name: why for name, (outcome, why) in self.claims.items() if outcome == Outcome.SKIPPED}
+
+
+def problems(terrain: Terrain, ended: Ended, usual: Iterable[Skip] = USUAL) -> list[str]:
+    """Return what is wrong with the end of a run on a terrain."""
+    found: list[str] = []
+    if ended.code != terrain.code:
+        found.append(f"expected exit code {int(terrain.code)}, got {ended.code}")
+    if not re.search(terrain.says, ended.verdict):
+        found.append(f"expected {terrain.says!r} in the verdict")
+    if ended.seconds > terrain.seconds:
+        found.append(f"expected an end within {terrain.seconds:.0f} s, got {ended.seconds:.1f} s")
+    if terrain.code == ended.code == ExitCode.HOLDS:
+        tried = [Skip(skip.why, tuple(claim for claim in skip.claims if claim in ended.claims)) for skip in usual]
+        found += _wrong_skips([*terrain.skips, *tried], ended)
+    return found
+
+
+def _wrong_skips(expected: list[Skip], ended: Ended) -> list[str]:
+    found: list[str] = []
+    reasons = {claim: skip.why for skip in reversed(expected) for claim in skip.claims}
+    for claim in sorted(reasons.keys() - ended.skipped.keys()):
+        outcome, message = ended.claims.get(claim, ("not selected", ""))
+        found.append(f"expected {claim} to be skipped ({reasons[claim]}), got {outcome} {message}".rstrip())
+    for claim, why in sorted(ended.skipped.items()):
+        if claim not in reasons:
+            found.append(f"expected no skip of {claim}, got {why!r}")
+        elif not re.search(reasons[claim], why):
+            found.append(f"expected the reason {reasons[claim]!r} for the skip of {claim}, got {why!r}")
+    return found
