@@ -101,8 +101,8 @@ def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
 
 def _echo(chain: Chain, port: int) -> dict[str, str]:
     send = udp.echo if chain.probe_from == "host" else chain.client.echo
-    asked = chain.asked
-    return dict(zip(asked, _each(chain, lambda address: send(address, port), asked.values()), strict=True))
+    # One after another: socat takes datagrams of several clients for one's, if they come while it forks.
+    return {node: send(address, port) for node, address in chain.asked.items()}
 
 
 def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:
