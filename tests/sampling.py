@@ -31,6 +31,7 @@ ADDRESS, SIX = "10.96.1.1", "fd00::1"
 # Path -> the answer of a Site and whether it keeps the connection; other paths are answered with the page.
 ANSWERS: dict[str, tuple[bytes, bool]] = {
     "busy": (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", True),
+    "rejected": (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", True),
     "other": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", True),
     "chunked": (CHUNKED + PAGE[9:] + b"\r\n0\r\nTrailer: x\r\n\r\n", True),
     "long": (b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + PAGE.ljust(300_000), True),

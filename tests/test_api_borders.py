@@ -15,31 +15,30 @@ from tests.test_api import speaking
 PAGE = '{"metadata": {"resourceVersion": "1"}, "items": []}'
 
 
-def test_token_is_written_readable_for_its_owner_only(tmp_path: Path) -> None:
+def test_credentials_are_written_readable_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "api"
     folder.mkdir()
-    with speaking(tmp_path, response(200, "{}")) as (api, _):
-        credentials = api.credentials(folder)
-    path = folder / "token"
-    assert credentials == {"ca": "", "certificate": "", "key": "", "token": str(path), "verify": True}
-    assert path.read_text() == "kubeconfig-token"
+    given = Api(loopback.kubeconfig(tmp_path, "https://127.0.0.1:1"), "test", folder).for_sampler(folder)
+    path = folder / "headers"
+    rest = {"ca": "", "client": "", "verify": True, "server_name": "", "proxy": None}
+    assert given == {**rest, "headers": str(path)}
+    assert path.read_text() == "Authorization: Bearer kubeconfig-token\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [file.name for file in folder.iterdir()] == ["token"]
-    assert "kubeconfig-token" not in str(credentials)
+    assert [file.name for file in folder.iterdir()] == ["headers"]
+    assert "kubeconfig-token" not in str(given)
 
 
-def test_older_token_file_is_replaced_and_readable_for_its_owner_only(tmp_path: Path) -> None:
+def test_older_credentials_are_replaced_and_readable_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "api"
     folder.mkdir()
-    (folder / "token").write_text("an older and longer token than this one")
-    (folder / "token").chmod(0o644)
-    with speaking(tmp_path, response(200, "{}")) as (api, _):
-        api.credentials(folder)
-    assert (folder / "token").read_text() == "kubeconfig-token"
-    assert stat.S_IMODE((folder / "token").stat().st_mode) == 0o600
+    (folder / "headers").write_text("an older and longer token than this one")
+    (folder / "headers").chmod(0o644)
+    Api(loopback.kubeconfig(tmp_path, "https://127.0.0.1:1"), "test", folder).for_sampler(folder)
+    assert (folder / "headers").read_text() == "Authorization: Bearer kubeconfig-token\n"
+    assert stat.S_IMODE((folder / "headers").stat().st_mode) == 0o600
 
 
-def test_cluster_with_certificates_has_paths_and_no_token(tmp_path: Path) -> None:
+def test_cluster_with_certificates_has_one_file_with_both_and_no_headers(tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "https://127.0.0.1:1")
     for name in ("ca", "certificate", "key"):
         (tmp_path / name).write_text(name)
@@ -50,12 +49,11 @@ def test_cluster_with_certificates_has_paths_and_no_token(tmp_path: Path) -> Non
     folder = tmp_path / "api"
     folder.mkdir()
     # A token of another cluster.
-    (folder / "token").write_text("stale")
-    api = unsafe(kubeconfig, folder)
-    credentials = api.credentials(folder)
-    files = {name: str(tmp_path / name) for name in ("ca", "certificate", "key")}
-    assert credentials == {**files, "token": "", "verify": True}
-    assert list(folder.iterdir()) == []
+    (folder / "headers").write_text("stale")
+    given = unsafe(kubeconfig, folder).for_sampler(folder)
+    assert (given["ca"], given["headers"], given["client"]) == (str(tmp_path / "ca"), "", str(folder / "client"))
+    assert (folder / "client").read_text() == "certificate\nkey"
+    assert [file.name for file in folder.iterdir()] == ["client"]
 
 
 def test_keys_in_a_kubeconfig_are_written_to_the_folder_of_secrets(tmp_path: Path) -> None:
@@ -64,9 +62,8 @@ def test_keys_in_a_kubeconfig_are_written_to_the_folder_of_secrets(tmp_path: Pat
     user = f"{{client-certificate-data: {data['certificate']}, client-key-data: {data['key']}}}"
     kubeconfig.write_text(kubeconfig.read_text().replace("{token: kubeconfig-token}", user))
     secrets = tmp_path / "run" / "secrets"
-    credentials = unsafe(kubeconfig, secrets).credentials(tmp_path)
-    assert {Path(credentials["certificate"]), Path(credentials["key"])} == set(secrets.iterdir())
-    assert Path(credentials["key"]).read_text() == f"{tmp_path}/key"
+    unsafe(kubeconfig, secrets)
+    assert {path.read_text() for path in secrets.iterdir()} == {f"{tmp_path}/certificate", f"{tmp_path}/key"}
     assert secrets.stat().st_mode & 0o777 == 0o700
 
 

@@ -275,20 +275,3 @@ def test_rejected_credentials_are_no_missing_right(tmp_path: Path) -> None:
             Access(api).require(CORE.rights)
         assert caught.value.code == ExitCode.RIGHTS
         api.close()
-
-
-@pytest.mark.parametrize(
-    ("user", "cluster", "needed"),
-    [
-        ({"token": "t", "as": "jane"}, {}, "impersonation"),
-        ({"username": "me", "password": "x"}, {}, "a password"),
-        ({"token": "t"}, {"proxy_url": "http://127.0.0.1:1"}, "a proxy"),
-        ({"token": "t"}, {"tls_server_name": "kubernetes"}, "tls-server-name"),
-    ],
-)
-def test_way_that_samplers_cannot_go_is_no_outage(tmp_path: Path, user: Json, cluster: Json, needed: str) -> None:
-    path = kubeconfig(tmp_path, "https://127.0.0.1:1", user, **cluster)
-    api = existing.connect(path, "test", tmp_path / "secrets")
-    with pytest.raises(SetupError, match=f"it needs {needed}; the samplers of an upgrade support none of these"):
-        api.credentials(tmp_path)
-    api.close()

@@ -55,7 +55,7 @@ def test_invalid_kubeconfig_is_reported_with_its_path_in_one_line(tmp_path: Path
     path = tmp_path / "kubeconfig"
     path.write_bytes(GARBAGE[name])
     with pytest.raises(SetupError, match=f"KUBECONFIG={path}: ") as caught:
-        require_context((path,), "test")
+        require_context(str(path), "test")
     assert caught.value.code == ExitCode.KUBECONFIG
     assert "\n" not in str(caught.value)
 

@@ -43,9 +43,9 @@ def test_new_token_of_an_auth_provider_is_used_and_not_written(tmp_path: Path, m
         path.write_text("# A comment that must stay.\n" + path.read_text())
         before = path.read_bytes()
         api = existing.connect(path, "test", tmp_path / "secrets")
-        credentials = api.credentials(tmp_path)
+        credentials = api.for_sampler(tmp_path)
         api.close()
-    assert Path(credentials["token"]).read_text() == new
+    assert Path(credentials["headers"]).read_text() == f"Authorization: Bearer {new}\n"
     assert path.read_bytes() == before
     assert len(server.requests) == 2
 

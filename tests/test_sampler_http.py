@@ -57,9 +57,9 @@ async def sample_all(folder: Path) -> World:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=both)
     tls.load_cert_chain(both)
     tls.verify_mode = ssl.CERT_OPTIONAL
-    (folder / "token").write_text("secret-token\n")
-    trust = {"ca": str(both), "certificate": str(both), "key": "", "token": str(folder / "token"), "verify": True}
-    unverified_tls = {"ca": "", "certificate": "", "key": "", "token": "", "verify": False}
+    (folder / "headers").write_text("Authorization: Bearer secret-token\n")
+    trust = {"ca": str(both), "client": str(both), "headers": str(folder / "headers"), "verify": True}
+    unverified_tls = {"ca": "", "client": "", "headers": "", "verify": False}
     sites = site, secure, separate = Site(), Site(tls), Site()
     for each in sites:
         await each.open()
@@ -75,6 +75,8 @@ async def sample_all(folder: Path) -> World:
             "secure": request(f"{secure_url}/secure"),
             "secure-kept": request(f"{secure_url}/secure-kept", reuse=True),
             "secure-moody": request(f"{secure_url}/moody-kept", reuse=True),
+            "rejected": request(f"{secure_url}/rejected"),
+            "rejected-plain": request(f"{url}/rejected-plain"),
         }
         together = {"it": request(f"http://{HOST}:{separate.port}/together", reuse=True)}
         runs = (
@@ -100,6 +102,9 @@ RESULTS = {
     **dict.fromkeys(("write", "ports", "secure", "secure-kept", "secure-moody"), ("up", "")),
     "busy": ("down", "status 503"),
     "busy-kept": ("down", "status 503"),
+    # Credentials that the server rejects say nothing about its being there.
+    "rejected": ("unknown", "status 401: the API server does not accept the credentials"),
+    "rejected-plain": ("down", "status 401"),
     "other": ("down", "another page"),
     "empty": ("down", "another page"),
     "cut": ("down", "closed"),
@@ -170,7 +175,7 @@ def test_source_ports_are_used_in_turn_without_those_in_use(world: World) -> Non
     assert world.site.ports("ports") == (free * 2)[:COUNT]
 
 
-def test_token_and_certificate_are_sent_over_tls_only(world: World) -> None:
+def test_headers_and_certificate_are_sent_over_tls_only(world: World) -> None:
     request = world.secure.requests["secure"][0]
     assert "\r\nAuthorization: Bearer secret-token\r\n" in request.head
     assert request.certificate

@@ -15,10 +15,11 @@ import pytest
 
 from kubechain.core.bundle import ROOT
 from kubechain.sampler import __main__ as program
+from kubechain.sampler.access import Access
 from kubechain.sampler.errors import describe
-from kubechain.sampler.plan import Token
 from kubechain.upgrade import sampler_manifests
 from kubechain.upgrade.samples import read
+from tests.certificates import authority, signed
 from tests.loopback import HOST, free_port
 from tests.sampling import PROGRAM, Run, Site, plan, request, request_by_name, start
 
@@ -67,7 +68,8 @@ BAD: dict[str, Any] = {
     "privileged ports": plan([{**GOOD, "ports": [1000, 100]}]),
     "ports above 65535": plan([{**GOOD, "ports": [65530, 100]}]),
     "a missing CA": plan([GOOD], tls={"ca": "/none", "verify": True}),
-    "a missing token": plan([GOOD], tls={"ca": "", "verify": True, "token": "/none"}),
+    "a proxy of FTP": plan([GOOD], tls={"ca": "", "verify": True, "proxy": {"scheme": "ftp"}}),
+    "a missing file of headers": plan([GOOD], tls={"ca": "", "verify": True, "headers": "/none"}),
 }
 
 
@@ -138,15 +140,31 @@ def test_program_uses_only_python_3_9_and_its_standard_library() -> None:
                 assert (node.module or "").partition(".")[0] in sys.stdlib_module_names
 
 
-def test_token_is_reread_after_10_s_and_kept_if_unreadable(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("one\n")
-    token = Token(file, 0)
-    file.write_text("two\n")
-    assert token.header(9.9) == "Authorization: Bearer one\r\n"
-    assert token.header(10) == "Authorization: Bearer two\r\n"
-    file.unlink()
-    assert token.header(30) == "Authorization: Bearer two\r\n"
+def test_credentials_are_reread_after_10_s_and_kept_if_unreadable(tmp_path: Path) -> None:
+    headers, client = tmp_path / "headers", tmp_path / "client"
+    ca = authority(tmp_path)
+
+    def replace(word: str) -> None:
+        headers.write_text(f"Authorization: Bearer {word}\nImpersonate-User: jane\n")
+        pair = signed(tmp_path, ca, word)
+        client.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
+
+    replace("one")
+    access = Access({"ca": "", "verify": True, "headers": str(headers), "client": str(client)}, 0)
+    first = access.context
+    replace("two")
+    access.renew(9.9)
+    assert (access.headers.split()[2], access.context) == ("one", first)
+    access.renew(10)
+    assert access.headers == "Authorization: Bearer two\r\nImpersonate-User: jane\r\n"
+    second = access.context
+    assert second is not first
+    access.renew(20)
+    assert access.context is second
+    headers.unlink()
+    client.write_text("half of a file")
+    access.renew(30)
+    assert (access.headers.split()[2], access.context) == ("two", second)
 
 
 @pytest.mark.parametrize(

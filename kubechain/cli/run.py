@@ -17,7 +17,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PREFIX, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
-from kubechain.kube import kubeconfig_files, shape
+from kubechain.kube import shape
 from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle")
@@ -74,7 +74,7 @@ def upgrade(command: UpgradeCommand) -> int:
 
 def require_context(command: RunCommand | UpgradeCommand) -> None:
     """Raise SetupError if the kubeconfig cannot be read or does not have the context."""
-    existing.require_context(kubeconfig_files.named(str(command.kubeconfig or "")), command.context)
+    existing.require_context(str(command.kubeconfig or ""), command.context)
 
 
 def refuse(command: AnyRun, names: Sequence[str], other: str) -> None:

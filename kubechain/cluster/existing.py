@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
-from kubechain.kube import kubeconfig_files
+from kubechain.kube import in_cluster, kubeconfig_files
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CHANGE_SECONDS
 from kubechain.kube.decoding import as_json
@@ -23,7 +23,7 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
         SetupError: there is no such file, or it is no kubeconfig (exit code KUBECONFIG), or no such context (USAGE).
 
     """
-    require_context((kubeconfig,), context)
+    _require((kubeconfig,), context)
     try:
         return Api(kubeconfig, context, secrets, patience=CHANGE_SECONDS)
     except SetupError:
@@ -34,20 +34,39 @@ def connect(kubeconfig: Path, context: str, secrets: Path) -> Api:
 
 
 def kubeconfig(option: str, context: str, folder: Path) -> Path:
-    """Return the kubeconfig of a context: the file, or, of several in $KUBECONFIG, a private copy of the context in `folder`.
+    """Return the kubeconfig of a context: the file, or a private copy of the context in `folder`.
+
+    The copy is of a context that may be in several files of $KUBECONFIG, or of the ServiceAccount of the Pod.
 
     Raises:
         SetupError: a file cannot be read, or is no kubeconfig (exit code KUBECONFIG), or no such context (USAGE).
 
     """
     files = kubeconfig_files.named(option)
-    require_context(files, context)
+    if _is_of_pod(option, files, context):
+        return in_cluster.kubeconfig(folder)
+    _require(files, context)
     return files[0] if len(files) == 1 else private_copy(files, context, folder)
 
 
-def require_context(files: Sequence[Path], context: str) -> None:
-    """Raise a SetupError unless the files of a kubeconfig can be read (exit code KUBECONFIG) and have the context (USAGE)."""
-    entries = kubeconfig_files.load(files)
+def require_context(option: str, context: str) -> None:
+    """Raise a SetupError unless the kubeconfig can be read (exit code KUBECONFIG) and has the context (USAGE)."""
+    files = kubeconfig_files.named(option)
+    if not _is_of_pod(option, files, context):
+        _require(files, context)
+
+
+def _is_of_pod(option: str, files: Sequence[Path], context: str) -> bool:
+    """Whether a context is the ServiceAccount of the Pod; it is not if a kubeconfig is named by an option."""
+    return not option and in_cluster.is_meant(files, context)
+
+
+def _require(files: Sequence[Path], context: str) -> None:
+    try:
+        entries = kubeconfig_files.load(files)
+    except SetupError as error:
+        hint = "" if any(path.exists() for path in files) else in_cluster.hint()
+        raise SetupError(f"{error}{hint}", error.code) from error
     names = entries.sections["contexts"]
     if context not in names:
         raise SetupError(f"--context={context}: not in {entries}, whose contexts are {some(names)}", ExitCode.USAGE)

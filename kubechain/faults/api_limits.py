@@ -88,9 +88,9 @@ class BusyApiServer:
         testbed.recreate(level())
         testbed.recreate(flow())
         testbed.ensure_trial_namespace()
-        tls = testbed.api.credentials(testbed.folder)
+        tls = testbed.api.for_sampler(testbed.api.secrets)
         context = ssl.create_default_context(cafile=tls["ca"])
-        context.load_cert_chain(tls["certificate"], tls["key"])
+        context.load_cert_chain(tls["client"])
         server, waiter = str(urllib.parse.urlsplit(testbed.api.server).netloc), testbed.chain_factory.waiter()
         self._running.enter_context(run_periodically("seats", FREE_SECONDS, lambda: hold(server, context, waiter), waiter.clock))
 

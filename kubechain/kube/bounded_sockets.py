@@ -18,6 +18,7 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssltransport import SSLTransport
 
 from kubechain.kube.traffic import TRAFFIC
 
@@ -120,6 +121,13 @@ class _Connection(HTTPConnection):
 
 class TlsConnection(HTTPSConnection):
     """A connection with TLS."""
+
+    def connect(self) -> None:
+        """Connect; TLS within TLS, through a proxy of https, has no shutdown of its own, by which a watch is interrupted."""
+        super().connect()
+        made: Any = self.sock
+        if isinstance(made, SSLTransport):
+            made.shutdown = made.socket.shutdown  # pyright: ignore[reportAttributeAccessIssue]  # missing in urllib3
 
     def _new_conn(self) -> socket.socket:
         return bounded(super()._new_conn())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import urllib3
 
-from kubechain.kube import creation
+from kubechain.kube import creation, handover
 from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection, repeatable
 from kubechain.kube.creation import CHANGE_SECONDS
@@ -76,17 +76,13 @@ class Api:
         """Close the connections."""
         self._connection.close()
 
-    def credentials(self, folder: Path) -> Json:
-        """Return what another program needs to connect: "ca", "certificate", "key" and "token" (paths, or ""), "verify" (bool).
+    def for_sampler(self, folder: Path) -> Json:
+        """Return how a sampler connects (`handover.for_sampler`); SetupError (exit code KUBECONFIG) if it cannot."""
+        return handover.for_sampler(self._connection, folder)
 
-        A bearer token is written to a file in `folder`. The tokens of some clouds expire after minutes, so a program that
-        runs longer needs repeated calls.
-
-        Raises:
-            SetupError: they do not suffice: the context needs a proxy, for example (exit code KUBECONFIG).
-
-        """
-        return self._connection.for_programs(folder)
+    def for_kubectl(self) -> Path:
+        """Return a kubeconfig of the context for kubectl, in the folder of secrets."""
+        return handover.for_kubectl(self._connection, self.secrets)
 
     def warnings(self, kind: str, namespace: str) -> list[str]:
         """Return the texts of the Warning headers of the list of a kind, such as that its API is deprecated."""

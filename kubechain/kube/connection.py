@@ -16,13 +16,12 @@ from urllib3.connection import HTTPConnection
 from urllib3.util.url import Url, parse_url
 
 from kubechain.core import redact, secret_files
-from kubechain.core.errors import ExitCode
+from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube import credentials, proxies, socks
 from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, Pools, TlsPool, within
 from kubechain.kube.credentials import Credential
 from kubechain.kube.errors import ApiUnavailable, network_errors, refusal
 from kubechain.kube.kubeconfig import ContextEntry, read
-from kubechain.kube.objects import Json
 from kubechain.kube.traffic import TRAFFIC
 
 CONNECT_SECONDS = 10.0
@@ -51,8 +50,8 @@ class Connection:
         self._credentials = credentials.of(self.entry, secrets)
         self._impersonation = credentials.impersonation(self.entry)
         self._used: Credential = self._credentials.get()
-        self._proxy = self._chosen_proxy()
-        self._where = f"{self.server} through proxy {proxies.bare(self._proxy)}" if self._proxy else self.server
+        self.proxy = self._chosen_proxy()
+        self._where = f"{self.server} through proxy {proxies.bare(self.proxy)}" if self.proxy else self.server
         self._manager = self._make_manager(self._used)
         # (method, URL) -> monotonic seconds before which the server does not want the request again.
         self._not_before: dict[tuple[str, str], float] = {}
@@ -66,49 +65,32 @@ class Connection:
         """Close the connections."""
         self._manager.clear()
 
-    def credential(self, rejected: Credential | None = None) -> Credential:
+    def credential(self, rejected: Credential | None = None, ahead: float = 0.0) -> Credential:
         """Return the credentials to use now; others than those that the server rejected, if there are others."""
-        used, self._used = self._used, self._credentials.get(rejected)
-        if (used.certificate, used.key) != (self._used.certificate, self._used.key):
+        given = self._credentials.get(rejected, ahead)
+        if given.client != self._used.client:
+            try:
+                manager = self._make_manager(given)
+            except SetupError:
+                if not given.version:
+                    raise
+                # Of two files, one has been replaced; the other follows.
+                return self._used
             self._manager.clear()
-            self._manager = self._make_manager(self._used)
-        return self._used
+            self._manager = manager
+        self._used = given
+        return given
 
     def headers(self, credential: Credential) -> list[tuple[str, str]]:
         """Return the headers that say who sends a request, and as whom."""
         bearer = [("Authorization", credential.authorization)] if credential.authorization else []
         return [*bearer, *self._impersonation]
 
-    def for_programs(self, folder: Path) -> Json:
-        """Return what another program needs to connect, as `Api.credentials` says; a bearer token goes to a file in `folder`."""
-        credential = self.credential()
-        basic = credential.authorization.startswith("Basic ")
-        needs = {"a proxy": self._proxy, "tls-server-name": self.entry.cluster.get("tls-server-name"), "a password": basic}
-        needed = [what for what, there in {**needs, "impersonation": self._impersonation}.items() if there]
-        if needed:
-            raise self.entry.error(f"it needs {', '.join(needed)}; the samplers of an upgrade support none of these")
-        token, new = folder / "token", folder / ".token.new"
-        # Replaced atomically, so that a reader sees the old or the new token; a file that exists may be readable by others.
-        if credential.authorization:
-            new.unlink(missing_ok=True)
-            new.touch(mode=0o600)
-            new.write_text(credential.authorization.removeprefix("Bearer "), encoding="utf-8")
-            new.replace(token)
-        else:
-            token.unlink(missing_ok=True)
-        return {
-            "ca": self.ca,
-            "certificate": credential.certificate,
-            "key": credential.key,
-            "token": str(token) if token.exists() else "",
-            "verify": self.verify,
-        }
-
     def renew(self) -> bool:
-        """Replace the credentials that the server has rejected with 401; return whether they can be replaced."""
-        if self._credentials.renewable:
-            self.credential(self._used)
-        return self._credentials.renewable
+        """Replace the credentials that the server has rejected with 401; return whether there are others."""
+        before = self._used
+        after = self.credential(before)
+        return (before.authorization, before.client) != (after.authorization, after.client)
 
     def send(
         self, method: str, path: str, body: object, headers: Mapping[str, str], *, seconds: float, refuse: bool, stream: bool
@@ -188,9 +170,12 @@ class Connection:
             options["ssl_context"] = self._tls_context(credential)
             name = self.entry.cluster.get("tls-server-name")
             options |= {"server_hostname": str(name)} if name else {}
-        proxy = self._proxy
+        proxy = self.proxy
         if proxy and proxy.scheme not in proxies.SOCKS:
-            manager = urllib3.ProxyManager(proxies.bare(proxy), proxy_headers=proxies.headers(proxy), **options)
+            # As in client-go, a proxy of https is trusted by the CA of the cluster.
+            trust = self._tls_context(credential) if proxy.scheme == "https" else None
+            bare, login = proxies.bare(proxy), proxies.headers(proxy)
+            manager = urllib3.ProxyManager(bare, proxy_headers=login, proxy_ssl_context=trust, **options)
         else:
             manager = urllib3.PoolManager(**options)
         manager.pool_classes_by_scheme = socks.pools(proxy) if proxy and proxy.scheme in proxies.SOCKS else POOLS

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from kubernetes import config as kubeconfigs
 from kubernetes.client import Configuration
 
 from kubechain.core import known_secrets
+from kubechain.core.errors import SetupError
 from kubechain.core.secret_files import written
 from kubechain.kube import exec_plugin
 from kubechain.kube.kubeconfig import ContextEntry
@@ -34,29 +36,46 @@ HEADER_CHARACTERS = "!#$&'*+-.^_`|~"
 
 @dataclass(frozen=True)
 class Credential:
-    """An Authorization header ("" if none), paths of a client certificate and its key ("" if none), and Unix seconds."""
+    """An Authorization header ("" if none), paths of a client certificate and its key ("" if none), and Unix seconds.
+
+    `version` identifies the content of the files of the certificate, which may be replaced; "" for those that cannot be.
+    """
 
     authorization: str = ""
     certificate: str = ""
     key: str = ""
     expires: float = float("inf")
+    version: str = ""
+
+    @property
+    def client(self) -> tuple[str, str, str]:
+        """What identifies the client certificate."""
+        return self.certificate, self.key, self.version
 
 
 @dataclass
 class Credentials:
-    """The credentials of a user; `renewable` says whether `load` can return others."""
+    """The credentials of a user; `renewable` says whether `load` can return others.
+
+    Of `files`, those that were read last remain in use while the files cannot be read, as in client-go.
+    """
 
     load: Callable[[], Credential]
     renewable: bool
+    files: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _current: Credential | None = None
 
-    def get(self, rejected: Credential | None = None) -> Credential:
-        """Return the credentials; they are loaded anew if they have expired, or are those that the server rejected."""
+    def get(self, rejected: Credential | None = None, ahead: float = 0.0) -> Credential:
+        """Return the credentials; those that expire within `ahead` seconds, or were rejected by the server, are loaded anew."""
         with self._lock:
             current = self._current
-            if current is None or current.expires <= time.time() or (self.renewable and current is rejected):
-                current = self._current = self.load()
+            if current is None or current.expires <= time.time() + ahead or (self.renewable and current is rejected):
+                try:
+                    current = self._current = self.load()
+                except SetupError:
+                    if current is None or not self.files:
+                        raise
             return current
 
 
@@ -87,30 +106,46 @@ def _credentials(entry: ContextEntry, secrets: Path) -> Credentials:
     certificate = entry.file(user, "client-certificate", secrets), entry.file(user, "client-key", secrets)
     if any(certificate) and not all(certificate):
         raise entry.error(f"user {entry.user_name} needs both client-certificate and client-key")
-
-    def fixed(authorization: str) -> Credentials:
-        return Credentials(lambda: Credential(authorization, *certificate), renewable=False)
-
-    # As in client-go, a token stands in for a tokenFile that does not exist.
-    if user.get("tokenFile") and (not user.get("token") or Path(user["tokenFile"]).is_file()):
-        return Credentials(
-            lambda: Credential(_token_file(entry, secrets), *certificate, time.time() + FILE_SECONDS), renewable=True
-        )
-    if user.get("token"):
-        return fixed(_bearer(entry, str(user["token"]), "token", secrets))
-    if user.get("exec"):
+    if user.get("exec") and not user.get("token") and not user.get("tokenFile"):
         return Credentials(lambda: _from_plugin(entry, secrets, certificate), renewable=True)
-    if user.get("auth-provider"):
-        return Credentials(
-            lambda: Credential(_from_provider(entry, secrets), *certificate, time.time() + FILE_SECONDS), renewable=True
-        )
-    if user.get("username"):
-        pair = f"{user['username']}:{user.get('password', '')}"
-        return fixed("Basic " + base64.b64encode(pair.encode()).decode())
-    if not all(certificate) and not _needs_none(entry):
+    authorization, changes = _authorization(entry, secrets)
+    if not authorization and not all(certificate) and not _needs_none(entry):
         which = f"user {entry.user_name}" if entry.user_name else "no user, which"
         raise entry.error(f"it has {which} without credentials, so that every request would be anonymous")
-    return fixed("")
+    # As in client-go, files of a certificate may be replaced; one that the kubeconfig holds as text may not.
+    replaceable = all(user.get(field) and not user.get(f"{field}-data") for field in ("client-certificate", "client-key"))
+
+    def load() -> Credential:
+        expires = time.time() + FILE_SECONDS if changes or replaceable else float("inf")
+        version = _version(entry, certificate) if replaceable else ""
+        return Credential(authorization() if authorization else "", *certificate, expires, version)
+
+    return Credentials(load, renewable=changes or replaceable, files=not user.get("auth-provider"))
+
+
+def _authorization(entry: ContextEntry, secrets: Path) -> tuple[Callable[[], str] | None, bool]:
+    """Return what gives the Authorization header, None for none, and whether it may change."""
+    user = entry.user
+    # As in client-go, a token stands in for a tokenFile that does not exist.
+    if user.get("tokenFile") and (not user.get("token") or Path(user["tokenFile"]).is_file()):
+        return lambda: _token_file(entry, secrets), True
+    if user.get("token"):
+        bearer = _bearer(entry, str(user["token"]), "token", secrets)
+        return lambda: bearer, False
+    if user.get("auth-provider"):
+        return lambda: _from_provider(entry, secrets), True
+    if user.get("username"):
+        pair = f"{user['username']}:{user.get('password', '')}"
+        basic = "Basic " + base64.b64encode(pair.encode()).decode()
+        return lambda: basic, False
+    return None, False
+
+
+def _version(entry: ContextEntry, files: Iterable[str]) -> str:
+    try:
+        return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+    except OSError as error:
+        raise entry.error(f"{error.filename}: {error.strerror}") from error
 
 
 def _remember(entry: ContextEntry) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
@@ -62,14 +63,16 @@ def run_command(connection: Connection, path: str, argv: Sequence[str], pod: str
 
     """
     with within(seconds):
-        session = _open(connection, path, argv, pod, agent=agent, seconds=seconds)
+        session, opened = _open(connection, path, argv, pod, agent=agent, seconds=seconds)
         try:
             return _read(session, argv, pod, seconds)
         finally:
-            session.shutdown()
+            opened.close()
 
 
-def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, agent: str, seconds: float) -> Any:
+def _open(
+    connection: Connection, path: str, argv: Sequence[str], pod: str, *, agent: str, seconds: float
+) -> tuple[Any, HTTPConnection]:
     what, renewed = f"cannot run `{named(argv)}` in pod {pod}", False
     while True:
         headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())] + [f"User-Agent: {agent}"]
@@ -85,7 +88,7 @@ def _open(connection: Connection, path: str, argv: Sequence[str], pod: str, *, a
                 opened.close()
                 raise
             opened.sock.settimeout(seconds)
-            return session
+            return session, opened
         except WebSocketBadStatusException as error:
             if error.status_code == HTTPStatus.UNAUTHORIZED and not renewed and connection.renew():
                 renewed = True

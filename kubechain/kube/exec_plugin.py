@@ -18,6 +18,7 @@ from kubechain.kube.objects import Json
 
 PLUGIN_SECONDS = 60.0
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+MODES = ("Never", "IfAvailable", "Always")
 EXTENSION = "client.authentication.k8s.io/exec"
 MOST_CHARACTERS = 400
 
@@ -39,9 +40,12 @@ def credential(entry: ContextEntry) -> Json:
         raise entry.error(
             f"the credential plugin {command} has apiVersion {version}; kubectl supports {known}: update the plugin"
         )
-    if version == VERSIONS[0] and not plugin.get("interactiveMode"):
+    mode = plugin.get("interactiveMode")
+    if version == VERSIONS[0] and not mode:
         raise entry.error(f"the credential plugin {command} has no interactiveMode, which {version} needs; set it to IfAvailable")
-    if plugin.get("interactiveMode") == "Always":
+    if mode not in (None, "", *MODES):
+        raise entry.error(f"the credential plugin {command} has interactiveMode {mode}; kubectl knows {', '.join(MODES)}")
+    if mode == "Always":
         raise entry.error(f"the credential plugin {command} asks questions (interactiveMode Always), and nobody can answer")
     given: list[Json] = plugin.get("env") or []
     arguments: list[Any] = plugin.get("args") or []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.secret_files import written
 from kubechain.kube import kubeconfig_files
 from kubechain.kube.objects import Json
+
+# The scheme, and the name and the password, of a URL.
+LOGIN = re.compile(r"(\w+://|)([^/@]+)@")
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,20 @@ class ContextEntry:
 def private_copy(files: Sequence[Path], context: str, folder: Path) -> Path:
     """Write a kubeconfig with one context and absolute paths into a folder; return its path.
 
-    It is for programs that may write to their kubeconfig, as kubectl does with the new tokens of an auth provider, and for
-    a context whose parts are in several files.
+    It is for a context whose parts are in several files.
     """
     entry = _entry(kubeconfig_files.load(files), context)
+    return alone(context, entry.cluster, entry.user, folder)
+
+
+def alone(context: str, cluster: Json, user: Json, folder: Path) -> Path:
+    """Write a kubeconfig of one context into a folder that only its owner can enter; return its path."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": context,
-        "clusters": [{"name": "cluster", "cluster": entry.cluster}],
-        "users": [{"name": "user", "user": entry.user}],
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": "user", "user": user}],
         "contexts": [{"name": context, "context": {"cluster": "cluster", "user": "user"}}],
     }
     return written(folder, yaml.safe_dump(content, allow_unicode=True).encode())
@@ -91,6 +100,7 @@ def _entry(entries: kubeconfig_files.Entries, context: str) -> ContextEntry:
     user = find("users", name) if name else {}
     if not cluster.get("server"):
         raise nothing.error(f"its cluster {chosen.get('cluster')} has no server")
+    cluster, user = _split_login(cluster, user)
     made = ContextEntry(str(entries), context, cluster, name, user)
     for one, other in (("token", "username"), ("exec", "auth-provider")):
         if user.get(one) and user.get(other):
@@ -99,3 +109,15 @@ def _entry(entries: kubeconfig_files.Entries, context: str) -> ContextEntry:
     if cluster.get("insecure-skip-tls-verify") and has_ca:
         raise made.error("its cluster has insecure-skip-tls-verify and a certificate-authority; remove one, as for kubectl")
     return made
+
+
+def _split_login(cluster: Json, user: Json) -> tuple[Json, Json]:
+    """Return a cluster whose server has no name and password in its URL; as in client-go, they come before a user's others."""
+    server = str(cluster["server"])
+    found = LOGIN.match(server)
+    if not found:
+        return cluster, user
+    name, _, password = found[2].partition(":")
+    rest = {field: value for field, value in user.items() if field not in ("token", "tokenFile", "exec", "auth-provider")}
+    login = {"username": urllib.parse.unquote(name), "password": urllib.parse.unquote(password)}
+    return {**cluster, "server": found[1] + server[found.end() :]}, {**rest, **login}

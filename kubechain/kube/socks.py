@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
 import struct
 from typing import Any
@@ -56,8 +58,7 @@ def _opened(proxy: Url, host: str, port: int, timeout: Any) -> socket.socket:
         raise OSError(f"the SOCKS proxy: {error.strerror or error}") from None
     try:
         _log_in(made, proxies.login(proxy))
-        name = host.strip("[]").encode("idna")
-        made.sendall(bytes([VERSION, CONNECT, 0, BY_NAME, len(name)]) + name + struct.pack(">H", port))
+        made.sendall(bytes([VERSION, CONNECT, 0]) + _place(host.strip("[]")) + struct.pack(">H", port))
         _, reply, _, kind = _read(made, 4)
         if reply:
             raise OSError(f"the SOCKS proxy does not connect to {host}: {REPLIES.get(reply, f'reply {reply}')}")
@@ -66,6 +67,15 @@ def _opened(proxy: Url, host: str, port: int, timeout: Any) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def _place(host: str) -> bytes:
+    """Return an address, or a name, which the proxy resolves, in the form of the protocol."""
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host).packed
+        return bytes([1 if len(address) == ADDRESS_BYTES[1] else 4]) + address
+    name = host.encode("idna")
+    return bytes([BY_NAME, len(name)]) + name
 
 
 def _log_in(made: socket.socket, login: tuple[str, str] | None) -> None:

@@ -22,7 +22,6 @@ from kubechain.core.progress import Progress
 from kubechain.core.settings import CleanSettings
 from kubechain.images.docker import Docker
 from kubechain.images.resolve import store_of
-from kubechain.kube import kubeconfig_files
 from kubechain.kube.client import Api
 
 
@@ -215,7 +214,7 @@ def clean(settings: CleanSettings) -> None:
 
     """
     if settings.context:
-        existing.require_context(kubeconfig_files.named(str(settings.kubeconfig or "")), settings.context)
+        existing.require_context(str(settings.kubeconfig or ""), settings.context)
     elif settings.kubeconfig:
         raise SetupError(f"--kubeconfig={settings.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
     Cleaning(settings, Progress(Console(highlight=False, soft_wrap=True))).run()

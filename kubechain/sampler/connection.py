@@ -13,6 +13,8 @@ from .http1 import Connection, read_answer
 from .plan import Lookup, Request
 from .timeouts import CONNECT, LATEST, LOOKUP, until
 
+UNAUTHORIZED = 401
+
 
 class RouteClient:
     """Sends the samples of one route, which is number `number` of the plan.
@@ -25,6 +27,8 @@ class RouteClient:
         self._next_port = itertools.cycle(request.ports)
         self._idle: Connection | None = None
         self._resolver: Resolver | None = None
+        # The TLS settings of the kept connection.
+        self._context = request.access.context if request.access else None
         self.in_flight: set[asyncio.Task[None]] = set()
         self.renewals: list[float] = []
 
@@ -38,6 +42,7 @@ class RouteClient:
         """
         if self._request.lookup:
             await self._resolve(self._request.lookup, sent)
+        self._renew()
         connection, self._idle = self._idle, None
         if connection:
             try:
@@ -49,10 +54,24 @@ class RouteClient:
 
     def close(self) -> None:
         """Close the kept connection and the DNS socket."""
-        if self._idle:
-            self._idle[1].transport.abort()
+        self._drop()
         if self._resolver:
             self._resolver.close()
+
+    def _renew(self) -> None:
+        """Renew the credentials if it is time; a connection with an older client certificate is not kept."""
+        access = self._request.access
+        if access:
+            access.renew(asyncio.get_running_loop().time())
+            if access.context is not self._context:
+                self._context = access.context
+                self._drop()
+
+    def _drop(self) -> None:
+        """Close the kept connection."""
+        if self._idle:
+            self._idle[1].transport.abort()
+        self._idle = None
 
     async def _resolve(self, lookup: Lookup, sent: float) -> None:
         resolver, reuse = self._resolver, self._request.reuse
@@ -85,11 +104,13 @@ class RouteClient:
         raise Unknown("no source port is free")
 
     async def _connect(self, sent: float) -> Connection:
-        host, ports = self._request.host, self._request.ports
+        host, port, ports = self._request.host, self._request.port, self._request.ports
+        moment, message = min(asyncio.get_running_loop().time() + CONNECT, sent + LATEST), f"no connection within {CONNECT} s"
+        if self._request.access:
+            return await self._request.access.connect(host, port, moment, message)
         # asyncio sets TCP_NODELAY by itself.
-        connect = functools.partial(asyncio.open_connection, host, self._request.port, ssl=self._request.tls)
-        begun = asyncio.get_running_loop().time()
-        with until(min(begun + CONNECT, sent + LATEST), f"no connection within {CONNECT} s"):
+        connect = functools.partial(asyncio.open_connection, host, port)
+        with until(moment, message):
             if not ports:
                 return await connect()
             # The unspecified address: the system chooses the source address.
@@ -104,7 +125,7 @@ class RouteClient:
 
     async def _exchange(self, connection: Connection, number: int, sent: float, *, kept: bool) -> Connection | None:
         request, (reader, writer) = self._request, connection
-        data, complete = request.encode(number, sent), False
+        data, complete = request.encode(number), False
         try:
             with until(sent + LATEST, f"no answer within {LATEST:.0f} s"):
                 try:
@@ -128,5 +149,8 @@ class RouteClient:
         if not 200 <= status < 300 or request.expect not in body:
             if surplus:
                 surplus[1].transport.abort()
+            if status == UNAUTHORIZED and request.access:
+                self._drop()
+                raise Unknown(f"status {status}: the API server does not accept the credentials")
             raise Down("another page" if 200 <= status < 300 else f"status {status}")
         return surplus

@@ -22,6 +22,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, unmet_as
 from kubechain.core.file_locks import unless_held
 from kubechain.core.process import OWNER, identity
+from kubechain.kube import handover
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
@@ -128,14 +129,14 @@ def sampling(chain: Chain, folder: Path, clock: Clock) -> Generator[RunningSampl
                 "sh", "-c", f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json', "sh", json.dumps(plan)
             )
         with ExitStack() as running:
-            secrets = secret_files.folder(folder / "api")
-            tls = chain.api.credentials(secrets)
+            secrets = secret_files.folder(chain.api.secrets)
             requests = routes.api_server(chain)
-            local = [running.enter_context(_local(requests, routes.plan(requests, routes.API_INTERVAL, tls=tls), secrets))]
+            plan = routes.plan(requests, routes.API_INTERVAL, tls=chain.api.for_sampler(secrets))
+            local = [running.enter_context(local_sampler(requests, plan, folder / "api", secrets))]
             if chain.probe_from == "host":
                 requests = routes.node_ports(chain)
                 plan = routes.plan(routes.with_source_ports(requests), routes.DATA_INTERVAL, nodes=len(in_pods))
-                local.append(running.enter_context(_local(requests, plan, folder / "data")))
+                local.append(running.enter_context(local_sampler(requests, plan, folder / "data", secrets)))
             samplers = RunningSamplers(local, in_pods)
             begun = Condition[list[str]]("a sample of every route", lambda names: expect(not names, f"none of {some(names)}"))
             require(chain.waiter, Polled("samplers", samplers.without_samples, clock), begun, PODS_READY)
@@ -206,10 +207,10 @@ def resolver(pod: PodProbe) -> tuple[str, str]:
 
 
 @contextmanager
-def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[LocalSampler]:
-    """Run a sampler on this machine during the body."""
+def local_sampler(requests: list[RouteRequest], plan: Json, folder: Path, secrets: Path) -> Generator[LocalSampler]:
+    """Run a sampler on this machine during the body, with its samples in a folder, and its plan in that of secrets."""
     folder = secret_files.folder(folder.absolute())
-    file, out = folder / "plan.json", folder / "samples.jsonl"
+    file, out = secrets / f"plan-{folder.name}.json", folder / "samples.jsonl"
     file.touch(mode=0o600)
     file.write_text(json.dumps(plan), encoding="utf-8")
     environment = {**os.environ, OWNER: identity()}
@@ -224,13 +225,13 @@ def _local(requests: list[RouteRequest], plan: Json, folder: Path) -> Generator[
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for secret in (file, folder / "token"):
+        for secret in (file, secrets / handover.HEADERS, secrets / handover.CLIENT) if plan["tls"] else (file,):
             secret.unlink(missing_ok=True)
 
 
 @contextmanager
 def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generator[None]:
-    """Fetch the samples of the samplers in Pods from time to time and at the end; renew the token of the local sampler."""
+    """Fetch the samples of the samplers in Pods from time to time and at the end; renew the credentials of the local sampler."""
     twin = chain.api.twin()
     own = [
         PodSampler(PodProbe(twin, each.pod.namespace, each.pod.pod), each.node, each.requests, each.fetched) for each in in_pods
@@ -238,7 +239,7 @@ def _fetching(in_pods: list[PodSampler], chain: Chain, secrets: Path) -> Generat
 
     def fetch() -> None:
         with contextlib.suppress(HarnessError):
-            twin.credentials(secrets)
+            twin.for_sampler(secrets)
         fetch_all(own)
 
     try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 from kubechain.core.errors import ExitCode
 from kubechain.kube.objects import Json
+from tests.hostile.access_environment import LOGIN
 from tests.hostile.access_kubeconfigs import words
+from tests.hostile.access_proxies import forwarding
 from tests.hostile.access_scene import Scene
 from tests.hostile.access_way import Way, closed
 
@@ -68,6 +72,19 @@ def no_server(scene: Scene, value: object) -> None:
 def local_proxy(scene: Scene) -> None:
     scene.accepts = lambda _: True
     scene.use(scene.content(f"http://127.0.0.1:{scene.start(None)}", {}, tls_server_name=""))
+
+
+def ipv6(scene: Scene) -> None:
+    scene.serve()
+    port = scene.stack.enter_context(forwarding("::1", scene.port))
+    scene.use(scene.content(f"https://[::1]:{port}"))
+
+
+def login_in_url(scene: Scene, user: Json) -> None:
+    """The URL of the server has a name and a password, which the server accepts."""
+    expected = "Basic " + base64.b64encode(LOGIN.encode()).decode()
+    scene.accepts = lambda headers: headers.get("authorization") == expected
+    scene.use(scene.content(scene.serve().replace("https://", f"https://{LOGIN}@"), user))
 
 
 WAYS = (
@@ -140,6 +157,14 @@ WAYS = (
         lambda s: server(s, "https://", ""),
         kubectl=False,
     ),
+    Way("server-ipv6", "The server is an IPv6 address.", ipv6, whole=True),
+    Way(
+        "server-login",
+        "The URL of the server has a name and a password, and the user nothing; kubectl asks for them.",
+        lambda s: login_in_url(s, {}),
+        kubectl=False,
+    ),
+    Way("server-login-first", "It has them, and the user another token.", lambda s: login_in_url(s, {"token": "other"})),
     closed("server-empty", "The server is empty.", lambda s: no_server(s, ""), KUBECONFIG, "no server"),
     closed("server-null", "The server is null.", lambda s: no_server(s, None), KUBECONFIG, "no server"),
     closed("server-ftp", "The server is of another scheme.", lambda s: server(s, "https://", "ftp://"), KUBECONFIG, "is no URL"),

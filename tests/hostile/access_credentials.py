@@ -79,6 +79,19 @@ def nameless(scene: Scene) -> None:
     scene.access({"token": TOKEN, "as-groups": ["dev"]})
 
 
+def rejected_later(scene: Scene) -> None:
+    """The server rejects every token from the sixtieth request on."""
+    count = 0
+
+    def accepts(headers: Mapping[str, str]) -> bool:
+        nonlocal count
+        count += 1
+        return headers.get("authorization") == f"Bearer {TOKEN}" and count < 60
+
+    scene.accepts = accepts
+    scene.access()
+
+
 WAYS = (
     closed(
         "token-wrong",
@@ -115,6 +128,16 @@ WAYS = (
         RIGHTS,
         "401",
         kubectl=True,
+    ),
+    closed(
+        "token-rejected-midway",
+        "The server rejects the token in the middle of a run.",
+        rejected_later,
+        ExitCode.HARNESS,
+        "no verdict.*401",
+        kubectl=True,
+        whole=True,
+        leaves=True,
     ),
     Way("basic", "The user has a name and a password.", basic, whole=True),
     closed(

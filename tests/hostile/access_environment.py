@@ -1,8 +1,9 @@
-"""Access: proxies, of the kubeconfig and of the environment."""
+"""Ways to an API server: proxies, of the kubeconfig and of the environment."""
 
 from __future__ import annotations
 
 from kubechain.core.errors import ExitCode
+from tests.certificates import Pair, signed
 from tests.hostile.access_proxies import connect_proxy, socks_proxy
 from tests.hostile.access_scene import ELSEWHERE, Scene
 from tests.hostile.access_way import Way, closed
@@ -37,6 +38,14 @@ def kubeconfig_proxy(scene: Scene, own: str = "", **options: object) -> None:
     scene.serve()
     port = through(scene, **options)
     url = f"http://{own + '@' if own else ''}127.0.0.1:{port}"
+    scene.use(scene.content(f"https://{ELSEWHERE}", certificate_authority=str(scene.keys.ca.certificate), proxy_url=url))
+
+
+def tls_proxy(scene: Scene, pair: Pair, **more: object) -> None:
+    """proxy-url is a proxy of https, which has this certificate."""
+    scene.serve()
+    port = through(scene, tls=pair.server_context(), **more)
+    url = f"https://{LOGIN}@127.0.0.1:{port}"
     scene.use(scene.content(f"https://{ELSEWHERE}", certificate_authority=str(scene.keys.ca.certificate), proxy_url=url))
 
 
@@ -93,6 +102,19 @@ def exempt(scene: Scene, words: str, **more: str) -> None:
     """The name of the server is exempt, and leads nowhere without the proxy."""
     environment(scene)
     scene.environment |= {"NO_PROXY": words, **more}
+
+
+def socks_variable(scene: Scene) -> None:
+    elsewhere(scene)
+    port = scene.stack.enter_context(socks_proxy(scene.port)).port
+    scene.environment["HTTPS_PROXY"] = f"socks5://127.0.0.1:{port}"
+
+
+def in_range(scene: Scene) -> None:
+    """The address of the server leads nowhere without the proxy."""
+    environment(scene)
+    scene.use(scene.content(f"https://127.1.2.3:{free_port()}", certificate_authority=str(scene.keys.ca.certificate)))
+    scene.environment["NO_PROXY"] = "10.0.0.0/8,127.1.0.0/16"
 
 
 WAYS = (
@@ -161,6 +183,7 @@ WAYS = (
         UNREACHABLE,
         ELSEWHERE,
     ),
+    closed("no-proxy-range", "NO_PROXY has a range with the server's address.", in_range, UNREACHABLE, "refused"),
     Way("no-proxy-other-port", "NO_PROXY has the server's name with another port.", lambda s: exempt(s, f"{ELSEWHERE}:443")),
     Way("no-proxy-other-name", "NO_PROXY has a name with the same end.", lambda s: exempt(s, "test.example.test,ample.test")),
     Way("no-proxy-dot", "NO_PROXY with a dot means names below it only.", lambda s: exempt(s, f".{ELSEWHERE}")),
@@ -183,6 +206,19 @@ WAYS = (
         "proxy .*refused",
         whole=True,
     ),
+    Way(
+        "kubeconfig-proxy-https",
+        "proxy-url is of https, and the CA of the cluster has signed its certificate.",
+        lambda s: tls_proxy(s, s.keys.server, login=LOGIN),
+        whole=True,
+    ),
+    closed(
+        "kubeconfig-proxy-https-unknown",
+        "proxy-url is of https, and another CA has signed its certificate.",
+        lambda s: tls_proxy(s, signed(s.folder, s.keys.stranger, "proxy")),
+        UNREACHABLE,
+        "local issuer certificate",
+    ),
     Way("kubeconfig-proxy-not-exempt", "NO_PROXY does not hold for proxy-url.", given_beats_exempt),
     Way("kubeconfig-proxy-loopback", "proxy-url holds for a server on loopback.", loopback_through_given),
     Way("kubeconfig-proxy-first", "proxy-url overrides HTTPS_PROXY.", given_beats_environment),
@@ -196,6 +232,7 @@ WAYS = (
     closed("kubeconfig-proxy-words", "proxy-url is no URL.", lambda s: odd(s, "http://a b:1"), ExitCode.KUBECONFIG, "proxy"),
     Way("socks", "proxy-url names a SOCKS5 proxy.", socks),
     Way("socks-login", "The SOCKS5 proxy asks for a password.", lambda s: socks(s, own=LOGIN, login=LOGIN), whole=True),
+    Way("socks-variable", "HTTPS_PROXY names a SOCKS5 proxy.", socks_variable),
     Way("socks-h", "proxy-url has the scheme socks5h.", lambda s: socks(s, "socks5h"), kubectl=False),
     closed(
         "socks-refuses",

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import warnings
 
 from kubechain.core.errors import ExitCode
 from kubechain.kube.objects import Json
@@ -33,6 +34,13 @@ def client(scene: Scene, user: Json) -> None:
 def good_client(scene: Scene) -> None:
     pair = scene.keys.client
     client(scene, {"client-certificate-data": data(pair.certificate), "client-key-data": data(pair.key)})
+
+
+def one_file(scene: Scene) -> None:
+    """Certificate and key are in one file, as those of a kubelet."""
+    pair = scene.keys.client
+    path = scene.file("client.pem", pair.certificate.read_bytes() + pair.key.read_bytes())
+    client(scene, {"client-certificate": str(path), "client-key": str(path)})
 
 
 def expired_client(scene: Scene) -> None:
@@ -79,7 +87,9 @@ def http_to_tls(scene: Scene) -> None:
 def old_tls(scene: Scene) -> None:
     context = scene.keys.server.server_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     scene.use(scene.content(scene.serve(context)))
 
 
@@ -112,6 +122,7 @@ def no_such_host(scene: Scene) -> None:
 
 WAYS = (
     Way("client-certificate", "The user is a client certificate.", good_client, whole=True),
+    Way("client-certificate-one-file", "Certificate and key are in one file.", one_file),
     closed(
         "client-certificate-expired", "The client's certificate has expired.", expired_client, UNREACHABLE, "client certificate"
     ),

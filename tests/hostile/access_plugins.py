@@ -30,6 +30,39 @@ def renewing_plugin(scene: Scene) -> None:
     scene.access(scene.plugin(printing(f"{{'token': '{TOKEN}-%d' % time.time_ns()}}")))
 
 
+def failing_later(scene: Scene) -> None:
+    """The server rejects the token after thirty requests, and the plugin has failed since."""
+    served = 0
+
+    def accepts(headers: Mapping[str, str]) -> bool:
+        nonlocal served
+        served += 1
+        return headers.get("authorization") == f"Bearer {TOKEN}" and served <= 30
+
+    scene.accepts = accepts
+    once = f"if os.path.getsize({str(scene.folder / 'runs')!r}) > 1: sys.exit('session of {WORD} has expired')\n"
+    scene.access(scene.plugin(once + printing(GOOD)))
+
+
+def beside_token(scene: Scene) -> None:
+    scene.access({"token": TOKEN, **scene.plugin("sys.exit('the plugin has run')")})
+
+
+def both(scene: Scene) -> None:
+    """The plugin gives a token and a certificate, and the server demands both."""
+    pair = scene.keys.client
+    files = f"'clientCertificateData': open({str(pair.certificate)!r}).read(), 'clientKeyData': open({str(pair.key)!r}).read()"
+    scene.use(scene.content(scene.serve(demanding(scene)), scene.plugin(printing(f"{{'token': {TOKEN!r}, {files}}}"))))
+
+
+def config(scene: Scene) -> None:
+    """The cluster has an extension for its plugins."""
+    audience = "json.loads(os.environ['KUBERNETES_EXEC_INFO'])['spec']['cluster']['config']['audience']"
+    user = scene.plugin(printing(f"{{'token': {TOKEN!r} if {audience} == 'me' else 'no'}}"), provideClusterInfo=True)
+    extensions = [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "me"}}]
+    scene.access(user, certificate_authority=str(scene.keys.ca.certificate), extensions=extensions)
+
+
 def plugin(scene: Scene, body: str = "", **more: object) -> None:
     scene.access(scene.plugin(body or printing(GOOD), **more))
 
@@ -102,7 +135,20 @@ def hanging(scene: Scene) -> None:
 
 WAYS = (
     Way("plugin-renewed", "The server rejects the plugin's token after a while.", renewing_plugin, whole=True),
+    closed(
+        "plugin-failing-later",
+        "The server rejects the plugin's token after a while, and the plugin fails then.",
+        failing_later,
+        ExitCode.HARNESS,
+        f"no verdict.*session of {WORD} has expired",
+        kubectl=True,
+        whole=True,
+        leaves=True,
+    ),
     Way("plugin", "A plugin gives the token.", plugin),
+    Way("plugin-beside-token", "A token stands beside the plugin, which is not run.", beside_token),
+    Way("plugin-token-and-certificate", "The plugin gives a token and a client certificate.", both),
+    Way("plugin-config", "The cluster has an extension for the plugin (provideClusterInfo).", config),
     Way(
         "plugin-beta",
         "A plugin of v1beta1, without interactiveMode.",
@@ -131,6 +177,13 @@ WAYS = (
         lambda s: plugin(s, interactiveMode=None),
         KUBECONFIG,
         "interactiveMode",
+    ),
+    closed(
+        "plugin-other-mode",
+        "interactiveMode is another word.",
+        lambda s: plugin(s, interactiveMode="never"),
+        KUBECONFIG,
+        "interactiveMode never; kubectl knows Never, IfAvailable, Always",
     ),
     Way(
         "plugin-if-available",

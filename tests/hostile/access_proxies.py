@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Generator
@@ -34,8 +35,8 @@ class Proxy:
 
 
 @contextmanager
-def connect_proxy(port: int, *, login: str = "", status: int = 200) -> Generator[Proxy]:
-    """Serve CONNECT: every tunnel leads to `port` of loopback.
+def connect_proxy(port: int, *, login: str = "", status: int = 200, tls: ssl.SSLContext | None = None) -> Generator[Proxy]:
+    """Serve CONNECT, perhaps over TLS: every tunnel leads to `port` of loopback.
 
     A `login` ("name:password") is demanded with 407. Another `status` than 200 is the answer to everything.
     """
@@ -54,13 +55,23 @@ def connect_proxy(port: int, *, login: str = "", status: int = 200) -> Generator
             return None
         return Wanted(host, int(asked), b"HTTP/1.1 200 Connection established\r\n\r\n")
 
-    with _serving(port, shake) as proxy:
+    with _serving(port, shake, tls) as proxy:
         yield proxy
 
 
 @contextmanager
-def socks_proxy(port: int, *, login: str = "", reply: int = 0) -> Generator[Proxy]:
-    """Serve SOCKS5 (RFC 1928): every connection leads to `port` of loopback, or is refused with the code `reply`."""
+def forwarding(host: str, port: int, tls: ssl.SSLContext | None = None) -> Generator[int]:
+    """Listen on an address of this machine, perhaps with TLS, and lead all to `port` of loopback; yields the port there."""
+    with _serving(port, lambda _: Wanted(host, port, b""), tls, host) as proxy:
+        yield proxy.port
+
+
+@contextmanager
+def socks_proxy(port: int, *, login: str = "", reply: int = 0, names: bool = True) -> Generator[Proxy]:
+    """Serve SOCKS5 (RFC 1928): every connection leads to `port` of loopback, or is refused with the code `reply`.
+
+    Without `names`, addresses are served alone.
+    """
 
     def shake(client: socket.socket) -> Wanted | None:
         methods = _exactly(client, _exactly(client, 2)[1])
@@ -82,8 +93,8 @@ def socks_proxy(port: int, *, login: str = "", reply: int = 0) -> Generator[Prox
         host = address.decode() if kind == 3 else socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, address)
         (asked,) = struct.unpack(">H", _exactly(client, 2))
         answer = bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0])
-        if reply:
-            client.sendall(answer)
+        if reply or (kind == 3 and not names):
+            client.sendall(answer if reply else b"\x05\x08" + answer[2:])
             return None
         return Wanted(host, asked, answer)
 
@@ -92,15 +103,15 @@ def socks_proxy(port: int, *, login: str = "", reply: int = 0) -> Generator[Prox
 
 
 @contextmanager
-def _serving(port: int, shake: Handshake) -> Generator[Proxy]:
+def _serving(port: int, shake: Handshake, tls: ssl.SSLContext | None = None, host: str = HOST) -> Generator[Proxy]:
     ended = threading.Event()
-    with socket.create_server((HOST, 0)) as listener:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         proxy = Proxy(listener.getsockname()[1])
 
         def accept() -> None:
             while not ended.is_set():
                 client, _ = listener.accept()
-                threading.Thread(target=_tunnel, args=(client, port, shake, proxy), daemon=True).start()
+                threading.Thread(target=_tunnel, args=(client, port, shake, proxy, tls), daemon=True).start()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
@@ -109,13 +120,16 @@ def _serving(port: int, shake: Handshake) -> Generator[Proxy]:
         finally:
             ended.set()
             with contextlib.suppress(OSError):
-                socket.create_connection((HOST, proxy.port), timeout=SECONDS).close()
+                socket.create_connection((host, proxy.port), timeout=SECONDS).close()
             thread.join(SECONDS)
 
 
-def _tunnel(client: socket.socket, port: int, shake: Handshake, proxy: Proxy) -> None:
-    with client, contextlib.suppress(OSError, ValueError, IndexError):
-        client.settimeout(SECONDS)
+def _tunnel(plain: socket.socket, port: int, shake: Handshake, proxy: Proxy, tls: ssl.SSLContext | None) -> None:
+    plain.settimeout(SECONDS)
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError, ValueError, IndexError):
+        client = stack.enter_context(plain)
+        if tls:
+            client = stack.enter_context(tls.wrap_socket(plain, server_side=True))
         wanted = shake(client)
         if wanted is None:
             return

@@ -50,9 +50,9 @@ def run(way: Way, keys: Keys, folder: Path) -> Arrived:
         left += [f"secrets of a run: {path}" for path in folder.glob("out/**/secrets/*")]
         left += [f"process {' '.join(process.cmdline())}" for process in psutil.process_iter() if _is_of(process, folder)]
         ends = time.monotonic() + SETTLE_SECONDS
-        while scene.cluster and scene.cluster.left() and time.monotonic() < ends:
+        while scene.cluster and not way.leaves and scene.cluster.left() and time.monotonic() < ends:
             scene.cluster.api.closed.wait(0.1)
-        left += scene.cluster.left() if scene.cluster else []
+        left += scene.cluster.left() if scene.cluster and not way.leaves else []
         if before != tuple(path.read_bytes() for path in _kubeconfigs(scene)):
             left.append("a kubeconfig that was written to")
         return Arrived(code, output, seconds, tuple(left))

@@ -18,7 +18,8 @@ class Way:
 
     `text` says what is special about it; `make` builds it; `code` is the only exit code; `says` is a regular expression that
     is found in one line of the output; `kubectl` says whether kubectl gets through; `whole` means that a run goes this
-    way, with commands in Pods, and not only the doctor; `short` that it belongs to the short form.
+    way, with commands in Pods, and not only the doctor; `short` that it belongs to the short form; `leaves` that namespaces
+    may stay, because nobody may delete them any more.
     """
 
     id: str
@@ -29,10 +30,11 @@ class Way:
     kubectl: bool = True
     whole: bool = False
     short: bool = False
+    leaves: bool = False
 
 
 def closed(
     id_: str, text: str, make: Callable[[Scene], object], code: ExitCode, says: str, *, kubectl: bool = False, **forms: bool
 ) -> Way:
-    """Return a way that leads nowhere: the exit code, and a piece of the line that says why; forms are `whole` and `short`."""
+    """Return a way that leads nowhere: the exit code, a piece of the line that says why, and `whole`, `short` and `leaves`."""
     return Way(id_, text, make, code, says, kubectl, **forms)

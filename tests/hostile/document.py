@@ -1,4 +1,4 @@
-"""docs/HOSTILE.md, from the records: `python -m tests.hostile.document --write`, or --check."""
+"""docs/HOSTILE.md and docs/ACCESS.md, from the records: `python -m tests.hostile.document --write`, or --check."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import sys
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
-from tests.hostile import access_records
+from tests.hostile import access_document
 from tests.hostile.catalogue import MODULES, RECORDS
 from tests.hostile.records import Record
 
-PATH = ROOT / "docs" / "HOSTILE.md"
 HEAD = """# Misbehaving clusters
 
 Generated from the records in `tests/hostile` by `make catalogue`; `make lint` fails if it is stale.
@@ -25,7 +24,7 @@ ends within the time stated, and it leaves no namespace, no cordon and no watch.
 of other tests that `make test` leaves out (signals, full disks, closed outputs, xdist workers), and 2,000 examples of each
 property in place of 50. Then
 `make hostile SECONDS=600` draws sequences of two to four records for that long: whatever they do together, a chain that
-is whole is never called broken.
+is whole is never called broken. How clusters are reached, and what comes of it, is in [access](ACCESS.md).
 """
 
 
@@ -37,7 +36,7 @@ def markdown() -> str:
         rows = "\n".join(map(_row, module.RECORDS))
         head = "| record | the cluster | allowed ends | says | at most |\n|---|---|---|---|---|"
         parts.append(f"## {title[0].upper()}{title[1:]}\n\n{head}\n{rows}\n")
-    return "\n".join([*parts, access_records.section()])
+    return "\n".join(parts)
 
 
 def _row(record: Record) -> str:
@@ -48,18 +47,23 @@ def _row(record: Record) -> str:
     return f"| {name} | {record.text}{command} | {ends} | {says} | {record.seconds:.0f} s |"
 
 
+DOCUMENTS = {ROOT / "docs" / "HOSTILE.md": markdown, ROOT / "docs" / "ACCESS.md": access_document.markdown}
+
+
 def main() -> int:
-    """Write the document, or check it; return 1 if `--check` finds it stale."""
-    parser = cli.Parser(prog="python -m tests.hostile.document", description="Write or check docs/HOSTILE.md.")
+    """Write the documents, or check them; return 1 if `--check` finds a stale one."""
+    parser = cli.Parser(prog="python -m tests.hostile.document", description="Write or check docs/HOSTILE.md and docs/ACCESS.md.")
     modes = parser.add_mutually_exclusive_group(required=True)
-    modes.add_argument("--write", action="store_true", help="write the document")
-    modes.add_argument("--check", action="store_true", help="fail if the document is stale")
-    if parser.parse_args().write:
-        PATH.write_text(markdown(), encoding="utf-8")
-    elif not PATH.exists() or PATH.read_text(encoding="utf-8") != markdown():
-        sys.stderr.write(f"{PATH.relative_to(ROOT)} is stale: run `make catalogue`\n")
-        return ExitCode.CHAIN_BROKEN
-    return ExitCode.HOLDS
+    modes.add_argument("--write", action="store_true", help="write the documents")
+    modes.add_argument("--check", action="store_true", help="fail if one is stale")
+    write, code = parser.parse_args().write, ExitCode.HOLDS
+    for path, text in DOCUMENTS.items():
+        if write:
+            path.write_text(text(), encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text():
+            sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make catalogue`\n")
+            code = ExitCode.CHAIN_BROKEN
+    return code
 
 
 if __name__ == "__main__":
