@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 
 # make passes variables of its command line, and of no other origin, unchanged through the environment: a context or folder
 # that happens to be in the environment must not select a cluster, and no value may become part of a shell command.
-VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CLAIMS DISRUPTIVE CONTEXT KUBECONFIG IMAGES CLUSTER KEEP K8S NGINX_IMAGE CLIENT_IMAGE \
+VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CLAIMS DISRUPTIVE CONTEXT KUBECONFIG NAMESPACE IMAGES CLUSTER KEEP K8S NGINX_IMAGE CLIENT_IMAGE \
   PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO DRAIN SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))

@@ -16,7 +16,7 @@ import allure
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord
 from kubechain.core.settings import PROJECT
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 
 # If one of these links is broken, most later links are blocked.
 BLOCKERS = {Link.DEPLOYMENT, Link.REPLICASET, Link.PODS, Link.SERVICE, Link.ENDPOINTS}

@@ -150,8 +150,8 @@ def _pairs(entries: Sequence[Entry]) -> list[tuple[str, Claim]]:
     return [(entry.nodeid, entry.claim) for entry in entries]
 
 
-def _role(name: str, entries: Sequence[Entry]) -> str:
-    return rights.manifest(rights.roles(_pairs(entries))[name])
+def _role(name: str, entries: Sequence[Entry], namespace: str = "") -> str:
+    return rights.manifest(rights.roles(_pairs(entries), namespace or rights.NAME)[name])
 
 
 # The documents that are generated from claims, faults, settings and records: path -> function that returns the text.
@@ -207,9 +207,16 @@ def show(form: Literal["text", "json", "markdown"]) -> None:
         sys.stdout.write(markdown(entries) if form == "markdown" else _json(entries))
 
 
-def show_role(name: RoleName) -> None:
-    """Print the RBAC manifest of a role."""
-    sys.stdout.write(_role(name, collect()))
+def show_role(name: RoleName, namespace: str = "") -> None:
+    """Print the RBAC manifest of a role; `namespace` is that of the role for one namespace, "" for the usual one.
+
+    Raises:
+        SetupError: a namespace is named for a role that is for all (exit code USAGE).
+
+    """
+    if namespace and name != "namespace":
+        raise SetupError(f"--namespace={namespace}: the role {name} is for all namespaces; omit it", ExitCode.USAGE)
+    sys.stdout.write(_role(name, collect(), namespace))
 
 
 def _json(entries: Sequence[Entry]) -> str:

@@ -13,19 +13,23 @@ INTRODUCTION = """\
 Generated from what claims and fixtures declare, by `make catalogue`; `make lint` fails if it is stale.
 
 A run creates the namespaces that it works in. RBAC cannot grant rights in namespaces that do not exist yet, so the rights are
-for all namespaces (ClusterRoles). Only what the suite reads in kube-system alone is granted there (Roles).
+for all namespaces (ClusterRoles). Only what the suite reads in kube-system alone is granted there (Roles). Whoever has one
+namespace and no right outside of it runs `kubechain run --namespace NAME`: its rights are those of a Role there.
 
 ## Roles
 
 | manifest | for |
 |---|---|
 | [rbac/run.yaml](rbac/run.yaml) | `kubechain run` at any level, without `--disruptive` |
+| [rbac/namespace.yaml](rbac/namespace.yaml) | `kubechain run --namespace kubechain`, and `kubechain clean` there |
 | [rbac/disruptive.yaml](rbac/disruptive.yaml) | `kubechain run --disruptive` |
 | [rbac/upgrade.yaml](rbac/upgrade.yaml) | `kubechain upgrade before`, `during` and `after` |
 | [rbac/clean.yaml](rbac/clean.yaml) | `kubechain clean --context`, for example from a cron job |
 
-Each holds a Namespace and a ServiceAccount `kubechain`, and the roles with their bindings. `kubechain rights ROLE` prints
-the same. A user who may grant these rights applies one, and makes a kubeconfig with a token:
+Each holds a Namespace and a ServiceAccount `kubechain`, and the roles with their bindings. That of one namespace holds a
+ServiceAccount, a Role and a RoleBinding in it, and no Namespace: `kubechain rights namespace --namespace NAME` prints it for
+another one. `kubechain rights ROLE` prints the others. A user who may grant these rights applies one, and makes a kubeconfig with
+a token:
 
 ```sh
 kubechain rights run | kubectl apply -f -
@@ -48,6 +52,19 @@ them the claim is skipped, and the reason names the right (`needs the right to g
 out without their rights; the run goes on:
 
 {parts}
+
+## In one namespace
+
+With `--namespace NAME` the rights of the table below are checked in NAME alone. A claim that needs another namespace, or two
+chains at the same time, is skipped: `needs a namespace of its own (--namespace NAME)`. Rights to Nodes, and to list Services of
+all namespaces, are not demanded: claims that need them are skipped, as above. In the place of the first rows of the table,
+every claim needs these, because the objects of a run are found by their label and removed one by one:
+
+| verbs | resource |
+|---|---|
+{inside}
+
+With `--pull-secret` also `create, get, delete secrets`.
 
 ## Who needs which right
 

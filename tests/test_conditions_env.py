@@ -3,7 +3,12 @@ import pytest
 from kubechain.conditions import env
 
 VARIABLES = env.service_variables("my-web", "10.96.0.9", 80)
-OTHERS = {"PATH": "/bin", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "MY_WEBSITE": "x", "LATE_SERVICE_HOST": "10.96.0.3"}
+OTHERS = {
+    "PATH": "/bin",
+    "KUBERNETES_SERVICE_HOST": "10.96.0.1",
+    "MY_WEB_PORTAL_SERVICE_HOST": "10.96.0.4",
+    "LATE_SERVICE_HOST": "10.96.0.3",
+}
 
 
 def test_seven_variables_as_documented() -> None:

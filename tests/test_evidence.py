@@ -14,6 +14,7 @@ from kubechain.core.progress import Progress
 from kubechain.diagnostics.evidence import events, evidence, graph, manifests, summary
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.shape import Shape
 from kubechain.observe.history import Change, History, ObjectChange, latest
 from kubechain.observe.timeline import milestones
 from kubechain.observe.wait import Waiter
@@ -170,6 +171,23 @@ def test_evidence_without_the_right_to_events_and_logs_says_so() -> None:
     assert found["events"] == "events are not watched: needs the rights to list events, watch events"
     assert found[f"log of {pod(0).name}"] == "no log: API server: 403 Forbidden: pods/log is forbidden"
     assert "events" not in {each.title for each in evidence(chain_of(refuse, pod(0)))}
+
+
+def test_events_of_others_in_the_namespace_are_no_evidence() -> None:
+    events_there = [
+        thing("Event", each.name, involvedObject={"kind": "Pod", "name": each.name, "uid": each.uid}, message=f"of {each.name}")
+        for each in (pod(0), thing("Pod", "web-shop"))
+    ]
+    chain = chain_of(lambda _method, _path, _body: "a line", pod(0), *events_there)
+    chain.api.shape = Shape("kubechain-1")
+    assert "of web-shop" in texts(chain)
+    chain.api.shape = Shape("kubechain-1", marks={"kubechain/run": "1"})
+    assert "of web-shop" not in texts(chain)
+    assert f"of {pod(0).name}" in texts(chain)
+
+
+def texts(chain: Chain) -> str:
+    return "\n".join(each.text for each in evidence(chain))
 
 
 def test_silent_kubelet_gets_one_request_for_a_log() -> None:

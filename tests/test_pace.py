@@ -1,5 +1,9 @@
+from kubechain.conditions.pods import ready
 from kubechain.conditions.timeouts import Timeout
+from kubechain.observe.history import History
 from kubechain.observe.pace import Pace
+from kubechain.observe.wait import Waiter
+from tests.fakes import FakeClock, pod
 
 LONG = Timeout(60, "a pull")
 
@@ -43,3 +47,14 @@ def test_timeout_that_ended_in_vain_is_waited_for_once() -> None:
     assert pace.limit(LONG).seconds == 60
     pace.hurry()
     assert pace.limit(LONG) == Timeout(10, "a link is broken, and such a wait ended in vain after 60 s")
+
+
+def test_wait_that_begins_late_lengthens_no_later_wait() -> None:
+    fake = FakeClock()
+    start, pace, history = fake.now(), Pace(), History("ns", fake)
+    fake.time += 1
+    history.record("ADDED", pod())
+    fake.time += 100
+    Waiter(fake, pace=pace).eventually(history, ready(pod().name), within=LONG, since=start)
+    pace.hurry()
+    assert pace.limit(LONG).seconds == 10

@@ -11,7 +11,7 @@ from kubechain.claims.records import ClaimRecord, CollectedClaim, RunRecord, rea
 from kubechain.claims.requirements import OWN_CLUSTER
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import SetupError
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 from tests.fakes import claim_of, record, run_record
 
 # What version 623c5c4 wrote of a run with every outcome.

@@ -15,7 +15,7 @@ from kubechain.claims.requirements import OWN_CLUSTER
 from kubechain.core.progress import Progress, Step
 from kubechain.core.run import Run
 from kubechain.core.settings import load
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 from kubechain.pytest.results import RunResult
 from reports import allure_results, junit, run_json, summary
 from tests.fakes import claim_of, record

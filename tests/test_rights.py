@@ -109,7 +109,7 @@ def test_commands_in_pods_are_needed_for_nodes_only_if_this_machine_does_not_rea
 
 def test_claims_without_the_list_of_nodes_name_the_right() -> None:
     found = skipped_without("list nodes", of_run())
-    assert {"CHAIN-NODEPORT-010", "CHAIN-PODS-040", "CHAIN-PODS-050", "LIFE-SCALE-050", "CHAIN-DELETION-010"} <= set(found)
+    assert {"CHAIN-NODEPORT-010", "CHAIN-PODS-040", "CHAIN-PODS-050", "LIFE-SCALE-050", "CHAIN-DELETION-050"} <= set(found)
     assert {reasons[0] for reasons in found.values()} == {"the right to list nodes"}
     assert "CHAIN-PODS-010" not in found
 
@@ -212,7 +212,7 @@ def test_core_is_required_and_everything_missing_is_in_one_message() -> None:
         refusing("create deployments", "watch pods", "get pods/proxy").require(CORE.rights)
     assert str(caught.value) == (
         "the user of context fake lacks the rights to watch pods (core); create deployments (apps); `kubechain rights run` "
-        "prints a role with them, for kubectl apply"
+        "prints a role with them, for kubectl apply; with rights in one namespace alone: --namespace NAME"
     )
     assert caught.value.code == ExitCode.RIGHTS
 

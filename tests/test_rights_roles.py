@@ -1,9 +1,11 @@
 """The generated roles grant exactly what claims declare; the table says who needs what."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from kubechain.claims.rights import CLEAN
+from kubechain.claims.rights import CLEAN, CORE
 from kubechain.core.bundle import ROOT
 from kubechain.kube import rights
 from kubechain.kube.objects import Json
@@ -37,6 +39,22 @@ def test_manifest_grants_exactly_the_rights_of_its_role(name: str) -> None:
     kinds = [each["kind"] for each in yaml.safe_load_all(text) if each]
     assert kinds[:4] == ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
     assert (ROOT / "docs" / "rbac" / f"{name}.yaml").read_text(encoding="utf-8") == text
+
+
+def test_role_of_one_namespace_grants_nothing_outside_of_it() -> None:
+    role = roles(CLAIMS, "team-a")["namespace"]
+    text = manifest(role)
+    assert granted(text) == role.rights
+    assert {each.namespace for each in role.rights} == {"team-a"}
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    assert [each["kind"] for each in objects] == ["ServiceAccount", "Role", "RoleBinding"]
+    assert {each["metadata"]["namespace"] for each in objects} == {"team-a"}
+    assert objects[2]["subjects"] == [{"kind": "ServiceAccount", "name": "kubechain", "namespace": "team-a"}]
+    resources = {each.resource for each in role.rights}
+    assert not resources & {"nodes", "secrets", "leases", "mutatingwebhookconfigurations"}
+    assert set(CORE.inside or ()) <= {replace(each, namespace="") for each in role.rights}
+    assert rights.right("get", "pods/proxy", "team-a") in role.rights
+    assert (ROOT / "docs" / "rbac" / "namespace.yaml").read_text() == manifest(roles(CLAIMS)["namespace"])
 
 
 def test_roles_hold_no_more_than_their_runs_use() -> None:

@@ -22,7 +22,7 @@ LACKING = {
     "CHAIN-API-020": "get pods/proxy",
     "CHAIN-API-040": "create pods/portforward",
     "CHAIN-DNS-010": "get pods/exec",
-    "CHAIN-DELETION-010": "list nodes",
+    "CHAIN-DELETION-050": "list nodes",
     "CHAIN-NODEPORT-040": "list nodes",
     "CHAIN-PODS-120": "watch events",
     "CHAIN-PODS-160": "get serviceaccounts",

@@ -55,7 +55,7 @@ def test_marks_on_a_cluster_are_kept_until_it_is_forgotten(tmp_path: Path) -> No
 
 def test_visit_records_the_cluster_of_a_run(tmp_path: Path) -> None:
     run_locks.mark_visited(tmp_path, "run", "my context", "u-1")
-    assert run_locks.visited(tmp_path, "run") == ("u-1", "my context")
+    assert run_locks.visited(tmp_path, "run") == run_locks.Visit("u-1", "my context")
     assert run_locks.visited(tmp_path, "other") is None
     assert run_locks.visitors(tmp_path, "my context") == ["run"]
     assert run_locks.visitors(tmp_path, "another") == []

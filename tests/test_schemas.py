@@ -18,7 +18,7 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.injections import frozen
 from kubechain.faults.records import Comparison, FaultSeconds
 from kubechain.faults.scoring import score
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 from kubechain.probes.load import Sample, Tally
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeEvent, UpgradeRecord, Versions

@@ -81,6 +81,7 @@ def test_policy_that_denies_traffic_is_named_unless_the_run_allows_it() -> None:
     found = [deny, thing("NetworkPolicy", "some", spec=some)]
     shown = suspects(ClusterApi(nodes=[READY], networkpolicies=found), Link.CLUSTERIP, "ns")
     assert shown == "NetworkPolicy deny: denies traffic in namespace ns"
+    assert suspects(ClusterApi(nodes=[LOST], networkpolicies=found), Link.CLUSTERIP, "ns", inside=True) == shown
     allowed = [*found, thing("NetworkPolicy", ALLOW, spec={"podSelector": {}})]
     assert suspects(ClusterApi(nodes=[READY], networkpolicies=allowed), Link.CLUSTERIP, "ns") == ""
     assert suspects(ClusterApi(nodes=[READY], networkpolicies=None), Link.CLUSTERIP, "ns") == ""

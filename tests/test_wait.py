@@ -11,12 +11,10 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError, Transient, Unmet
 from kubechain.kube.objects import NamespaceState
 from kubechain.observe.history import History
-from kubechain.observe.pace import Pace
 from kubechain.observe.wait import Polled, Waiter, require
 from tests.fakes import FakeClock, changed, not_ready, pod
 
 TEN = Timeout(10, "ten will do")
-TWENTY = Timeout(20, "twenty will do")
 IS_THREE: Condition[int] = Condition("three", lambda n: equal("number", n, 3))
 POD = pod(0)
 READY = ready(POD.name)
@@ -273,16 +271,6 @@ def test_watched_change_that_came_in_time_is_met_however_late_it_is_read(fake: F
     fake.time += 51
     history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "900"))
     assert Waiter(fake).eventually(history, READY, within=TEN, since=start).seconds == 9
-
-
-def test_wait_that_begins_late_lengthens_no_later_wait(fake: FakeClock, history: History) -> None:
-    start, pace = fake.now(), Pace()
-    fake.time += 1
-    history.record("ADDED", POD)
-    fake.time += 100
-    Waiter(fake, pace=pace).eventually(history, READY, within=TWENTY, since=start)
-    pace.hurry()
-    assert pace.limit(TWENTY).seconds == 10
 
 
 def test_history_of_a_process_that_was_held_up_knows_no_times(fake: FakeClock, history: History) -> None:

@@ -14,7 +14,7 @@ from kubechain.claims.requirements import ProbeOrigin
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
 from kubechain.kube.traffic import LoadRecord
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 
 SCHEMA = 2
 NOTE = "schema 1, read as 2"

@@ -44,7 +44,7 @@ class Requirement:
     """A requirement; `text` follows the word "needs" in messages, `met` checks an environment.
 
     `rights` are those that a claim with this requirement uses; `remote` are those that it uses besides where this machine does
-    not reach the addresses of the Nodes.
+    not reach the addresses of the Nodes. `inside` are those in the place of `rights` in a run in one namespace (None: the same).
     """
 
     id: str
@@ -52,6 +52,7 @@ class Requirement:
     met: Callable[[Environment], bool] = field(compare=False)
     rights: frozenset[Right] = frozenset()
     remote: frozenset[Right] = frozenset()
+    inside: frozenset[Right] | None = None
 
 
 def allowed(name: str, *needed: Right, remote: Iterable[Right] = ()) -> Requirement:
@@ -96,6 +97,8 @@ FORWARDING = allowed(
 )
 # The configuration of CoreDNS and kube-proxy, in ConfigMaps of kubeadm.
 ADDONS = allowed("add-ons", rights.right("get", "configmaps", "kube-system"))
+# The Service of the cluster's DNS, which may be in any namespace, and its EndpointSlices.
+DNS_SERVICE = allowed("DNS", *(rights.right("list", each, rights.EVERYWHERE) for each in ("services", "endpointslices")))
 EVENTS = allowed("events", rights.right("list", "events"), rights.right("watch", "events"))
 
 
@@ -133,8 +136,12 @@ TWO_NODES, THREE_NODES = nodes(2), nodes(3)
 UNTOLERANT = Requirement("untolerant", "Pods without tolerations of lost Nodes in the overlay", _tolerated)
 # Since Kubernetes 1.30 the preStop action sleep (KEP-3960) is on by default.
 SLEEP_ACTION = kubernetes(30)
+# A run in a namespace that exists makes no other, and one chain there at a time.
+OWN_NAMESPACE = Requirement(
+    "namespace", "a namespace of its own (--namespace NAME)", lambda environment: not environment.target.namespace
+)
 # Without them, no right makes a claim run; they are known before anything is read from the cluster.
-PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS)
+PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS, OWN_NAMESPACE)
 ALL = (
     OWN_CLUSTER,
     DISRUPTION,
@@ -152,12 +159,17 @@ ALL = (
     EVENTS,
     FORWARDING,
     ADDONS,
+    DNS_SERVICE,
+    OWN_NAMESPACE,
 )
 
 
-def rights_of(requirements: Iterable[Requirement]) -> frozenset[Right]:
-    """Return the rights that claims with these requirements use on every cluster."""
-    return frozenset(each for requirement in requirements for each in requirement.rights)
+def rights_of(requirements: Iterable[Requirement], *, inside: bool = False) -> frozenset[Right]:
+    """Return the rights that claims with these requirements use on every cluster, or `inside` one namespace alone."""
+    sets = (
+        requirement.inside if inside and requirement.inside is not None else requirement.rights for requirement in requirements
+    )
+    return frozenset(each for rights in sets for each in rights)
 
 
 def remote_rights_of(requirements: Iterable[Requirement]) -> frozenset[Right]:
@@ -182,5 +194,6 @@ def missing(requirements: Iterable[Requirement], environment: Environment) -> li
 
 def _lacking(requirements: Collection[Requirement], environment: Environment) -> list[str]:
     remote = remote_rights_of(requirements) if environment.probe_from == "cluster" else frozenset[Right]()
-    lacking = environment.access.lacking(rights_of(requirements) | remote)
+    needed = rights_of(requirements, inside=bool(environment.target.namespace))
+    lacking = environment.access.lacking(needed | remote)
     return [rights.named(lacking)] if lacking else []

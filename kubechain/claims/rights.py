@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import (
@@ -24,23 +24,39 @@ def _rights(**verbs_of: str) -> tuple[Right, ...]:
     return tuple(right(verb, resource) for resource, verbs in verbs_of.items() for verb in verbs.split())
 
 
-# What every claim needs: the namespaces of the run, the objects of the chain in them, and the watches on these objects.
-CORE = allowed(
-    "core",
-    *_rights(
-        namespaces="create get list delete",
-        serviceaccounts="create",
-        configmaps="create",
-        services="create list watch",
-        deployments="create list watch",
-        pods="create list watch",
-        replicasets="list watch",
-        endpoints="list watch",
-        endpointslices="list watch",
+# What every claim needs: the namespaces of the run, the objects of the chain in them, and the watches on these objects. In one
+# namespace that exists, what the run makes is found again and removed object by object.
+CORE = replace(
+    allowed(
+        "core",
+        *_rights(
+            namespaces="create get list delete",
+            serviceaccounts="create",
+            configmaps="create",
+            services="create list watch",
+            deployments="create list watch",
+            pods="create list watch",
+            replicasets="list watch",
+            endpoints="list watch",
+            endpointslices="list watch",
+        ),
+    ),
+    inside=frozenset(
+        _rights(
+            namespaces="get",
+            serviceaccounts="create list delete",
+            configmaps="create list delete",
+            services="create list watch delete",
+            deployments="create list watch delete",
+            pods="create list watch delete",
+            replicasets="list watch delete",
+            endpoints="list watch",
+            endpointslices="list watch",
+        )
     ),
 )
 # What a run needs besides with --pull-secret.
-PULL_SECRET = allowed("pull secret", *_rights(secrets="create"))
+PULL_SECRET = replace(allowed("pull secret", *_rights(secrets="create")), inside=frozenset(_rights(secrets="create get delete")))
 # What `during` an upgrade is watched besides the witnesses.
 WATCHING = allowed(
     "watches on the upgrade",
@@ -55,7 +71,11 @@ SAMPLING = allowed(
     right("get", "services/proxy"),
 )
 # What `kubechain clean --context` needs: namespaces of dead runs are deleted, and Nodes that they left cordoned uncordoned.
-CLEAN = allowed("clean", *_rights(namespaces="get list delete", nodes="list patch"))
+# In one namespace it needs what a run needs there to remove its objects.
+CLEAN = replace(
+    allowed("clean", *_rights(namespaces="get list delete", nodes="list patch")),
+    inside=frozenset(each for each in CORE.inside or () if each.verb in ("get", "list", "delete")),
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +124,18 @@ CHANGERS = Part(
     allowed("admission", *_rights(mutatingadmissionpolicies="list", mutatingwebhookconfigurations="list")),
     "a claim that is skipped because admission changed an object does not say which policy did",
 )
+# In one namespace, in the place of EXPIRY; and what claims that may make these objects remove themselves.
+RENEWAL = Part(
+    "renewal of the expiry of a run in one namespace",
+    allowed("renewal", *_rights(configmaps="patch")),
+    "it expires 2 hours after its begin",
+)
+SWEEP = Part(
+    "removal, in one namespace, of objects of these kinds that a killed run left",
+    allowed("sweep", *_rights(endpointslices="delete", poddisruptionbudgets="list delete", networkpolicies="list delete")),
+    "they stay; each has the label `kubechain/run`",
+)
+INSIDE = (RENEWAL, SWEEP)
 PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING)
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
@@ -121,4 +153,4 @@ LOST_ANSWERS = frozenset(
                      "poddisruptionbudgets", "daemonsets", "secrets",
                      "networkpolicies")
 )  # fmt: skip
-TOLERATED = frozenset(each for part in PARTS for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS
+TOLERATED = frozenset(each for part in (*PARTS, *INSIDE) for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS

@@ -83,10 +83,7 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress) -> list[KubeObjec
     """
     removable = unneeded(left_by_runs(api), cache, api.server_time())
     remove(api, removable, progress)
-    for name in run_locks.names(cache):
-        visited = run_locks.visited(cache, name)
-        if visited and visited[0] == uid and not run_locks.is_alive(cache, name):
-            run_locks.forget(cache, name)
+    run_locks.forget_visitors(cache, uid)
     return removable
 
 

@@ -9,12 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 
 from kubechain.core import file_locks
 
 MARKS = ("made", "kept", "visited")
+
+
+class Visit(NamedTuple):
+    """The cluster that a run visited: its UID, its context, and the only namespace that the run used, "" if it made its own.
+
+    With a namespace, the UID is that of the namespace.
+    """
+
+    uid: str
+    context: str
+    namespace: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that removes what the run left there."""
+        return f"kubechain clean --context {self.context}" + (f" --namespace {self.namespace}" if self.namespace else "")
 
 
 @dataclass
@@ -95,21 +112,22 @@ def is_kept(cache: Path, name: str) -> bool:
     return _read_mark(cache, name, "kept") is not None
 
 
-def mark_visited(cache: Path, name: str, context: str, uid: str) -> None:
-    """Mark that the run `name` makes namespaces on a cluster that it does not delete, with its context and its UID."""
-    _mark(cache, name, "visited", f"{uid} {context}")
+def mark_visited(cache: Path, name: str, context: str, uid: str, namespace: str = "") -> None:
+    """Mark that the run `name` makes namespaces, or objects in one, on a cluster that it does not delete."""
+    _mark(cache, name, "visited", f"{uid} {context}\n{namespace}")
 
 
-def visited(cache: Path, name: str) -> tuple[str, str] | None:
-    """Return (UID, context) of the cluster that a run visited, None if it visited none."""
-    uid, _, context = (_read_mark(cache, name, "visited") or "").partition(" ")
-    return (uid, context) if uid else None
+def visited(cache: Path, name: str) -> Visit | None:
+    """Return the visit of a run to a cluster that it does not delete, None if it visited none."""
+    first, _, namespace = (_read_mark(cache, name, "visited") or "").partition("\n")
+    uid, _, context = first.partition(" ")
+    return Visit(uid, context, namespace) if uid else None
 
 
 def visitors(cache: Path, context: str) -> list[str]:
     """Return the names of dead runs that visited the cluster of a context."""
     visits = ((name, visited(cache, name)) for name in names(cache) if not is_alive(cache, name))
-    return [name for name, visit in visits if visit and visit[1] == context]
+    return [name for name, visit in visits if visit and visit.context == context]
 
 
 def unmark(cache: Path, name: str) -> None:
@@ -122,6 +140,14 @@ def forget(cache: Path, name: str) -> None:
     """Remove the lock file and the marks of an ended run or of a deleted cluster."""
     unmark(cache, name)
     (folder(cache) / name).unlink(missing_ok=True)
+
+
+def forget_visitors(cache: Path, uid: str) -> None:
+    """Forget the dead runs that visited the cluster, or the namespace, of this UID: nothing of theirs is left there."""
+    for name in names(cache):
+        visit = visited(cache, name)
+        if visit and visit.uid == uid and not is_alive(cache, name):
+            forget(cache, name)
 
 
 def forget_unmarked(cache: Path) -> None:

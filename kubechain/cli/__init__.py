@@ -51,7 +51,7 @@ def work(command: Command) -> int:
         case ListCommand():
             bundled("reports.catalogue").show(command.format)
         case RightsCommand():
-            bundled("reports.catalogue").show_role(command.role)
+            bundled("reports.catalogue").show_role(command.role, command.namespace)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
         case CleanCommand():

@@ -19,6 +19,7 @@ from kubechain.core.settings import (
     Hops,
     Images,
     KindCluster,
+    OneNamespace,
     Permission,
     Phase,
     Reach,
@@ -43,6 +44,7 @@ class RunCommand(
     Selection,
     Permission,
     ExistingCluster,
+    OneNamespace,
     Compliance,
     Reach,
     KindCluster,
@@ -62,6 +64,7 @@ class RunCommand(
         "kubechain run -k 'dns or env' --keep --cluster dev",
         "kubechain run --context staging --kubeconfig ~/staging.yaml",
         "kubechain run --context staging --overlay ours.yaml --nodes pool=test --no-node-port",
+        "kubechain run --context staging --namespace team-a",
     )
 
 
@@ -96,10 +99,13 @@ class ListCommand(Command):
     format: Literal["text", "json", "markdown"] = Field("text", description="output format")
 
 
-class RightsCommand(Command):
+class RightsCommand(Command, OneNamespace):
     """Print the RBAC manifest with the rights that a run on an existing cluster needs, for kubectl apply."""
 
-    examples: ClassVar[tuple[str, ...]] = ("kubechain rights run | kubectl apply -f -", "kubechain rights upgrade")
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain rights run | kubectl apply -f -",
+        "kubechain rights namespace --namespace team-a | kubectl apply -f -",
+    )
     role: CliPositionalArg[RoleName] = Field(description="the runs that need the rights")
 
 
@@ -121,6 +127,7 @@ class CleanCommand(Command, CleanSettings):
         "kubechain clean",
         "kubechain clean --kept --engine",
         "kubechain clean --context staging",
+        "kubechain clean --context staging --namespace team-a",
     )
 
 

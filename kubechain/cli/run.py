@@ -18,6 +18,7 @@ from kubechain.core.settings import PREFIX, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
 from kubechain.kube import shape
+from kubechain.provision import cluster
 from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle")
@@ -37,6 +38,7 @@ def claims(command: RunCommand) -> int:
         require_context(command)
     elif command.kubeconfig:
         raise SetupError(f"--kubeconfig={command.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
+    cluster.require_alone(command.namespace, command.context, command.processes, disruptive=command.disruptive)
     pins.load().find(command.k8s)
     workers = ["-n", str(command.processes)] if command.processes > 1 else []
     return start(command, SUITES, workers, {})

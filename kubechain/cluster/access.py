@@ -17,10 +17,13 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 class Access:
-    """Asks for each right once; without an API, the user may do everything, as the user of a cluster of the run's own."""
+    """Asks for each right once; without an API, the user may do everything, as the user of a cluster of the run's own.
 
-    def __init__(self, api: Api | None) -> None:
-        self._api = api
+    With a namespace, rights that name none are asked for there alone.
+    """
+
+    def __init__(self, api: Api | None, namespace: str = "") -> None:
+        self._api, self._namespace = api, namespace
         self._allowed: dict[Right, bool] = {}
 
     def lacking(self, rights: Iterable[Right]) -> list[Right]:
@@ -36,15 +39,20 @@ class Access:
         """Raise a SetupError (exit code RIGHTS) that lists all of the rights that the user does not have."""
         lacking = self.lacking(rights)
         if self._api and lacking:
-            what = f"{self._api.user} lacks the rights to {with_groups(lacking)}"
-            raise SetupError(f"{what}; `kubechain rights run` prints a role with them, for kubectl apply", ExitCode.RIGHTS)
+            where = f" in the namespace {self._namespace}, if that exists" if self._namespace else ""
+            what = f"{self._api.user} lacks the rights to {with_groups(lacking)}{where}"
+            role = f"namespace --namespace {self._namespace}" if self._namespace else "run"
+            less = "" if self._namespace else "; with rights in one namespace alone: --namespace NAME"
+            prints = f"`kubechain rights {role}` prints a role with them, for kubectl apply"
+            raise SetupError(f"{what}; {prints}{less}", ExitCode.RIGHTS)
 
     def _has(self, right: Right) -> bool:
         if self._api is None:
             return True
-        if right not in self._allowed:
-            self._allowed[right] = review(self._api, right)
-        return self._allowed[right]
+        placed = right.inside(self._namespace) if self._namespace else right
+        if placed not in self._allowed:
+            self._allowed[placed] = review(self._api, placed)
+        return self._allowed[placed]
 
 
 def review(api: Api, right: Right) -> bool:

@@ -72,29 +72,32 @@ def _require(files: Sequence[Path], context: str) -> None:
         raise SetupError(f"--context={context}: not in {entries}, whose contexts are {some(names)}", ExitCode.USAGE)
 
 
-def identity(api: Api) -> str:
-    """Return the UID of the namespace kube-system, which identifies the cluster.
+def identity(api: Api, name: str = "") -> str:
+    """Return the UID of the namespace kube-system, which identifies the cluster, or of the only namespace that may be used.
 
     Raises:
-        SetupError: the API server cannot be reached (UNREACHABLE), refuses the request (RIGHTS), or has no namespace
-            kube-system (CLUSTER).
+        SetupError: the API server cannot be reached (UNREACHABLE), refuses the request (RIGHTS), or has no such
+            namespace (CLUSTER).
 
     """
     try:
-        namespace = api.get("Namespace", "", SYSTEM)
+        namespace = api.get("Namespace", "", name or SYSTEM)
     except HarnessError as error:
         named = api.server in str(error)
         raise SetupError(str(error) if named else f"{api.server}: {error}", error.code) from error
+    if name and (namespace is None or namespace.deleting):
+        state = "is being deleted" if namespace else "does not exist"
+        raise SetupError(f"--namespace={name}: {state} on {api.server}; create it, or name another", ExitCode.CLUSTER)
     if namespace is None:
         raise SetupError(f"{api.server} has no namespace {SYSTEM}; is it a Kubernetes cluster?", ExitCode.CLUSTER)
     return namespace.uid
 
 
-def verify(api: Api, server: str, uid: str) -> None:
-    """Raise a HarnessError unless the API server and its kube-system UID are those of the beginning of the run."""
-    now = identity(api)
+def verify(api: Api, server: str, uid: str, name: str = "") -> None:
+    """Raise a HarnessError unless the API server and the UID of `identity` are those of the beginning of the run."""
+    now, space = identity(api, name), name or SYSTEM
     if (api.server, now) != (server, uid):
-        before, after = f"{server} (kube-system UID {uid})", f"{api.server} (kube-system UID {now})"
+        before, after = f"{server} ({space} UID {uid})", f"{api.server} ({space} UID {now})"
         raise HarnessError(f"the cluster changed during the run: the context led to {before} and leads to {after}")
 
 

@@ -5,11 +5,15 @@ https://kubernetes.io/docs/concepts/services-networking/service/#environment-var
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import CONTROLLER
+
+# What follows the name of the Service in its variables.
+OF_SERVICE = r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?"
 
 
 def service_variables(name: str, address: str, port: int) -> dict[str, str]:
@@ -30,10 +34,11 @@ def service_variables(name: str, address: str, port: int) -> dict[str, str]:
 
 def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str, str]]:
     """The environment's variables of the Service are exactly `wanted`; {} means that it has none."""
-    prefix = name.upper().replace("-", "_") + "_"
+    # Not those of a Service web-portal, whose names begin alike.
+    own = re.compile(rf"{name.upper().replace('-', '_')}_({OF_SERVICE})")
 
     def check(environment: Mapping[str, str]) -> Result:
-        actual = {k: v for k, v in environment.items() if k.startswith((prefix + "SERVICE_", prefix + "PORT"))}
+        actual = {key: value for key, value in environment.items() if own.fullmatch(key)}
         if not actual or not wanted:
             return expect(len(actual) == len(wanted), some(actual))
         return fields(actual, dict(wanted)).of(f"variables for Service {name}:")

@@ -38,6 +38,7 @@ RESCHEDULED = Timeout(90, "the taint, 5 s of tolerationSeconds, and a new Pod on
 DELETION = Timeout(45, "30 s of terminationGracePeriodSeconds, then the garbage collector")
 STEADY = Timeout(1, "a controller that has just acted would act again within a second")
 CONTENT_GONE = Timeout(90, "30 s of terminationGracePeriodSeconds; the namespace controller asks for 20 resource types a second")
+MARKED_GONE = Timeout(90, "Pods end within their grace period of 30 s; their controllers are deleted first")
 NAMESPACE_GONE = Timeout(120, "the namespace controller deletes the content, Pods with their grace period first")
 
 

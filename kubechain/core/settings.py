@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 from kubechain.core import image_names
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.namespace_names import namespace_name
 
 PROJECT = "kubechain"
 PREFIX = f"{PROJECT.upper()}_"
@@ -109,6 +110,13 @@ class ExistingCluster(Group):
     )
 
 
+class OneNamespace(Group):
+    """The namespace of a run that may use no other."""
+
+    title: ClassVar[str] = "an existing cluster"
+    namespace: Annotated[str, AfterValidator(namespace_name)] = Field(default="", description="existing namespace, the only one")
+
+
 class Compliance(Group):
     """What the objects of a run have besides, so that the policies of a cluster accept them."""
 
@@ -191,7 +199,7 @@ class Hops(Group):
     drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
 
 
-RoleName = Literal["run", "disruptive", "upgrade", "clean"]
+RoleName = Literal["run", "namespace", "disruptive", "upgrade", "clean"]
 
 
 class Results(Group):
@@ -242,6 +250,7 @@ class Settings(
     Selection,
     Permission,
     ExistingCluster,
+    OneNamespace,
     Compliance,
     Reach,
     KindCluster,
@@ -257,11 +266,11 @@ class Settings(
     """The settings of the pytest plugin."""
 
 
-class CleanSettings(Removal, ExistingCluster, Folders):
+class CleanSettings(Removal, ExistingCluster, OneNamespace, Folders):
     """The settings of `kubechain clean`."""
 
 
-class DoctorSettings(Permission, ExistingCluster, Folders):
+class DoctorSettings(Permission, ExistingCluster, OneNamespace, Folders):
     """The settings of `kubechain doctor`."""
 
 

@@ -38,6 +38,11 @@ def evidence(chain: Chain) -> list[Section]:
     """Return the evidence on a chain; a log that cannot be read is replaced by the error, which is not raised."""
     log = chain.objects.log()
     state = latest(log)
+    if chain.api.shape.marks:
+        # Others use the namespace as well: what happens to their objects is not published.
+        own = {entry.resource.uid for entry in log}
+        mine = (each for each in state.objects if each.kind != "Event" or each.at("involvedObject.uid") in own)
+        state = NamespaceState(tuple(mine))
     sections = [
         Section("owner graph", "\n".join(graph(state))),
         Section("timeline", "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),

@@ -25,13 +25,14 @@ DNS, PROXY = "k8s-app=kube-dns", "k8s-app=kube-proxy"
 Look = Callable[[Api], list[str]]
 
 
-def suspects(api: Api, link: Link, namespace: str = "") -> str:
+def suspects(api: Api, link: Link, namespace: str = "", *, inside: bool = False) -> str:
     """Return what the cluster shows of the components behind a broken link: "coredns: 0 of 2 replicas ready"; "" if nothing.
 
-    `namespace` is that of the chain, "" if it has none.
+    `namespace` is that of the chain, "" if it has none; `inside` says that nothing else may be looked at.
     """
     shown: list[str] = []
-    for look in (*LOOKS.get(link, ()), nodes, partial(policies, namespace=namespace)):
+    of_cluster = () if inside else (*LOOKS.get(link, ()), nodes)
+    for look in (*of_cluster, partial(policies, namespace=namespace)):
         # The message of the claim counts; what cannot be read here is no news.
         with contextlib.suppress(HarnessError):
             shown += look(api)

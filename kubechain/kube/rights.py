@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from kubechain.core.errors import HarnessError
@@ -12,6 +12,8 @@ from kubechain.kube.paths import CLUSTER_SCOPED, PLURALS
 CLUSTER = frozenset(PLURALS[kind][1] for kind in CLUSTER_SCOPED)
 # The API server takes the name of a field manager from the User-Agent, up to the first slash.
 MANAGER = "kubechain"
+# In place of a namespace: all of them, also for a run that works in one.
+EVERYWHERE = "*"
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -19,7 +21,8 @@ VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"
 class Right:
     """The right to one verb on one resource, such as "pods/exec", or on a path, such as "/metrics".
 
-    `namespace` is the only one that the right is for, "" for all.
+    `namespace` is the only one that the right is for, "" for all of a run: for all, or for the one of --namespace. EVERYWHERE
+    stands for all in any case.
     """
 
     group: str
@@ -29,7 +32,7 @@ class Right:
 
     def __str__(self) -> str:
         """Return the right as in "needs the right to get pods/exec"."""
-        where = f" in {self.namespace}" if self.namespace else ""
+        where = f" in {self.namespace.replace(EVERYWHERE, 'all namespaces')}" if self.namespace else ""
         return f"{self.verb} {self.resource}{where}"
 
     @property
@@ -48,8 +51,15 @@ class Right:
         if self.is_path:
             return {"nonResourceAttributes": {"path": self.resource, "verb": self.verb}}
         name, _, sub = self.resource.partition("/")
-        where = {"namespace": self.namespace} if self.namespace else {}
+        where = {"namespace": self.namespace} if self.namespace not in ("", EVERYWHERE) else {}
         return {"resourceAttributes": {**where, "group": self.group, "resource": name, "subresource": sub, "verb": self.verb}}
+
+    def inside(self, namespace: str) -> Right:
+        """Return the right as a run in one namespace needs it: there, where its objects belong to namespaces."""
+        # The API server takes a request for the namespace itself as one in it.
+        if self.namespace or self.is_path or not (self.namespaced or (self.verb, self.resource) == ("get", "namespaces")):
+            return self
+        return replace(self, namespace=namespace)
 
     def within(self, rights: Collection[Right]) -> bool:
         """Whether the right is one of `rights`, or is so in all namespaces."""

@@ -23,13 +23,15 @@ class Shape:
     """The shape of the objects of a run.
 
     `run` is its name, for the standard labels ("" for an API that is not of a run); `selector` are the labels of the Nodes that
-    may be used; `fixed_uid` says that Pods name the uid that they run as, unless the overlay names one.
+    may be used; `fixed_uid` says that Pods name the uid that they run as, unless the overlay names one; `marks` are labels of
+    every object, for a run in a namespace that others use as well.
     """
 
     run: str = ""
     overlay: Overlay = field(default_factory=Overlay)
     selector: Mapping[str, str] = field(default_factory=dict[str, str])
     fixed_uid: bool = True
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def apply(self, body: Json) -> Json:
         """Return an object as it is to be sent; the body itself is not changed."""
@@ -56,6 +58,7 @@ class Shape:
         for patch in self.overlay.of(kind):
             labels |= patch.labels
             annotations |= patch.annotations
+        labels |= self.marks
         return {**metadata, "labels": labels, **({"annotations": annotations} if annotations else {})}
 
     def _pod_spec(self, spec: Json) -> Json:

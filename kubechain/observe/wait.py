@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Generic, Protocol, TypeVar
-
-from pydantic import ConfigDict
+from typing import Generic, Protocol, TypeVar
 
 from kubechain.conditions.condition import Condition, Result, undecided, unmet
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
-from kubechain.core.records import JsonRecord, rounded
 from kubechain.observe.clock import Clock
 from kubechain.observe.pace import Pace
+from kubechain.observe.wait_record import WaitRecord
 
 T = TypeVar("T")
 S_co = TypeVar("S_co", covariant=True)
@@ -72,25 +70,6 @@ class Observation(Generic[T]):
     got: str
     seconds: float
     readings: int
-
-
-class WaitRecord(JsonRecord):
-    """The record of one wait, for the report, filled in as it goes on."""
-
-    model_config = ConfigDict(frozen=False)
-
-    what: str
-    """The source."""
-    condition: str
-    """The condition."""
-    seconds: Annotated[float, rounded(4)] = 0.0
-    observations: int = 0
-    ended_by: str = ""
-    """What ended the wait; "" if the claim ended first."""
-
-    def waited(self, limit: Timeout) -> str:
-        """Return how long was waited, of what, and why that long, as the end of a message."""
-        return f"waited {self.seconds:.1f} of {round(limit.seconds, 1):g} s: {limit.reason}"
 
 
 @dataclass

@@ -10,9 +10,10 @@ from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.listing import Keep
 from kubechain.observe.clock import Clock
+from kubechain.observe.filtered import Choice, FilteredFeed
 from kubechain.observe.freshness import Freshness
 from kubechain.observe.history import History
-from kubechain.observe.reflector import Reflector
+from kubechain.observe.reflector import Feed, Reflector
 
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice", "Event")
 
@@ -27,19 +28,35 @@ class Watcher:
 
     """
 
-    def __init__(self, api: Api, namespace: str, clock: Clock, kinds: tuple[str, ...] = KINDS, keep: Keep | None = None) -> None:
-        """Watch; with `keep`, only that is kept of each object, and only the versions in which it differs."""
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        clock: Clock,
+        kinds: tuple[str, ...] = KINDS,
+        keep: Keep | None = None,
+        choice: Choice | None = None,
+    ) -> None:
+        """Watch; with `keep`, only that is kept of each object, and only the versions in which it differs.
+
+        `choice` says which objects are watched, None for all.
+        """
         self.history, self.kinds = History(namespace, clock, every_version=keep is None), kinds
         self._stop = threading.Event()
-        self._apis = [api.twin(keep) if keep else api.twin() for _ in kinds]
-        reflectors = [Reflector(a, kind, self.history) for a, kind in zip(self._apis, kinds, strict=True)]
+
+        def connect() -> Feed:
+            twin = api.twin(keep) if keep else api.twin()
+            return FilteredFeed(twin, choice) if choice else twin
+
+        self._feeds = [connect() for _ in kinds]
+        reflectors = [Reflector(feed, kind, self.history) for feed, kind in zip(self._feeds, kinds, strict=True)]
         self._reflectors = reflectors
         # Daemons: a watch that the server does not end must not keep a process alive that has finished.
         self._threads = [
             threading.Thread(target=f.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
             for f, kind in zip(reflectors, kinds, strict=True)
         ]
-        self._freshness = Freshness(api.twin, reflectors, self.history, clock)
+        self._freshness = Freshness(connect, reflectors, self.history, clock)
         for thread in self._threads:
             thread.start()
         # What is kept is chosen where there may be thousands.
@@ -62,8 +79,8 @@ class Watcher:
                     reflector.interrupt()
                     thread.join(CLOSE_SECONDS / CLOSE_ROUNDS / len(self._threads))
         self._freshness.close()
-        for api in self._apis:
-            api.close()
+        for feed in self._feeds:
+            feed.close()
 
     def __enter__(self) -> Self:
         return self

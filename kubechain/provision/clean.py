@@ -12,8 +12,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
-from kubechain.cleanup import cluster_objects, containers, cordons, namespaces, processes, run_folders, run_locks
+from kubechain.claims.requirements import rights_of
+from kubechain.claims.rights import CLEAN
+from kubechain.cleanup import (
+    cluster_objects,
+    containers,
+    cordons,
+    marked_objects,
+    namespaces,
+    processes,
+    run_folders,
+    run_locks,
+)
+from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster import docker_engine, existing, kind
+from kubechain.cluster.access import Access
 from kubechain.cluster.docker_engine import Engine
 from kubechain.conditions.text import counted
 from kubechain.core.build_cache import BuildCache, remove
@@ -161,7 +174,30 @@ class Cleaning:
         """Remove what dead runs left on the cluster of the context; with --kept, also what others may still use."""
         with store_of(self.settings).scratch() as folder:
             kubeconfig = existing.kubeconfig(str(self.settings.kubeconfig or ""), self.settings.context, folder)
-            self.objects(existing.connect(kubeconfig, self.settings.context, folder), kept_too=self.settings.kept)
+            api = existing.connect(kubeconfig, self.settings.context, folder)
+            if self.settings.namespace:
+                self.marked(api)
+            else:
+                self.objects(api, kept_too=self.settings.kept)
+
+    def marked(self, api: Api) -> None:
+        """Remove what dead runs left in one namespace, by its label; with --kept, also what others may still use."""
+        try:
+            name = self.settings.namespace
+            space = Space(api, name, Access(api, name))
+            space.access.require(rights_of([CLEAN], inside=True))
+            others = marked_objects.clear(space, existing.identity(api, name), self.cache, self.progress)
+            now = api.server_time()
+            idle = [left for left in others if not namespaces.is_alive(left.run_id, self.cache)]
+            if self.settings.kept and self.confirmed([left.line(name, now) for left in idle]):
+                for left in idle:
+                    marked_objects.remove_run(space, left.run_id, self.progress)
+                others = [left for left in others if left not in idle]
+            for left in others:
+                self.remaining.append(left.run_id)
+                self.say(f"{left.line(name, now)}: it remains; {cluster_objects.UNEXPIRED}")
+        finally:
+            api.close()
 
     def objects(self, api: Api, *, kept_too: bool = False) -> None:
         """Remove the namespaces that no run needs, uncordon the Nodes of dead runs, and list what remains."""
@@ -202,7 +238,7 @@ class Cleaning:
         visits = ((name, run_locks.visited(self.cache, name)) for name in run_locks.names(self.cache))
         for name, visit in visits:
             if visit and not run_locks.is_alive(self.cache, name):
-                self.say(f"{name} died on the cluster of context {visit[1]}; clean up: kubechain clean --context {visit[1]}")
+                self.say(f"{name} died on the cluster of context {visit.context}; clean up: {visit.command}")
 
 
 def clean(settings: CleanSettings) -> None:
@@ -215,6 +251,7 @@ def clean(settings: CleanSettings) -> None:
     """
     if settings.context:
         existing.require_context(str(settings.kubeconfig or ""), settings.context)
-    elif settings.kubeconfig:
-        raise SetupError(f"--kubeconfig={settings.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
+    for name in ("kubeconfig", "namespace"):
+        if getattr(settings, name) and not settings.context:
+            raise SetupError(f"--{name}={getattr(settings, name)}: needs a context: add --context", ExitCode.USAGE)
     Cleaning(settings, Progress(Console(highlight=False, soft_wrap=True))).run()

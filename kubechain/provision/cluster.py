@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubechain.claims.requirements import LISTED
+from kubechain.claims.requirements import LISTED, rights_of
 from kubechain.claims.rights import CORE, PULL_SECRET
-from kubechain.cleanup import containers, cordons, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup import containers, cordons, marked_objects, namespaces, processes, run_folders, run_locks
+from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster import binaries, docker_engine, existing
 from kubechain.cluster.access import Access
 from kubechain.cluster.kind import Cluster
@@ -21,14 +22,14 @@ from kubechain.core import registries, secret_files
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
-from kubechain.core.settings import Settings
+from kubechain.core.settings import PROJECT, Settings
 from kubechain.images import pins, resolve
+from kubechain.kube import shape
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
-from kubechain.kube.rights import Right
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
-from kubechain.provision import inotify
+from kubechain.provision import inotify, occupied
 
 SETTLED = Timeout(120, "CoreDNS starts, and the workers' network with it")
 
@@ -70,10 +71,11 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
     run_folders.remove_dead(settings.out, progress)
     with progress.step(f"cluster of context {settings.context}") as step:
         api = existing.connect(kubeconfig, settings.context, run.secrets)
-        access = Access(api)
-        needed = CORE.rights | (PULL_SECRET.rights if settings.pull_secret else frozenset[Right]())
+        access = Access(api, settings.namespace)
+        stated = [CORE, *([PULL_SECRET] if settings.pull_secret else [])]
+        needed = rights_of(stated, inside=bool(settings.namespace))
         try:
-            uid = existing.identity(api)
+            uid = existing.identity(api, settings.namespace)
         except SetupError as error:
             if error.code == ExitCode.RIGHTS:
                 # One refused request does not name all that is missing.
@@ -85,14 +87,40 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         version = existing.server_version(api)
         nodes = "" if access.lacking(LISTED.rights) else f", {api.count('Node')} nodes"
         step.note(version + nodes)
-        target = replace(_target(api, kubeconfig, uid, version, settings), pull_secret=str(settings.pull_secret or ""))
+        target = replace(
+            _target(api, kubeconfig, uid, version, settings),
+            pull_secret=str(settings.pull_secret or ""),
+            namespace=settings.namespace,
+        )
     secret_files.folder(run.folder)
-    run_locks.mark_visited(settings.cache, run.name, settings.context, uid)
+    run_locks.mark_visited(settings.cache, run.name, settings.context, uid, settings.namespace)
     run_locks.forget_unmarked(settings.cache)
-    cordons.clear(api, settings.cache, progress)
-    namespaces.clear(api, uid, settings.cache, progress)
+    if settings.namespace:
+        _enter(Space(api, settings.namespace, access), uid, settings, progress)
+    else:
+        cordons.clear(api, settings.cache, progress)
+        namespaces.clear(api, uid, settings.cache, progress)
     api.close()
     return Provided(target, None)
+
+
+def _enter(space: Space, uid: str, settings: Settings, progress: Progress) -> None:
+    """Remove what ended runs left in a namespace; SetupError if another run uses it, or something there is in the way."""
+    others = marked_objects.clear(space, uid, settings.cache, progress)
+    occupied.require_no_other(space, others, settings.context)
+    made = shape.of(PROJECT, settings.overlay, settings.tolerate, settings.nodes)
+    occupied.require_free(space, made, secret=bool(settings.pull_secret))
+
+
+def require_alone(namespace: str, context: str, processes: int, *, disruptive: bool) -> None:
+    """Raise a SetupError (exit code USAGE) if a run in one namespace has no context, or several processes, or disturbs Nodes."""
+    option = f"--namespace={namespace}"
+    if namespace and not context:
+        raise SetupError(f"{option}: needs a context: add --context", ExitCode.USAGE)
+    if namespace and processes > 1:
+        raise SetupError(f"{option}: chains come one after another there: omit -n {processes}", ExitCode.USAGE)
+    if namespace and disruptive:
+        raise SetupError(f"{option}: a run in one namespace disturbs no Nodes: omit --disruptive", ExitCode.USAGE)
 
 
 def look_at(run: Run, settings: Settings, choice: Choice, progress: Progress) -> Provided:

@@ -15,13 +15,13 @@ from rich.console import Console
 
 from kubechain import __version__
 from kubechain.claims.claim import Claim
-from kubechain.claims.requirements import LISTED, Environment, missing
-from kubechain.claims.rights import CORE, PARTS
+from kubechain.claims.requirements import LISTED, Environment, missing, rights_of
+from kubechain.claims.rights import CORE, INSIDE, PARTS, Part
 from kubechain.cluster import existing
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.conditions.text import counted
-from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.settings import DoctorSettings
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
@@ -37,7 +37,14 @@ PROBED_NODES = 1
 
 
 def examine(settings: DoctorSettings, claims: Sequence[Claim]) -> int:
-    """Print all findings; return the exit code of the first one that is "missing", with which a run would end."""
+    """Print all findings; return the exit code of the first one that is "missing", with which a run would end.
+
+    Raises:
+        SetupError: a namespace is named without a context (exit code USAGE).
+
+    """
+    if settings.namespace and not settings.context:
+        raise SetupError(f"--namespace={settings.namespace}: needs a context: add --context", ExitCode.USAGE)
     findings = [Finding("ok", "kubechain", f"{__version__}, Python {platform.python_version()}"), *machine.folders(settings)]
     findings += machine.machine(settings)
     if settings.context:
@@ -64,7 +71,7 @@ def cluster(settings: DoctorSettings, claims: Sequence[Claim]) -> list[Finding]:
             api = existing.connect(kubeconfig, settings.context, Path(keys))
             try:
                 # An error must not discard the findings before it.
-                for finding in _examined(api, claims, disruptive=settings.disruptive):
+                for finding in _examined(api, claims, settings):
                     findings.append(finding)  # noqa: PERF402
             finally:
                 api.close()
@@ -73,19 +80,21 @@ def cluster(settings: DoctorSettings, claims: Sequence[Claim]) -> list[Finding]:
     return findings
 
 
-def _examined(api: Api, claims: Sequence[Claim], *, disruptive: bool) -> Iterable[Finding]:
-    uid, version = existing.identity(api), existing.server_version(api)
-    yield Finding("ok", "cluster", f"{version} at {api.server}, kube-system has UID {uid}")
-    access = Access(api)
-    lacking = access.lacking(CORE.rights)
+def _examined(api: Api, claims: Sequence[Claim], settings: DoctorSettings) -> Iterable[Finding]:
+    space = settings.namespace
+    uid, version = existing.identity(api, space), existing.server_version(api)
+    yield Finding("ok", "cluster", f"{version} at {api.server}, {space or existing.SYSTEM} has UID {uid}")
+    access = Access(api, space)
+    lacking = access.lacking(rights_of([CORE], inside=bool(space)))
     if lacking:
         yield Finding("missing", "rights", f"{api.user} lacks {named(lacking)}", ExitCode.RIGHTS)
     else:
         yield Finding("ok", "rights", f"{api.user} has all rights that every claim needs")
-    yield from _left_out(access)
+    yield from _left_out(access, (*PARTS, *INSIDE) if space else PARTS)
     nodes = () if access.lacking(LISTED.rights) else tuple(api.list("Node").items)
     yield _nodes(nodes)
-    yield Finding("ok", "kube-proxy", proxy_mode(api))
+    if not space:
+        yield Finding("ok", "kube-proxy", proxy_mode(api))
     target = Target(
         name=api.context,
         kubeconfig=str(api.kubeconfig),
@@ -98,13 +107,14 @@ def _examined(api: Api, claims: Sequence[Claim], *, disruptive: bool) -> Iterabl
         client="",
         kubectl=shutil.which("kubectl") or "",
         versions={"server": version},
+        namespace=space,
     )
-    environment = Environment(target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), disruptive, access)
+    environment = Environment(target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), settings.disruptive, access)
     yield from skipped(claims, environment)
 
 
-def _left_out(access: Access) -> Iterable[Finding]:
-    for part in PARTS:
+def _left_out(access: Access, parts: Sequence[Part]) -> Iterable[Finding]:
+    for part in parts:
         lacking = access.lacking(part.requirement.rights)
         if lacking:
             yield Finding("note", "rights", f"without {named(lacking)}: {part.instead}")

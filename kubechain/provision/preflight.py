@@ -15,8 +15,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.claims.obstacles import NO_DRY_RUN, Obstacle, refuser
-from kubechain.claims.requirements import LISTED, Environment
-from kubechain.claims.rights import ALLOWING, POLICIES
+from kubechain.claims.requirements import LISTED, Environment, rights_of
+from kubechain.claims.rights import ALLOWING, POLICIES, SWEEP
+from kubechain.cleanup import marked_objects
+from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
@@ -24,6 +26,7 @@ from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.core.progress import Step
+from kubechain.core.run import RUN_LABEL
 from kubechain.core.settings import Settings
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CHANGE_SECONDS, persistently
@@ -46,6 +49,7 @@ ATTEMPTS = re.compile(r" \(\d+ attempts in \d+ s\)$")
 NOT_OF_UID = ("ResourceQuota", "LimitRange", "dead webhook")
 # The controller of a new quota has not counted yet.
 UNKNOWN_YET = "status unknown for quota"
+THERE = Timeout(0, "what is in a namespace that exists is there")
 FURNISHED = Timeout(3, "what furnishes new namespaces does so within a second or two")
 SERVICE, NODE_PORT_SERVICE = "Service of type ClusterIP", "Service of type NodePort"
 HINT = "--overlay adds labels, annotations, tolerations, resources and more (docs/REFERENCE.md, The overlay)"
@@ -100,6 +104,13 @@ class Preflight:
         return replace(self.environment, target=target)
 
     def _examine_objects(self, name: str, step: Step) -> Target:
+        if self.target.namespace:
+            try:
+                return self._within(name, step)
+            finally:
+                # What is left of it is removed with the other objects of the run.
+                with suppress(HarnessError):
+                    marked_objects.remove_chain(Space(self.api, name, self.access, has_secret=False), self.labels[RUN_LABEL])
         space = manifests.namespace(name, self.labels)
         refused = self._refused([space], "")
         if refused:
@@ -196,19 +207,21 @@ class Preflight:
 
     def _denied(self, name: str, step: Step) -> bool:
         """Whether a NetworkPolicy of the cluster denies traffic in new namespaces, and one of the run may allow it."""
-        if self.access.lacking(POLICIES.requirement.rights) or not self.api.count("NetworkPolicy"):
+        one = bool(self.target.namespace)
+        if self.access.lacking(POLICIES.requirement.rights) or (not one and not self.api.count("NetworkPolicy")):
             return False
         source = Polled("NetworkPolicies", lambda: network_policies.denying(self.api, name), RealClock())
         there = Condition[list[str]]("a NetworkPolicy", lambda names: expect(bool(names), "none"))
         try:
-            names = Waiter(RealClock()).eventually(source, there, within=FURNISHED).state
+            names = Waiter(RealClock()).eventually(source, there, within=THERE if one else FURNISHED).state
         except Unmet:
             return False
-        what = f"NetworkPolicy {some(names)} denies traffic in new namespaces"
-        if self.access.lacking(ALLOWING.requirement.rights):
+        what = f"NetworkPolicy {some(names)} denies traffic in {f'namespace {name}' if one else 'new namespaces'}"
+        # Where others use the namespace, the run makes none that it cannot find again and remove.
+        if self.access.lacking(rights_of([ALLOWING.requirement, *([SWEEP.requirement] if one else [])])):
             step.note(f"{what}; the right to create networkpolicies lets the run allow its own")
             return False
-        refusal = self._try(network_policies.allow_traffic(), name)
+        refusal = self._try(network_policies.allow_traffic(self.api.shape.marks), name)
         step.note(f"{what}, and none may allow it: {refusal.why}" if refusal else f"{what}; one of the run allows its own")
         return refusal is None
 

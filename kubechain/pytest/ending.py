@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from kubechain.cleanup import cordons, namespaces, processes, run_locks
+from kubechain.cleanup import cordons, marked_objects, namespaces, processes, run_locks
+from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster import existing
+from kubechain.cluster.access import Access
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
 from kubechain.core.errors import ExitCode, HarnessError
@@ -75,8 +77,8 @@ def clean_up(config: pytest.Config) -> list[str]:
         if provided is None:
             return left
         target = provided.target
-        if run_locks.visited(state.settings.cache, state.run.name):
-            command = "kubechain clean" if target.owned else f"kubechain clean --context {target.context}"
+        if visit := run_locks.visited(state.settings.cache, state.run.name):
+            command = "kubechain clean" if target.owned else visit.command
             on_cluster = attempt(lambda: _leave(state, target), command)
             state.leaves = bool(on_cluster)
             left += on_cluster
@@ -99,16 +101,25 @@ def attempt(undo: Callable[[], object], command: str) -> list[str]:
 
 
 def _leave(state: RunState, target: Target) -> None:
-    """Delete the namespaces of the run on a cluster that stays, and uncordon its Nodes.
+    """Delete the namespaces of the run on a cluster that stays, and uncordon its Nodes; or its objects in the only namespace.
 
     Fixtures have begun to delete them. Here, after the verdict, one that stays is no fact about the chain.
     """
     api = existing.connect(Path(target.kubeconfig), target.context, state.run.secrets)
     try:
-        existing.verify(api, target.server, target.uid)
-        _remove(state, api)
+        existing.verify(api, target.server, target.uid, target.namespace)
+        if target.namespace:
+            access = Access(api, target.namespace)
+            _remove_objects(state, Space(api, target.namespace, access, bool(target.pull_secret)))
+        else:
+            _remove(state, api)
     finally:
         api.close()
+
+
+def _remove_objects(state: RunState, space: Space) -> None:
+    if space.marked(state.run.id):
+        marked_objects.remove_run(space, state.run.id, state.progress, ExitCode.CLEANUP)
 
 
 def _remove(state: RunState, api: Api) -> None:

@@ -151,7 +151,8 @@ def suspects_of(record: ClaimRecord, chain: Chain | None, state: RunState) -> st
         return ""
     link = Link(record.waits_for) if record.waits_for else record.link
     if link not in state.suspects:
-        found = [changed(chain), suspects(chain.api, link, chain.namespace)]
+        # A run in one namespace looks at nothing outside of it.
+        found = [changed(chain), suspects(chain.api, link, chain.namespace, inside=bool(chain.api.shape.marks))]
         state.suspects[link] = redact.text("; ".join(filter(None, found)))
     return state.suspects[link]
 

@@ -11,8 +11,8 @@ import pytest
 
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim
-from kubechain.claims.requirements import Environment, Requirement, refused
-from kubechain.claims.rights import PULL_SECRET, TOLERATED
+from kubechain.claims.requirements import Environment, Requirement, refused, rights_of
+from kubechain.claims.rights import CORE, PULL_SECRET, TOLERATED
 from kubechain.cluster import existing
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
@@ -63,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         # The samplers of an upgrade run through the claims of all phases, and end with the last.
         sharing = item.session.items if item.nodeid.startswith(UPGRADE) else [item]
         declared = (each for other in sharing if (each := claim.of(other)))
-        permit.rights = TOLERATED | PULL_SECRET.rights
+        permit.rights = TOLERATED | PULL_SECRET.rights | rights_of([CORE, PULL_SECRET], inside=True)
         permit.rights = permit.rights.union(*(each.rights | each.remote_rights for each in declared))
     reasons = refused(stated.needs, permissions(item.config)) if stated.needs else []
     if reasons:
@@ -81,5 +81,7 @@ def permissions(config: pytest.Config) -> Environment:
         api = None if target.owned else existing.connect(Path(target.kubeconfig), target.context, state.run.secrets)
         settings = state.settings
         shape = shape_of(state)
-        state.permissions = Environment(target, (), "host", settings.disruptive, Access(api), settings.node_port, shape)
+        state.permissions = Environment(
+            target, (), "host", settings.disruptive, Access(api, target.namespace), settings.node_port, shape
+        )
     return state.permissions

@@ -25,6 +25,7 @@ from kubechain.core.run import FINISHED
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.pytest.fail_fast import is_ending, require_running
+from kubechain.pytest.one_namespace import ends_the_shared_chain
 from kubechain.pytest.scenario import SCENARIOS
 from kubechain.pytest.session import asks_for_claims, is_of_a_run
 from kubechain.pytest.state import run_state, worker_input
@@ -98,12 +99,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioSche
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sort claims that disturb Nodes after all others, and claims that fill the Nodes to the end.
 
+    In a namespace that exists, chains come one after another: claims on the chain that all share are before the others.
+
     xdist distributes claims in this order, so that no claim waits for a later claim of its own process.
     """
     if not asks_for_claims(config) or not any(map(is_of_a_run, items)):
         return
-    items.sort(key=lambda item: (requires(item, ROOM), requires(item, DISRUPTION)))
     state = run_state(config)
+    one = bool(state.settings.namespace)
+    items.sort(key=lambda item: (requires(item, ROOM), requires(item, DISRUPTION), one and ends_the_shared_chain(item)))
     state.schedule.before_exclusive = sum(not requires(item, DISRUPTION) and not requires(item, ROOM) for item in items)
     state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
     if worker_input(config) is not None:

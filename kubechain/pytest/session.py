@@ -47,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     known_secrets.of_environment(os.environ)
     try:
         settings = given.load()
+        if is_own_suite(config) and controller is None:
+            processes: int = getattr(config.option, "numprocesses", None) or 1
+            cluster.require_alone(settings.namespace, settings.context, processes, disruptive=settings.disruptive)
         shape.of("", settings.overlay, settings.tolerate, settings.nodes)
     except SetupError as error:
         raise pytest.UsageError(redact.text(str(error))) from error

@@ -19,7 +19,7 @@ from kubechain.faults.records import Score
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.rights import Permit
 from kubechain.observe.pace import Pace
-from kubechain.observe.wait import WaitRecord
+from kubechain.observe.wait_record import WaitRecord
 from kubechain.provision.cluster import Provided
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.claims.claim import Link
 from kubechain.claims.premises import NODE_PORTS
+from kubechain.claims.requirements import NODE_REQUESTS, refused
 from kubechain.conditions.http import all_welcome
 from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
@@ -59,7 +60,7 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
     with chain_factory.serving(waiter) as chain:
         client = chain.client
         # Once the Service is deleted, nobody can tell any more.
-        asked = kind == "Service" and chain.node_ports
+        asked = kind == "Service" and chain.node_ports and not refused([NODE_REQUESTS], chain_factory.environment)
         changed = _changed(chain) if asked else ""
         served = asked and not changed
         before = Deleted(

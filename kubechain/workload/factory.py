@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -49,6 +49,8 @@ class ChainFactory:
     _cluster_nodes: ClusterNodes | None = None
     _refused: set[str] = field(default_factory=set[str])
     _spare: tuple[ExitStack, Chain] | None = None
+    # In a namespace that exists: the only chain there.
+    _only: ExitStack | None = None
 
     @property
     def admission(self) -> Admission:
@@ -69,8 +71,24 @@ class ChainFactory:
         return replace(self.patient, record=[])
 
     @contextmanager
-    def chain(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
-        """Make a chain with the given Deployment, or the default, and do not wait for it; delete it after the body."""
+    def chain(
+        self, waiter: Waiter, deployment: Json | None = None, *, ended: Callable[[], object] = lambda: None
+    ) -> Generator[Chain]:
+        """Make a chain with the given Deployment, or the default, and do not wait for it; delete it after the body.
+
+        In a namespace that exists there is one chain at a time: the one before is deleted, also if its body goes on. `ended` is
+        called before the chain is deleted.
+        """
+        if self.environment.target.namespace and self._only:
+            self._only.close()
+        with ExitStack() as stack:
+            made = stack.enter_context(self._made(waiter, deployment))
+            stack.callback(ended)
+            self._only = stack
+            yield made
+
+    @contextmanager
+    def _made(self, waiter: Waiter, deployment: Json | None) -> Generator[Chain]:
         target = self.environment.target
         manifest = deployment or manifests.deployment(target.nginx)
         with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
@@ -110,7 +128,14 @@ class ChainFactory:
 
     @contextmanager
     def own(self, waiter: Waiter) -> Generator[Chain]:
-        """Yield a new chain for one claim: the spare chain, which was made during the claim before; make the next spare."""
+        """Yield a new chain for one claim: the spare chain, which was made during the claim before; make the next spare.
+
+        In a namespace that exists there is no room for a spare chain.
+        """
+        if self.environment.target.namespace:
+            with self.chain(waiter) as chain:
+                yield chain
+            return
         stack, chain = self._spare or self._make_spare()
         self._spare = self._make_spare()
         with stack:
@@ -140,6 +165,8 @@ class ChainFactory:
             yield observer.history.namespace
 
     def _name(self) -> str:
+        if self.environment.target.namespace:
+            return self.environment.target.namespace
         name = f"{self.prefix}-{len(self.namespaces)}"
         self.namespaces.append(name)
         return name

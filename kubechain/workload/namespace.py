@@ -11,10 +11,13 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kubechain.claims.requirements import EVENTS, Environment, ProbeOrigin
+from kubechain.cleanup import marked_objects
+from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
 from kubechain.core import registries
 from kubechain.core.errors import HarnessError
+from kubechain.core.run import RUN_LABEL
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
@@ -22,13 +25,13 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import latest
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
-from kubechain.workload import manifests, network_policies, service_manifests
+from kubechain.workload import manifests, names, network_policies, service_manifests
 from kubechain.workload.chain import CLIENT
 from kubechain.workload.urls import addresses_of
 
 KUBELET_PORT = 10250
 CONNECT_SECONDS = 2.0
-PULL_SECRET = "registry"  # noqa: S105  # the name of a Secret
+PULL_SECRET = marked_objects.SECRET
 
 
 def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
@@ -56,8 +59,12 @@ def watched_kinds(access: Access) -> tuple[str, ...]:
 def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
     """Make a namespace with the objects of `furnish` and watch it; delete it and its Pods after the body and do not wait.
 
-    It is deleted as well if the answer to its creation is lost.
+    It is deleted as well if the answer to its creation is lost. In a namespace that exists, see `within`.
     """
+    if environment.target.namespace:
+        with within(api, environment, labels[RUN_LABEL], waiter) as observer:
+            yield observer
+        return
     try:
         api.create(manifests.namespace(name, labels), seconds=CREATE_SECONDS)
     except ApiUnavailable:
@@ -76,6 +83,32 @@ def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str
     finally:
         delete(api, name)
         end(api, name, pods)
+
+
+@contextmanager
+def within(api: Api, environment: Environment, run_id: str, waiter: Waiter) -> Generator[Watcher]:
+    """Make the objects of `furnish` in the only namespace that may be used, and watch what is of the run there.
+
+    After the body all of it is removed, so that another chain can be made.
+
+    Raises:
+        HarnessError: an object of the run is not gone in time.
+
+    """
+    space = Space(api, environment.target.namespace, environment.access, bool(environment.target.pull_secret))
+    try:
+        furnish(api, environment.target, space.name)
+    except HarnessError:
+        # The first error says what happened; the end of the run tries again.
+        with suppress(HarnessError):
+            marked_objects.remove_chain(space, run_id)
+        raise
+    try:
+        kinds = watched_kinds(environment.access)
+        with Watcher(api, space.name, waiter.clock, kinds, choice=names.choice(run_id)) as observer:
+            yield observer
+    finally:
+        marked_objects.remove_chain(space, run_id)
 
 
 def delete(api: Api, name: str) -> None:
@@ -97,7 +130,7 @@ def end(api: Api, name: str, pods: Iterable[KubeObject]) -> None:
 def furnish(api: Api, target: Target, name: str) -> None:
     """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx, NetworkPolicy."""
     if target.allow_traffic:
-        api.create(network_policies.allow_traffic(), name)
+        api.create(network_policies.allow_traffic(api.shape.marks), name)
     if target.pull_secret:
         api.create(pull_secret(Path(target.pull_secret), target.nginx, target.client), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)

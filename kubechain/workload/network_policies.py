@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 
 ALLOW = "kubechain-allow"
 
 
-def allow_traffic() -> Json:
-    """Return a NetworkPolicy that allows all traffic from and to the Pods of its namespace: policies add up."""
-    spec: Json = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
+def allow_traffic(labels: Mapping[str, str]) -> Json:
+    """Return a NetworkPolicy that allows all traffic from and to the Pods of its namespace with these labels: policies add up."""
+    selector = {"matchLabels": dict(labels)} if labels else {}
+    spec: Json = {"podSelector": selector, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": ALLOW}, "spec": spec}
 
 

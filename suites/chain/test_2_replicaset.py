@@ -2,7 +2,7 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import right
+from kubechain.claims.requirements import OWN_NAMESPACE, right
 from kubechain.conditions import deployments, pods, timeouts
 from kubechain.conditions.deployments import HASH
 from kubechain.conditions.objects import controlled_by
@@ -108,7 +108,7 @@ def test_controlled_pod_is_never_taken(own_chain: Chain, create: Create, eventua
     spec=DEPLOYMENT + "#pod-template-hash-label",
     after=[Link.PODS],
     level="full",
-    requires=[right("patch", "deployments")],
+    requires=[right("patch", "deployments"), OWN_NAMESPACE],
 )
 def test_hash_follows_the_template(own_chain: Chain, chain: Chain, eventually: Eventually) -> None:
     """Equal Pod templates MUST have equal pod-template-hashes, and different ones different hashes."""

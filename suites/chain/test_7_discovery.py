@@ -3,7 +3,7 @@
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, right
+from kubechain.claims.requirements import DNS_SERVICE, EXEC, right
 from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
@@ -229,7 +229,7 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
     eventually(sources.answers(chain, client, full, tcp=True), resolves_to(chain.cluster_ip))
 
 
-@claim("CHAIN-DNS-170", spec="tasks/administer-cluster/dns-custom-nameservers/")
+@claim("CHAIN-DNS-170", spec="tasks/administer-cluster/dns-custom-nameservers/", requires=[DNS_SERVICE])
 def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
     """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
     client = chain.client

@@ -2,7 +2,7 @@
 
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, NODE_PORTS
+from kubechain.claims.requirements import EXEC, NODE_REQUESTS
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
@@ -53,7 +53,7 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
 @claim(
     "CHAIN-DELETION-050",
     spec="concepts/services-networking/service/#type-nodeport",
-    requires=[NODE_PORTS],
+    requires=[NODE_REQUESTS],
     after=[Link.NODEPORT],
 )
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:

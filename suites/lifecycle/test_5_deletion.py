@@ -4,7 +4,7 @@ import signal
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
-from kubechain.claims.requirements import right
+from kubechain.claims.requirements import OWN_NAMESPACE, right
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.condition import empty
 from kubechain.conditions.objects import absent, controlled_by
@@ -97,6 +97,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
     spec="concepts/overview/working-with-objects/namespaces/",
     upstream="namespace-deletion-removes-pods",
     long=True,
+    requires=[OWN_NAMESPACE],
 )
 def test_namespace_is_deleted_with_its_content(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""

@@ -48,7 +48,8 @@ class ApiServer:
     """Answers requests; the first rule that is meant for one decides what happens to it.
 
     `bookmarks` are the seconds between two bookmarks of a watch, 0 for none; `dated` says whether answers have a Date;
-    `allows` decides what a user may do: (user, verb, resource with its subresource).
+    `allows` decides what a user may do: (user, verb, resource with its subresource); `only_in` is the only namespace in which
+    anybody may do anything, "" for all.
     """
 
     core: Core
@@ -57,6 +58,7 @@ class ApiServer:
     bookmarks: float = 1.0
     dated: bool = True
     allows: Callable[[str, str, str], bool] = lambda user, _verb, _resource: user == ADMIN
+    only_in: str = ""
     closed: threading.Event = field(default_factory=threading.Event)
     requests: list[Request] = field(default_factory=list[Request])
     watches: int = 0
@@ -117,7 +119,8 @@ class ApiServer:
     def _authorize(self, request: Request) -> None:
         place = request.place
         resource = "/".join(filter(None, [place.plural, place.sub.partition("/")[0]]))
-        if not self.allows(request.user, request.verb, resource):
+        space = place.namespace or (place.name if place.kind == "Namespace" else "")
+        if not self._permits(request.user, request.verb, resource, space):
             group = place.version.partition("/")[0] if "/" in place.version else ""
             where = f' in the namespace "{place.namespace}"' if place.namespace else " at the cluster scope"
             what = f'cannot {request.verb} resource "{resource}" in API group "{group}"{where}'
@@ -126,7 +129,14 @@ class ApiServer:
     def _review(self, request: Request) -> Json:
         asked: dict[str, str] = request.body["spec"]["resourceAttributes"]
         resource = "/".join(filter(None, [asked["resource"], asked.get("subresource", "")]))
-        return {**request.body, "status": {"allowed": self.allows(request.user, asked["verb"], resource)}}
+        return {
+            **request.body,
+            "status": {"allowed": self._permits(request.user, asked["verb"], resource, asked.get("namespace", ""))},
+        }
+
+    def _permits(self, user: str, verb: str, resource: str, namespace: str) -> bool:
+        inside = not self.only_in or (namespace == self.only_in and (resource != "namespaces" or verb == "get"))
+        return inside and self.allows(user, verb, resource)
 
     def _list(self, request: Request) -> Response:
         place, selector = request.place, selector_of(request.query.get("labelSelector", ""))
@@ -225,6 +235,7 @@ class ApiServer:
 
     def _events(self, request: Request, version: int) -> Iterator[Json | None]:
         place, store, seen = request.place, self.store, 0
+        selector = selector_of(request.query.get("labelSelector", ""))
         ends = time.monotonic() + float(request.query.get("timeoutSeconds", "60"))
         marked = time.monotonic()
         while time.monotonic() < ends and not self.closed.is_set():
@@ -234,7 +245,8 @@ class ApiServer:
                 new, seen = store.log[seen:], len(store.log)
                 newest = store.version
             for change in new:
-                if change.version > version and change.key[0] == place.kind and place.namespace in ("", change.key[1]):
+                meant = change.key[0] == place.kind and place.namespace in ("", change.key[1])
+                if change.version > version and meant and matches(change.body, selector):
                     yield {"type": change.type, "object": change.body}
             if self.bookmarks and time.monotonic() - marked >= self.bookmarks:
                 marked = time.monotonic()

@@ -18,14 +18,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from kubechain.claims.rights import ALLOWING, CORE
 from kubechain.cleanup import namespaces
 from kubechain.cluster import docker_engine, existing
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
-from kubechain.core.settings import RoleName, default_cache
+from kubechain.core.settings import default_cache
 from reports import catalogue, rights
 from tests.rights import audit_log, deprived
 from tests.rights.account import Admin, account, renamed
@@ -178,7 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.rights", description=__doc__)
     parser.add_argument("--context", default=os.environ.get("KUBECHAIN_CONTEXT", ""), help="of a user who may create roles")
     parser.add_argument("--kubeconfig", default=os.environ.get("KUBECHAIN_KUBECONFIG", ""))
-    parser.add_argument("--roles", nargs="+", choices=get_args(RoleName), default=["run", "upgrade", "clean"])
+    parser.add_argument("--roles", nargs="+", choices=list(ROLES), default=["run", "upgrade", "clean"])
     parser.add_argument("--without", nargs="+", default=[], help="rights to take away instead, one at a time, or all")
     parser.add_argument("--log", help="command that prints the lines of the audit log with the text that follows it")
     options, words = parser.parse_known_args()

@@ -1,0 +1,46 @@
+"""The names of what a run makes in a namespace, which are also the values of the label app of its Pods.
+
+In a namespace that others use as well, what has one of these names is of the run, because a run does not begin where others
+have them.
+"""
+
+from __future__ import annotations
+
+from kubechain.conditions.endpoints import SERVICE_NAME
+from kubechain.core.run import RUN_LABEL
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.filtered import Choice
+from kubechain.workload.manifests import WEB
+
+# Of the chain, of scenarios, and of the objects that claims make, or of which they say that there are none.
+LISTED = """
+web client bare absent after-late another astray awaited bordering changing crashing early echo ending exposed first handmade
+headless holder late later local-inside local-outside lonely many moved multi multi-env named named-early named-late neighbour
+nobody obedient orphan outside reader released renewed second settler squatter srv sticky stubborn sub taken twin unlinked unready
+waiting witness
+"""
+NAMES = frozenset(LISTED.split())
+
+
+def _is_named(resource: KubeObject) -> bool:
+    return resource.name in NAMES
+
+
+def _of_service(resource: KubeObject) -> bool:
+    return resource.labels.get(SERVICE_NAME) in NAMES
+
+
+def _of_event(event: KubeObject) -> bool:
+    """Whether an Event may be about an object of the run: conditions compare the UID."""
+    name = str(event.at("involvedObject.name", ""))
+    return name in NAMES or name.startswith(f"{WEB}-")
+
+
+def choice(run_id: str) -> Choice:
+    """Return which objects are of a run.
+
+    What it sends has its label, and ReplicaSets and Pods have that of their template. Controllers are not bound to give
+    Endpoints and EndpointSlices the labels of their Service.
+    """
+    by_name = {"Endpoints": _is_named, "EndpointSlice": _of_service, "Event": _of_event}
+    return Choice(f"{RUN_LABEL}={run_id}", by_name)
