@@ -45,7 +45,7 @@ while True:
 # ip and iptables: routes and rules are the lines of a file; what is there already fails to be added, as with ip.
 TABLE = """#!{python} -S
 import pathlib, sys
-name, words = pathlib.Path(sys.argv[0]).name, [word for word in sys.argv[1:] if word != "-w"]
+name, words = pathlib.Path(sys.argv[0]).name, [word for word in sys.argv[1:] if word not in ("-w", "-6")]
 log, table = pathlib.Path("{folder}/commands"), pathlib.Path("{folder}/table")
 lines = table.read_text().splitlines() if table.exists() else []
 verb = (words + [""])[name == "ip"]

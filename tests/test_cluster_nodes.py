@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
-from kubechain.core.errors import NotApplicable
+from kubechain.core.errors import HarnessError, NotApplicable
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.shape import Shape
 from kubechain.observe.history import History
@@ -17,8 +18,8 @@ from kubechain.observe.wait import Waiter
 from kubechain.workload import cluster_nodes
 from kubechain.workload.chain import Chain
 from kubechain.workload.cluster_nodes import ClusterNodes, why_unable
-from kubechain.workload.sources import at_nodes
-from tests.fakes import FakeApi, FakeClock, changed, conditions, service, thing
+from kubechain.workload.sources import answers, at_nodes
+from tests.fakes import FakeApi, FakeClock, changed, conditions, pod, service, thing
 
 ADDRESSES = [{"type": "InternalIP", "address": "fd00::2"}, {"type": "InternalIP", "address": "172.18.0.2"}]
 
@@ -112,6 +113,40 @@ def test_service_without_a_node_port_has_no_urls() -> None:
     chain = chain_with(node("a"))
     chain.objects.record("MODIFIED", changed(service(), "spec.ports", [{"port": 80}]))
     assert chain.node_urls() == {}
+
+
+def test_nodes_are_asked_by_the_family_of_a_cluster_ip() -> None:
+    chain = chain_with(node("a"), changed(node("b"), "status.addresses", ADDRESSES[1:]))
+    assert chain.asked == {"a": "172.18.0.2", "b": "172.18.0.2"}
+    six = chain.asked_at("fd00:10::9")
+    assert (six.addresses, six.note) == ({"a": "fd00::2"}, " (not asked: b: no InternalIP of IPv6)")
+
+
+def test_family_of_a_chain_is_known_when_its_service_is_deleted() -> None:
+    chain = chain_with(node("a"))
+    six = changed(service(), "spec.clusterIP", "fd00:10::9")
+    chain.objects.record("MODIFIED", six)
+    chain.objects.record("DELETED", six)
+    assert chain.family == "IPv6"
+    both = changed(pod(), "status.podIPs", [{"ip": "10.244.0.5"}, {"ip": "fd00::5"}])
+    assert chain.pod_address(both) == "fd00::5"
+    with pytest.raises(HarnessError, match="has no IPv6 address in its status"):
+        chain.pod_address(pod())
+
+
+def test_addresses_of_the_family_of_the_service_are_looked_up() -> None:
+    chain, asked = chain_with(node("a")), list[str]()
+
+    def lookup(*_: str, record: str, **_options: object) -> list[Answer]:
+        asked.append(record)
+        return []
+
+    place: Any = SimpleNamespace(pod="client", lookup=lookup)
+    for address in ("10.96.0.9", "fd00:10::9"):
+        chain.objects.record("MODIFIED", changed(service(), "spec.clusterIP", address))
+        answers(chain, place, "web").read()
+        answers(chain, place, "web", record="SRV").read()
+    assert asked == ["A", "SRV", "AAAA", "SRV"]
 
 
 def test_page_names_the_node_that_did_not_answer() -> None:

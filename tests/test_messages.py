@@ -12,6 +12,7 @@ from kubechain.conditions import (
     deployments,
     disruption,
     dns,
+    dual_stack,
     endpoints,
     env,
     http,
@@ -138,6 +139,10 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "dns.no_address": (dns.no_address(), ANSWERS),
     "dns.serves": (dns.serves(80, "web.ns.svc.cluster.local."), [Answer("_http._tcp.web", "NXDOMAIN")]),
     "dns.searches": (dns.searches("ns", "cluster.local"), "search a.b\n"),
+    "dual_stack.has_families": (dual_stack.has_families(WEB, "RequireDualStack", ["IPv4", "IPv6"]), state(service())),
+    "dual_stack.slices_of_each_family": (
+        dual_stack.slices_of_each_family(WEB, LABELS, CONTAINER_PORT, 1), state(service(), A, endpoint_slice())
+    ),
     "endpoints.slices_list_exactly": (endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 2), LISTED),
     "endpoints.endpoints_list_exactly": (endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, 2), LISTED),
     "endpoints.no_address": (endpoints.no_address(WEB), LISTED),

@@ -234,7 +234,7 @@ def test_server_of_a_lookup_may_have_a_port() -> None:
         return executed("", 9)
 
     place = PodProbe(Running(run), "ns", "client")
-    place.lookup("web", server="10.244.0.2#5353")
-    place.lookup("web")
+    place.lookup("web", record="A", server="10.244.0.2#5353")
+    place.lookup("web", record="A")
     assert list(commands[0][:4]) == ["dig", "@10.244.0.2", "-p", "5353"]
     assert "-p" not in commands[1]

@@ -209,6 +209,7 @@ UNMET: dict[str, list[Unmet] | str] = {
     "dns-wrong-address": [resolved("10.96.255.253")],
     "dns-name-denied": [resolved(rcode="NXDOMAIN"), resolved(rcode="REFUSED")],
     "dns-names-invented": [(dns.no_such_name(), [Answer("absent", "NOERROR", ("10.96.255.253",))])],
+    "dns-family-invented": [(dns.no_address(), [Answer("web", "NOERROR", ("fd00::253",))])],
     "dns-srv-missing": [(dns.serves(80, "srv.ns.svc.cluster.local."), [Answer("_http._tcp.srv", "NXDOMAIN")])],
     "dns-ptr-wrong": [(dns.resolves_to("web.ns.svc.cluster.local."), [Answer("x", "NOERROR", ("wrong.cluster.local.",))])],
     "dns-stale": [resolved("10.96.0.7", name="renewed")],

@@ -85,7 +85,8 @@ ROLLING = defaults(
     strategy__rollingUpdate__maxUnavailable="25%",
 )
 DEPLOYMENT_DEFAULTS = (*ROLLING, *defaults("Deployment", revisionHistoryLimit=10, progressDeadlineSeconds=600))
+ONE_FAMILY = defaults("Service", ipFamilyPolicy="SingleStack")
 SERVICE_DEFAULTS = (
     *defaults("Service", sessionAffinity="None", internalTrafficPolicy="Cluster", externalTrafficPolicy="Cluster"),
-    *defaults("Service", ipFamilyPolicy="SingleStack"),
+    *ONE_FAMILY,
 )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kubechain.cluster.access import Access
+from kubechain.cluster.families import Families
 from kubechain.cluster.target import Target
 from kubechain.core import versions
 from kubechain.kube import rights
+from kubechain.kube.families import IPV6, RECORDS, node_families
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.rights import Right
 from kubechain.kube.shape import Shape
@@ -22,7 +24,7 @@ class Environment:
     """The cluster of a run, its Nodes, the origin of requests to nodePorts, and what claims and the user may do.
 
     `disruptive` says that claims may disturb Nodes; `access` is what the user may do; `node_ports` says that Services may have
-    nodePorts; `shape` is that of the objects of the run.
+    nodePorts; `shape` is that of the objects of the run; `families` are the IP families of Services.
     """
 
     target: Target
@@ -32,11 +34,26 @@ class Environment:
     access: Access = field(default_factory=lambda: Access(None))
     node_ports: bool = True
     shape: Shape = field(default_factory=Shape)
+    families: Families = field(default_factory=Families)
 
     @property
     def minor(self) -> int:
         """The minor version of the API server, -1 if it is not known."""
         return versions.minor(self.target.versions.get("server", ""))
+
+    @property
+    def pods_have_ipv6(self) -> bool:
+        """Whether Pods have IPv6 addresses, on every Node, by what the cluster gives Services, and what the Nodes show."""
+        known = self.families.known
+        # Where Services have it first, nothing works without.
+        return known[:1] == (IPV6,) or (self.on_every_node(IPV6) and (IPV6 in known or self._shown_by(IPV6) > 0))
+
+    def on_every_node(self, family: str) -> bool:
+        """Whether every Node shows addresses of a family, or none does: then it is not known from the Nodes."""
+        return self._shown_by(family) in (0, len(self.nodes))
+
+    def _shown_by(self, family: str) -> int:
+        return sum(family in node_families(node) for node in self.nodes)
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,11 @@ def _tolerated(environment: Environment) -> bool:
     return not keys & {None, "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
 
+def _dual_stack(environment: Environment) -> bool:
+    families = environment.families.ask(environment.target.namespace or "default")
+    return len(families) == len(RECORDS) and all(map(environment.on_every_node, families))
+
+
 OWN_CLUSTER = Requirement("kind", "a kind cluster of this project", lambda environment: environment.target.owned)
 DISRUPTION = Requirement(
     "disruptive",
@@ -133,6 +155,12 @@ POD_CIDR = Requirement(
     LISTED.rights,
 )
 TWO_NODES, THREE_NODES = nodes(2), nodes(3)
+DUAL_STACK = Requirement(
+    "dualStack",
+    "a cluster that gives Services addresses of two IP families",
+    _dual_stack,
+    frozenset([rights.right("create", "services")]),
+)
 UNTOLERANT = Requirement("untolerant", "Pods without tolerations of lost Nodes in the overlay", _tolerated)
 # Since Kubernetes 1.30 the preStop action sleep (KEP-3960) is on by default.
 SLEEP_ACTION = kubernetes(30)
@@ -156,6 +184,7 @@ ALL = (
     NODE_PORTS,
     NODE_REQUESTS,
     UNTOLERANT,
+    DUAL_STACK,
     EVENTS,
     FORWARDING,
     ADDONS,

@@ -23,7 +23,7 @@ from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
-OWN_CLUSTER = ("cluster", "keep", "k8s", "images")
+OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "images")
 HOPS = ("from_", "to", "drain")
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
@@ -84,7 +84,7 @@ def refuse(command: AnyRun, names: Sequence[str], other: str) -> None:
     fields = type(command).model_fields
     for name in names:
         if name in fields and getattr(command, name) != fields[name].default:
-            option = f"--{name.strip('_')}"
+            option = f"--{name.strip('_').replace('_', '-')}"
             raise SetupError(f"{option}={text(getattr(command, name))}: not with {other}; omit {option}", ExitCode.USAGE)
 
 

@@ -14,15 +14,14 @@ from typing import Any
 import yaml
 from pytest_kind import KindCluster
 
+from kubechain.cluster.kind_config import CONFIG
 from kubechain.core import secret_files
 from kubechain.core.build_cache import BuildCache
-from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
 from kubechain.core.settings import PROJECT
 from kubechain.images.docker import Docker
 
-CONFIG = ROOT / "images" / "node" / "kind.yaml"
 CREATE_SECONDS = 300.0
 READY = "120s"
 STOP_SECONDS = 5.0

@@ -18,6 +18,8 @@ from kubechain.core.process import check, run
 COMMAND_SECONDS = 20.0
 # Networks of nodes, Pods and Services: a probe to a deleted address must not leave through the default gateway.
 NETWORKS = ("172.16.0.0/12", "10.244.0.0/16", "10.96.0.0/16")
+# The first is the one that kind gives its network of nodes, unless another network has it.
+IPV6_NETWORKS = ("fc00:f853:ccd:e793::/64", "fd00:10:244::/56", "fd00:10:96::/112")
 # The lowest priority: every real route precedes the unreachable route.
 METRIC = "4000000000"
 # The bridges of Docker's networks. What comes from them may go nowhere else, whichever default route, VPN or local network that
@@ -46,7 +48,8 @@ def changes() -> list[Change]:
     """Return the routes and rules of the isolation."""
     # Docker evaluates DOCKER-USER first and never changes its rules.
     chains = [("iptables", CHAIN), *([("ip6tables", _chain_of_ipv6())] if IPV6.is_dir() else [])]
-    return [*map(_route, NETWORKS), *(_rule(*chain, bridge) for chain in chains for bridge in BRIDGES)]
+    networks = [*NETWORKS, *(IPV6_NETWORKS if IPV6.is_dir() else ())]
+    return [*map(_route, networks), *(_rule(*chain, bridge) for chain in chains for bridge in BRIDGES)]
 
 
 def apply(record: Path) -> None:
@@ -87,8 +90,10 @@ def adopt_earlier(record: Path) -> None:
 
 def _route(network: str) -> Change:
     words = ("unreachable", network, "metric", METRIC)
-    found = ("ip", "route", "show", "type", "unreachable", "exact", network, "metric", METRIC)
-    return Change(found, ("ip", "route", "add", *words), ("ip", "route", "del", *words))
+    found = ("route", "show", "type", "unreachable", "exact", network, "metric", METRIC)
+    # Without -6, `ip route show` shows no route of IPv6.
+    program = ("ip", "-6") if ":" in network else ("ip",)
+    return Change((*program, *found), (*program, "route", "add", *words), (*program, "route", "del", *words))
 
 
 def _rule(program: str, chain: str, bridge: str) -> Change:

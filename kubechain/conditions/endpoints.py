@@ -10,6 +10,7 @@ from kubechain.conditions.condition import Condition, Result, equal, expect, fie
 from kubechain.conditions.pods import ready_pods
 from kubechain.conditions.text import counted, some, text
 from kubechain.conditions.timeouts import DELETION, ENDPOINTS, MANY_PODS
+from kubechain.kube.families import IPV4, families_of, host_of, pod_address
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -25,7 +26,7 @@ class Address:
     uid: str
 
     def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+        return f"{host_of(self.ip)}:{self.port}"
 
 
 def slices_of(state: NamespaceState, service_name: str) -> tuple[KubeObject, ...]:
@@ -61,9 +62,26 @@ def endpoints_addresses(endpoints: KubeObject | None) -> list[Address]:
     )
 
 
-def pod_addresses(pods: Iterable[KubeObject], port: int) -> list[Address]:
-    """Return the Pods' addresses at `port`, sorted."""
-    return sorted(Address(str(pod.at("status.podIP")), port, pod.uid) for pod in pods)
+def families(state: NamespaceState, name: str) -> list[str]:
+    """Return the families of a Service, IPv4 if it does not exist."""
+    service = state.one("Service", name)
+    return families_of(service) if service else [IPV4]
+
+
+def of_family(slices: Iterable[KubeObject], family: str) -> list[KubeObject]:
+    """Return the EndpointSlices with addresses of a family."""
+    return [endpoint_slice for endpoint_slice in slices if endpoint_slice.at("addressType") == family]
+
+
+def first_slices(state: NamespaceState, name: str) -> list[KubeObject]:
+    """Return the EndpointSlices of a Service with addresses of its first family, which are also those of its Endpoints."""
+    return of_family(slices_of(state, name), families(state, name)[0])
+
+
+def pod_addresses(pods: Iterable[KubeObject], port: int, wanted: Iterable[str]) -> list[Address]:
+    """Return the Pods' addresses of the `wanted` families at `port`, sorted."""
+    found = [(pod_address(pod, family), pod.uid) for family in wanted for pod in pods]
+    return sorted(Address(ip, port, uid) for ip, uid in found if ip)
 
 
 def _address(ip: str, port: Json, entry: Json) -> Address:
@@ -74,7 +92,8 @@ def slices_list_exactly(name: str, labels: Mapping[str, str], port: int, count: 
     """The Service's EndpointSlices list the `count` ready Pods with these labels, each once, and nothing else."""
 
     def check(state: NamespaceState) -> Result:
-        return _exactly(state, slice_addresses(slices_of(state, name)), labels, port, count)
+        listed = slice_addresses(slices_of(state, name))
+        return exactly(state, listed, labels, port, count, families(state, name))
 
     return Condition(f"EndpointSlices of {name} to list exactly the {count} ready Pods", check, ENDPOINTS)
 
@@ -83,14 +102,18 @@ def endpoints_list_exactly(name: str, labels: Mapping[str, str], port: int, coun
     """The Service's Endpoints list the `count` ready Pods with these labels, each once, and nothing else."""
 
     def check(state: NamespaceState) -> Result:
-        return _exactly(state, endpoints_addresses(state.one("Endpoints", name)), labels, port, count)
+        listed = endpoints_addresses(state.one("Endpoints", name))
+        return exactly(state, listed, labels, port, count, families(state, name)[:1])
 
     return Condition(f"Endpoints of {name} to list exactly the {count} ready Pods", check, ENDPOINTS)
 
 
-def _exactly(state: NamespaceState, listed: list[Address], labels: Mapping[str, str], port: int, count: int) -> Result:
+def exactly(
+    state: NamespaceState, listed: list[Address], labels: Mapping[str, str], port: int, count: int, of: list[str]
+) -> Result:
+    """Return whether `listed` are the addresses, of these families, of the `count` ready Pods with these labels."""
     pods = ready_pods(state, labels)
-    wanted = pod_addresses(pods, port)
+    wanted = pod_addresses(pods, port, of)
     if not listed and wanted:
         return unmet(f"no ready address ({counted(len(pods), 'Pod')} ready)")
     if listed != wanted:
@@ -148,7 +171,7 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
         slices = slices_of(state, name)
         if owner is None or not slices:
             return unmet(f"no Service {name}" if owner is None else "no EndpointSlice")
-        families: list[str] = owner.at("spec.ipFamilies", [])
+        of_service: list[str] = owner.at("spec.ipFamilies", [])
         wanted = {"controller UID": owner.uid, MANAGED_BY: "endpointslice-controller.k8s.io"}
         for endpoint_slice in slices:
             actual = {
@@ -156,7 +179,7 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
                 MANAGED_BY: endpoint_slice.labels.get(MANAGED_BY),
             }
             family = endpoint_slice.at("addressType")
-            known = expect(family in families, text(family), f"addressType among {text(families)}")
+            known = expect(family in of_service, text(family), f"addressType among {text(of_service)}")
             wrong = next((result for result in (fields(actual, wanted), known) if not result.met), None)
             if wrong:
                 return wrong.of(f"EndpointSlice {endpoint_slice.name} with")
@@ -165,9 +188,9 @@ def slices_belong(name: str) -> Condition[NamespaceState]:
     return Condition(f"EndpointSlices controlled by Service {name}", check, ENDPOINTS)
 
 
-def entries(state: NamespaceState, name: str) -> list[Json]:
-    """Return every endpoint of the Service's EndpointSlices, ready or not."""
-    per_slice: list[list[Json]] = [endpoint_slice.at("endpoints") or [] for endpoint_slice in slices_of(state, name)]
+def entries(slices: Iterable[KubeObject]) -> list[Json]:
+    """Return every endpoint of EndpointSlices, ready or not."""
+    per_slice: list[list[Json]] = [endpoint_slice.at("endpoints") or [] for endpoint_slice in slices]
     return [entry for slice_entries in per_slice for entry in slice_entries]
 
 
@@ -176,7 +199,7 @@ def on_their_nodes(name: str) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         pods = {pod.uid: pod for pod in state.all("Pod")}
-        listed = {str(entry.get("targetRef", {}).get("uid")): entry.get("nodeName") for entry in entries(state, name)}
+        listed = {str(entry.get("targetRef", {}).get("uid")): entry.get("nodeName") for entry in entries(slices_of(state, name))}
         for uid, node in listed.items():
             if uid not in pods:
                 return unmet(f"one for UID {uid}", f"endpoints of {name} for Pods alone")
@@ -189,10 +212,10 @@ def on_their_nodes(name: str) -> Condition[NamespaceState]:
 
 
 def agree(name: str) -> Condition[NamespaceState]:
-    """The Service's Endpoints and EndpointSlices list the same ready addresses, at least one."""
+    """The Service's Endpoints and its EndpointSlices of its first family list the same ready addresses, at least one."""
 
     def check(state: NamespaceState) -> Result:
-        slices = slice_addresses(slices_of(state, name))
+        slices = slice_addresses(first_slices(state, name))
         endpoints = endpoints_addresses(state.one("Endpoints", name))
         if endpoints != slices:
             return unmet(f"Endpoints with {counted(len(endpoints), 'address')} ({_difference(endpoints, slices)})")
@@ -207,7 +230,7 @@ def lists(name: str, *pods: KubeObject) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         names = {pod.uid: pod.name for pod in (*state.all("Pod"), *pods)}
-        slices = sorted(address.uid for address in slice_addresses(slices_of(state, name)))
+        slices = sorted(address.uid for address in slice_addresses(first_slices(state, name)))
         endpoints = sorted(address.uid for address in endpoints_addresses(state.one("Endpoints", name)))
         got = _both(*([names.get(uid, f"UID {uid or 'none'}") for uid in listed] for listed in (slices, endpoints)))
         return expect((slices, endpoints) == (wanted, wanted), got)
@@ -232,7 +255,7 @@ def listed_unready(name: str, uid: str) -> Condition[NamespaceState]:
     not_ready = without(name, uid)
 
     def check(state: NamespaceState) -> Result:
-        known = [entry for entry in entries(state, name) if entry.get("targetRef", {}).get("uid") == uid]
+        known = [entry for entry in entries(slices_of(state, name)) if entry.get("targetRef", {}).get("uid") == uid]
         return not_ready(state) if known else unmet("no endpoint")
 
     return Condition(f"an endpoint of {name}, not ready, for the Pod with UID {uid}", check, ENDPOINTS)
@@ -243,7 +266,9 @@ def endpoint_is(name: str, uid: str, *, ready: bool, serving: bool, terminating:
     wanted = {"ready": ready, "serving": serving, "terminating": terminating}
 
     def check(state: NamespaceState) -> Result:
-        conditions = [e.get("conditions", {}) for e in entries(state, name) if e.get("targetRef", {}).get("uid") == uid]
+        conditions = [
+            e.get("conditions", {}) for e in entries(first_slices(state, name)) if e.get("targetRef", {}).get("uid") == uid
+        ]
         if len(conditions) != 1:
             return unmet(counted(len(conditions), "endpoint"))
         return fields(conditions[0], wanted).of(f"endpoint of {name} with")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from kubechain.conditions.condition import Condition, Result, expect, fields
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.kube.families import host_of
 
 # What follows the name of the Service in its variables.
 OF_SERVICE = r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?"
@@ -19,7 +20,7 @@ OF_SERVICE = r"SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?"
 def service_variables(name: str, address: str, port: int) -> dict[str, str]:
     """Return the seven variables of a Service with one TCP port."""
     prefix = name.upper().replace("-", "_")
-    url = f"tcp://{address}:{port}"
+    url = f"tcp://{host_of(address)}:{port}"
     tcp = f"{prefix}_PORT_{port}_TCP"
     return {
         f"{prefix}_SERVICE_HOST": address,

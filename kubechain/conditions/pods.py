@@ -9,6 +9,7 @@ from kubechain.conditions.condition import Condition, Result, expect, fields, ho
 from kubechain.conditions.objects import one
 from kubechain.conditions.text import counted, field, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED, SCHEDULED
+from kubechain.kube.families import pod_addresses
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
@@ -174,17 +175,18 @@ def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
 
 
 def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Condition[NamespaceState]:
-    """Each Pod has a podIP of its own in a podCIDR of its Node; `cidrs` is node name -> spec.podCIDRs."""
+    """Each address of a Pod is its own, and in a podCIDR of its Node; `cidrs` is node name -> spec.podCIDRs."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
-        addresses = [str(pod.at("status.podIP", "")) for pod in pods]
-        for pod, address in zip(pods, addresses, strict=True):
+        pods, addresses = state.all("Pod", labels), list[str]()
+        for pod in pods:
             ranges = cidrs.get(str(pod.at("spec.nodeName")), [])
-            inside = [cidr for cidr in ranges if address and ipaddress.ip_address(address) in ipaddress.ip_network(cidr)]
-            if not inside:
-                return unmet(address or "none", f"Pod {pod.name} with status.podIP in the podCIDRs of its Node ({text(ranges)})")
-        return expect(bool(pods) and len(set(addresses)) == len(pods), text(addresses))
+            for address in pod_addresses(pod) or [""]:
+                if not address or not any(ipaddress.ip_address(address) in ipaddress.ip_network(cidr) for cidr in ranges):
+                    expected = f"Pod {pod.name} with status.podIPs in the podCIDRs of its Node ({text(ranges)})"
+                    return unmet(address or "none", expected)
+                addresses.append(address)
+        return expect(bool(pods) and len(set(addresses)) == len(addresses), text(addresses))
 
     return Condition(f"Pods with {text(labels)} to have one podIP each, in the podCIDR of its Node", check, CONTROLLER)
 

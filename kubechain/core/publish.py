@@ -15,6 +15,7 @@ from kubechain.core.run import SECRETS, TEMPORARY
 # Entries of a run's folder that are not published.
 PRIVATE = {
     "kubeconfig",
+    "kind.yaml",
     SECRETS,
     "target.json",
     "collected.json",

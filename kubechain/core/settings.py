@@ -21,6 +21,7 @@ from kubechain.core.namespace_names import namespace_name
 
 PROJECT = "kubechain"
 PREFIX = f"{PROJECT.upper()}_"
+IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
 
 
 def default_cache() -> Path:
@@ -142,6 +143,13 @@ class Version(Group):
     k8s: str = Field("", description="Kubernetes version of the new cluster, such as 1.37.2 or 1.37; a pinned version")
 
 
+class Network(Group):
+    """The IP families of the kind cluster that a run creates."""
+
+    title: ClassVar[str] = "a cluster of its own"
+    ip_family: IpFamily = Field("", description="IP families of the cluster: ipv4 (default), ipv6, dual, dual-ipv6 (IPv6 first)")
+
+
 class KindCluster(Group):
     """The kind cluster that a run creates."""
 
@@ -254,6 +262,7 @@ class Settings(
     Compliance,
     Reach,
     KindCluster,
+    Network,
     Version,
     Images,
     Faults,

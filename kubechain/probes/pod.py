@@ -12,6 +12,7 @@ from kubechain.core.errors import HarnessError, NoProgram
 from kubechain.kube.client import EXEC_SECONDS, Api, Executed
 from kubechain.kube.creation import persistently
 from kubechain.kube.exec import named
+from kubechain.kube.families import family_of, host_of
 from kubechain.probes import udp
 
 # https://curl.se/libcurl/c/libcurl-errors.html
@@ -19,7 +20,8 @@ CURL_FAILURES: dict[int, Failure] = {6: "name", 7: "refused", 28: "timeout", 52:
 REQUEST_SECONDS = 3
 # No further attempt of a command begins later: for connections that a proxy closes, and not for an API server that is down.
 AGAIN_SECONDS = 10.0
-PLAIN = f"--noproxy '*' -m {REQUEST_SECONDS}"
+# Without -g, curl takes the brackets of an IPv6 address for a pattern in some places.
+PLAIN = f"-g --noproxy '*' -m {REQUEST_SECONDS}"
 ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 # https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 API_NAME = "kubernetes.default.svc"
@@ -96,7 +98,7 @@ class PodProbe:
             raise HarnessError(f"curl in pod {self.pod} did not report on each of {len(urls)} requests")
         return pages
 
-    def lookup(self, *names: str, record: str = "A", server: str = "", tcp: bool = False) -> list[Answer]:
+    def lookup(self, *names: str, record: str, server: str = "", tcp: bool = False) -> list[Answer]:
         """Resolve each name once with the Pod's search list, by its resolver or `server` ("ADDRESS#PORT"), over UDP or TCP."""
         address, _, port = server.partition("#")
         at = [*([f"@{address}"] if server else []), *(["-p", port] if port else []), "+tcp" if tcp else "+notcp"]
@@ -104,15 +106,15 @@ class PodProbe:
         options = ["+search", "+showsearch", "+tries=1", f"+time={REQUEST_SECONDS}", "+noall", "+comments", "+answer"]
         return [parse_answer(name, record, self.run("dig", *at, name, record, *options)) for name in names]
 
-    def time_to_live(self, name: str) -> int:
-        """Return the TTL in seconds of the first record of a name from the Pod's resolver; 0 if there is no record."""
-        fields = self.must_run("dig", "+noall", "+answer", "+nottlunits", name).split()
+    def time_to_live(self, name: str, record: str) -> int:
+        """Return the TTL in seconds of the first such record of a name from the Pod's resolver; 0 if there is none."""
+        fields = self.must_run("dig", "+noall", "+answer", "+nottlunits", name, record).split()
         return int(fields[1]) if len(fields) > 1 else 0
 
     def echo(self, address: str, port: int) -> str:
         """Send a UDP datagram to an address and return the reply, "" if there is none within a second."""
-        host = f"[{address}]" if ":" in address else address
-        return self.run("sh", "-c", f"echo {udp.WORD} | socat -T 1 -t 1 - UDP:{host}:{port}").stdout.strip()
+        to = f"UDP{family_of(address)[-1]}:{host_of(address)}:{port}"
+        return self.run("sh", "-c", f"echo {udp.WORD} | socat -T 1 -t 1 - {to}").stdout.strip()
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of the container; HarnessError if they cannot be read.

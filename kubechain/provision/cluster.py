@@ -11,9 +11,11 @@ from kubechain.claims.requirements import LISTED, rights_of
 from kubechain.claims.rights import CORE, PULL_SECRET
 from kubechain.cleanup import containers, cordons, marked_objects, namespaces, processes, run_folders, run_locks
 from kubechain.cleanup.marked_objects import Space
-from kubechain.cluster import binaries, docker_engine, existing
+from kubechain.cluster import binaries, docker_engine, existing, kind_config
 from kubechain.cluster.access import Access
+from kubechain.cluster.families import Families
 from kubechain.cluster.kind import Cluster
+from kubechain.cluster.kind_config import FAMILIES, option_of
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
@@ -181,12 +183,14 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             if reused:
                 cluster.attach()
             else:
-                _create(cluster, settings.cache)
+                _create(cluster, settings)
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
         with progress.step("nodes and system Pods ready"):
             api = Api(cluster.kubeconfig_path, cluster.context, run.secrets)
             _settle(api)
+        if reused:
+            require_families(api, cluster.name, settings.ip_family)
         uid = existing.identity(api)
         if reused or choice.keep:
             run_locks.mark_visited(settings.cache, run.name, cluster.context, uid)
@@ -228,13 +232,27 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     return Provided(target, cluster)
 
 
-def _create(cluster: Cluster, cache: Path) -> None:
+def _create(cluster: Cluster, settings: Settings) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
     inotify.require_room(cluster.size)
-    run_locks.mark_made(cache, cluster.name, [cluster.creation])
-    cluster.create()
-    run_locks.mark_made(cache, cluster.name, cluster.ids)
+    run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
+    cluster.create(kind_config.write(secret_files.folder(cluster.path), settings.ip_family))
+    run_locks.mark_made(settings.cache, cluster.name, cluster.ids)
     cluster.untag()
+
+
+def require_families(api: Api, name: str, ip_family: str) -> None:
+    """Refuse a kept cluster of other IP families than those of --ip-family, if that is given.
+
+    Raises:
+        SetupError: its Services have others (exit code USAGE).
+
+    """
+    families = Families(api).ask("default")
+    if ip_family and families != FAMILIES[ip_family]:
+        has = option_of(families) or "of unknown families"
+        instead = "omit --ip-family, or name another cluster with --cluster"
+        raise SetupError(f"--ip-family={ip_family}: the kept cluster {name} is {has}: {instead}", ExitCode.USAGE)
 
 
 def give_up(cluster: Cluster, cache: Path, progress: Progress) -> None:

@@ -19,6 +19,7 @@ from kubechain.claims.requirements import LISTED, Environment, missing, rights_o
 from kubechain.claims.rights import CORE, INSIDE, PARTS, Part
 from kubechain.cluster import existing
 from kubechain.cluster.access import Access
+from kubechain.cluster.families import Families
 from kubechain.cluster.target import Target
 from kubechain.conditions.text import counted
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
@@ -109,7 +110,9 @@ def _examined(api: Api, claims: Sequence[Claim], settings: DoctorSettings) -> It
         versions={"server": version},
         namespace=space,
     )
-    environment = Environment(target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), settings.disruptive, access)
+    environment = Environment(
+        target, nodes, namespace.probe_from(nodes[:PROBED_NODES]), settings.disruptive, access, families=Families(api)
+    )
     yield from skipped(claims, environment)
 
 

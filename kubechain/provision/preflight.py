@@ -152,6 +152,8 @@ class Preflight:
                 refused = free
                 step.note("Pods name no uid, because the cluster refuses it")
         require_accepted(refused)
+        # Asked here, where the policies are those of the run's namespaces; the answer decides where nginx listens.
+        self.environment.families.ask(name)
         return replace(self.target, allow_traffic=self._denied(name, step))
 
     def _objects(self) -> Iterator[Json]:
@@ -159,7 +161,7 @@ class Preflight:
         target = self.target
         if target.pull_secret:
             yield namespace.pull_secret(Path(target.pull_secret), target.nginx, target.client)
-        yield manifests.nginx_config()
+        yield manifests.nginx_config(ipv6=True)
         if self.settings.node_port:
             yield service_manifests.service(kind=service_manifests.NODE_PORT)
         yield service_manifests.service()

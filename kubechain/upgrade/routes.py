@@ -15,7 +15,7 @@ from kubechain.kube.paths import path_of
 from kubechain.upgrade.model import Kind, Route
 from kubechain.upgrade.witnesses import SCRATCH
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.manifests import WEB, WELCOME
 from kubechain.workload.urls import url
 
 DATA_INTERVAL, API_INTERVAL = 0.05, 0.5
@@ -82,18 +82,13 @@ def from_pod(chain: Chain, node: str, domain: str, server: str) -> list[RouteReq
 
     `domain` is the cluster's DNS domain, `server` the address of its DNS server.
     """
-    service = f"http://{url_host(chain.cluster_ip)}:{SERVICE_PORT}/"
+    service = url(chain.cluster_ip)
     name = f"{WEB}.{chain.namespace}.svc.{domain}."
     by_name = {"url": service, "expect": WELCOME, "lookup": {"server": server, "name": name, "address": chain.cluster_ip}}
     return [
         *_both("ClusterIP", "", node, {"url": service, "expect": WELCOME}),
         *_both("DNS", "", node, by_name),
     ]
-
-
-def url_host(address: str) -> str:
-    """Return an address in the form of a URL: IPv6 in brackets."""
-    return url(address).removeprefix("http://").rpartition(":")[0]
 
 
 def scaled(interval: float, nodes: int) -> float:

@@ -77,7 +77,7 @@ def make(
     """
     target, name = environment.target, name_of(identity)
     api.create(manifests.namespace(name, {UPGRADE_LABEL: identity, **labels}))
-    build.furnish(api, target, name)
+    build.furnish(api, environment, name)
     for manifest in objects(target.nginx, with_budget=allows_drain(environment.nodes)):
         api.create(manifest, name)
     witnesses = attach(api, environment, name, image_ids, waiter)

@@ -17,15 +17,16 @@ from kubechain.conditions.endpoints import slices_list_exactly
 from kubechain.conditions.services import node_port
 from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.kube.client import Api
+from kubechain.kube.families import family_of, pod_address
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.probes.pod import PodProbe
-from kubechain.workload import cluster_nodes, node_sample
 from kubechain.workload.admission import Admission, gone
-from kubechain.workload.cluster_nodes import ClusterNodes, serving_address
+from kubechain.workload.asked_nodes import AskedNodes
+from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.obstruction import obstacle
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
@@ -33,6 +34,7 @@ from kubechain.workload.urls import addresses_of, url
 
 T = TypeVar("T")
 CLIENT = "client"
+SERVICE = ("Service", WEB)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,14 @@ class Chain:
         return str(self.service.at("spec.clusterIP"))
 
     @property
+    def family(self) -> str:
+        """The IP family of the Service's clusterIP, also once the Service is deleted."""
+        last = self.objects.read().one("Service", WEB) or next(
+            (each.resource for each in reversed(self.objects.log()) if (each.resource.kind, each.resource.name) == SERVICE), None
+        )
+        return family_of(str(self.required(last, *SERVICE).at("spec.clusterIP")))
+
+    @property
     def node_port(self) -> int:
         """The Service's nodePort, 0 if it has none."""
         return node_port(self.service)
@@ -151,6 +161,13 @@ class Chain:
         """Return the probe from a Pod of this namespace, ready or not."""
         return PodProbe(self.api, self.namespace, pod.name, pod.container)
 
+    def pod_address(self, pod: KubeObject) -> str:
+        """Return the address of a Pod of the family of the Service; HarnessError if it has none."""
+        address = pod_address(pod, self.family)
+        if not address:
+            raise HarnessError(f"Pod {pod.name} has no {self.family} address in its status")
+        return address
+
     def require_listed(self, service: str) -> None:
         """Wait until the EndpointSlices of another Service with the same selector list the Pods; Blocked if they do not."""
         try:
@@ -190,39 +207,28 @@ class Chain:
         """The API path of each ready Pod's proxy."""
         return [path_of("Pod", self.namespace, f"{pod.name}:{CONTAINER_PORT}", "proxy/") for pod in self.pods]
 
-    @property
-    def asked(self) -> dict[str, str]:
-        """Name -> InternalIP of the Nodes whose nodePorts are asked: all that should serve, or in a large cluster a sample.
+    def asked_at(self, address: str) -> AskedNodes:
+        """Return the Nodes whose nodePorts are asked, at their addresses of the family of a clusterIP.
 
-        The Nodes of the ready Pods are always among them. The seed of the sample is the namespace, so that runs differ.
-
-        Raises:
-            NotApplicable: there are Nodes, and all say that they do not serve.
-
+        The Nodes of the ready Pods are always among them. The seed of a sample is the namespace, so that runs differ.
         """
         with_pods = [str(pod.at("spec.nodeName")) for pod in self.pods]
-        present, unable = self.nodes_now, self.unable
-        able = [node for node in present if node.name not in unable]
-        if present and not able:
-            raise NotApplicable(f"no Node serves nodePorts{cluster_nodes.note(list(unable.items()))}")
-        sample = node_sample.sampled(able, self.namespace, with_pods)
-        return {node.name: serving_address(node, self.cluster_ip) for node in sample}
+        own = self.cluster_nodes.own if self.cluster_nodes else ""
+        return AskedNodes(self.nodes_now, address, self.namespace, with_pods, own)
 
     @property
-    def unable(self) -> dict[str, str]:
-        """The Nodes whose nodePorts are not asked, because they say that they do not serve: name -> why."""
-        return cluster_nodes.unable(self.nodes_now, self.cluster_ip, self.cluster_nodes.own if self.cluster_nodes else "")
+    def asked(self) -> dict[str, str]:
+        """Name -> InternalIP of the Nodes whose nodePorts are asked for the chain's Service; NotApplicable if none serves."""
+        return self.asked_at(self.cluster_ip).addresses
 
     def among_nodes(self, condition: Condition[T]) -> Condition[T]:
         """Return a condition on what Nodes answer, whose message says how many Nodes were asked if it was not each, and why."""
-        return node_sample.noted(condition, self.nodes_note)
+        return self.asked_at(self.cluster_ip).among(condition)
 
     @property
     def nodes_note(self) -> str:
         """Which Nodes are not asked and why, for the end of a message; "" if each is."""
-        unable = self.unable
-        sample = node_sample.note(len(self.asked), len(self.nodes_now) - len(unable))
-        return sample + cluster_nodes.note(list(unable.items()))
+        return self.asked_at(self.cluster_ip).note
 
     @property
     def service_type(self) -> str:

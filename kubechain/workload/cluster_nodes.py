@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kubechain.kube.client import Api
+from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import Clock
-from kubechain.workload.urls import addresses_of, family_of
+from kubechain.workload.urls import addresses_of
 
 # A list is as good as new for so many seconds, and in a large cluster longer: for 5,000 Nodes it has 10 pages.
 FRESH_SECONDS, SECONDS_PER_NODE = 5.0, 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubechain.core.run import OWNED_BY, owner
+from kubechain.kube.families import IPV4
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.workload.pod_spec import ACCOUNT, container, pod_spec
 
@@ -63,13 +64,18 @@ def service_account(pull_secret: str = "") -> Json:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False, **secrets}
 
 
-def nginx_config() -> Json:
-    """Return the ConfigMap with the configuration of nginx."""
+def nginx_config(*, ipv6: bool = False) -> Json:
+    """Return the ConfigMap with the configuration of nginx.
+
+    With `ipv6` it listens on IPv6 as well: without IPv6 in the kernel of the Node, nginx would end. IPv4 is in every kernel.
+    """
+    listen = f"listen {CONTAINER_PORT};"
+    configuration = NGINX_CONF.replace(listen, f"{listen}\n    listen [::]:{CONTAINER_PORT};") if ipv6 else NGINX_CONF
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "nginx"},
-        "data": {"nginx.conf": NGINX_CONF},
+        "data": {"nginx.conf": configuration},
     }
 
 
@@ -193,10 +199,10 @@ def unready_pod(name: str, image: str) -> Json:
     return pod
 
 
-def udp_echo(name: str, image: str) -> Json:
-    """Return a Pod, with the label app=<name>, that echoes UDP datagrams on CONTAINER_PORT."""
+def udp_echo(name: str, image: str, family: str = IPV4) -> Json:
+    """Return a Pod, with the label app=<name>, that echoes UDP datagrams to CONTAINER_PORT of its address of a family."""
     # Not UDP-RECVFROM with fork: on a busy machine socat misses the signal of its child, and is deaf from then on.
-    script = f"exec socat -T 2 UDP-LISTEN:{CONTAINER_PORT},fork,reuseaddr PIPE"
+    script = f"exec socat -T 2 UDP{family[-1]}-LISTEN:{CONTAINER_PORT},fork,reuseaddr PIPE"
     return running(client_pod(name, image, {"app": name}), script)
 
 

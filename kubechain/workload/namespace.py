@@ -74,7 +74,7 @@ def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str
         raise
     pods: tuple[KubeObject, ...] = ()
     try:
-        furnish(api, environment.target, name)
+        furnish(api, environment, name)
         with Watcher(api, name, waiter.clock, watched_kinds(environment.access)) as observer:
             try:
                 yield observer
@@ -97,7 +97,7 @@ def within(api: Api, environment: Environment, run_id: str, waiter: Waiter) -> G
     """
     space = Space(api, environment.target.namespace, environment.access, bool(environment.target.pull_secret))
     try:
-        furnish(api, environment.target, space.name)
+        furnish(api, environment, space.name)
     except HarnessError:
         # The first error says what happened; the end of the run tries again.
         with suppress(HarnessError):
@@ -127,14 +127,15 @@ def end(api: Api, name: str, pods: Iterable[KubeObject]) -> None:
             api.delete("Pod", name, pod.name, {"preconditions": {"uid": pod.uid}}, missing_ok=True)
 
 
-def furnish(api: Api, target: Target, name: str) -> None:
+def furnish(api: Api, environment: Environment, name: str) -> None:
     """Create the objects that every workload needs: pull Secret, ServiceAccount, ConfigMap of nginx, NetworkPolicy."""
+    target = environment.target
     if target.allow_traffic:
         api.create(network_policies.allow_traffic(api.shape.marks), name)
     if target.pull_secret:
         api.create(pull_secret(Path(target.pull_secret), target.nginx, target.client), name)
     api.create(manifests.service_account(PULL_SECRET if target.pull_secret else ""), name)
-    api.create(manifests.nginx_config(), name)
+    api.create(manifests.nginx_config(ipv6=environment.pods_have_ipv6), name)
 
 
 def pull_secret(config: Path, *images: str) -> Json:

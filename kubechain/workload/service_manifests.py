@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB
 
@@ -40,6 +41,16 @@ def with_policy(name: str, *, kind: str = CLUSTER_IP, **fields: object) -> Json:
     manifest = service(name=name, kind=kind)
     manifest["spec"] |= fields
     return manifest
+
+
+def dual_stack(name: str, *, kind: str = CLUSTER_IP) -> Json:
+    """Return a Service for the nginx Pods with a clusterIP of each IP family."""
+    return with_policy(name, kind=kind, ipFamilyPolicy="RequireDualStack")
+
+
+def of_family(name: str, family: str) -> Json:
+    """Return a Service for the nginx Pods with a clusterIP of one IP family."""
+    return with_policy(name, ipFamilyPolicy="SingleStack", ipFamilies=[family])
 
 
 def udp_service(name: str) -> Json:
@@ -83,7 +94,7 @@ def endpoint_slice(service_name: str, address: str, port: int) -> Json:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": f"{service_name}-1", "labels": {"kubernetes.io/service-name": service_name}},
-        "addressType": "IPv6" if ":" in address else "IPv4",
+        "addressType": family_of(address),
         "ports": [{"port": port, "protocol": "TCP"}],
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
     }

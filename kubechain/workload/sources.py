@@ -6,10 +6,9 @@ What has to be asked is `Polled`: pages, DNS answers, environments, objects that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from kubechain.conditions import disruption
@@ -17,14 +16,15 @@ from kubechain.conditions.dns import Answer, nameservers
 from kubechain.conditions.endpoints import ready_endpoints
 from kubechain.conditions.http import Page
 from kubechain.conditions.text import some
-from kubechain.core.errors import NotApplicable, Unmet
-from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
+from kubechain.core.errors import NotApplicable
+from kubechain.kube.errors import ApiUnavailable, refusal
+from kubechain.kube.families import RECORDS, family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.probes import http, udp
 from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
-from kubechain.workload import actions, service_manifests
+from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 from kubechain.workload.urls import counted, url
 
@@ -34,10 +34,6 @@ ROUND = 12
 # Places that are asked at once. A Node that drops packets takes 3 s.
 AT_ONCE = 10
 DNS_PORT = 53
-NODE_PORTS = (30000, 32767)
-# The lowest and the highest port: a range has one of them at most, unless it is the range of all ports.
-BORDERS = (1, 65535)
-RANGE = re.compile(r"valid ports is (\d+)-(\d+)")
 
 
 def proxied(chain: Chain, *paths: str) -> Polled[list[Page]]:
@@ -87,6 +83,16 @@ def pages_at(chain: Chain, urls: Mapping[str, str]) -> Polled[list[Page]]:
 def at_nodes(nodes: Iterable[str], pages: Iterable[Page]) -> list[Page]:
     """Return pages whose URLs name the Nodes that were asked."""
     return [replace(page, url=f"{page.url} of Node {name}") for name, page in zip(nodes, pages, strict=True)]
+
+
+def pages_at_nodes_inside(chain: Chain, place: PodProbe, port: int, address: str) -> Polled[list[Page]]:
+    """Return a source of a page at a nodePort of each Node, at its address of the family of a clusterIP, asked inside a Pod."""
+
+    def ask() -> list[Page]:
+        nodes = {name: url(own, port) for name, own in chain.asked_at(address).addresses.items()}
+        return at_nodes(nodes, place.fetch(*nodes.values()))
+
+    return _polled(chain, f"answers at the {family_of(address)} nodePort of each Node", ask)
 
 
 def loopback(chain: Chain, listener: Listener, path: str) -> Polled[list[Page]]:
@@ -148,10 +154,17 @@ def backends_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[Mapping
 
 
 def answers(
-    chain: Chain, place: PodProbe, *names: str, record: str = "A", server: str = "", tcp: bool = False
+    chain: Chain, place: PodProbe, *names: str, record: str = "", server: str = "", tcp: bool = False
 ) -> Polled[list[Answer]]:
-    """Return a source of DNS answers for these names, requested from inside a Pod; see PodProbe.lookup."""
-    return _polled(chain, f"DNS from pod {place.pod}", lambda: place.lookup(*names, record=record, server=server, tcp=tcp))
+    """Return a source of DNS answers for these names, requested from inside a Pod; see PodProbe.lookup.
+
+    Without `record`, addresses of the family of the chain's Service are asked for.
+    """
+    return _polled(
+        chain,
+        f"DNS from pod {place.pod}",
+        lambda: place.lookup(*names, record=record or RECORDS[chain.family], server=server, tcp=tcp),
+    )
 
 
 def resolver(chain: Chain, place: PodProbe) -> Polled[str]:
@@ -181,55 +194,6 @@ def dns_servers(chain: Chain, place: PodProbe) -> list[str]:
             number = next((int(port["port"]) for port in ports if port.get("protocol") == "UDP"), DNS_PORT)
             replicas |= {f"{address}#{number}" for entry in ready_endpoints(each) for address in entry["addresses"]}
     return sorted(replicas)
-
-
-@dataclass(frozen=True)
-class PortRange:
-    """The range of nodePorts, both included, and a port out of it, which the API server refused."""
-
-    first: int
-    last: int
-    outside: int
-
-
-def node_port_range(chain: Chain) -> PortRange:
-    """Return the range of nodePorts, as the API server names it when it refuses a Service.
-
-    A dry run would not tell: it allocates nothing, and accepts every port. A Service that is accepted is deleted at once.
-
-    Raises:
-        NotApplicable: it accepts the lowest and the highest port: every port is in the range.
-        Unmet: it does so on a cluster of this project, refuses the Service as something else than invalid, or names no range.
-
-    """
-    for port in BORDERS:
-        manifest = service_manifests.service_at(name="bordering", node_port=port)
-        try:
-            service = chain.api.create(manifest, chain.namespace)
-        except ApiRefused as refused:
-            named = RANGE.search(refused.detail)
-            if named is None or (refused.status, refused.reason) != (422, "Invalid"):
-                raise Unmet(f"expected 422 Invalid with the range of valid ports for nodePort {port}, got {refused}") from refused
-            return PortRange(int(named[1]), int(named[2]), port)
-        chain.api.delete("Service", chain.namespace, service.name, {"preconditions": {"uid": service.uid}}, missing_ok=True)
-        chain.kept(manifest, service)
-    accepted = f"nodePorts {BORDERS[0]} and {BORDERS[1]} are accepted"
-    if chain.admission and chain.admission.owned:
-        raise Unmet(f"expected 422 Invalid for a nodePort outside {NODE_PORTS[0]}-{NODE_PORTS[1]}, got none: {accepted}")
-    raise NotApplicable(f"no port is outside the range of nodePorts: {accepted}")
-
-
-def node_ports_of(chain: Chain) -> tuple[int, int]:
-    """Return the first and the last port of the range of nodePorts: the default on a cluster that this project made.
-
-    Raises:
-        NotApplicable, Unmet: as for `node_port_range`.
-
-    """
-    if chain.admission and chain.admission.owned:
-        return NODE_PORTS
-    ports = node_port_range(chain)
-    return ports.first, ports.last
 
 
 def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:

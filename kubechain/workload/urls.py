@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kubechain.core.errors import HarnessError
+from kubechain.kube.families import host_of
 from kubechain.kube.objects import KubeObject
 from kubechain.workload.manifests import SERVICE_PORT
 
@@ -16,14 +17,8 @@ def counted(urls: Sequence[str]) -> str:
 
 
 def url(address: str, port: int = SERVICE_PORT) -> str:
-    """Return the HTTP URL of an IPv4 or IPv6 address and a port."""
-    host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}/"
-
-
-def family_of(address: str) -> str:
-    """Return the family of an IP address, as Services name it."""
-    return "IPv6" if ":" in address else "IPv4"
+    """Return the HTTP URL of an IPv4 or IPv6 address, or of a name, and a port."""
+    return f"http://{host_of(address)}:{port}/"
 
 
 def addresses_of(node: KubeObject, *kinds: str) -> list[str]:

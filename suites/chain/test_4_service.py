@@ -5,17 +5,21 @@ import json
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, KUBECTL, NODE_PORTS, right
+from kubechain.claims.requirements import DUAL_STACK, EXEC, KUBECTL, NODE_PORTS, right
 from kubechain.conditions import services
+from kubechain.conditions.dual_stack import has_families
 from kubechain.conditions.http import all_welcome, only_from
+from kubechain.kube.families import other_family
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, service_manifests, sources, unchanged
+from kubechain.workload import actions, node_port_range, service_manifests, sources, unchanged
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("concepts/services-networking/service/")
+
+DUAL = "concepts/services-networking/dual-stack/#dual-stack-options-on-new-services"
 
 
 @claim(
@@ -39,7 +43,7 @@ def test_cluster_ip_and_node_port_are_allocated(chain: Chain, eventually: Eventu
 )
 def test_node_port_lies_in_the_range(chain: Chain, eventually: Eventually) -> None:
     """A nodePort MUST be allocated from the configured range, which is 30000-32767 where nobody has configured another."""
-    first, last = sources.node_ports_of(chain)
+    first, last = node_port_range.node_ports_of(chain)
     eventually(chain.objects, services.node_port_between(WEB, first, last))
 
 
@@ -90,7 +94,7 @@ def test_node_port_in_use_is_refused(chain: Chain) -> None:
 @claim("CHAIN-SERVICE-070", spec="#nodeport-custom-port", requires=[NODE_PORTS, right("delete", "services")])
 def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
     """A Service that asks for a nodePort outside the configured range MUST be refused as invalid."""
-    ports = sources.node_port_range(chain)
+    ports = node_port_range.node_port_range(chain)
     assert not ports.first <= ports.outside <= ports.last
 
 
@@ -168,8 +172,23 @@ def test_service_without_selector_serves_given_endpoints(chain: Chain, create: C
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""
     pod = chain.pods[0]
     service = create(chain, service_manifests.without_selector("handmade"))
-    create(chain, service_manifests.endpoint_slice(service.name, pod.at("status.podIP"), CONTAINER_PORT))
+    create(chain, service_manifests.endpoint_slice(service.name, chain.pod_address(pod), CONTAINER_PORT))
     at = url(chain.address(service.name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
     pages = sources.repeated(chain, chain.client, at, sources.ROUND)
     eventually(pages, only_from(pod.name))
+
+
+@claim("CHAIN-SERVICE-140", spec=DUAL, requires=[DUAL_STACK])
+def test_dual_stack_service_has_an_address_of_each_family(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """A Service that requires two IP families MUST be given a clusterIP of each, first of that which Services have by default."""
+    name = create(chain, service_manifests.dual_stack("both")).name
+    eventually(chain.objects, has_families(name, "RequireDualStack", [chain.family, other_family(chain.family)]))
+
+
+@claim("CHAIN-SERVICE-150", spec=DUAL, requires=[DUAL_STACK])
+def test_single_stack_service_has_the_family_that_it_asks_for(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """A SingleStack Service that asks for the second IP family MUST be given a clusterIP of that family alone."""
+    second = other_family(chain.family)
+    name = create(chain, service_manifests.of_family("second", second)).name
+    eventually(chain.objects, has_families(name, "SingleStack", [second]))

@@ -2,8 +2,9 @@
 
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
-from kubechain.claims.requirements import EXEC, SLEEP_ACTION, right
+from kubechain.claims.requirements import DUAL_STACK, EXEC, SLEEP_ACTION, right
 from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions.dual_stack import slices_of_each_family
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
@@ -110,3 +111,10 @@ def test_unready_addresses_are_published_on_request(chain: Chain, create: Create
     pod = create(chain, manifests.unready_pod("unready", chain.client_image))
     eventually(chain.objects, endpoints.lists("early", pod), within=timeouts.PODS_READY)
     eventually(chain.objects, endpoints.listed_unready("late", pod.uid))
+
+
+@claim("CHAIN-ENDPOINTS-120", spec="concepts/services-networking/dual-stack/#services", requires=[DUAL_STACK])
+def test_slices_of_each_family(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """A Service with two IP families MUST have EndpointSlices of each, with the address of every ready Pod of that family."""
+    name = create(chain, service_manifests.dual_stack("both")).name
+    eventually(chain.objects, slices_of_each_family(name, LABELS, CONTAINER_PORT, chain.replicas))

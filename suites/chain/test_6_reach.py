@@ -5,7 +5,17 @@ import re
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import EXEC, FORWARDING, HOST_ACCESS, KUBECTL, NODE_PORTS, NODE_REQUESTS, THREE_NODES, right
+from kubechain.claims.requirements import (
+    DUAL_STACK,
+    EXEC,
+    FORWARDING,
+    HOST_ACCESS,
+    KUBECTL,
+    NODE_PORTS,
+    NODE_REQUESTS,
+    THREE_NODES,
+    right,
+)
 from kubechain.conditions import pods
 from kubechain.conditions.http import (
     all_refused,
@@ -21,6 +31,7 @@ from kubechain.conditions.http import (
     spread_over,
 )
 from kubechain.conditions.services import node_port
+from kubechain.kube.families import cluster_ips, other_family
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -35,6 +46,7 @@ from kubechain.workload.urls import url
 claim = ClaimDecorator("reference/networking/virtual-ips/")
 
 SERVICE = "concepts/services-networking/service/"
+DUAL = "concepts/services-networking/dual-stack/#services"
 # Each of two backends gets at least 12 of this many requests, except with a probability below one in a million.
 MANY = 60
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
@@ -202,9 +214,38 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
 def test_udp_node_port_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A nodePort for UDP MUST lead to the Pod at every Node, and bring its answer back."""
     port = node_port(create(chain, service_manifests.udp_service("echo")))
-    create(chain, manifests.udp_echo("echo", chain.client_image))
+    create(chain, manifests.udp_echo("echo", chain.client_image, chain.family))
     eventually(chain.objects, pods.ready("echo"))
     eventually(sources.echoes(chain, port), chain.among_nodes(echoed("echo")))
+
+
+@claim("CHAIN-CLUSTERIP-100", spec=DUAL, requires=[DUAL_STACK, EXEC], premises=premises.SPREAD)
+def test_both_cluster_ips_reach_every_backend(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """Connections to each clusterIP of a Service with two IP families MUST reach every ready Pod, and no other."""
+    service = create(chain, service_manifests.dual_stack("both"))
+    chain.require_listed(service.name)
+    urls = [url(address) for address in cluster_ips(service).values()]
+    eventually(sources.backends_inside(chain, chain.client, *urls), every_backend(chain.pod_names, WELCOME))
+
+
+@claim("CHAIN-CLUSTERIP-110", spec=DUAL, requires=[DUAL_STACK, EXEC], premises=premises.SPREAD)
+def test_cluster_ip_of_the_second_family_reaches_every_backend(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """Connections to the clusterIP of a SingleStack Service of the second IP family MUST reach every ready Pod, and no other."""
+    name = create(chain, service_manifests.of_family("second", other_family(chain.family))).name
+    chain.require_listed(name)
+    backends = sources.backends_inside(chain, chain.client, url(chain.address(name)))
+    eventually(backends, every_backend(chain.pod_names, WELCOME))
+
+
+@claim("CHAIN-NODEPORT-060", spec=DUAL, requires=[DUAL_STACK, NODE_REQUESTS, EXEC])
+def test_node_port_answers_at_addresses_of_both_families(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """The nodePort of a Service with two IP families MUST answer at the address of each family of every Node."""
+    service = create(chain, service_manifests.dual_stack("both", kind=service_manifests.NODE_PORT))
+    chain.require_listed(service.name)
+    for address in cluster_ips(service).values():
+        # From inside: this machine may reach the Nodes by one family alone.
+        pages = sources.pages_at_nodes_inside(chain, chain.client, node_port(service), address)
+        eventually(pages, chain.asked_at(address).among(all_welcome(WELCOME)))
 
 
 @claim("CHAIN-API-030", spec="tasks/extend-kubernetes/http-proxy-access-api/", requires=[right("get", "services/proxy"), KUBECTL])

@@ -3,11 +3,12 @@
 from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
-from kubechain.claims.requirements import DNS_SERVICE, EXEC, right
+from kubechain.claims.requirements import DNS_SERVICE, DUAL_STACK, EXEC, right
 from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
 from kubechain.conditions.http import all_welcome
+from kubechain.kube.families import RECORDS, cluster_ips, other_family
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload.chain import Chain
@@ -156,7 +157,7 @@ def test_headless_name_resolves_to_the_pods(chain: Chain, create: Create, eventu
     """The name of a headless Service MUST resolve to exactly the addresses of its ready Pods."""
     name = create(chain, service_manifests.headless("headless")).name
     chain.require_listed(name)
-    addresses = [str(pod.at("status.podIP")) for pod in chain.pods]
+    addresses = [chain.pod_address(pod) for pod in chain.pods]
     eventually(sources.answers(chain, chain.client, name), resolves_to(*addresses))
 
 
@@ -166,7 +167,7 @@ def test_pod_has_a_name_under_its_headless_service(chain: Chain, create: Create,
     create(chain, service_manifests.headless("sub", app="named"))
     create(chain, manifests.with_hostname(manifests.client_pod("named", chain.client_image, {"app": "named"}), "sub"))
     place = chain.ready_inside("named")
-    address = str(chain.present("Pod", "named").at("status.podIP"))
+    address = chain.pod_address(chain.present("Pod", "named"))
     eventually(sources.answers(chain, chain.client, "named.sub"), resolves_to(address))
     assert chain.full_name("named.sub", place).rstrip(".") in place.must_run("cat", "/etc/hosts").split()
 
@@ -178,7 +179,7 @@ def test_unready_pods_are_named_on_request(chain: Chain, create: Create, eventua
     create(chain, service_manifests.headless("named-late", app="waiting"))
     pod = create(chain, manifests.unready_pod("waiting", chain.client_image))
     eventually(chain.objects, endpoints.lists("named-early", pod), within=timeouts.PODS_READY)
-    address = str(chain.present("Pod", pod.name).at("status.podIP"))
+    address = chain.pod_address(chain.present("Pod", pod.name))
     eventually(sources.answers(chain, chain.client, "named-early"), resolves_to(address))
     eventually(chain.objects, endpoints.listed_unready("named-late", pod.uid))
     late = chain.full_name("named-late", chain.client)
@@ -213,7 +214,7 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     # So many that each replica of the DNS is asked, before and after: one of them alone may serve its cache for too long.
     lookups = sources.answers(chain, client, *[service.name] * 10)
     eventually(lookups, resolves_to(old))
-    ttl = client.time_to_live(chain.full_name(service.name, client))
+    ttl = client.time_to_live(chain.full_name(service.name, client), RECORDS[chain.family])
     actions.delete(chain, service)
     create(chain, service_manifests.service_at(name="holder", cluster_ip=old))
     new = str(create(chain, service_manifests.service(name="renewed")).at("spec.clusterIP"))
@@ -240,3 +241,32 @@ def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> Non
         eventually(known, resolves_to(chain.cluster_ip))
         unknown = sources.answers(chain, client, chain.full_name("absent", client), server=server)
         eventually(unknown, no_such_name())
+
+
+@claim("CHAIN-DNS-180", spec="#a-aaaa-records", premises=premises.ONE_FAMILY)
+def test_name_has_no_address_of_another_family(chain: Chain, eventually: Eventually) -> None:
+    """The name of a Service with one IP family MUST have no address of the other family, A or AAAA."""
+    client = chain.client
+    full = chain.full_name(WEB, client)
+    eventually(sources.answers(chain, client, full), resolves_to(chain.cluster_ip))
+    other = RECORDS[other_family(chain.family)]
+    eventually(sources.answers(chain, client, full, record=other), no_address())
+
+
+@claim("CHAIN-DNS-190", spec="#a-aaaa-records", requires=[DUAL_STACK])
+def test_name_has_the_addresses_of_both_families(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """The name of a Service with two IP families MUST resolve to its clusterIP of each, by A and by AAAA."""
+    service = create(chain, service_manifests.dual_stack("both"))
+    for family, address in cluster_ips(service).items():
+        answers = sources.answers(chain, chain.client, service.name, record=RECORDS[family])
+        eventually(answers, resolves_to(address))
+
+
+@claim("CHAIN-DNS-200", spec="#a-aaaa-records", requires=[DUAL_STACK])
+def test_name_of_the_second_family(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """The name of a SingleStack Service of the second IP family MUST resolve to its clusterIP, and to no other address."""
+    second = other_family(chain.family)
+    name = create(chain, service_manifests.of_family("second", second)).name
+    full = chain.full_name(name, chain.client)
+    eventually(sources.answers(chain, chain.client, full, record=RECORDS[second]), resolves_to(chain.address(name)))
+    eventually(sources.answers(chain, chain.client, full), no_address())

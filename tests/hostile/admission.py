@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json
 from tests.hostile.addresses import Addresses
 from tests.hostile.store import Refused, Store, selected
@@ -110,11 +111,11 @@ def _service(store: Store, addresses: Addresses, body: Json, before: Json | None
             spec.pop(name, None)
         without_node_ports(spec)
         return
-    _defaults(spec, {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
+    _families(addresses, body)
     others = [
         other["spec"] for other in store.all("Service") if other["metadata"].get("uid") != body["metadata"].get("uid", "new")
     ]
-    _cluster_ip(addresses, body, before, others)
+    _cluster_ips(addresses, body, before, others)
     if spec["type"] == "NodePort":
         spec.setdefault("externalTrafficPolicy", "Cluster")
         _node_ports(body, others)
@@ -129,16 +130,34 @@ def without_node_ports(spec: Json) -> None:
         port.pop("nodePort", None)
 
 
-def _cluster_ip(addresses: Addresses, body: Json, before: Json | None, others: list[Json]) -> None:
-    spec, taken = body["spec"], [str(other.get("clusterIP")) for other in others]
+def _families(addresses: Addresses, body: Json) -> None:
+    """Choose the families of a Service, by its policy and by what the cluster has."""
+    spec, there = body["spec"], addresses.families
+    policy = spec.setdefault("ipFamilyPolicy", "SingleStack")
+    wanted: list[str] = spec.get("ipFamilies") or []
+    if policy == "RequireDualStack" and len(there) == 1:
+        raise _invalid(body, "spec.ipFamilyPolicy", f'"{policy}": this cluster is not configured for dual-stack services')
+    if not {*wanted} <= {*there}:
+        raise _invalid(body, "spec.ipFamilies[0]", f'"{wanted[0]}": not configured on this cluster')
+    chosen = [*dict.fromkeys([*wanted, *there])]
+    spec["ipFamilies"] = chosen[:1] if policy == "SingleStack" else chosen
+
+
+def _cluster_ips(addresses: Addresses, body: Json, before: Json | None, others: list[Json]) -> None:
+    spec, taken = body["spec"], [address for other in others for address in other.get("clusterIPs", [])]
     old = before["spec"].get("clusterIP") if before else None
     if old and spec.get("clusterIP") != old:
         raise _invalid(body, "spec.clusterIPs[0]", "field is immutable (clusterIP)")
     wanted = spec.get("clusterIP")
     if wanted and wanted != "None" and wanted in taken:
         raise _invalid(body, "spec.clusterIPs", f'["{wanted}"]: failed to allocate IP {wanted}: provided IP is already allocated')
-    spec["clusterIP"] = wanted or addresses.service(taken)
-    spec["clusterIPs"] = [spec["clusterIP"]]
+    if wanted == "None":
+        spec["clusterIPs"] = [wanted]
+        return
+    known = {family_of(address): address for address in [*spec.get("clusterIPs", []), *([wanted] if wanted else [])]}
+    free = {family: known.get(family) or addresses.service(taken, family) for family in spec["ipFamilies"]}
+    spec["clusterIPs"] = [*free.values()]
+    spec["clusterIP"] = spec["clusterIPs"][0]
 
 
 def _node_ports(body: Json, others: list[Json]) -> None:

@@ -12,6 +12,7 @@ from http.client import HTTPConnection, HTTPException
 
 from kubechain.kube.objects import OWN_CONTAINERS, Json
 from tests.hostile.access import ADMIN, Access
+from tests.hostile.addresses import plain
 from tests.hostile.admission import admitted, without_node_ports
 from tests.hostile.channels import run_in
 from tests.hostile.containers import NOT_FOUND, Container, Done
@@ -197,7 +198,7 @@ class ApiServer:
         name, _, port = place.name.partition(":")
         target = self.store.required((place.kind, place.namespace, name))
         address = target["spec"]["clusterIP"] if place.kind == "Service" else target["status"]["podIP"]
-        connection = HTTPConnection(address, int(port or 80), timeout=PROXY_SECONDS)
+        connection = HTTPConnection(plain(address), int(port or 80), timeout=PROXY_SECONDS)
         try:
             connection.request("GET", "/" + place.sub.partition("/")[2])
             answer = connection.getresponse()

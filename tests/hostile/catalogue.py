@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.hostile import (
     records_answers,
     records_commands,
+    records_families,
     records_lists,
     records_objects,
     records_policies,
@@ -15,6 +16,6 @@ from tests.hostile import (
 
 MODULES = (
     records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_policies,
-    records_terrain,
+    records_terrain, records_families,
 )  # fmt: skip
 RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from kubechain.kube.families import host_of
 from kubechain.kube.objects import Json
+from tests.hostile.addresses import plain
 from tests.hostile.core import Core
 from tests.hostile.names import Resolver
 from tests.hostile.store import Store
@@ -42,10 +44,10 @@ def service_variables(store: Store, namespace: str) -> dict[str, str]:
             continue
         prefix = service["metadata"]["name"].upper().replace("-", "_")
         variables |= {f"{prefix}_SERVICE_HOST": address, f"{prefix}_SERVICE_PORT": str(ports[0]["port"])}
-        variables[f"{prefix}_PORT"] = f"tcp://{address}:{ports[0]['port']}"
+        variables[f"{prefix}_PORT"] = f"tcp://{host_of(address)}:{ports[0]['port']}"
         for port in ports:
             tcp = f"{prefix}_PORT_{port['port']}_{port['protocol']}"
-            rest = {"": f"tcp://{address}:{port['port']}", "_PROTO": "tcp", "_PORT": str(port["port"]), "_ADDR": address}
+            rest = {"": f"tcp://{host_of(address)}:{port['port']}", "_PROTO": "tcp", "_PORT": str(port["port"]), "_ADDR": address}
             variables |= {tcp + end: value for end, value in rest.items()}
             if port.get("name"):
                 variables[f"{prefix}_SERVICE_PORT_{port['name'].upper().replace('-', '_')}"] = str(port["port"])
@@ -75,7 +77,7 @@ class Container:
 
     def resolver(self) -> Resolver:
         """Return the resolver of the Pod."""
-        return Resolver(self.core.store, self.pod["metadata"]["namespace"], self.core.addresses.dns)
+        return Resolver(self.core.store, self.pod["metadata"]["namespace"], self.core.addresses.dns, self.core.unnamed)
 
     def _curl(self, script: str) -> Done:
         """Send the requests of a script of curl commands; one after `&&` only if the one before had an answer."""
@@ -99,10 +101,10 @@ class Container:
             account = f"system:serviceaccount:{self.pod['metadata']['namespace']}:{self.pod['spec']['serviceAccountName']}"
             status, text = self.ask_api(account, method, url.partition(host)[2])
             return 0, status, self.core.addresses.kubernetes, 0.001, f"HTTP/1.1 {status} X\r\n\r\n{text}"
-        address = host if host[0].isdigit() else next(iter(self.resolver().addresses(host)), "")
+        address = host if host[0].isdigit() or ":" in host else next(iter(self.resolver().addresses(host)), "")
         if not address:
             return NO_NAME, 0, "", 0.0, ""
-        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=SECONDS)
+        connection = http.client.HTTPConnection(plain(address), parts.port or 80, timeout=SECONDS)
         try:
             connection.request(method, parts.path or "/")
             answer = connection.getresponse()

@@ -24,13 +24,14 @@ def furnish(core: Core) -> None:
     for number in range(1, NODES + 1):
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
         status = {
-            "addresses": [{"type": "InternalIP", "address": addresses.node(number)}],
+            "addresses": [{"type": "InternalIP", "address": each} for each in addresses.each(addresses.node(number))],
             "conditions": [ready],
             "allocatable": {"pods": "30"},
             "nodeInfo": {"kubeletVersion": VERSION},
         }
         labels = {"kubernetes.io/hostname": core.node_name(number), "kubernetes.io/os": "linux"}
-        spec = {"podCIDR": addresses.pod_range(number), "podCIDRs": [addresses.pod_range(number)]}
+        ranges = addresses.pod_ranges(number)
+        spec = {"podCIDR": ranges[0], "podCIDRs": ranges}
         body: Json = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": core.node_name(number), "labels": labels}}
         store.create({**body, "spec": spec, "status": status})
     for space, name, address, port in (
@@ -43,5 +44,12 @@ def furnish(core: Core) -> None:
     endpoint = {"addresses": [addresses.dns], "conditions": {"ready": True, "serving": True, "terminating": False}}
     labels = {"kubernetes.io/service-name": "kube-dns"}
     metadata = {"name": "kube-dns-1", "namespace": "kube-system", "labels": labels}
-    body = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": metadata, "addressType": "IPv4"}
-    store.create({**body, "endpoints": [endpoint], "ports": [{"name": "dns-tcp", "port": 53, "protocol": "TCP"}]})
+    body = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": metadata}
+    store.create(
+        {
+            **body,
+            "addressType": addresses.families[0],
+            "endpoints": [endpoint],
+            "ports": [{"name": "dns-tcp", "port": 53, "protocol": "TCP"}],
+        }
+    )

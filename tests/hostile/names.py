@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from kubechain.conditions.dns import reverse_name
+from kubechain.kube.families import RECORDS, family_of
 from kubechain.kube.objects import Json
 from tests.hostile.store import Store
 
@@ -11,15 +14,23 @@ DOMAIN = "cluster.local"
 SUFFIX = f".svc.{DOMAIN}"
 NDOTS = 5
 TTL = 30
+# Type of a record -> the family of its addresses.
+FAMILIES = {record: family for family, record in RECORDS.items()}
+
+
+def _addresses(service: Json) -> list[str]:
+    """Return the clusterIPs of a Service."""
+    return [address for address in service["spec"].get("clusterIPs", []) if address != "None"]
 
 
 @dataclass(frozen=True)
 class Resolver:
-    """The resolver of a Pod in a namespace, with the address of the DNS server."""
+    """The resolver of a Pod in a namespace, with the address of the DNS server, which has no records of families `unnamed`."""
 
     store: Store
     namespace: str
     server: str
+    unnamed: Collection[str] = ()
 
     @property
     def searches(self) -> list[str]:
@@ -39,14 +50,13 @@ class Resolver:
 
     def addresses(self, name: str) -> list[str]:
         """Return the addresses of a name, [] if it has none."""
-        found = [self.records(each, "A") for each in self.candidates(name)]
+        found = [self.records(each, record) for each in self.candidates(name) for record in FAMILIES]
         return next((records for records in found if records), None) or []
 
     def records(self, name: str, record: str) -> list[str] | None:
         """Return the data of an absolute name, None if there is no such name."""
         if record == "PTR":
-            address = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
-            owners = [each for each in self.store.all("Service") if each["spec"].get("clusterIP") == address]
+            owners = [each for each in self.store.all("Service") if f"{name}." in map(reverse_name, _addresses(each))]
             return [f"{self._full(owner)}." for owner in owners] or None
         # [_port, _protocol,] service, namespace
         words = name.removesuffix(SUFFIX).split(".")
@@ -63,9 +73,12 @@ class Resolver:
             return [f"0 100 {port['port']} {self._full(service)}." for port in ports] or None
         if spec["type"] == "ExternalName":
             return [f"{spec['externalName']}."] if record == "CNAME" else []
-        if record != "A":
+        family = FAMILIES.get(record, "")
+        if not family or family in self.unnamed:
             return []
-        return [spec["clusterIP"]] if spec["clusterIP"] != "None" else self._pods(service)
+        if spec["clusterIP"] == "None":
+            return self._pods(service, family)
+        return [address for address in _addresses(service) if family_of(address) == family]
 
     def dig(self, words: list[str]) -> str:
         """Return what dig prints with +noall +comments +answer, for one name with or without +search."""
@@ -85,9 +98,10 @@ class Resolver:
         metadata = service["metadata"]
         return f"{metadata['name']}.{metadata['namespace']}{SUFFIX}"
 
-    def _pods(self, service: Json) -> list[str]:
+    def _pods(self, service: Json, family: str) -> list[str]:
         metadata = service["metadata"]
         slices = self.store.all("EndpointSlice", metadata["namespace"])
         own = [each for each in slices if each["metadata"]["labels"].get("kubernetes.io/service-name") == metadata["name"]]
+        own = [each for each in own if each["addressType"] == family]
         ready = [entry for each in own for entry in each["endpoints"] if entry["conditions"]["ready"]]
         return [address for entry in ready for address in entry["addresses"]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json
-from tests.hostile.addresses import NODES
+from tests.hostile.addresses import NODES, of_family, plain
 from tests.hostile.core import Core
 from tests.hostile.network import Place
 from tests.hostile.store import Key, key_of
@@ -33,6 +34,11 @@ def _serving(core: Core) -> list[tuple[Json, list[Json]]]:
     return [(each, matching(core, each["metadata"]["namespace"], each["spec"]["selector"])) for each in services]
 
 
+def _families(core: Core, service: Json) -> list[str]:
+    """Return the families of a Service; one of type ExternalName has none of its own."""
+    return service["spec"].get("ipFamilies") or [*core.addresses.families[:1]]
+
+
 def _is_listed(service: Json, pod: Json) -> bool:
     early = service["spec"].get("publishNotReadyAddresses", False)
     return is_ready(pod) or (early and not pod["metadata"].get("deletionTimestamp"))
@@ -54,27 +60,34 @@ def _ports(service: Json, pods: list[Json]) -> list[Json]:
 
 
 def endpoint_slices(core: Core) -> None:
-    """Keep one EndpointSlice for each Service with a selector."""
+    """Keep one EndpointSlice for each family of each Service with a selector."""
     for service, pods in _serving(core):
-        metadata = service["metadata"]
-        endpoints = [
-            {
-                "addresses": [pod["status"]["podIP"]],
-                "conditions": {
-                    "ready": _is_listed(service, pod),
-                    "serving": _is_listed(service, pod),
-                    "terminating": bool(pod["metadata"].get("deletionTimestamp")),
-                },
-                "nodeName": pod["spec"]["nodeName"],
-                "targetRef": _target(pod),
-            }
-            for pod in pods
-        ]
-        labels = {SERVICE_NAME: metadata["name"], MANAGED_BY: "endpointslice-controller.k8s.io"}
-        name = {"name": f"{metadata['name']}-{metadata['uid'][:5]}", "namespace": metadata["namespace"], "labels": labels}
-        body: Json = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4"}
-        ports = _ports(service, pods)
-        _put(core, {**body, "metadata": {**name, "ownerReferences": owned_by(service)}, "endpoints": endpoints, "ports": ports})
+        for family in _families(core, service):
+            if family not in core.unlisted:
+                _endpoint_slice(core, service, pods, family)
+
+
+def _endpoint_slice(core: Core, service: Json, pods: list[Json], family: str) -> None:
+    metadata = service["metadata"]
+    endpoints = [
+        {
+            "addresses": [of_family(pod["status"]["podIP"], family)],
+            "conditions": {
+                "ready": _is_listed(service, pod),
+                "serving": _is_listed(service, pod),
+                "terminating": bool(pod["metadata"].get("deletionTimestamp")),
+            },
+            "nodeName": pod["spec"]["nodeName"],
+            "targetRef": _target(pod),
+        }
+        for pod in pods
+    ]
+    labels = {SERVICE_NAME: metadata["name"], MANAGED_BY: "endpointslice-controller.k8s.io"}
+    suffix = f"{metadata['uid'][:5]}{'' if family == _families(core, service)[0] else '-2'}"
+    name = {"name": f"{metadata['name']}-{suffix}", "namespace": metadata["namespace"], "labels": labels}
+    body: Json = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": family}
+    ports = _ports(service, pods)
+    _put(core, {**body, "metadata": {**name, "ownerReferences": owned_by(service)}, "endpoints": endpoints, "ports": ports})
 
 
 def endpoints(core: Core) -> None:
@@ -84,7 +97,8 @@ def endpoints(core: Core) -> None:
         metadata = {"name": service["metadata"]["name"], "namespace": service["metadata"]["namespace"]}
         listed: dict[str, list[Json]] = {"addresses": [], "notReadyAddresses": []}
         for pod in pods:
-            entry = {"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
+            ip = of_family(pod["status"]["podIP"], _families(core, service)[0])
+            entry = {"ip": ip, "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
             listed["addresses" if _is_listed(service, pod) else "notReadyAddresses"].append(entry)
         ports = _ports(service, pods)
         subsets: list[Json] = [{**{k: v for k, v in listed.items() if v}, "ports": ports}] if pods else []
@@ -111,25 +125,35 @@ def kube_proxy(core: Core) -> None:
         own = [each for each in slices if each["metadata"].get("labels", {}).get(SERVICE_NAME) == metadata["name"]]
         if spec.get("clusterIP", "None") == "None":
             continue
-        for number, port in enumerate(spec.get("ports", [])):
-            if port["protocol"] != "TCP":
-                continue
-            backends = [
-                (address, each["ports"][number]["port"])
-                for each in own
-                for endpoint in each["endpoints"]
-                if endpoint["conditions"]["ready"]
-                for address in endpoint["addresses"]
-            ]
-            if spec.get("sessionAffinity") == "ClientIP":
-                # Every request comes from this machine.
-                backends = backends[:1]
-            places = [(spec["clusterIP"], port["port"])]
-            if port.get("nodePort"):
-                places += [
-                    (core.addresses.node(node), port["nodePort"])
-                    for node in range(1, NODES + 1)
-                    if _answers(spec, own, core.node_name(node))
-                ]
-            ways |= dict.fromkeys(places, backends)
+        for address in spec["clusterIPs"]:
+            if family_of(address) not in core.unproxied:
+                of_its = [each for each in own if each["addressType"] == family_of(address)]
+                ways |= _ways(core, spec, of_its, plain(address))
     core.network.forward(ways)
+
+
+def _ways(core: Core, spec: Json, slices: list[Json], address: str) -> dict[Place, list[Place]]:
+    """Return each place of a Service at one of its clusterIPs, and the endpoints that it leads to."""
+    ways: dict[Place, list[Place]] = {}
+    for number, port in enumerate(spec.get("ports", [])):
+        if port["protocol"] != "TCP":
+            continue
+        backends = [
+            (plain(each_address), each["ports"][number]["port"])
+            for each in slices
+            for endpoint in each["endpoints"]
+            if endpoint["conditions"]["ready"]
+            for each_address in endpoint["addresses"]
+        ]
+        if spec.get("sessionAffinity") == "ClientIP":
+            # Every request comes from this machine.
+            backends = backends[:1]
+        places = [(address, port["port"])]
+        if port.get("nodePort"):
+            places += [
+                (core.addresses.node(node), port["nodePort"])
+                for node in range(1, NODES + 1)
+                if _answers(spec, slices, core.node_name(node))
+            ]
+        ways |= dict.fromkeys(places, backends)
+    return ways

@@ -197,10 +197,10 @@ def _started(core: Core, pod: Json, node: int) -> Callable[[Json], None]:
         core.network.serve(pod["metadata"]["uid"], pod["metadata"]["name"], address, port["containerPort"])
 
     def start(body: Json) -> None:
-        host = core.addresses.node(node)
+        host, places = core.addresses.each(core.addresses.node(node))[0], core.addresses.each(address)
         asks = any(each.get("resources") for each in containers)
         body["status"] |= {"qosClass": "Burstable" if asks else "BestEffort"}
-        body["status"] |= {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": host}
+        body["status"] |= {"phase": "Running", "podIP": places[0], "podIPs": [{"ip": each} for each in places], "hostIP": host}
         _report(core, body, ready=False)
 
     return start

@@ -138,6 +138,8 @@ FAULTS = (
           template("A", ZONE, "^web[.]", "rcode NXDOMAIN"), ("CHAIN-DNS-010",), UNKNOWN_NAME),
     Fault("dns-names-invented", "dns", "CoreDNS answers with an address for names that do not exist", Link.DNS,
           template("A", ZONE, "^absent[.]", WRONG_ANSWER), ("CHAIN-DNS-060",), "got NOERROR"),
+    Fault("dns-family-invented", "dns", "CoreDNS answers with an IPv6 address for a Service that has none", Link.DNS,
+          template("AAAA", ZONE, "^web[.]", 'answer "{{ .Name }} 5 IN AAAA fd00::253"'), ("CHAIN-DNS-180",), "got NOERROR"),
     Fault("dns-srv-missing", "dns", "no name has an SRV record", Link.DNS,
           template("SRV", ZONE, ".*", "rcode NXDOMAIN"), ("CHAIN-DNS-080",), r"SRV -> port \d+ of \S+, got "),
     Fault("dns-ptr-wrong", "dns", "reverse lookups return another name", Link.DNS,

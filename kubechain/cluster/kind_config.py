@@ -1,0 +1,43 @@
+"""The configuration of a new kind cluster by its IP families (https://kind.sigs.k8s.io/docs/user/configuration/#ip-family)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubechain.core.bundle import ROOT
+from kubechain.kube.families import IPV4, IPV6
+
+CONFIG = ROOT / "images" / "node" / "kind.yaml"
+FILE = "kind.yaml"
+# Value of --ip-family -> the families of Pods and Services; the first is that of a Service that asks for none.
+FAMILIES = {"ipv4": (IPV4,), "ipv6": (IPV6,), "dual": (IPV4, IPV6), "dual-ipv6": (IPV6, IPV4)}
+DEFAULT = "ipv4"
+# The defaults of kind; their order, which kind takes for that of the families, is not its default with IPv6 first.
+PODS = {IPV4: "10.244.0.0/16", IPV6: "fd00:10:244::/56"}
+SERVICES = {IPV4: "10.96.0.0/16", IPV6: "fd00:10:96::/112"}
+
+
+def write(folder: Path, ip_family: str) -> Path:
+    """Return the file with the configuration; for other families than the default, it is written into the folder."""
+    families = FAMILIES[ip_family or DEFAULT]
+    if families == FAMILIES[DEFAULT]:
+        return CONFIG
+    config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    config["networking"] = {
+        "ipFamily": "dual" if len(families) > 1 else "ipv6",
+        # The API server is reached from this machine alone, by an address that every machine has.
+        "apiServerAddress": "127.0.0.1",
+        "podSubnet": ",".join(PODS[family] for family in families),
+        "serviceSubnet": ",".join(SERVICES[family] for family in families),
+    }
+    path = folder / FILE
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def option_of(families: tuple[str, ...]) -> str:
+    """Return the value of --ip-family for these families, "" if there is none."""
+    return next((name for name, each in FAMILIES.items() if each == families), "")
