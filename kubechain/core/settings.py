@@ -6,7 +6,6 @@ environment variable of a setting is KUBECHAIN_ and its name in capitals; an emp
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,40 +15,12 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
 
 from kubechain.core import image_names
+from kubechain.core.default_folders import PROJECT, default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.namespace_names import namespace_name
 
-PROJECT = "kubechain"
 PREFIX = f"{PROJECT.upper()}_"
 IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
-
-
-def default_cache() -> Path:
-    """Return the folder of the builds, which all checkouts of a user share.
-
-    Raises:
-        SetupError: the user has no home folder (exit code USAGE).
-
-    """
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / PROJECT
-    except RuntimeError as error:
-        raise SetupError("no home folder for the cache: set a folder with --cache", ExitCode.USAGE) from error
-
-
-def default_out() -> Path:
-    """Return the folder of the results, reports/out under the current folder.
-
-    Raises:
-        SetupError: the current folder does not exist (exit code USAGE).
-
-    """
-    try:
-        return Path.cwd() / "reports" / "out"
-    except FileNotFoundError as error:
-        raise SetupError(
-            "the current folder no longer exists: change to another, or set a folder with --out", ExitCode.USAGE
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kubechain.workload.manifests import WEB
 
 # Of the chain, of scenarios, and of the objects that claims make, or of which they say that there are none.
 LISTED = """
-web client bare absent after-late another astray awaited bordering changing crashing early echo ending exposed first handmade
+web client bare absent after-late another astray awaited bordering both changing crashing early echo ending exposed first handmade
 headless holder late later local-inside local-outside lonely many moved multi multi-env named named-early named-late neighbour
 nobody obedient orphan outside reader released renewed second settler squatter srv sticky stubborn sub taken twin unlinked unready
 waiting witness

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import docker_engine, existing, kind
+from kubechain.core.default_folders import PROJECT, default_cache
 from kubechain.core.errors import HarnessError
 from kubechain.core.interrupts import INTERRUPTS
-from kubechain.core.settings import PREFIX, PROJECT, default_cache
+from kubechain.core.settings import PREFIX
 from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from tests.ends import judge, matrix

@@ -22,9 +22,9 @@ from pathlib import Path
 from kubechain.claims.rights import ALLOWING, CORE
 from kubechain.cleanup import namespaces
 from kubechain.cluster import docker_engine, existing
+from kubechain.core.default_folders import default_cache
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
-from kubechain.core.settings import default_cache
 from reports import catalogue, rights
 from tests.rights import audit_log, deprived
 from tests.rights.account import Admin, account, renamed

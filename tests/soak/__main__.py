@@ -24,10 +24,10 @@ import psutil
 from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import docker_engine, existing, kind
 from kubechain.core.bundle import ROOT
+from kubechain.core.default_folders import default_cache
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import FOLDERS
-from kubechain.core.settings import default_cache
 from kubechain.images import workload
 from kubechain.images.docker import Docker
 from kubechain.kube.client import Api

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from kubechain.cluster import docker_engine, kind
 from kubechain.core.bundle import ROOT
+from kubechain.core.default_folders import PROJECT, default_cache
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.interrupts import INTERRUPTS
-from kubechain.core.settings import PROJECT, default_cache
 from kubechain.images import workload
 from kubechain.images.docker import Docker
 from tests.terrains import runner
