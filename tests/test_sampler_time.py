@@ -143,7 +143,7 @@ def test_suspended_sampler_records_unknown_samples_only(world: World) -> None:
         assert 1.4 <= Tally(name, world.suspended.of(name)).gap <= 2.5
     assert ("unknown", "the sampler was suspended") in world.suspended.results("slow")
     assert not Tally("slow", world.suspended.of("slow")).lost
-    assert all(len(world.suspended.of(name)) == 60 for name in world.suspended.names)
+    assert all(len(world.suspended.of(name)) == SECONDS * 20 for name in world.suspended.names)
 
 
 def test_samples_in_flight_are_bounded_and_unknown_when_it_is_stopped(world: World) -> None:
