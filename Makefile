@@ -77,7 +77,7 @@ ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kin
 	@$(PYTHON) -m tests.ends
 
 terrains: export TERRAIN_IDS := $(call given,TERRAIN)
-terrains: dev ## run the suite on healthy clusters that differ (TERRAIN=ids, CLUSTER=NAME, KEEP=1), docs/TERRAINS.md
+terrains: dev ## run the suite on healthy clusters that differ (TERRAIN=ids, FAULTS=1, CLUSTER=NAME, KEEP=1), docs/TERRAINS.md
 	@$(PYTHON) -m tests.terrains
 
 lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents

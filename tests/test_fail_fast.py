@@ -72,6 +72,30 @@ def test_blocked_again():
 def test_last():
     """It MUST heal."""
 '''
+# A claim of an early link that uses a later one, which is broken because a link between them is.
+BETWEEN = '''
+@claim("T-PODS-020", spec="x")
+def test_uses_a_later_link():
+    """It MUST serve."""
+    raise Blocked(Link.ENDPOINTS, "expected 2 addresses, got 0")
+
+@claim("T-PODS-030", spec="x")
+def test_of_an_earlier_link():
+    """It MUST run."""
+
+@claim("T-SERVICE-010", spec="x")
+def test_between():
+    """It MUST keep its port."""
+    raise Unmet("expected 80, got 81")
+
+@claim("T-SERVICE-020", spec="x")
+def test_of_the_same_link():
+    """It MUST keep its name."""
+
+@claim("T-ENDPOINTS-010", spec="x")
+def test_of_the_later_link():
+    """It MUST list."""
+'''
 SCENARIO = '''
 @scenario
 def undone():
@@ -105,6 +129,8 @@ RUNS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "whole, verbose": (BROKEN + LATER, ("-v",), {}),
     "fast": (BROKEN + LATER, (), FAST),
     "fast, two processes": (BROKEN + LATER, ("-n", "2"), FAST),
+    "between": (BETWEEN, (), FAST),
+    "between, two processes": (BETWEEN, ("-n", "2"), FAST),
     "scenario": (SCENARIO + LATER, (), FAST),
     "scenario, two processes": (SCENARIO + LATER, ("-n", "2"), FAST),
     "exclusive": (BROKEN + ALONE, ("-n", "2"), FAST),
@@ -181,7 +207,19 @@ def test_run_ends_at_the_first_broken_link(runs: dict[str, Done], name: str) -> 
     assert FIRST in done.output.splitlines()
 
 
-@pytest.mark.parametrize("name", ["fast", "fast, two processes"])
+@pytest.mark.parametrize("name", ["between", "between, two processes"])
+def test_claims_of_earlier_links_still_run(runs: dict[str, Done], name: str) -> None:
+    done = runs[name]
+    assert (done.outcomes["T-PODS-020"], done.outcomes["T-SERVICE-010"]) == ("blocked", "failed"), done.output
+    assert done.outcomes["T-PODS-030"] == "passed"
+    assert done.run["firstBrokenLink"] == "SERVICE"
+    assert verdict(done).startswith("chain broken at SERVICE: expected 80, got 81")
+    if "two" not in name:
+        assert (done.outcomes["T-SERVICE-020"], done.outcomes["T-ENDPOINTS-010"]) == ("not run", "not run")
+        assert verdict(done).endswith("; 2 claims not run (--fail-fast)")
+
+
+@pytest.mark.parametrize("name", ["fast", "fast, two processes", "between", "between, two processes"])
 def test_fixtures_are_torn_down_as_usual(runs: dict[str, Done], name: str) -> None:
     assert (runs[name].out.parent / "torn-down").read_text() == "x" * (2 if "two" in name else 1)
     assert "after the verdict" not in runs[name].output

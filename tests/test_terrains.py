@@ -20,7 +20,7 @@ from tests.terrains import runner
 from tests.terrains.catalogue import TERRAINS
 from tests.terrains.differences import Rule, tainted
 from tests.terrains.ground import Ground
-from tests.terrains.terrain import USUAL, Ended, Skip, Terrain, problems
+from tests.terrains.terrain import USUAL, Ended, Judged, Skip, Terrain, Tried, problems
 
 CHANGED = "changed at admission: Service web spec.sessionAffinity ClientIP instead of None by MutatingAdmissionPolicy affinity"
 SKIP = Skip("changed at admission: Service web spec.sessionAffinity", ("CHAIN-SERVICE-040",))
@@ -106,6 +106,11 @@ def test_policies_of_all_records_are_deleted_again() -> None:
         assert cluster.objects == {}
 
 
+def test_no_sample_shows_by_itself_what_a_policy_adds() -> None:
+    policies = [each for terrain in TERRAINS for each in terrain.differences if isinstance(each, Mutation)]
+    assert [policy.name for policy in policies if policy.shows(KubeObject(policy.sample))] == []
+
+
 @dataclass
 class Refused:
     """A difference that the cluster refuses, and that can be undone."""
@@ -129,12 +134,15 @@ class Still:
         if not check(self).met:
             raise Unmet(what)
 
+    def note(self, *_names: str) -> None:
+        """Keep nothing."""
+
 
 def test_terrain_that_cannot_be_made_is_undone(tmp_path: Path) -> None:
     difference = Refused()
     terrain = Terrain("a", "plain", "is", (difference,))
-    end, wrong = runner.judged(cast("Ground", Still()), terrain, tmp_path / "a")
-    assert (end.code, wrong, difference.healed) == (-1, ["refused by the cluster"], 1)
+    judged = runner.judged(cast("Ground", Still()), terrain, tmp_path / "a")
+    assert (judged.ended.code, judged.wrong, difference.healed) == (-1, ["refused by the cluster"], 1)
 
 
 class Nodes:
@@ -170,9 +178,11 @@ def test_environment_of_the_runs_holds_no_setting_but_the_cache(monkeypatch: pyt
     assert {name for name in runner.environment() if name.startswith("KUBECHAIN_")} == {"KUBECHAIN_CACHE"}
 
 
-def test_table_has_a_row_for_each_terrain_and_says_what_is_wrong() -> None:
-    text = command.table([(AFFINITY, ended(SERVICE_040=("skipped", CHANGED)), []), (AFFINITY, ended(1), ["one | two"])])
+def test_table_has_a_row_for_each_terrain_and_says_what_is_wrong_and_what_was_found() -> None:
+    dns = Tried("dns-gone", Ended(1, "chain broken at DNS: x", 41.2, {}, "DNS"), [], "still there")
+    right = Judged(AFFINITY, ended(SERVICE_040=("skipped", CHANGED)), [], [dns])
+    text = command.table([right, Judged(AFFINITY, ended(1), ["one | two"])])
     assert text.splitlines()[2:] == [
-        "| affinity | 30 | chain holds | 1 |  |",
-        "| affinity | 30 | chain holds | 0 | one \\| two |",
+        "| affinity | 30 | chain holds | 1 | dns-gone: DNS (41 s) | fault dns-gone: not healed: still there |",
+        "| affinity | 30 | chain holds | 0 |  | one \\| two |",
     ]

@@ -1,6 +1,7 @@
 """Make terrains, healthy clusters that differ, one after another on a kind cluster, and run the suite on each.
 
-`make terrains` (TERRAIN=ids, CLUSTER=NAME, KEEP=1). A terrain is right if the run ends as its record says: docs/TERRAINS.md.
+`make terrains` (TERRAIN=ids, FAULTS=1, CLUSTER=NAME, KEEP=1). A terrain is right if the run ends as its record says:
+docs/TERRAINS.md.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kubechain.images.docker import Docker
 from tests.terrains import runner
 from tests.terrains.catalogue import TERRAINS
 from tests.terrains.ground import Ground
-from tests.terrains.terrain import Ended, Terrain
+from tests.terrains.terrain import Judged, Terrain
 
 NAME = f"{PROJECT}-terrains"
 PROGRAM = [sys.executable, "-m", PROJECT]
@@ -48,8 +49,13 @@ def chosen(ids: str) -> list[Terrain]:
     return [known[word] for word in wanted] or [*TERRAINS]
 
 
-def made(name: str, folder: Path) -> Ground:
-    """Make a kind cluster of this name, or use the kept one."""
+def made(name: str, folder: Path) -> tuple[Ground, Docker]:
+    """Make a kind cluster of this name, or use the kept one, as it was before a command that was killed on it."""
+    engine = docker_engine.find(default_cache())
+    if engine and name in kind.names(Docker(engine.docker)):
+        undone = runner.undo_left(connected(name, Docker(engine.docker), folder / "before"), Docker(engine.docker))
+        if undone:
+            say(f"undone: {undone} of a killed command")
     first = [*PROGRAM, "run", "--cluster", name, "--keep", "--only", FIRST, "--no-html", "--out", str(folder / "first")]
     status = subprocess.run(first, cwd=ROOT, env=runner.environment(), check=False).returncode
     if status:
@@ -57,9 +63,14 @@ def made(name: str, folder: Path) -> Ground:
     engine = docker_engine.find(default_cache())
     if engine is None:
         raise SetupError("no container engine answers", ExitCode.ENGINE)
-    kubeconfig, context = kind.kubeconfig(Docker(engine.docker), name, folder)
-    (folder / "secrets").mkdir(mode=0o700)
-    return Ground(kubeconfig, context, workload.NGINX.tag, workload.CLIENT.tag, folder / "secrets")
+    return connected(name, Docker(engine.docker), folder / "cluster"), Docker(engine.docker)
+
+
+def connected(name: str, docker: Docker, folder: Path) -> Ground:
+    """Return the kind cluster of this name."""
+    (folder / "secrets").mkdir(mode=0o700, parents=True)
+    kubeconfig, context = kind.kubeconfig(docker, name, folder)
+    return Ground(name, kubeconfig, context, workload.NGINX.tag, workload.CLIENT.tag, folder / "secrets")
 
 
 def exists(name: str) -> bool:
@@ -74,13 +85,16 @@ def remove(name: str) -> None:
     subprocess.run(words, cwd=ROOT, env=runner.environment(), check=False)
 
 
-def table(done: Sequence[tuple[Terrain, Ended, list[str]]]) -> str:
+def table(done: Sequence[Judged]) -> str:
     """Return the ends of all terrains as a table of Markdown."""
-    rows = ["| terrain | seconds | verdict | skipped | wrong |", "|---|---|---|---|---|"]
-    for terrain, ended, wrong in done:
-        verdict = ended.verdict.partition(" skipped: ")[0].replace("|", "\\|")
-        troubles = "; ".join(wrong).replace("|", "\\|")
-        rows.append(f"| {terrain.id} | {ended.seconds:.0f} | {verdict} | {len(ended.skipped)} | {troubles} |")
+    rows = ["| terrain | seconds | verdict | skipped | faults | wrong |", "|---|---|---|---|---|---|"]
+    for each in done:
+        verdict = each.ended.verdict.partition(" skipped: ")[0]
+        found = [f"{one.fault}: {one.ended.link or 'no link'} ({one.ended.seconds:.0f} s)" for one in each.tried]
+        troubles = "; ".join(each.troubles)
+        cells = [each.terrain.id, f"{each.ended.seconds:.0f}", verdict, str(len(each.ended.skipped)), ", ".join(found), troubles]
+        row = " | ".join(cell.replace("|", "\\|") for cell in cells)
+        rows.append(f"| {row} |")
     return "\n".join(rows)
 
 
@@ -89,32 +103,40 @@ def work(given: argparse.Namespace) -> int:
     terrains, out = chosen(given.terrain), Path(given.out).absolute()
     # A cluster that was there stays.
     keep = given.keep or exists(given.cluster)
-    done: list[tuple[Terrain, Ended, list[str]]] = []
+    done: list[Judged] = []
     with tempfile.TemporaryDirectory(prefix="terrains-") as folder:
         try:
-            ground = made(given.cluster, Path(folder))
+            ground, docker = made(given.cluster, Path(folder))
             with ground.samples():
                 for terrain in terrains:
                     results = out / terrain.id
                     shutil.rmtree(results, ignore_errors=True)
-                    ended, wrong = runner.judged(ground, terrain, results)
-                    done.append((terrain, ended, wrong))
-                    say(f"{'BAD' if wrong else 'ok '} {terrain.id}: {ended.seconds:.1f} s, {ended.code}, {ended.verdict}")
-                    for line in wrong:
-                        say(f"      {line}")
-                    if wrong:
-                        bad = {name: claim for name, claim in ended.claims.items() if claim[0] not in ("passed", "skipped")}
-                        (results / "wrong.json").write_text(
-                            json.dumps({"wrong": wrong, "claims": bad}, indent=2), encoding="utf-8"
-                        )
+                    judged = runner.judged(ground, terrain, results, docker if given.faults else None)
+                    done.append(judged)
+                    tell(judged, results)
+                    if not judged.undone:
+                        raise SetupError(f"the cluster is not as before: see {terrain.id}", ExitCode.CLUSTER)
         finally:
             if done:
                 (out / "terrains.md").write_text(f"{table(done)}\n", encoding="utf-8")
             if not keep:
                 remove(given.cluster)
-    bad = sum(bool(wrong) for _, _, wrong in done)
+    bad = sum(bool(each.troubles) for each in done)
     say(f"{table(done)}\n{len(done)} terrains, {bad} wrong")
     return int(bad > 0)
+
+
+def tell(judged: Judged, results: Path) -> None:
+    """Print how the run on a terrain ended, and write what is wrong into its results."""
+    ended, wrong = judged.ended, judged.troubles
+    say(f"{'BAD' if wrong else 'ok '} {judged.terrain.id}: {ended.seconds:.1f} s, {ended.code}, {ended.verdict}")
+    for tried in judged.tried:
+        say(f"      {tried.fault}: {tried.ended.link or 'no link'} after {tried.ended.seconds:.1f} s: {tried.ended.verdict}")
+    for line in wrong:
+        say(f"      wrong: {line}")
+    if wrong:
+        bad = {name: claim for name, claim in ended.claims.items() if claim[0] not in ("passed", "skipped")}
+        (results / "wrong.json").write_text(json.dumps({"wrong": wrong, "claims": bad}, indent=2), encoding="utf-8")
 
 
 def say(text: str) -> None:
@@ -131,6 +153,9 @@ def main() -> int:
     parser.add_argument("--terrain", default=environment("TERRAIN_IDS") or "", help="ids separated by commas; default: all")
     parser.add_argument("--cluster", default=environment("KUBECHAIN_CLUSTER") or NAME, help=f"kind cluster (default: {NAME})")
     parser.add_argument("--keep", action="store_true", default=environment("KUBECHAIN_KEEP") == "1", help="keep the cluster")
+    parser.add_argument(
+        "--faults", action="store_true", default=environment("KUBECHAIN_FAULTS") == "1", help="inject three faults on each"
+    )
     parser.add_argument("--out", default=environment("KUBECHAIN_OUT") or ROOT / "reports" / "terrains", help="results")
     given = parser.parse_args()
     try:

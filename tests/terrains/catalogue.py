@@ -6,7 +6,7 @@ from tests.terrains import records_changes, records_more_changes, records_nodes,
 from tests.terrains.terrain import Terrain
 
 FULL, FULL_SECONDS = ("--level", "full"), 900
-PLAIN = Terrain("plain", "plain", "is as kind makes it")
+PLAIN = Terrain("plain", "plain", "is as kind makes it", compares=True)
 MODULES = (records_policies, records_changes, records_more_changes, records_nodes, records_others)
 WHOLE = (
     Terrain(
@@ -16,6 +16,7 @@ WHOLE = (
         (records_changes.FIRST,),
         FULL,
         seconds=FULL_SECONDS,
+        unfit=records_changes.SIDECAR_FIRST,
     ),
     Terrain(
         "policies-full",

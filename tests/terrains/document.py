@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
+from tests.terrains import faults
 from tests.terrains.catalogue import TERRAINS
+from tests.terrains.ground import NOTE, SYSTEM
 from tests.terrains.terrain import USUAL, Skip, Terrain
 
 PATH = ROOT / "docs" / "TERRAINS.md"
@@ -22,24 +24,35 @@ terrain is right if the run ends with the exit code and the words of its record,
 record names are skipped, each with its reason. The results of each run are in `reports/terrains`, the table of all in
 `terrains.md` there.
 
+Green is worth nothing where the suite looks away. With `FAULTS=1`, three faults of [FAULTS.md](FAULTS.md), each of another link,
+are injected on each terrain on which the chain must hold, one after another. The suite runs under each with the same options and
+with `--fail-fast`; its verdict must name the link of the fault, and the symptom. Then the fault is healed, and claims show that
+the chain works again. On {compared} the suite also runs without `--fail-fast`, and must name the same link.
+
 ```sh
 make terrains                              # all, on a cluster that is made for it: about 45 minutes
 make terrains TERRAIN=restricted,one-pool  # these
+make terrains FAULTS=1                     # all, with three faults on each: hours
 make terrains CLUSTER=mine KEEP=1          # on a kind cluster that stays
 ```
+
+The ConfigMap `{note}` in `{system}` names what is being made; the next command on the cluster undoes what a killed one left.
 
 Policies of the API server stand in for the tools that change and refuse objects in the field, Nodes without a machine for those
 of other systems. Misbehaving clusters are in [HOSTILE.md](HOSTILE.md), broken ones in [FAULTS.md](FAULTS.md).
 """
+LEFT_OUT = "A fault all of whose claims are skipped on a terrain is left out there, and so are these:"
 
 
 def markdown() -> str:
     """Return the document."""
     rows = "\n".join(map(_row, TERRAINS))
-    head = "| terrain | kind | a cluster that | options | ends with | skipped, besides the usual |"
-    table = f"{head}\n|---|---|---|---|---|---|\n{rows}"
-    usual = f"Skipped on every terrain, because the cluster is not known to be of this project: {_skips(USUAL)}."
-    return f"{HEAD}\n{len(TERRAINS)} terrains. {usual}\n\n{table}\n"
+    columns = ("terrain", "kind", "a cluster that", "options", "ends with", "skipped, besides the usual", "faults")
+    table = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n{rows}"
+    usual = f"Skipped on every terrain, where its level has them, because the cluster is a stranger's: {_skips(USUAL)}."
+    compared = ", ".join(f"`{terrain.id}`" for terrain in TERRAINS if terrain.compares)
+    head = HEAD.format(compared=compared, note=NOTE, system=SYSTEM)
+    return f"{head}\n{len(TERRAINS)} terrains. {usual}\n\n{table}\n{_faults()}"
 
 
 def _row(terrain: Terrain) -> str:
@@ -48,12 +61,21 @@ def _row(terrain: Terrain) -> str:
     says = f" `{_cell(terrain.says)}`" if terrain.says else ""
     bound = f" within {terrain.seconds:.0f} s" if terrain.code != ExitCode.HOLDS else ""
     ends = f"{int(terrain.code)}{bound}{says}"
-    cells = (terrain.id, terrain.kind, terrain.differs, f"`{options}`" if options else "", ends, _skips(terrain.skips))
+    found = ", ".join(f"{fault.id} ({fault.at})" for fault in faults.chosen(terrain))
+    cells = (terrain.id, terrain.kind, terrain.differs, f"`{options}`" if options else "", ends, _skips(terrain.skips), found)
     return f"| {' | '.join(cells)} |"
 
 
+def _faults() -> str:
+    """Return which faults there are, and where some do not fit."""
+    rows = [f"| {terrain.id} | {', '.join(each.faults)} | {each.why} |" for terrain, each in faults.left_out()]
+    table = "\n".join(["| terrain | faults | why they do not fit |", "|---|---|---|", *rows])
+    names = ", ".join(fault.id for fault in faults.FAULTS)
+    return f"\nEach terrain goes on in this list of faults where the one before has ended: {names}. {LEFT_OUT}\n\n{table}\n"
+
+
 def _skips(skips: Iterable[Skip]) -> str:
-    return "<br>".join(f"{', '.join(skip.claims)} (`{_cell(skip.why)}`)" for skip in skips)
+    return "; ".join(f"{', '.join(skip.claims)} (`{_cell(skip.why)}`)" for skip in skips)
 
 
 def _cell(text: str) -> str:

@@ -18,13 +18,18 @@ from kubechain.observe.wait import Polled, Waiter
 from kubechain.workload import manifests
 
 EFFECT = Timeout(30, "the API server reads a policy within seconds")
+# What is under way: a ConfigMap of the cluster, so that the next command finds what a killed one has left.
+NOTE, SYSTEM = "kubechain-terrains", "kube-system"
+# The label of namespaces that belong to no run of the suite has this value.
+TERRAINS_RUN = "terrains"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 @dataclass
 class Ground:
-    """A cluster, by the kubeconfig of its administrator; the images of the workload are on its Nodes."""
+    """A kind cluster, by the kubeconfig of its administrator; the images of the workload are on its Nodes."""
 
+    name: str
     kubeconfig: Path
     context: str
     nginx: str
@@ -51,8 +56,22 @@ class Ground:
     def ensure_trial_namespace(self) -> None:
         """Create the namespace for samples, and its ServiceAccount, unless it exists."""
         if self.api.get("Namespace", "", TRIAL) is None:
-            self.api.create(manifests.namespace(TRIAL, {RUN_LABEL: "terrains"}))
+            self.api.create(manifests.namespace(TRIAL, {RUN_LABEL: TERRAINS_RUN}))
             self.api.create(manifests.service_account(), TRIAL)
+
+    def note(self, terrain: str, fault: str = "") -> None:
+        """Write on the cluster which terrain and which fault are being made; "" if none is."""
+        data = {"terrain": terrain, "fault": fault}
+        if self.api.get("ConfigMap", SYSTEM, NOTE) is None:
+            self.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NOTE}, "data": data}, SYSTEM)
+        else:
+            self.api.patch("ConfigMap", SYSTEM, NOTE, {"data": data})
+
+    def noted(self) -> tuple[str, str]:
+        """Return which terrain and which fault a command has begun to make, and has not undone."""
+        note = self.api.get("ConfigMap", SYSTEM, NOTE)
+        data: Json = note.at("data", {}) if note else {}
+        return str(data.get("terrain", "")), str(data.get("fault", ""))
 
     @contextmanager
     def samples(self) -> Generator[None]:

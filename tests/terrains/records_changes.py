@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from kubechain.faults.admission_policies import Mutation, set_to
 from kubechain.faults.catalogue.admission import DEPLOYMENT, POD, SERVICE
+from kubechain.images import workload
 from kubechain.kube.objects import KubeObject
-from tests.terrains.terrain import Skip, Terrain
+from tests.terrains.records_policies import OF_PODS
+from tests.terrains.terrain import Skip, Terrain, Unfit
 
 CHANGED = "changed at admission: {} .* by MutatingAdmissionPolicy {}$"
-CLIENT = "object.spec.containers[0].image"
-# The image of the Pod itself has what a sidecar needs to run on: a shell.
+# An image that is on the Nodes, as that of a mesh is, and that has a shell.
 SIDECAR = (
-    f'{{name: "mesh", image: {CLIENT}, command: ["sh", "-c", "trap \'exit 0\' TERM QUIT; sleep infinity & wait"]'
+    f'{{name: "mesh", image: "{workload.CLIENT.tag}", command: ["sh", "-c", "trap \'exit 0\' TERM QUIT; sleep infinity & wait"]'
     ', securityContext: Object.spec.%s.securityContext{runAsUser: 65534, runAsNonRoot: true}%s}'
 )  # fmt: skip
 PLAIN_SIDECAR = "Object.spec.containers" + SIDECAR % ("containers", "")
@@ -88,6 +89,7 @@ SURGE = Mutation(
     lambda deployment: deployment.at("spec.strategy.rollingUpdate.maxSurge") == "50%",
     "has(object.spec.strategy.rollingUpdate)",
 )
+SIDECAR_FIRST = (Unfit("the fault changes the first container, which is the sidecar", OF_PODS),)
 AFFINITY = services("affinity", "sessionAffinity", "ClientIP")
 INTERNAL = services("internal-local", "internalTrafficPolicy", "Local", "object.spec.type != 'ExternalName'")
 EXTERNAL = services("external-local", "externalTrafficPolicy", "Local", "object.spec.type == 'NodePort'")
@@ -100,7 +102,13 @@ def changed(what: str, by: str, *claims: str) -> tuple[Skip, ...]:
 
 TERRAINS = (
     Terrain("sidecar-last", "changes at admission", "adds a sidecar to every Pod", (LAST,)),
-    Terrain("sidecar-first", "changes at admission", "adds a sidecar before the container of every Pod", (FIRST,)),
+    Terrain(
+        "sidecar-first",
+        "changes at admission",
+        "adds a sidecar before the container of every Pod",
+        (FIRST,),
+        unfit=SIDECAR_FIRST,
+    ),
     Terrain("sidecar-native", "changes at admission", "adds a native sidecar to every Pod", (NATIVE,)),
     Terrain("default-resources", "changes at admission", "sets requests and limits of every Pod", (RESOURCES,)),
     Terrain(
@@ -110,7 +118,13 @@ TERRAINS = (
         (LINKS_OFF,),
         skips=changed("Pod client spec.enableServiceLinks", "links-off", "CHAIN-ENV-010", "CHAIN-ENV-020", "CHAIN-ENV-030"),
     ),
-    Terrain("proxies", "changes at admission", "puts proxies into the environment of every Pod", (PROXIED,)),
+    Terrain(
+        "proxies",
+        "changes at admission",
+        "puts proxies into the environment of every Pod",
+        (PROXIED,),
+        unfit=(Unfit("the fault and the terrain set the same field", ("variable-wrong",)),),
+    ),
     Terrain(
         "surge",
         "changes at admission",

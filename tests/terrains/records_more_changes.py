@@ -6,7 +6,7 @@ from kubechain.core.errors import ExitCode
 from kubechain.faults.admission_policies import Mutation, set_to
 from kubechain.faults.catalogue.admission import DEPLOYMENT, POD, SERVICE
 from tests.terrains.records_changes import changed, pods
-from tests.terrains.records_policies import BARE
+from tests.terrains.records_policies import BARE, lacking
 from tests.terrains.terrain import Terrain
 
 LIFECYCLE = "Object.spec.containers.lifecycle"
@@ -19,7 +19,8 @@ PRE_STOP = Mutation(
     ),
     POD,
     lambda pod: "lifecycle" in pod.at("spec.containers")[0],
-    "!has(object.spec.containers[0].lifecycle)",
+    # The API server refuses a sleep that is longer than the Pod has time to end.
+    "!has(object.spec.containers[0].lifecycle) && object.spec.?terminationGracePeriodSeconds.orValue(30) > 3",
 )
 OPTION = 'Object.spec.dnsConfig{options: [Object.spec.dnsConfig.options{name: "ndots", value: "2"}]}'
 DNS_OPTIONS = Mutation("dns-options", "Pod", set_to("/spec/dnsConfig", OPTION), POD, lambda pod: bool(pod.at("spec.dnsConfig")))
@@ -40,8 +41,13 @@ REVISIONS = Mutation(
     DEPLOYMENT,
     lambda each: each.at("spec.revisionHistoryLimit") == 3,
 )
-NO_TOKENS = pods(
-    "tokens-off", set_to("/spec/automountServiceAccountToken", "false"), "spec.automountServiceAccountToken", value=False
+NO_TOKENS = Mutation(
+    "tokens-off",
+    "Pod",
+    set_to("/spec/automountServiceAccountToken", "false"),
+    # The Pods of a run ask for no token.
+    lacking(automountServiceAccountToken=True),
+    lambda pod: pod.at("spec.automountServiceAccountToken") is False,
 )
 PROCESSES = pods("processes-shared", set_to("/spec/shareProcessNamespace", "true"), "spec.shareProcessNamespace", value=True)
 WIDER_PODS = pods("wider-pods", set_to("/metadata/labels/team", '"a"'), "metadata.labels.team", "a")
@@ -55,7 +61,7 @@ WIDER_SERVICES = Mutation(
 )
 
 TERRAINS = (
-    Terrain("pre-stop", "changes at admission", "lets each Pod serve for three seconds while it ends", (PRE_STOP,)),
+    Terrain("pre-stop", "changes at admission", "lets each Pod that has time serve for three seconds while it ends", (PRE_STOP,)),
     Terrain(
         "dns-options",
         "changes at admission",

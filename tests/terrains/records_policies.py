@@ -8,8 +8,11 @@ from kubechain.faults.catalogue.admission import POD, SERVICE
 from kubechain.kube.objects import Json
 from kubechain.workload import manifests
 from tests.terrains.differences import Rule
-from tests.terrains.terrain import Skip, Terrain
+from tests.terrains.terrain import Skip, Terrain, Unfit
 
+# Faults that are seen by a sample of what they change, which the policy of a terrain refuses.
+OF_PODS = ("never-ready", "crash-loop", "variable-wrong")
+OF_SERVICES = ("target-port-changed", "selector-changed")
 WORKLOADS = ("Namespace", "Pod", "Deployment", "Service")
 REFUSED = "the cluster refuses objects of this run: .*ValidatingAdmissionPolicy '{}'"
 # What a bare Pod shows, which asks for nothing and has a token.
@@ -116,6 +119,7 @@ TERRAINS = (
         "policies",
         "chooses the uid of Pods of a range, and refuses others, as OpenShift does",
         (UID_CHOSEN, UID_RANGE),
+        unfit=(Unfit("the sample of the fault asks for a uid", OF_PODS),),
     ),
     Terrain(
         "limits-required",
@@ -136,7 +140,14 @@ TERRAINS = (
     Terrain("non-root", "policies", "refuses Pods that may run as root", (NON_ROOT,)),
     Terrain("seccomp", "policies", "refuses Pods without a seccomp profile", (SECCOMP,)),
     Terrain("restricted", "policies", "enforces the Pod Security Standard restricted in each new namespace", (RESTRICTED,)),
-    Terrain("team-label", "policies", "refuses objects without the label team, which the overlay adds", (LABEL,), overlay=TEAM),
+    Terrain(
+        "team-label",
+        "policies",
+        "refuses objects without the label team, which the overlay adds",
+        (LABEL,),
+        overlay=TEAM,
+        unfit=(Unfit("the sample of the fault has no label team", OF_PODS + OF_SERVICES),),
+    ),
     Terrain(
         "team-label-unknown",
         "policies",
@@ -153,6 +164,7 @@ TERRAINS = (
         (NO_NODE_PORT,),
         ("--no-node-port",),
         skips=(Skip("Services of type NodePort", NODE_PORT_CLAIMS),),
+        unfit=(Unfit("the sample of the fault is of type NodePort", OF_SERVICES),),
     ),
     Terrain(
         "no-node-ports-wanted",

@@ -2,46 +2,130 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from kubechain.conditions.condition import Result, met, unmet
 from kubechain.core.bundle import ROOT
-from kubechain.core.errors import HarnessError, Unmet
+from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.settings import PREFIX
+from kubechain.faults import trial
+from kubechain.images.docker import Docker
 from kubechain.kube.objects import Json
+from tests.terrains import faults
+from tests.terrains.bench import Bench, bench
+from tests.terrains.catalogue import TERRAINS
 from tests.terrains.ground import Ground
-from tests.terrains.terrain import Difference, Ended, Terrain, problems
+from tests.terrains.terrain import Difference, Ended, Judged, Terrain, Tried, problems
 
 RUN_SECONDS = 1200.0
 HEAL_ATTEMPTS = 5
 # Folder of the results of a run, beside what it printed and was given.
 RESULTS = "results"
+# Where faults keep what they replace: the next command needs it if this one is killed.
+STATE = ROOT / "reports" / "terrains" / ".state"
+# The claims that show that the chain works again after a fault.
+WORKS = "CHAIN-ENDPOINTS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020"
 
 
-def judged(ground: Ground, terrain: Terrain, out: Path) -> tuple[Ended, list[str]]:
-    """Make a terrain, run the suite with its results in `out`, undo it; return how the run ended, and what is wrong with it."""
-    ended = Ended(-1, "the terrain was not made", 0.0)
-    wrong: list[str] = []
+def judged(ground: Ground, terrain: Terrain, out: Path, docker: Docker | None = None) -> Judged:
+    """Make a terrain, run the suite with its results in `out`, undo it; return how the run ended, and what is wrong with it.
+
+    With `docker`, the engine of the cluster, the faults of the terrain are injected one after another, if nothing is wrong.
+    """
+    judgement = Judged(terrain, Ended(-1, "the terrain was not made", 0.0), [])
     out.mkdir(parents=True)
+    ground.note(terrain.id)
     try:
         for difference in terrain.differences:
             difference.inject(ground)
         for difference in terrain.differences:
             ground.until(f"terrain {terrain.id}", difference.in_effect)
-        ended = run(ground, terrain, out)
-        wrong = problems(terrain, ended)
+        judgement = replace(judgement, ended=run(ground, terrain, out))
+        judgement.wrong.extend(problems(terrain, judgement.ended))
+        if docker and not judgement.wrong:
+            judgement.tried.extend(under_faults(ground, terrain, out / "faults", docker))
     except (HarnessError, Unmet) as error:
-        wrong = [str(error)]
+        judgement.wrong.append(str(error))
     finally:
-        for difference in reversed(terrain.differences):
-            left = undone(ground, difference)
-            wrong += [f"not undone: {left}"] if left else []
-    return ended, wrong
+        judgement.left.extend(undo(ground, terrain))
+        if judgement.undone:
+            ground.note("")
+    return judgement
+
+
+def under_faults(ground: Ground, terrain: Terrain, out: Path, docker: Docker) -> Generator[Tried]:
+    """Inject the faults of a terrain one after another, and run the suite under each; stop after one that does not end."""
+    for fault in faults.chosen(terrain):
+        results = out / fault.id
+        place = testbed(ground, terrain, results, docker)
+        ended, wrong = Ended(-1, "the fault was not injected", 0.0), list[str]()
+        ground.note(terrain.id, fault.id)
+        try:
+            trial.inject(place, fault)
+            ended = run(ground, terrain, results / "fast", "--fail-fast")
+            wrong += faults.problems(fault, ended, terrain.seconds)
+            if terrain.compares:
+                wrong += faults.differing(ended, run(ground, terrain, results / "whole"))
+        except (HarnessError, Unmet) as error:
+            wrong.append(str(error))
+        finally:
+            left = trial.heal(place, fault)
+        yield Tried(fault.id, ended, wrong, left)
+        if left:
+            return
+        ground.note(terrain.id)
+
+
+def testbed(ground: Ground, terrain: Terrain, out: Path, docker: Docker) -> Bench:
+    """Return the testbed of a terrain; results of the runs that show that the chain works are in `out`."""
+    tries = itertools.count(1)
+
+    def works() -> None:
+        ended = run(ground, terrain, out / f"healed-{next(tries)}", "--only", WORKS)
+        if ended.code != ExitCode.HOLDS:
+            raise Unmet(f"expected the chain to hold, got {ended.verdict}")
+
+    return bench(ground, docker, STATE, works)
+
+
+def undo(ground: Ground, terrain: Terrain) -> list[str]:
+    """Undo a terrain; return what is left of it."""
+    left = [undone(ground, difference) for difference in reversed(terrain.differences)]
+    return [why for why in left if why]
+
+
+def undo_left(ground: Ground, docker: Docker) -> str:
+    """Undo what a killed command has left on a cluster; return what that was, "" for nothing.
+
+    Raises:
+        SetupError: it cannot be undone (exit code CLUSTER).
+
+    """
+    terrain_id, fault_id = ground.noted()
+    if not terrain_id:
+        return ""
+    what = f"terrain {terrain_id}{f' and fault {fault_id}' if fault_id else ''}"
+    terrain = next((each for each in TERRAINS if each.id == terrain_id), None)
+    fault = next((each for each in faults.FAULTS if each.id == fault_id), None)
+    known = terrain is not None and (fault is not None or not fault_id)
+    left = [] if known else ["no record of it"]
+    if fault and known:
+        place = bench(ground, docker, STATE, lambda: None)
+        left += filter(None, [trial.heal(place, fault)])
+    if terrain and known:
+        left += undo(ground, terrain)
+    if left:
+        raise SetupError(f"the cluster has {what} of a killed command: {'; '.join(left)}; remove it", ExitCode.CLUSTER)
+    ground.note("")
+    return what
 
 
 def undone(ground: Ground, difference: Difference) -> str:
@@ -62,8 +146,9 @@ def undone(ground: Ground, difference: Difference) -> str:
     return why
 
 
-def run(ground: Ground, terrain: Terrain, out: Path) -> Ended:
-    """Run the suite on the ground with the options of a terrain."""
+def run(ground: Ground, terrain: Terrain, out: Path, *more: str) -> Ended:
+    """Run the suite on the ground with the options of a terrain, and `more`."""
+    out.mkdir(parents=True, exist_ok=True)
     words = ["run", "--context", ground.context, "--kubeconfig", str(ground.kubeconfig), "--no-html"]
     words += ["--out", str(out / RESULTS)]
     options = [word.format(nginx=ground.nginx, client=ground.client) for word in terrain.options]
@@ -76,7 +161,7 @@ def run(ground: Ground, terrain: Terrain, out: Path) -> Ended:
     began = time.monotonic()
     with (out / "output.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "kubechain", *words, *options],
+            [sys.executable, "-m", "kubechain", *words, *options, *more],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -92,7 +177,8 @@ def run(ground: Ground, terrain: Terrain, out: Path) -> Ended:
     seconds = time.monotonic() - began
     record = _results(out)
     claims = {claim["id"]: (claim["outcome"], claim["message"] or "") for claim in record.get("claims", [])}
-    return Ended(code, record.get("verdict") or _last_line(out), seconds, claims)
+    link = record.get("firstBrokenLink") or ""
+    return Ended(code, record.get("verdict") or _last_line(out), seconds, claims, link)
 
 
 def environment() -> dict[str, str]:

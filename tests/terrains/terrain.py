@@ -40,13 +40,22 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Unfit:
+    """Faults that are not injected on a terrain, by their ids, and the reason."""
+
+    why: str
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Terrain:
     """A cluster that is healthy and differs.
 
     `differs` completes "a cluster that ...". `options` are words of the command, `overlay` is the content of the file of
     --overlay. The run must end with `code`, and the regular expression `says` must be found in its verdict, within `seconds`
     where the cluster takes no objects. `skips` are the skipped claims besides those of every cluster that this project has not
-    made (`USUAL`, as far as the level has them); where the run says nothing of the chain, none is tried.
+    made (`USUAL`, as far as the level has them); where the run says nothing of the chain, none is tried. `unfit` are faults that
+    do not fit the terrain. With `compares`, the suite runs twice under each fault, with --fail-fast and without.
     """
 
     id: str
@@ -59,25 +68,71 @@ class Terrain:
     says: str = ""
     skips: tuple[Skip, ...] = ()
     seconds: float = 300.0
+    unfit: tuple[Unfit, ...] = ()
+    compares: bool = False
 
 
 # A cluster that is not known to be of this project, used by someone with every right: `kubechain run --context`.
-USUAL = (Skip("a kind cluster of this project", ("CHAIN-IMAGE-020", "CHAIN-IMAGE-030", "CHAIN-IMAGE-040", "CHAIN-PODS-050")),)
+USUAL = (
+    Skip(
+        "a kind cluster of this project",
+        ("CHAIN-IMAGE-020", "CHAIN-IMAGE-030", "CHAIN-IMAGE-040", "CHAIN-PODS-050", "CHAIN-ENDPOINTS-110"),
+    ),
+    Skip(r"permission to disturb Nodes \(DISRUPTIVE=1\)", tuple(f"LIFE-NODES-0{number}0" for number in range(1, 10))),
+)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: `claims` are id -> (outcome, message)."""
+    """How a run ended: `claims` are id -> (outcome, message), `link` is the first broken link, "" if none is."""
 
     code: int
     verdict: str
     seconds: float
     claims: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    link: str = ""
 
     @property
     def skipped(self) -> dict[str, str]:
         """The skipped claims: id -> reason."""
         return {name: why for name, (outcome, why) in self.claims.items() if outcome == Outcome.SKIPPED}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How the run under a fault ended, and what is wrong with it; `left` is why the fault is not healed, "" if it is."""
+
+    fault: str
+    ended: Ended
+    wrong: list[str]
+    left: str = ""
+
+    @property
+    def troubles(self) -> list[str]:
+        """All that is wrong."""
+        return [f"fault {self.fault}: {each}" for each in [*self.wrong, *([f"not healed: {self.left}"] if self.left else [])]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A terrain, how the run on it ended, what is wrong with that, the runs under faults, and what of it could not be undone."""
+
+    terrain: Terrain
+    ended: Ended
+    wrong: list[str]
+    tried: list[Tried] = field(default_factory=list[Tried])
+    left: list[str] = field(default_factory=list[str])
+
+    @property
+    def undone(self) -> bool:
+        """Whether the cluster is as before."""
+        return not self.left and not any(tried.left for tried in self.tried)
+
+    @property
+    def troubles(self) -> list[str]:
+        """All that is wrong."""
+        under_faults = [trouble for tried in self.tried for trouble in tried.troubles]
+        return [*self.wrong, *under_faults, *(f"not undone: {each}" for each in self.left)]
 
 
 def problems(terrain: Terrain, ended: Ended, usual: Iterable[Skip] = USUAL) -> list[str]:
