@@ -229,7 +229,9 @@ def test_fixtures_are_torn_down_as_usual(runs: dict[str, Done], name: str) -> No
 def test_claims_on_a_scenario_are_not_run_either(runs: dict[str, Done], name: str) -> None:
     done = runs[name]
     assert (done.outcomes["T-DNS-010"], done.outcomes["T-DNS-020"]) == ("blocked", "not run"), done.output
-    assert verdict(done).startswith("chain broken at ENDPOINTS: expected a, got b (1 more inconclusive); ")
+    # With two processes the scenario may end after the last claim of its process, whose verdict then stands before.
+    assert re.search("^chain broken at ENDPOINTS: expected a, got b.*; ", done.output, re.MULTILINE), done.output
+    assert "cannot be undone" in done.output
 
 
 def test_claim_that_waits_for_all_others_is_not_run(runs: dict[str, Done]) -> None:
