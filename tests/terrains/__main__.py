@@ -51,19 +51,19 @@ def chosen(ids: str) -> list[Terrain]:
 
 def made(name: str, folder: Path) -> tuple[Ground, Docker]:
     """Make a kind cluster of this name, or use the kept one, as it was before a command that was killed on it."""
-    engine = docker_engine.find(default_cache())
-    if engine and name in kind.names(Docker(engine.docker)):
-        undone = runner.undo_left(connected(name, Docker(engine.docker), folder / "before"), Docker(engine.docker))
+    docker = docker_with(name)
+    if docker:
+        undone = runner.undo_left(connected(name, docker, folder / "before"), docker)
         if undone:
             say(f"undone: {undone} of a killed command")
     first = [*PROGRAM, "run", "--cluster", name, "--keep", "--only", FIRST, "--no-html", "--out", str(folder / "first")]
     status = subprocess.run(first, cwd=ROOT, env=runner.environment(), check=False).returncode
     if status:
         raise SetupError(f"the cluster {name} is not there, or not in order: exit code {status}", ExitCode.CLUSTER)
-    engine = docker_engine.find(default_cache())
-    if engine is None:
+    docker = docker_with(name)
+    if docker is None:
         raise SetupError("no container engine answers", ExitCode.ENGINE)
-    return connected(name, Docker(engine.docker), folder / "cluster"), Docker(engine.docker)
+    return connected(name, docker, folder / "cluster"), docker
 
 
 def connected(name: str, docker: Docker, folder: Path) -> Ground:
@@ -73,10 +73,11 @@ def connected(name: str, docker: Docker, folder: Path) -> Ground:
     return Ground(name, kubeconfig, context, workload.NGINX.tag, workload.CLIENT.tag, folder / "secrets")
 
 
-def exists(name: str) -> bool:
-    """Whether there is a kind cluster of this name."""
+def docker_with(name: str) -> Docker | None:
+    """Return the docker that has a kind cluster of this name, None if there is no such cluster."""
     engine = docker_engine.find(default_cache())
-    return engine is not None and name in kind.names(Docker(engine.docker))
+    docker = Docker(engine.docker) if engine else None
+    return docker if docker and name in kind.names(docker) else None
 
 
 def remove(name: str) -> None:
@@ -102,7 +103,7 @@ def work(given: argparse.Namespace) -> int:
     """Run the terrains; return 1 if one is wrong."""
     terrains, out = chosen(given.terrain), Path(given.out).absolute()
     # A cluster that was there stays.
-    keep = given.keep or exists(given.cluster)
+    keep = given.keep or docker_with(given.cluster) is not None
     done: list[Judged] = []
     with tempfile.TemporaryDirectory(prefix="terrains-") as folder:
         try:
