@@ -180,7 +180,10 @@ RECORDS = (
     Record("UID-RANGE", "refuses Pods that name the uid that they run as", denies(_uid), short=True),
     Record("NO-NODEPORT", "refuses nodePorts", denies(_node_port), (REFUSED,), says="--no-node-port"),
     Record(
-        "NO-NODEPORT-WANTED", "refuses nodePorts, and none is asked for", denies(_node_port), command=(*RUN, "--no-node-port")
+        "NO-NODEPORT-WANTED",
+        "refuses nodePorts, which the run does not ask for",
+        denies(_node_port),
+        command=(*RUN, "--no-node-port"),
     ),
     Record("NO-PODS", "refuses every Pod", denies(_pods), (REFUSED,), says="Pod web, Pod client"),
     Record(

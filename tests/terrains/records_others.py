@@ -109,7 +109,7 @@ TERRAINS = (
     Terrain(
         "image-no-name",
         "images",
-        "is asked for an image by no name",
+        "is given a name that no image can have",
         options=("--nginx-image", "Nginx latest"),
         code=ExitCode.USAGE,
         says="--nginx-image=Nginx latest",

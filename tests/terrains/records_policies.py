@@ -160,7 +160,7 @@ TERRAINS = (
     Terrain(
         "no-node-ports",
         "policies",
-        "refuses Services of type NodePort, and none is asked for",
+        "refuses Services of type NodePort, which the run does not make",
         (NO_NODE_PORT,),
         ("--no-node-port",),
         skips=(Skip("Services of type NodePort", NODE_PORT_CLAIMS),),
