@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import psutil
 import pytest
 from rich.console import Console
 from rich.prompt import Confirm
@@ -19,7 +21,7 @@ from kubechain.cleanup import namespaces, processes, run_locks
 from kubechain.cluster.docker_engine import Engine
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.bundle import ROOT
-from kubechain.core.process import run
+from kubechain.core.process import identity, is_running, run
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, OWNED_BY, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.settings import CleanSettings
@@ -169,7 +171,7 @@ VICTIM = """
 import sys
 from pathlib import Path
 from kubechain.cleanup import run_locks
-from kubechain.core.process import run
+from kubechain.core.process import identity, is_running, run
 from kubechain.core.build_cache import BuildCache
 cache, out = Path(sys.argv[1]), Path(sys.argv[2])
 lock = run_locks.hold(out / ".runs" / "dead.lock")
@@ -182,9 +184,16 @@ BuildCache(cache / "builds").artifact("thing", "key", make, needs_gib=0)
 """
 
 
+@dataclass(frozen=True)
+class Killed:
+    """A run that was killed during a build: its environment, and the programs of the build."""
+
+    environment: dict[str, str]
+    programs: list[psutil.Process]
+
+
 @pytest.fixture
-def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a run that was killed during a build."""
+def killed(tmp_path: Path) -> Iterator[Killed]:
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -192,8 +201,9 @@ def killed(tmp_path: Path) -> Iterator[dict[str, str]]:
     script = [sys.executable, "-c", VICTIM, tmp_path / "cache", tmp_path / "out"]
     with subprocess.Popen(script, cwd=ROOT) as process:
         run(["sh", "-c", "until [ -e $0 ]; do sleep 0.05; done", tmp_path / "out" / "ready"], timeout=20)
+        programs = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
-    yield environment
+    yield Killed(environment, programs)
     processes.end(Progress())
 
 
@@ -202,21 +212,24 @@ def clean(environment: dict[str, str], *options: str) -> subprocess.CompletedPro
     return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_clean_removes_everything_of_a_killed_run(tmp_path: Path, killed: dict[str, str]) -> None:
-    assert [orphan.program for orphan in processes.find()].count("sleep") >= 2
-    done = clean(killed)
+def test_clean_removes_everything_of_a_killed_run(tmp_path: Path, killed: Killed) -> None:
+    found = {orphan.process for orphan in processes.find()}
+    assert len(killed.programs) >= 2
+    # The start of a run in another process of the tests may have ended some already.
+    assert all(program in found or not is_running(identity(program.pid)) for program in killed.programs)
+    done = clean(killed.environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert not processes.find()
+    assert not any(is_running(identity(program.pid)) for program in killed.programs)
     assert not list((tmp_path / "cache" / "builds").glob(".half-*"))
     assert not list((tmp_path / "cache" / "builds").glob(".scratch-*"))
     assert not (tmp_path / "out" / ".runs").exists()
     assert "no container engine answers" in done.stdout
-    assert "nothing to clean" in clean(killed).stdout
+    assert "nothing to clean" in clean(killed.environment).stdout
 
 
-def test_unusable_docker_client_does_not_stop_the_cleaning(tmp_path: Path, killed: dict[str, str]) -> None:
+def test_unusable_docker_client_does_not_stop_the_cleaning(tmp_path: Path, killed: Killed) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\necho podman version 5.0.0\n")
-    done = clean(killed)
+    done = clean(killed.environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "is not Docker's client but podman version 5.0.0" in done.stdout
     assert not (tmp_path / "out" / ".runs").exists()
@@ -232,7 +245,7 @@ def test_sweep_keeps_the_folders_of_a_living_process(tmp_path: Path) -> None:
     assert not store.busy()
 
 
-def test_unknown_option_is_reported_in_one_line(killed: dict[str, str]) -> None:
-    done = clean(killed, "--everything")
+def test_unknown_option_is_reported_in_one_line(killed: Killed) -> None:
+    done = clean(killed.environment, "--everything")
     assert (done.returncode, done.stderr.count("\n")) == (4, 1)
-    clean(killed)
+    clean(killed.environment)

@@ -9,15 +9,23 @@ import psutil
 import pytest
 
 from kubechain.cleanup import processes
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import SetupError
-from kubechain.core.process import OWNER, identity, is_running
+from kubechain.core.process import identity, is_running
 from kubechain.core.progress import Progress
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+
+# Not the name of runs: a run that another process of the tests starts ends the orphans of all runs on the machine.
+OWNER = "KUBECHAIN_OWNER_OF_A_TEST"
 
 
 @pytest.fixture
 def sleeping(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
     """The stack that ends the programs of `start` after the test; only children of this process count as candidates."""
     monkeypatch.setattr(psutil, "process_iter", psutil.Process().children)
+    monkeypatch.setattr(processes, "OWNER", OWNER)
     with ExitStack() as stack:
         yield stack
 
@@ -25,6 +33,10 @@ def sleeping(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
 def start(sleeping: ExitStack, **environment: str) -> subprocess.Popen[bytes]:
     program = sleeping.enter_context(subprocess.Popen(["sleep", "600"], env={**os.environ, **environment}))
     sleeping.callback(program.kill)
+    # The kernel shows the environment a moment after Popen has returned.
+    shown = Polled("environment", psutil.Process(program.pid).environ, RealClock())
+    there = Condition[dict[str, str]]("an environment", lambda words: expect(bool(words), f"{len(words)} variables"))
+    Waiter(RealClock()).eventually(shown, there, within=Timeout(10, "the kernel has begun the program"))
     return program
 
 
