@@ -61,7 +61,8 @@ upgrade-after: env ## phase 3: compare with SNAPSHOT, then check the whole chain
 	@$(PYTHON) -m kubechain upgrade after
 
 soak: export SOAK_RUNS := $(call given,RUNS)
-soak: env ## run the quick claims RUNS=5 times in a row, half of them over a network that cuts
+soak: export SOAK_MODE := $(call given,MODE)
+soak: env ## run the quick claims RUNS=5 times in a row, half of them over a network that cuts (MODE=throttled: all refused now and then)
 	@$(PYTHON) -m tests.soak
 
 test: dev ## run the tests of the harness, without a cluster

@@ -15,7 +15,7 @@ def run(number: int, *, mib: float = 100.0, seconds: float = 30.0, code: int = 0
         number=number,
         run=f"{number:08}",
         proxy="" if number % 2 else "cut",
-        connections=0,
+        met=0,
         seconds=seconds,
         exit_code=code,
         verdict=verdict,

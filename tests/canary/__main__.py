@@ -15,10 +15,10 @@ from kubechain.core import cli, settings
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PROJECT, Settings
 from kubechain.images import resolve
+from tests.api_proxy import serving
 from tests.canary.forms import MAKERS
 from tests.canary.keys import Keys
 from tests.canary.plants import PLACES, Plants
-from tests.canary.proxy import serving
 from tests.canary.rig import Result, Rig, runs
 
 MOST = 20
@@ -40,10 +40,8 @@ def look(folder: Path, given: Settings, names: list[str]) -> bool:
     options = [f"{option}={image}" for option, image in named.items() if image]
     good, artifacts = True, 0
     secrets = folder / "secrets"
-    with serving(
-        existing.kubeconfig(str(given.kubeconfig or ""), given.context, secrets), given.context, secrets, plants
-    ) as proxy:
-        rig = Rig(folder, proxy, keys, options, keys.pull_secret(resolve.public_nginx(given)))
+    with serving(existing.kubeconfig(str(given.kubeconfig or ""), given.context, secrets), given.context, secrets, plants) as url:
+        rig = Rig(folder, url, plants, keys, options, keys.pull_secret(resolve.public_nginx(given)))
         for run in runs(folder / "snapshot.json"):
             if not names or run.name in names:
                 began = time.monotonic()

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from kubechain.kube.objects import Json
+from tests.api_proxy import Answers, Refusal
 from tests.canary.forms import Form, forms
 
 NODES, PODS, OTHERS, EVENTS, LOGS = "annotation of a Node", "annotation of a Pod", "annotation", "event", "log of a Pod"
@@ -16,10 +17,14 @@ PLACES = (NODES, PODS, OTHERS, EVENTS, LOGS, VARIABLES, COREFILE, WARNINGS, REFU
 ANNOTATIONS = {"Node": NODES, "Pod": PODS}
 
 
-class Plants:
-    """The secrets of one run of the rig; `sown` are the places whose secrets were sent to a client."""
+class Plants(Answers):
+    """The secrets of one run of the rig; `sown` are the places whose secrets were sent to a client.
+
+    `refuses` says whether the requests of `refusal` are refused.
+    """
 
     def __init__(self, seed: str) -> None:
+        self.refuses = False
         self.forms: dict[str, tuple[Form, ...]] = {place: forms(f"{seed} {place}") for place in PLACES}
         self.sown: set[str] = set()
 
@@ -77,11 +82,13 @@ class Plants:
         shown = (" ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"') for text in self.texts(WARNINGS))
         return [f'299 - "{text}"' for text in shown]
 
-    def refusal(self, method: str, path: str, authorization: str) -> tuple[int, str] | None:
-        """Return (status, body) for the requests that are refused: Services with 403, scaling with 422; None for others.
+    def refusal(self, method: str, path: str, authorization: str) -> Refusal | None:
+        """Refuse Services with 403 and scaling with 422, if `refuses`.
 
         The refusals also repeat the credentials of the client, as some proxies do.
         """
+        if not self.refuses:
+            return None
         if method == "POST" and re.search(r"/services$", path):
             place, status, reason = REFUSED, 403, "Forbidden"
         elif method == "PATCH" and re.search(r"/(deployments/\w+|pods/\w[\w-]*)$", path):
@@ -89,4 +96,4 @@ class Plants:
         else:
             return None
         message = "\n".join(["denied by policy canary for", authorization, *self.texts(place)])
-        return status, json.dumps({"kind": "Status", "code": status, "reason": reason, "message": message})
+        return Refusal(status, json.dumps({"kind": "Status", "code": status, "reason": reason, "message": message}))

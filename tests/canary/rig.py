@@ -15,7 +15,6 @@ from kubechain.core.bundle import ROOT
 from tests.canary import scan
 from tests.canary.keys import CONTEXT, Keys
 from tests.canary.plants import Plants
-from tests.canary.proxy import Proxy
 from tests.canary.watching import watched
 
 RUN_SECONDS = 1200.0
@@ -65,23 +64,18 @@ def runs(snapshot: Path) -> tuple[Run, ...]:
 
 
 class Rig:
-    """Runs commands in a folder of its own, through a proxy; `images` are options for images."""
+    """Runs commands in a folder of its own, through the proxy at `url` that plants secrets; `images` are options for images."""
 
-    def __init__(self, folder: Path, proxy: Proxy, keys: Keys, images: Sequence[str], pull_secret: Path) -> None:
-        self.folder, self.proxy, self.keys = folder, proxy, keys
+    def __init__(self, folder: Path, url: str, plants: Plants, keys: Keys, images: Sequence[str], pull_secret: Path) -> None:
+        self.folder, self.url, self.plants, self.keys = folder, url, plants, keys
         self.images, self.pull_secret = tuple(images), pull_secret
-
-    @property
-    def plants(self) -> Plants:
-        """The secrets in the answers of the API server."""
-        return self.proxy.plants
 
     def execute(self, run: Run) -> Result:
         """Run a command and search for secrets in everything that it printed and left."""
-        self.proxy.refuses = run.refuses
+        self.plants.refuses = run.refuses
         out, temporary = self.folder / run.name, self.folder / f"{run.name}.tmp"
         temporary.mkdir()
-        kubeconfig = self.keys.kubeconfig(self.proxy.url, run.kind)
+        kubeconfig = self.keys.kubeconfig(self.url, run.kind)
         given = ("--context", CONTEXT, "--kubeconfig", str(kubeconfig), "--out", str(out))
         given += (*self.images, "--pull-secret", str(self.pull_secret))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -33,7 +33,7 @@ from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from tests.hostile import tcp_proxy
-from tests.hostile.tcp_proxy import Mode, Proxy
+from tests.soak import way
 from tests.soak.records import Leftovers, SoakRun, summed_up, table
 
 # Environment variable by which all processes of one run are found.
@@ -52,15 +52,12 @@ class Soak:
         self.temporary.mkdir()
         self.api = Api(kubeconfig, context, self.secrets)
 
-    def run(self, number: int, mode: Mode | None) -> SoakRun:
-        """Run the suite once, through a proxy of a mode if there is one, and look at what is left."""
-        way = (
-            tcp_proxy.proxied(self.kubeconfig, self.context, mode, self.secrets) if mode else nullcontext((self.kubeconfig, None))
-        )
-        with way as (kubeconfig, proxy):
-            return self._run(number, kubeconfig, mode, proxy)
+    def run(self, number: int, mode: str) -> SoakRun:
+        """Run the suite once, over the way of this name, and look at what is left."""
+        with way.to(self.kubeconfig, self.context, mode, self.secrets) as (kubeconfig, met):
+            return self._run(number, kubeconfig, mode, met)
 
-    def _run(self, number: int, kubeconfig: Path, mode: Mode | None, proxy: Proxy | None) -> SoakRun:
+    def _run(self, number: int, kubeconfig: Path, mode: str, met: Callable[[], int]) -> SoakRun:
         results, mark = self.out / "last", f"{os.getpid()}-{number}"
         environment = {**os.environ, **self.images} | {
             MARK: mark,
@@ -88,8 +85,8 @@ class Soak:
         finished = SoakRun(
             number=number,
             run=run,
-            proxy=mode.name if mode else "",
-            connections=proxy.connections if proxy else 0,
+            proxy=mode,
+            met=met(),
             seconds=round(seconds, 2),
             exit_code=status,
             verdict=str(record.get("verdict", "the run wrote no results")),
@@ -175,10 +172,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=environment("KUBECHAIN_OUT") or ROOT / "reports" / "soak", help="results")
     parser.add_argument(
         "--mode",
-        choices=[*tcp_proxy.MODES],
-        help="every run through a proxy of this mode; default: every second run cut after 2 s",
+        default=environment("SOAK_MODE") or "",
+        help=f"every run through a proxy of this mode: {', '.join(way.NAMES)}; default: every second run cut after 2 s",
     )
     given = parser.parse_args()
+    if given.mode and given.mode not in way.NAMES:
+        parser.error(f"--mode {given.mode}: choose one of {', '.join(way.NAMES)}")
     out = Path(given.out).absolute()
     out.mkdir(parents=True, exist_ok=True)
     runs: list[SoakRun] = []
@@ -192,7 +191,7 @@ def main() -> int:
             parser.error("name a cluster: CONTEXT (--context), or CLUSTER (--cluster) for one that a run kept")
         soak = Soak(kubeconfig, context, images, out, Path(folder))
         for number in range(1, given.runs + 1):
-            mode = tcp_proxy.MODES[given.mode] if given.mode else tcp_proxy.CUT if number % 2 == 0 else None
+            mode = given.mode or (tcp_proxy.CUT.name if number % 2 == 0 else way.DIRECT)
             run = soak.run(number, mode)
             runs.append(run)
             _say(f"{number:4} {run.proxy or 'direct':13} {run.seconds:6.1f} s {run.peak_mib:5.0f} MiB  {run.verdict}")

@@ -33,8 +33,8 @@ class SoakRun(JsonRecord):
     """Id of the run, "" if it did not begin."""
     proxy: str
     """Mode of the proxy, "" for a direct connection."""
-    connections: int
-    """Connections through the proxy."""
+    met: int
+    """Connections through the proxy, or requests that it refused."""
     seconds: float
     exit_code: int
     verdict: str

@@ -1,4 +1,4 @@
-"""A proxy on loopback before the API server of a real cluster, which plants secrets in the answers and changes no cluster."""
+"""A proxy on loopback before the API server of a real cluster: it speaks HTTP, and changes or refuses answers, but no cluster."""
 
 from __future__ import annotations
 
@@ -15,19 +15,38 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.kube.connection import Connection
-from tests.canary.plants import Plants
 
 CONNECT_SECONDS, LONGEST = 10.0, 600.0
 DROPPED = {"authorization", "connection", "host", "accept-encoding", "content-length", "transfer-encoding"}
 
 
-@dataclass
-class Proxy:
-    """A running proxy; `refuses` says whether it refuses the requests of Plants.refusal."""
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of the proxy itself; `seconds` is the value of Retry-After, if it is sent."""
 
-    url: str
-    plants: Plants
-    refuses: bool = False
+    status: int
+    body: str
+    seconds: int | None = None
+
+
+class Answers:
+    """What a proxy makes of requests and answers; this one passes everything on as it is."""
+
+    def refusal(self, method: str, path: str, authorization: str) -> Refusal | None:  # noqa: ARG002
+        """Return the answer to a request that is not passed on."""
+        return None
+
+    def answer(self, path: str, body: Any) -> Any:  # noqa: ARG002
+        """Return the JSON to send in place of a list, an object or an event of a watch."""
+        return body
+
+    def log(self, text: str) -> str:
+        """Return the text to send in place of the log of a Pod."""
+        return text
+
+    def warnings(self) -> list[str]:
+        """Return values of the header Warning, one line each."""
+        return []
 
 
 class Server(ThreadingHTTPServer):
@@ -35,15 +54,20 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, upstream: Connection, plants: Plants) -> None:
+    def __init__(self, upstream: Connection, answers: Answers) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.proxy = Proxy(f"http://127.0.0.1:{self.server_port}", plants)
+        self.url, self.answers = f"http://127.0.0.1:{self.server_port}", answers
         self._upstream, self._lock = upstream, threading.Lock()
 
     def opened(self) -> http.client.HTTPConnection:
         """Return a new connection to the API server."""
         with self._lock:
             return self._upstream.opened(CONNECT_SECONDS)
+
+    def credentials(self) -> list[tuple[str, str]]:
+        """Return the headers that say who sends a request: the proxy, whatever its client says."""
+        with self._lock:
+            return self._upstream.headers(self._upstream.credential())
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """The client may close its connection at any time."""
@@ -59,18 +83,17 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a request: refused, passed on to the API server, or a connection of another protocol."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
-        refused = self.server.proxy.refuses and self.server.proxy.plants.refusal(
-            self.command, path, self.headers.get("Authorization", "")
-        )
-        if refused:
-            self.reply(refused[0], refused[1].encode(), [("Content-Type", "application/json")])
+        refusal = self.server.answers.refusal(self.command, path, self.headers.get("Authorization", ""))
+        if refusal:
+            retry = [] if refusal.seconds is None else [("Retry-After", str(refusal.seconds))]
+            self.reply(refusal.status, refusal.body.encode(), [("Content-Type", "application/json"), *retry])
         elif self.headers.get("Upgrade"):
             self.tunnel()
         else:
             self.relay(path, body)
 
     def relay(self, path: str, body: bytes) -> None:
-        """Pass on a request, and the answer with secrets."""
+        """Pass on a request, and what becomes of its answer."""
         connection = self.server.opened()
         with contextlib.closing(connection):
             assert connection.sock
@@ -81,20 +104,21 @@ class Handler(BaseHTTPRequestHandler):
             kind = response.headers.get_content_type()
             headers = [("Content-Type", response.headers.get("Content-Type", "text/plain"))]
             headers += [(name, value) for name in ("Retry-After", "Date") for value in response.headers.get_all(name, [])]
-            headers += [("Warning", value) for value in self.server.proxy.plants.warnings()]
+            headers += [("Warning", value) for value in self.server.answers.warnings()]
             if "watch=" in self.path and response.status == 200:
                 self.watch(path, response, headers)
                 return
             content = response.read()
             if kind == "application/json" and "/proxy/" not in path:
-                content = json.dumps(self.server.proxy.plants.answer(path, json.loads(content))).encode()
+                content = json.dumps(self.server.answers.answer(path, json.loads(content))).encode()
             elif path.endswith("/log"):
-                content = self.server.proxy.plants.log(content.decode(errors="replace")).encode()
+                content = self.server.answers.log(content.decode(errors="replace")).encode()
             self.reply(response.status, content, headers)
 
     def passed(self) -> list[tuple[str, str]]:
-        """Return the headers that are passed on."""
-        return [(name, value) for name, value in self.headers.items() if name.lower() not in DROPPED]
+        """Return the headers that are sent to the API server."""
+        kept = [(name, value) for name, value in self.headers.items() if name.lower() not in DROPPED]
+        return [*kept, *self.server.credentials()]
 
     def reply(self, status: int, content: bytes, headers: list[tuple[str, str]]) -> None:
         """Send an answer."""
@@ -105,13 +129,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def watch(self, path: str, response: http.client.HTTPResponse, headers: list[tuple[str, str]]) -> None:
-        """Send the events of a watch with secrets."""
+        """Send what becomes of the events of a watch."""
         self.send_response_only(200)
         for name, value in [*headers, ("Transfer-Encoding", "chunked")]:
             self.send_header(name, value)
         self.end_headers()
         for line in response:
-            event = json.dumps(self.server.proxy.plants.answer(path, json.loads(line))).encode() + b"\n"
+            event = json.dumps(self.server.answers.answer(path, json.loads(line))).encode() + b"\n"
             self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")
 
@@ -137,14 +161,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(kubeconfig: Path, context: str, secrets: Path, plants: Plants) -> Generator[Proxy]:
-    """Serve the API of the cluster of a context on a free port of loopback, with that context's credentials."""
+def serving(kubeconfig: Path, context: str, secrets: Path, answers: Answers) -> Generator[str]:
+    """Serve the API of the cluster of a context on a free port of loopback, with that context's credentials; yield its URL."""
     upstream = Connection(kubeconfig, context, secrets)
-    with Server(upstream, plants) as server:
+    with Server(upstream, answers) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield server.proxy
+            yield server.url
         finally:
             server.shutdown()
             thread.join()
