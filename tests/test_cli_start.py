@@ -12,6 +12,7 @@ import pytest
 from kubechain.cli import run
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cli.parser import parse
+from kubechain.core import settings
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import Settings
@@ -166,3 +167,8 @@ def test_unwritable_folder_is_a_usage_error_that_names_the_option(name: str, sta
     with pytest.raises(SetupError, match=f"^--{name}={tmp_path}/file/x: cannot be written .*--{name}$") as raised:
         run.claims(parsed("run", f"--{name}={tmp_path}/file/x"))
     assert (raised.value.code, started.words) == (ExitCode.USAGE, [])
+
+
+def test_blanks_in_a_list_of_ids_do_not_count() -> None:
+    assert settings.ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
+    assert settings.ids("") == frozenset()

@@ -11,7 +11,7 @@ import pytest
 
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
-from kubechain.core import publish
+from kubechain.core import publish, settings
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import PREFIX, Settings
@@ -47,7 +47,7 @@ def claims(command: RunCommand) -> int:
 def faults(command: FaultsCommand) -> int:
     """Run the suite under injected faults; return the exit code of the run."""
     try:
-        selection.chosen(short=command.short, only=frozenset(filter(None, command.faults.split(","))))
+        selection.chosen(short=command.short, only=settings.ids(command.faults))
     except ValueError as error:
         raise SetupError(f"--faults={command.faults}: {error}; docs/FAULTS.md lists them", ExitCode.USAGE) from error
     pins.load().find(command.k8s)

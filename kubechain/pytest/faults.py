@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubechain.core import settings
 from kubechain.core.errors import SetupError
 from kubechain.faults import trial
 from kubechain.faults.catalogue import selection
@@ -21,13 +22,12 @@ from kubechain.pytest.state import run_state
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the faults of the run."""
     state = run_state(config)
-    settings = state.settings
-    only = frozenset(filter(None, settings.faults.split(",")))
+    given = state.settings
     try:
-        state.faults.chosen = selection.chosen(short=settings.short, only=only)
-        state.faults.upstream = e2e_tests.version_of(settings.k8s) if settings.compare else ""
+        state.faults.chosen = selection.chosen(short=given.short, only=settings.ids(given.faults))
+        state.faults.upstream = e2e_tests.version_of(given.k8s) if given.compare else ""
     except ValueError as error:
-        raise pytest.UsageError(f"--faults={settings.faults}: {error}") from error
+        raise pytest.UsageError(f"--faults={given.faults}: {error}") from error
     except SetupError as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -11,7 +11,7 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
-from kubechain.core import redact
+from kubechain.core import redact, settings
 from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
@@ -49,12 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if problems:
         raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
-    settings = run_state(config).settings
-    only, also = (frozenset(filter(None, ids.split(","))) for ids in (settings.only, settings.also))
+    given = run_state(config).settings
+    only, also = settings.ids(given.only), settings.ids(given.also)
     unknown = only - {stated.id for item in items if (stated := claim.of(item))}
     if unknown:
         raise pytest.UsageError(f"--only: no such claim: {', '.join(sorted(unknown))}")
-    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(settings.level, only, also)]
+    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(given.level, only, also)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in deselected]
