@@ -66,7 +66,7 @@ soak: env ## run the quick claims RUNS=5 times in a row, half of them over a net
 	@$(PYTHON) -m tests.soak
 
 test: dev ## run the tests of the harness, without a cluster
-	@$(PYTHON) -m pytest -n auto --dist worksteal tests
+	@$(PYTHON) -m pytest -n auto --dist loadgroup tests
 
 hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
 	@$(PYTHON) -m tests.hostile

@@ -85,6 +85,8 @@ def test_spread_requires_the_share_of_each_backend_and_no_other_backend() -> Non
     assert not spread([A] * 59 + [B]).met
     assert not spread([A, B] * 30 + [page("c")]).met
     assert not spread([A, B]).met
+    lost = spread([A, B] * 6 + [failed("timeout")])
+    assert (lost.met, lost.expected) == (False, "an answer to every request")
 
 
 def test_least_share_is_the_largest_with_a_chance_below_the_alarm() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.test_run import Done, project
 
+# One process makes the runs, once.
+pytestmark = pytest.mark.xdist_group("fail_fast")
 HEAD = '''
 import os
 import time

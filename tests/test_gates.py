@@ -266,12 +266,25 @@ def test_only_the_first_claim_that_opens_a_broken_link_fails() -> None:
     gatekeeper.require_untried(claim)
     gatekeeper.shut(Link.CLUSTERIP, "no answer")
     gatekeeper.require_untried(claim)
-    gatekeeper.failed.add(Link.CLUSTERIP)
+    gatekeeper.fail(Link.CLUSTERIP)
     with pytest.raises(Blocked, match="no answer"):
         gatekeeper.require_untried(claim)
     with pytest.raises(Blocked, match="no answer"):
         gatekeeper.require_untried(claim_of(Link.DNS, opens=True))
     gatekeeper.require_untried(claim_of(Link.NODEPORT, opens=True))
+
+
+def test_claim_is_tried_if_its_gate_was_shut_before_another_link_and_none_of_its_link_has_failed(tmp_path: Path) -> None:
+    chain, waiter, _ = up_to(*healthy())
+    gatekeeper, other = Gatekeeper(tmp_path), Gatekeeper(tmp_path)
+    gatekeeper.shut(Link.CLUSTERIP, "every third request lost")
+    links = [Link.SERVICE, Link.CLUSTERIP]
+    gatekeeper.admit(links, chain, waiter, own=Link.CLUSTERIP)
+    with pytest.raises(Blocked, match="every third request lost"):
+        gatekeeper.admit(links, chain, waiter, own=Link.DNS)
+    other.fail(Link.CLUSTERIP)
+    with pytest.raises(Blocked, match="every third request lost"):
+        gatekeeper.admit(links, chain, waiter, own=Link.CLUSTERIP)
 
 
 def test_claim_whose_object_is_refused_is_tried_and_fails() -> None:

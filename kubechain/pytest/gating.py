@@ -100,10 +100,12 @@ def to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
         return blocked
     if stated.opens:
         keeper.shut(stated.link, str(error))
-        keeper.failed.add(stated.link)
+        keeper.fail(stated.link)
     elif shared and stated.link in GATES:
-        with contextlib.suppress(Blocked):
+        try:
             keeper.ask_again(_askable(item.config, [stated.link]), shared, Waiter(shared.waiter.clock))
+        except Blocked:
+            keeper.fail(stated.link)
     return None
 
 
@@ -152,7 +154,7 @@ def admit(request: pytest.FixtureRequest, gatekeeper: Gatekeeper, chain: Chain, 
     claim_state(request.node).chain = chain
     require_premises(stated, chain)
     links = _askable(request.config, awaited(stated))
-    gatekeeper.admit(links, chain, waiter)
+    gatekeeper.admit(links, chain, waiter, stated.link)
     gatekeeper.require_accepted(stated.link)
     # The Pods are there now.
     require_premises(stated, chain)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kubechain.claims import premises
@@ -27,6 +26,7 @@ from kubechain.observe.wait import Source, Waiter
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.shut_gates import ShutGates
 from kubechain.workload.urls import url
 
 T = TypeVar("T")
@@ -147,22 +147,18 @@ def _closure(links: Iterable[Link], edges: dict[Link, tuple[Link, ...]]) -> list
 
 
 @dataclass
-class Gatekeeper:
+class Gatekeeper(ShutGates):
     """Waits for gates, and remembers those that stayed shut, so that no other chain waits for them again.
 
-    `folder` is where the processes of a run tell each other of shut gates, None for a process alone. `refused` is link ->
-    message of the API server that refused an object of the link; `opened` are (namespace, link) of gates that opened, `failed`
-    links that a claim opened in vain, `undecided` is link -> why its gate could not be asked for as long as it may take,
-    `no_command` why no command can be run in the client Pod, None as long as one can.
+    `refused` is link -> message of the API server that refused an object of the link; `opened` are (namespace, link) of gates
+    that opened, `undecided` is link -> why its gate could not be asked for as long as it may take, `no_command` why no command
+    can be run in the client Pod, None as long as one can.
     """
 
-    folder: Path | None = None
     refused: dict[Link, str] = field(default_factory=dict[Link, str])
     opened: set[tuple[str, Link]] = field(default_factory=set[tuple[str, Link]])
-    failed: set[Link] = field(default_factory=set[Link])
     undecided: dict[Link, HarnessError] = field(default_factory=dict[Link, HarnessError])
     no_command: HarnessError | None = None
-    _shut: dict[Link | Obstacle, str] = field(default_factory=dict[Link | Obstacle, str])
 
     def refuse(self, links: dict[Link, str]) -> None:
         """Shut the gates of links whose objects the API server refused; `links` is link -> message."""
@@ -175,27 +171,12 @@ class Gatekeeper:
         if link in self.refused:
             raise Unmet(self.refused[link])
 
-    def shut(self, link: Link | Obstacle, why: str) -> None:
-        """Shut the gate of a link, or stop before an obstacle, for every process of the run; the first reason counts."""
-        self._shut.setdefault(link, why)
-        if self.folder:
-            self.folder.mkdir(exist_ok=True)
-            new = self.folder / f".{link}-{id(self)}"
-            new.write_text(why, encoding="utf-8")
-            new.replace(self.folder / link)
-
     def obstruct(self, blocked: Blocked) -> bool:
         """Stop every process of the run before the obstacle that blocks a claim; return whether it is an obstacle."""
         if blocked.waits_for not in list(Obstacle):
             return False
         self.shut(Obstacle(blocked.waits_for), blocked.why)
         return True
-
-    def why_shut(self, link: Link | Obstacle) -> str | None:
-        """Return why the gate of a link is shut, or what the obstacle is, None if it is not known to be."""
-        if link not in self._shut and self.folder and (self.folder / link).exists():
-            self._shut[link] = (self.folder / link).read_text(encoding="utf-8")
-        return self._shut.get(link)
 
     def require_open(self, links: Iterable[Link]) -> None:
         """Raise Blocked by an obstacle that is known, else by the first of these links whose gate is known to be shut."""
@@ -209,16 +190,19 @@ class Gatekeeper:
         A gate of its own link that stayed shut before another link's claim does not block it: no claim has said so yet.
 
         Raises:
-            Blocked: a link that it uses is broken, or its own: another claim opened that in vain.
+            Blocked: a link that it uses is broken, or its own: another claim of the link has said so.
             HarnessError: it runs commands in Pods, and no command can be run.
 
         """
-        self.require_open([*used(claim.link, claim.after), *({claim.link} & self.failed)])
+        self.require_open([*used(claim.link, claim.after), *([claim.link] if self.has_failed(claim.link) else [])])
         if self.no_command and EXEC in claim.needs:
             raise HarnessError(f"no command can be run in a Pod: {self.no_command}", self.no_command.code)
 
-    def admit(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
+    def admit(self, links: Iterable[Link], chain: Chain, waiter: Waiter, own: Link | None = None) -> None:
         """Wait until each of the links is up on a chain.
+
+        If the gate of `own`, the link of the claim, stayed shut before a claim of another link, the claim is tried all the same,
+        until one of its link has failed: a link may answer now and then, so that those that open it have passed.
 
         Raises:
             Blocked: a link did not come up, on this chain or on an earlier chain of this run.
@@ -226,6 +210,8 @@ class Gatekeeper:
 
         """
         for link in links:
+            if link == own and self.why_shut(link) and not self.has_failed(link):
+                continue
             self.require_open([link])
             if link in self.undecided:
                 raise HarnessError(str(self.undecided[link]), self.undecided[link].code)
