@@ -221,7 +221,6 @@ UNMET: dict[str, list[Unmet] | str] = {
     "node-port-dropped-on-control-plane": [(WELCOMES, [*answer(), *TIMEOUT])],
     "control-plane-cut-off": [(WELCOMES, [*answer(), *TIMEOUT])],
     "client-cut-off": [(WELCOMES, TIMEOUT), (BACKENDS, {AT: [*answer(), *TIMEOUT]}), ONE_ONLY],
-    "dns-own-search-missing": [resolved(rcode="NXDOMAIN"), resolved(rcode="SERVFAIL"), resolved(rcode="timeout")],
     "dns-namespace-ignored": [(dns.no_such_name(), [Answer("neighbour", "NOERROR", ("10.96.255.253",))])],
     "image-always-pulled": [waiting("ErrImagePull"), waiting("ImagePullBackOff")],
     "image-missing-on-control-plane": "assert ['kind-control-plane'] == []",

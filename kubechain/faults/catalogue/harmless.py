@@ -6,8 +6,8 @@ from kubechain.conditions.condition import Result, expect, unmet
 from kubechain.conditions.text import some, text
 from kubechain.faults.admission_policies import Mutation, set_to
 from kubechain.faults.api_limits import BusyApiServer
-from kubechain.faults.catalogue.admission import CONFIG, OF_WEB, POD, SERVICE
-from kubechain.faults.catalogue.dns import COREDNS, SYSTEM, servers
+from kubechain.faults.catalogue.admission import ANY, CONFIG, OF_WEB, POD, SERVICE, of_app
+from kubechain.faults.catalogue.dns import COREDNS, SYSTEM, ZONE, servers
 from kubechain.faults.fault import Combined, Fault
 from kubechain.faults.injections import Objects, Patched
 from kubechain.faults.testbed import LEADERS, Testbed
@@ -20,6 +20,12 @@ SLOW = (
     'object.data["nginx.conf"].replace("access_log off;", '
     '"access_log off; limit_req_zone $server_port zone=slow:1m rate=5r/s;")'
     '.replace("root /usr/share/nginx/html;", "root /usr/share/nginx/html; location = / { limit_req zone=slow burst=500; }")'
+)
+# Without the entry of the Pod's own namespace, which makes the short name of a Service work.
+OWN_SEARCH = (
+    '[JSONPatch{op: "add", path: "/spec/dnsPolicy", value: "None"}, JSONPatch{op: "add", path: "/spec/dnsConfig", '
+    f'value: Object.spec.dnsConfig{{nameservers: ["10.96.0.10"], searches: ["{ZONE}", "cluster.local"], '
+    'options: [Object.spec.dnsConfig.options{name: "ndots", value: "5"}]}}]'
 )
 EXTRA = '{"kubechain.test/extra": "yes"}'
 PROXY_LABEL = "k8s-app=kube-proxy"
@@ -112,6 +118,9 @@ FAULTS = (
     Fault("service-links-off", "harmless", "Pods are created with enableServiceLinks false", None,
           Mutation("service-links-off", "Pod", set_to("/spec/enableServiceLinks", "false"), POD,
                    lambda pod: pod.at("spec.enableServiceLinks") is False)),
+    Fault("dns-search-changed", "harmless", "admission gives the client Pod a search list without its namespace", None,
+          Mutation("dns-search-changed", "Pod", OWN_SEARCH, manifests.client_pod("client", ANY),
+                   lambda pod: pod.at("spec.dnsPolicy") == "None", of_app("client"))),
     Fault("proxy-nftables", "harmless", "kube-proxy uses mode nftables", None, ProxyMode("nftables"),
           ("CHAIN-CLUSTERIP-030", "CHAIN-CLUSTERIP-060", "CHAIN-NODEPORT-030", "CHAIN-DELETION-050")),
     Fault("dns-three", "harmless", "CoreDNS has three replicas", None,

@@ -8,7 +8,7 @@ from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result
 from kubechain.faults.admission_policies import Denial, Mutation, set_to
 from kubechain.faults.catalogue.admission import ANY, CONTAINER, POD, of_app, pod_mutation
-from kubechain.faults.catalogue.dns import UNKNOWN_NAME, WRONG_ANSWER, ZONE, template
+from kubechain.faults.catalogue.dns import WRONG_ANSWER, ZONE, template
 from kubechain.faults.catalogue.nodes import FROM_OTHER_NODES, NODE_PORTS_DROPPED, MissingImage
 from kubechain.faults.fault import Combined, Fault
 from kubechain.faults.injections import IptablesRule
@@ -25,8 +25,6 @@ HOSTNAME = "kubernetes.io/hostname"
 KUBELET_REFUSED = "INPUT -i eth0 -p tcp --dport 10250 -j REJECT --reject-with tcp-reset"
 # Not to Pods of the same node: kubelets probe CoreDNS at this port, too.
 TO_PODS_DROPPED = f"OUTPUT -o eth0 -p tcp --dport {CONTAINER_PORT} -j DROP"
-# The address of the cluster's DNS, which kubeadm takes from the range of Services.
-DNS_ADDRESS = "10.96.0.10"
 # Connections of the API server to a Pod that are dropped, and the kubelet that is refused.
 NO_BACKEND = "other API server"
 NO_FORWARD = "error dialing backend|refused"
@@ -72,12 +70,6 @@ class Pinned:
 
 
 CLIENT_ON_FIRST, WEB_ON_SECOND = Pinned("client", 0), Pinned(WEB, 1)
-# Without the entry of the Pod's own namespace, which makes the short name of a Service work.
-OWN_SEARCH = (
-    '[JSONPatch{op: "add", path: "/spec/dnsPolicy", value: "None"}, JSONPatch{op: "add", path: "/spec/dnsConfig", '
-    f'value: Object.spec.dnsConfig{{nameservers: ["{DNS_ADDRESS}"], searches: ["{ZONE}", "cluster.local"], '
-    'options: [Object.spec.dnsConfig.options{name: "ndots", value: "5"}]}}]'
-)
 
 FAULTS = (
     # What needs commands in Pods cannot be decided; port-forward is a link of its own, and goes the same way.
@@ -96,10 +88,6 @@ FAULTS = (
     Fault("client-cut-off", "network", "Pods of the client Pod's node reach nothing on other nodes", Link.CLUSTERIP,
           Combined((CLIENT_ON_FIRST, IptablesRule("filter", "FORWARD -o eth0 -s {pods} -j DROP", "worker"))),
           ("CHAIN-CLUSTERIP-010", "CHAIN-CLUSTERIP-020"), "timeout|answers of .+, got", also=(Link.NODEPORT, Link.API)),
-    Fault("dns-own-search-missing", "dns", "the client Pod's search list lacks its own namespace", Link.DNS,
-          Mutation("dns-own-search-missing", "Pod", OWN_SEARCH, CLIENT, lambda pod: pod.at("spec.dnsPolicy") == "None",
-                   OF_CLIENT),
-          ("CHAIN-DNS-010",), UNKNOWN_NAME),
     Fault("dns-namespace-ignored", "dns", "CoreDNS answers for a Service without its namespace", Link.DNS,
           template("A", ZONE, "^neighbour[.]svc[.]", WRONG_ANSWER), ("CHAIN-DNS-140",), "got NOERROR"),
     Fault("image-always-pulled", "workload", "the nginx image is always pulled, and no registry has it", Link.PODS,

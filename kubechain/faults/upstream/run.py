@@ -73,7 +73,7 @@ SUITE_ONLY = frozenset(
         "neighbours",
         "api-proxy-dropped",
         "control-plane-cut-off",
-        "dns-own-search-missing",
+        "dns-search-changed",
         "dns-namespace-ignored",
         "image-always-pulled",
         "image-missing-on-control-plane",
