@@ -9,7 +9,7 @@ PYTHON := .venv/bin/python
 VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CLAIMS DISRUPTIVE CONTEXT KUBECONFIG NAMESPACE IMAGES CLUSTER KEEP IP_FAMILY K8S \
   NGINX_IMAGE CLIENT_IMAGE PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO \
   DRAIN SNAPSHOT FORMAT \
-  PORT IMAGES_TOO ENGINE KEPT YES
+  PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -27,7 +27,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends terrains lint rights list report clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,15 @@ catalogue: dev ## write the generated documents under docs/
 
 report: env ## serve the last report on a loopback port (PORT=8000)
 	@$(PYTHON) -m kubechain report
+
+compare: env ## compare finished runs: BEFORE and AFTER, each a run.json or a folder (JSON=1, MARKDOWN=1)
+	@$(PYTHON) -m kubechain compare
+
+history: env ## show the runs in the folder HISTORY, one a row (LAST=20, JSON=1, MARKDOWN=1)
+	@$(PYTHON) -m kubechain history
+
+gate: env ## check the run.json RESULT against the rules in GATE
+	@$(PYTHON) -m kubechain gate
 
 clean: env ## remove the leftovers of dead runs (KEPT=1, ENGINE=1, CACHE=1, IMAGES_TOO=1 remove more, YES=1 without asking)
 	@$(PYTHON) -m kubechain clean

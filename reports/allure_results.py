@@ -15,7 +15,7 @@ import allure
 
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.records import ClaimRecord
-from kubechain.core.settings import PROJECT
+from kubechain.core.default_folders import PROJECT
 from kubechain.observe.wait_record import WaitRecord
 
 # If one of these links is broken, most later links are blocked.
@@ -73,9 +73,14 @@ def write_environment(line: str, results: Path) -> None:
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
     """Add the waits of each claim to its Allure result as steps: the condition, and what ended the wait."""
     waits = {record.id: record.waits for record in records}
+    known = {record.id: record.ending for record in records if record.known}
     for file in results.glob("*-result.json"):
         result = json.loads(file.read_text(encoding="utf-8"))
         claim = next((label["value"] for label in result.get("labels", []) if label["name"] == "claim"), "")
+        if claim in known:
+            details = result.setdefault("statusDetails", {})
+            details |= {"known": True, "message": f"{known[claim]}: {details.get('message', '')}"}
+            file.write_text(json.dumps(result), encoding="utf-8")
         if waits.get(claim):
             result["steps"] = steps(waits[claim], int(result.get("start", 0)), passed=result["status"] == "passed")
             file.write_text(json.dumps(result), encoding="utf-8")

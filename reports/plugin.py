@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import allure
 import pytest
+from rich.console import Console
 
 from kubechain.claims import claim
+from kubechain.claims.records import read_run
 from kubechain.core import files, publish, redact
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import HarnessError
@@ -17,7 +21,7 @@ from kubechain.diagnostics.evidence import Section
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.model import UpgradeRecord
 
-from . import allure_html, allure_results, fault_matrix, junit, run_json, summary, upgrade_json, upgrade_svg
+from . import allure_html, allure_results, ci, fault_matrix, junit, metrics, run_json, summary, upgrade_json, upgrade_svg
 
 # The SVG of the upgrade, after it was attached to the first claim.
 PICTURE = pytest.StashKey[str]()
@@ -63,10 +67,24 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
         files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))
         files.write(run.folder / "upgrade.svg", redact.text(upgrade_svg.svg(run.upgrade)))
     allure_results.write_environment(run.verdict.line, run.folder / "allure-results")
-    junit.add_verdict(run.folder / "junit.xml", run.verdict.line)
     content = run_json.document(run, html_report(run))
     files.write(run.folder / "run.json", json.dumps(content.as_json(), indent=2))
     files.write(run.folder / "summary.md", summary.markdown(content))
+    files.write(run.folder / "junit.xml", junit.document(content, run.faults))
+    files.write(run.folder / "metrics.txt", metrics.document(content))
+
+
+@pytest.hookimpl
+def pytest_kubechain_run_published(run: RunResult, folder: Path) -> None:
+    """Hand the results on to a CI system; those of a nested run are part of the outer run's."""
+    if run.settings.join:
+        return
+    for line in ci.write(folder, os.environ):
+        run.progress.console.print(f"  {line}", soft_wrap=True, markup=False)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in ci.errors(read_run(folder / "run.json")):
+            # GitHub reads standard output; a line must not be wrapped.
+            Console(highlight=False).print(line, soft_wrap=True, markup=False)
 
 
 def html_report(run: RunResult) -> str | None:

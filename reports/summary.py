@@ -16,7 +16,7 @@ def markdown(run: RunRecord) -> str:
     """Return the summary of a run."""
     parts = [f"## {ICONS[run.holds]} {run.verdict}", _links(run.claims)]
     for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE, Outcome.SKIPPED, Outcome.NOT_RUN):
-        lines = [f"- **{claim.id}** {claim.must}<br>{claim.message}" for claim in run.claims if claim.outcome == outcome]
+        lines = [f"- **{claim.id}** {claim.must}<br>{_why(claim)}" for claim in run.claims if claim.outcome == outcome]
         if lines:
             parts.append(f"### {outcome.value.capitalize()}\n\n" + "\n".join(lines))
     if run.timeline:
@@ -37,6 +37,10 @@ def markdown(run: RunRecord) -> str:
     parts.append("### Phases\n\n| phase | seconds |\n|---|---|\n" + phases)
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
     return "\n\n".join([*parts, f"<sub>{versions}</sub>"]) + "\n"
+
+
+def _why(claim: ClaimRecord) -> str:
+    return f"{claim.ending}: {claim.message}" if claim.known else str(claim.message)
 
 
 def _links(claims: list[ClaimRecord]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -18,7 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hostile-seconds", type=float, default=0.0, help="draw sequences of misbehaviours for so long")
 
 
+# Of the CI system that runs these tests: a run that a test starts must write nothing there.
+CI_VARIABLES = ("ARTIFACTS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for name in CI_VARIABLES:
+        os.environ.pop(name, None)
     settings.load_profile("full" if config.getoption("--hostile") else "short")
     config.addinivalue_line("markers", f"{HOSTILE}: a test of the full form, which takes minutes; see docs/HOSTILE.md")
 

@@ -268,6 +268,6 @@ def test_every_file_begins_with_the_verdict(runs: dict[str, Done]) -> None:
     assert done.run["verdict"] == line
     assert (done.out / "summary.md").read_text().splitlines()[0] == f"## ❌ {line}"
     (suite,) = ElementTree.parse(done.out / "junit.xml").getroot()  # noqa: S314  # our own file
-    assert [(each.get("name"), each.get("value")) for each in suite[0]] == [("verdict", line)]
+    assert [(each.get("name"), each.get("value")) for each in suite[0]][:1] == [("verdict", line)]
     assert suite[1].tag == "testcase"
     assert (done.out / "allure-results" / "environment.properties").read_text() == f"verdict = {line}\n"

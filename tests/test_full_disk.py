@@ -62,7 +62,7 @@ def test_results_that_find_no_space_are_kept_and_those_of_the_run_before_stay(tm
     )
     (kept,) = (done.out / "not-published").iterdir()
     assert line.endswith(str(kept))
-    assert {"allure-results", "junit.xml"} <= {path.name for path in kept.iterdir()}
+    assert {"allure-results"} <= {path.name for path in kept.iterdir()}
     assert not {"secrets", "target.json", "kubeconfig", "tmp", "run.json"} & {path.name for path in kept.iterdir()}
     assert entries(done.out) == EARLIER
     assert not (done.out / ".runs").exists()
@@ -73,8 +73,8 @@ def test_results_that_find_no_space_are_kept_and_those_of_the_run_before_stay(tm
     assert json.loads((done.out / "run.json").read_text())["holds"]
 
 
-def test_fixtures_are_torn_down_if_the_results_of_junit_find_no_space(tmp_path: Path) -> None:
-    done = full_at(tmp_path, "end")
+def test_fixtures_are_torn_down_if_a_file_of_pytest_finds_no_space(tmp_path: Path) -> None:
+    done = full_at(tmp_path, "end", "--junitxml=of-pytest.xml")
     assert done.code == 21, done.output
     assert "after the verdict: the end of the last claim failed: [Errno 27] File too large" in done.output
     assert entries(done.out) == EARLIER

@@ -10,6 +10,7 @@ import pytest
 from kubechain.claims import claim
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import DISRUPTION, EXEC
+from kubechain.claims.waivers import Waivers
 from kubechain.conditions import timeouts
 from kubechain.conditions.http import Page, all_welcome
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, Unmet
@@ -301,7 +302,7 @@ def giving(value: Any) -> Callable[[object], Any]:
 def test_claim_that_stops_a_node_is_not_blocked_by_what_it_breaks(monkeypatch: pytest.MonkeyPatch, *, disturbs: bool) -> None:
     chain, _, _ = up_to(*sick())
     stated = claim_of(Link.NODES, requirements=(DISRUPTION,) if disturbs else ())
-    state = SimpleNamespace(gatekeeper=Gatekeeper(), shared_chain=chain, pace=Pace(), permissions=None)
+    state = SimpleNamespace(gatekeeper=Gatekeeper(), shared_chain=chain, pace=Pace(), permissions=None, waivers=Waivers())
     known = {"run_state": state, "claim_state": SimpleNamespace(chain=None), "permissions": None}
     for where, name, value in [*((gating, *each) for each in known.items()), (claim, "of", stated)]:
         monkeypatch.setattr(where, name, giving(value))

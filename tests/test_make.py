@@ -103,6 +103,9 @@ TARGETS = {
     "upgrade-after": ["upgrade", "after"],
     "list": ["list"],
     "report": ["report"],
+    "compare": ["compare"],
+    "history": ["history"],
+    "gate": ["gate"],
     "clean": ["clean"],
 }
 

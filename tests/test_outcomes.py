@@ -6,6 +6,7 @@ import pytest
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import CollectedClaim
+from kubechain.claims.waivers import Waivers
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.pytest import outcomes
 from kubechain.pytest.outcomes import one_line, outcome_of
@@ -93,7 +94,8 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     def deselected(items: list[Any]) -> None:
         deselected_ids.extend(item.nodeid for item in items)
 
-    stash: Any = {RUN: SimpleNamespace(settings=SimpleNamespace(level=level, only=only, also=""))}
+    settings = SimpleNamespace(level=level, only=only, also="")
+    stash: Any = {RUN: SimpleNamespace(settings=settings, waivers=Waivers())}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
     return deselected_ids

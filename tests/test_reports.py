@@ -2,7 +2,6 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,7 @@ from kubechain.core.run import Run
 from kubechain.core.settings import load
 from kubechain.observe.wait_record import WaitRecord
 from kubechain.pytest.results import RunResult
-from reports import allure_results, junit, run_json, summary
+from reports import allure_results, run_json, summary
 from tests.fakes import claim_of, record
 
 WAIT = WaitRecord(what="objects", condition="2 Pods ready", seconds=1.5, observations=3, ended_by="change 7")
@@ -173,28 +172,6 @@ def test_result_without_labels_is_ignored(tmp_path: Path) -> None:
     assert json.loads(torn.read_text()) == {"name": "interrupted", "status": "broken"}
     allure_results.write_lost([found], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-
-
-JUNIT = '<testsuites name="pytest tests"><testsuite name="pytest">{}<testcase name="test_a" /></testsuite></testsuites>'
-
-
-@pytest.mark.parametrize("before", ["", '<properties><property name="a" value="b" /></properties>'])
-def test_junit_begins_with_the_verdict(tmp_path: Path, before: str) -> None:
-    file = tmp_path / "junit.xml"
-    file.write_text(JUNIT.format(before))
-    junit.add_verdict(file, 'got "<p>\x1b & 1"')
-    suite = ElementTree.parse(file).getroot()[0]  # noqa: S314  # our own file
-    assert [each.tag for each in suite] == ["properties", "testcase"]
-    assert suite[0][0].attrib == {"name": "verdict", "value": 'got "<p>? & 1"'}
-    assert len(suite[0]) == (2 if before else 1)
-
-
-def test_junit_that_found_no_space_stays_as_it_is(tmp_path: Path) -> None:
-    junit.add_verdict(tmp_path / "junit.xml", "chain holds")
-    assert not (tmp_path / "junit.xml").exists()
-    (tmp_path / "junit.xml").write_text("<testsuites><test")
-    junit.add_verdict(tmp_path / "junit.xml", "chain holds")
-    assert (tmp_path / "junit.xml").read_text() == "<testsuites><test"
 
 
 def test_environment_of_allure_begins_with_the_verdict(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,6 +86,15 @@ class CollectedClaim(JsonRecord):
         )
 
 
+class KnownIssue(JsonRecord):
+    """What is known of a claim that fails (--waivers)."""
+
+    reason: str
+    owner: str
+    expires: date
+    """The last day on which the failure does not break the verdict, in UTC."""
+
+
 class ClaimRecord(CollectedClaim):
     """A claim after its end."""
 
@@ -102,6 +112,16 @@ class ClaimRecord(CollectedClaim):
     measured: dict[str, Annotated[float, rounded(3)]]
     """Metrics that the claim recorded, by name."""
     waits: list[WaitRecord]
+    known: KnownIssue | None = None
+    """Of a claim that failed: the known issue that it is, null if it is none."""
+
+    @property
+    def ending(self) -> str:
+        """The outcome in words: "passed", or "failed (known: REASON, OWNER, until DATE)"."""
+        known = self.known
+        return (
+            f"{self.outcome.value} (known: {known.reason}, {known.owner}, until {known.expires})" if known else self.outcome.value
+        )
 
 
 class ClusterRecord(JsonRecord):

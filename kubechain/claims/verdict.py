@@ -21,7 +21,11 @@ NOT_RUN = "the run ended at the first broken link (--fail-fast)"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of a run; `holds` is true only if every selected claim passed or was skipped, and at least one passed."""
+    """The verdict of a run.
+
+    `holds` is true only if every selected claim passed, was skipped, or is a known issue or blocked behind one, and at least one
+    passed.
+    """
 
     holds: bool
     line: str
@@ -62,13 +66,22 @@ def lost(claim: CollectedClaim) -> ClaimRecord:
 
 
 def verdict_of(
-    records: Sequence[ClaimRecord], seconds: float, *, trouble: str | None = None, interrupted: bool = False
+    records: Sequence[ClaimRecord],
+    seconds: float,
+    *,
+    trouble: str | None = None,
+    interrupted: bool = False,
+    stale: Sequence[str] = (),
 ) -> Verdict:
-    """Return the verdict of a run whose claims took `seconds`; `trouble` is the reason why the run stopped early."""
+    """Return the verdict of a run whose claims took `seconds`.
+
+    `trouble` is the reason why the run stopped early; `stale` has a line for each waiver whose claim does not fail any more.
+    """
     counts = dict.fromkeys(Outcome, 0) | Counter(record.outcome for record in records)
     first = first_broken(records)
     inconclusive = [record for record in records if record.outcome == Outcome.INCONCLUSIVE]
     done = len(records) - len(inconclusive) - counts[Outcome.NOT_RUN]
+    unexcused = [record for record in records if record.outcome == Outcome.BLOCKED and record.waits_for not in excused(records)]
     stopped = next((each for each in records if each.outcome == Outcome.BLOCKED and each.waits_for in list(Obstacle)), None)
     if first:
         line, code = f"chain broken at {first.link}: {first.message}{_besides(records, first)}", ExitCode.CHAIN_BROKEN
@@ -82,18 +95,51 @@ def verdict_of(
     elif inconclusive:
         example = f"{inconclusive[0].id}: {inconclusive[0].message}"
         line, code = f"no verdict: {counted(len(inconclusive), 'claim')} inconclusive: {example}", ExitCode.HARNESS
-    elif counts[Outcome.BLOCKED]:
-        blocked = next(record for record in records if record.outcome == Outcome.BLOCKED)
-        line = f"no verdict: {counted(counts[Outcome.BLOCKED], 'claim')} blocked: {blocked.id}: {blocked.message}"
+    elif unexcused:
+        line = f"no verdict: {counted(len(unexcused), 'claim')} blocked: {unexcused[0].id}: {unexcused[0].message}"
         code = ExitCode.HARNESS
     elif counts[Outcome.NOT_RUN]:
         line, code = "no verdict: the run ended early", ExitCode.HARNESS
-    elif not counts[Outcome.PASSED]:
-        line, code = "no verdict: no claim was run", ExitCode.NOTHING_SELECTED
     else:
-        line, code = f"chain holds: {counted(counts[Outcome.PASSED], 'claim')} in {seconds:.1f} s", ExitCode.HOLDS
+        line, code = _unbroken(records, seconds, stale)
+    if code not in (ExitCode.HOLDS, ExitCode.WAIVERS):
+        line += "".join(f"; {each}" for each in [*_known(records), *stale])
     line += _not_run(counts[Outcome.NOT_RUN]) + _skips(records)
     return Verdict(code == ExitCode.HOLDS, line, first.link if first else None, counts, code)
+
+
+def _unbroken(records: Sequence[ClaimRecord], seconds: float, stale: Sequence[str]) -> tuple[str, ExitCode]:
+    """Return the line and the exit code of a run in which every claim was tried, or is blocked by a known issue."""
+    outcomes = {record.outcome for record in records}
+    if Outcome.PASSED not in outcomes:
+        what = "passed" if Outcome.FAILED in outcomes else "was run"
+        return f"no verdict: no claim {what}", ExitCode.NOTHING_SELECTED
+    if stale:
+        return f"{'; '.join(stale)}; else the {_holds(records, seconds)}", ExitCode.WAIVERS
+    return _holds(records, seconds), ExitCode.HOLDS
+
+
+def _holds(records: Sequence[ClaimRecord], seconds: float) -> str:
+    """Return the line of a chain that holds, with its known issues and what they block."""
+    passed = sum(record.outcome == Outcome.PASSED for record in records)
+    issues, blocked = _known(records), Counter(record.waits_for for record in records if record.outcome == Outcome.BLOCKED)
+    took = f"{counted(passed, 'claim')} in {seconds:.1f} s"
+    if not issues:
+        return f"chain holds: {took}"
+    behind = [f"{counted(count, 'claim')} blocked by {link}" for link, count in blocked.items()]
+    return f"chain holds with {counted(len(issues), 'known issue')}: {'; '.join([*issues, *behind])}; else {took}"
+
+
+def _known(records: Iterable[ClaimRecord]) -> list[str]:
+    return [f"{record.id} {record.ending}" for record in records if record.known]
+
+
+def excused(records: Iterable[ClaimRecord]) -> set[str]:
+    """Return the links that are known not to come up: a claim that states that the link is up is a known issue.
+
+    A claim that is blocked by such a link was not tried, and breaks no verdict.
+    """
+    return {record.link.value for record in records if record.known and record.opens}
 
 
 @dataclass(frozen=True, order=True)
@@ -107,17 +153,19 @@ class BrokenLink:
     suspects: str
 
 
-def first_broken(records: Iterable[ClaimRecord]) -> BrokenLink | None:
+def first_broken(records: Sequence[ClaimRecord], known: Collection[str] = ()) -> BrokenLink | None:
     """Return the first broken link of the chain, None if no link is broken.
 
-    A link is broken if one of its claims failed, or if other claims are blocked because it is not up.
+    A link is broken if one of its claims failed, or if other claims are blocked because it is not up. Known issues break no link;
+    `known` are links that are known not to come up besides those that the records show.
     """
     broken: list[BrokenLink] = []
+    shut = {*known, *excused(records)}
     for record in records:
         message, link = record.message or "", record.link
-        if record.outcome == Outcome.FAILED:
+        if record.outcome == Outcome.FAILED and not record.known:
             broken.append(BrokenLink(link.order, record.id, link, message, record.suspects))
-        elif record.outcome == Outcome.BLOCKED and record.waits_for in set(Link):
+        elif record.outcome == Outcome.BLOCKED and record.waits_for in set(Link) - shut:
             link = Link(record.waits_for)
             # "~" sorts after every id: the message of a failed claim of the link says more.
             broken.append(BrokenLink(link.order, "~", link, message.partition(": ")[2], record.suspects))
@@ -127,7 +175,7 @@ def first_broken(records: Iterable[ClaimRecord]) -> BrokenLink | None:
 def _besides(records: Sequence[ClaimRecord], first: BrokenLink) -> str:
     """Return what the line of a broken link says after its message."""
     inconclusive = sum(record.outcome == Outcome.INCONCLUSIVE for record in records)
-    failed = {record.link for record in records if record.outcome == Outcome.FAILED}
+    failed = {record.link for record in records if record.outcome == Outcome.FAILED and not record.known}
     others = ", ".join(link for link in Link if link in failed and link != first.link)
     return "".join(
         [

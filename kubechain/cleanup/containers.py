@@ -7,8 +7,8 @@ from pathlib import Path
 from kubechain.cleanup import run_locks
 from kubechain.cluster import kind
 from kubechain.conditions.text import counted
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.progress import Progress
-from kubechain.core.settings import PROJECT
 from kubechain.images.docker import LABEL, OWNER_LABEL, Docker, is_orphaned
 
 DELETE_SECONDS = 120.0

@@ -9,10 +9,10 @@ from pathlib import Path
 from kubechain.cleanup import run_locks
 from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import NAMESPACE_GONE
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import EXPIRES_LABEL, LIFETIME, RUN_LABEL, UPGRADE_LABEL
-from kubechain.core.settings import PROJECT
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject

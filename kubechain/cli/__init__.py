@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from types import ModuleType
 from typing import NoReturn
 
-from kubechain.cli import completion, run
+from kubechain.cli import completion, finished, run
 from kubechain.cli.commands import (
     CleanCommand,
     Command,
+    CompareCommand,
     CompletionCommand,
     DoctorCommand,
     FaultsCommand,
+    GateCommand,
+    HistoryCommand,
     ListCommand,
     ReportCommand,
     RightsCommand,
@@ -22,7 +23,7 @@ from kubechain.cli.commands import (
 )
 from kubechain.cli.parser import parse
 from kubechain.core import cli
-from kubechain.core.bundle import ROOT
+from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode
 from kubechain.provision import clean, doctor
 
@@ -32,28 +33,19 @@ def main() -> NoReturn:
     cli.main(lambda: work(parse(sys.argv[1:])))
 
 
-def bundled(module: str) -> ModuleType:
-    """Import a module from outside the package kubechain, such as reports.serve."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    return importlib.import_module(module)
-
-
 def work(command: Command) -> int:
     """Run a command; return its exit code."""
     match command:
-        case RunCommand():
-            return run.claims(command)
-        case FaultsCommand():
-            return run.faults(command)
-        case UpgradeCommand():
-            return run.upgrade(command)
+        case RunCommand() | FaultsCommand() | UpgradeCommand():
+            return run.work(command)
         case ListCommand():
             bundled("reports.catalogue").show(command.format)
         case RightsCommand():
             bundled("reports.catalogue").show_role(command.role, command.namespace)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
+        case CompareCommand() | HistoryCommand() | GateCommand():
+            return finished.work(command)
         case CleanCommand():
             clean.clean(command)
         case DoctorCommand():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal, cast, get_args
 
 from pydantic import Field
@@ -15,14 +16,18 @@ from kubechain.core.settings import (
     Expression,
     Faults,
     Folders,
+    Format,
     Group,
+    History,
     Hops,
     Images,
     KindCluster,
+    KnownIssues,
     Network,
     OneNamespace,
     Permission,
     Phase,
+    QualityGate,
     Reach,
     Results,
     RoleName,
@@ -43,6 +48,7 @@ class RunCommand(
     Workers,
     Expression,
     Selection,
+    KnownIssues,
     Permission,
     ExistingCluster,
     OneNamespace,
@@ -53,6 +59,8 @@ class RunCommand(
     Version,
     Images,
     Results,
+    History,
+    QualityGate,
     Folders,
 ):
     """Check every link of the chain on a cluster; print a verdict and write a report.
@@ -68,6 +76,7 @@ class RunCommand(
         "kubechain run --context staging --kubeconfig ~/staging.yaml",
         "kubechain run --context staging --overlay ours.yaml --nodes pool=test --no-node-port",
         "kubechain run --context staging --namespace team-a",
+        "kubechain run --context staging --waivers known.yaml --history ~/runs --gate gate.yaml",
     )
 
 
@@ -119,6 +128,35 @@ class ReportCommand(Command, Folders):
     port: int = Field(0, ge=0, lt=1 << 16, description="port on loopback; 0: any free port")
 
 
+class CompareCommand(Command, Format):
+    """Compare two finished runs, or two sets of runs: what broke, healed, is not tried any more, and is slower or faster.
+
+    The exit code is 0 if nothing broke or got slower, 23 if something did, and 10 if that cannot be said.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain compare yesterday/run.json reports/out/run.json",
+        "kubechain compare runs-of-1.36/ runs-of-1.37/ --markdown",
+    )
+    before: CliPositionalArg[Path | None] = Field(default=None, description="a run.json, or a folder with some, to compare with")
+    after: CliPositionalArg[Path | None] = Field(default=None, description="a run.json, or a folder with some, to judge")
+
+
+class HistoryCommand(Command, Format):
+    """Show the last runs in a folder, by cluster and version of Kubernetes: a row for each run."""
+
+    examples: ClassVar[tuple[str, ...]] = ("kubechain history ~/runs", "kubechain history ~/runs --last 5 --json")
+    history: CliPositionalArg[Path | None] = Field(default=None, description=History.model_fields["history"].description)
+    last: int = Field(20, ge=1, description="number of runs that are shown of each cluster and version")
+
+
+class GateCommand(Command, QualityGate):
+    """Check whether the result of a finished run keeps the rules of a file; the exit code is 0 if it does, else 24."""
+
+    examples: ClassVar[tuple[str, ...]] = ("kubechain gate reports/out/run.json --gate gate.yaml",)
+    result: CliPositionalArg[Path | None] = Field(default=None, description="run.json of the run to check")
+
+
 class CleanCommand(Command, CleanSettings):
     """Remove the leftovers of dead runs from this machine and, with --context, from an existing cluster.
 
@@ -167,6 +205,9 @@ class Kubechain(BaseSettings):
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
+    compare: CliSubCommand[CompareCommand] = Field(description="compare finished runs")
+    history: CliSubCommand[HistoryCommand] = Field(description="show earlier runs, one a row")
+    gate: CliSubCommand[GateCommand] = Field(description="check the result of a run against rules")
     clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
     doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")
     completion: CliSubCommand[CompletionCommand] = Field(description="print a completion script for bash or zsh")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from kubechain.cli.commands import Kubechain, commands
 from kubechain.cli.options import Option, options
-from kubechain.core.settings import PROJECT
+from kubechain.core.default_folders import PROJECT
 
 BASH = """\
 _{name}() {{
@@ -61,7 +61,8 @@ def _bash() -> str:
         values += [_bash_value(command, option) for option in offered if option.flags and option.value != "flag"]
         flags = [*(flag for option in offered for flag in option.flags), "--help"]
         positional = [choice for option in offered if not option.flags for choice in option.choices]
-        reply = f'mapfile -t COMPREPLY < <(compgen -W "{" ".join([*positional, *flags])}" -- "$word")'
+        files = "-f " if any(option.value == "path" for option in offered if not option.flags) else ""
+        reply = f'mapfile -t COMPREPLY < <(compgen {files}-W "{" ".join([*positional, *flags])}" -- "$word")'
         words.append(f"    {command}) {reply} ;;")
     return BASH.format(name=PROJECT, commands=" ".join(commands()), values="\n".join(values), options="\n".join(words))
 
@@ -90,6 +91,7 @@ def _zsh_specs(option: Option) -> list[str]:
     action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.value == "path" else ""
     value = f":{option.name}:{action}"
     if not option.flags:
-        return [f"1{value}"]
+        # Without a number: the next argument.
+        return [value]
     argument = value if option.value != "flag" else ""
     return [f"{flag}{'=' if argument and flag.startswith('--') else ''}[{meaning}]{argument}" for flag in option.flags]

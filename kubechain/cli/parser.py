@@ -14,8 +14,9 @@ from kubechain import __version__
 from kubechain.cli.commands import Command, Kubechain, commands
 from kubechain.cli.options import options
 from kubechain.core.cli import Parser
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.settings import PROJECT, complaint
+from kubechain.core.settings import complaint
 
 EPILOG = "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []."
 
@@ -54,7 +55,8 @@ def add_command(subparsers: Any, name: str, **details: Any) -> argparse.Argument
     model = commands()[name]
     examples = "\n".join(f"  {example}" for example in model.examples)
     details["description"] = inspect.cleandoc(model.__doc__ or "")
-    positional = "".join(f" [{'|'.join(option.choices)}]" for option in options(model) if not option.flags)
+    arguments = (option for option in options(model) if not option.flags)
+    positional = "".join(f" [{'|'.join(each.choices)}]" if each.choices else f" {each.metavar}" for each in arguments)
     usage = f"{PROJECT} {name}{positional} [options]"
     return subparsers.add_parser(name, **details, usage=usage, epilog=f"examples:\n{examples}")
 
@@ -87,7 +89,7 @@ class Arguments:
                 self.groups[command, title] = parser.add_argument_group(title)
         if "metavar" in details:
             details["metavar"] = option.metavar
-        if not option.flags:
+        if option.choices and not option.flags:
             details["choices"] = option.choices
         details["help"] = option.help.replace("%", "%%")
         return self.groups[command, option.title].add_argument(*flags, **details)

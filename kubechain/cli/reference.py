@@ -40,8 +40,8 @@ def variables() -> dict[str, str]:
 
 
 def is_of_make(option: Option) -> bool:
-    """Return whether a setting has a variable of make: a positional argument has a target of make instead."""
-    return bool(option.flags)
+    """Return whether a setting has a variable of make: a positional argument with choices has targets of make instead."""
+    return bool(option.flags) or not option.choices
 
 
 def _row(option: Option, names: list[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kubechain.claims import waivers
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
 from kubechain.core import publish, settings
@@ -19,6 +20,7 @@ from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
 from kubechain.kube import shape
 from kubechain.provision import cluster
+from kubechain.results import rules
 from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle")
@@ -30,9 +32,25 @@ ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 AnyRun = RunCommand | FaultsCommand | UpgradeCommand
 
 
+def work(command: AnyRun) -> int:
+    """Run a command; return the exit code of the run."""
+    match command:
+        case RunCommand():
+            return claims(command)
+        case FaultsCommand():
+            return faults(command)
+        case UpgradeCommand():
+            return upgrade(command)
+
+
 def claims(command: RunCommand) -> int:
     """Run the claims on a cluster; return the exit code of the run."""
     shape.of("", command.overlay, command.tolerate, command.nodes)
+    waivers.read(command.waivers)
+    if command.gate:
+        rules.read(command.gate, command.history)
+    if command.history:
+        require_writable("--history", command.history)
     if command.context:
         refuse(command, OWN_CLUSTER, f"--context={command.context}: that cluster already exists")
         require_context(command)

@@ -17,9 +17,9 @@ from pytest_kind import KindCluster
 from kubechain.cluster.kind_config import CONFIG
 from kubechain.core import secret_files
 from kubechain.core.build_cache import BuildCache
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
-from kubechain.core.settings import PROJECT
 from kubechain.images.docker import Docker
 
 CREATE_SECONDS = 300.0

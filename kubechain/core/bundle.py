@@ -6,9 +6,11 @@ top-level package with a general name such as `fixtures`.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -20,6 +22,13 @@ def root() -> Path:
 
 
 ROOT = root()
+
+
+def bundled(module: str) -> ModuleType:
+    """Import a module from outside the package kubechain, such as reports.serve, for a command."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module(module)
 
 
 def load(part: str) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from kubechain.core import known_secrets, output, proxies, redact
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.interrupts import INTERRUPTS
-from kubechain.core.settings import PROJECT
 
 
 class Parser(argparse.ArgumentParser):

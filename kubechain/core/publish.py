@@ -24,6 +24,7 @@ PRIVATE = {
     "rehearsing",
     "shut",
     "fail-fast",
+    "wrong-waivers",
     TEMPORARY,
     "replaced",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from kubechain.core.settings import PROJECT
+from kubechain.core.default_folders import PROJECT
 
 RUN_LABEL = f"{PROJECT}/run"
 EXPIRES_LABEL = f"{PROJECT}/expires"

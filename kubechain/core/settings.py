@@ -7,36 +7,19 @@ environment variable of a setting is KUBECHAIN_ and its name in capitals; an emp
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 
 from kubechain.core import image_names
-from kubechain.core.default_folders import PROJECT, default_cache, default_out
+from kubechain.core.default_folders import default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.namespace_names import namespace_name
+from kubechain.core.setting_groups import PREFIX, Group, MakeVariable
 
-PREFIX = f"{PROJECT.upper()}_"
 IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
-
-
-@dataclass(frozen=True)
-class MakeVariable:
-    """The variable of make for a setting, where it is not the setting's name in capitals."""
-
-    name: str
-
-
-class Group(BaseSettings):
-    """Related settings with a common title in the help."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_prefix_target="all", env_ignore_empty=True, extra="ignore", populate_by_name=True
-    )
-    title: ClassVar[str] = "options"
 
 
 class Selection(Group):
@@ -63,6 +46,29 @@ class Expression(Group):
 
     title: ClassVar[str] = "claims"
     claims: str = Field("", description="expression of pytest -k that selects tests by name, such as 'dns or env'")
+
+
+class KnownIssues(Group):
+    """Claims that are known to fail."""
+
+    title: ClassVar[str] = "claims"
+    waivers: Path | None = Field(
+        default=None, description="YAML file of known issues: claims that fail for a known reason, until a date"
+    )
+
+
+class History(Group):
+    """The folder of earlier results."""
+
+    title: ClassVar[str] = "results and folders"
+    history: Path | None = Field(default=None, description="folder that keeps the run.json of each run, in a file of its own")
+
+
+class QualityGate(Group):
+    """The rules for the result of a run."""
+
+    title: ClassVar[str] = "results and folders"
+    gate: Path | None = Field(default=None, description="YAML file of rules that the result must keep, else exit code 24")
 
 
 class Workers(Group):
@@ -188,6 +194,14 @@ class Results(Group):
     html: bool = Field(default=True, description="write the HTML report")
 
 
+class Format(Group):
+    """The format of the output."""
+
+    title: ClassVar[str] = "output"
+    json_: bool = Field(default=False, alias="json", description="print JSON in place of text")
+    markdown: bool = Field(default=False, description="print Markdown in place of text")
+
+
 class Folders(Group):
     """The folders of results and builds."""
 
@@ -227,6 +241,7 @@ class Nested(Group):
 
 class Settings(
     Selection,
+    KnownIssues,
     Permission,
     ExistingCluster,
     OneNamespace,
@@ -241,6 +256,8 @@ class Settings(
     Hops,
     Nested,
     Results,
+    History,
+    QualityGate,
     Folders,
 ):
     """The settings of the pytest plugin."""

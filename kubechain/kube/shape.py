@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubechain import __version__
-from kubechain.core.settings import PROJECT
+from kubechain.core.default_folders import PROJECT
 from kubechain.kube import overlay
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.overlay import Overlay

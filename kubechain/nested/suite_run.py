@@ -140,6 +140,9 @@ def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str
         "KUBECHAIN_HTML": "false",
         "KUBECHAIN_CONTEXT": "",
         "KUBECHAIN_FAIL_FAST": "",
+        "KUBECHAIN_WAIVERS": "",
+        "KUBECHAIN_HISTORY": "",
+        "KUBECHAIN_GATE": "",
         "PYTEST_ADDOPTS": "",
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]

@@ -21,10 +21,11 @@ from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core import registries, secret_files
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError, unmet_as
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
-from kubechain.core.settings import PROJECT, Settings
+from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
 from kubechain.kube import shape
 from kubechain.kube.client import Api

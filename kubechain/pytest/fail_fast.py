@@ -15,7 +15,7 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Link
 from kubechain.claims.verdict import NOT_RUN, first_broken
 from kubechain.core.run import FINISHED
-from kubechain.pytest.outcomes import NotRun, recorded
+from kubechain.pytest.outcomes import NotRun, known_links, recorded
 from kubechain.pytest.state import run_state
 
 # File in the folder of a run by which its processes tell each other which links are broken, one a line.
@@ -60,7 +60,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     state = run_state(item.config)
     record = recorded(report)
-    shown = first_broken([record]) if record and state.settings.fail_fast else None
+    shown = first_broken([record], known_links(state)) if record and state.settings.fail_fast else None
     if shown:
         with (state.run.folder / FILE).open("a", encoding="utf-8") as file:
             file.write(f"{shown.link}\n")

@@ -6,6 +6,7 @@ Their names begin with `pytest_`, because pytest ignores other names.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,8 @@ def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, 
 @pytest.hookspec
 def pytest_kubechain_run_finished(run: RunResult) -> None:
     """Handle the end of a run; called once, in the controller, before the files in `run.folder` are redacted and published."""
+
+
+@pytest.hookspec
+def pytest_kubechain_run_published(run: RunResult, folder: Path) -> None:
+    """Handle the results of a run after they are redacted and published in `folder`; called once, in the controller."""

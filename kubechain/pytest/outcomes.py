@@ -11,12 +11,13 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
-from kubechain.core import redact, settings
-from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
+from kubechain.cluster.target import Target
+from kubechain.core import files, redact, settings
+from kubechain.core.errors import Blocked, HarnessError, NotApplicable, SetupError, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
-from kubechain.pytest.session import NO_CLUSTER, asks_for_claims, is_of_a_run
-from kubechain.pytest.state import RunState, chain_of, claim_state, run_state
+from kubechain.pytest.session import NO_CLUSTER, WRONG_WAIVERS, asks_for_claims, is_of_a_run
+from kubechain.pytest.state import RunState, chain_of, claim_state, run_state, worker_input
 from kubechain.workload.chain import Chain
 
 SUITES = "suites/"
@@ -27,6 +28,7 @@ LETTERS = {
     Outcome.INCONCLUSIVE: ("I", "INCONCLUSIVE", {"purple": True}),
     Outcome.NOT_RUN: ("n", "NOT RUN", {"yellow": True}),
 }
+KNOWN = ("known", "k", ("KNOWN", {"yellow": True}))
 
 
 class NotRun(pytest.skip.Exception):
@@ -50,6 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
     given = run_state(config).settings
+    _require_claims_of_waivers(config, {stated.id for item in items if (stated := claim.of(item))})
     only, also = settings.ids(given.only), settings.ids(given.also)
     unknown = only - {stated.id for item in items if (stated := claim.of(item))}
     if unknown:
@@ -58,6 +61,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in deselected]
+
+
+def _require_claims_of_waivers(config: pytest.Config, ids: set[str]) -> None:
+    """End the run with a usage error if a waiver is of none of these claims."""
+    state = run_state(config)
+    try:
+        state.waivers.require_claims(ids)
+    except SetupError as error:
+        if worker_input(config) is None:
+            raise pytest.UsageError(str(error)) from error
+        # A worker cannot end the run; the controller reads this before a claim begins.
+        files.write(state.run.folder / WRONG_WAIVERS, str(error))
 
 
 def _place(item: pytest.Item) -> tuple[int, bool, str]:
@@ -99,10 +114,11 @@ def pytest_runtest_makereport(
         outcome = outcome_of(error, report.when or "call")
         record = _record(found, item, outcome, error, report.duration)
         record = record.model_copy(update={"suspects": suspects_of(record, chain_of(item), run_state(item.config))})
-        record = without_secrets(record)
+        record = without_secrets(waived(record, run_state(item.config)))
         if outcome in (Outcome.FAILED, Outcome.BLOCKED):
             # The message is enough; a traceback through the wait says nothing about the cluster.
-            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {record.message}"
+            ending = f"{record.ending}: " if record.known else ""
+            report.longrepr = f"{found.id} ({found.link}): {found.must}\n  {ending}{record.message}"
         elif outcome == Outcome.INCONCLUSIVE:
             report.longrepr = traceback_of(report, record, run_state(item.config))
         # What the terminal, JUnit and Allure show of it.
@@ -111,6 +127,18 @@ def pytest_runtest_makereport(
         report.user_properties = [*report.user_properties, (CLAIM_PROPERTY, record.as_json())]
         _finish(item, record, run_state(item.config))
     return report
+
+
+def waived(record: ClaimRecord, state: RunState) -> ClaimRecord:
+    """Return the record of a failed claim as a known issue, if the waivers of the run say so."""
+    if not state.waivers.entries or record.outcome != Outcome.FAILED:
+        return record
+    return state.waivers.applied(record, Target.read(state.run.folder), state.run.started.date())
+
+
+def known_links(state: RunState) -> set[str]:
+    """Return the links that have known issues on the cluster of the run."""
+    return state.waivers.links(Target.read(state.run.folder), state.run.started.date()) if state.waivers.entries else set()
 
 
 def traceback_of(report: pytest.TestReport, record: ClaimRecord, state: RunState) -> str:
@@ -216,5 +244,7 @@ def recorded(report: pytest.TestReport) -> ClaimRecord | None:
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show blocked and inconclusive claims with letters and words of their own."""
     record = recorded(report) if isinstance(report, pytest.TestReport) else None  # pyright: ignore[reportUnnecessaryIsInstance]  # also called for collection
+    if record and record.known:
+        return KNOWN
     shown = LETTERS.get(record.outcome) if record else None
     return (record.outcome.value, shown[0], (shown[1], shown[2])) if shown and record else None

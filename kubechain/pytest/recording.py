@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from kubechain.claims import claim
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
-from kubechain.claims.verdict import Verdict, complete, latest, verdict_of
-from kubechain.cluster.target import FILE
+from kubechain.claims.verdict import Verdict, complete, first_broken, latest, verdict_of
+from kubechain.cluster.target import FILE, Target
 from kubechain.core import files, known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
@@ -24,9 +25,9 @@ from kubechain.core.run import COLLECTED
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
-from kubechain.pytest import ending
+from kubechain.pytest import ending, published
 from kubechain.pytest.fail_fast import is_ending
-from kubechain.pytest.outcomes import one_line, recorded, without_secrets
+from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
 from kubechain.pytest.session import asks_for_claims
 from kubechain.pytest.state import RunState, run_state, worker_input
@@ -71,13 +72,16 @@ class Recorder:
             self.loads.append(LoadRecord.model_validate(output["load"]))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List the claims that were blocked or inconclusive; pytest itself lists the failed ones."""
-        for outcome in (Outcome.BLOCKED, Outcome.INCONCLUSIVE):
+        """List known issues, and the claims that were blocked or inconclusive; pytest itself lists other failed ones."""
+        for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE):
             chosen = [record for record in self.records if record.outcome == outcome and not _stopped(record)]
+            if outcome == Outcome.FAILED:
+                chosen = [record for record in chosen if record.known]
             if chosen:
-                terminalreporter.section(outcome.value)
+                terminalreporter.section("known issues" if outcome == Outcome.FAILED else outcome.value)
             for record in chosen:
-                terminalreporter.line(f"{record.id}: {record.message or ''}")
+                ending = f" {record.ending}" if record.known else ""
+                terminalreporter.line(f"{record.id}{ending}: {record.message or ''}")
 
         stopped = [record for record in self.records if _stopped(record)]
         if stopped:
@@ -106,10 +110,14 @@ class EarlyVerdict:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self) -> None:
         """Print the line, as it would be if the run ended here, after what pytest shows of the claim."""
-        verdict = verdict_of(list(latest(self.recorder.records).values()), self.recorder.seconds())
+        records = list(latest(self.recorder.records).values())
+        verdict = verdict_of(records, self.recorder.seconds())
         link, before = verdict.first_broken_link, self.link
         terminal: Any = self.config.pluginmanager.getplugin("terminalreporter")
         if link is None or link == before or terminal is None:
+            return
+        if first_broken(records, known_links(run_state(self.config))) is None:
+            # The claim that fails for a known reason may be reported after those that it blocks.
             return
         self.link = link
         moved = f"first broken link is now {verdict.line.removeprefix('chain broken at ')}"
@@ -179,11 +187,15 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     # Tokens that only a worker has fetched.
     known_secrets.recall(state.run.secrets)
     result = _result(config, exitstatus)
-    unpublished = _publish(config, result)
+    where, unpublished = _publish(config, result)
+    unkept = published.hand_on(config, result, where) if where else []
+    gate = published.checked(state.settings, where)
     console = Console(highlight=False)
     style = "bold green" if result.verdict.holds else "bold red"
     console.print(result.verdict.line, style=style, soft_wrap=True, markup=False)
-    trouble = [*state.at_end, *ending.clean_up(config)]
+    if gate:
+        console.print(gate.line, style="bold green" if gate.kept else "bold red", soft_wrap=True, markup=False)
+    trouble = [*state.at_end, *unkept, *ending.clean_up(config)]
     if unpublished:
         # Not before the cluster is cleaned up, which needs the keys in the folder.
         trouble.append(f"{unpublished}; {_keep(state)}")
@@ -191,6 +203,8 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     for line in trouble:
         console.print(f"after the verdict: {redact.text(line)}", style="yellow", soft_wrap=True, markup=False)
     code = result.verdict.exit_code
+    if code == ExitCode.HOLDS and gate:
+        code = gate.exit_code
     return int(ExitCode.CLEANUP if trouble and code == ExitCode.HOLDS else code)
 
 
@@ -218,8 +232,8 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
     )
 
 
-def _publish(config: pytest.Config, result: RunResult) -> str:
-    """Let the reports write their files and publish all; return "" or why that failed, as one line."""
+def _publish(config: pytest.Config, result: RunResult) -> tuple[Path | None, str]:
+    """Let the reports write their files and publish all; return where, and "" or why that failed, as one line."""
     state = run_state(config)
     # An interrupted run that had no cluster yet says nothing about it, like one that could not begin.
     begun = not state.trouble and not (state.provided is None and result.verdict.exit_code == ExitCode.INTERRUPTED)
@@ -227,10 +241,10 @@ def _publish(config: pytest.Config, result: RunResult) -> str:
         config.hook.pytest_kubechain_run_finished(run=result)
         where = publish.publish(state.run.folder, state.settings.out, begun=begun)
     except Exception as error:  # noqa: BLE001  # a report of another distribution may raise anything; the verdict counts
-        return f"the results could not be published in {state.settings.out}: {one_line(error)}"
+        return None, f"the results could not be published in {state.settings.out}: {one_line(error)}"
     if state.trouble:
         Console(highlight=False).print(f"  files of the run: {where}", soft_wrap=True, markup=False)
-    return ""
+    return where, ""
 
 
 def _keep(state: RunState) -> str:
@@ -246,7 +260,9 @@ def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, int
     """Return the verdict of the run: on the cluster, on the suite under faults, or on an upgrade."""
     trouble, faults, upgrade = state.trouble, state.faults, state.upgrade.record
     why = redact.text(str(trouble)) if trouble else None
-    verdict = verdict_of(records, seconds, trouble=why, interrupted=interrupted)
+    target = state.run.folder / FILE
+    stale = state.waivers.stale(records, Target.read(target.parent)) if target.exists() else []
+    verdict = verdict_of(records, seconds, trouble=why, interrupted=interrupted, stale=stale)
     if trouble:
         return replace(verdict, exit_code=trouble.code)
     if faults.wanted:

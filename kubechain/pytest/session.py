@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from kubechain.claims import claim
+from kubechain.claims import claim, waivers
 from kubechain.cleanup import run_locks
 from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files
 from kubechain.core import run as runs
 from kubechain.core import settings as given
-from kubechain.core.errors import HarnessError, SetupError
+from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
@@ -28,6 +28,8 @@ from kubechain.workload.gates import Gatekeeper
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
 # Folder of a run in which its processes tell each other of broken links.
 SHUT = "shut"
+# File in the folder of a run in which a worker says that a waiver names no claim.
+WRONG_WAIVERS = "wrong-waivers"
 NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
@@ -51,20 +53,20 @@ def pytest_configure(config: pytest.Config) -> None:
             processes: int = getattr(config.option, "numprocesses", None) or 1
             cluster.require_alone(settings.namespace, settings.context, processes, disruptive=settings.disruptive)
         shape.of("", settings.overlay, settings.tolerate, settings.nodes)
+        known = waivers.read(settings.waivers)
     except SetupError as error:
         raise pytest.UsageError(redact.text(str(error))) from error
     if config.option.kube_context:
         settings = settings.model_copy(update={"context": config.option.kube_context})
     run = runs.new(settings.out, controller["run"] if controller else None)
-    config.stash[RUN] = RunState(settings, run, Progress(), gatekeeper=Gatekeeper(run.folder / SHUT))
+    config.stash[RUN] = RunState(settings, run, Progress(), known, gatekeeper=Gatekeeper(run.folder / SHUT))
     if asks_for_claims(config):
         # Before another plugin makes it, with rights for others.
         secret_files.folder(run.folder)
         config.option.basetemp = config.option.basetemp or str(run.folder / runs.TEMPORARY)
-        # The files of Allure and JUnit belong to the results; options of another repository have priority.
-        for name, file in (("allure_report_dir", "allure-results"), ("xmlpath", "junit.xml")):
-            if is_own_suite(config) or not getattr(config.option, name):
-                setattr(config.option, name, str(run.folder / file))
+        # The files of Allure belong to the results; the option of another repository has priority.
+        if is_own_suite(config) or not config.option.allure_report_dir:
+            config.option.allure_report_dir = str(run.folder / "allure-results")
 
 
 def _steady_output(config: pytest.Config) -> None:
@@ -132,6 +134,8 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """With xdist: provide the cluster when the first worker has collected; workers start claims only after this returns."""
     config: pytest.Config = node.config
     state = run_state(config)
+    if (wrong := state.run.folder / WRONG_WAIVERS).exists():
+        end(config, SetupError(wrong.read_text(encoding="utf-8"), ExitCode.USAGE))
     if asks_for_claims(config) and ids and state.provided is None and state.trouble is None:
         _provide(config)
 

@@ -9,6 +9,7 @@ import pytest
 
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import Environment
+from kubechain.claims.waivers import Waivers
 from kubechain.cleanup.run_locks import RunLock
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
@@ -70,12 +71,13 @@ class RunState:
     something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
     that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
     measurements (timeline, changeToWaitMs, probeFrom); `permit` is what the present claim may use; `permissions` are what it and
-    the user may do.
+    the user may do; `waivers` are the known issues.
     """
 
     settings: Settings
     run: Run
     progress: Progress
+    waivers: Waivers = field(default_factory=Waivers)
     locks: list[RunLock] = field(default_factory=list[RunLock])
     provided: Provided | None = None
     trouble: HarnessError | None = None

@@ -8,8 +8,8 @@ from kubechain.claims.requirements import Environment
 from kubechain.conditions import deployments, endpoints, pods
 from kubechain.conditions.http import every_backend
 from kubechain.conditions.nodes import takes_pods
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.run import UPGRADE_LABEL
-from kubechain.core.settings import PROJECT
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter

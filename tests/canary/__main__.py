@@ -12,8 +12,9 @@ from pathlib import Path
 
 from kubechain.cluster import existing
 from kubechain.core import cli, settings
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.settings import PROJECT, Settings
+from kubechain.core.settings import Settings
 from kubechain.images import resolve
 from tests.api_proxy import serving
 from tests.canary.forms import MAKERS

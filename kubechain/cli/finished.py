@@ -1,0 +1,70 @@
+"""The commands on finished runs: compare, history and gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from kubechain.claims.records import read_run
+from kubechain.cli.commands import CompareCommand, GateCommand, HistoryCommand
+from kubechain.core.bundle import bundled
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.settings import Format
+from kubechain.results import comparison, rules, runs
+from kubechain.results import gate as gates
+from kubechain.results import history as histories
+
+
+def work(command: CompareCommand | HistoryCommand | GateCommand) -> int:
+    """Run a command; return its exit code."""
+    match command:
+        case CompareCommand():
+            return compare(command)
+        case HistoryCommand():
+            return history(command)
+        case GateCommand():
+            return gate(command)
+
+
+def compare(command: CompareCommand) -> int:
+    """Print what differs between two sets of runs; return HOLDS, WORSE, or HARNESS if nothing can be said."""
+    _require_one_format(command)
+    before, after = (runs.read_all(_given(getattr(command, name), f"compare: {name.upper()}")) for name in ("before", "after"))
+    found = comparison.compare(before, after)
+    bundled("reports.comparison").show(found, as_json=command.json_, as_markdown=command.markdown)
+    return found.exit_code
+
+
+def history(command: HistoryCommand) -> int:
+    """Print the last runs in a folder, by cluster and version of Kubernetes."""
+    _require_one_format(command)
+    found = histories.trends(runs.read_all(_given(command.history, "history: HISTORY")), command.last)
+    bundled("reports.comparison").show_trends(found, as_json=command.json_, as_markdown=command.markdown)
+    return ExitCode.HOLDS
+
+
+def gate(command: GateCommand) -> int:
+    """Print whether the result of a run keeps the rules of a file; return HOLDS or GATE."""
+    gate_rules = rules.read(_given(command.gate, "gate: --gate"))
+    file = _given(command.result, "gate: RESULT")
+    if not file.is_file():
+        raise SetupError(f"{file}: no such file; name the run.json of a finished run", ExitCode.USAGE)
+    try:
+        result = gates.check(gate_rules, read_run(file))
+    except SetupError as error:
+        result = gates.unread(str(error))
+    Console(highlight=False).print(result.line, style="bold green" if result.kept else "bold red", soft_wrap=True, markup=False)
+    return result.exit_code
+
+
+def _given(path: Path | None, what: str) -> Path:
+    """Return a path as it is on this machine; SetupError (exit code USAGE) if it is missing."""
+    if path is None:
+        raise SetupError(f"{what} is missing (see --help)", ExitCode.USAGE)
+    return path.expanduser()
+
+
+def _require_one_format(command: Format) -> None:
+    if command.json_ and command.markdown:
+        raise SetupError("--json: not with --markdown; omit one of them", ExitCode.USAGE)

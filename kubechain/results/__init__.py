@@ -1,0 +1,1 @@
+"""What finished runs say together: comparison, history and quality gate."""
