@@ -27,7 +27,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ soak: env ## run the quick claims RUNS=5 times in a row, half of them over a net
 
 test: dev ## run the tests of the harness, without a cluster
 	@$(PYTHON) -m pytest -n auto --dist loadgroup tests
+
+pages: ## look at chain.html of every kind of run in Chromium: layout, accessibility, keyboard, requests; makes docs/chain.png
+	@sh .ci/venv.sh requirements-pages.lock
+	@$(PYTHON) -m pytest -q tests/pages/browser.py
 
 hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
 	@$(PYTHON) -m tests.hostile

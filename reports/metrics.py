@@ -50,7 +50,7 @@ class RunCollector(Collector):
 
     def _hand_overs(self) -> Metric:
         seconds = GaugeMetricFamily("kubechain_hand_over_seconds", "Duration of hand-overs", labels=["what", "percentile"])
-        for each in finished.hand_overs(self.run):
+        for each in self.run.hand_overs:
             for name in PERCENTILES:
                 seconds.add_metric([each.what, name], getattr(each, name))
         return seconds

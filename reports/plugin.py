@@ -10,10 +10,11 @@ from typing import Any
 
 import allure
 import pytest
+from jinja2 import TemplateError
 from rich.console import Console
 
 from kubechain.claims import claim
-from kubechain.claims.records import read_run
+from kubechain.claims.records import RunRecord, read_run
 from kubechain.core import files, publish, redact
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import HarnessError
@@ -21,7 +22,19 @@ from kubechain.diagnostics.evidence import Section
 from kubechain.pytest.results import RunResult
 from kubechain.upgrade.model import UpgradeRecord
 
-from . import allure_html, allure_results, ci, fault_matrix, junit, metrics, run_json, summary, upgrade_json, upgrade_svg
+from . import (
+    allure_html,
+    allure_results,
+    chain_page,
+    ci,
+    fault_matrix,
+    junit,
+    metrics,
+    run_json,
+    summary,
+    upgrade_json,
+    upgrade_svg,
+)
 
 # The SVG of the upgrade, after it was attached to the first claim.
 PICTURE = pytest.StashKey[str]()
@@ -72,6 +85,7 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
     files.write(run.folder / "summary.md", summary.markdown(content))
     files.write(run.folder / "junit.xml", junit.document(content, run.faults))
     files.write(run.folder / "metrics.txt", metrics.document(content))
+    write_chain_page(run, content)
 
 
 @pytest.hookimpl
@@ -105,3 +119,13 @@ def html_report(run: RunResult) -> str | None:
         run.progress.console.print(f"  no HTML report: {error}", soft_wrap=True, markup=False)
         return None
     return "report/index.html"
+
+
+def write_chain_page(run: RunResult, content: RunRecord) -> None:
+    """Write chain.html; an error of its templates is printed, because the other results do not depend on it."""
+    try:
+        with run.progress.step("chain page") as step:
+            files.write(run.folder / "chain.html", chain_page.published(content, run.folder))
+            step.note(str(run.settings.out / "chain.html"))
+    except TemplateError as error:
+        run.progress.console.print(f"  no chain page: {error}", soft_wrap=True, markup=False)

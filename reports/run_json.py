@@ -19,6 +19,8 @@ from kubechain.claims.records import (
 )
 from kubechain.pytest.results import RunResult
 
+from . import hand_overs
+
 PACKAGES = ("pytest", "pytest-kind", "pytest-xdist", "kubernetes", "requests", "allure-pytest")
 
 
@@ -62,6 +64,8 @@ def document(result: RunResult, report: str | None) -> RunRecord:
         phases=[*steps, PhaseRecord(phase="claims", seconds=result.seconds, notes=[])],
         change_to_wait_ms=latency([ms for worker in measured for ms in worker["changeToWaitMs"]]),
         timeline=[MilestoneRecord.model_validate(milestone) for worker in measured[:1] for milestone in worker["timeline"]],
+        hand_overs=hand_overs.summarized(result.chains),
+        chains=hand_overs.shown(result.chains),
         peak_mib=peak_mib(),
         load=result.load,
         report=report,

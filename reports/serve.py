@@ -13,10 +13,15 @@ from kubechain.claims.records import read_run
 from kubechain.core.errors import ExitCode, SetupError
 
 LOOPBACK = "127.0.0.1"
+PAGE = "chain.html"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves the files of one folder and logs no requests."""
+    """Serves the files of one folder, and of the folder above it only PAGE; logs no requests."""
+
+    def translate_path(self, path: str) -> str:
+        """Return the file of a path in a URL."""
+        return str(Path(self.directory).parent / PAGE) if path == f"/{PAGE}" else super().translate_path(path)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
         """Log nothing."""
@@ -30,7 +35,7 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
 
     """
     report = out / "report"
-    if not (report / "index.html").is_file():
+    if not pages(out):
         results = out / "summary.md"
         also = f"; {results} has the results of the last run" if results.exists() else ""
         raise SetupError(f"no report in {report}: `kubechain run` writes one{also}", ExitCode.NO_REPORT)
@@ -38,6 +43,12 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
         return ThreadingHTTPServer((LOOPBACK, port), partial(Handler, directory=str(report)))
     except OSError as error:
         raise SetupError(f"cannot serve on {LOOPBACK}:{port}: {error.strerror}", ExitCode.HARNESS) from error
+
+
+def pages(out: Path) -> dict[Path, str]:
+    """Return the pages that are published in `out`: each file with its path in the URL."""
+    both = {out / PAGE: PAGE, out / "report" / "index.html": ""}
+    return {page: path for page, path in both.items() if page.is_file()}
 
 
 def verdict(out: Path) -> tuple[str, bool]:
@@ -59,7 +70,8 @@ def serve(out: Path, port: int) -> None:
         line, holds = verdict(out)
         console = Console(highlight=False, soft_wrap=True)
         console.print(line, style="bold green" if holds else "bold red", markup=False)
-        console.print(f"http://{LOOPBACK}:{server.server_port}/ (stop: Ctrl-C)", markup=False)
+        for path in pages(out).values():
+            console.print(f"http://{LOOPBACK}:{server.server_port}/{path} (stop: Ctrl-C)", markup=False)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

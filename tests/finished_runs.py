@@ -8,21 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from kubechain.claims.chain_records import HandOverRecord
 from kubechain.claims.claim import Link
 from kubechain.claims.records import ClaimRecord, ClusterRecord, PhaseRecord, RunRecord
 from kubechain.claims.verdict import verdict_of
 from tests.fakes import record, run_record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class MeasuredRun(RunRecord):
-    """A run with hand-overs."""
-
-    hand_overs: tuple[Any, ...] = ()
 
 
 def run(number: int, *claims: ClaimRecord, owned: bool = False, server: str = "v1.37.2", **hand_overs: float) -> RunRecord:
@@ -42,10 +36,8 @@ def run(number: int, *claims: ClaimRecord, owned: bool = False, server: str = "v
             "phases": [PhaseRecord(phase="claims", seconds=12.5, notes=[])],
         }
     )
-    if not hand_overs:
-        return given
-    measured = [SimpleNamespace(what=what, p50=value, p90=value, p99=value, max=value) for what, value in hand_overs.items()]
-    return MeasuredRun.model_construct(None, **dict(given), hand_overs=measured)
+    measured = [HandOverRecord(what=what, count=1, p50=s, p90=s, p99=s, max=s) for what, s in hand_overs.items()]
+    return given.model_copy(update={"hand_overs": measured})
 
 
 def passed(link: Link, seconds: float = 0.1, **over: Any) -> ClaimRecord:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,24 @@ def test_report_folder_is_served_until_a_signal(out: Path, number: signal.Signal
         assert requests.get(address[0] + "../run.json", timeout=5).status_code == 404
         process.send_signal(number)
         assert process.wait(timeout=10) == 0
+
+
+def test_chain_page_is_served_beside_the_report_and_nothing_else_of_the_folder(out: Path) -> None:
+    assert list(serve.pages(out).values()) == [""]
+    (out / "chain.html").write_text("the chain")
+    assert list(serve.pages(out).values()) == ["chain.html", ""]
+    with serve.bind(out, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        assert [requests.get(address + path, timeout=5).text for path in ("chain.html", "")] == ["the chain", "the report"]
+        assert requests.get(address + "run.json", timeout=5).status_code == 404
+        server.shutdown()
+
+
+def test_chain_page_alone_is_a_report(tmp_path: Path) -> None:
+    (tmp_path / "chain.html").write_text("the chain")
+    with serve.bind(tmp_path, 0) as server:
+        assert server.server_port
 
 
 def test_missing_report_has_its_own_exit_code(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
+from kubechain.claims.chain_records import ChainRecord, HandOverRecord
 from kubechain.claims.claim import Claim, Level, Link, Outcome
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.core.errors import ExitCode, SetupError
@@ -191,6 +192,10 @@ class RunRecord(JsonRecord):
     phases: list[PhaseRecord]
     change_to_wait_ms: LatencyRecord | None
     timeline: list[MilestoneRecord]
+    hand_overs: list[HandOverRecord] = Field(default_factory=list[HandOverRecord])
+    """How long each hand-over took in all chains of the run; empty in files of earlier versions."""
+    chains: list[ChainRecord] = Field(default_factory=list[ChainRecord])
+    """The chains, the slowest first, at most 50; empty in files of earlier versions."""
     peak_mib: PeakRecord = Field(validation_alias="peakMiB", serialization_alias="peakMiB")
     load: LoadRecord | None = None
     """What the run asked of the API server; null in files of earlier versions."""

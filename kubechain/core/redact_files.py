@@ -11,10 +11,13 @@ from kubechain.core import redact
 
 # The HTML report is made from redacted files; its JavaScript has names that look like secrets and must stay intact.
 FINISHED = ("report",)
+# Made from redacted texts, also by the runs of the suite within a run. A pattern would take the tags after a name such as
+# "token:" for its value.
+PAGE = "chain.html"
 
 
 def folder(root: Path, *, private: Collection[str] = ()) -> None:
-    """Redact every file below a folder in place, except in its entries `private` and FINISHED.
+    """Redact every file below a folder in place, except in its entries `private` and FINISHED, and each PAGE.
 
     A file that cannot be redacted is removed, so that it is not published.
 
@@ -24,7 +27,7 @@ def folder(root: Path, *, private: Collection[str] = ()) -> None:
     """
     for path in sorted(root.rglob("*")):
         top = path.relative_to(root).parts[0]
-        if top in private or top in FINISHED or (path.is_dir() and not path.is_symlink()):
+        if top in private or top in FINISHED or path.name == PAGE or (path.is_dir() and not path.is_symlink()):
             continue
         try:
             file(path)

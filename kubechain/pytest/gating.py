@@ -48,7 +48,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     with _judged(item, AssertionError):
         if stated and chain:
             require_premises(stated, chain)
-        return (yield)
+        began = chain.objects.clock.now() if chain else 0.0
+        result = yield
+        if stated and chain and stated.opens:
+            chain.answered.setdefault(stated.link, (began, chain.objects.clock.now()))
+        return result
 
 
 @contextlib.contextmanager

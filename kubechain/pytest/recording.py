@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from kubechain.claims import claim
+from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
@@ -46,6 +47,7 @@ class Recorder:
     records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     loads: list[LoadRecord] = field(default_factory=list[LoadRecord])
+    chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
     begun: set[str] = field(default_factory=set[str])
     began: float | None = None
     ended: float = 0.0
@@ -70,6 +72,7 @@ class Recorder:
             self.measured.append(output["measured"])
         if output.get("load"):
             self.loads.append(LoadRecord.model_validate(output["load"]))
+        self.chains += map(ChainRecord.model_validate, output.get("chains", []))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List known issues, and the claims that were blocked or inconclusive; pytest itself lists other failed ones."""
@@ -167,6 +170,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         output: dict[str, Any] = vars(config)["workeroutput"]
         output["measured"] = run_state(config).measured
         output["load"] = TRAFFIC.record().as_json()
+        output["chains"] = [chain.as_json() for chain in run_state(config).chains]
         return (yield)
     done = yield
     session.exitstatus = _finish(config, exitstatus)
@@ -229,6 +233,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         state.faults.scores,
         state.upgrade.record,
         together([TRAFFIC.record(), *recorder.loads]),
+        [*state.chains, *recorder.chains],
     )
 
 

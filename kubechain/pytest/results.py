@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.records import ClaimRecord
 from kubechain.claims.verdict import Verdict
 from kubechain.core.progress import Progress
@@ -24,7 +25,7 @@ class RunResult:
     `records` has one entry per collected claim; `seconds` is the time from the beginning of the first claim to the end of the
     last; `cluster` is the content of target.json ({} without a cluster); `measured` has one entry per process with a shared
     chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade;
-    `load` is what all processes of the run asked of the API server.
+    `load` is what all processes of the run asked of the API server; `chains` are the records of all its chains.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class RunResult:
     faults: Sequence[Score] = ()
     upgrade: UpgradeRecord | None = None
     load: LoadRecord | None = None
+    chains: Sequence[ChainRecord] = ()
 
     @property
     def folder(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import Environment
 from kubechain.claims.waivers import Waivers
@@ -70,8 +71,8 @@ class RunState:
     `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
     something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
     that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
-    measurements (timeline, changeToWaitMs, probeFrom); `permit` is what the present claim may use; `permissions` are what it and
-    the user may do; `waivers` are the known issues.
+    measurements (timeline, changeToWaitMs, probeFrom), `chains` the records of all chains that have ended; `permit` is what the
+    present claim may use; `permissions` are what it and the user may do; `waivers` are the known issues.
     """
 
     settings: Settings
@@ -87,6 +88,7 @@ class RunState:
     pace: Pace = field(default_factory=Pace)
     shared_chain: Chain | None = None
     measured: dict[str, Any] | None = None
+    chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
     permit: Permit = field(default_factory=Permit)
     permissions: Environment | None = None
     schedule: Schedule = field(default_factory=Schedule)

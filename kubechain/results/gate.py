@@ -127,7 +127,7 @@ def causes(message: str) -> set[str]:
 
 
 def _hand_overs(rules: Rules, run: RunRecord) -> Iterator[Checked]:
-    measured = {each.what: each for each in finished.hand_overs(run)}
+    measured = {each.what: each for each in run.hand_overs}
     for what, bounds in (rules.handOvers or {}).items():
         for name, bound in bounds.model_dump(exclude_none=True).items():
             seconds = getattr(measured.get(what), name, None)

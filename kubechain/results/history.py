@@ -84,5 +84,5 @@ def _row(run: RunRecord) -> HistoryRow:
         counts=run.counts,
         known_issues=sum(claim.known is not None for claim in run.claims),
         seconds=finished.seconds(run),
-        p50={each.what: each.p50 for each in finished.hand_overs(run)},
+        p50={each.what: each.p50 for each in run.hand_overs},
     )

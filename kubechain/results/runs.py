@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
 
 from kubechain.claims.records import RunRecord, read_run
 from kubechain.core.errors import ExitCode, SetupError
@@ -14,22 +13,6 @@ RUN_JSON = "run.json"
 # Name of a file in a history folder: the start of the run, and its id.
 KEPT = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z-[0-9a-f]+\.json")
 OWN = "kind cluster of its own"
-
-
-class HandOver(Protocol):
-    """How long a hand-over from one object to the next took in a run, in seconds."""
-
-    what: str
-    p50: float
-    p90: float
-    p99: float
-    max: float
-
-
-def hand_overs(run: RunRecord) -> Sequence[HandOver]:
-    """Return the hand-overs of a run; files of earlier versions have none."""
-    found: Any = getattr(run, "hand_overs", None)
-    return found or []
 
 
 def read_all(path: Path) -> list[RunRecord]:

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 from kubechain.claims.claim import Outcome
 from kubechain.claims.records import RunRecord
 from kubechain.core.records import JsonRecord, rounded
-from kubechain.results import runs as finished
 
 ALPHA = 0.05
 # With 8 runs on each side, one of up to 320 figures can be told from noise; with 7, one of 85.
@@ -76,7 +75,7 @@ def _figures(runs: Iterable[RunRecord]) -> Mapping[tuple[Kind, str], list[float]
         for claim in run.claims:
             if claim.outcome == Outcome.PASSED:
                 figures.setdefault(("claim", claim.id), []).append(claim.seconds)
-        for each in finished.hand_overs(run):
+        for each in run.hand_overs:
             for name in PERCENTILES:
                 figures.setdefault(("hand-over", f"{each.what} {name}"), []).append(getattr(each, name))
     return figures

@@ -68,6 +68,8 @@ class Chain:
     admission: Admission | None = None
     # The manifests as they were sent, in the shape of the run.
     sent: tuple[Json, ...] = ()
+    # Link -> when it was first asked, and when it answered (monotonic seconds).
+    answered: dict[Link, tuple[float, float]] = field(default_factory=dict[Link, tuple[float, float]])
 
     @property
     def objects(self) -> History:

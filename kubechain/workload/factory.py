@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.claim import Link
 from kubechain.claims.obstacles import Obstacle, refuser
 from kubechain.claims.requirements import Environment
@@ -18,6 +19,7 @@ from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
+from kubechain.workload.hand_overs import hand_overs
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 
 # Kind of an object that a chain creates -> the link that is broken if the API server refuses it.
@@ -34,7 +36,8 @@ class ChainFactory:
     """Makes chains in an environment.
 
     `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
-    `waiter` copies, `gatekeeper` knows the broken links, and `namespaces` are the names of all namespaces that were made.
+    `waiter` copies, `gatekeeper` knows the broken links, `namespaces` are the names of all namespaces that were made,
+    and `chains` the records of the chains that have ended.
     """
 
     api: Api
@@ -45,6 +48,7 @@ class ChainFactory:
     patient: Waiter
     gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
+    chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
     _admission: Admission | None = None
     _cluster_nodes: ClusterNodes | None = None
     _refused: set[str] = field(default_factory=set[str])
@@ -106,7 +110,7 @@ class ChainFactory:
                 self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
             else:
                 self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
-            yield Chain(
+            chain = Chain(
                 self.api,
                 name,
                 observer,
@@ -125,6 +129,12 @@ class ChainFactory:
                 self.admission,
                 tuple(map(self.api.shape.apply, bodies)),
             )
+            try:
+                yield chain
+            finally:
+                # A spare chain that no claim used may be deleted before it is up.
+                if not (self._spare and self._spare[1] is chain):
+                    self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
 
     @contextmanager
     def own(self, waiter: Waiter) -> Generator[Chain]:

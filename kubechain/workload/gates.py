@@ -226,6 +226,7 @@ class Gatekeeper(ShutGates):
     def _ask(self, link: Link, chain: Chain, waiter: Waiter, within: Timeout | None = None) -> None:
         if chain.lacks([*RESTS.get(link, ()), *ALSO_RESTS.get(link, ())]):
             return  # What the gate waits for is not promised; the claims of the link say why.
+        began = waiter.clock.now()
         try:
             GATES[link](chain).wait(waiter, within)
         except Unmet as unmet:
@@ -236,6 +237,7 @@ class Gatekeeper(ShutGates):
             raise blocked from unmet
         if link not in WATCHED:
             self.opened.add((chain.namespace, link))
+            chain.answered.setdefault(link, (began, waiter.clock.now()))
 
     def ask_again(self, links: Iterable[Link], chain: Chain, waiter: Waiter) -> None:
         """Ask whether links are still up on a chain, without much waiting; shut the gate of the first that is not.

@@ -1,0 +1,123 @@
+"""chain.html: the chain of a run as one page without scripts, made from run.json's records and the evidence alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kubechain.claims.claim import Outcome
+from kubechain.claims.records import RunRecord
+from kubechain.core import redact
+from kubechain.core.errors import ExitCode
+from kubechain.kube import traffic
+
+from . import chain_view
+from .chain_view import State
+
+FOLDER = Path(__file__).parent / "pages"
+# Characters of evidence: of one claim, and of the page.
+MOST_OF_CLAIM, MOST_OF_PAGE = 60_000, 400_000
+# Of a message at the top of the page; the whole message is further down.
+MOST_AT_TOP = 240
+SLOWEST, LONGEST = 8, 10
+# Control characters, which HTML does not permit, and those that change the direction of the text around them.
+UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+SYMBOLS = {
+    State.HOLDS: "✓",
+    State.BROKEN: "✗",
+    State.BLOCKED: "⊘",
+    State.INCONCLUSIVE: "?",
+    State.NOT_RUN: "○",
+    State.SKIPPED: "-",
+    State.NO_CLAIMS: "·",
+    Outcome.PASSED: "✓",
+    Outcome.FAILED: "✗",
+}
+
+
+def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
+    """Return the page of a run; `evidence` is id of a claim -> text. All texts must be redacted."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_shown,
+    )  # fmt: skip
+    environment.filters |= {"seconds": seconds, "short": short, "slug": slug}
+    kept = bounded(evidence)
+    head, _, rest = run.verdict.partition(": ")
+    return environment.get_template("chain.html.j2").render(
+        run=run,
+        title=head[:1].upper() + head[1:],
+        rest=rest,
+        tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
+        broken=chain_view.first(run, kept),
+        links=chain_view.links(run),
+        last=chain_view.LAST,
+        symbols=SYMBOLS,
+        outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
+        groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
+        message_of=chain_view.message_of,
+        evidence=kept,
+        waterfalls=chain_view.waterfalls(run),
+        slowest=_slowest(run),
+        waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
+        slo=next((each for each in run.hand_overs if each.slo is not None), None),
+        load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
+        since=chain_view.SINCE,
+        most_at_top=MOST_AT_TOP,
+    )
+
+
+def published(run: RunRecord, folder: Path) -> str:
+    """Return the page of a run whose files are in `folder`, with all texts redacted before they become HTML."""
+    clean = RunRecord.model_validate(redact.tree(run.as_json()))
+    return page(clean, {name: redact.text(text) for name, text in evidence_in(folder / "evidence", clean).items()})
+
+
+def evidence_in(folder: Path, run: RunRecord) -> dict[str, str]:
+    """Return id of a claim -> its evidence, for each claim of a run with a file in `folder`."""
+    files = {claim.id: folder / f"{claim.id}.txt" for claim in run.claims}
+    return {name: file.read_text(encoding="utf-8", errors="replace") for name, file in files.items() if file.is_file()}
+
+
+def bounded(evidence: Mapping[str, str]) -> dict[str, str]:
+    """Return the evidence, cut so that one claim has MOST_OF_CLAIM characters and all together have MOST_OF_PAGE."""
+    kept: dict[str, str] = {}
+    left = MOST_OF_PAGE
+    for name, text in evidence.items():
+        most = min(MOST_OF_CLAIM, left)
+        cut = f"\n... {len(text) - most:,} more characters are in evidence/{name}.txt" if len(text) > most else ""
+        kept[name] = text[:most] + cut
+        left -= min(most, len(text))
+    return kept
+
+
+def seconds(value: float) -> str:
+    """Return a duration with three significant digits or so: "0.016 s", "1.25 s", "31.2 s", "240 s"."""
+    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{digits}f} s"
+
+
+def short(text: str, most: int = MOST_AT_TOP) -> str:
+    """Return a text, cut at a word if it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1].rsplit(' ', 1)[0]} …"
+
+
+def slug(name: str) -> str:
+    """Return a name as the id of an element."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name)
+
+
+def _shown(value: object) -> object:
+    """Return what the page shows of a value: nothing of None, and no character that would change other text."""
+    if value is None:
+        return ""
+    return UNSHOWN.sub("\ufffd", value) if type(value) is str else value
+
+
+def _slowest(run: RunRecord) -> list[tuple[float, str, str]]:
+    """Return the slowest hand-overs of all chains: seconds, what, namespace."""
+    taken = [(step.seconds, step.what, chain.namespace) for chain in run.chains for step in chain.steps]
+    return sorted(taken, reverse=True)[:SLOWEST]

@@ -1,0 +1,34 @@
+"""A whole run in two processes on a loopback cluster: the hand-overs of its chains, and the page that it publishes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from kubechain.claims.records import read_run
+from reports import chain_page
+from tests.hostile.access import with_token
+from tests.hostile.catalogue import RECORDS
+from tests.hostile.runner import run
+
+CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-010"
+
+
+def test_run_records_the_hand_overs_of_every_chain_and_publishes_the_page(tmp_path: Path) -> None:
+    healthy = replace(RECORDS[0], command=("run", "--no-html", "-n", "2", "--only", CLAIMS))
+    ended = run(healthy, with_token(tmp_path), tmp_path)
+    assert ended.code == 0, ended.output
+    out = tmp_path / "out"
+    content = read_run(out / "run.json")
+    counts = {each.what: each.count for each in content.hand_overs}
+    # The chain that each process shares, and the one that is deleted.
+    assert counts["chain up"] == len(content.chains) == 3
+    for what in ("clusterIP answers", "each nodePort answers", "name resolves", "Pod gone", "address gone"):
+        assert counts[what] >= 1, what
+    assert all(step.seconds >= 0 for chain in content.chains for step in chain.steps)
+    page = (out / "chain.html").read_text()
+    assert "Chain holds" in page
+    assert content.chains[0].namespace in page
+    assert str(out / "chain.html") in ended.output
+    assert "chain.html" in json.loads((out / ".published.json").read_text())["names"]
+    # A later tool can make it again.
+    assert chain_page.published(content, out) == page
