@@ -91,6 +91,7 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
     [
         (("-k", "other"), {}, 1, "chain broken at PODS"),
         (("--only", "T-NONE-010"), {}, 4, "--only: no such claim: T-NONE-010"),
+        (("--only", "T-NONE-010", "-n", "2"), {}, 4, "--only: no such claim: T-NONE-010"),
         full(("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
         full((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
     ],

@@ -24,7 +24,7 @@ PRIVATE = {
     "rehearsing",
     "shut",
     "fail-fast",
-    "wrong-waivers",
+    "unknown-claim",
     TEMPORARY,
     "replaced",
 }

@@ -13,10 +13,10 @@ from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.cluster.target import Target
 from kubechain.core import files, redact, settings
-from kubechain.core.errors import Blocked, HarnessError, NotApplicable, SetupError, Unmet
+from kubechain.core.errors import Blocked, ExitCode, HarnessError, NotApplicable, SetupError, Unmet
 from kubechain.diagnostics.evidence import Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
-from kubechain.pytest.session import NO_CLUSTER, WRONG_WAIVERS, asks_for_claims, is_of_a_run
+from kubechain.pytest.session import NO_CLUSTER, UNKNOWN_CLAIM, asks_for_claims, is_of_a_run
 from kubechain.pytest.state import RunState, chain_of, claim_state, run_state, worker_input
 from kubechain.workload.chain import Chain
 
@@ -52,27 +52,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
     given = run_state(config).settings
-    _require_claims_of_waivers(config, {stated.id for item in items if (stated := claim.of(item))})
     only, also = settings.ids(given.only), settings.ids(given.also)
-    unknown = only - {stated.id for item in items if (stated := claim.of(item))}
-    if unknown:
-        raise pytest.UsageError(f"--only: no such claim: {', '.join(sorted(unknown))}")
+    _require_known(config, only, {stated.id for item in items if (stated := claim.of(item))})
     deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(given.level, only, also)]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in deselected]
 
 
-def _require_claims_of_waivers(config: pytest.Config, ids: set[str]) -> None:
-    """End the run with a usage error if a waiver is of none of these claims."""
+def _require_known(config: pytest.Config, only: frozenset[str], ids: set[str]) -> None:
+    """End the run with a usage error if --only or a waiver names none of these claims."""
     state = run_state(config)
     try:
+        if unknown := only - ids:
+            raise SetupError(f"--only: no such claim: {', '.join(sorted(unknown))}", ExitCode.USAGE)
         state.waivers.require_claims(ids)
     except SetupError as error:
         if worker_input(config) is None:
             raise pytest.UsageError(str(error)) from error
         # A worker cannot end the run; the controller reads this before a claim begins.
-        files.write(state.run.folder / WRONG_WAIVERS, str(error))
+        files.write(state.run.folder / UNKNOWN_CLAIM, str(error))
 
 
 def _place(item: pytest.Item) -> tuple[int, bool, str]:

@@ -28,8 +28,8 @@ from kubechain.workload.gates import Gatekeeper
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
 # Folder of a run in which its processes tell each other of broken links.
 SHUT = "shut"
-# File in the folder of a run in which a worker says that a waiver names no claim.
-WRONG_WAIVERS = "wrong-waivers"
+# File in the folder of a run in which a worker says that --only or a waiver names no claim.
+UNKNOWN_CLAIM = "unknown-claim"
 NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
@@ -134,7 +134,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """With xdist: provide the cluster when the first worker has collected; workers start claims only after this returns."""
     config: pytest.Config = node.config
     state = run_state(config)
-    if (wrong := state.run.folder / WRONG_WAIVERS).exists():
+    if (wrong := state.run.folder / UNKNOWN_CLAIM).exists():
         end(config, SetupError(wrong.read_text(encoding="utf-8"), ExitCode.USAGE))
     if asks_for_claims(config) and ids and state.provided is None and state.trouble is None:
         _provide(config)
