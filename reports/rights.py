@@ -17,7 +17,7 @@ from kubechain.kube.rights import EVERYWHERE, Right
 from .rights_text import INTRODUCTION, ROLE_HEAD
 
 NAME = "kubechain"
-SUITES = ("suites/chain", "suites/lifecycle")
+SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 UPGRADE = "suites/upgrade"
 Json = dict[str, Any]
 

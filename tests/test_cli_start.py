@@ -124,8 +124,8 @@ def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monk
     code = run.claims(parsed("run", "-n", "2", "-k", "dns or env", "--cluster", "a b", "--keep", "--level", "full"))
     (words,) = started.words
     assert code == ExitCode.CLUSTER
-    assert words[:2] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle"]
-    assert words[2:] == [
+    assert words[:3] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle", f"{ROOT}/suites/walkthrough"]
+    assert words[3:] == [
         f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "no:cacheprovider", "-W", run.ALREADY_IMPORTED,
         "--cluster-name=a b", "--keep-cluster", "-k", "dns or env", "-n", "2",
     ]  # fmt: skip

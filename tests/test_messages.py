@@ -18,6 +18,7 @@ from kubechain.conditions import (
     http,
     nodes,
     objects,
+    printed,
     qos,
     services,
     tokens,
@@ -61,6 +62,7 @@ OLD = replica_set(annotations=REVISION)
 BARE = changed(A, "status", {})
 NODE = thing("Node", "n1", spec={"taints": [{"key": "k", "effect": "NoSchedule"}]}, status={})
 PAGES = [Page("http://10.96.0.9:80/", failure="timeout", detail="curl exit 28", seconds=3.0)] * 5
+PRINTED = printed.Printed("NAME   TYPE\nweb    ClusterIP\n", "", state(A, service()))
 ANSWERS = [Answer(WEB, "NOERROR", ("10.96.255.253",))]
 LOST = Tally("NodePort", tuple(Sample(n, n, "down", "refused") for n in range(12)))
 FEW = Tally("NodePort", (Sample(1, 1, "up"), Sample(2, 2, "unknown")))
@@ -157,6 +159,11 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "endpoints.split_without_loss": (
         endpoints.split_without_loss(WEB, LABELS, CONTAINER_PORT, 1, at_most=100), state(A, endpoint_slice(entry(A)))
     ),
+    "printed.prints_all": (printed.prints_all("Service"), PRINTED),
+    "printed.describes": (printed.describes("Pod"), PRINTED),
+    "printed.describes_events": (printed.describes_events("Pod"), PRINTED),
+    "printed.nothing_found": (printed.nothing_found(), PRINTED),
+    "printed.prints_text": (printed.prints_text("Welcome"), PRINTED),
     "env.variables_are": (env.variables_are(WEB, env.service_variables(WEB, "10.96.0.9", 80)), {"WEB_SERVICE_HOST": "10.96.0.8"}),
     "env.has_variables": (env.has_variables("KUBERNETES_SERVICE_HOST"), {}),
     "http.all_welcome": (http.all_welcome("Welcome"), [*PAGES, Page("http://10.96.0.9:80/", 200, "odd")]),

@@ -44,8 +44,8 @@ def test_fails():
 @pytest.fixture
 def bundled(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
-    (folder / "suites" / "lifecycle").mkdir(parents=True)
-    (folder / "suites" / "chain").mkdir()
+    for suite in ("chain", "lifecycle", "walkthrough"):
+        (folder / "suites" / suite).mkdir(parents=True)
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = ["--strict-markers"]\n')
     (folder / "images").symlink_to(ROOT / "images")
     return folder

@@ -48,7 +48,7 @@ def test_other():
 def bundled(tmp_path: Path) -> Path:
     """A folder with suites of its own; what it holds else is the project's."""
     folder = tmp_path / "bundle"
-    for suite in ("chain", "lifecycle"):
+    for suite in ("chain", "lifecycle", "walkthrough"):
         (folder / "suites" / suite).mkdir(parents=True)
     (folder / "suites" / "chain" / "test_x.py").write_text(CLAIMS)
     (folder / "conftest.py").write_text(CONFTEST)

@@ -168,8 +168,14 @@ SLEEP_ACTION = kubernetes(30)
 OWN_NAMESPACE = Requirement(
     "namespace", "a namespace of its own (--namespace NAME)", lambda environment: not environment.target.namespace
 )
+# Objects that kubectl makes have neither the overlay of the run nor its tolerations, Node labels and pull Secret.
+AS_TYPED = Requirement(
+    "asTyped",
+    "objects as kubectl makes them (no --overlay, --tolerate, --nodes, --pull-secret)",
+    lambda environment: environment.shape.is_plain and not environment.target.pull_secret,
+)
 # Without them, no right makes a claim run; they are known before anything is read from the cluster.
-PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS, OWN_NAMESPACE)
+PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS, OWN_NAMESPACE, AS_TYPED)
 ALL = (
     OWN_CLUSTER,
     DISRUPTION,
@@ -190,6 +196,7 @@ ALL = (
     ADDONS,
     DNS_SERVICE,
     OWN_NAMESPACE,
+    AS_TYPED,
 )
 
 

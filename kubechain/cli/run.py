@@ -23,7 +23,7 @@ from kubechain.provision import cluster
 from kubechain.results import rules
 from kubechain.upgrade import snapshot, versions
 
-SUITES = ("suites/chain", "suites/lifecycle")
+SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
 OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "images")
 HOPS = ("from_", "to", "drain")

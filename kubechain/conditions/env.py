@@ -67,3 +67,8 @@ def has_variables(*names: str) -> Condition[Mapping[str, str]]:
         return expect(not missing, f"no {some(missing)}")
 
     return Condition(f"variables {', '.join(names)}", check, CONTROLLER)
+
+
+def printed_variables(text: str) -> dict[str, str]:
+    """Return the variables that `env` prints."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

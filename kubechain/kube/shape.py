@@ -33,6 +33,11 @@ class Shape:
     fixed_uid: bool = True
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the user has added nothing, and Pods may run on every Node."""
+        return self.overlay == Overlay() and not self.selector
+
     def apply(self, body: Json) -> Json:
         """Return an object as it is to be sent; the body itself is not changed."""
         if not self.run:

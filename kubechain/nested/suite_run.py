@@ -20,7 +20,7 @@ from kubechain.core.run import COLLECTED, FINISHED, FOLDERS
 from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled, Waiter
 
-SUITES = ("suites/chain", "suites/lifecycle")
+SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 RUN_SECONDS = 600.0
 UPGRADE = ("suites/upgrade",)
 REHEARSED = Timeout(120, "the witnesses are made and rolled once, and the samplers start")

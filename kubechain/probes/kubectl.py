@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.errors import ExitCode
-from kubechain.core.process import check, environment
+from kubechain.core.process import Completed, check, environment, run
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -34,9 +34,24 @@ class Kubectl:
         """Run a command and return its stdout; SetupError (exit code HARNESS) if it fails."""
         return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
 
+    def attempt(self, namespace: str, words: Sequence[str]) -> Completed:
+        """Run a command in a namespace and return its output and its exit status; its argv is as a person types it.
+
+        Raises:
+            SetupError: kubectl cannot be started, or did not end in time.
+
+        """
+        done = run([*self._base, "--namespace", namespace, *words], timeout=COMMAND_SECONDS)
+        return replace(done, argv=(self.program.name, *words))
+
     @property
     def _base(self) -> list[str]:
-        return [str(self.program), "--kubeconfig", str(self.kubeconfig), "--context", self.context]
+        """The program with what leads to the cluster. What the API server offers is kept with the keys of the run."""
+        cache = self.kubeconfig.parent / "kubectl-cache"
+        return [
+            *(str(self.program), "--kubeconfig", str(self.kubeconfig), "--context", self.context),
+            *("--cache-dir", str(cache)),
+        ]
 
     @contextmanager
     def listening(self, *words: str) -> Generator[Listener]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,7 @@ from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
+from kubechain.observe.watcher import Watcher
 from kubechain.workload import manifests, namespace
 from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
@@ -110,24 +111,12 @@ class ChainFactory:
                 self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
             else:
                 self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
-            chain = Chain(
-                self.api,
-                name,
-                observer,
-                waiter,
-                self.environment.nodes,
-                self.environment.probe_from,
-                target.nginx,
-                self.image_ids,
-                target.client,
-                int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
-                {CLIENT: refused["Pod"]} if "Pod" in refused else {},
-                waiter.clock.now(),
-                self.environment.node_ports,
-                pulled_images(target),
-                self.cluster_nodes,
-                self.admission,
-                tuple(map(self.api.shape.apply, bodies)),
+            chain = replace(
+                self._chain(observer, waiter),
+                replicas=int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
+                never_ready={CLIENT: refused["Pod"]} if "Pod" in refused else {},
+                begun=waiter.clock.now(),
+                sent=tuple(map(self.api.shape.apply, bodies)),
             )
             try:
                 yield chain
@@ -135,6 +124,33 @@ class ChainFactory:
                 # A spare chain that no claim used may be deleted before it is up.
                 if not (self._spare and self._spare[1] is chain):
                     self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
+
+    def _chain(self, observer: Watcher, waiter: Waiter) -> Chain:
+        """Return a chain in a watched namespace, of which nothing has been made yet."""
+        target = self.environment.target
+        return Chain(
+            self.api,
+            observer.history.namespace,
+            observer,
+            waiter,
+            self.environment.nodes,
+            self.environment.probe_from,
+            target.nginx,
+            self.image_ids,
+            target.client,
+            0,
+            node_ports=self.environment.node_ports,
+            pulled=pulled_images(target),
+            cluster_nodes=self.cluster_nodes,
+            admission=self.admission,
+        )
+
+    @contextmanager
+    def unmade(self, waiter: Waiter, labels: Mapping[str, str]) -> Generator[Chain]:
+        """Make a namespace with more labels, and nothing of its chain; delete it after the body."""
+        every = {**self.labels, **labels}
+        with namespace.namespace(self.api, self.environment, self._name(), every, waiter) as observer:
+            yield self._chain(observer, waiter)
 
     @contextmanager
     def own(self, waiter: Waiter) -> Generator[Chain]:

@@ -83,7 +83,8 @@ def _template(spec: Json) -> None:
 def _pod(body: Json) -> None:
     spec = body["spec"]
     _template(spec)
-    body.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
+    # kubectl sends an empty one.
+    body["status"] = body.get("status") or {"phase": "Pending", "qosClass": "BestEffort"}
     spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         if not any(toleration.get("key") == key for toleration in spec["tolerations"]):

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
 
 from kubechain.kube.objects import OWN_CONTAINERS, Json
+from tests.hostile import discovery
 from tests.hostile.access import ADMIN, Access
 from tests.hostile.addresses import plain
 from tests.hostile.admission import admitted, without_node_ports
@@ -18,8 +19,9 @@ from tests.hostile.channels import run_in
 from tests.hostile.containers import NOT_FOUND, Container, Done
 from tests.hostile.core import VERSION, Core
 from tests.hostile.exchange import Exchange, Request, Response, of_json
-from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, selector_of, table
+from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, meant, selector_of
 from tests.hostile.store import Refused, Store, key_of, merged
+from tests.hostile.tables import table
 
 PROXY_SECONDS = 3.0
 LOOK_SECONDS = 0.25
@@ -87,6 +89,9 @@ class ApiServer:
                 raise Refused(401, "Unauthorized", "Unauthorized")
             if request.path == "/version":
                 return of_json(200, {"gitVersion": VERSION, "major": "1", "minor": "37"})
+            if request.path in discovery.PATHS:
+                answer = of_json(200, discovery.groups(request.path))
+                return replace(answer, headers={"Content-Type": discovery.TYPE})
             if request.place.kind == REVIEW:
                 return of_json(201, self._review(request))
             if not request.place.kind:
@@ -149,9 +154,10 @@ class ApiServer:
                 if version < self.store.oldest:
                     raise Refused(410, "Expired", "The provided continue parameter is too old")
             found = self.store.at(version, place.kind, place.namespace) if given else self.store.all(place.kind, place.namespace)
-        items = [item for item in found if matches(item, selector)]
+        fields = request.query.get("fieldSelector", "")
+        items = [item for item in found if matches(item, selector) and meant(item, fields)]
         if TABLE in request.headers.get("accept", ""):
-            return of_json(200, table(items))
+            return of_json(200, table(place.kind, items))
         size = int(request.query.get("limit", "0")) or len(items)
         following = f"{version}/{start + size}" if start + size < len(items) else ""
         return of_json(200, listed(place, items[start : start + size], version, following))
@@ -236,7 +242,7 @@ class ApiServer:
 
     def _events(self, request: Request, version: int) -> Iterator[Json | None]:
         place, store, seen = request.place, self.store, 0
-        selector = selector_of(request.query.get("labelSelector", ""))
+        selector, fields = selector_of(request.query.get("labelSelector", "")), request.query.get("fieldSelector", "")
         ends = time.monotonic() + float(request.query.get("timeoutSeconds", "60"))
         marked = time.monotonic()
         while time.monotonic() < ends and not self.closed.is_set():
@@ -246,8 +252,8 @@ class ApiServer:
                 new, seen = store.log[seen:], len(store.log)
                 newest = store.version
             for change in new:
-                meant = change.key[0] == place.kind and place.namespace in ("", change.key[1])
-                if change.version > version and meant and matches(change.body, selector):
+                here = change.key[0] == place.kind and place.namespace in ("", change.key[1])
+                if change.version > version and here and matches(change.body, selector) and meant(change.body, fields):
                     yield {"type": change.type, "object": change.body}
             if self.bookmarks and time.monotonic() - marked >= self.bookmarks:
                 marked = time.monotonic()
@@ -260,7 +266,7 @@ class ApiServer:
         self._authorize(request)
         pod = self.store.required((request.place.kind, request.place.namespace, request.place.name))
         container = self._container_of(pod, request.query.get("container", ""))
-        if container not in OWN_CONTAINERS:
+        if container not in (*OWN_CONTAINERS, pod["metadata"]["name"]):
             return Done("", NOT_FOUND, "a sidecar has none of these programs\n")
         return Container(self.core, pod, self._ask_as).run([value for name, value in request.pairs if name == "command"])
 

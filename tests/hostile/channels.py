@@ -1,4 +1,4 @@
-"""The websocket of a command in a container, as the API server speaks it (v4.channel.k8s.io)."""
+"""The websocket of a command in a container, as the API server speaks it (v4.channel.k8s.io, and v5 with kubectl)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def open_channels(exchange: Exchange) -> None:
     """Accept the websocket of an exec."""
     key = exchange.request.headers["sec-websocket-key"]
     digest = base64.b64encode(hashlib.sha1((key + MAGIC).encode(), usedforsecurity=False).digest()).decode()
-    rest = {"Sec-WebSocket-Accept": digest, "Sec-WebSocket-Protocol": "v4.channel.k8s.io"}
+    spoken = exchange.request.headers.get("sec-websocket-protocol", "").split(",")[0].strip()
+    rest = {"Sec-WebSocket-Accept": digest, "Sec-WebSocket-Protocol": spoken or "v4.channel.k8s.io"}
     exchange.head(101, {"Upgrade": "websocket", "Connection": "Upgrade", **rest})
     exchange.close()
 

@@ -64,16 +64,29 @@ class Container:
 
     def run(self, argv: list[str]) -> Done:
         """Run a command; one that the client image does not have ends with status 127."""
-        if argv[:2] == ["sh", "-c"] and "curl " in argv[2]:
-            return self._curl(argv[2])
-        if argv[:2] == ["sh", "-c"] and "/proc/self/environ" in argv[2]:
-            variables = self.core.environments.get(self.pod["metadata"]["uid"], {})
-            return Done("".join(f"{name}={value}\n" for name, value in variables.items()))
-        if argv[:2] == ["cat", "/etc/resolv.conf"]:
-            return Done(self.resolver().resolv_conf())
-        if argv[:1] == ["dig"]:
-            return Done(self.resolver().dig(argv[1:]))
-        return Done("", NOT_FOUND, f"sh: {shlex.join(argv)[:60]}: not found\n")
+        programs: dict[str, Callable[[], Done]] = {
+            "sh -c 'curl ": lambda: self._curl(argv[2]),
+            "sh -c 'tr ": self._environment,
+            "env": self._environment,
+            "cat /proc/net/tcp": self._sockets,
+            "cat /etc/resolv.conf": lambda: Done(self.resolver().resolv_conf()),
+            "curl -s ": lambda: self._page(argv[-1]),
+            "dig ": lambda: Done(self.resolver().dig(argv[1:])),
+        }
+        absent = Done("", NOT_FOUND, f"sh: {shlex.join(argv)[:60]}: not found\n")
+        return next((run() for begin, run in programs.items() if shlex.join(argv).startswith(begin)), absent)
+
+    def _environment(self) -> Done:
+        variables = self.core.environments.get(self.pod["metadata"]["uid"], {})
+        return Done("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+    def _sockets(self) -> Done:
+        ports: list[Json] = [port for each in self.pod["spec"]["containers"] for port in each.get("ports", [])]
+        return Done("".join(f"0: 00000000:{port['containerPort']:04X} 00000000:0000 0A\n" for port in ports))
+
+    def _page(self, url: str) -> Done:
+        code, _, _, _, text = self._request(f"http://{url}/", "GET")
+        return Done(text.partition("\r\n\r\n")[2], code)
 
     def resolver(self) -> Resolver:
         """Return the resolver of the Pod."""

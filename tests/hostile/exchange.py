@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kubechain.kube.objects import Json
+from tests.hostile import protobuf
 from tests.hostile.resources import Place, place_of
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ class Exchange:
         pairs = tuple(parse_qsl(parts.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in handler.headers.items()}
         user = api.access.authenticate(headers, _certificate(handler.connection))
-        self.request = Request(
-            handler.command, parts.path, dict(pairs), pairs, headers, json.loads(text) if text.strip() else None, user
-        )
+        decode = protobuf.decoded if headers.get("content-type") == protobuf.TYPE else json.loads
+        body = decode(text) if text.strip() else None
+        self.request = Request(handler.command, parts.path, dict(pairs), pairs, headers, body, user)
 
     def serve(self) -> None:
         """Answer as an API server does."""

@@ -163,6 +163,14 @@ RECORDS = (
     Record("CHECK-LOST", "creates the namespace for the dry run, and does not answer", rule(_on_check, lost)),
     Record("USUAL-POLICIES", "refuses objects without what policies usually demand", denies(usual), command=BARE, short=True),
     Record(
+        "KUBECTL-REFUSED",
+        "refuses what kubectl makes, and takes the objects of the run",
+        denies(usual),
+        says="skipped: needs",
+        command=(*RUN[:2], "--only", "CHAIN-PODS-010,WALK-DEPLOYMENT-010,WALK-PODS-010,WALK-DELETION-020"),
+        short=True,
+    ),
+    Record(
         "TEAM-POLICY",
         "refuses objects without a label, a priority and a uid, which the overlay adds",
         both(denies(of_team), _of_nodes(_pool)),

@@ -9,8 +9,8 @@ from kubechain.kube.objects import Json
 from tests.hostile.cluster import Cluster
 from tests.hostile.records import HOLDS, Ending, Record, broken
 
-# The quick claims but those for which kubectl asks this API server what it serves.
-TERRAIN = ("run", "--no-html", "--patience", "0.4", "-k", "not expose and not kubectl_proxy and not port_forward")
+# The quick claims but the one for which kubectl forwards a port through this API server.
+TERRAIN = ("run", "--no-html", "--patience", "0.4", "-k", "not port_forward")
 SIDECAR: Json = {"name": "proxy", "image": "mesh/proxy:1", "restartPolicy": "Always"}
 CHANGED = "changed at admission: "
 

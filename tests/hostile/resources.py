@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import CLUSTER_SCOPED, PLURALS
 
 KINDS = {(prefix, plural): kind for kind, (prefix, plural) in PLURALS.items()}
@@ -62,21 +62,14 @@ def matches(body: Json, selector: list[tuple[str, str]]) -> bool:
     return all(key in labels and value in ("", labels[key]) for key, value in selector)
 
 
+def meant(body: Json, fields: str) -> bool:
+    """Whether the fields of an object meet a field selector, such as "metadata.name=a,involvedObject.uid=b"."""
+    resource = KubeObject(body)
+    return all(resource.at(path) == value for path, _, value in (word.partition("=") for word in fields.split(",") if word))
+
+
 def listed(place: Place, items: list[Json], version: int, following: str = "") -> Json:
     """Return a list; its items have no kind, as those of an API server."""
     metadata = {"resourceVersion": str(version), **({"continue": following} if following else {})}
     bare = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
     return {"kind": f"{place.kind}List", "apiVersion": place.version, "metadata": metadata, "items": bare}
-
-
-def table(items: list[Json]) -> Json:
-    """Return the Table of Deployments."""
-    columns = ["Name", "Ready", "Up-to-date", "Available", "Age"]
-    rows: list[Json] = []
-    for item in items:
-        status, replicas = item.get("status", {}), item["spec"].get("replicas", 0)
-        ready = f"{status.get('readyReplicas', 0)}/{replicas}"
-        counts = [status.get("updatedReplicas", 0), status.get("availableReplicas", 0)]
-        rows.append({"cells": [item["metadata"]["name"], ready, *counts, "1s"], "object": {"metadata": item["metadata"]}})
-    definitions = [{"name": name, "type": "string"} for name in columns]
-    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": definitions, "rows": rows}

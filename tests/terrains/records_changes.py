@@ -116,7 +116,9 @@ TERRAINS = (
         "changes at admission",
         "switches service links of every Pod off",
         (LINKS_OFF,),
-        skips=changed("Pod client spec.enableServiceLinks", "links-off", "CHAIN-ENV-010", "CHAIN-ENV-020", "CHAIN-ENV-030"),
+        skips=changed(
+            "Pod client spec.enableServiceLinks", "links-off", "CHAIN-ENV-010", "CHAIN-ENV-020", "CHAIN-ENV-030", "WALK-ENV-010"
+        ),
     ),
     Terrain(
         "proxies",
@@ -153,7 +155,7 @@ TERRAINS = (
             "internal-local",
             "CHAIN-SERVICE-040",
             *(f"CHAIN-CLUSTERIP-{number}" for number in ("010", "020", "030", "060", "080", "090")),
-            *("CHAIN-DNS-040", "CHAIN-DNS-050"),
+            *("CHAIN-DNS-040", "CHAIN-DNS-050", "WALK-DNS-010"),
         ),
     ),
     Terrain(
@@ -165,6 +167,7 @@ TERRAINS = (
             "Service web spec.externalTrafficPolicy",
             "external-local",
             *("CHAIN-SERVICE-040", "CHAIN-NODEPORT-010", "CHAIN-NODEPORT-020", "CHAIN-NODEPORT-030", "CHAIN-DELETION-050"),
+            "WALK-NODEPORT-010",
         ),
     ),
 )

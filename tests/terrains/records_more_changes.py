@@ -69,7 +69,13 @@ TERRAINS = (
         (DNS_OPTIONS,),
         skips=changed("Pod client spec.dnsConfig", "dns-options", "CHAIN-DNS-070"),
     ),
-    Terrain("replicas", "changes at admission", "wants three replicas of every Deployment", (REPLICAS,)),
+    Terrain(
+        "replicas",
+        "changes at admission",
+        "wants three replicas of every Deployment",
+        (REPLICAS,),
+        skips=changed("Deployment nginx spec.replicas", "replicas", "WALK-DEPLOYMENT-010"),
+    ),
     Terrain(
         "revisions",
         "changes at admission",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubechain.core.errors import ExitCode
 from tests.terrains.differences import AddedNode, WorkersPatched, tainted
+from tests.terrains.records_policies import AS_TYPED
 from tests.terrains.terrain import Terrain
 
 POOL = WorkersPatched(
@@ -35,10 +36,18 @@ TERRAINS = (
         "has a taint on every worker, which the Pods tolerate",
         (tainted(),),
         ("--tolerate", "dedicated=db:NoSchedule"),
+        skips=(AS_TYPED,),
     ),
     Terrain("one-worker-tainted", "Nodes", "has a taint on one worker", (tainted(1),)),
     Terrain("one-worker-cordoned", "Nodes", "has a cordoned worker", (CORDONED,)),
-    Terrain("one-pool", "Nodes", "has a pool of one Node, which is the only one to be used", (POOL,), ("--nodes", "pool=test")),
+    Terrain(
+        "one-pool",
+        "Nodes",
+        "has a pool of one Node, which is the only one to be used",
+        (POOL,),
+        ("--nodes", "pool=test"),
+        skips=(AS_TYPED,),
+    ),
     Terrain("virtual-node", "Nodes", "has a virtual Node", (VIRTUAL,)),
     Terrain("windows-node", "Nodes", "has a Windows Node", (WINDOWS,)),
     Terrain("node-without-internal-ip", "Nodes", "has a Node with an ExternalIP alone", (FAR,)),

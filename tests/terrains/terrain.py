@@ -76,7 +76,10 @@ class Terrain:
 USUAL = (
     Skip(
         "a kind cluster of this project",
-        ("CHAIN-IMAGE-020", "CHAIN-IMAGE-030", "CHAIN-IMAGE-040", "CHAIN-PODS-050", "CHAIN-ENDPOINTS-110"),
+        (
+            *("CHAIN-IMAGE-020", "CHAIN-IMAGE-030", "CHAIN-IMAGE-040", "CHAIN-PODS-050", "CHAIN-ENDPOINTS-110"),
+            "WALK-NODEPORT-020",
+        ),
     ),
     Skip(r"permission to disturb Nodes \(DISRUPTIVE=1\)", tuple(f"LIFE-NODES-0{number}0" for number in range(1, 10))),
 )

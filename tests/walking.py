@@ -1,0 +1,84 @@
+"""A walkthrough on a cluster on loopback: its claims, and what the tests that try them are made of."""
+
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kubechain.claims.requirements import Environment
+from kubechain.cluster.target import Target
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.core.run import RUN_LABEL
+from kubechain.kube.client import Api
+from kubechain.kube.objects import NamespaceState
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Waiter
+from kubechain.probes.kubectl import Kubectl
+from kubechain.scenarios.walkthrough import Walkthrough, walkthrough
+from kubechain.workload.factory import ChainFactory
+from kubechain.workload.gates import Gatekeeper
+from suites.walkthrough import test_walkthrough as suite
+from tests.hostile.access import CONTEXT, with_token
+from tests.hostile.acts import Meant
+from tests.hostile.cluster import Cluster, cluster
+
+NEEDS_KUBECTL = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
+RUN = "0a1b2c3d"
+IMAGE = "nginx:1.29"
+# Of the timeouts of the claims: the cluster acts at once.
+PATIENCE = 0.1
+NO_EVENT = Condition[NamespaceState]("no Event", lambda state: expect(not state.all("Event"), "some"), CONTROLLER)
+
+
+@contextmanager
+def clean_cluster(folder: Path) -> Generator[Cluster]:
+    """Run a cluster, of which every Pod of a run is gone in the end."""
+    with cluster(folder, with_token(folder)) as made:
+        yield made
+        assert made.store.all("Pod") == []
+
+
+@contextmanager
+def factory_on(server: Cluster, folder: Path) -> Generator[ChainFactory]:
+    """Yield the factory of a run on the cluster, as on one that this project has made."""
+    api = Api(server.kubeconfig, CONTEXT, folder / "secrets")
+    target = Target("c", str(server.kubeconfig), CONTEXT, "", "u", owned=True, temporary=False, nginx=IMAGE, client="c:1")
+    environment = Environment(target, tuple(api.list("Node").items), "host", disruptive=False)
+    waiter = Waiter(RealClock(), patience=PATIENCE)
+    yield ChainFactory(api, environment, {RUN_LABEL: RUN}, f"kubechain-{RUN}-main", frozenset(), waiter, Gatekeeper())
+    api.close()
+
+
+@contextmanager
+def begun(factory: ChainFactory) -> Generator[Walkthrough]:
+    """Yield a walkthrough, beside a chain that is up."""
+    kubectl = Kubectl(Path(shutil.which("kubectl") or ""), factory.api.for_kubectl(), CONTEXT)
+    with factory.chain(factory.waiter()) as shared, walkthrough(factory, shared, kubectl) as made:
+        yield made
+
+
+CLAIMS: dict[str, Callable[[Walkthrough], None]] = {
+    "WALK-DEPLOYMENT-010": lambda walk: suite.test_create_deployment(walk, walk.chain.waiter.eventually),
+    "WALK-DEPLOYMENT-020": lambda walk: suite.test_describe_deployment(walk, walk.chain.waiter.eventually),
+    "WALK-REPLICASET-010": lambda walk: suite.test_describe_replica_set(walk, walk.chain.waiter.eventually),
+    "WALK-PODS-010": lambda walk: suite.test_get_deployment_replicasets_pods(walk, walk.chain.waiter.eventually),
+    "WALK-PODS-020": lambda walk: suite.test_describe_pods(walk, walk.chain.waiter.eventually),
+    "WALK-PODS-030": lambda walk: suite.test_describe_pod_prints_its_events(walk, walk.chain.waiter.eventually),
+    "WALK-SERVICE-010": lambda walk: suite.test_expose_deployment(walk, walk.chain.waiter.eventually),
+    "WALK-SERVICE-020": lambda walk: suite.test_get_service(walk, walk.chain.waiter.eventually),
+    "WALK-ENDPOINTS-010": lambda walk: suite.test_get_endpoints(walk, walk.chain.waiter.eventually),
+    "WALK-ENDPOINTS-020": lambda walk: suite.test_get_endpointslices(walk, walk.chain.waiter.eventually),
+    "WALK-NODEPORT-010": lambda walk: suite.test_curl_node(walk, walk.chain.waiter.eventually),
+    "WALK-ENV-010": suite.test_environment_of_a_later_pod,
+    "WALK-DNS-010": lambda walk: suite.test_curl_by_name(walk, walk.chain.waiter.eventually),
+    "WALK-DELETION-010": lambda walk: suite.test_delete_service(walk, walk.chain.waiter.eventually),
+    "WALK-DELETION-020": lambda walk: suite.test_delete_deployment(walk, walk.chain.waiter.eventually),
+}
+
+
+def of_kubectl(verb: str, kind: str) -> Meant:
+    """Requests of kubectl are meant."""
+    return lambda request: request.is_(verb, kind) and request.headers.get("user-agent", "").startswith("kubectl")
