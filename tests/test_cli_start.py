@@ -12,9 +12,9 @@ import pytest
 from kubechain.cli import run
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cli.parser import parse
-from kubechain.core import settings
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.id_lists import ids
 from kubechain.core.settings import Settings
 from tests import loopback
 
@@ -170,5 +170,5 @@ def test_unwritable_folder_is_a_usage_error_that_names_the_option(name: str, sta
 
 
 def test_blanks_in_a_list_of_ids_do_not_count() -> None:
-    assert settings.ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
-    assert settings.ids("") == frozenset()
+    assert ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
+    assert ids("") == frozenset()

@@ -12,9 +12,10 @@ import pytest
 from kubechain.claims import waivers
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
-from kubechain.core import publish, settings
+from kubechain.core import publish
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.id_lists import ids
 from kubechain.core.settings import PREFIX, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
@@ -65,7 +66,7 @@ def claims(command: RunCommand) -> int:
 def faults(command: FaultsCommand) -> int:
     """Run the suite under injected faults; return the exit code of the run."""
     try:
-        selection.chosen(short=command.short, only=settings.ids(command.faults))
+        selection.chosen(short=command.short, only=ids(command.faults))
     except ValueError as error:
         raise SetupError(f"--faults={command.faults}: {error}; docs/FAULTS.md lists them", ExitCode.USAGE) from error
     pins.load().find(command.k8s)

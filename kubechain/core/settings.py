@@ -271,11 +271,6 @@ class DoctorSettings(Permission, ExistingCluster, OneNamespace, Folders):
     """The settings of `kubechain doctor`."""
 
 
-def ids(text: str) -> frozenset[str]:
-    """Return the ids of a list that commas separate; blanks around them do not count."""
-    return frozenset(filter(None, map(str.strip, text.split(","))))
-
-
 def load() -> Settings:
     """Read the settings from the environment.
 

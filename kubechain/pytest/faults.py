@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubechain.core import settings
 from kubechain.core.errors import SetupError
+from kubechain.core.id_lists import ids
 from kubechain.faults import trial
 from kubechain.faults.catalogue import selection
 from kubechain.faults.fault import Fault, Prepared
@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     state = run_state(config)
     given = state.settings
     try:
-        state.faults.chosen = selection.chosen(short=given.short, only=settings.ids(given.faults))
+        state.faults.chosen = selection.chosen(short=given.short, only=ids(given.faults))
         state.faults.upstream = e2e_tests.version_of(given.k8s) if given.compare else ""
     except ValueError as error:
         raise pytest.UsageError(f"--faults={given.faults}: {error}") from error

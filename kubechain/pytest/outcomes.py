@@ -12,8 +12,9 @@ from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.cluster.target import Target
-from kubechain.core import files, redact, settings
+from kubechain.core import files, redact
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, NotApplicable, SetupError, Unmet
+from kubechain.core.id_lists import ids
 from kubechain.diagnostics.evidence import Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
 from kubechain.pytest.session import NO_CLUSTER, UNKNOWN_CLAIM, asks_for_claims, is_of_a_run
@@ -52,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("; ".join(problems))
     items.sort(key=_place)
     given = run_state(config).settings
-    only, also = settings.ids(given.only), settings.ids(given.also)
+    only, also = ids(given.only), ids(given.also)
     _require_known(config, only, {stated.id for item in items if (stated := claim.of(item))})
     deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(given.level, only, also)]
     if deselected:
