@@ -30,7 +30,12 @@ class Refusal:
 
 
 class Answers:
-    """What a proxy makes of requests and answers; this one passes everything on as it is."""
+    """What a proxy makes of requests and answers; this one passes everything on as it is.
+
+    `prefix` is the path of the API server's root on the proxy, such as "/clusters/one"; nothing else is served.
+    """
+
+    prefix = ""
 
     def refusal(self, method: str, path: str, authorization: str) -> Refusal | None:  # noqa: ARG002
         """Return the answer to a request that is not passed on."""
@@ -82,6 +87,11 @@ class Handler(BaseHTTPRequestHandler):
     def forward(self) -> None:
         """Answer a request: refused, passed on to the API server, or a connection of another protocol."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        prefix = self.server.answers.prefix
+        if not self.path.startswith(f"{prefix}/"):
+            self.reply(404, b"404 page not found\n", [("Content-Type", "text/plain")])
+            return
+        self.path = self.path.removeprefix(prefix)
         path = self.path.partition("?")[0]
         refusal = self.server.answers.refusal(self.command, path, self.headers.get("Authorization", ""))
         if refusal:
@@ -168,7 +178,7 @@ def serving(kubeconfig: Path, context: str, secrets: Path, answers: Answers) -> 
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield server.url
+            yield server.url + answers.prefix
         finally:
             server.shutdown()
             thread.join()

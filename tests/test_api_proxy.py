@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,11 +12,13 @@ import pytest
 import requests
 import yaml
 
+from kubechain.core.bundle import ROOT
 from kubechain.kube.client import Api
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import SYSTEM
 from tests.soak import refusing, way
+from tests.terrains.runner import environment
 
 
 @pytest.fixture
@@ -44,3 +49,12 @@ def asked(url: str) -> tuple[int, str | None]:
     """Return the status and the value of Retry-After."""
     response = requests.get(url, timeout=10)
     return response.status_code, response.headers.get("Retry-After")
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl on this machine")
+def test_kubectl_proxy_holds_behind_a_path(tmp_path: Path, server: Cluster) -> None:
+    with way.to(server.kubeconfig, CONTEXT, "prefixed", tmp_path) as (kubeconfig, _):
+        words = ["run", "--context", CONTEXT, "--kubeconfig", str(kubeconfig), "--only", "CHAIN-API-030", "--no-html"]
+        command = [sys.executable, "-m", "kubechain", *words, "--out", str(tmp_path / "out")]
+        done = subprocess.run(command, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1].startswith("chain holds: 1 claim"), done.stdout

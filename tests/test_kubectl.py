@@ -11,9 +11,10 @@ import pytest
 from kubechain.cleanup import processes
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.bundle import ROOT
-from kubechain.core.errors import Unmet
+from kubechain.core.errors import SetupError, Unmet
 from kubechain.core.process import OWNER, identity, is_running
 from kubechain.core.progress import Progress
+from kubechain.kube.errors import ApiUnavailable
 from kubechain.probes import kubectl
 from kubechain.probes.kubectl import Kubectl
 
@@ -88,3 +89,31 @@ def test_kubectl_that_never_listens_is_unmet_with_its_last_words(tmp_path: Path,
     expected = 'expected kubectl to listen on loopback, got exit status 1: error: services "web" not found'
     with pytest.raises(Unmet, match=expected), Kubectl(program, Path("k"), "c").listening("port-forward"):
         pass
+
+
+@pytest.mark.parametrize(("refusals", "attempts"), [(2, 3), (99, 0)])
+def test_command_is_repeated_while_the_api_server_is_unavailable(
+    tmp_path: Path, refusals: int, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubectl, "CREATE_SECONDS", 3.0)
+    path, count = tmp_path / "kubectl", tmp_path / "count"
+    said = "Error from server (ServiceUnavailable): the server is currently unable to handle the request"
+    path.write_text(
+        f"#!/bin/sh\necho . >> {count}\n[ $(wc -l < {count}) -gt {refusals} ] && exec echo done\necho '{said}' >&2\nexit 1\n"
+    )
+    path.chmod(0o755)
+    if attempts:
+        assert Kubectl(path, Path("k"), "c").run("expose") == "done\n"
+        assert len(count.read_text().split()) == attempts
+    else:
+        with pytest.raises(ApiUnavailable, match=r"ServiceUnavailable.*attempts"):
+            Kubectl(path, Path("k"), "c").run("expose")
+
+
+def test_command_that_fails_otherwise_is_not_repeated(tmp_path: Path) -> None:
+    path, count = tmp_path / "kubectl", tmp_path / "count"
+    path.write_text(f"#!/bin/sh\necho . >> {count}\necho 'Error from server (NotFound): no' >&2\nexit 1\n")
+    path.chmod(0o755)
+    with pytest.raises(SetupError, match="NotFound"):
+        Kubectl(path, Path("k"), "c").run("expose")
+    assert len(count.read_text().split()) == 1

@@ -13,7 +13,6 @@ from kubechain.conditions.condition import Result, expect
 from kubechain.core.errors import ExitCode, SetupError, Unmet
 from kubechain.faults import trial
 from kubechain.faults.fault import Fault
-from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from tests.terrains import faults, runner
@@ -21,7 +20,6 @@ from tests.terrains.catalogue import TERRAINS
 from tests.terrains.ground import Ground
 from tests.terrains.terrain import Ended, Skip, Terrain, Unfit
 
-DOCKER = Docker(Path("docker"))
 (DNS_GONE,) = (fault for fault in faults.FAULTS if fault.id == "dns-gone")
 FOUND = Ended(1, "chain broken at DNS: expected web -> 10.96.0.9, got timeout", 40.0, {}, "DNS")
 
@@ -212,7 +210,7 @@ def test_three_faults_are_tried_after_the_run_that_holds(trials: Faults, monkeyp
     cluster = Kept()
     runs = [each for fault in faults.chosen(PLAIN) for each in [broken(fault)] * 2]
     given = made_by(monkeypatch, HOLDS, *runs)
-    judged = runner.judged(cluster.ground, PLAIN, tmp_path / "plain", DOCKER)
+    judged = runner.judged(cluster.ground, PLAIN, tmp_path / "plain", with_faults=True)
     assert [(tried.fault, tried.ended.link, tried.wrong) for tried in judged.tried] == [
         ("target-port-changed", "SERVICE", []),
         ("endpointslice-rights-lost", "ENDPOINTS", []),
@@ -228,7 +226,7 @@ def test_no_fault_follows_one_that_is_not_healed_and_the_cluster_says_which(
     monkeypatch.setattr(runner, "problems", nothing_wrong)
     cluster, trials.stays = Kept(), True
     made_by(monkeypatch, HOLDS, *[broken(faults.chosen(PLAIN)[0])] * 2)
-    judged = runner.judged(cluster.ground, PLAIN, tmp_path / "plain", DOCKER)
+    judged = runner.judged(cluster.ground, PLAIN, tmp_path / "plain", with_faults=True)
     assert judged.troubles == ["fault target-port-changed: not healed: still there"]
     assert not judged.undone
     assert cluster.ground.noted() == ("plain", "target-port-changed")
@@ -238,7 +236,7 @@ def test_no_fault_is_injected_where_the_run_before_is_wrong(
     trials: Faults, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made_by(monkeypatch, Ended(1, "chain broken at DNS: x", 50.0, {}, "DNS"))
-    judged = runner.judged(Kept().ground, PLAIN, tmp_path / "plain", DOCKER)
+    judged = runner.judged(Kept().ground, PLAIN, tmp_path / "plain", with_faults=True)
     assert judged.wrong
     assert (judged.tried, trials.made) == ([], [])
 
@@ -255,22 +253,22 @@ def test_next_command_undoes_the_terrain_and_the_fault_of_a_killed_one(
     monkeypatch.setattr(trial, "heal", killed)
     made_by(monkeypatch, HOLDS, FOUND)
     with pytest.raises(Killed):
-        runner.judged(cluster.ground, terrain, tmp_path / "marked", DOCKER)
+        runner.judged(cluster.ground, terrain, tmp_path / "marked", with_faults=True)
     assert (cluster.made, trials.made) == (["policy"], ["dns-gone"])
     assert cluster.ground.noted() == ("marked", "dns-gone")
 
     mark.dies = False
     monkeypatch.setattr(trial, "heal", trials.heal)
-    assert runner.undo_left(cluster.ground, DOCKER) == "terrain marked and fault dns-gone"
+    assert runner.undo_left(cluster.ground) == "terrain marked and fault dns-gone"
     assert (cluster.made, trials.made, cluster.ground.noted()) == ([], [], ("", ""))
-    assert runner.undo_left(cluster.ground, DOCKER) == ""
+    assert runner.undo_left(cluster.ground) == ""
 
 
 def test_what_cannot_be_undone_stops_the_next_command(trials: Faults) -> None:
     cluster, trials.stays = Kept(), True
     cluster.ground.note("plain", "dns-gone")
     with pytest.raises(SetupError, match="has terrain plain and fault dns-gone of a killed command: still there; remove it"):
-        runner.undo_left(cluster.ground, DOCKER)
+        runner.undo_left(cluster.ground)
     cluster.ground.note("of-another-version")
     with pytest.raises(SetupError, match="no record of it"):
-        runner.undo_left(cluster.ground, DOCKER)
+        runner.undo_left(cluster.ground)

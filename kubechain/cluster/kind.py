@@ -99,12 +99,6 @@ class Cluster(KindCluster):
             )
         self.ids = frozenset(node.id for node in self.containers() if node.image == self.creation)
 
-    @property
-    def size(self) -> int:
-        """The number of Nodes of a new cluster."""
-        config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-        return len(config["nodes"])
-
     def attach(self) -> None:
         """Write the kubeconfig of a cluster that exists.
 

@@ -38,6 +38,12 @@ def write(folder: Path, ip_family: str) -> Path:
     return path
 
 
+def size(path: Path) -> int:
+    """Return the number of Nodes of a configuration."""
+    config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return len(config["nodes"])
+
+
 def option_of(families: tuple[str, ...]) -> str:
     """Return the value of --ip-family for these families, "" if there is none."""
     return next((name for name, each in FAMILIES.items() if each == families), "")

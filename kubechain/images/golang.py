@@ -35,15 +35,20 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
     return next(path for path in sorted((folder / "go").rglob("bin/go")) if path.is_file())
 
 
-def tools(component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "") -> Path:
-    """Return the folder with the programs that a component's go.mod lists as tools; build it if the cache does not have it."""
+def tools(
+    component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "", cgo: bool = False
+) -> Path:
+    """Return the folder with the programs that a component's go.mod lists as tools; build it if the cache does not have it.
+
+    With `cgo`, parts in C are compiled, too, by the C compiler of this machine.
+    """
     module = pins.module(component, version)
     inputs = key(module / "go.mod", module / "go.sum", linker_flags)
 
     def build(folder: Path) -> None:
         # go build writes several programs into a folder only if its name ends with a slash.
         words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
-        _go(words, f"{component} {version}", module, store, progress)
+        _go(words, f"{component} {version}", module, store, progress, cgo=cgo)
 
     return store.artifact(f"{component}-{version}", inputs, build, needs_gib=12 if component == "kubernetes" else 3)
 
@@ -63,11 +68,13 @@ def compiled_tests(
     return store.artifact(f"{name}-{version}", inputs, build, needs_gib=6) / name
 
 
-def _go(words: Sequence[str | Path], what: str, module: Path, store: BuildCache, progress: Progress) -> None:
+def _go(
+    words: Sequence[str | Path], what: str, module: Path, store: BuildCache, progress: Progress, *, cgo: bool = False
+) -> None:
     """Run a go command in the folder of a go.mod; SetupError (exit code IMAGES) if it fails."""
     go = toolchain(store, progress)
     with progress.step(f"building {what} from its Go modules"):
-        plain = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+        plain = {"CGO_ENABLED": str(int(cgo)), "GOFLAGS": "-buildvcs=false"}
         check([go, *words], timeout=BUILD_SECONDS, cwd=module, env=plain, code=ExitCode.IMAGES, doing=f"building {what}")
 
 

@@ -13,12 +13,16 @@ from typing import IO
 
 from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.conditions.timeouts import CONTROLLER
-from kubechain.core.errors import ExitCode
+from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import Completed, check, environment, run
+from kubechain.kube.creation import CREATE_SECONDS, persistently
+from kubechain.kube.errors import ApiUnavailable
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
 COMMAND_SECONDS = 30.0
+# What kubectl says of a status that may be another the next time; it repeats no request without Retry-After.
+UNAVAILABLE = re.compile(r"Error from server \((ServiceUnavailable|TooManyRequests|InternalError|Timeout|ServerTimeout)\)")
 LISTENING = re.compile(r"(127\.0\.0\.1:\d+)")
 
 
@@ -31,8 +35,22 @@ class Kubectl:
     context: str
 
     def run(self, *words: str) -> str:
-        """Run a command and return its stdout; SetupError (exit code HARNESS) if it fails."""
-        return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
+        """Run a command that changes nothing and return its stdout; it is repeated while the API server is unavailable to it.
+
+        Raises:
+            HarnessError: it fails; ApiUnavailable if the API server was unavailable at every attempt.
+
+        """
+
+        def attempt() -> str:
+            try:
+                return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
+            except SetupError as error:
+                if UNAVAILABLE.search(str(error)):
+                    raise ApiUnavailable(str(error), error.code) from error
+                raise
+
+        return persistently(attempt, CREATE_SECONDS)
 
     def attempt(self, namespace: str, words: Sequence[str]) -> Completed:
         """Run a command in a namespace and return its output and its exit status; its argv is as a person types it.

@@ -39,14 +39,15 @@ SETTLED = Timeout(120, "CoreDNS starts, and the workers' network with it")
 
 @dataclass(frozen=True)
 class Choice:
-    """The options of the command line about the cluster; "" or None for those that are not given."""
+    """The options about the cluster, "" or None if not given; `config` is for kind, in place of that of the IP family."""
 
     name: str
-    kubeconfig: str
-    keep: bool
-    node_image: str
-    kind: str | None
-    kubectl: str | None
+    kubeconfig: str = ""
+    keep: bool = False
+    node_image: str = ""
+    kind: str | None = None
+    kubectl: str | None = None
+    config: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             if reused:
                 cluster.attach()
             else:
-                _create(cluster, settings)
+                _create(cluster, settings, choice.config)
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
         with progress.step("nodes and system Pods ready"):
@@ -233,11 +234,12 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     return Provided(target, cluster)
 
 
-def _create(cluster: Cluster, settings: Settings) -> None:
+def _create(cluster: Cluster, settings: Settings, given: Path | None) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
-    inotify.require_room(cluster.size)
+    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family)
+    inotify.require_room(kind_config.size(config))
     run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
-    cluster.create(kind_config.write(secret_files.folder(cluster.path), settings.ip_family))
+    cluster.create(config)
     run_locks.mark_made(settings.cache, cluster.name, cluster.ids)
     cluster.untag()
 

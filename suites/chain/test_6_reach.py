@@ -253,7 +253,9 @@ def test_kubectl_proxy(chain: Chain, kubectl: Kubectl, eventually: Eventually) -
     """The Service MUST answer through `kubectl proxy` on loopback."""
     # Every user of this machine reaches the proxy with the rights of the run, so it serves this one path.
     only = f"--accept-paths=^{re.escape(chain.service_proxy)}$"
-    with kubectl.listening("proxy", "--port=0", "--address=127.0.0.1", only, "--reject-methods=^[^G]") as proxy:
+    # Without --append-server-path, kubectl leaves out the path that the server of the kubeconfig may have.
+    words = ["--append-server-path", "--port=0", "--address=127.0.0.1", only, "--reject-methods=^[^G]"]
+    with kubectl.listening("proxy", *words) as proxy:
         eventually(sources.loopback(chain, proxy, chain.service_proxy), all_welcome(WELCOME))
 
 

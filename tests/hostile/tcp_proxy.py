@@ -44,8 +44,9 @@ HALF_OPEN = Mode("half-open", mute_after=8.0)
 DROP_ANSWERS = Mode("drop answers", mute_after=8.0, muted=frozenset({"to client"}))
 DROP_REQUESTS = Mode("drop requests", mute_after=8.0, muted=frozenset({"to server"}))
 DELAY = Mode("delay", delay=0.1)
+SLOW = Mode("slow", delay=0.15)
 REFUSE = Mode("refuse", refuse_every=8.0, refuse_for=1.5, cut_after=2.0)
-MODES = {mode.name: mode for mode in (CUT, HALF_OPEN, DROP_ANSWERS, DROP_REQUESTS, DELAY, REFUSE)}
+MODES = {mode.name: mode for mode in (CUT, HALF_OPEN, DROP_ANSWERS, DROP_REQUESTS, DELAY, SLOW, REFUSE)}
 
 
 @dataclass

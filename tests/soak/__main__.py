@@ -22,16 +22,14 @@ from pathlib import Path
 import psutil
 
 from kubechain.cleanup import cordons, namespaces
-from kubechain.cluster import docker_engine, existing, kind
+from kubechain.cluster import existing
 from kubechain.core.bundle import ROOT
-from kubechain.core.default_folders import default_cache
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import FOLDERS
-from kubechain.images import workload
-from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
+from tests import kept
 from tests.hostile import tcp_proxy
 from tests.soak import way
 from tests.soak.records import Leftovers, SoakRun, summed_up, table
@@ -148,17 +146,6 @@ def _marked(mark: str) -> list[str]:
     return found
 
 
-def _kept(cluster: str, folder: Path) -> tuple[Path, str, dict[str, str]]:
-    """Return kubeconfig, context and images of a kept kind cluster; images that were built here have the names of the builds."""
-    engine = docker_engine.find(default_cache())
-    if engine is None:
-        raise SetupError(f"--cluster={cluster}: no container engine answers", ExitCode.ENGINE)
-    docker = Docker(engine.docker)
-    kubeconfig, context = kind.kubeconfig(docker, cluster, folder)
-    images = {"KUBECHAIN_NGINX_IMAGE": workload.NGINX.tag, "KUBECHAIN_CLIENT_IMAGE": workload.CLIENT.tag}
-    return kubeconfig, context, {name: tag for name, tag in images.items() if docker.image_id(tag)}
-
-
 def main() -> int:
     """Run the soak as the command line says; return 0 if every run held, left nothing, and memory stayed flat."""
     INTERRUPTS.arm()
@@ -183,7 +170,12 @@ def main() -> int:
     runs: list[SoakRun] = []
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         if given.cluster:
-            kubeconfig, context, images = _kept(given.cluster, Path(folder))
+            docker = kept.engine()
+            if docker is None:
+                raise SetupError(f"--cluster={given.cluster}: no container engine answers", ExitCode.ENGINE)
+            found = kept.kept(docker, given.cluster, Path(folder))
+            kubeconfig, context = found.kubeconfig, found.context
+            images = {"KUBECHAIN_NGINX_IMAGE": found.nginx, "KUBECHAIN_CLIENT_IMAGE": found.client}
         elif given.context:
             kubeconfig = existing.kubeconfig(given.kubeconfig, given.context, Path(folder)).absolute()
             context, images = given.context, dict[str, str]()

@@ -1,4 +1,4 @@
-"""The ways to a cluster that a run of the soak takes: direct, through a TCP proxy, or through one that refuses requests."""
+"""The ways to a cluster that a run takes: direct, or through a proxy that disturbs connections, requests or answers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import yaml
 
 from tests import api_proxy
+from tests.api_proxy import Answers
 from tests.hostile import tcp_proxy
-from tests.soak import refusing
+from tests.soak import managed, refusing
+from tests.soak.refusing import Refusing
 
 DIRECT = ""
-NAMES = (*tcp_proxy.MODES, *refusing.modes())
+NAMES = (*tcp_proxy.MODES, *refusing.modes(), *managed.ANSWERS)
 
 
 @contextmanager
@@ -28,12 +30,12 @@ def to(kubeconfig: Path, context: str, name: str, folder: Path) -> Generator[tup
         with tcp_proxy.proxied(kubeconfig, context, tcp_proxy.MODES[name], folder) as (through, proxy):
             yield through, lambda: proxy.connections
     else:
-        answers = refusing.modes()[name]
+        answers: Answers = {**refusing.modes(), **managed.ANSWERS}[name]
         with api_proxy.serving(kubeconfig, context, folder, answers) as url:
             through = folder / f"through-{name}"
             through.touch(mode=0o600)
             through.write_text(yaml.safe_dump(_leading_to(url, context)), encoding="utf-8")
-            yield through, lambda: answers.refused
+            yield through, lambda: answers.refused if isinstance(answers, Refusing) else 0
 
 
 def _leading_to(url: str, context: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Make terrains, healthy clusters that differ, one after another on a kind cluster, and run the suite on each.
+"""Make terrains, healthy clusters that differ, one after another on kind clusters, and run the suite on each.
 
 `make terrains` (TERRAIN=ids, FAULTS=1, CLUSTER=NAME, KEEP=1). A terrain is right if the run ends as its record says:
 docs/TERRAINS.md.
@@ -10,28 +10,19 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kubechain.cluster import docker_engine, kind
 from kubechain.core.bundle import ROOT
-from kubechain.core.default_folders import PROJECT, default_cache
-from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.default_folders import PROJECT
+from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.interrupts import INTERRUPTS
-from kubechain.images import workload
-from kubechain.images.docker import Docker
-from tests.terrains import runner
+from tests.terrains import clusters, runner
 from tests.terrains.catalogue import TERRAINS
-from tests.terrains.ground import Ground
-from tests.terrains.terrain import Judged, Terrain
+from tests.terrains.terrain import Ended, Judged, Terrain
 
 NAME = f"{PROJECT}-terrains"
-PROGRAM = [sys.executable, "-m", PROJECT]
-# A claim that needs little: the run makes the cluster, and brings the images to its Nodes.
-FIRST = "CHAIN-PODS-010"
 
 
 def chosen(ids: str) -> list[Terrain]:
@@ -49,41 +40,12 @@ def chosen(ids: str) -> list[Terrain]:
     return [known[word] for word in wanted] or [*TERRAINS]
 
 
-def made(name: str, folder: Path) -> tuple[Ground, Docker]:
-    """Make a kind cluster of this name, or use the kept one, as it was before a command that was killed on it."""
-    docker = docker_with(name)
-    if docker:
-        undone = runner.undo_left(connected(name, docker, folder / "before"), docker)
-        if undone:
-            say(f"undone: {undone} of a killed command")
-    first = [*PROGRAM, "run", "--cluster", name, "--keep", "--only", FIRST, "--no-html", "--out", str(folder / "first")]
-    status = subprocess.run(first, cwd=ROOT, env=runner.environment(), check=False).returncode
-    if status:
-        raise SetupError(f"the cluster {name} is not there, or not in order: exit code {status}", ExitCode.CLUSTER)
-    docker = docker_with(name)
-    if docker is None:
-        raise SetupError("no container engine answers", ExitCode.ENGINE)
-    return connected(name, docker, folder / "cluster"), docker
-
-
-def connected(name: str, docker: Docker, folder: Path) -> Ground:
-    """Return the kind cluster of this name."""
-    (folder / "secrets").mkdir(mode=0o700, parents=True)
-    kubeconfig, context = kind.kubeconfig(docker, name, folder)
-    return Ground(name, kubeconfig, context, workload.NGINX.tag, workload.CLIENT.tag, folder / "secrets")
-
-
-def docker_with(name: str) -> Docker | None:
-    """Return the docker that has a kind cluster of this name, None if there is no such cluster."""
-    engine = docker_engine.find(default_cache())
-    docker = Docker(engine.docker) if engine else None
-    return docker if docker and name in kind.names(docker) else None
-
-
-def remove(name: str) -> None:
-    """Delete the kind cluster of this name."""
-    words = [*PROGRAM, "clean", "--kept", "--yes", "--cluster", name]
-    subprocess.run(words, cwd=ROOT, env=runner.environment(), check=False)
+def groups(terrains: Iterable[Terrain]) -> dict[str, list[Terrain]]:
+    """Return the terrains by the ids of their makes, so that each cluster is made once."""
+    grouped: dict[str, list[Terrain]] = {}
+    for terrain in terrains:
+        grouped.setdefault(terrain.make.id, []).append(terrain)
+    return grouped
 
 
 def table(done: Sequence[Judged]) -> str:
@@ -102,29 +64,39 @@ def table(done: Sequence[Judged]) -> str:
 def work(given: argparse.Namespace) -> int:
     """Run the terrains; return 1 if one is wrong."""
     terrains, out = chosen(given.terrain), Path(given.out).absolute()
-    # A cluster that was there stays.
-    keep = given.keep or docker_with(given.cluster) is not None
     done: list[Judged] = []
-    with tempfile.TemporaryDirectory(prefix="terrains-") as folder:
-        try:
-            ground, docker = made(given.cluster, Path(folder))
-            with ground.samples():
-                for terrain in terrains:
-                    results = out / terrain.id
-                    shutil.rmtree(results, ignore_errors=True)
-                    judged = runner.judged(ground, terrain, results, docker if given.faults else None)
-                    done.append(judged)
-                    tell(judged, results)
-                    if not judged.undone:
-                        raise SetupError(f"the cluster is not as before: see {terrain.id}", ExitCode.CLUSTER)
-        finally:
-            if done:
-                (out / "terrains.md").write_text(f"{table(done)}\n", encoding="utf-8")
-            if not keep:
-                remove(given.cluster)
+    try:
+        for group in groups(terrains).values():
+            run_group(group, given, out, done)
+    finally:
+        if done:
+            (out / "terrains.md").write_text(f"{table(done)}\n", encoding="utf-8")
     bad = sum(bool(each.troubles) for each in done)
     say(f"{table(done)}\n{len(done)} terrains, {bad} wrong")
     return int(bad > 0)
+
+
+def run_group(group: Sequence[Terrain], given: argparse.Namespace, out: Path, done: list[Judged]) -> None:
+    """Make the cluster of these terrains, run them there, and add how they end to `done`.
+
+    The rest of them is wrong if the cluster cannot be made, or one of them cannot be undone.
+    """
+    make, left = group[0].make, [*group]
+    try:
+        with clusters.ground_of(make, make.cluster(given.cluster), keep=given.keep) as ground, ground.samples():
+            while left:
+                ground.require_settled()
+                terrain = left.pop(0)
+                results = out / terrain.id
+                shutil.rmtree(results, ignore_errors=True)
+                judged = runner.judged(ground, terrain, results, with_faults=given.faults)
+                done.append(judged)
+                tell(judged, results)
+                if not judged.undone:
+                    raise SetupError(f"the cluster is not as before: see {terrain.id}", ExitCode.CLUSTER)
+    except (HarnessError, Unmet) as error:
+        say(str(error))
+        done += [Judged(terrain, Ended(-1, "not run", 0.0), [f"no cluster: {error}"]) for terrain in left]
 
 
 def tell(judged: Judged, results: Path) -> None:
@@ -152,8 +124,12 @@ def main() -> int:
     environment = os.environ.get
     parser = argparse.ArgumentParser(prog="python -m tests.terrains", description=__doc__)
     parser.add_argument("--terrain", default=environment("TERRAIN_IDS") or "", help="ids separated by commas; default: all")
-    parser.add_argument("--cluster", default=environment("KUBECHAIN_CLUSTER") or NAME, help=f"kind cluster (default: {NAME})")
-    parser.add_argument("--keep", action="store_true", default=environment("KUBECHAIN_KEEP") == "1", help="keep the cluster")
+    parser.add_argument(
+        "--cluster",
+        default=environment("KUBECHAIN_CLUSTER") or NAME,
+        help=f"the plain kind cluster (default: {NAME}); those of other makes have its name and theirs",
+    )
+    parser.add_argument("--keep", action="store_true", default=environment("KUBECHAIN_KEEP") == "1", help="keep the clusters")
     parser.add_argument(
         "--faults", action="store_true", default=environment("KUBECHAIN_FAULTS") == "1", help="inject three faults on each"
     )

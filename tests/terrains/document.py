@@ -11,14 +11,14 @@ from kubechain.core.errors import ExitCode
 from tests.terrains import faults
 from tests.terrains.catalogue import TERRAINS
 from tests.terrains.ground import NOTE, SYSTEM
-from tests.terrains.terrain import USUAL, Skip, Terrain
+from tests.terrains.terrain import SINGLE, USUAL, Skip, Terrain
 
 PATH = ROOT / "docs" / "TERRAINS.md"
 HEAD = """# Terrains
 
 Generated from the records in `tests/terrains` by `make catalogue`; `make lint` fails if it is stale.
 
-A terrain is a healthy cluster that differs from a plain one. `make terrains` makes one after another on a kind cluster, runs the
+A terrain is a healthy cluster that differs from a plain one. `make terrains` makes one after another on kind clusters, runs the
 quick claims on each as on a stranger's cluster (`kubechain run --context ... --kubeconfig ...`, images by name), and undoes it. A
 terrain is right if the run ends with the exit code and the words of its record, no claim fails, and exactly the claims that the
 record names are skipped, each with its reason. The results of each run are in `reports/terrains`, the table of all in
@@ -30,13 +30,16 @@ with `--fail-fast`; its verdict must name the link of the fault, and the symptom
 the chain works again. On {compared} the suite also runs without `--fail-fast`, and must name the same link.
 
 ```sh
-make terrains                              # all, on a cluster that is made for it: about 45 minutes
+make terrains                              # all, on clusters that are made for it: about two hours
 make terrains TERRAIN=restricted,one-pool  # these
 make terrains FAULTS=1                     # all, with three faults on each: hours
-make terrains CLUSTER=mine KEEP=1          # on a kind cluster that stays
+make terrains CLUSTER=mine KEEP=1          # on kind clusters that stay: mine, mine-ipv6, ...
 ```
 
-The ConfigMap `{note}` in `{system}` names what is being made; the next command on the cluster undoes what a killed one left.
+Most are made on one plain kind cluster. Those of the kind "clusters" have one of another make, which is made for them and
+removed after them; one whose Kubernetes version has not been built on this machine is built first, which takes a quarter of an
+hour. The ConfigMap `{note}` in `{system}` names what is being made: the next command on a kept cluster undoes what a killed one
+left. Clusters that are not kept are removed by the next run of kubechain, and by `kubechain clean`.
 
 Policies of the API server stand in for the tools that change and refuse objects in the field, Nodes without a machine for those
 of other systems. Misbehaving clusters are in [HOSTILE.md](HOSTILE.md), broken ones in [FAULTS.md](FAULTS.md).
@@ -50,6 +53,7 @@ def markdown() -> str:
     columns = ("terrain", "kind", "a cluster that", "options", "ends with", "skipped, besides the usual", "faults")
     table = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n{rows}"
     usual = f"Skipped on every terrain, where its level has them, because the cluster is a stranger's: {_skips(USUAL)}."
+    usual += f" Skipped on those without dual stack: {_skips((SINGLE,))}."
     compared = ", ".join(f"`{terrain.id}`" for terrain in TERRAINS if terrain.compares)
     head = HEAD.format(compared=compared, note=NOTE, system=SYSTEM)
     return f"{head}\n{len(TERRAINS)} terrains. {usual}\n\n{table}\n{_faults()}"

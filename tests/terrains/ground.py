@@ -11,13 +11,15 @@ from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.run import RUN_LABEL
 from kubechain.faults.testbed import TRIAL
+from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.provision.cluster import settled
 from kubechain.workload import manifests
 
-EFFECT = Timeout(30, "the API server reads a policy within seconds")
+EFFECT = Timeout(120, "the API server reads a policy within seconds; a Node that is silent is NotReady after 50 s")
 # What is under way: a ConfigMap of the cluster, so that the next command finds what a killed one has left.
 NOTE, SYSTEM = "kubechain-terrains", "kube-system"
 # The label of namespaces that belong to no run of the suite has this value.
@@ -27,7 +29,10 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 @dataclass
 class Ground:
-    """A kind cluster, by the kubeconfig of its administrator; the images of the workload are on its Nodes."""
+    """A kind cluster, by the kubeconfig of its administrator; the images of the workload are on its Nodes.
+
+    `folder` is for keys, `docker` is the engine that has the node containers.
+    """
 
     name: str
     kubeconfig: Path
@@ -35,6 +40,7 @@ class Ground:
     nginx: str
     client: str
     folder: Path
+    docker: Docker
     api: Api = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +49,15 @@ class Ground:
     def workers(self) -> list[KubeObject]:
         """Return the Nodes that run Pods, by name; virtual ones come later."""
         return sorted((node for node in self.api.list("Node").items if CONTROL_PLANE not in node.labels), key=lambda n: n.name)
+
+    def ready(self, name: str) -> bool:
+        """Return whether there is a Node of this name that is Ready."""
+        node = self.api.get("Node", "", name)
+        return node is not None and node.is_true("Ready")
+
+    def require_settled(self) -> None:
+        """Wait until every Node and every system Pod is ready: what was undone last may have restarted some."""
+        self.until("Nodes and system Pods", lambda own: settled(own.api.list("Node").items + own.api.list("Pod", SYSTEM).items))
 
     def recreate(self, manifest: Json, namespace: str = "") -> None:
         """Create an object; an existing one of the same name is deleted first."""
@@ -88,6 +103,6 @@ class Ground:
         return namespace is not None and namespace.deleting
 
     def until(self, what: str, check: Callable[[Ground], Result]) -> None:
-        """Wait until the cluster is as a check says; Unmet after 30 s."""
+        """Wait until the cluster is as a check says; Unmet after EFFECT."""
         waiter = Waiter(RealClock())
         waiter.eventually(Polled(what, lambda: self, waiter.clock, interval=0.2), Condition[Ground](what, check), within=EFFECT)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kubechain.core.errors import ExitCode
 from tests.terrains.differences import AddedNode, WorkersPatched, tainted
+from tests.terrains.node_life import Joining, KubeletStopped, Leaving
 from tests.terrains.records_policies import AS_TYPED
-from tests.terrains.terrain import Terrain
+from tests.terrains.terrain import Terrain, Unfit
 
 POOL = WorkersPatched(
     "metadata.labels.pool", {"metadata": {"labels": {"pool": "test"}}}, {"metadata": {"labels": {"pool": None}}}, 1
@@ -51,4 +52,16 @@ TERRAINS = (
     Terrain("virtual-node", "Nodes", "has a virtual Node", (VIRTUAL,)),
     Terrain("windows-node", "Nodes", "has a Windows Node", (WINDOWS,)),
     Terrain("node-without-internal-ip", "Nodes", "has a Node with an ExternalIP alone", (FAR,)),
+)
+# Their Nodes come and go.
+LIVING = (
+    Terrain("node-not-ready", "Nodes", "has a worker whose kubelet is stopped", (KubeletStopped(),)),
+    Terrain("node-joins", "Nodes", "gets another worker while the suite runs", (Joining(),)),
+    Terrain(
+        "node-leaves",
+        "Nodes",
+        "loses a cordoned worker while the suite runs, as when it is made smaller",
+        (Leaving(),),
+        unfit=(Unfit("the machine of the Node that has left is stopped", ("proxies-frozen",)),),
+    ),
 )

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.settings import PREFIX
 from kubechain.faults import trial
-from kubechain.images.docker import Docker
 from kubechain.kube.objects import Json
+from tests.soak import way
 from tests.terrains import faults
 from tests.terrains.bench import Bench, bench
 from tests.terrains.catalogue import TERRAINS
@@ -29,16 +29,14 @@ RUN_SECONDS = 1200.0
 HEAL_ATTEMPTS = 5
 # Folder of the results of a run, beside what it printed and was given.
 RESULTS = "results"
-# Where faults keep what they replace: the next command needs it if this one is killed.
-STATE = ROOT / "reports" / "terrains" / ".state"
 # The claims that show that the chain works again after a fault.
 WORKS = "CHAIN-ENDPOINTS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020"
 
 
-def judged(ground: Ground, terrain: Terrain, out: Path, docker: Docker | None = None) -> Judged:
+def judged(ground: Ground, terrain: Terrain, out: Path, *, with_faults: bool = False) -> Judged:
     """Make a terrain, run the suite with its results in `out`, undo it; return how the run ended, and what is wrong with it.
 
-    With `docker`, the engine of the cluster, the faults of the terrain are injected one after another, if nothing is wrong.
+    With `with_faults`, the faults of the terrain are injected one after another, if nothing is wrong.
     """
     judgement = Judged(terrain, Ended(-1, "the terrain was not made", 0.0), [])
     out.mkdir(parents=True)
@@ -50,8 +48,8 @@ def judged(ground: Ground, terrain: Terrain, out: Path, docker: Docker | None = 
             ground.until(f"terrain {terrain.id}", difference.in_effect)
         judgement = replace(judgement, ended=run(ground, terrain, out))
         judgement.wrong.extend(problems(terrain, judgement.ended))
-        if docker and not judgement.wrong:
-            judgement.tried.extend(under_faults(ground, terrain, out / "faults", docker))
+        if with_faults and not judgement.wrong:
+            judgement.tried.extend(under_faults(ground, terrain, out / "faults"))
     except (HarnessError, Unmet) as error:
         judgement.wrong.append(str(error))
     finally:
@@ -61,11 +59,11 @@ def judged(ground: Ground, terrain: Terrain, out: Path, docker: Docker | None = 
     return judgement
 
 
-def under_faults(ground: Ground, terrain: Terrain, out: Path, docker: Docker) -> Generator[Tried]:
+def under_faults(ground: Ground, terrain: Terrain, out: Path) -> Generator[Tried]:
     """Inject the faults of a terrain one after another, and run the suite under each; stop after one that does not end."""
     for fault in faults.chosen(terrain):
         results = out / fault.id
-        place = testbed(ground, terrain, results, docker)
+        place = testbed(ground, terrain, results)
         ended, wrong = Ended(-1, "the fault was not injected", 0.0), list[str]()
         ground.note(terrain.id, fault.id)
         try:
@@ -84,7 +82,7 @@ def under_faults(ground: Ground, terrain: Terrain, out: Path, docker: Docker) ->
         ground.note(terrain.id)
 
 
-def testbed(ground: Ground, terrain: Terrain, out: Path, docker: Docker) -> Bench:
+def testbed(ground: Ground, terrain: Terrain, out: Path) -> Bench:
     """Return the testbed of a terrain; results of the runs that show that the chain works are in `out`."""
     tries = itertools.count(1)
 
@@ -93,7 +91,7 @@ def testbed(ground: Ground, terrain: Terrain, out: Path, docker: Docker) -> Benc
         if ended.code != ExitCode.HOLDS:
             raise Unmet(f"expected the chain to hold, got {ended.verdict}")
 
-    return bench(ground, docker, STATE, works)
+    return bench(ground, works)
 
 
 def undo(ground: Ground, terrain: Terrain) -> list[str]:
@@ -102,7 +100,7 @@ def undo(ground: Ground, terrain: Terrain) -> list[str]:
     return [why for why in left if why]
 
 
-def undo_left(ground: Ground, docker: Docker) -> str:
+def undo_left(ground: Ground) -> str:
     """Undo what a killed command has left on a cluster; return what that was, "" for nothing.
 
     Raises:
@@ -118,8 +116,7 @@ def undo_left(ground: Ground, docker: Docker) -> str:
     known = terrain is not None and (fault is not None or not fault_id)
     left = [] if known else ["no record of it"]
     if fault and known:
-        place = bench(ground, docker, STATE, lambda: None)
-        left += filter(None, [trial.heal(place, fault)])
+        left += filter(None, [trial.heal(bench(ground), fault)])
     if terrain and known:
         left += undo(ground, terrain)
     if left:
@@ -147,9 +144,14 @@ def undone(ground: Ground, difference: Difference) -> str:
 
 
 def run(ground: Ground, terrain: Terrain, out: Path, *more: str) -> Ended:
-    """Run the suite on the ground with the options of a terrain, and `more`."""
+    """Run the suite on the ground with the options of a terrain, and `more`, over the terrain's way to the API server."""
+    with way.to(ground.kubeconfig, ground.context, terrain.way, ground.folder) as (kubeconfig, _):
+        return _run(ground, kubeconfig, terrain, out, more)
+
+
+def _run(ground: Ground, kubeconfig: Path, terrain: Terrain, out: Path, more: Iterable[str]) -> Ended:
     out.mkdir(parents=True, exist_ok=True)
-    words = ["run", "--context", ground.context, "--kubeconfig", str(ground.kubeconfig), "--no-html"]
+    words = ["run", "--context", ground.context, "--kubeconfig", str(kubeconfig), "--no-html"]
     words += ["--out", str(out / RESULTS)]
     options = [word.format(nginx=ground.nginx, client=ground.client) for word in terrain.options]
     for option, image in (("--nginx-image", ground.nginx), ("--client-image", ground.client)):

@@ -10,9 +10,12 @@ from typing import Literal, Protocol
 from kubechain.claims.claim import Outcome
 from kubechain.conditions.condition import Result
 from kubechain.core.errors import ExitCode
+from tests.soak import way
 from tests.terrains.ground import Ground
+from tests.terrains.make import Make
 
-Kind = Literal["plain", "policies", "changes at admission", "Nodes", "namespaces", "images"]
+PLAIN = Make()
+Kind = Literal["plain", "policies", "changes at admission", "Nodes", "namespaces", "images", "DNS", "API server", "clusters"]
 
 
 class Difference(Protocol):
@@ -55,7 +58,8 @@ class Terrain:
     --overlay. The run must end with `code`, and the regular expression `says` must be found in its verdict, within `seconds`
     where the cluster takes no objects. `skips` are the skipped claims besides those of every cluster that this project has not
     made (`USUAL`, as far as the level has them); where the run says nothing of the chain, none is tried. `unfit` are faults that
-    do not fit the terrain. With `compares`, the suite runs twice under each fault, with --fail-fast and without.
+    do not fit the terrain. With `compares`, the suite runs twice under each fault, with --fail-fast and without. `make` is the
+    kind cluster that it is made on, `way` the name of the way that the requests of the suite take to the API server.
     """
 
     id: str
@@ -70,6 +74,8 @@ class Terrain:
     seconds: float = 300.0
     unfit: tuple[Unfit, ...] = ()
     compares: bool = False
+    make: Make = PLAIN
+    way: str = way.DIRECT
 
 
 # A cluster that is not known to be of this project, used by someone with every right: `kubechain run --context`.
@@ -82,6 +88,14 @@ USUAL = (
         ),
     ),
     Skip(r"permission to disturb Nodes \(DISRUPTIVE=1\)", tuple(f"LIFE-NODES-0{number}0" for number in range(1, 10))),
+)
+# On a cluster whose Services have addresses of one IP family.
+SINGLE = Skip(
+    "a cluster that gives Services addresses of two IP families",
+    (
+        *("CHAIN-SERVICE-140", "CHAIN-SERVICE-150", "CHAIN-ENDPOINTS-120", "CHAIN-CLUSTERIP-100", "CHAIN-CLUSTERIP-110"),
+        *("CHAIN-NODEPORT-060", "CHAIN-DNS-190", "CHAIN-DNS-200"),
+    ),
 )
 
 
@@ -138,8 +152,14 @@ class Judged:
         return [*self.wrong, *under_faults, *(f"not undone: {each}" for each in self.left)]
 
 
-def problems(terrain: Terrain, ended: Ended, usual: Iterable[Skip] = USUAL) -> list[str]:
-    """Return what is wrong with the end of a run on a terrain."""
+def usual(terrain: Terrain) -> tuple[Skip, ...]:
+    """Return the skips of every terrain on the same make of cluster."""
+    return USUAL if terrain.make.dual else (*USUAL, SINGLE)
+
+
+def problems(terrain: Terrain, ended: Ended, everywhere: Iterable[Skip] | None = None) -> list[str]:
+    """Return what is wrong with the end of a run on a terrain; `everywhere` are the skips of every terrain (None: `usual`)."""
+    expected = usual(terrain) if everywhere is None else everywhere
     found: list[str] = []
     if ended.code != terrain.code:
         found.append(f"expected exit code {int(terrain.code)}, got {ended.code}")
@@ -148,7 +168,7 @@ def problems(terrain: Terrain, ended: Ended, usual: Iterable[Skip] = USUAL) -> l
     if ended.seconds > terrain.seconds:
         found.append(f"expected an end within {terrain.seconds:.0f} s, got {ended.seconds:.1f} s")
     if terrain.code == ended.code == ExitCode.HOLDS:
-        tried = [Skip(skip.why, tuple(claim for claim in skip.claims if claim in ended.claims)) for skip in usual]
+        tried = [Skip(skip.why, tuple(claim for claim in skip.claims if claim in ended.claims)) for skip in expected]
         found += _wrong_skips([*terrain.skips, *tried], ended)
     return found
 
