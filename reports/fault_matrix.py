@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from statistics import median
 
 from kubechain.claims.claim import Link, Outcome
@@ -53,11 +54,14 @@ def svg(scores: Sequence[Score]) -> str:
     for row, score in enumerate(scores):
         y = TOP + CELL * row
         parts.append(f'<text x="{LEFT - 6}" y="{y + CELL - 3}" text-anchor="end">{escape(score.fault)}</text>')
-        for column, claim in enumerate(claims):
-            outcome = score.outcomes.get(claim)
+        # One rectangle for neighbours of the same outcome: most of them passed, and the picture stays small.
+        for outcome, neighbours in groupby(enumerate(claims), lambda cell, outcomes=score.outcomes: outcomes.get(cell[1])):
+            cells = list(neighbours)
+            (column, first), (_, last) = cells[0], cells[-1]
             if outcome:
-                place = f'x="{LEFT + CELL * column}" y="{y}" width="{CELL - 1}" height="{CELL - 1}"'
-                parts.append(f'<rect {place} fill="{COLOURS[outcome]}"><title>{escape(claim)}</title></rect>')
+                place = f'x="{LEFT + CELL * column}" y="{y}" width="{CELL * len(cells) - 1}" height="{CELL - 1}"'
+                named = first if first == last else f"{first} to {last}"
+                parts.append(f'<rect {place} fill="{COLOURS[outcome]}"><title>{escape(named)}: {outcome}</title></rect>')
         summary = f"{score.result} at {score.first_broken_link or '-'}, {score.seconds.total:.0f} s"
         colour = GOOD if score.good else BAD
         parts.append(f'<text x="{end + 8}" y="{y + CELL - 3}" fill="{colour}">{escape(summary)}</text>')
