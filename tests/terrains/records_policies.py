@@ -201,7 +201,9 @@ TERRAINS = (
         "refuses Services of type NodePort, which the run does not make",
         (NO_NODE_PORT,),
         ("--no-node-port",),
-        skips=(Skip("Services of type NodePort", (*NODE_PORT_CLAIMS, *WALK_NODE_PORT, "WALK-DELETION-010")),),
+        skips=(
+            Skip("Services of type NodePort", (*NODE_PORT_CLAIMS, "CHAIN-NODEPORT-060", *WALK_NODE_PORT, "WALK-DELETION-010")),
+        ),
         unfit=(Unfit("the sample of the fault is of type NodePort", OF_SERVICES),),
     ),
     Terrain(
