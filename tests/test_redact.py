@@ -242,6 +242,6 @@ def test_base64_over_several_lines_is_read_as_one() -> None:
 
 @pytest.mark.parametrize("unit", ["x", "x/", "Ab3/", "--", "a:", "eyJ-", "a://b:", "%41", "password", "\\"])
 def test_long_word_is_redacted_in_time_that_grows_with_its_length(unit: str) -> None:
-    started = time.process_time()
-    redact.text(unit * (40_000 // len(unit)))
-    assert time.process_time() - started < 5
+    started = time.thread_time()
+    redact.text(unit * (100_000 // len(unit)))
+    assert time.thread_time() - started < 5
