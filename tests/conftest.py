@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from kubechain.core import known_secrets
 from kubechain.kube import creation
 
 HOSTILE = "hostile"
@@ -37,6 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker(HOSTILE)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no secret at the beginning of a test, and forget those of the test: what is hidden depends on no other test."""
+    monkeypatch.setattr(known_secrets, "_values", set[str]())
+    for name in ("_spellings", "_escaped"):
+        monkeypatch.setattr(known_secrets, name, ())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import base64
 import json
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,6 @@ from tests.canary.forms import Maker
 from tests.canary.keys import CONTEXT, Keys
 
 
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Know no secret at the beginning, and forget those of the test."""
-    monkeypatch.setattr(known_secrets, "_values", set[str]())
-    for name in ("_spellings", "_escaped"):
-        monkeypatch.setattr(known_secrets, name, ())
-
-
 def test_password_of_a_pair_in_base64_is_hidden_alone_too() -> None:
     known_secrets.remember(base64.b64encode(b"robot:quiet-river-stone").decode())
     assert redact.text("login with quiet-river-stone failed for robot") == f"login with {MARK} failed for robot"
@@ -39,6 +32,18 @@ def test_password_of_a_pair_in_base64_is_hidden_alone_too() -> None:
 def test_short_value_hides_no_ordinary_word(word: str | None) -> None:
     known_secrets.remember(word)
     assert redact.text("the admin has secret1") == "the admin has secret1"
+
+
+@pytest.mark.parametrize("secret", ['"river": "stone"', '\\"quiet-river', "\\quiet-river", "/quiet/river", 'a\\\\"b\'c/quiet'])
+def test_secret_with_quotes_and_backslashes_is_hidden_and_read_in_time(secret: str) -> None:
+    known_secrets.remember(secret)
+    for shown in (secret, json.dumps(secret), json.dumps(json.dumps(secret)), "\\" * 5 + secret):
+        assert "river" not in redact.text(f"it said {shown}!")
+        assert "quiet" not in redact.text(f"it said {shown}!")
+    started = time.thread_time()
+    for row in ("\\", '"', "\\/", '\\\\"'):
+        redact.text(row * (100_000 // len(row)))
+    assert time.thread_time() - started < 10
 
 
 def test_other_process_knows_the_secret_from_a_private_file(tmp_path: Path) -> None:
