@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
@@ -16,26 +17,28 @@ Place = tuple[str, int]
 T = TypeVar("T")
 
 
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of all networks of this process: each connection ends with its client, whenever that is."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="network", daemon=True).start()
+    return loop
+
+
 class Network:
     """Servers in one thread; `serve` and `stop` are for Pods, `forward` for Services."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
-        self._thread.start()
+        self._loop = _loop()
         self._pods: dict[str, asyncio.Server] = {}
         self._ways: dict[Place, asyncio.Server] = {}
         self._backends: dict[Place, list[Place]] = {}
 
     def close(self) -> None:
-        """Close all servers and end the thread."""
+        """Close all servers: every place refuses connections, and those that are open end when their clients end them."""
         for uid in list(self._pods):
             self.stop(uid)
         self.forward({})
-        self._run(_rest())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(ENDS)
-        self._loop.close()
 
     def serve(self, uid: str, name: str, address: str, port: int) -> None:
         """Serve nginx's page at the address of a Pod."""
@@ -54,13 +57,13 @@ class Network:
         """Stop the server of a Pod, if it has one."""
         server = self._pods.pop(uid, None)
         if server:
-            self._loop.call_soon_threadsafe(server.close)
+            self._run(_closed(server))
 
     def forward(self, wanted: Mapping[Place, Iterable[Place]]) -> None:
         """Lead each place to one of its backends by chance; every other place refuses connections."""
         backends = {place: list(some) for place, some in wanted.items() if some}
         for place in [place for place in self._ways if place not in backends]:
-            self._loop.call_soon_threadsafe(self._ways.pop(place).close)
+            self._run(_closed(self._ways.pop(place)))
         self._backends = backends
         for place in backends:
             if place not in self._ways:
@@ -79,14 +82,12 @@ class Network:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ENDS)
 
 
-async def _rest() -> None:
-    """End every connection. A task closes its connection only if it has begun, so those that wait begin first."""
+async def _closed(server: asyncio.Server) -> None:
+    """Close a server after the connections that it is accepting: asyncio leaves those of a closed server open (gh-109564)."""
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening.fileno())
     await asyncio.sleep(0)
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.sleep(0)
+    server.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
