@@ -66,7 +66,7 @@ soak: env ## run the quick claims RUNS=5 times in a row, half of them over a net
 	@$(PYTHON) -m tests.soak
 
 test: dev ## run the tests of the harness, without a cluster
-	@$(PYTHON) -m pytest -n auto --dist loadgroup tests
+	@$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests
 
 pages: ## look at chain.html of every kind of run in Chromium: layout, accessibility, keyboard, requests; makes docs/chain.png
 	@sh .ci/venv.sh requirements-pages.lock

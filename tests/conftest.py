@@ -11,6 +11,7 @@ from kubechain.core import known_secrets
 from kubechain.kube import creation
 
 HOSTILE = "hostile"
+WHOLE_RUNS = "whole_runs"
 # Examples of each property in the short form and in the full form of the tests.
 settings.register_profile("short", max_examples=50, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
@@ -30,14 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     settings.load_profile("full" if config.getoption("--hostile") else "short")
     config.addinivalue_line("markers", f"{HOSTILE}: a test of the full form, which takes minutes; see docs/HOSTILE.md")
+    config.addinivalue_line("markers", f"{WHOLE_RUNS}: tests that run the whole command, which takes seconds")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the full form unless it is asked for."""
+    """Leave out the full form unless it is asked for. Whole runs begin first: with several processes, none waits for them last."""
     if not config.getoption("--hostile"):
         left_out = [item for item in items if item.get_closest_marker(HOSTILE)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.get_closest_marker(WHOLE_RUNS) is None)
 
 
 @pytest.fixture(autouse=True)

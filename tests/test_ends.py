@@ -15,8 +15,7 @@ from tests.hostile.cluster import cluster
 from tests.test_interrupts import CLAIMS, ON_A_CLUSTER, of_runs
 from tests.test_run import CONFTEST
 
-# One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("ends")
+pytestmark = pytest.mark.whole_runs
 CASES = (
     Case("configuration", (SIGTERM,), "run"),
     Case("collection", (SIGHUP,), "group"),

@@ -10,8 +10,7 @@ import pytest
 
 from tests.test_run import Done, project
 
-# One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("fail_fast")
+pytestmark = pytest.mark.whole_runs
 HEAD = '''
 import os
 import time

@@ -18,6 +18,8 @@ from tests.hostile.records import Record
 from tests.hostile.runner import run, wrong
 from tests.hostile.sequences import COMBINABLE, together
 
+pytestmark = pytest.mark.whole_runs
+
 MANY = 100_000
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
 

@@ -15,6 +15,8 @@ from tests.hostile.access_scene import Keys, Scene
 from tests.hostile.access_way import Way
 from tests.hostile.cases import cases
 
+pytestmark = pytest.mark.whole_runs
+
 KUBECTL_SECONDS = 60
 # Of kubectl it is known that it waits for ever.
 HANGS = ("plugin-hanging", "file-pipe")

@@ -25,6 +25,8 @@ from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import SYSTEM
 from tests.test_run import CONFTEST
 
+pytestmark = pytest.mark.whole_runs
+
 START_SECONDS = 20
 ON_A_CLUSTER = """
 def visit(run, settings, *_):

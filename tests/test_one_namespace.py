@@ -36,6 +36,8 @@ from tests.one_namespace import (
     there,
 )  # fmt: skip
 
+pytestmark = pytest.mark.whole_runs
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Cluster]:
@@ -117,6 +119,7 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(server: Cluster, tmp
     assert "nothing to clean" in output
 
 
+@pytest.mark.hostile
 def test_chain_is_broken_at_deletion_without_a_garbage_collector_and_nothing_is_left(server: Cluster, tmp_path: Path) -> None:
     server.off.add("garbage collector")
     code, output = run(server, tmp_path, "--no-html", "--patience", "0.6", "--only", CLAIMS)

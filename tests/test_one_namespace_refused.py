@@ -40,6 +40,8 @@ from tests.one_namespace import (
     there,
 )  # fmt: skip
 
+pytestmark = pytest.mark.whole_runs
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Cluster]:

@@ -17,8 +17,7 @@ from kubechain.core.bundle import ROOT
 from tests.hostile.access import CONTEXT, with_token
 from tests.hostile.cluster import Cluster, cluster
 
-# One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("results_of_runs")
+pytestmark = pytest.mark.whole_runs
 CLAIMS = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-SERVICE-010,CHAIN-ENDPOINTS-010,CHAIN-CLUSTERIP-010"
 WAIVERS = "- {claim: CHAIN-ENDPOINTS-010, cluster: %s, reason: slices bug 7, owner: ann, expires: 2999-12-31}\n"
 STRICT, LENIENT = "failed: 0\npassed: 5\nskips: []\n", "knownIssues: 1\npassed: 3\n"

@@ -16,8 +16,7 @@ from kubechain.core.bundle import ROOT
 from reports import allure_html
 from tests.json_schema import problems
 
-# One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("run")
+pytestmark = pytest.mark.whole_runs
 CONFTEST = """
 import os
 from pathlib import Path

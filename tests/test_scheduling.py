@@ -4,8 +4,7 @@ import pytest
 
 from tests.test_run import Done, project
 
-# One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("scheduling")
+pytestmark = pytest.mark.whole_runs
 SCENARIOS = ("exclusive", "failing", "rolling", "no_deployment", "no_service")
 HEAD = """
 from pathlib import Path

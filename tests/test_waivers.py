@@ -19,6 +19,8 @@ from reports import allure_results
 from tests.fakes import record
 from tests.test_run import Done, project
 
+pytestmark = pytest.mark.whole_runs
+
 TODAY = date(2026, 6, 1)
 TARGET = Target("c", "", "staging", "", "u-1", owned=False, temporary=False, nginx="nginx", client="client")
 ISSUE = KnownIssue(reason="CoreDNS bug 12", owner="ann", expires=date(2026, 12, 31))

@@ -18,7 +18,7 @@ from tests.hostile.exchange import Exchange, of_json
 from tests.hostile.resources import TABLE
 from tests.walking import CLAIMS, NEEDS_KUBECTL, RUN, begun, clean_cluster, factory_on, of_kubectl
 
-pytestmark = NEEDS_KUBECTL
+pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.hostile.records_policies import denies
 from tests.hostile.store import status_of
 from tests.walking import CLAIMS, NEEDS_KUBECTL, NO_EVENT, begun, clean_cluster, factory_on, of_kubectl
 
-pytestmark = NEEDS_KUBECTL
+pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
 
 
 @pytest.fixture

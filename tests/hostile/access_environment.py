@@ -126,7 +126,6 @@ WAYS = (
         "The proxy asks for a password, which HTTPS_PROXY has.",
         lambda s: environment(s, LOGIN, login=LOGIN),
         whole=True,
-        short=True,
     ),
     closed(
         "proxy-no-login",

@@ -200,7 +200,6 @@ RECORDS = (
         denies(_quota, "exceeded quota: small"),
         (REFUSED,),
         says="exceeded quota: small",
-        short=True,
     ),
     Record(
         "DEAD-WEBHOOK",

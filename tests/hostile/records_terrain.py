@@ -140,7 +140,6 @@ RECORDS = (
         "SIDECAR-FIRST",
         "adds a sidecar before the container of every Pod",
         admitting("Pod", lambda body: body["spec"]["containers"].insert(0, SIDECAR)),
-        short=True,
     ),
     terrain("SIDECAR-NATIVE", "adds a native sidecar to every Pod", spec("Pod", initContainers=[SIDECAR])),
     terrain("POD-RANGES", "has addresses of Pods outside of the podCIDRs of the Nodes", _ranges),
@@ -235,7 +234,6 @@ RECORDS = (
         node("silent"),
         "of Node silent: refused",
         broken(Link.NODEPORT),
-        short=True,
     ),
     terrain(
         "SELECTOR", "makes Services select other Pods", admitting("Service", _selector), "got app=another", broken(Link.SERVICE)
