@@ -9,6 +9,7 @@ from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 import pytest
 
 from tests.ends import judge
+from tests.ends.phases import PHASES, Phase
 from tests.ends.run import Case, Rig
 from tests.hostile.access import plain
 from tests.hostile.cluster import cluster
@@ -66,3 +67,9 @@ def test_results_of_two_runs_in_one_folder_are_noticed(tmp_path: Path) -> None:
     (tmp_path / "summary.md").write_text("later")
     (tmp_path / ".published.json").write_text(json.dumps({"names": ["run.json", "summary.md", "junit.xml"]}))
     assert len(judge.results(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PHASES.values() if phase.function], ids=lambda phase: phase.name)
+def test_phase_names_a_function_that_exists(phase: Phase) -> None:
+    owner, name = phase.owner()
+    assert callable(getattr(owner, name))

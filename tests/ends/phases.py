@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubechain.core.errors import ExitCode
 
@@ -36,6 +38,15 @@ class Phase:
         """Whether the run is stopped at the phase."""
         return bool(self.hook or self.fixture or self.function)
 
+    def owner(self) -> tuple[Any, str]:
+        """Return the module or the class that has `function`, and its name there."""
+        module, _, path = self.function.partition(":")
+        *owners, name = path.split(".")
+        owner: Any = importlib.import_module(module)
+        for each in owners:
+            owner = getattr(owner, each)
+        return owner, name
+
     @property
     def code(self) -> int:
         """The exit code of a run that a signal reaches in this phase."""
@@ -45,7 +56,7 @@ class Phase:
 ALL = (
     Phase("configuration", hook="configure"),
     Phase("collection", hook="collection"),
-    Phase("connection", function="kubechain.cluster.existing:preflight"),
+    Phase("connection", function="kubechain.cluster.existing:identity"),
     Phase("chain half made", function="kubechain.workload.namespace:furnish"),
     Phase("shared chain", fixture="shared_chain"),
     Phase("fresh chain", fixture="own_chain", only=OWN),

@@ -6,7 +6,6 @@ the run handles no signal goes on once the folder has the file `go`.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import threading
@@ -49,11 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if PHASE.hook == "configure":
         stop(config)
     if PHASE.function:
-        module, _, path = PHASE.function.partition(":")
-        *owners, name = path.split(".")
-        owner: Any = importlib.import_module(module)
-        for each in owners:
-            owner = getattr(owner, each)
+        owner, name = PHASE.owner()
         setattr(owner, name, _stopping(config, getattr(owner, name)))
 
 
