@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ from kubechain.kube import creation
 
 HOSTILE = "hostile"
 WHOLE_RUNS = "whole_runs"
+NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl on this machine")
 # Examples of each property in the short form and in the full form of the tests.
 settings.register_profile("short", max_examples=50, deadline=None)
 settings.register_profile("full", max_examples=2000, deadline=None)
@@ -35,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the full form unless it is asked for. Whole runs begin first: with several processes, none waits for them last."""
+    """Leave out the full form unless it is asked for. Whole runs begin first: no process waits for another in the end."""
     if not config.getoption("--hostile"):
         left_out = [item for item in items if item.get_closest_marker(HOSTILE)]
         config.hook.pytest_deselected(items=left_out)

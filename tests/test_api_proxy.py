@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -14,6 +13,7 @@ import yaml
 
 from kubechain.core.bundle import ROOT
 from kubechain.kube.client import Api
+from tests.conftest import NEEDS_KUBECTL
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import SYSTEM
@@ -51,7 +51,7 @@ def asked(url: str) -> tuple[int, str | None]:
     return response.status_code, response.headers.get("Retry-After")
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl on this machine")
+@NEEDS_KUBECTL
 def test_kubectl_proxy_holds_behind_a_path(tmp_path: Path, server: Cluster) -> None:
     with way.to(server.kubeconfig, CONTEXT, "prefixed", tmp_path) as (kubeconfig, _):
         words = ["run", "--context", CONTEXT, "--kubeconfig", str(kubeconfig), "--only", "CHAIN-API-030", "--no-html"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import NEEDS_KUBECTL
 from tests.hostile.access_records import WAYS
 from tests.hostile.access_runner import environment, run, wrong
 from tests.hostile.access_scene import Keys, Scene
@@ -35,7 +35,7 @@ def test_command_ends_as_the_way_allows(way: Way, keys: Keys, tmp_path: Path) ->
 
 
 @pytest.mark.hostile
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
+@NEEDS_KUBECTL
 @pytest.mark.parametrize("way", [way for way in WAYS if way.id not in HANGS], ids=lambda way: way.id)
 def test_kubectl_connects_where_the_way_says_so(way: Way, keys: Keys, tmp_path: Path) -> None:
     with ExitStack() as stack:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from kubechain.claims.requirements import Environment
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
@@ -25,7 +23,6 @@ from tests.hostile.access import CONTEXT, with_token
 from tests.hostile.acts import Meant
 from tests.hostile.cluster import Cluster, cluster
 
-NEEDS_KUBECTL = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
 RUN = "0a1b2c3d"
 IMAGE = "nginx:1.29"
 # Of the timeouts of the claims: the cluster acts at once.

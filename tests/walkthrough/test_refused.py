@@ -1,6 +1,6 @@
 """Clusters that refuse what kubectl makes, and a kubectl that fails: which claims of the walkthrough are skipped or blocked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from kubechain.probes.kubectl import Kubectl
 from kubechain.scenarios.walkthrough import STANDARD, Walkthrough, walkthrough
 from kubechain.workload.factory import ChainFactory
 from suites.walkthrough import test_walkthrough as suite
+from tests.conftest import NEEDS_KUBECTL
 from tests.hostile.access import CONTEXT
 from tests.hostile.acts import rule
 from tests.hostile.cluster import Cluster
@@ -18,27 +19,9 @@ from tests.hostile.containers import Container, Done
 from tests.hostile.exchange import Exchange, Request, of_json
 from tests.hostile.records_policies import denies
 from tests.hostile.store import status_of
-from tests.walking import CLAIMS, NEEDS_KUBECTL, NO_EVENT, begun, clean_cluster, factory_on, of_kubectl
+from tests.walkthrough.walking import CLAIMS, NO_EVENT, of_kubectl
 
 pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Cluster]:
-    with clean_cluster(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
-    with factory_on(server, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def walk(factory: ChainFactory) -> Iterator[Walkthrough]:
-    with begun(factory) as made:
-        yield made
 
 
 def refusing(kind: str) -> Callable[[Json], str]:

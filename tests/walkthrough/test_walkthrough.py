@@ -1,7 +1,6 @@
 """The claims of the walkthrough, typed by kubectl on a cluster on loopback: each fails when what it says does not hold."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -10,33 +9,15 @@ from kubechain.core.run import RUN_LABEL
 from kubechain.kube.objects import Json
 from kubechain.probes import kubectl as probe
 from kubechain.scenarios.walkthrough import STANDARD, Walkthrough
-from kubechain.workload.factory import ChainFactory
 from suites.walkthrough import test_walkthrough as suite
+from tests.conftest import NEEDS_KUBECTL
 from tests.hostile.acts import Meant, reshaped, rule, with_body
 from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange, of_json
 from tests.hostile.resources import TABLE
-from tests.walking import CLAIMS, NEEDS_KUBECTL, RUN, begun, clean_cluster, factory_on, of_kubectl
+from tests.walkthrough.walking import CLAIMS, RUN, of_kubectl
 
 pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Cluster]:
-    with clean_cluster(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
-    with factory_on(server, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def walk(factory: ChainFactory) -> Iterator[Walkthrough]:
-    with begun(factory) as made:
-        yield made
 
 
 def tables(kind: str) -> Meant:
