@@ -35,6 +35,7 @@ from kubechain.pytest.state import RunState, run_state, worker_input
 from kubechain.upgrade import figures
 
 RECORDER = pytest.StashKey["Recorder"]()
+DIED = "its worker process died before its teardown had ended"
 
 
 @dataclass
@@ -73,6 +74,12 @@ class Recorder:
         if output.get("load"):
             self.loads.append(LoadRecord.model_validate(output["load"]))
         self.chains += map(ChainRecord.model_validate, output.get("chains", []))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """Make a claim inconclusive whose process died after it had passed: nobody knows what its teardown would have shown."""
+        for record in [each for each in self.records if each.nodeid == crashitem][-1:]:
+            self.records.append(record.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": DIED}))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List known issues, and the claims that were blocked or inconclusive; pytest itself lists other failed ones."""
