@@ -38,7 +38,7 @@ class Answers:
     prefix = ""
 
     def refusal(self, method: str, path: str, authorization: str) -> Refusal | None:  # noqa: ARG002
-        """Return the answer to a request that is not passed on."""
+        """Return the answer to a request that is not passed on; `path` has its query."""
         return None
 
     def answer(self, path: str, body: Any) -> Any:  # noqa: ARG002
@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.path = self.path.removeprefix(prefix)
         path = self.path.partition("?")[0]
-        refusal = self.server.answers.refusal(self.command, path, self.headers.get("Authorization", ""))
+        refusal = self.server.answers.refusal(self.command, self.path, self.headers.get("Authorization", ""))
         if refusal:
             retry = [] if refusal.seconds is None else [("Retry-After", str(refusal.seconds))]
             self.reply(refusal.status, refusal.body.encode(), [("Content-Type", "application/json"), *retry])

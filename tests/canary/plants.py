@@ -14,17 +14,19 @@ NODES, PODS, OTHERS, EVENTS, LOGS = "annotation of a Node", "annotation of a Pod
 VARIABLES, COREFILE, WARNINGS, REFUSED, INVALID = "variable", "Corefile", "warning header", "answer 403", "answer 422"
 SECRETS = "Secret"
 PLACES = (NODES, PODS, OTHERS, EVENTS, LOGS, VARIABLES, COREFILE, WARNINGS, REFUSED, INVALID, SECRETS)
+# The requests that are refused: all, or only those of claims.
+DRY_RUN, CLAIMS = "dry run", "claims"
 ANNOTATIONS = {"Node": NODES, "Pod": PODS}
 
 
 class Plants(Answers):
     """The secrets of one run of the rig; `sown` are the places whose secrets were sent to a client.
 
-    `refuses` says whether the requests of `refusal` are refused.
+    `refuses` says which requests of `refusal` are refused: "" (none), DRY_RUN (also those before the first claim) or CLAIMS.
     """
 
     def __init__(self, seed: str) -> None:
-        self.refuses = False
+        self.refuses = ""
         self.forms: dict[str, tuple[Form, ...]] = {place: forms(f"{seed} {place}") for place in PLACES}
         self.sown: set[str] = set()
 
@@ -83,15 +85,16 @@ class Plants(Answers):
         return [f'299 - "{text}"' for text in shown]
 
     def refusal(self, method: str, path: str, authorization: str) -> Refusal | None:
-        """Refuse Services with 403 and scaling with 422, if `refuses`.
+        """Refuse Services with 403 and scaling with 422, as `refuses` says.
 
         The refusals also repeat the credentials of the client, as some proxies do.
         """
-        if not self.refuses:
+        resource, _, query = path.partition("?")
+        if not self.refuses or (self.refuses == CLAIMS and "dryRun" in query):
             return None
-        if method == "POST" and re.search(r"/services$", path):
+        if method == "POST" and resource.endswith("/services"):
             place, status, reason = REFUSED, 403, "Forbidden"
-        elif method == "PATCH" and re.search(r"/(deployments/\w+|pods/\w[\w-]*)$", path):
+        elif method == "PATCH" and re.search(r"/(deployments/\w+|pods/\w[\w-]*)$", resource):
             place, status, reason = INVALID, 422, "Invalid"
         else:
             return None

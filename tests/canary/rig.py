@@ -14,7 +14,7 @@ from kubechain.core import redact
 from kubechain.core.bundle import ROOT
 from tests.canary import scan
 from tests.canary.keys import CONTEXT, Keys
-from tests.canary.plants import Plants
+from tests.canary.plants import CLAIMS, DRY_RUN, Plants
 from tests.canary.watching import watched
 
 RUN_SECONDS = 1200.0
@@ -29,7 +29,8 @@ class Run:
     kind: str
     words: tuple[str, ...]
     statuses: tuple[int, ...]
-    refuses: bool = False
+    refuses: str = ""
+    """Which requests the proxy refuses, as `Plants.refuses`."""
     interrupted: float = 0.0
     """Seconds after the first claim has begun, after which it gets SIGINT; 0 for never."""
 
@@ -55,7 +56,8 @@ def runs(snapshot: Path) -> tuple[Run, ...]:
     phase = ("--snapshot", str(snapshot))
     return (
         Run("green", "token", ("run",), (0,)),
-        Run("failing", "exec", ("run", "-n", "2", "--patience", "0.2"), (1, 10), refuses=True),
+        Run("refused", "exec", ("run",), (22,), refuses=DRY_RUN),
+        Run("failing", "exec", ("run", "-n", "2", "--patience", "0.2"), (1, 10), refuses=CLAIMS),
         Run("interrupted", "tokenFile", ("run",), (2,), interrupted=INTERRUPTED_AFTER),
         Run("before", "password", ("upgrade", "before", *phase), (0,)),
         Run("during", "token", ("upgrade", "during", *phase), (0, 1), interrupted=SAMPLED),
