@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -55,13 +56,16 @@ class Answers:
 
 
 class Server(ThreadingHTTPServer):
-    """The listener of a proxy; `upstream` leads to the API server."""
+    """The listener of a proxy; `upstream` leads to the API server. It speaks TLS if `tls` is given."""
 
     daemon_threads = True
 
-    def __init__(self, upstream: Connection, answers: Answers) -> None:
+    def __init__(self, upstream: Connection, answers: Answers, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.url, self.answers = f"http://127.0.0.1:{self.server_port}", answers
+        if tls:
+            # The handshake is left to the thread of the connection: a client that is slow with it holds up no other.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.url, self.answers = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}", answers
         self._upstream, self._lock = upstream, threading.Lock()
 
     def opened(self) -> http.client.HTTPConnection:
@@ -171,10 +175,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(kubeconfig: Path, context: str, secrets: Path, answers: Answers) -> Generator[str]:
-    """Serve the API of the cluster of a context on a free port of loopback, with that context's credentials; yield its URL."""
+def serving(kubeconfig: Path, context: str, secrets: Path, answers: Answers, tls: ssl.SSLContext | None = None) -> Generator[str]:
+    """Serve the API of the cluster of a context on a free port of loopback, with that context's credentials; yield its URL.
+
+    It is an URL of http, or of https with the certificate of `tls`.
+    """
     upstream = Connection(kubeconfig, context, secrets)
-    with Server(upstream, answers) as server:
+    with Server(upstream, answers, tls) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

@@ -49,8 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Know no secret at the beginning of a test, and forget those of the test: what is hidden depends on no other test."""
     monkeypatch.setattr(known_secrets, "_values", set[str]())
-    for name in ("_spellings", "_escaped"):
-        monkeypatch.setattr(known_secrets, name, ())
+    monkeypatch.setattr(known_secrets, "_forms", ())
 
 
 @pytest.fixture

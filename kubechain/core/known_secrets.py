@@ -27,10 +27,8 @@ VARIABLE = re.compile(
 
 _lock = threading.Lock()
 _values: set[str] = set()
-# Every spelling of every value, the longest first, so that no part of one remains.
-_spellings: tuple[str, ...] = ()
-# Patterns of the values that quoted text escapes.
-_escaped: tuple[re.Pattern[str], ...] = ()
+# Of every value its spellings and, if quoted text escapes it, a pattern; the longest value first, so that no rest of it remains.
+_forms: tuple[tuple[tuple[str, ...], re.Pattern[str] | None], ...] = ()
 
 
 def remember(*values: object, folder: Path | None = None) -> None:
@@ -39,7 +37,7 @@ def remember(*values: object, folder: Path | None = None) -> None:
     A value in base64 is also hidden decoded, and of a pair USER:PASSWORD the password. None, "" and values of less than
     LEAST_CHARACTERS are ignored.
     """
-    global _spellings, _escaped  # noqa: PLW0603  # secrets are known to the whole process
+    global _forms  # noqa: PLW0603  # secrets are known to the whole process
     wanted = {value.strip() for value in map(str, filter(None, values)) if len(value.strip()) >= LEAST_CHARACTERS}
     with _lock:
         if wanted <= _values:
@@ -48,9 +46,8 @@ def remember(*values: object, folder: Path | None = None) -> None:
             for value in wanted - _values:
                 secret_files.written(folder / FOLDER, value.encode())
         _values.update(wanted)
-        parts = {part for value in _values for part in _parts(value)}
-        _spellings = tuple(sorted({each for part in parts for each in _encoded(part)}, key=lambda each: (-len(each), each)))
-        _escaped = tuple(re.compile(_any_backslashes(part)) for part in parts if ESCAPED.search(part))
+        parts = sorted({part for value in _values for part in _parts(value)}, key=lambda part: (-len(part), part))
+        _forms = tuple((_spellings(part), re.compile(_any_backslashes(part)) if ESCAPED.search(part) else None) for part in parts)
 
 
 def recall(folder: Path) -> None:
@@ -65,12 +62,18 @@ def of_environment(variables: Mapping[str, str]) -> None:
 
 def hide(plain: str, mark: str) -> str:
     """Return a text with `mark` in place of every known secret, in whatever encoding it stands there."""
-    for spelling in _spellings:
-        if spelling in plain:
-            plain = plain.replace(spelling, mark)
-    for pattern in _escaped:
-        plain = pattern.sub(lambda _: mark, plain)
+    for spellings, pattern in _forms:
+        for spelling in spellings:
+            if spelling in plain:
+                plain = plain.replace(spelling, mark)
+        if pattern:
+            plain = pattern.sub(lambda _: mark, plain)
     return plain
+
+
+def _spellings(part: str) -> tuple[str, ...]:
+    """Return how a text is written, the longest first."""
+    return tuple(sorted(set(_encoded(part)), key=lambda each: (-len(each), each)))
 
 
 def _parts(value: str) -> set[str]:

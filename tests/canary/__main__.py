@@ -21,6 +21,7 @@ from tests.canary.forms import MAKERS
 from tests.canary.keys import Keys
 from tests.canary.plants import PLACES, Plants
 from tests.canary.rig import Result, Rig, runs
+from tests.certificates import authority, signed
 
 MOST = 20
 
@@ -36,12 +37,15 @@ def work() -> int:
 
 def look(folder: Path, given: Settings, names: list[str]) -> bool:
     """Execute the runs of these names, [] for all, in a folder; return whether nothing leaked and each ended as it should."""
-    keys, plants = Keys(folder, str(time.time())), Plants(str(time.time()))
+    signer = authority(folder)
+    tls = signed(folder, signer, "server").server_context()
+    keys, plants = Keys(folder, str(time.time()), signer), Plants(str(time.time()))
     named = {"--nginx-image": given.nginx_image, "--client-image": given.client_image}
     options = [f"{option}={image}" for option, image in named.items() if image]
     good, artifacts = True, 0
     secrets = folder / "secrets"
-    with serving(existing.kubeconfig(str(given.kubeconfig or ""), given.context, secrets), given.context, secrets, plants) as url:
+    kubeconfig = existing.kubeconfig(str(given.kubeconfig or ""), given.context, secrets)
+    with serving(kubeconfig, given.context, secrets, plants, tls) as url:
         rig = Rig(folder, url, plants, keys, options, keys.pull_secret(resolve.public_nginx(given)))
         for run in runs(folder / "snapshot.json"):
             if not names or run.name in names:

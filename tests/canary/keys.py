@@ -12,6 +12,7 @@ import yaml
 from kubechain.core.registries import host_of
 from kubechain.kube.objects import Json
 from tests.canary.forms import Maker
+from tests.certificates import Pair, signed
 
 CONTEXT = "canary"
 # Prints what kubectl expects, and secrets for everybody to read.
@@ -23,10 +24,14 @@ cat "$0.credential"
 
 @dataclass
 class Keys:
-    """Files with secrets in a folder; `secrets` is secret -> what it is. None of them has a form by which it is known."""
+    """Files with secrets in a folder; `secrets` is secret -> what it is. None of them has a form by which it is known.
+
+    `authority` signs the certificates of the server, if it has any, and of a user of the kind "key".
+    """
 
     folder: Path
     seed: str
+    authority: Pair | None = None
     secrets: dict[str, str] = field(default_factory=dict[str, str])
 
     def made(self, what: str, *, hard: bool = False) -> str:
@@ -38,10 +43,7 @@ class Keys:
 
     def kubeconfig(self, server: str, kind: str) -> Path:
         """Write a kubeconfig for a server, with credentials of that kind: token, password, tokenFile, exec or key."""
-        key = Maker(f"{self.seed} key").pem()
-        self.secrets |= dict.fromkeys(key.splitlines()[1:-1], "client-key-data")
-        encoded = base64.b64encode(key.encode()).decode()
-        user: Json = {"client-key-data": encoded, "client-certificate-data": encoded} if kind == "key" else {}
+        user: Json = {}
         match kind:
             case "token":
                 user["token"] = self.made("token of the kubeconfig")
@@ -52,14 +54,17 @@ class Keys:
             case "exec":
                 user["exec"] = self._plugin()
             case _:
-                pass
+                key, certificate = self._pair()
+                self.secrets |= dict.fromkeys(key.splitlines()[1:-1], "client-key-data")
+                user |= {"client-key-data": _encoded(key), "client-certificate-data": _encoded(certificate)}
+        cluster = {"server": server} | ({"certificate-authority": str(self.authority.certificate)} if self.authority else {})
         return self._file(
             f"kubeconfig-{kind}",
             yaml.safe_dump(
                 {
                     "apiVersion": "v1",
                     "kind": "Config",
-                    "clusters": [{"name": "c", "cluster": {"server": server}}],
+                    "clusters": [{"name": "c", "cluster": cluster}],
                     "users": [{"name": "u", "user": user}],
                     "contexts": [{"name": CONTEXT, "context": {"cluster": "c", "user": "u"}}],
                 }
@@ -78,6 +83,14 @@ class Keys:
         """Return variables for a run, of which one is a secret."""
         return {"SHOP_PASSWORD": self.made("variable of the run", hard=True)}
 
+    def _pair(self) -> tuple[str, str]:
+        """Return a key and its certificate; without an authority, nobody reads them, and the key stands for both."""
+        if self.authority is None:
+            key = Maker(f"{self.seed} key").pem()
+            return key, key
+        made = signed(self.folder, self.authority, "client")
+        return made.key.read_text(), made.certificate.read_text()
+
     def _plugin(self) -> Json:
         version = "client.authentication.k8s.io/v1"
         token = self.made("token of the credential plugin")
@@ -93,3 +106,7 @@ class Keys:
         path.touch(mode=0o600)
         path.write_text(content, encoding="utf-8")
         return path
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

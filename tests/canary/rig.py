@@ -60,7 +60,7 @@ def runs(snapshot: Path) -> tuple[Run, ...]:
         Run("failing", "exec", ("run", "-n", "2", "--patience", "0.2"), (1, 10), refuses=CLAIMS),
         Run("interrupted", "tokenFile", ("run",), (2,), interrupted=INTERRUPTED_AFTER),
         Run("before", "password", ("upgrade", "before", *phase), (0,)),
-        # Inconclusive: so few samples are no verdict.
+        # Of so few samples, some are no verdict.
         Run("during", "token", ("upgrade", "during", *phase), (0, 1, 10), interrupted=SAMPLED),
         Run("after", "key", ("upgrade", "after", *phase), (0, 1)),
     )
