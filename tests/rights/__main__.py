@@ -6,6 +6,7 @@ Nothing may be refused, and every right of the role must be used. All that is cr
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import shlex
@@ -25,14 +26,38 @@ from kubechain.cluster import docker_engine, existing
 from kubechain.core.default_folders import default_cache
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
+from kubechain.faults.admission_policies import rules, selected, set_to
 from reports import catalogue, rights
 from tests.rights import audit_log, deprived
 from tests.rights.account import Admin, account, renamed
 
 ABSENT = "localhost/kubechain/absent:0"
+# So little patience that whatever is not there at once is missing.
+AT_ONCE = ("--patience", "0.0001")
+POLICY_SECONDS = 3.0
 DURING_SECONDS = 20.0
 # The log is written after the answer.
 LOG_SECONDS = 2.0
+
+POLICY = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "kubechain-rights"}}
+CHANGING = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
+        {
+            **POLICY,
+            "kind": "MutatingAdmissionPolicy",
+            "spec": {
+                "matchConstraints": {"namespaceSelector": selected(), "resourceRules": rules("Service", ["CREATE"])},
+                "reinvocationPolicy": "Never",
+                "mutations": [
+                    {"patchType": "JSONPatch", "jsonPatch": {"expression": set_to("/spec/sessionAffinity", '"ClientIP"')}}
+                ],
+            },
+        },
+        {**POLICY, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": "kubechain-rights"}},
+    ],
+}
 
 
 def say(text: str) -> None:
@@ -86,6 +111,17 @@ class Proof:
         finally:
             self.admin.run("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
+    @contextmanager
+    def changing(self) -> Generator[None]:
+        """Let a policy change every Service of a run, as the user admin."""
+        self.admin.run("apply", "-f", "-", given=json.dumps(CHANGING))
+        # The API server reads a new policy within a second.
+        threading.Event().wait(POLICY_SECONDS)
+        try:
+            yield
+        finally:
+            self.admin.run("delete", "-f", "-", "--ignore-not-found", given=json.dumps(CHANGING))
+
     def renew(self) -> None:
         """Renew the expiry of a namespace, which a run does every 10 minutes."""
         with self.left() as run:
@@ -95,10 +131,13 @@ class Proof:
 
 
 def run(proof: Proof) -> None:
-    """Run every claim, and one that fails, so that evidence is taken; renew an expiry."""
+    """Run every claim; one without its image, one that fails and one whose object is changed, each with its evidence."""
     proof.command("run", "--level", "full", *proof.words)
     words = [word for word in proof.words if word != "--disruptive"]
     proof.command("run", "--only", "CHAIN-PODS-010", "--patience", "0.1", *words, "--nginx-image", ABSENT, allowed=(13,))
+    proof.command("run", "--only", "CHAIN-REPLICASET-010", *AT_ONCE, *words, allowed=(1,))
+    with proof.changing():
+        proof.command("run", "--only", "CHAIN-SERVICE-010", *words)
     proof.renew()
 
 
@@ -112,6 +151,9 @@ def upgrade(proof: Proof) -> None:
     """Run the three phases, 20 seconds of sampling in the second; the cluster is not upgraded, so claims that ask for it fail."""
     snapshot = str(proof.folder / "snapshot.json")
     proof.command("upgrade", "before", "--snapshot", snapshot, *proof.words)
+    proof.command("upgrade", "before", "--snapshot", f"{snapshot}.broken", *AT_ONCE, *proof.words, allowed=(1,))
+    with proof.changing():
+        proof.command("run", "--only", "CHAIN-SERVICE-010", *proof.words)
     # No verdict: too few samples for the claims about availability.
     proof.command("upgrade", "during", "--snapshot", snapshot, *proof.words, allowed=(0, 1, 2, 10), seconds=DURING_SECONDS)
     proof.command("upgrade", "after", "--snapshot", snapshot, *proof.words, allowed=(0, 1))
