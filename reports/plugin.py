@@ -27,6 +27,7 @@ from . import (
     allure_results,
     chain_page,
     ci,
+    closing,
     fault_matrix,
     junit,
     metrics,
@@ -90,15 +91,16 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
 
 @pytest.hookimpl
 def pytest_kubechain_run_published(run: RunResult, folder: Path) -> None:
-    """Hand the results on to a CI system; those of a nested run are part of the outer run's."""
+    """Hand the results on to a CI system, and print the last lines; a nested run is part of the outer run."""
     if run.settings.join:
         return
     for line in ci.write(folder, os.environ):
         run.progress.console.print(f"  {line}", soft_wrap=True, markup=False)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in ci.errors(read_run(folder / "run.json")):
-            # GitHub reads standard output; a line must not be wrapped.
-            Console(highlight=False).print(line, soft_wrap=True, markup=False)
+    result = read_run(folder / "run.json")
+    # GitHub reads standard output; a line must not be wrapped.
+    errors = ci.errors(result) if os.environ.get("GITHUB_ACTIONS") == "true" else []
+    for line in (*errors, *closing.lines(result, folder)):
+        Console(highlight=False).print(line, soft_wrap=True, markup=False)
 
 
 def html_report(run: RunResult) -> str | None:
@@ -107,12 +109,11 @@ def html_report(run: RunResult) -> str | None:
     if not run.settings.html or not any(results.glob("*-result.json")):
         return None
     try:
-        with run.progress.step("HTML report") as step:
+        with run.progress.step("HTML report"):
             allure_results.write_lost(run.records, results)
             allure_results.write_steps(run.records, results)
             line = redact.text(run.verdict.line)
             allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"), line)
-            step.note(str(run.settings.out / "report" / "index.html"))
     except (HarnessError, OSError) as error:
         # Half a report is none, and on a full disk the results need its space.
         publish.remove(run.folder / "report")
@@ -124,8 +125,7 @@ def html_report(run: RunResult) -> str | None:
 def write_chain_page(run: RunResult, content: RunRecord) -> None:
     """Write chain.html; an error of its templates is printed, because the other results do not depend on it."""
     try:
-        with run.progress.step("chain page") as step:
+        with run.progress.step("chain page"):
             files.write(run.folder / "chain.html", chain_page.published(content, run.folder))
-            step.note(str(run.settings.out / "chain.html"))
     except TemplateError as error:
         run.progress.console.print(f"  no chain page: {error}", soft_wrap=True, markup=False)

@@ -123,10 +123,10 @@ class Done:
         return {claim["id"]: claim["outcome"] for claim in self.run["claims"]}
 
 
-def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS) -> Done:
-    """Run pytest in a project of its own that has these claims and a cluster that is none."""
+def prepare(folder: Path, environment: dict[str, str], claims: str = CLAIMS, more: str = "") -> tuple[list[str], dict[str, str]]:
+    """Make a project of its own that has these claims and a cluster that is none; return pytest's command and environment."""
     (folder / "suites").mkdir()
-    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "conftest.py").write_text(CONFTEST + more)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     (folder / "suites" / "test_x.py").write_text(claims)
     told = {
@@ -136,8 +136,15 @@ def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str
         **environment,
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_"))}
-    words = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(words, cwd=folder, env={**kept, **told}, capture_output=True, text=True, timeout=60, check=False)
+    return [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider"], {**kept, **told}
+
+
+def project(
+    folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS, more: str = ""
+) -> Done:
+    """Run pytest in such a project, with `more` in its conftest.py."""
+    words, told = prepare(folder, environment, claims, more)
+    done = subprocess.run([*words, *arguments], cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False)
     return Done(done.returncode, done.stdout, folder / "out")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubechain.core import file_locks, files, redact_files
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.run import SECRETS, TEMPORARY
+from kubechain.core.run import PRESENT, SECRETS, TEMPORARY
 
 # Entries of a run's folder that are not published.
 PRIVATE = {
@@ -25,6 +25,7 @@ PRIVATE = {
     "shut",
     "fail-fast",
     "unknown-claim",
+    PRESENT,
     TEMPORARY,
     "replaced",
 }

@@ -29,6 +29,8 @@ TEMPORARY = "tmp"
 FOLDERS = ".runs"
 # Files in the folder of a run: the claims that it has collected, and the node ids of those that have ended.
 COLLECTED, FINISHED = "collected.json", "finished"
+# Subfolder in which each process writes what it does now.
+PRESENT = "present"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ PARTS = (
     "fail_fast",
     "scheduling",
     "recording",
+    "present",
+    "live",
     "faults",
     "upgrade",
 )

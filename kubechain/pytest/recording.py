@@ -30,7 +30,7 @@ from kubechain.pytest import ending, published
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
-from kubechain.pytest.session import asks_for_claims
+from kubechain.pytest.session import asks_for_claims, fresh_line
 from kubechain.pytest.state import RunState, run_state, worker_input
 from kubechain.upgrade import figures
 
@@ -123,19 +123,15 @@ class EarlyVerdict:
         records = list(latest(self.recorder.records).values())
         verdict = verdict_of(records, self.recorder.seconds())
         link, before = verdict.first_broken_link, self.link
-        terminal: Any = self.config.pluginmanager.getplugin("terminalreporter")
-        if link is None or link == before or terminal is None:
+        if link is None or link == before:
             return
         if first_broken(records, known_links(run_state(self.config))) is None:
             # The claim that fails for a known reason may be reported after those that it blocks.
             return
         self.link = link
         moved = f"first broken link is now {verdict.line.removeprefix('chain broken at ')}"
-        terminal.ensure_newline()
+        fresh_line(self.config)
         writer = self.config.get_terminal_writer()
-        if writer.width_of_current_line:
-            # With xdist, pytest does not know that it is within a line.
-            writer.line()
         writer.line(redact.text(f"  {moved if before else verdict.line}"), red=True, bold=True)
         writer.flush()
 

@@ -149,6 +149,7 @@ def _provide(config: pytest.Config) -> None:
         option.kind_kubectl_bin,
     )  # fmt: skip
     _hold_locks(state)
+    fresh_line(config)
     with uncaptured(config):
         try:
             state.provided = _cluster_of(config, state, choice)
@@ -182,6 +183,18 @@ def uncaptured(config: pytest.Config) -> Generator[None]:
     manager: Any = config.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled() if manager else contextlib.nullcontext():
         yield
+
+
+def fresh_line(config: pytest.Config) -> None:
+    """End the line in which pytest, or xdist, is."""
+    terminal: Any = config.pluginmanager.getplugin("terminalreporter")
+    if terminal:
+        terminal.ensure_newline()
+        writer = config.get_terminal_writer()
+        if writer.width_of_current_line:
+            # With xdist, pytest does not know that it is within a line.
+            writer.line()
+        writer.flush()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
