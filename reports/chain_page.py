@@ -14,7 +14,7 @@ from kubechain.core import redact
 from kubechain.core.errors import ExitCode
 from kubechain.kube import traffic
 
-from . import chain_view
+from . import chain_view, evidence_view
 from .chain_view import State
 
 FOLDER = Path(__file__).parent / "pages"
@@ -44,7 +44,7 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=_shown,
     )  # fmt: skip
-    environment.filters |= {"seconds": seconds, "short": short, "slug": slug}
+    environment.filters |= {"seconds": seconds, "short": short, "slug": slug, "parts": evidence_view.parts}
     kept = bounded(evidence)
     head, _, rest = run.verdict.partition(": ")
     return environment.get_template("chain.html.j2").render(

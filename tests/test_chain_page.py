@@ -103,8 +103,8 @@ def test_broken_run_says_first_what_is_broken(cause: Fault) -> None:
 
 def test_evidence_of_the_first_broken_link_is_at_the_top_and_once() -> None:
     text = read("broken-endpoints").text
-    assert text.count("# owner graph") == 8
-    assert text.index("# owner graph") < text.index("The chain, link by link")
+    assert text.count("Deployment web ✓ 2/2 ready") == 8
+    assert text.index("owner graph Deployment web") < text.index("The chain, link by link")
 
 
 @pytest.mark.parametrize(

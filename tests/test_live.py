@@ -71,7 +71,9 @@ PLAIN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     with ThreadPoolExecutor(2) as pool:
-        begun = {name: pool.submit(project, tmp_path_factory.mktemp("x"), *told, CLAIMS, IMPATIENT) for name, told in PLAIN.items()}
+        begun = {
+            name: pool.submit(project, tmp_path_factory.mktemp("x"), *told, CLAIMS, IMPATIENT) for name, told in PLAIN.items()
+        }
         return {name: done.result() for name, done in begun.items()}
 
 
@@ -90,7 +92,9 @@ def test_log_has_a_line_for_each_link_and_for_what_a_silent_run_waits_for(plain:
     assert "s3cr3t" not in output
     for expected in ("DEPLOYMENT: 1 passed", "PODS: 1 passed", "SERVICE: 1 failed", "DNS: 2 skipped"):
         assert [line for line in lines if line.startswith(f"  {expected} (")], output
-    waits = [line for line in lines if line.startswith("  .. T-PODS-010: expected two seconds, got less, token=[redacted] (waited ")]
+    waits = [
+        line for line in lines if line.startswith("  .. T-PODS-010: expected two seconds, got less, token=[redacted] (waited ")
+    ]
     assert 1 <= len(waits) <= 6, output
     assert "of 50 s so far)" in waits[0]
     assert not [line for line in lines if line.startswith("suites/test_x.py")]

@@ -139,9 +139,7 @@ def prepare(folder: Path, environment: dict[str, str], claims: str = CLAIMS, mor
     return [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider"], {**kept, **told}
 
 
-def project(
-    folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS, more: str = ""
-) -> Done:
+def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS, more: str = "") -> Done:
     """Run pytest in such a project, with `more` in its conftest.py."""
     words, told = prepare(folder, environment, claims, more)
     done = subprocess.run([*words, *arguments], cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False)

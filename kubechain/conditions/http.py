@@ -56,7 +56,7 @@ def _shown(page: Page) -> str:
     return f"{page} with body {redact.beginning(' '.join(page.body.split()), BODY)!r}" if page.status == 200 else str(page)
 
 
-def _who(page: Page) -> str:
+def who(page: Page) -> str:
     """Return the backend that answered, else the failure or the status."""
     return (page.backend or "a backend without a name") if page.status == 200 else page.failure or f"status {page.status}"
 
@@ -83,7 +83,7 @@ def every_backend(wanted: frozenset[str], text: str) -> Condition[Mapping[str, l
             if not result.met:
                 return unmet(f"at {place}: {result.got}", f"every answer to say {text!r}")
             if frozenset(page.backend for page in pages) != wanted:
-                return unmet(tally(map(_who, pages)), f"answers of {some(sorted(wanted))} at {place}")
+                return unmet(tally(map(who, pages)), f"answers of {some(sorted(wanted))} at {place}")
         return expect(bool(places), "no place to ask")
 
     return Condition(f"answers of each of {len(wanted)} backends everywhere", check, DATA_PLANE)
@@ -104,7 +104,7 @@ def only_from(*backends: str) -> Condition[list[Page]]:
 
     def check(pages: list[Page]) -> Result:
         answers = {(page.status, page.backend) for page in pages}
-        return expect(answers == {(200, name) for name in backends}, tally(map(_who, pages)))
+        return expect(answers == {(200, name) for name in backends}, tally(map(who, pages)))
 
     return Condition(f"answers of {some(backends)} alone", check, DATA_PLANE)
 
@@ -114,7 +114,7 @@ def one_backend() -> Condition[list[Page]]:
 
     def check(pages: list[Page]) -> Result:
         answers = {(page.status, page.backend) for page in pages}
-        return expect(len(answers) == 1 and next(iter(answers))[0] == 200, tally(map(_who, pages)))
+        return expect(len(answers) == 1 and next(iter(answers))[0] == 200, tally(map(who, pages)))
 
     return Condition("every answer from the same backend", check, DATA_PLANE)
 
@@ -142,10 +142,10 @@ def spread_over(backends: frozenset[str]) -> Condition[list[Page]]:
         least = least_share(len(pages), len(backends))
         counts = Counter(page.backend for page in pages if page.status == 200)
         if counts.total() < len(pages):
-            return unmet(tally(map(_who, pages)), "an answer to every request")
+            return unmet(tally(map(who, pages)), "an answer to every request")
         fair = frozenset(counts) == backends and min(counts.values()) >= least > 0
         expected = f"at least {least} of {len(pages)} answers of each of {some(sorted(backends))}"
-        return expect(fair, tally(map(_who, pages)), expected)
+        return expect(fair, tally(map(who, pages)), expected)
 
     return Condition(f"requests spread over {some(sorted(backends))}", check, DATA_PLANE)
 
@@ -166,7 +166,7 @@ def came_from(address: str) -> Condition[list[Page]]:
 
     def check(pages: list[Page]) -> Result:
         all_from = {(page.status, page.source) for page in pages} == {(200, address)}
-        return expect(all_from, tally(page.source or "no source" if page.status == 200 else _who(page) for page in pages))
+        return expect(all_from, tally(page.source or "no source" if page.status == 200 else who(page) for page in pages))
 
     return Condition(f"every backend to see the source address {address}", check, DATA_PLANE)
 

@@ -1,19 +1,26 @@
-"""Evidence on a chain for a claim that did not pass: owner graph, timeline, events, objects and logs."""
+"""Evidence on a chain for a claim that did not pass: objects and what changed, answers, refusals, rules, events and logs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
+from kubechain.claims.claim import Link
 from kubechain.claims.requirements import EVENTS
 from kubechain.conditions.pods import restarts, why_not_ready
 from kubechain.core import redact
 from kubechain.core.errors import HarnessError
+from kubechain.diagnostics import node_rules, service_endpoints
+from kubechain.diagnostics.answers import names, tables
+from kubechain.diagnostics.last_changes import last_changes
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
+from kubechain.kube.refusals import REFUSALS
 from kubechain.kube.rights import named
 from kubechain.observe.history import latest
 from kubechain.observe.timeline import milestones
@@ -22,6 +29,14 @@ from kubechain.workload.manifests import WEB
 
 LOG_LINES = "50"
 LOG_SECONDS = 3.0
+MOST_LOGS, MOST_REFUSED = 8, 40
+# Characters.
+MOST_OF_SECTION, MOST_OF_CLAIM = 12_000, 55_000
+GRAPH, CHANGES, ENDPOINTS, ANSWERS, DNS = "owner graph", "what changed last", "endpoints", "who answered where", "DNS answers"
+REFUSED, RULES, EVENT_LIST = "requests that the API server refused", "rules of the Nodes", "events"
+TIMELINE, OTHER_LOGS, OBJECTS = "timeline", "other logs", "objects"
+# Of the sections, in their order; the logs, "log of POD", are before the last two.
+TITLES = (GRAPH, CHANGES, ENDPOINTS, ANSWERS, DNS, REFUSED, RULES, EVENT_LIST, TIMELINE, OTHER_LOGS, OBJECTS)
 NOT_WATCHED = f"events are not watched: needs {named(EVENTS.rights)}"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice")
 
@@ -34,8 +49,23 @@ class Section:
     text: str
 
 
-def evidence(chain: Chain) -> list[Section]:
-    """Return the evidence on a chain; a log that cannot be read is replaced by the error, which is not raised."""
+@dataclass(frozen=True)
+class Occasion:
+    """What a claim did before it ended.
+
+    `began` is when (monotonic seconds), `asked` are the sources that it waited for, `link` is the broken one, and `docker` the
+    client of the engine of the Nodes; None if they are not those of a kind cluster of this project.
+    """
+
+    began: float = 0.0
+    asked: Collection[str] = ()
+    link: Link | None = None
+    docker: Path | None = None
+
+
+def evidence(chain: Chain, occasion: Occasion | None = None) -> list[Section]:
+    """Return the evidence on a chain, bounded; a log that cannot be read is replaced by the error, which is not raised."""
+    about = occasion or Occasion()
     log = chain.objects.log()
     state = latest(log)
     if chain.api.shape.marks:
@@ -43,15 +73,53 @@ def evidence(chain: Chain) -> list[Section]:
         own = {entry.resource.uid for entry in log}
         mine = (each for each in state.objects if each.kind != "Event" or each.at("involvedObject.uid") in own)
         state = NamespaceState(tuple(mine))
+    answers = chain.last_answers.kept
     sections = [
-        Section("owner graph", "\n".join(graph(state))),
-        Section("timeline", "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
-        Section("events", "\n".join(events(state)) if "Event" in chain.observer.kinds else NOT_WATCHED),
-        Section("objects", manifests(state)),
+        Section(GRAPH, "\n".join(graph(state))),
+        Section(CHANGES, "\n".join(last_changes(log, KINDS, chain.objects.clock.now()))),
+        Section(ENDPOINTS, "\n".join(service_endpoints.lines(state))),
+        Section(ANSWERS, tables(answers, about.asked)),
+        Section(DNS, names(answers, about.asked)),
+        Section(REFUSED, "\n".join(refused(about.began))),
+        Section(RULES, _rules(chain, about)),
+        Section(EVENT_LIST, "\n".join(events(state)) if "Event" in chain.observer.kinds else NOT_WATCHED),
+        Section(TIMELINE, "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
     ]
     silent: set[str] = set()
-    sections += [Section(f"log of {pod.name}", _logs(chain, pod, silent)) for pod in state.all("Pod")]
-    return [Section(section.title, redact.text(section.text)) for section in sections if section.text]
+    pods = state.all("Pod")
+    sections += [Section(f"log of {pod.name}", _logs(chain, pod, silent)) for pod in pods[:MOST_LOGS]]
+    if len(pods) > MOST_LOGS:
+        sections.append(Section(OTHER_LOGS, f"of {len(pods) - MOST_LOGS} more Pods, not read"))
+    sections.append(Section(OBJECTS, manifests(state)))
+    return bounded([Section(section.title, redact.text(section.text)) for section in sections if section.text])
+
+
+def bounded(sections: Sequence[Section]) -> list[Section]:
+    """Return the sections, each cut to MOST_OF_SECTION characters, and all together to MOST_OF_CLAIM."""
+    kept: list[Section] = []
+    left = MOST_OF_CLAIM
+    for section in sections:
+        most = min(MOST_OF_SECTION, left)
+        # The end of what is in the order of time is nearest to the end of the claim.
+        last = section.title == EVENT_LIST or section.title.startswith("log of ")
+        text = section.text[-most or len(section.text) :] if last else section.text[:most]
+        note = f"... {len(section.text) - most:,} characters are left out"
+        parts = [section.text] if len(section.text) <= most else [note, text] if last else [text, note]
+        kept.append(Section(section.title, "\n".join(parts)))
+        left = max(0, left - len(text))
+    return kept
+
+
+def refused(since: float) -> list[str]:
+    """Return the requests that the API server did not carry out since a moment (monotonic seconds), one line each."""
+    found = REFUSALS.since(since)
+    return [f"{each.at - since:8.1f} s  {each.request} ({each.path}): {each.answer}" for each in found[-MOST_REFUSED:]]
+
+
+def _rules(chain: Chain, about: Occasion) -> str:
+    if about.docker is None or about.link not in node_rules.LINKS:
+        return ""
+    return node_rules.rules(about.docker, [node.name for node in chain.nodes], chain.namespace)
 
 
 def graph(state: NamespaceState) -> list[str]:

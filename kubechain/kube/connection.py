@@ -22,6 +22,7 @@ from kubechain.kube.bounded_sockets import BoundedTlsSocket, Pool, Pools, TlsPoo
 from kubechain.kube.credentials import Credential
 from kubechain.kube.errors import ApiUnavailable, network_errors, refusal
 from kubechain.kube.kubeconfig import ContextEntry, read
+from kubechain.kube.refusals import REFUSALS
 from kubechain.kube.traffic import TRAFFIC
 
 CONNECT_SECONDS = 10.0
@@ -138,8 +139,8 @@ class Connection:
                         response.drain_conn()
                         continue
                 gone = resends > 0 and method == "DELETE" and response.status == HTTPStatus.NOT_FOUND
-                if refuse and response.status >= HTTPStatus.BAD_REQUEST and not gone:
-                    raise refusal(response.status, response.data.decode(errors="replace"))
+                if response.status >= HTTPStatus.BAD_REQUEST and not gone:
+                    _refused(method, path, response, refuse=refuse)
                 return response
 
     def _wait_until_wanted(self, method: str, url: str, ends: float) -> None:
@@ -249,6 +250,14 @@ def repeatable(method: str, path: str, headers: Mapping[str, str], body: object)
     patches = method == "PATCH" and headers.get("Content-Type") in MERGES
     review = method == "POST" and path.startswith(REVIEWS)
     return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
+
+
+def _refused(method: str, path: str, response: urllib3.BaseHTTPResponse, *, refuse: bool) -> None:
+    """Keep a request that was refused as evidence; with `refuse`, raise its error."""
+    error = refusal(response.status, response.data.decode(errors="replace"))
+    REFUSALS.add(method, path, response.status, str(error))
+    if refuse:
+        raise error
 
 
 def retry_after(response: urllib3.BaseHTTPResponse) -> float:

@@ -28,6 +28,7 @@ from kubechain.kube.bounded_sockets import within
 from kubechain.kube.connection import Connection
 from kubechain.kube.errors import ApiUnavailable, refusal
 from kubechain.kube.objects import Json
+from kubechain.kube.refusals import REFUSALS
 from kubechain.kube.traffic import TRAFFIC
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -95,6 +96,7 @@ def _open(
                 continue
             text = (error.resp_body or b"").decode(errors="replace")
             refused = refusal(error.status_code, text)
+            REFUSALS.add("GET", path, error.status_code, str(refused))
             kind = ApiUnavailable if isinstance(refused, ApiUnavailable) else HarnessError
             raise kind(f"{what}: {refused}") from error
         except (TimeoutError, WebSocketTimeoutException) as error:

@@ -5,6 +5,7 @@ It replaces the letters of pytest; with -v or -q, pytest shows its own.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -119,7 +120,10 @@ class LiveView:
         )
         self.end.enter_context(picture)
         # Before the picture is shown for the last time.
-        self.end.callback(setattr, self, "over", True)
+        self.end.callback(self._conclude)
+
+    def _conclude(self) -> None:
+        self.over = True
 
     def _links(self) -> list[live_view.LinkProgress]:
         return live_view.links(self.collected, latest(tuple(self.recorder.records)))
@@ -156,8 +160,8 @@ def _own_output() -> TextIO:
         number = os.dup(sys.stdout.fileno())
     except (OSError, ValueError):
         # A stream of another program that has called pytest.
-        return open(os.devnull, "w", encoding="utf-8")
-    return SteadyOutput(open(number, "wb"), encoding=sys.stdout.encoding, errors="backslashreplace", line_buffering=True)  # noqa: SIM115
+        return io.StringIO()
+    return SteadyOutput(os.fdopen(number, "wb"), encoding=sys.stdout.encoding, errors="backslashreplace", line_buffering=True)
 
 
 @pytest.hookimpl(trylast=True)

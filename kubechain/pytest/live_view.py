@@ -97,7 +97,7 @@ def picture(
     *,
     unicode: bool = True,
 ) -> RenderableType:
-    """Return the links and the present waits for a terminal of a size (columns, rows); each is one row that is cut, not wrapped."""
+    """Return the links and the present waits for a terminal of a size (columns, rows); a row that is too long is cut."""
     columns, rows = size
     below = [row for each in present for row in _waits(each, now)]
     shown, others = _fitting(progress, rows - len(below) - 3)
@@ -109,7 +109,9 @@ def picture(
     grid.add_column(no_wrap=True, overflow="ellipsis")
     for link in shown:
         mark, style = _mark(link, unicode=unicode)
-        bar = [ProgressBar(link.total, link.done, BAR, complete_style=style, finished_style=style)] if columns >= BARS_FROM else []
+        bar = (
+            [ProgressBar(link.total, link.done, BAR, complete_style=style, finished_style=style)] if columns >= BARS_FROM else []
+        )
         grid.add_row(Text(f"  {mark}", style), Text(str(link.link), style), *bar, Text(_counts(link)))
     return Group(*(_cut(row) for row in (f"  {head(progress, seconds)}", *others)), grid, *map(_cut, below))
 

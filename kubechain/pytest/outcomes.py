@@ -15,7 +15,7 @@ from kubechain.cluster.target import Target
 from kubechain.core import files, redact
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, NotApplicable, SetupError, Unmet
 from kubechain.core.id_lists import ids
-from kubechain.diagnostics.evidence import Section, evidence
+from kubechain.diagnostics.evidence import Occasion, Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
 from kubechain.pytest.session import NO_CLUSTER, UNKNOWN_CLAIM, asks_for_claims, is_of_a_run
 from kubechain.pytest.state import RunState, chain_of, claim_state, run_state, worker_input
@@ -168,7 +168,13 @@ def evidence_on(item: pytest.Item, record: ClaimRecord, state: RunState) -> list
     place = (chain.namespace, record.waits_for or record.link)
     known = place in state.evidence
     state.evidence.add(place)
-    return [] if known and record.waits_for else evidence(chain)
+    if known and record.waits_for:
+        return []
+    own = chain.cluster_nodes.own if chain.cluster_nodes else ""
+    docker = Target.read(state.run.folder).docker if own else ""
+    link = Link(record.waits_for) if record.waits_for in list(Link) else record.link
+    asked = frozenset(wait.what for wait in record.waits)
+    return evidence(chain, Occasion(claim_state(item).began, asked, link, Path(docker) if docker else None))
 
 
 def suspects_of(record: ClaimRecord, chain: Chain | None, state: RunState) -> str:

@@ -20,6 +20,7 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.records import Score
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.rights import Permit
+from kubechain.observe.clock import RealClock
 from kubechain.observe.pace import Pace
 from kubechain.observe.wait_record import WaitRecord
 from kubechain.provision.cluster import Provided
@@ -104,8 +105,9 @@ class RunState:
 
 @dataclass
 class ClaimState:
-    """The state of a running claim: its waits, its recorded metrics and its chain for evidence."""
+    """The state of a running claim: its waits, its recorded metrics and its chain for evidence; `began` is in monotonic s."""
 
+    began: float = field(default_factory=lambda: RealClock().now())
     waits: list[WaitRecord] = field(default_factory=list[WaitRecord])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     chain: Chain | None = None

@@ -27,6 +27,7 @@ from kubechain.probes.pod import PodProbe
 from kubechain.workload.admission import Admission, gone
 from kubechain.workload.asked_nodes import AskedNodes
 from kubechain.workload.cluster_nodes import ClusterNodes
+from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.obstruction import obstacle
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
@@ -70,6 +71,7 @@ class Chain:
     sent: tuple[Json, ...] = ()
     # Link -> when it was first asked, and when it answered (monotonic seconds).
     answered: dict[Link, tuple[float, float]] = field(default_factory=dict[Link, tuple[float, float]])
+    last_answers: LastAnswers = field(default_factory=LastAnswers)
 
     @property
     def objects(self) -> History:

@@ -258,5 +258,11 @@ def fetched(chain: Chain, kind: str, name: str) -> KubeObject:
 
 
 def _polled(chain: Chain, what: str, pull: Callable[[], T]) -> Polled[T]:
-    """Return a source that calls `pull` at each reading; `what` names it in messages."""
-    return Polled(what, pull, chain.waiter.clock)
+    """Return a source that calls `pull` at each reading, and keeps the answer as evidence; `what` names it in messages."""
+
+    def read() -> T:
+        answer = pull()
+        chain.last_answers.keep(what, answer)
+        return answer
+
+    return Polled(what, read, chain.waiter.clock)

@@ -169,7 +169,7 @@ def test_evidence_opens_by_keyboard(page: Page, pages: Path) -> None:
     summary = page.locator("header summary", has_text="Evidence")
     summary.focus()
     page.keyboard.press("Enter")
-    assert page.get_by_role("region", name="Evidence of CHAIN-ENDPOINTS-010").is_visible()
+    assert page.get_by_role("list", name="owner graph of CHAIN-ENDPOINTS-010").first.is_visible()
 
 
 def test_page_has_landmarks_and_the_name_of_the_run_in_its_title(page: Page, pages: Path) -> None:
