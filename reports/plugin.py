@@ -33,6 +33,7 @@ from . import (
     metrics,
     run_json,
     summary,
+    traces,
     upgrade_json,
     upgrade_svg,
 )
@@ -94,9 +95,9 @@ def pytest_kubechain_run_published(run: RunResult, folder: Path) -> None:
     """Hand the results on to a CI system, and print the last lines; a nested run is part of the outer run."""
     if run.settings.join:
         return
-    for line in ci.write(folder, os.environ):
-        run.progress.console.print(f"  {line}", soft_wrap=True, markup=False)
     result = read_run(folder / "run.json")
+    for line in (*ci.write(folder, os.environ), *traces.send(result, os.environ)):
+        run.progress.console.print(f"  {line}", soft_wrap=True, markup=False)
     # GitHub reads standard output; a line must not be wrapped.
     errors = ci.errors(result) if os.environ.get("GITHUB_ACTIONS") == "true" else []
     for line in (*errors, *closing.lines(result, folder)):

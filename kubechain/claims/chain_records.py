@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import AwareDatetime
+
 from kubechain.core.records import JsonRecord, rounded
 
 REPLICASET = "ReplicaSet created"
@@ -47,6 +49,8 @@ class ChainRecord(JsonRecord):
     pulled: bool | None
     """Whether the Node pulled the image for the Pod; null if no Event says."""
     steps: list[StepRecord]
+    began: AwareDatetime | None = None
+    """When the Deployment was first seen; null in files of earlier versions."""
 
     def ended(self, what: str) -> float | None:
         """Return when a step ended, in seconds after the Deployment was first seen; None if it did not."""

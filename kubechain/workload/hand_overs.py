@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from kubechain.claims import chain_records as steps
 from kubechain.claims.chain_records import ChainRecord, StepRecord
@@ -50,7 +51,9 @@ def hand_overs(history: History, answered: Mapping[Link, tuple[float, float]], *
     ]
     ends = _ends(log, pod, start) if pod else []
     pulled = False if loaded else _pulled(log, pod)
-    return ChainRecord(namespace=history.namespace, pulled=pulled, steps=[*watched, *asked, *ends])
+    seen = next(entry.wall for entry in log if entry.now == start)
+    began = datetime.fromtimestamp(seen, UTC)
+    return ChainRecord(namespace=history.namespace, pulled=pulled, steps=[*watched, *asked, *ends], began=began)
 
 
 def _step(what: str, start: float, began: float, ended: float) -> StepRecord:
