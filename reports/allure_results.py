@@ -60,16 +60,6 @@ def write_lost(records: Iterable[ClaimRecord], results: Path) -> None:
         (results / f"{result['uuid']}-result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
-def write_environment(line: str, results: Path) -> None:
-    """Write the verdict into the file of Allure that says what was tested, if there are results."""
-    if results.is_dir():
-        file = results / "environment.properties"
-        others = file.read_text(encoding="utf-8") if file.exists() else ""
-        # A backslash begins an escape in files of this form.
-        value = line.replace("\\", "\\\\")
-        file.write_text(f"verdict = {value}\n{others}", encoding="utf-8")
-
-
 def write_steps(records: Sequence[ClaimRecord], results: Path) -> None:
     """Add the waits of each claim to its Allure result as steps: the condition, and what ended the wait."""
     waits = {record.id: record.waits for record in records}

@@ -23,6 +23,8 @@ MOST_OF_CLAIM, MOST_OF_PAGE = 60_000, 400_000
 # Of a message at the top of the page; the whole message is further down.
 MOST_AT_TOP = 240
 SLOWEST, LONGEST = 8, 10
+# They are not known yet when the page is made, which run.json can make again.
+OWN_PHASES = ("chain page", "HTML report")
 # Control characters, which HTML does not permit, and those that change the direction of the text around them.
 UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SYMBOLS = {
@@ -64,6 +66,7 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
         slowest=_slowest(run),
         waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
         slo=next((each for each in run.hand_overs if each.slo is not None), None),
+        phases=[phase for phase in run.phases if phase.phase not in OWN_PHASES],
         load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
         since=chain_view.SINCE,
         most_at_top=MOST_AT_TOP,

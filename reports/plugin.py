@@ -25,6 +25,7 @@ from kubechain.upgrade.model import UpgradeRecord
 from . import (
     allure_html,
     allure_results,
+    allure_run,
     chain_page,
     ci,
     closing,
@@ -81,13 +82,13 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
         files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))
         files.write(run.folder / "upgrade.svg", redact.text(upgrade_svg.svg(run.upgrade)))
-    allure_results.write_environment(run.verdict.line, run.folder / "allure-results")
-    content = run_json.document(run, html_report(run))
+    content = run_json.document(run)
+    write_chain_page(run, content)
+    content = run_json.reported(content, run, html_report(run, content))
     files.write(run.folder / "run.json", json.dumps(content.as_json(), indent=2))
     files.write(run.folder / "summary.md", summary.markdown(content))
     files.write(run.folder / "junit.xml", junit.document(content, run.faults))
     files.write(run.folder / "metrics.txt", metrics.document(content))
-    write_chain_page(run, content)
 
 
 @pytest.hookimpl
@@ -104,9 +105,11 @@ def pytest_kubechain_run_published(run: RunResult, folder: Path) -> None:
         Console(highlight=False).print(line, soft_wrap=True, markup=False)
 
 
-def html_report(run: RunResult) -> str | None:
+def html_report(run: RunResult, content: RunRecord) -> str | None:
     """Write the HTML report; return its path relative to the run's folder, or None after an error, which is printed."""
     results = run.folder / "allure-results"
+    about = RunRecord.model_validate(redact.tree(content.as_json()))
+    allure_run.write(about, run.folder, os.environ)
     if not run.settings.html or not any(results.glob("*-result.json")):
         return None
     try:

@@ -46,10 +46,9 @@ def peak_mib() -> PeakRecord:
     return PeakRecord(harness=harness, largest_child=child)
 
 
-def document(result: RunResult, report: str | None) -> RunRecord:
-    """Return the content of run.json; `report` is the path of the HTML report relative to the run's folder, or None."""
+def document(result: RunResult) -> RunRecord:
+    """Return the content of run.json before the HTML report is written."""
     run, verdict, measured, cluster = result.run, result.verdict, result.measured, result.cluster
-    steps = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in result.progress.steps]
     return RunRecord(
         run=run.id,
         started=run.started.replace(microsecond=0),
@@ -61,13 +60,23 @@ def document(result: RunResult, report: str | None) -> RunRecord:
         cluster=ClusterRecord(**{key: cluster.get(key) for key in ClusterRecord.model_fields}),
         versions=versions(cluster.get("versions", {})),
         probe_from=measured[0]["probeFrom"] if measured else None,
-        phases=[*steps, PhaseRecord(phase="claims", seconds=result.seconds, notes=[])],
+        phases=_phases(result),
         change_to_wait_ms=latency([ms for worker in measured for ms in worker["changeToWaitMs"]]),
         timeline=[MilestoneRecord.model_validate(milestone) for worker in measured[:1] for milestone in worker["timeline"]],
         hand_overs=hand_overs.summarized(result.chains),
         chains=hand_overs.shown(result.chains),
         peak_mib=peak_mib(),
         load=result.load,
-        report=report,
+        report=None,
         claims=list(result.records),
     )
+
+
+def reported(content: RunRecord, result: RunResult, report: str | None) -> RunRecord:
+    """Return the content with the path of the HTML report relative to the run's folder, or None, and the phases until then."""
+    return content.model_copy(update={"report": report, "phases": _phases(result)})
+
+
+def _phases(result: RunResult) -> list[PhaseRecord]:
+    steps = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in result.progress.steps]
+    return [*steps, PhaseRecord(phase="claims", seconds=result.seconds, notes=[])]

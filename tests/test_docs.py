@@ -60,7 +60,7 @@ def test_every_requirement_is_in_the_reference() -> None:
 
 def test_every_field_of_run_json_is_in_the_reference() -> None:
     result = RunResult(run.new(Path("out")), load(), Progress(), verdict_of([], 0.0), [], 0.0, {}, [])
-    made = run_json.document(result, None)
+    made = run_json.document(result)
     section = REFERENCE.partition("### run.json")[2].partition("\n### ")[0]
     names = [*made.as_json(), *record(Link.PODS, "passed").as_json()]
     assert [name for name in names if f"`{name}`" not in section] == []

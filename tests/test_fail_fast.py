@@ -269,4 +269,4 @@ def test_every_file_begins_with_the_verdict(runs: dict[str, Done]) -> None:
     (suite,) = ElementTree.parse(done.out / "junit.xml").getroot()  # noqa: S314  # our own file
     assert [(each.get("name"), each.get("value")) for each in suite[0]][:1] == [("verdict", line)]
     assert suite[1].tag == "testcase"
-    assert (done.out / "allure-results" / "environment.properties").read_text() == f"verdict = {line}\n"
+    assert (done.out / "allure-results" / "environment.properties").read_text().startswith(f"verdict = {line}\n")

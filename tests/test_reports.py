@@ -35,7 +35,7 @@ def content(records: list[ClaimRecord], measured: list[dict[str, Any]]) -> RunRe
     cluster = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
     progress = Progress(steps=[Step("container engine", 1.234, ["running"])])
     found = verdict.verdict_of(records, 3.21)
-    return run_json.document(RunResult(run, load(), progress, found, records, 3.21, cluster, measured), None)
+    return run_json.document(RunResult(run, load(), progress, found, records, 3.21, cluster, measured))
 
 
 def test_run_json_has_verdict_counts_and_claims() -> None:
@@ -172,11 +172,3 @@ def test_result_without_labels_is_ignored(tmp_path: Path) -> None:
     assert json.loads(torn.read_text()) == {"name": "interrupted", "status": "broken"}
     allure_results.write_lost([found], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_environment_of_allure_begins_with_the_verdict(tmp_path: Path) -> None:
-    (tmp_path / "environment.properties").write_text("a = b\n")
-    allure_results.write_environment("got \\n", tmp_path)
-    assert (tmp_path / "environment.properties").read_text() == "verdict = got \\\\n\na = b\n"
-    allure_results.write_environment("x", tmp_path / "none")
-    assert not (tmp_path / "none").exists()

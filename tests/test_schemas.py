@@ -43,13 +43,13 @@ def run(folder: Path) -> Any:  # noqa: ARG001
     made = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 2, tzinfo=UTC))
     progress = Progress(steps=[Step("engine", 1.234, ["running"])])
     result = RunResult(made, load(), progress, verdict_of(claims, 3.21), claims, 3.2, CLUSTER, [MEASURED])
-    return run_json.document(result, "x").as_json()
+    return run_json.reported(run_json.document(result), result, "x").as_json()
 
 
 def run_that_did_not_begin(folder: Path) -> Any:  # noqa: ARG001
     made = Run("0a1b2c3d", Path("x"), datetime(2026, 1, 2, tzinfo=UTC))
     verdict = verdict_of([], 0.0, trouble="no engine")
-    return run_json.document(RunResult(made, load(), Progress(), verdict, [], 0.0, {}, []), None).as_json()
+    return run_json.document(RunResult(made, load(), Progress(), verdict, [], 0.0, {}, [])).as_json()
 
 
 def upgrade(folder: Path) -> Any:  # noqa: ARG001

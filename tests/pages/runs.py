@@ -145,7 +145,7 @@ def made(
         Run("0a1b2c3d", Path("out"), began), load(), Progress(steps=list(PHASES)), verdict, records, 48.9,
         {**CLUSTER, "versions": VERSIONS}, [MEASURED], chains=chains,
     )  # fmt: skip
-    return Made(run_json.document(result, None), evidence or {})
+    return Made(run_json.document(result), evidence or {})
 
 
 def passed(claim: CollectedClaim) -> ClaimRecord:
