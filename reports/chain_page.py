@@ -46,7 +46,7 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=_shown,
     )  # fmt: skip
-    environment.filters |= {"seconds": seconds, "short": short, "slug": slug, "parts": evidence_view.parts}
+    environment.filters |= {"seconds": seconds, "short": short, "slug": slug}
     kept = bounded(evidence)
     head, _, rest = run.verdict.partition(": ")
     return environment.get_template("chain.html.j2").render(
@@ -62,6 +62,7 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
         groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
         message_of=chain_view.message_of,
         evidence=kept,
+        parts_of=evidence_view.parts,
         waterfalls=chain_view.waterfalls(run),
         slowest=_slowest(run),
         waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],

@@ -7,11 +7,12 @@ import pytest
 from kubechain.claims.claim import Link
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
-from kubechain.diagnostics import answers, evidence, node_rules, service_endpoints
+from kubechain.diagnostics import answer_tables, evidence, node_rules, service_endpoints
 from kubechain.diagnostics.evidence import MOST_OF_CLAIM, MOST_OF_SECTION, Occasion, Section, bounded
 from kubechain.diagnostics.last_changes import MOST_LINES, MOST_OBJECTS, last_changes
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.refusals import MOST, REFUSALS, Refusals
+from kubechain.observe.history import Change
 from kubechain.workload.last_answers import MOST as MOST_ANSWERS
 from kubechain.workload.last_answers import LastAnswers
 from reports import evidence_view
@@ -41,8 +42,8 @@ def test_last_changes_are_bounded_and_redacted() -> None:
     assert len(lines) == MOST_LINES + 2
     assert lines[-1].endswith("more lines")
     assert "hunter2" not in "\n".join(last_changes(log, KINDS, 0))
-    pods = logged(*(("ADDED", pod(number)) for number in range(MOST_OBJECTS + 3)))
-    assert last_changes(pods, KINDS, 0)[-1] == "... and 3 objects that changed earlier"
+    pods: list[tuple[Change, KubeObject]] = [("ADDED", pod(number)) for number in range(MOST_OBJECTS + 3)]
+    assert last_changes(logged(*pods), KINDS, 0)[-1] == "... and 3 objects that changed earlier"
 
 
 def test_endpoints_are_beside_the_pods_that_no_slice_lists() -> None:
@@ -57,29 +58,31 @@ def test_endpoints_are_beside_the_pods_that_no_slice_lists() -> None:
 def test_table_has_a_row_for_each_place_and_a_column_for_each_backend() -> None:
     pages = [Page("u", 200, backend="web-0"), Page("u", 200, backend="web-1"), Page("u", 200, backend="web-0")]
     found = {"backends behind each node": {"node-0": pages, "node-1": [Page("u", failure="timeout")]}, "others": [Page("u", 503)]}
-    assert answers.tables(found, ["backends behind each node"]).splitlines() == [
+    assert answer_tables.tables(found, ["backends behind each node"]).splitlines() == [
         "backends behind each node:",
         "  asked   timeout  web-0  web-1",
         "  node-0        0      2      1",
         "  node-1        1      0      0",
     ]
-    assert "status 503" in answers.tables(found, found)
-    assert answers.tables({"x": {"node-0": {"HOME": "/root"}}, "y": {"HOME": "/root"}, "z": "text", "n": None}, "xyzn") == ""
+    assert "status 503" in answer_tables.tables(found, found)
+    assert (
+        answer_tables.tables({"x": {"node-0": {"HOME": "/root"}}, "y": {"HOME": "/root"}, "z": "text", "n": None}, "xyzn") == ""
+    )
 
 
 def test_table_is_bounded() -> None:
     places = {f"node-{number}": [Page("u", 200, backend=f"web-{number:02d}")] for number in range(100)}
-    lines = answers.tables({"x": places}, ["x"]).splitlines()
+    lines = answer_tables.tables({"x": places}, ["x"]).splitlines()
     assert lines[-2:] == ["  ... and 40 more places", "  ... and 88 more answers"]
 
 
 def test_names_have_what_dns_answered() -> None:
     found = {"DNS from pod client": [Answer("web", "NOERROR", ("10.0.0.1",)), Answer("no", "NXDOMAIN")], "pages": [Page("u")]}
-    assert answers.names(found, found).splitlines() == [
+    assert answer_tables.names(found, found).splitlines() == [
         "DNS from pod client: web -> NOERROR 10.0.0.1",
         "DNS from pod client: no -> NXDOMAIN",
     ]
-    assert answers.names(found, ["pages"]) == ""
+    assert answer_tables.names(found, ["pages"]) == ""
 
 
 def test_last_answers_forget_what_was_asked_longest_ago() -> None:
@@ -104,7 +107,7 @@ def test_refusals_are_kept_but_not_those_of_objects_that_do_not_exist() -> None:
 
 
 def test_evidence_of_a_claim_has_what_it_asked_and_what_was_refused() -> None:
-    chain = chain_of(lambda *_: "line", *healthy())
+    chain = chain_of(lambda _method, _path, _body: "line", *healthy())
     chain.last_answers.keep("pages", [Page("http://a", 200, backend="web-0")])
     chain.last_answers.keep("of another claim", [Page("http://b", 200, backend="web-9")])
     REFUSALS.add("POST", "/api/v1/namespaces/ns/pods", 409, "API server: 409 Conflict: token=s3cr3ts3cr3t")
@@ -126,7 +129,7 @@ def test_rules_of_the_nodes_are_those_that_name_a_service_of_the_namespace(tmp_p
     away = "[ $2 = node-1 ] && { echo no such container >&2; exit 1; }"
     docker.write_text(f"#!/bin/sh\n{away}\ncat <<'E'\n{output}\nE\n")
     docker.chmod(0o755)
-    chain = chain_of(lambda *_: "", pod(0))
+    chain = chain_of(lambda _method, _path, _body: "", pod(0))
     nodes = tuple(KubeObject({"kind": "Node", "metadata": {"name": f"node-{number}"}}) for number in range(6))
     object.__setattr__(chain, "nodes", nodes)
     found = {each.title: each.text for each in evidence.evidence(chain, Occasion(link=link, docker=docker))}

@@ -78,9 +78,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
 
 
 def shown(
-    folder: Path, *words: str, claims: str = CLAIMS, send: signal.Signals | None = None, columns: int = 80, **told: str
+    folder: Path,
+    *words: str,
+    claims: str = CLAIMS,
+    send: signal.Signals | None = None,
+    columns: int = 80,
+    told: dict[str, str] | None = None,
 ) -> Shown:
-    command, environment = prepare(folder, {**COLOURS, **told}, claims)
+    command, environment = prepare(folder, {**COLOURS, **(told or {})}, claims)
     return run([*command, *words], folder, environment, size=(columns, 40), when=WAITS[: columns - 10], send=send)
 
 
@@ -130,7 +135,7 @@ def test_terminal_shows_the_waits_of_all_processes_and_what_pytest_says_of_a_los
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_run_that_is_ended_leaves_the_terminal_as_it_was(tmp_path: Path, number: signal.Signals) -> None:
-    found = shown(tmp_path, send=number, NO_COLOR="1", columns=40)
+    found = shown(tmp_path, send=number, told={"NO_COLOR": "1"}, columns=40)
     assert HIDES_CURSOR not in found.text
     assert not re.search(r"\x1b\[3[0-9]", found.text)
     if number == signal.SIGKILL:
@@ -141,7 +146,7 @@ def test_run_that_is_ended_leaves_the_terminal_as_it_was(tmp_path: Path, number:
 
 @pytest.mark.parametrize(("words", "told"), [(("-v",), {}), ((), {"TERM": "dumb"})])
 def test_user_and_terminal_may_want_no_picture(tmp_path: Path, words: tuple[str, ...], told: dict[str, str]) -> None:
-    found = shown(tmp_path, *words, **told)
+    found = shown(tmp_path, *words, told=told)
     assert MOVES_UP not in found.text.partition("FAILURES")[0]
     assert ("::test_passes PASSED" in found.plain) == bool(words)
     assert ("  DEPLOYMENT: 1 passed (" in found.plain) != bool(words)

@@ -17,9 +17,11 @@ WAIT = Present(claim="T-PODS-010", condition="web to have 2 ready Pods", got="1 
 EVERY = [LinkProgress(link, 4, {"passed": 4} if link.order < 5 else {}) for link in Link]
 
 
-def rows(*given: Any, columns: int = 80, height: int = 60, **options: Any) -> list[str]:
+def rows(
+    progress: list[LinkProgress], present: list[Present], *, columns: int = 80, height: int = 60, unicode: bool = True
+) -> list[str]:
     console = Console(file=io.StringIO(), width=columns, color_system=None)
-    console.print(picture(*given, 112.0, 30.0, (columns, height), **options))
+    console.print(picture(progress, present, 112.0, 30.0, (columns, height), unicode=unicode))
     output: Any = console.file
     return output.getvalue().splitlines()
 

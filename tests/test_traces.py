@@ -23,6 +23,7 @@ from tests.hostile.access import with_token
 from tests.hostile.catalogue import RECORDS
 from tests.hostile.runner import run
 
+REQUEST: Any = ExportTraceServiceRequest
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STEPS = [StepRecord(what=POD, began=0, ended=0.5), StepRecord(what=READY, began=0.5, ended=2.25)]
 CHAINS = [
@@ -45,7 +46,7 @@ class Collector:
         return f"http://127.0.0.1:{self.port}"
 
     def spans(self) -> list[Any]:
-        bodies = [ExportTraceServiceRequest.FromString(body) for _, _, body in self.requests]
+        bodies = [REQUEST.FromString(body) for _, _, body in self.requests]
         return [span for body in bodies for of in body.resource_spans for scope in of.scope_spans for span in scope.spans]
 
 
@@ -102,7 +103,7 @@ def test_chain_is_a_trace_and_a_hand_over_is_a_span(monkeypatch: pytest.MonkeyPa
     assert (first.start_time_unix_nano, first.end_time_unix_nano) == (start, start + 2_250_000_000)
     assert (ready.start_time_unix_nano, ready.end_time_unix_nano) == (start + 500_000_000, start + 2_250_000_000)
     assert len(spans) == 5
-    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    (resource,) = REQUEST.FromString(body).resource_spans
     about = {each.key: each.value.string_value for each in resource.resource.attributes}
     assert about["service.name"] == "kubechain"
 
@@ -150,7 +151,7 @@ def test_run_sends_its_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert ended.code == 0, ended.output
         assert f"traces: 1 chain sent to {server.url}" in ended.output
         spans = {span.name: span for span in server.spans()}
-        (about,) = ExportTraceServiceRequest.FromString(server.requests[0][2]).resource_spans
+        (about,) = REQUEST.FromString(server.requests[0][2]).resource_spans
     (chain,) = read_run(tmp_path / "out" / "run.json").chains
     assert {step.what for step in chain.steps} == set(spans) - {"chain"}
     assert chain.began

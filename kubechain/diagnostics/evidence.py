@@ -15,7 +15,7 @@ from kubechain.conditions.pods import restarts, why_not_ready
 from kubechain.core import redact
 from kubechain.core.errors import HarnessError
 from kubechain.diagnostics import node_rules, service_endpoints
-from kubechain.diagnostics.answers import names, tables
+from kubechain.diagnostics.answer_tables import names, tables
 from kubechain.diagnostics.last_changes import last_changes
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from kubechain.claims.claim import Link
@@ -22,14 +23,13 @@ DUMP = "iptables-save -t nat; ip6tables-save -t nat; nft list table ip kube-prox
 
 def rules(docker: Path, nodes: Sequence[str], namespace: str) -> str:
     """Return the rules that name a Service of a namespace, Node by Node; `docker` is the client of the engine of the Nodes."""
-    asked = nodes[:MOST_NODES]
     with ThreadPoolExecutor(MOST_NODES) as pool:
-        dumps = list(pool.map(lambda node: _of(docker, node, namespace), asked))
+        dumps = list(pool.map(partial(_of, docker, namespace), nodes[:MOST_NODES]))
     left = [f"... and {len(nodes) - MOST_NODES} more Nodes"] if len(nodes) > MOST_NODES else []
     return "\n".join([*(line for lines in dumps for line in lines), *left])
 
 
-def _of(docker: Path, node: str, namespace: str) -> list[str]:
+def _of(docker: Path, namespace: str, node: str) -> list[str]:
     # A table that is not there is an error of its own command; the others print theirs.
     try:
         done = run([docker, "exec", node, "sh", "-c", f"({DUMP}) 2>/dev/null; true"], timeout=RULES_SECONDS)

@@ -19,9 +19,11 @@ def _of(state: NamespaceState, service: KubeObject) -> list[str]:
     listed: set[str] = set()
     slices = slices_of(state, service.name)
     for each in slices:
-        ports = ", ".join(f"{port.get('protocol', 'TCP')} {port.get('port')}" for port in each.at("ports") or [])
-        found.append(f"  EndpointSlice {each.name}: {ports or 'no port'}")
-        for endpoint in each.at("endpoints") or []:
+        of_slice: list[Json] = each.at("ports") or []
+        endpoints: list[Json] = each.at("endpoints") or []
+        numbers = ", ".join(f"{port.get('protocol', 'TCP')} {port.get('port')}" for port in of_slice)
+        found.append(f"  EndpointSlice {each.name}: {numbers or 'no port'}")
+        for endpoint in endpoints:
             listed.update(endpoint.get("addresses", []))
             found.append(f"    {_endpoint(endpoint)}")
     found += [] if slices else ["  no EndpointSlice"]
