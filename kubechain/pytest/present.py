@@ -62,7 +62,6 @@ class Process:
         """Write the file while claims run."""
         if self.file is None:
             return (yield)
-        secret_files.folder(self.file.parent)
         with run_periodically("present", WRITE_SECONDS, self.write, RealClock()):
             return (yield)
 
@@ -82,6 +81,7 @@ class Process:
         text = json.dumps([each.as_json() for each in self.now()])
         if self.file and text != self.written:
             with contextlib.suppress(OSError):
+                secret_files.folder(self.file.parent)
                 files.write(self.file, text)
                 self.written = text
 
