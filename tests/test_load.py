@@ -22,7 +22,7 @@ from kubechain.kube.traffic import LoadRecord, Traffic, line, together
 from kubechain.observe.history import History
 from kubechain.probes import http
 from kubechain.upgrade import routes, sampler_manifests
-from kubechain.workload import node_sample, sources
+from kubechain.workload import node_reach, node_sample
 from tests import loopback
 from tests.fakes import FakeClock, changed, conditions, thing
 from tests.large_cluster import large_cluster
@@ -143,8 +143,8 @@ def test_nodes_are_asked_ten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(http, "fetch", fetch)
     urls = [f"http://{number}/" for number in range(50)]
-    assert [page.url for page in sources.fetch(dataclasses.replace(chain(), probe_from="host"), *urls)] == urls
-    assert 1 < most <= sources.AT_ONCE
+    assert [page.url for page in node_reach.fetch(dataclasses.replace(chain(), probe_from="host"), *urls)] == urls
+    assert 1 < most <= node_reach.AT_ONCE
 
 
 @pytest.mark.parametrize("nodes", [1, 3, 10, 50])

@@ -12,7 +12,7 @@ from kubechain.conditions.http import every_backend
 from kubechain.observe.wait import Polled
 from kubechain.probes import http
 from kubechain.probes.load import Prober, Tally, together
-from kubechain.workload import sources
+from kubechain.workload import node_reach, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WELCOME
 
@@ -51,11 +51,12 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
     It begins once every Pod answers on every Node, so that only the body can cause lost requests.
 
     Raises:
-        NotApplicable: admission has changed the Service so that this is not promised.
+        NotApplicable: admission has changed the Service so that this is not promised, or this machine does not reach the Nodes.
 
     """
     chain.require([*NODE_PORTS, *SPREAD])
     chain.waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
+    node_reach.require_host(chain)
     probers = tuple(
         Prober(
             f"NodePort {number}",

@@ -30,6 +30,7 @@ from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.obstruction import obstacle
+from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 from kubechain.workload.urls import addresses_of, url
 
@@ -42,7 +43,8 @@ SERVICE = ("Service", WEB)
 class Chain:
     """One nginx Deployment with its Service and a client Pod, all in `namespace`.
 
-    `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from;
+    `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from, and
+    `reached` says from which Nodes they come from Pods all the same, None where from no Node;
     `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
     Pods; `replicas` is the number that the Deployment asked for when it was stored; `begun` is when the chain was made
     (monotonic seconds); `node_ports` says that the Service was sent with a nodePort; `pulled` are the images that the Nodes pull
@@ -69,6 +71,7 @@ class Chain:
     admission: Admission | None = None
     # The manifests as they were sent, in the shape of the run.
     sent: tuple[Json, ...] = ()
+    reached: Reached | None = None
     # Link -> when it was first asked, and when it answered (monotonic seconds).
     answered: dict[Link, tuple[float, float]] = field(default_factory=dict[Link, tuple[float, float]])
     last_answers: LastAnswers = field(default_factory=LastAnswers)

@@ -21,6 +21,7 @@ from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
 from kubechain.workload.hand_overs import hand_overs
+from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 
 # Kind of an object that a chain creates -> the link that is broken if the API server refuses it.
@@ -38,7 +39,7 @@ class ChainFactory:
 
     `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
     `waiter` copies, `gatekeeper` knows the broken links, `namespaces` are the names of all namespaces that were made,
-    and `chains` the records of the chains that have ended.
+    `chains` the records of the chains that have ended, and `reached` is what is known of the Nodes of a cluster of others.
     """
 
     api: Api
@@ -50,6 +51,7 @@ class ChainFactory:
     gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
     chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
+    reached: Reached | None = None
     _admission: Admission | None = None
     _cluster_nodes: ClusterNodes | None = None
     _refused: set[str] = field(default_factory=set[str])
@@ -143,6 +145,7 @@ class ChainFactory:
             pulled=pulled_images(target),
             cluster_nodes=self.cluster_nodes,
             admission=self.admission,
+            reached=self.reached,
         )
 
     @contextmanager

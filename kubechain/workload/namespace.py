@@ -31,15 +31,18 @@ from kubechain.workload.urls import addresses_of
 
 KUBELET_PORT = 10250
 CONNECT_SECONDS = 2.0
+# Of which the kubelet is tried: a Node that drops packets takes CONNECT_SECONDS, and a cluster may have thousands.
+PROBED_NODES = 5
 PULL_SECRET = marked_objects.SECRET
 
 
 def probe_from(nodes: tuple[KubeObject, ...]) -> ProbeOrigin:
-    """Return "host" if this machine reaches the InternalIP of a Node, else "cluster".
+    """Return "host" if this machine may reach the InternalIP of a Node, else "cluster".
 
-    A TCP connection to the port of the kubelet shows it, accepted or refused.
+    It may if it gets a TCP connection to the port of the kubelet, accepted or refused. That the machine there is the Node, only
+    its nodePort shows (`workload.node_reach`).
     """
-    for address in (address for node in nodes for address in addresses_of(node)[:1]):
+    for address in (address for node in nodes[:PROBED_NODES] for address in addresses_of(node)[:1]):
         try:
             socket.create_connection((address, KUBELET_PORT), timeout=CONNECT_SECONDS).close()
         except ConnectionRefusedError:

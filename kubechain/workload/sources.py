@@ -7,7 +7,6 @@ What has to be asked is `Polled`: pages, DNS answers, environments, objects that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,15 +23,13 @@ from kubechain.observe.wait import Polled
 from kubechain.probes import http, udp
 from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
-from kubechain.workload import actions
+from kubechain.workload import actions, node_reach
 from kubechain.workload.chain import Chain
 from kubechain.workload.urls import counted, url
 
 T = TypeVar("T")
 # 12 connections to two random backends miss one with probability 2^-11; the wait then repeats the probe.
 ROUND = 12
-# Places that are asked at once. A Node that drops packets takes 3 s.
-AT_ONCE = 10
 DNS_PORT = 53
 
 
@@ -50,8 +47,8 @@ def _proxy(chain: Chain, path: str) -> Page:
 
 
 def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:
-    """Return a source of the pages at these URLs, requested from `probe_from`."""
-    return _polled(chain, f"answers at {counted(urls)}", lambda: fetch(chain, *urls))
+    """Return a source of the pages at these URLs of Nodes, asked from where they can be reached (`node_reach`)."""
+    return _polled(chain, f"answers at {counted(urls)}", lambda: node_reach.fetch(chain, *urls))
 
 
 def pages_at_nodes(chain: Chain, port: int = 0) -> Polled[list[Page]]:
@@ -62,7 +59,7 @@ def pages_at_nodes(chain: Chain, port: int = 0) -> Polled[list[Page]]:
 
     def ask() -> list[Page]:
         nodes = {name: url(address, port or chain.node_port) for name, address in chain.asked.items()}
-        return at_nodes(nodes, fetch(chain, *nodes.values()))
+        return at_nodes(nodes, node_reach.fetch(chain, *nodes.values()))
 
     return _polled(chain, "answers at the nodePort of each Node", ask)
 
@@ -71,13 +68,14 @@ def pages_at_node(chain: Chain, node: str, port: int, count: int) -> Polled[list
     """Return a source of so many pages at a nodePort of one Node, whose URLs name it."""
     where = [url(chain.asked[node], port)] * count
     return _polled(
-        chain, f"{count} answers at port {port} of Node {node}", lambda: at_nodes([node] * count, fetch(chain, *where))
+        chain, f"{count} answers at port {port} of Node {node}", lambda: at_nodes([node] * count, node_reach.fetch(chain, *where))
     )
 
 
 def pages_at(chain: Chain, urls: Mapping[str, str]) -> Polled[list[Page]]:
     """Return a source of the pages at these URLs, node name -> URL, which name the Nodes."""
-    return _polled(chain, f"answers at {counted([*urls.values()])}", lambda: at_nodes(urls, fetch(chain, *urls.values())))
+    what = f"answers at {counted([*urls.values()])}"
+    return _polled(chain, what, lambda: at_nodes(urls, node_reach.fetch(chain, *urls.values())))
 
 
 def at_nodes(nodes: Iterable[str], pages: Iterable[Page]) -> list[Page]:
@@ -106,9 +104,14 @@ def echoes(chain: Chain, port: int) -> Polled[Mapping[str, str]]:
 
 
 def _echo(chain: Chain, port: int) -> dict[str, str]:
-    send = udp.echo if chain.probe_from == "host" else chain.client.echo
+    from_pods = node_reach.inside(chain, [url(address, port) for address in chain.asked.values()])
+
+    def send(address: str) -> str:
+        place = from_pods.get(url(address, port))
+        return place.echo(address, port) if place else udp.echo(address, port)
+
     # One after another: socat takes datagrams of several clients for one's, if they come while it forks.
-    return {node: send(address, port) for node, address in chain.asked.items()}
+    return {node: send(address) for node, address in chain.asked.items()}
 
 
 def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:
@@ -134,14 +137,13 @@ def backends_at_nodes(chain: Chain) -> Polled[Mapping[str, list[Page]]]:
 
     def ask() -> dict[str, list[Page]]:
         urls = chain.node_urls()
-        return dict(zip(urls, _each(chain, lambda where: _round(chain, where), urls.values()), strict=True))
+        asked = node_reach.each(chain, urls.values(), _round, lambda place, where: place.repeat(where, ROUND))
+        return dict(zip(urls, asked, strict=True))
 
     return _polled(chain, "backends behind each node", ask)
 
 
-def _round(chain: Chain, url: str) -> list[Page]:
-    if chain.probe_from == "cluster":
-        return chain.client.repeat(url, ROUND)
+def _round(url: str) -> list[Page]:
     pages: list[Page] = []
     while len(pages) < ROUND and not (pages and pages[-1].failure):
         pages.append(http.fetch(url))
@@ -199,20 +201,6 @@ def dns_servers(chain: Chain, place: PodProbe) -> list[str]:
 def environment(chain: Chain, place: PodProbe) -> Polled[Mapping[str, str]]:
     """Return a source of the environment variables of a Pod's container."""
     return _polled(chain, f"environment of pod {place.pod}", place.environment)
-
-
-def fetch(chain: Chain, *urls: str) -> list[Page]:
-    """Return the pages at these URLs, requested from this machine, or from the client Pod if `probe_from` is "cluster"."""
-    return _each(chain, http.fetch, urls) if chain.probe_from == "host" else chain.client.fetch(*urls)
-
-
-def _each(chain: Chain, ask: Callable[[str], T], places: Iterable[str]) -> list[T]:
-    """Return what each place answers; from this machine, up to AT_ONCE places are asked at once."""
-    if chain.probe_from != "host":
-        # The client of the API, through which a Pod is asked, belongs to one thread.
-        return [ask(place) for place in places]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask, places))
 
 
 def evictions(chain: Chain, pod: KubeObject) -> Polled[int]:

@@ -37,7 +37,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, manifests, service_manifests, sources
+from kubechain.workload import actions, manifests, node_reach, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.pod_spec import ACCOUNT
@@ -197,6 +197,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
 )
 def test_external_traffic_policy_local(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
+    node_reach.require_host(chain)
     service = create(
         chain, service_manifests.with_policy("local-outside", kind=service_manifests.NODE_PORT, externalTrafficPolicy="Local")
     )

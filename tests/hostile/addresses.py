@@ -14,6 +14,7 @@ from kubechain.kube.families import IPV4, IPV6
 NODES = 3
 PODS_OF_NODE = 32
 FIRST_SERVICE = 128
+FIRST_BEYOND = 10
 MAPPED = "::ffff:"
 
 
@@ -32,10 +33,12 @@ class Addresses:
     """The Nodes are 127.a.b.1 to 3, the Pods of Node n are in 127.a.b.(32n)/27, the Services in 127.a.b.128/25.
 
     The port of the API server, which no other cluster of the machine has, gives a and b. `families` are those of the cluster.
+    With `beyond`, only Pods reach the Nodes: from elsewhere, their addresses lead to machines of others, which refuse.
     """
 
     port: int
     families: tuple[str, ...] = (IPV4,)
+    beyond: bool = False
     _next: dict[str, Iterable[int]] = field(default_factory=dict[str, Iterable[int]])
 
     @property
@@ -50,6 +53,15 @@ class Addresses:
     def node(self, number: int) -> str:
         """Return the address of a Node, from 1 on."""
         return f"{self.prefix}{number}"
+
+    def serving(self, number: int) -> str:
+        """Return the place where a Node serves nodePorts, from 1 on."""
+        return f"{self.prefix}{FIRST_BEYOND + number}" if self.beyond else self.node(number)
+
+    def from_pods(self, address: str) -> str:
+        """Return the place to which an address leads from Pods."""
+        serving = {self.node(number): self.serving(number) for number in range(1, NODES + 1)}
+        return serving.get(plain(address), plain(address))
 
     def pod_ranges(self, number: int) -> list[str]:
         """Return the podCIDRs of a Node, from 1 on."""

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from kubechain.kube.families import host_of
 from kubechain.kube.objects import Json
-from tests.hostile.addresses import plain
 from tests.hostile.core import Core
 from tests.hostile.names import Resolver
 from tests.hostile.store import Store
@@ -117,7 +116,7 @@ class Container:
         address = host if host[0].isdigit() or ":" in host else next(iter(self.resolver().addresses(host)), "")
         if not address:
             return NO_NAME, 0, "", 0.0, ""
-        connection = http.client.HTTPConnection(plain(address), parts.port or 80, timeout=SECONDS)
+        connection = http.client.HTTPConnection(self.core.addresses.from_pods(address), parts.port or 80, timeout=SECONDS)
         try:
             connection.request(method, parts.path or "/")
             answer = connection.getresponse()

@@ -115,6 +115,11 @@ def _no_token(body: Json) -> None:
     body["spec"]["volumes"] = [volume for volume in body["spec"]["volumes"] if "projected" not in volume]
 
 
+def _beyond(cluster: Cluster) -> None:
+    """Have other machines at the addresses of the Nodes in the network of the run."""
+    cluster.core.addresses.beyond = True
+
+
 def _selector(body: Json) -> None:
     if body["metadata"]["name"] == "web":
         body["spec"]["selector"] = {"app": "another"}
@@ -234,6 +239,9 @@ RECORDS = (
         node("silent"),
         "of Node silent: refused",
         broken(Link.NODEPORT),
+    ),
+    terrain(
+        "NODES-BEYOND", "has Nodes that Pods alone reach: for this machine, others have their addresses", _beyond, short=True
     ),
     terrain(
         "SELECTOR", "makes Services select other Pods", admitting("Service", _selector), "got app=another", broken(Link.SERVICE)

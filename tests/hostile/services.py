@@ -151,7 +151,7 @@ def _ways(core: Core, spec: Json, slices: list[Json], address: str) -> dict[Plac
         places = [(address, port["port"])]
         if port.get("nodePort"):
             places += [
-                (core.addresses.node(node), port["nodePort"])
+                (core.addresses.serving(node), port["nodePort"])
                 for node in range(1, NODES + 1)
                 if _answers(spec, slices, core.node_name(node))
             ]
