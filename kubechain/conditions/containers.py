@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
 from kubechain.conditions.objects import event_names, one
-from kubechain.conditions.pods import restarts
+from kubechain.conditions.pods import PULL_FAILED, restarts
 from kubechain.conditions.text import text
 from kubechain.conditions.timeouts import CONTROLLER, CRASH_LOOP
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
-
-PULL_FAILED = "ErrImagePull"
 
 
 def container(pod: KubeObject) -> Json:

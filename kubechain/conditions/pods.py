@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, unmet
-from kubechain.conditions.objects import one
+from kubechain.conditions.objects import events_of
 from kubechain.conditions.text import counted, field, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED, SCHEDULED
 from kubechain.kube.families import pod_addresses
@@ -14,7 +14,9 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
 READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 # With these waiting reasons the Pod's image or configuration does not exist or cannot run: a longer wait does not help.
-HOPELESS = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+# The kubelet waits before it pulls an image again. A registry may have been away for a moment, so that two failures count.
+BACK_OFF, PULL_FAILED, FAILURES = "ImagePullBackOff", "ErrImagePull", 2
 # The runtime could not start the command of a container, as if the image lacks it.
 NOT_STARTED = ("StartError", "ContainerCannotRun")
 # Events of the cluster autoscaler and of Karpenter about a Pod for which they make a Node.
@@ -43,17 +45,27 @@ def runs(status: Json) -> bool:
     return "running" in (status.get("state") or Json())
 
 
-def stuck(pod: KubeObject) -> str | None:
-    """Return the reason and message of a container that waits with a HOPELESS reason, or was twice not started; else None."""
+def stuck(state: NamespaceState, pod: KubeObject) -> str | None:
+    """Return the reason and message of a container that waits with a HOPELESS reason, else None.
+
+    A container that was twice not started, or whose image could twice not be pulled, is hopeless as well.
+    """
     statuses: list[Json] = pod.at("status.containerStatuses", [])
     for status in statuses:
         waiting: Json = (status.get("state") or Json()).get("waiting") or Json()
-        if waiting.get("reason") in HOPELESS:
+        in_vain = waiting.get("reason") == BACK_OFF and failed_pulls(state, pod) >= FAILURES
+        if in_vain or waiting.get("reason") in HOPELESS:
             return f"{waiting['reason']}: {waiting.get('message', '')}"
         last: Json = (status.get("lastState") or Json()).get("terminated") or Json()
         if last.get("reason") in NOT_STARTED and status.get("restartCount", 0) > 0 and not runs(status):
             return f"{last['reason']}: {last.get('message', '')}"
     return None
+
+
+def failed_pulls(state: NamespaceState, pod: KubeObject) -> int:
+    """Return how often the kubelet has reported that it cannot pull an image of a Pod, by its Events."""
+    failed = [each for each in events_of(state, pod) if PULL_FAILED in str(each.at("message", ""))]
+    return sum(int(each.at("count") or each.at("series.count") or 1) for each in failed)
 
 
 def not_running(pod: KubeObject) -> list[str]:
@@ -88,7 +100,7 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
 
     def check(state: NamespaceState) -> Result:
         pods = state.all("Pod", labels)
-        all_stuck = [f"{pod.name}: {why}" for pod in pods if (why := stuck(pod))]
+        all_stuck = [f"{pod.name}: {why}" for pod in pods if (why := stuck(state, pod))]
         if all_stuck:
             return hopeless(all_stuck[0])
         waiting = [why_not_ready(pod) for pod in pods if not is_ready(pod)]
@@ -117,11 +129,14 @@ def scheduled(labels: Mapping[str, str], number: int) -> Condition[NamespaceStat
 def ready(name: str) -> Condition[NamespaceState]:
     """The Pod is ready; hopeless if a container cannot start."""
 
-    def check(pod: KubeObject) -> Result:
-        why = stuck(pod)
-        return hopeless(why) if why else expect(is_ready(pod), progress(pod))
+    def check(state: NamespaceState) -> Result:
+        pod = state.one("Pod", name)
+        if pod is None:
+            return unmet(f"no Pod {name}")
+        why = stuck(state, pod)
+        return (hopeless(why) if why else expect(is_ready(pod), progress(pod))).of(f"Pod {name} with")
 
-    return one("Pod", name, "ready", check, PODS_READY)
+    return Condition(f"Pod {name} ready", check, PODS_READY)
 
 
 def every_pod(labels: Mapping[str, str], what: str, check: Callable[[KubeObject], Result]) -> Condition[NamespaceState]:

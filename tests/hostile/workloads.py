@@ -178,6 +178,9 @@ def kubelet(core: Core) -> None:
             core.network.stop(pod["metadata"]["uid"])
             core.store.remove(key_of(pod))
         elif core.absent in [container["image"] for container in pod["spec"]["containers"]]:
+            statuses: list[Json] = pod["status"].get("containerStatuses", [])
+            if not statuses or statuses[0]["state"]["waiting"]["reason"] == "ErrImagePull":
+                core.event(pod, "Failed", "Error: ErrImagePull")
             core.store.modify(key_of(pod), lambda body: _unpulled(core, body))
         elif pod["status"]["phase"] == "Pending":
             core.store.modify(key_of(pod), _started(core, pod, int(node.rpartition("-")[2])))
