@@ -29,6 +29,7 @@ ROLLOUT = Timeout(120, "each Pod is replaced in turn, and serves for some second
 LOAD = Timeout(120, "some thousand requests at 150 a second or more")
 INJECTED = Timeout(90, "a component of the control plane is restarted by the kubelet; a lost Node is noticed after 50 s")
 HEALED = Timeout(120, "components restart, the leases of their predecessors expire (15 s), Nodes become Ready")
+CLAIM = Timeout(1800, "no claim takes longer than some minutes, and 10 more if it waits for the other processes of the run")
 OTHERS = Timeout(600, "other processes of the run finish first")
 GRACE_PERIOD = Timeout(60, "node-monitor-grace-period is 50 s since Kubernetes 1.32; the controller looks every 5 s")
 STALLED = Timeout(30, "progressDeadlineSeconds is 5 s, then the controller syncs the Deployment again")

@@ -15,6 +15,7 @@ PARTS = (
     "session",
     "interrupts",
     "rights",
+    "time_limit",
     "outcomes",
     "ending",
     "disk",
