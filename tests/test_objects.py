@@ -1,7 +1,7 @@
 import pytest
 
 from kubechain.kube.objects import KubeObject, names
-from kubechain.provision.cluster import settled
+from kubechain.provision.settling import settled
 from tests.fakes import deployment, pod, replica_set, service, state, thing
 
 

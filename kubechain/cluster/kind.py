@@ -30,6 +30,9 @@ LOAD_SECONDS = 300.0
 DELETE_SECONDS = 120.0
 NODE_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
+# How kind names the container that distributes requests to several control planes.
+LOAD_BALANCER = "-external-load-balancer"
+LOG_LINES = 50
 API_PORT = 6443
 # Of kind, which looks for docker, podman and nerdctl, and may find another than kubechain uses.
 PROVIDER = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
@@ -121,6 +124,15 @@ class Cluster(KindCluster):
         """Return the names of the node containers."""
         listed = self.docker.call("ps", "--all", "--filter", f"label={NODE_LABEL}={self.name}", "--format", "{{.Names}}")
         return sorted(listed.split())
+
+    def machines(self) -> list[str]:
+        """Return the names of the node containers that are Nodes: not the one before several control planes."""
+        return [name for name in self.nodes() if not name.endswith(LOAD_BALANCER)]
+
+    def kubelet_log(self, node: str) -> str:
+        """Return the end of the log of a node's kubelet, "" if it cannot be read."""
+        words = ["journalctl", "--unit=kubelet", "--no-pager", "--output=cat", f"--lines={LOG_LINES}"]
+        return run([self.docker.client, "exec", node, *words], timeout=QUERY_SECONDS).stdout
 
     def kill_node(self, node: str) -> None:
         """Kill a node container with SIGKILL, as a loss of power does."""

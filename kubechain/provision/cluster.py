@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,24 +16,16 @@ from kubechain.cluster.families import Families
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.kind_config import FAMILIES, option_of
 from kubechain.cluster.target import Target
-from kubechain.conditions.condition import Condition, Result, expect
-from kubechain.conditions.text import some
-from kubechain.conditions.timeouts import Timeout
 from kubechain.core import registries, secret_files
 from kubechain.core.default_folders import PROJECT
-from kubechain.core.errors import ExitCode, SetupError, unmet_as
+from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
 from kubechain.kube import shape
 from kubechain.kube.client import Api
-from kubechain.kube.objects import KubeObject
-from kubechain.observe.clock import RealClock
-from kubechain.observe.wait import Polled, Waiter
-from kubechain.provision import inotify, occupied
-
-SETTLED = Timeout(120, "CoreDNS starts, and the workers' network with it")
+from kubechain.provision import inotify, occupied, settling
 
 
 @dataclass(frozen=True)
@@ -190,7 +181,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             cluster.load([images.nginx, images.client], store)
         with progress.step("nodes and system Pods ready"):
             api = Api(cluster.kubeconfig_path, cluster.context, run.secrets)
-            _settle(api)
+            settling.settle(api, cluster)
         if reused:
             require_families(api, cluster.name, settings.ip_family)
         uid = existing.identity(api)
@@ -283,16 +274,3 @@ def require_ours(cluster: Cluster, cache: Path) -> None:
     if not containers.is_made(cache, cluster.docker, cluster.name):
         instead = f"use --context={cluster.context}, which leaves its nodes undisturbed"
         raise SetupError(f"--cluster={cluster.name}: kubechain did not make this kind cluster; {instead}", ExitCode.USAGE)
-
-
-def settled(objects: Sequence[KubeObject]) -> Result:
-    """Return whether every Node and every Pod that is not over is ready."""
-    waiting = [each.name for each in objects if not each.settled]
-    return expect(bool(objects) and not waiting, f"{some(waiting)} not ready")
-
-
-def _settle(api: Api) -> None:
-    """Wait until every Node and every Pod of kube-system is ready."""
-    source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
-    with unmet_as(SetupError, "the new cluster does not become ready", code=ExitCode.CLUSTER):
-        Waiter(RealClock()).eventually(source, Condition("every Node and system Pod ready", settled), within=SETTLED)

@@ -10,7 +10,7 @@ from kubechain.conditions.condition import Result, expect, unmet
 from kubechain.faults.catalogue.dns import COREDNS, SYSTEM, Corefile, no_servers
 from kubechain.faults.injections import KubeletSetting, Script
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.provision.cluster import settled
+from kubechain.provision.settling import settled
 from tests.terrains.bench import Injected, bench
 from tests.terrains.ground import Ground
 

@@ -16,7 +16,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
-from kubechain.provision.cluster import settled
+from kubechain.provision.settling import settled
 from kubechain.workload import manifests
 
 EFFECT = Timeout(120, "the API server reads a policy within seconds; a Node that is silent is NotReady after 50 s")
