@@ -10,11 +10,18 @@ import pytest
 
 from kubechain.cleanup import containers as leftovers
 from kubechain.cleanup import run_locks
+from kubechain.cluster import binaries
+from kubechain.cluster.docker_engine import Engine
 from kubechain.cluster.kind import Cluster
+from kubechain.core import run as runs
+from kubechain.core import settings
+from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import identity
 from kubechain.core.progress import Progress
+from kubechain.images import pins
 from kubechain.images.docker import Docker, is_orphaned, place
+from kubechain.images.resolve import Images
 from kubechain.provision import cluster as provision
 from tests.engine_state import client, engine_in, left, put
 
@@ -121,6 +128,26 @@ def test_kind_cluster_of_another_user_is_refused(tmp_path: Path, engine: Path) -
     assert raised.value.code == ExitCode.USAGE
     run_locks.mark_made(tmp_path, "dev", ["a"])
     provision.require_ours(cluster, tmp_path)
+
+
+def test_run_touches_no_kind_cluster_of_another_user(tmp_path: Path, engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(engine, a={"cluster": "dev"})
+    monkeypatch.setenv("KUBECHAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KUBECHAIN_OUT", str(tmp_path / "out"))
+    host = Engine(client(engine), "27.0.0", ours=False)
+    tool = binaries.Tool(tmp_path / "never-run", "")
+    for module, name, given in (
+        (provision.docker_engine, "ensure", host),
+        (provision.resolve, "provide", Images("node", "nginx", "client", "built", pins.load().find(""), {})),
+        (provision.binaries, "kind", tool),
+        (provision.binaries, "kubectl", tool),
+        (provision.processes, "end", None),
+        (BuildCache, "require_space", None),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, given=given: given)
+    with pytest.raises(SetupError, match="--cluster=dev: kubechain did not make this kind cluster"):
+        provision.kind_cluster(runs.new(tmp_path / "out"), settings.load(), provision.Choice("dev"), Progress())
+    assert set(left(engine)) == {"a"}
 
 
 def test_container_is_orphaned_only_if_its_process_ended_on_this_machine() -> None:
