@@ -6,7 +6,7 @@ import ssl
 import threading
 from pathlib import Path
 
-from kubechain.kube.bounded_sockets import BoundedTlsSocket
+from kubechain.kube.bounded_sockets import KEEPALIVE, BoundedTlsSocket, bounded
 from tests.certificates import authority, signed
 from tests.loopback import HOST
 
@@ -37,3 +37,10 @@ def test_reader_of_a_connection_that_is_shut_down_gets_no_ciphertext(tmp_path: P
                         seen.update(chunk)
             sending.join()
     assert seen == {ord("x")}
+
+
+def test_peer_that_is_gone_without_a_word_is_noticed_within_30_s() -> None:
+    with socket.create_server((HOST, 0)) as listener, bounded(socket.create_connection(listener.getsockname())) as made:
+        idle, interval, count = (made.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in KEEPALIVE)
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert idle + interval * count <= 30

@@ -48,6 +48,14 @@ def test_lists_then_watches_from_the_version_of_the_list() -> None:
     assert changes(history) == [("ADDED", pod(0).name), ("ADDED", pod(1).name), ("DELETED", pod(0).name)]
 
 
+def test_watch_ends_after_a_minute_so_that_a_dead_connection_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, asked = FakeFeed([Listing([], "70")]), list[float]()
+    monkeypatch.setattr(feed, "watch", lambda *words: asked.append(words[-1]) or iter(()))
+    reflecting(feed)[0].list_and_watch()
+    assert asked
+    assert max(asked) <= 60
+
+
 def test_is_synced_by_its_first_list_and_not_before() -> None:
     reflector, _ = reflecting(FakeFeed([DOWN, Listing([], "1")]))
     reflector.list_and_watch()

@@ -24,6 +24,8 @@ from kubechain.kube.traffic import TRAFFIC
 
 # Classes of connection pools by scheme.
 Pools = dict[str, type[HTTPConnectionPool | HTTPSConnectionPool]]
+# A peer that is gone without a word, behind a NAT or a load balancer that has forgotten the connection, is noticed after 30 s.
+KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 # Monotonic seconds; of the thread that sends a request.
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
@@ -111,6 +113,11 @@ def bounded(connected: socket.socket) -> BoundedSocket:
     timeout = connected.gettimeout()
     made = BoundedSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
     made.settimeout(timeout)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        # Some systems have none of these options, and periods of their own.
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
 
 
