@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 import pytest
@@ -50,7 +50,12 @@ def test_lists_then_watches_from_the_version_of_the_list() -> None:
 
 def test_watch_ends_after_a_minute_so_that_a_dead_connection_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     feed, asked = FakeFeed([Listing([], "70")]), list[float]()
-    monkeypatch.setattr(feed, "watch", lambda *words: asked.append(words[-1]) or iter(()))
+
+    def watch(_kind: str, _namespace: str, _version: str, seconds: float) -> Iterator[tuple[str, Json]]:
+        asked.append(seconds)
+        return iter(())
+
+    monkeypatch.setattr(feed, "watch", watch)
     reflecting(feed)[0].list_and_watch()
     assert asked
     assert max(asked) <= 60
