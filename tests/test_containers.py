@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,13 @@ def test_kind_cluster_of_another_user_is_refused(tmp_path: Path, engine: Path) -
     provision.require_ours(cluster, tmp_path)
 
 
+def answering(answer: object) -> Callable[..., object]:
+    def given(*_: object) -> object:
+        return answer
+
+    return given
+
+
 def test_run_touches_no_kind_cluster_of_another_user(tmp_path: Path, engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(engine, a={"cluster": "dev"})
     monkeypatch.setenv("KUBECHAIN_CACHE", str(tmp_path / "cache"))
@@ -144,7 +152,7 @@ def test_run_touches_no_kind_cluster_of_another_user(tmp_path: Path, engine: Pat
         (provision.processes, "end", None),
         (BuildCache, "require_space", None),
     ):
-        monkeypatch.setattr(module, name, lambda *_, given=given: given)
+        monkeypatch.setattr(module, name, answering(given))
     with pytest.raises(SetupError, match="--cluster=dev: kubechain did not make this kind cluster"):
         provision.kind_cluster(runs.new(tmp_path / "out"), settings.load(), provision.Choice("dev"), Progress())
     assert set(left(engine)) == {"a"}
