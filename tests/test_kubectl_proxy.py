@@ -26,11 +26,11 @@ def test_proxy_serves_one_path_to_get_alone(tmp_path: Path) -> None:
 
     def eventually(pages: Any, condition: Any) -> None:
         Waiter(chain.waiter.clock).eventually(pages, condition)
-        (page,) = pages.read()
-        at, own = f"http://{urlsplit(page.url).netloc}", urlsplit(page.url).path
+        where = urlsplit(str(pages.read()[0].url))
+        at, own = f"http://{where.netloc}", where.path
         for path in PATHS:
-            where = path.format(namespace=chain.namespace, page=own.rstrip("/"))
-            statuses[path] = requests.get(at + where, timeout=10).status_code
+            other = path.format(namespace=chain.namespace, page=own.rstrip("/"))
+            statuses[path] = requests.get(at + other, timeout=10).status_code
         for method in METHODS:
             statuses[method] = requests.request(method, at + own, timeout=10).status_code
 
