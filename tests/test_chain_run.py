@@ -2,12 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kubechain.claims.records import read_run
+from kubechain.core.run import EXPIRES_LABEL
 from reports import chain_page
 from tests.hostile.access import with_token
+from tests.hostile.acts import rule
 from tests.hostile.catalogue import RECORDS
+from tests.hostile.cluster import Cluster
+from tests.hostile.exchange import Exchange
 from tests.hostile.runner import run
 
 CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-010"
@@ -32,3 +37,25 @@ def test_run_records_the_hand_overs_of_every_chain_and_publishes_the_page(tmp_pa
     assert "chain.html" in json.loads((out / ".published.json").read_text())["names"]
     # A later tool can make it again.
     assert chain_page.published(content, out) == page
+
+
+def expiring(lasts: list[float], cluster: Cluster) -> None:
+    """Have a clock that is three hours ahead, and note how long each new namespace lasts by it."""
+    cluster.store.ahead = 3 * 3600
+
+    def note(exchange: Exchange) -> None:
+        labels = exchange.request.body["metadata"]["labels"]
+        lasts.append(float(labels[EXPIRES_LABEL]) - cluster.store.now())
+        exchange.send(exchange.answer())
+
+    rule(lambda request: (request.verb, request.place.kind) == ("create", "Namespace"), note)(cluster)
+
+
+def test_no_namespace_has_expired_when_it_is_made_whatever_the_clock_of_this_machine_says(tmp_path: Path) -> None:
+    lasts: list[float] = []
+    ahead = replace(RECORDS[0], command=("run", "--no-html", "--only", "CHAIN-PODS-010"), make=partial(expiring, lasts))
+    ended = run(ahead, with_token(tmp_path), tmp_path)
+    assert ended.code == 0, ended.output
+    # Of the dry run, of the check, of the chain.
+    assert len(lasts) == 3
+    assert min(lasts) > 3600

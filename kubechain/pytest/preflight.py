@@ -18,10 +18,10 @@ from kubechain.upgrade import sampler_manifests
 TITLE = "objects of the run are accepted"
 
 
-def examine(config: pytest.Config, api: Api, environment: Environment, name: str) -> Environment:
+def examine(config: pytest.Config, api: Api, environment: Environment, name: str, labels: dict[str, str]) -> Environment:
     """Return the environment with what the cluster demands of objects, and give the API their shape.
 
-    `name` is that of the namespace to check in.
+    `name` is that of the namespace to check in, which gets these labels.
 
     Raises:
         Blocked: by an obstacle, for this claim and every other of the run.
@@ -33,7 +33,7 @@ def examine(config: pytest.Config, api: Api, environment: Environment, name: str
     twin = api.twin()
     samplers = sampler_manifests.daemon_set(environment.target.client, ["any"])
     more = [samplers] if state.settings.phase == "during" else []
-    preflight = Preflight(twin, environment, state.settings, state.run.labels, more)
+    preflight = Preflight(twin, environment, state.settings, labels, more)
     try:
         if worker_input(config) is not None:
             found = preflight.examine(name, Step(TITLE))
