@@ -89,6 +89,17 @@ def test_pause_that_the_server_asks_for_is_kept(tmp_path: Path) -> None:
         api.close()
 
 
+def test_long_pause_is_kept_as_well(tmp_path: Path) -> None:
+    with api_server() as server:
+        api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
+        server.faults = in_turn(Fault(429, headers={"Retry-After": "30"}), method="GET")
+        for left in ("429", "of which (29|30) s are left"):
+            with pytest.raises(ApiUnavailable, match=left):
+                api.list("Pod", "ns")
+        assert len(server.requests) == 1
+        api.close()
+
+
 def test_pause_beyond_the_deadline_is_unavailable_at_once_and_no_request_is_sent_before_its_end(tmp_path: Path) -> None:
     with api_server() as server:
         api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)

@@ -14,6 +14,7 @@ import pytest
 
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiUnavailable
 from tests import loopback
 from tests.loopback import LONGEST, Answer, Server, response, serving
 from tests.test_api import FORBIDDEN, speaking
@@ -103,6 +104,20 @@ def test_refused_handshake_says_what_the_server_said(tmp_path: Path, status: int
         with pytest.raises(HarnessError, match=f"cannot run `true` in pod a: API server: {status} Forbidden: pods is forbidden"):
             api.execute("ns", "a", ["true"])
         assert len(server.requests) == 1
+
+
+def test_pause_that_the_server_asks_for_is_kept(tmp_path: Path) -> None:
+    with speaking(tmp_path, response(429, "too many", "Retry-After: 30")) as (api, server):
+        for left in ("429", "of which (29|30) s are left"):
+            with pytest.raises(ApiUnavailable, match=left):
+                api.execute("ns", "a", ["true"], seconds=5)
+        assert len(server.requests) == 1
+    with speaking(tmp_path, response(429, "too many", "Retry-After: 1")) as (api, server):
+        began = time.monotonic()
+        with pytest.raises(ApiUnavailable, match="429"):
+            api.execute("ns", "a", ["true"], seconds=1.8)
+        assert len(server.requests) == 2
+        assert time.monotonic() - began >= 1
 
 
 @pytest.mark.parametrize("answer", [loopback.closing, loopback.resetting, response(200, "<html>")])

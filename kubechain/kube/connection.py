@@ -113,7 +113,7 @@ class Connection:
         renewed, resends = False, 0
         with network_errors(self._where), within(seconds):
             while True:
-                self._wait_until_wanted(method, url, ends)
+                self.wait_until_wanted(method, url, ends)
                 all_headers = urllib3.HTTPHeaderDict(headers)
                 for name, value in self.headers(self.credential()):
                     all_headers.add(name, value)
@@ -132,18 +132,25 @@ class Connection:
                     if self.renew():
                         response.drain_conn()
                         continue
-                pause = retry_after(response) if refuse else 0.0
-                if pause:
-                    self._not_before[method, url] = time.monotonic() + pause
-                    if self._not_before[method, url] <= ends:
-                        response.drain_conn()
-                        continue
+                if refuse and self.postpone(method, url, response.status, response.headers.get("Retry-After", ""), ends):
+                    response.drain_conn()
+                    continue
                 gone = resends > 0 and method == "DELETE" and response.status == HTTPStatus.NOT_FOUND
                 if response.status >= HTTPStatus.BAD_REQUEST and not gone:
                     _refused(method, path, response, refuse=refuse)
                 return response
 
-    def _wait_until_wanted(self, method: str, url: str, ends: float) -> None:
+    def postpone(self, method: str, url: str, status: int, later: str, ends: float) -> bool:
+        """Keep until when the server does not want a request again; return whether it may be sent again before `ends`.
+
+        `later` is the Retry-After of an answer with this status, "" if it has none.
+        """
+        pause = retry_after(status, later)
+        if pause:
+            self._not_before[method, url] = time.monotonic() + pause
+        return bool(pause) and self._not_before[method, url] <= ends
+
+    def wait_until_wanted(self, method: str, url: str, ends: float) -> None:
         """Wait as long as a Retry-After of the same request says; ApiUnavailable if that is later than `ends`."""
         wanted = self._not_before.get((method, url), 0.0)
         left = wanted - time.monotonic()
@@ -252,18 +259,9 @@ def repeatable(method: str, path: str, headers: Mapping[str, str], body: object)
     return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
 
 
-def _refused(method: str, path: str, response: urllib3.BaseHTTPResponse, *, refuse: bool) -> None:
-    """Keep a request that was refused as evidence; with `refuse`, raise its error."""
-    error = refusal(response.status, response.data.decode(errors="replace"))
-    REFUSALS.add(method, path, response.status, str(error))
-    if refuse:
-        raise error
-
-
-def retry_after(response: urllib3.BaseHTTPResponse) -> float:
-    """Return the seconds of Retry-After in a response 429, 0 for every other response and for a header without a time."""
-    later = response.headers.get("Retry-After", "")
-    if response.status != HTTPStatus.TOO_MANY_REQUESTS or not later:
+def retry_after(status: int, later: str) -> float:
+    """Return the seconds of Retry-After in a response 429, 0 for every other status and for a header without a time."""
+    if status != HTTPStatus.TOO_MANY_REQUESTS or not later:
         return 0.0
     try:
         return urllib3.Retry().parse_retry_after(later)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,16 +76,17 @@ def _open(
     connection: Connection, path: str, argv: Sequence[str], pod: str, *, agent: str, seconds: float
 ) -> tuple[Any, HTTPConnection]:
     what, renewed = f"cannot run `{named(argv)}` in pod {pod}", False
+    url, ends = "ws" + connection.server.removeprefix("http") + path, time.monotonic() + seconds
     while True:
-        headers = [f"{name}: {value}" for name, value in connection.headers(connection.credential())] + [f"User-Agent: {agent}"]
+        connection.wait_until_wanted("GET", url, ends)
+        sent = [f"{name}: {value}" for name, value in connection.headers(connection.credential())] + [f"User-Agent: {agent}"]
         session: Any = WebSocket(skip_utf8_validation=True)
         # The API server counts a GET that opens a stream as a create, as it does for RBAC.
         TRAFFIC.request("POST", path)
         try:
             opened = connection.opened(seconds)
             try:
-                url = "ws" + connection.server.removeprefix("http") + path
-                session.connect(url, socket=opened.sock, header=headers, subprotocols=[PROTOCOL])
+                session.connect(url, socket=opened.sock, header=sent, subprotocols=[PROTOCOL])
             except BaseException:
                 opened.close()
                 raise
@@ -93,6 +95,9 @@ def _open(
         except WebSocketBadStatusException as error:
             if error.status_code == HTTPStatus.UNAUTHORIZED and not renewed and connection.renew():
                 renewed = True
+                continue
+            headers: dict[str, str] = error.resp_headers or {}
+            if connection.postpone("GET", url, error.status_code, headers.get("retry-after", ""), ends):
                 continue
             text = (error.resp_body or b"").decode(errors="replace")
             refused = refusal(error.status_code, text)
