@@ -13,10 +13,11 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core import process, settings
 from kubechain.core import run as runs
 from kubechain.core.build_cache import BuildCache, key
+from kubechain.core.default_folders import default_cache
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet, unmet_as
 from kubechain.core.process import check, run
 from kubechain.core.progress import Progress
-from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, Run
+from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, Run, owner
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -255,3 +256,16 @@ def test_other_errors_pass_through_unmet_as() -> None:
     assert type(kept.value) is HarnessError
     with unmet_as(SetupError, "x"):
         pass
+
+
+def test_user_without_a_name_and_a_home_is_told_to_set_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_uid: int) -> None:
+        raise KeyError("no such user")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SetupError, match="no home folder for the cache: set a folder with --cache") as caught:
+        default_cache()
+    assert caught.value.code == ExitCode.USAGE
+    assert owner().startswith(f"{os.getuid()}@")
