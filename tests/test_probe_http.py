@@ -1,3 +1,6 @@
+import contextlib
+import socket
+import threading
 import time
 
 import pytest
@@ -77,6 +80,22 @@ def test_connection_that_closes_early_is_a_reset(answer: Answer) -> None:
 def test_incomplete_page_is_a_timeout() -> None:
     with serving(loopback.half) as server:
         page = fetch(server.url, seconds=0.3)
+    assert (page.failure, page.status) == ("timeout", 0)
+
+
+def trickling(connection: socket.socket, ended: threading.Event) -> None:
+    """Send a page a byte at a time, and never end it."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while not ended.wait(0.05):
+            connection.sendall(b"x")
+
+
+def test_page_that_trickles_is_a_timeout_after_the_given_seconds() -> None:
+    with serving(trickling) as server:
+        began = time.monotonic()
+        page = fetch(server.url, seconds=0.3)
+        assert time.monotonic() - began < 2
     assert (page.failure, page.status) == ("timeout", 0)
 
 

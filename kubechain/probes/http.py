@@ -40,18 +40,32 @@ def fetch(url: str, *, seconds: float = REQUEST_SECONDS, port: int = 0) -> Page:
             session.trust_env = False
             if port:
                 session.mount("http://", FromPort(port))
-            response = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False)
-    except requests.RequestException as error:
+            response = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False, stream=True)
+            body = _beginning(response.raw, start + seconds)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         kind, detail = classify(error)
         return Page(url, failure=kind, detail=detail, seconds=time.monotonic() - start)
     return Page(
         url,
         status=response.status_code,
-        body=response.text[:BODY_LIMIT],
+        body=body.decode(errors="replace"),
         backend=response.headers.get("X-Backend", ""),
         source=response.headers.get("X-Source", ""),
         seconds=time.monotonic() - start,
     )
+
+
+def _beginning(response: urllib3.BaseHTTPResponse, ends: float) -> bytes:
+    """Return up to BODY_LIMIT bytes of a body; TimeoutError if it is not there at `ends`, and not at each byte anew."""
+    body = b""
+    while len(body) < BODY_LIMIT:
+        if time.monotonic() > ends:
+            raise TimeoutError("the page did not end in time")
+        chunk = response.read1(BODY_LIMIT, decode_content=True)
+        if not chunk:
+            break
+        body += chunk
+    return body[:BODY_LIMIT]
 
 
 def classify(error: BaseException) -> tuple[Failure, str]:
