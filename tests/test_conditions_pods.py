@@ -134,28 +134,6 @@ def test_pod_that_may_yet_start_is_not_hopeless(reason: str) -> None:
     assert not on.exactly_ready(LABELS, 2)(state(waiting(reason)(FIRST), SECOND)).hopeless
 
 
-def failed_pull(number: int, count: int | None, of: KubeObject = FIRST, message: str = "Error: ErrImagePull") -> KubeObject:
-    about = {"kind": "Pod", "name": of.name, "uid": of.uid, "fieldPath": "spec.containers{nginx}"}
-    return thing("Event", f"e{number}", reason="Failed", message=message, count=count, involvedObject=about)
-
-
-@pytest.mark.parametrize(
-    ("events", "hopeless"),
-    [
-        ([failed_pull(0, 1)], False),
-        ([failed_pull(0, 2)], True),
-        ([failed_pull(0, 1), failed_pull(1, None)], True),
-        ([failed_pull(0, 1), failed_pull(1, 1, SECOND)], False),
-        ([failed_pull(0, 1), failed_pull(1, 5, message="Error: ImagePullBackOff")], False),
-    ],
-)
-def test_image_that_could_not_be_pulled_twice_is_hopeless(events: list[KubeObject], hopeless: bool) -> None:  # noqa: FBT001
-    for condition in (on.exactly_ready(LABELS, 2), on.ready(FIRST.name)):
-        result = condition(state(waiting("ImagePullBackOff")(FIRST), SECOND, *events))
-        assert (result.met, result.hopeless) == (False, hopeless)
-        assert "ImagePullBackOff" in result.got
-
-
 def test_command_that_was_not_started_twice_is_hopeless() -> None:
     last = {"terminated": {"reason": "StartError", "message": 'exec: "nginx": not found'}}
     (status,) = FIRST.at("status.containerStatuses")

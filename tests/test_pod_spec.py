@@ -45,6 +45,7 @@ def lacks(spec: Json) -> list[str]:
     found += [] if spec["automountServiceAccountToken"] is False else ["token"]
     found += [] if (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"}) else ["Pod security"]
     found += [] if not {"fsGroup", "runAsGroup", "supplementalGroups", "seLinuxOptions"} & set(pod) else ["a fixed group"]
+    found += [] if spec["nodeSelector"].get("kubernetes.io/os") == "linux" else ["a Node with Linux"]
     found += [] if mounted == {volume["name"] for volume in spec["volumes"]} else ["a volume that is mounted"]
     for volume in spec["volumes"]:
         found += [] if {"configMap", "emptyDir"} & set(volume) else [f"volume {volume['name']}"]
