@@ -158,6 +158,19 @@ def test_run_touches_no_kind_cluster_of_another_user(tmp_path: Path, engine: Pat
     assert set(left(engine)) == {"a"}
 
 
+def test_no_node_is_made_where_the_machine_has_too_few_inotify_instances(
+    tmp_path: Path, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECHAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(provision.inotify, "limit", answering(1))
+    cluster = Cluster("dev", tmp_path / "run", "image", tmp_path / "never-run", tmp_path / "kubectl", client(engine))
+    with pytest.raises(SetupError, match="inotify instances.*sysctl") as caught:
+        provision._create(cluster, settings.load(), None)  # pyright: ignore[reportPrivateUsage]
+    assert caught.value.code == ExitCode.CLUSTER
+    assert run_locks.made(tmp_path / "cache", "dev") == frozenset()
+    assert "tags" not in json.loads(engine.read_text())
+
+
 def test_container_is_orphaned_only_if_its_process_ended_on_this_machine() -> None:
     assert is_orphaned(f"{place()} 4194399-1")
     assert not is_orphaned("another-machine pid:[1] 4194399-1")
