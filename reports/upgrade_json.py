@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 
 from kubechain.upgrade.documents import (
     AllowanceRecord,
+    AsideRecord,
     DurationRecord,
     EventRecord,
+    NodeRecord,
     OutageRecord,
     RouteRecord,
     SampledRecord,
     UpgradeDocument,
     VersionsRecord,
+    WindowRecord,
 )
 from kubechain.upgrade.figures import Figures, figures
 from kubechain.upgrade.model import RouteSamples, UpgradeRecord
@@ -43,6 +46,10 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
         lost_watches=record.lost,
         warnings=list(record.warnings),
         drained=list(record.drained),
+        nodes=[
+            NodeRecord(name=span.name, uid=span.uid, start=since(span.start), end=since(span.end), ended=span.ended)
+            for span in record.nodes
+        ],
         sampled=_sampled(record),
         load=list(record.load),
     )
@@ -81,6 +88,8 @@ def _route(path: Figures, began: float) -> RouteRecord:
         what=route.what,
         probe_from=route.place,
         connections="kept" if route.reuse else "new",
+        windows=[WindowRecord(start=start - began, end=end - began) for start, end in path.seen.windows],
+        aside=[AsideRecord(why=why, samples=aside.samples, lost=aside.lost) for why, aside in path.seen.aside.items()],
         samples=len(tally.samples),
         up=tally.up,
         lost=len(tally.lost),

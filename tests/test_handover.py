@@ -24,7 +24,7 @@ from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json
 from kubechain.upgrade.model import Route
 from kubechain.upgrade.routes import RouteRequest, plan
-from kubechain.upgrade.samplers import local_sampler
+from kubechain.upgrade.local_sampler import local_sampler
 from tests.api_server import ApiServer
 from tests.certificates import Pair, authority, signed
 from tests.hostile.access_proxies import Proxy, connect_proxy, forwarding, socks_proxy
@@ -260,14 +260,15 @@ def test_sampler_of_an_upgrade_leaves_no_secret_and_keeps_its_samples(tmp_path: 
             RouteRequest(Route("API server", "get", "", reuse=False), request(server.url + CONFIG_MAP, expect="ConfigMap"))
         ]
         tls = api.for_sampler(api.secrets)
-        with local_sampler(requests, plan(requests, 0.1, tls=tls), tmp_path / "api", api.secrets) as sampler:
+        (tmp_path / "samples").mkdir()
+        with local_sampler(plan(requests, 0.1, tls=tls), tmp_path / "samples" / "api.jsonl", api.secrets) as sampler:
             assert {path.name for path in api.secrets.iterdir()} == {"plan-api.json", "headers", "client"}
             assert {path.stat().st_mode & 0o777 for path in api.secrets.iterdir()} == {0o600}
             ends = time.monotonic() + 20
             while '"up"' not in (sampler.out.read_text() if sampler.out.exists() else "") and time.monotonic() < ends:
                 threading.Event().wait(0.05)
         assert list(api.secrets.iterdir()) == []
-        assert [path.name for path in (tmp_path / "api").iterdir()] == ["samples.jsonl"]
+        assert [path.name for path in (tmp_path / "samples").iterdir()] == ["api.jsonl"]
         assert '"up"' in sampler.out.read_text()
         api.close()
 

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import errno
+import itertools
 import json
 import signal
 import subprocess
@@ -182,3 +183,35 @@ def test_credentials_are_reread_after_10_s_and_kept_if_unreadable(tmp_path: Path
 )
 def test_error_of_a_connection_has_a_short_description(error: Exception, wanted: str) -> None:
     assert describe(error) == wanted
+
+
+def test_plan_may_get_routes_and_lose_them_while_the_program_runs(tmp_path: Path) -> None:
+    async def sampled() -> Run:
+        site = Site()
+        await site.open()
+        first, second, third = (request(f"http://{HOST}:{site.port}/{name}") for name in ("a", "b", "c"))
+        run = await start(tmp_path, "it", {"a": first, "b": second}, interval=0.02, limit=10_000)
+        await run.wait_for('"up"', 10)
+        run.names.append("c")
+
+        def replace(text: str) -> None:
+            (tmp_path / "new").write_text(text)
+            (tmp_path / "new").replace(tmp_path / "it.json")
+
+        replace("{")
+        await run.wait_for('"up"', 40)
+        replace(json.dumps(plan([first, None, third], interval=0.02, limit=10_000)))
+        await run.wait_for("[2,", 20)
+        run.process.send_signal(signal.SIGTERM)
+        await run.end(seconds=5)
+        site.close()
+        return run
+
+    run = asyncio.run(sampled())
+    assert run.code == 0
+    first, second, third = (run.of(name) for name in ("a", "b", "c"))
+    added = third[0].sent
+    assert second[-1].sent < added < first[-1].sent
+    assert all(sample.state == "up" for sample in (*first, *second, *third) if not sample.error.startswith("not sent in time"))
+    # The route that stays is asked all the time.
+    assert max(later.sent - earlier.sent for earlier, later in itertools.pairwise(first)) < 1

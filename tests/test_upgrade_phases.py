@@ -18,12 +18,12 @@ from kubechain.observe.history import Change, History
 from kubechain.pytest import upgrade as plugin
 from kubechain.pytest.state import RUN, UpgradeState
 from kubechain.upgrade import cluster_watch
-from kubechain.upgrade.cluster_watch import CONTROL_PLANE, ClusterWatch, deprecated, watching
+from kubechain.upgrade.cluster_watch import CONTROL_PLANE, LOST_SECONDS, ClusterWatch, deprecated, watching
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after, removed_by
 from kubechain.upgrade.snapshot import KINDS, read
 from kubechain.workload.chain import Chain
-from tests.fakes import FakeApi, FakeClock, changed, healthy, pod, service, state, thing
+from tests.fakes import FakeApi, FakeClock, changed, conditions, healthy, pod, service, state, thing
 
 HIDDEN = "c2VjcmV0LXRva2Vu"
 OLD, NEW = "v1.36.3", "v1.37.2"
@@ -229,6 +229,25 @@ def test_cordoned_or_deleted_nodes_count_as_drained() -> None:
     assert watch.drained == ("b",)
     watch.nodes.record("DELETED", node("c", OLD)[1])
     assert watch.drained == ("b", "c")
+
+
+def test_nodes_of_which_no_new_version_comes_are_not_waited_for() -> None:
+    def ready(each: tuple[Change, KubeObject], status: str) -> tuple[Change, KubeObject]:
+        return each[0], changed(each[1], "status.conditions", conditions(Ready=status))
+
+    virtual = "ADDED", changed(node("v", "v1.19.0-vk")[1], "metadata.labels", {"type": "virtual-kubelet"})
+    watch = watched([OLD, NEW], ready(node("a", NEW), "True"), ready(node("lost", OLD), "Unknown"), virtual)
+    watch.began = watch.clock.wall() + 1
+    assert watch.upgraded_from(OLD)
+    # One that was Ready when the watch began is waited for, as long as a reboot may take.
+    watch.nodes.record(*ready(node("b", OLD), "True"))
+    watch.began = 0.0
+    watch.nodes.record("MODIFIED", ready(node("b", OLD), "False")[1])
+    assert not watch.upgraded_from(OLD)
+    cast("FakeClock", watch.clock).time += LOST_SECONDS + 1
+    assert watch.upgraded_from(OLD)
+    watch.nodes.record("MODIFIED", ready(node("b", OLD), "True")[1])
+    assert not watch.upgraded_from(OLD)
 
 
 def test_control_planes_are_counted_by_their_label() -> None:

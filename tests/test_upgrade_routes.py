@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,10 +8,11 @@ import pytest
 from kubechain.core.errors import HarnessError
 from kubechain.observe.history import History
 from kubechain.upgrade import routes, samplers
-from kubechain.upgrade.routes import RouteRequest
+from kubechain.upgrade.pod_samplers import ready
+from kubechain.upgrade.routes import HERE, Place, RouteRequest
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WELCOME
-from tests.fakes import FakeApi, FakeClock, conditions, no_answer, not_ready, owned_by, pod, service, thing
+from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, not_ready, owned_by, pod, service, thing
 
 
 def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str = "https://127.0.0.1:6443") -> Chain:
@@ -27,8 +27,11 @@ def chain(*, address: str = "10.96.0.9", node: str = "172.18.0.2", server: str =
 
 def everything(**over: Any) -> list[RouteRequest]:
     witnesses = chain(**over)
-    in_pods = [each for node in ("a", "b") for each in routes.from_pod(witnesses, node, "cluster.local", "10.96.0.10")]
-    return [*routes.node_ports(witnesses), *routes.node_ports(witnesses, "a"), *routes.api_server(witnesses), *in_pods]
+    places = [Place(name, f"uid-Node-{name}") for name in ("a", "b")]
+    in_pods = [each for node in places for each in routes.from_pod(witnesses, node, "cluster.local", "10.96.0.10")]
+    address = witnesses.asked["a"]
+    node_ports = [each for at in (HERE, places[0]) for node in places for each in routes.node_port(witnesses, node, address, at)]
+    return [*node_ports, *routes.api_server(witnesses), *in_pods]
 
 
 def test_every_route_has_new_and_kept_connections_and_a_unique_name() -> None:
@@ -128,10 +131,32 @@ def test_only_new_connections_have_source_ports_and_each_route_its_own() -> None
     assert min(taken) > 1024
     assert max(taken) < 30_000
     # With the two routes of a Pod, no port repeats within the 2 minutes for which a Node tracks a connection.
-    few = routes.with_source_ports(routes.from_pod(chain(), "a", "cluster.local", "10.96.0.10"))
+    few = routes.with_source_ports(routes.from_pod(chain(), Place("a", "u"), "cluster.local", "10.96.0.10"))
     assert all(each.request["ports"][1] * routes.DATA_INTERVAL > 120 for each in few if not each.route.reuse)
     assert all(each.request["ports"] is None for each in spread if each.route.reuse)
     assert routes.with_source_ports([]) == []
+
+
+def test_source_ports_of_a_route_stay_when_more_are_added_and_are_shared_beyond_the_room() -> None:
+    requests = [each for number in range(8) for each in routes.node_port(chain(), Place(f"n{number}", f"u{number}"), "172.18.0.9")]
+    few, more = (routes.with_source_ports(requests[:count], room=6) for count in (6, 16))
+    assert [each.request["ports"] for each in more[:6]] == [each.request["ports"] for each in few]
+    assert more[12].request["ports"] == more[0].request["ports"]
+    assert all(each.request["ports"][1] * routes.DATA_INTERVAL > 120 for each in more if not each.route.reuse)
+
+
+def test_route_names_the_uids_of_its_nodes() -> None:
+    found = {each.route.name: each.route.nodes for each in everything() if not each.route.reuse}
+    assert found["NodePort b from a, new connections"] == ("uid-Node-b", "uid-Node-a")
+    assert found["ClusterIP from b, new connections"] == ("uid-Node-b",)
+    assert found["API proxy, new connections"] == ()
+
+
+def test_ended_routes_keep_their_places_in_the_plan() -> None:
+    requests = everything()
+    plan = routes.plan(requests, 0.1, ended={requests[1].route})
+    assert [number for number, each in enumerate(plan["paths"]) if each is None] == [1]
+    assert len(plan["paths"]) == len(requests)
 
 
 def test_folder_of_samples_is_locked_by_a_run(tmp_path: Path) -> None:
@@ -154,6 +179,6 @@ def test_pods_of_an_earlier_sampler_are_not_ready() -> None:
         pod(2, ownerReferences=owned_by(now), deletionTimestamp="2026-01-01T00:00:00Z"),
     ]
     existing.append(not_ready(pod(3, ownerReferences=owned_by(now))))
-    listed = json.dumps({"metadata": {"resourceVersion": "1"}, "items": [each.body for each in existing]})
-    witnesses = replace(chain(), api=FakeApi(lambda _method, _path, _body: listed))
-    assert [each.name for each in samplers.ready(witnesses, now)] == [ours.name]
+    others = [pod(4, labels={"app": "web"}, ownerReferences=owned_by(now))]
+    sampled = [changed(each, "metadata.labels", {"app": "sampler"}) for each in existing]
+    assert [each.name for each in ready([*sampled, *others], now)] == [ours.name]

@@ -182,6 +182,10 @@ class Hops(Group):
     from_: str = Field("", alias="from", description="Kubernetes version of the new cluster; a pinned version")
     to: str = Field("", description="Kubernetes version after the upgrade; default: the newest pinned version")
     drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
+    reboot: bool = Field(default=False, description="drain each worker, replace its kubelet, and restart it")
+    replace: bool = Field(
+        default=False, description="replace each worker: a new one joins at the new version, the old one is drained and deleted"
+    )
 
 
 RoleName = Literal["run", "namespace", "disruptive", "upgrade", "clean"]

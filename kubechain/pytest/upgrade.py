@@ -26,7 +26,7 @@ from kubechain.observe.history import History, latest
 from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.upgrade import cluster_watch, events, kubeadm, phases, routes, samplers, snapshot, versions
+from kubechain.upgrade import cluster_watch, events, kubeadm, phases, presence, routes, samplers, snapshot, versions
 from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import Before, During
@@ -120,7 +120,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     with (
         uncaptured(config),
         cluster_watch.watching(chain.api, clock) as watched,
-        samplers.sampling(chain, folder, clock) as running,
+        samplers.sampling(chain, watched.nodes, folder, clock) as running,
     ):
         began = running.began
         drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
@@ -129,7 +129,9 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
     trouble = _trouble(chain.objects)
-    samples = running.between(began, ended)
+    restarted = drained if settings.reboot else ()
+    spans = presence.node_spans(watched.nodes.log(), began, ended, listed=watched.began, restarted=restarted)
+    spans, samples = running.between(began, ended, spans)
     if settings.phase and watched.upgraded_from(before.snapshot.server):
         shutil.move(folder, run.folder / SAMPLES)
     nodes, system = watched.nodes.log(), watched.system.log()
@@ -147,6 +149,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         control_planes=watched.control_planes,
         upgraded_by_this_run=bool(hops),
         drained=drained,
+        nodes=spans,
         warnings=tuple(before.snapshot.warnings),
         load=tuple(TRAFFIC.minutes(began, ended)),
     )

@@ -16,9 +16,34 @@ from .schedule import Sampler
 from .writer import SampleFile
 
 
-async def sample(plan: Plan, out: SampleFile) -> None:
+class PlanFile:
+    """The file of the plan, which whoever wrote it may replace by a later version."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._stamp = path, _stamp(path)
+
+    def read(self) -> Plan:
+        """Parse the plan; OSError, ValueError, KeyError, TypeError or AttributeError if it is not one."""
+        return Plan.parse(json.loads(self._path.read_text(encoding="utf-8")))
+
+    def changed(self) -> Plan | None:
+        """Return the plan if the file was replaced since the last call; None also if the new file is no plan."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            stamp = _stamp(self._path)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                return self.read()
+        return None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+async def sample(plan: Plan, out: SampleFile, file: PlanFile) -> None:
     """Create the sampler in the running event loop, which it needs, and run it to the end of the plan."""
-    await Sampler(plan, out).run()
+    await Sampler(plan, out, file.changed).run()
 
 
 def main(arguments: list[str]) -> int:
@@ -30,12 +55,13 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (65536 if hard == resource.RLIM_INFINITY else min(hard, 65536), hard))
     try:
         plan_path, out_path = arguments
-        plan, out = Plan.parse(json.loads(Path(plan_path).read_text(encoding="utf-8"))), SampleFile(Path(out_path))
+        file = PlanFile(Path(plan_path))
+        plan, out = file.read(), SampleFile(Path(out_path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"sampler PLAN OUT: bad arguments or plan: {type(error).__name__}: {describe(error)}\n")
         return 2
     try:
-        asyncio.run(sample(plan, out))
+        asyncio.run(sample(plan, out, file))
     except OSError as error:
         sys.stderr.write(f"sampler: {describe(error)}\n")
         return 1

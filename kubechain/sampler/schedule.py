@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .connection import RouteClient
@@ -39,11 +40,16 @@ class Stalls:
 
 
 class Sampler:
-    """Samples the routes of a plan; needs a running event loop."""
+    """Samples the routes of a plan; needs a running event loop.
 
-    def __init__(self, plan: Plan, out: SampleFile) -> None:
-        self._plan, self._out, self._loop = plan, out, asyncio.get_running_loop()
-        self._clients = [RouteClient(number, request) for number, request in enumerate(plan.requests)]
+    `changed` returns the next version of the plan, None while there is none: it has the routes of this one at their places,
+    None for those that end, and may have more after them.
+    """
+
+    def __init__(self, plan: Plan, out: SampleFile, changed: Callable[[], Plan | None] = lambda: None) -> None:
+        self._plan, self._out, self._loop, self._changed = plan, out, asyncio.get_running_loop(), changed
+        self._clients = [RouteClient(number, request) if request else None for number, request in enumerate(plan.requests)]
+        self._ended: list[RouteClient] = []
         # The wall clock is read only once, so that its steps do not change the times of samples.
         self._start = self._loop.time()
         self._wall = time.time() - self._start
@@ -75,15 +81,32 @@ class Sampler:
         for task in [*unanswered, stopped]:
             task.cancel()
         await asyncio.gather(*unanswered, *parts, return_exceptions=True)
-        for client in self._clients:
+        for client in self._every_client():
             client.close()
         self._out.flush()
         for part in done:
             part.result()
 
+    def _every_client(self) -> list[RouteClient]:
+        return [*(client for client in self._clients if client), *self._ended]
+
+    def _follow(self) -> None:
+        """Take the next version of the plan, if there is one."""
+        plan = self._changed()
+        if plan is None or len(plan.requests) < len(self._clients):
+            return
+        self._plan = plan
+        for number, request in enumerate(plan.requests):
+            if number == len(self._clients):
+                self._clients.append(RouteClient(number, request) if request else None)
+            elif request is None and (client := self._clients[number]):
+                self._clients[number] = None
+                self._ended.append(client)
+        self._out.add({"paths": len(self._clients)})
+
     async def _wait_for_answers(self, seconds: float) -> set[asyncio.Task[None]]:
         """Wait until no sample is in flight, for at most `seconds`; returns the tasks of those that still are."""
-        in_flight = {task for client in self._clients for task in client.in_flight}
+        in_flight = {task for client in self._every_client() for task in client.in_flight}
         return (await asyncio.wait(in_flight, timeout=seconds))[1] if in_flight else in_flight
 
     async def _tick(self, ended: asyncio.Future[None]) -> None:
@@ -92,28 +115,48 @@ class Sampler:
                 return
             self._stalls.tick(self._loop.time())
             if number % round(FLUSH / TICK) == 0:
+                self._follow()
                 self._out.flush()
 
     async def _send_on_schedule(self, stopped: asyncio.Future[Any]) -> None:
-        plan, count = self._plan, len(self._clients)
+        start, number = self._start, 0
+        while not stopped.done():
+            plan = self._plan
+            number = await self._send_plan(plan, start, number, stopped)
+            if plan is self._plan:
+                break
+            start = self._loop.time()
+        await self._wait_for_answers(LATEST + STALL)
+
+    async def _send_plan(self, plan: Plan, start: float, first: int, stopped: asyncio.Future[Any]) -> int:
+        """Send the samples of a plan from `start` to its end, or until it changes; return the number of the next sample.
+
+        `first` is the number of the first sample: each has another, for requests that contain it.
+        """
+        clients = [client for client in self._clients if client]
+        count = len(clients)
         # The samples of different routes are spread evenly, because a burst would delay its own answers.
-        step = plan.interval / count
-        total = min(plan.limit * count, int(plan.seconds / step))
+        step = plan.interval / max(1, count)
+        left = plan.seconds - (start - self._start)
+        total = min(plan.limit * max(1, count), int(left / step))
         number = 0
-        while number < total and not stopped.done():
-            late = self._loop.time() - (self._start + number * step)
+        while number < total and not stopped.done() and plan is self._plan:
+            late = self._loop.time() - (start + number * step)
             if late < 0:
-                await asyncio.wait((stopped,), timeout=-late)
+                # Not longer than a tick, because the plan may change.
+                await asyncio.wait((stopped,), timeout=min(-late, TICK))
+            elif not clients:
+                number += 1
             elif late <= LATE:
-                self._start_sample(self._clients[number % count], number)
+                self._start_sample(clients[number % count], first + number)
                 number += 1
             else:
                 missed = min(total, number + int(late / step) + 1)
                 for skipped in range(number, missed):
-                    due = self._start + skipped * step
-                    self._record(skipped % count, due, due, "unknown", f"not sent in time ({late:.2f} s late)")
+                    due = start + skipped * step
+                    self._record(clients[skipped % count].number, due, due, "unknown", f"not sent in time ({late:.2f} s late)")
                 number = missed
-        await self._wait_for_answers(LATEST + STALL)
+        return first + number
 
     def _start_sample(self, client: RouteClient, number: int) -> None:
         if len(client.in_flight) >= MAX_IN_FLIGHT:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
+from kubechain.probes.load import Tally
 from kubechain.upgrade import outages
 from kubechain.upgrade.allowances import allowed
 from kubechain.upgrade.model import Allowance, Kind, RouteSamples, UpgradeRecord, Versions
@@ -38,7 +39,7 @@ def require_known(record: UpgradeRecord, samples: RouteSamples) -> None:
     """Raise HarnessError if the samples cannot show whether a route was down for too long."""
     if undecidable(record, samples):
         longest = longest_unknown(samples, record.began, record.ended)
-        error = max((outage.error for outage in outages.outages(samples.tally)), default=0.0)
+        error = max((outage.error for outage in outages.outages(*samples.parts)), default=0.0)
         known = f"no known sample for {longest:.1f} s, and its outages are known to +-{error:.1f} s"
         raise undecided(f"{samples.route.name} to be up", known)
 
@@ -48,7 +49,7 @@ def undecidable(record: UpgradeRecord, samples: RouteSamples) -> bool:
     if samples.tally.unknown == len(samples.tally.samples):
         return True
     bound, limit = known_seconds(record, samples), limit_of(record, samples).seconds
-    found = outages.outages(samples.tally)
+    found = outages.outages(*samples.parts)
     unknown = [seconds for seconds in unknown_times(samples, record.began, record.ended) if seconds > bound]
     most = sum(outage.seconds + outage.error for outage in found) + sum(unknown)
     return most > limit and (bool(unknown) or any(outage.error > bound for outage in found))
@@ -70,7 +71,14 @@ def unknown_times(samples: RouteSamples, began: float, ended: float) -> list[flo
 
     A duration next to an outage is left out, because it is part of the outage's error bound.
     """
-    taken = samples.tally.samples
+    windows = samples.windows or ((began, ended),)
+    return [
+        seconds for (start, end), part in zip(windows, samples.parts, strict=True) for seconds in _unknown_times(part, start, end)
+    ]
+
+
+def _unknown_times(part: Tally, began: float, ended: float) -> list[float]:
+    taken = part.samples
     if not taken:
         return [ended - began]
     known = [(sample.sent, sample.state == "down") for sample in taken if sample.state != "unknown"]
@@ -108,7 +116,7 @@ def limit_of(record: UpgradeRecord, samples: RouteSamples) -> Allowance:
 
 def excess(samples: RouteSamples, limit: Allowance) -> str:
     """Return what a route lost if it was certainly down longer than allowed, else ""; without an allowance any loss counts."""
-    seconds, error = outages.downtime(samples.tally)
+    seconds, error = outages.downtime(*samples.parts)
     if not samples.tally.lost or (limit.seconds and seconds - error <= limit.seconds):
         return ""
     return f"{samples.tally}; down for {seconds:.1f} s (+-{error:.1f} s)"

@@ -21,6 +21,8 @@ from kubechain.upgrade.model import UpgradeEvent
 from kubechain.upgrade.versions import kubelets, minor
 
 VERSION_SECONDS = 1.0
+# A Node that is not Ready for longer is not waited for: a reboot takes less.
+LOST_SECONDS = 300.0
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 CONTAINER_FIELDS = ("name", "containerID", "restartCount", "state", "image")
 LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
@@ -30,7 +32,8 @@ LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
 class ClusterWatch:
     """The histories of a watched cluster, and the recorded steps of its upgrade.
 
-    `servers` are the versions of the API server, each with the Unix time of its first answer.
+    `servers` are the versions of the API server, each with the Unix time of its first answer; `began` is when every kind had
+    been listed (Unix seconds).
     """
 
     nodes: History
@@ -38,6 +41,7 @@ class ClusterWatch:
     clock: Clock
     servers: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     steps: list[UpgradeEvent] = field(default_factory=list[UpgradeEvent])
+    began: float = 0.0
 
     def record_step(self, what: str) -> None:
         """Record that a step of the upgrade begins or ends now."""
@@ -48,10 +52,26 @@ class ClusterWatch:
         """The last known version of the API server, "" if none is known."""
         return self.servers[-1][1] if self.servers else ""
 
-    @property
     def kubelets(self) -> dict[str, str]:
-        """Node name -> the last known version of its kubelet."""
-        return kubelets(self.nodes.read().all("Node"))
+        """Return Node name -> the version of its kubelet, without Nodes of which no new version is to be expected.
+
+        Those are virtual, or have not been Ready for LOST_SECONDS, or since before the watch.
+        """
+        lost = self._lost()
+        return kubelets(node for node in self.nodes.read().all("Node") if node.uid not in lost)
+
+    def _lost(self) -> set[str]:
+        """Return the UIDs of the Nodes that are not Ready, and have not been since the watch began or for LOST_SECONDS."""
+        since: dict[str, float] = {}
+        known: set[str] = set()
+        for entry in self.nodes.log():
+            node = entry.resource
+            if node.is_true("Ready"):
+                since.pop(node.uid, None)
+            else:
+                since.setdefault(node.uid, entry.wall if node.uid in known or entry.wall > self.began else 0.0)
+            known.add(node.uid)
+        return {uid for uid, at in since.items() if self.clock.wall() - at > LOST_SECONDS}
 
     @property
     def control_planes(self) -> int:
@@ -67,7 +87,7 @@ class ClusterWatch:
 
     def upgraded_from(self, server: str) -> bool:
         """Whether the API server and all kubelets have the same minor version, and none has the version `server`."""
-        versions = {self.server or server, *self.kubelets.values()}
+        versions = {self.server or server, *self.kubelets().values()}
         return server not in versions and len({minor(version) for version in versions}) == 1
 
 
@@ -79,7 +99,7 @@ def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
         Watcher(api, "", clock, ("Node",), kept) as nodes,
         Watcher(api, "kube-system", clock, ("Pod", "Lease"), kept) as system,
     ):
-        watch = ClusterWatch(nodes.history, system.history, clock)
+        watch = ClusterWatch(nodes.history, system.history, clock, began=clock.wall())
 
         def read_version() -> None:
             version = existing.server_version(twin)
@@ -99,11 +119,16 @@ def kept(body: Json) -> Json:
     statuses: list[Json] = status.get("containerStatuses") or []
     conditions: list[Json] = status.get("conditions") or []
     ready = [{"type": "Ready", "status": each.get("status")} for each in conditions if each.get("type") == "Ready"]
+    taints: list[Json] = spec.get("taints") or []
     node_info: Json = status.get("nodeInfo") or {}
     parts: dict[str, tuple[Json, Json]] = {
         "Node": (
-            _chosen(spec, "unschedulable"),
-            {"conditions": ready, "nodeInfo": _chosen(node_info, "kubeletVersion")},
+            {**_chosen(spec, "unschedulable"), "taints": [_chosen(taint, "key") for taint in taints]},
+            {
+                "conditions": ready,
+                "nodeInfo": _chosen(node_info, "kubeletVersion", "bootID", "operatingSystem"),
+                **_chosen(status, "addresses"),
+            },
         ),
         "Pod": (
             {**_chosen(spec, "nodeName"), "containers": [_chosen(each, "image") for each in containers]},
@@ -114,9 +139,11 @@ def kept(body: Json) -> Json:
     chosen = parts.get(body.get("kind", ""))
     if chosen is None:
         return body
+    labels: Json = metadata.get("labels") or {}
     metadata = {
         **_chosen(metadata, "name", "namespace", "uid", "resourceVersion", "deletionTimestamp"),
-        "labels": _chosen(metadata.get("labels") or {}, CONTROL_PLANE, *events.PROXY),
+        # All of a Node: --nodes may name any of them.
+        "labels": labels if body["kind"] == "Node" else _chosen(labels, *events.PROXY),
         "annotations": _chosen(metadata.get("annotations") or {}, events.MIRROR),
     }
     return {"kind": body["kind"], "metadata": metadata, "spec": chosen[0], "status": chosen[1]}

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from kubechain.core.records import JsonRecord, rounded
 from kubechain.kube.traffic import MinuteRecord
-from kubechain.upgrade.model import EventKind, Kind
+from kubechain.upgrade.model import Absence, EventKind, Kind
 
 Seconds = Annotated[float, rounded(3)]
 
@@ -44,6 +44,32 @@ class AllowanceRecord(JsonRecord):
     reason: str
 
 
+class WindowRecord(JsonRecord):
+    """A time in which a route counts."""
+
+    start: Seconds
+    end: Seconds
+
+
+class AsideRecord(JsonRecord):
+    """Samples that do not count, because a Node of the route did not serve."""
+
+    why: Absence
+    samples: int
+    lost: int
+
+
+class NodeRecord(JsonRecord):
+    """A time in which a Node served: it was Ready and not cordoned."""
+
+    name: str
+    uid: str
+    start: Seconds
+    end: Seconds
+    ended: Absence | Literal[""]
+    """Why it ended, "" at the end of the observations."""
+
+
 class RouteRecord(JsonRecord):
     """The observations of a route to the witnesses."""
 
@@ -55,6 +81,9 @@ class RouteRecord(JsonRecord):
     probe_from: str
     """The Node of the Pod that sends the requests, "" for the machine of the run."""
     connections: Literal["new", "kept"]
+    windows: list[WindowRecord]
+    """When the route counts, because its Nodes serve; empty for all of the time."""
+    aside: list[AsideRecord]
     samples: int
     up: int
     lost: int
@@ -128,6 +157,8 @@ class UpgradeDocument(JsonRecord):
     """Warnings of the API server about deprecated APIs."""
     drained: list[str]
     """Names of the drained Nodes."""
+    nodes: list[NodeRecord]
+    """When each Node served."""
     sampled: SampledRecord
     """The load of the samplers on the API server."""
     load: list[MinuteRecord]

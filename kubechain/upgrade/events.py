@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import Key, ObjectChange, apply
 from kubechain.upgrade.model import EventKind, UpgradeEvent, Versions
+from kubechain.workload.cluster_nodes import is_virtual
 
 LEADERS = ("kube-scheduler", "kube-controller-manager", "cloud-controller-manager")
 MIRROR = "kubernetes.io/config.mirror"
@@ -157,12 +158,17 @@ class _Nodes:
     """Changes of Nodes: joined or deleted, readiness, cordoned or not, and the version of the kubelet."""
 
     known: dict[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
+    uids: dict[str, str] = field(default_factory=dict[str, str])
 
     def changes(self, entry: ObjectChange) -> Iterator[KindAndText]:
         node = entry.resource
         if node.kind != "Node":
             return
         before = self.known.pop(node.name, None)
+        if before and self.uids[node.name] != node.uid:
+            yield "node", f"{node.name} deleted"
+            before = None
+        self.uids[node.name] = node.uid
         if entry.change == "DELETED":
             yield "node", f"{node.name} deleted"
             return
@@ -212,7 +218,8 @@ def _has_version(entry: ObjectChange) -> bool:
 
 
 def _versions(at: float, server: str, objects: Sequence[KubeObject]) -> Versions:
-    kubelets = {node.name: str(node.at("status.nodeInfo.kubeletVersion", "")) for node in objects if node.kind == "Node"}
+    nodes = [node for node in objects if node.kind == "Node" and not is_virtual(node)]
+    kubelets = {node.name: str(node.at("status.nodeInfo.kubeletVersion", "")) for node in nodes}
     proxies = [pod for pod in objects if pod.kind == "Pod"]
     running = {pod.at("spec.nodeName"): version for pod in proxies if (version := proxy_version(pod))}
     return Versions(at, server, kubelets, {name: running.get(name, "") for name in kubelets})

@@ -35,11 +35,11 @@ class Figures:
 def figures(record: UpgradeRecord, seen: RouteSamples) -> Figures:
     """Return the figures of a route."""
     limit = limit_of(record, seen)
-    seconds, error = downtime(seen.tally)
+    seconds, error = downtime(*seen.parts)
     gap = longest_unknown(seen, record.began, record.ended)
     unknown = gap > known_seconds(record, seen)
     within = False if excess(seen, limit) else None if undecidable(record, seen) else True
-    return Figures(seen, outages(seen.tally), seconds, error, gap, unknown, limit, within)
+    return Figures(seen, outages(*seen.parts), seconds, error, gap, unknown, limit, within)
 
 
 def title(record: UpgradeRecord) -> str:
@@ -73,6 +73,8 @@ def _totals(name: str, routes: Sequence[Figures]) -> str:
     else:
         parts = [f"{name} {lost:,} of {samples:,} lost", *([f"longest on a route {duration(worst)}"] if lost else [])]
     gap = max((each.gap for each in routes if each.unknown), default=0.0)
+    aside = sum(each.seen.aside["not ready"].lost for each in routes if "not ready" in each.seen.aside)
+    parts[0] += f" ({aside:,} lost on Nodes that were not Ready)" if aside else ""
     parts += [f"{unknown:,} unknown"] if unknown else []
     parts += [f"no known sample for {gap:.1f} s"] if gap else []
     return ", ".join(parts)

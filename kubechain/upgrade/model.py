@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from kubechain.kube.traffic import MinuteRecord
@@ -10,6 +10,8 @@ from kubechain.probes.load import Tally
 
 Kind = Literal["NodePort", "ClusterIP", "DNS", "API server", "API proxy"]
 EventKind = Literal["step", "version", "restart", "leader", "node", "pod", "watch"]
+# Why the time of a Node does not count: it is not Ready yet, it is cordoned, it is not Ready any more, it does not exist.
+Absence = Literal["joining", "cordoned", "not ready", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,14 @@ class Route:
     """A route to the witnesses that is sampled: from a Pod on the Node `place`, or with "" from the harness's machine.
 
     `what` is the destination, such as the Node of a nodePort, or "get" for the API server; with `reuse` the connection is
-    kept from one request to the next.
+    kept from one request to the next. `nodes` are the UIDs of the Nodes that it leads through.
     """
 
     kind: Kind
     what: str
     place: str
     reuse: bool
+    nodes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -41,11 +44,43 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSpan:
+    """A time from `start` to `end` in which a Node serves: it is Ready and not cordoned.
+
+    `ended` says why it ends, "" if it does not. A Node of the same name with another UID is another Node.
+    """
+
+    uid: str
+    name: str
+    start: float
+    end: float
+    ended: Absence | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AsideSamples:
+    """How many samples do not count because a Node did not serve, and how many of them were lost."""
+
+    samples: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSamples:
-    """The samples of a route."""
+    """The samples of a route that count, and when they do: in the `windows` (start, end), () for all of the time.
+
+    `aside` are the samples at other times, by what kept a Node of the route from serving.
+    """
 
     route: Route
     tally: Tally
+    windows: tuple[tuple[float, float], ...] = ()
+    aside: dict[Absence, AsideSamples] = field(default_factory=dict["Absence", AsideSamples])
+
+    @property
+    def parts(self) -> list[Tally]:
+        """The samples of each window."""
+        return [self.tally.between(start, end) for start, end in self.windows] or [self.tally]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +109,8 @@ class UpgradeRecord:
     `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
     `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
     `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
-    means; `drained` are the names of drained Nodes; `warnings` are those of the API server about deprecated APIs;
+    means; `drained` are the names of drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the
+    API server about deprecated APIs;
     `load` is what the run asked of the API server, minute by minute, without the samplers.
     """
 
@@ -89,5 +125,6 @@ class UpgradeRecord:
     control_planes: int
     upgraded_by_this_run: bool
     drained: tuple[str, ...] = ()
+    nodes: tuple[NodeSpan, ...] = ()
     warnings: tuple[str, ...] = ()
     load: tuple[MinuteRecord, ...] = ()

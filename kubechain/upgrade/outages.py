@@ -29,12 +29,17 @@ class Outage:
         return self.end - self.start
 
 
-def outages(tally: Tally) -> list[Outage]:
+def outages(*parts: Tally) -> list[Outage]:
     """Return the outages of a route: each run of samples between two that are up, if it has a sample that is down.
 
     An outage begins when its first down sample is sent and ends when the next up sample is sent. An outage at the beginning or
-    the end of the samples may have lasted longer.
+    the end of the samples may have lasted longer. `parts` are the samples of a route, in one part or in one for each time
+    in which the route counts: no outage lasts from one part to the next.
     """
+    return [outage for part in parts for outage in _outages(part)]
+
+
+def _outages(tally: Tally) -> list[Outage]:
     found: list[Outage] = []
     before: Sample | None = None
     between: list[Sample] = []
@@ -58,7 +63,7 @@ def _outage(before: Sample | None, between: Sequence[Sample], after: Sample | No
     return [Outage(start, end, error, len(down), dict(Counter(sample.error for sample in down)))]
 
 
-def downtime(tally: Tally) -> tuple[float, float]:
+def downtime(*parts: Tally) -> tuple[float, float]:
     """Return the total seconds of all outages of a route, and the sum of their errors."""
-    all_outages = outages(tally)
+    all_outages = outages(*parts)
     return sum(outage.seconds for outage in all_outages), sum(outage.error for outage in all_outages)

@@ -6,7 +6,7 @@ Each route is sampled every DATA_INTERVAL or API_INTERVAL seconds, for at most S
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,26 +37,44 @@ class RouteRequest:
     request: Json
 
 
-def _both(kind: Kind, what: str, place: str, request: Mapping[str, Any]) -> list[RouteRequest]:
+@dataclass(frozen=True)
+class Place:
+    """A Node to ask, or to ask from: its name in messages and its UID. "" stands for the machine of the run."""
+
+    name: str = ""
+    uid: str = ""
+
+
+HERE = Place()
+
+
+def _both(kind: Kind, what: Place, place: Place, request: Mapping[str, Any]) -> list[RouteRequest]:
     """Return the route with new connections and the route with kept connections."""
-    return [RouteRequest(Route(kind, what, place, reuse), {**request, "reuse": reuse}) for reuse in (False, True)]
+    uids = tuple(each.uid for each in (what, place) if each.uid)
+    return [RouteRequest(Route(kind, what.name, place.name, reuse, uids), {**request, "reuse": reuse}) for reuse in (False, True)]
 
 
-def with_source_ports(requests: list[RouteRequest]) -> list[RouteRequest]:
-    """Return the requests with a range of source ports for each route with new connections, which uses them in turn.
+def source_ports(number: int, room: int) -> list[int]:
+    """Return the range of source ports, [first, count], of route `number` of a sampler that has ranges for `room` routes.
 
-    For up to 2 minutes, the connection tracking of a Node sends a repeated source port to the same Pod, even a deleted one.
+    A route with new connections uses its ports in turn: for up to 2 minutes, the connection tracking of a Node sends a repeated
+    source port to the same Pod, even a deleted one. Routes beyond the room share ranges: they lead to other Nodes.
     """
-    new = [each for each in requests if not each.route.reuse]
-    count = PORTS // max(1, len(new))
-    ranges = {each.route: [FIRST_PORT + number * count, count] for number, each in enumerate(new)}
+    count = PORTS // room
+    return [FIRST_PORT + number % room * count, count]
+
+
+def with_source_ports(requests: Sequence[RouteRequest], room: int = 0) -> list[RouteRequest]:
+    """Return the requests with a range of source ports for each route with new connections; see source_ports."""
+    new = [each.route for each in requests if not each.route.reuse]
+    ranges = {route: source_ports(number, room or len(new)) for number, route in enumerate(new)}
     return [RouteRequest(each.route, {**each.request, "ports": ranges.get(each.route)}) for each in requests]
 
 
-def node_ports(chain: Chain, place: str = "") -> list[RouteRequest]:
-    """Return the routes from `place` to the nodePort of every Node."""
-    requests = [(node, {"url": address, "expect": WELCOME}) for node, address in chain.node_urls().items()]
-    return [each for node, request in requests for each in _both("NodePort", node, place, request)]
+def node_port(chain: Chain, node: Place, address: str, place: Place = HERE) -> list[RouteRequest]:
+    """Return the routes from `place` to the nodePort of a Node with this address, none without a nodePort."""
+    port = chain.node_port
+    return _both("NodePort", node, place, {"url": url(address, port), "expect": WELCOME}) if port else []
 
 
 def api_server(chain: Chain) -> list[RouteRequest]:
@@ -70,14 +88,14 @@ def api_server(chain: Chain) -> list[RouteRequest]:
         "expect": '"ConfigMap"',
     }
     return [
-        *_both("API server", "readyz", "", {"url": f"{chain.api.server}/readyz", "expect": "ok"}),
-        *_both("API server", "get", "", {"url": scratch, "expect": '"ConfigMap"'}),
-        *_both("API server", "write", "", {"url": scratch, **write}),
-        *_both("API proxy", "", "", {"url": chain.api.server + chain.service_proxy, "expect": WELCOME}),
+        *_both("API server", Place("readyz"), HERE, {"url": f"{chain.api.server}/readyz", "expect": "ok"}),
+        *_both("API server", Place("get"), HERE, {"url": scratch, "expect": '"ConfigMap"'}),
+        *_both("API server", Place("write"), HERE, {"url": scratch, **write}),
+        *_both("API proxy", HERE, HERE, {"url": chain.api.server + chain.service_proxy, "expect": WELCOME}),
     ]
 
 
-def from_pod(chain: Chain, node: str, domain: str, server: str) -> list[RouteRequest]:
+def from_pod(chain: Chain, node: Place, domain: str, server: str) -> list[RouteRequest]:
     """Return the routes from a Pod on a Node: to the clusterIP, and to the Service's name.
 
     `domain` is the cluster's DNS domain, `server` the address of its DNS server.
@@ -86,8 +104,8 @@ def from_pod(chain: Chain, node: str, domain: str, server: str) -> list[RouteReq
     name = f"{WEB}.{chain.namespace}.svc.{domain}."
     by_name = {"url": service, "expect": WELCOME, "lookup": {"server": server, "name": name, "address": chain.cluster_ip}}
     return [
-        *_both("ClusterIP", "", node, {"url": service, "expect": WELCOME}),
-        *_both("DNS", "", node, by_name),
+        *_both("ClusterIP", HERE, node, {"url": service, "expect": WELCOME}),
+        *_both("DNS", HERE, node, by_name),
     ]
 
 
@@ -96,9 +114,19 @@ def scaled(interval: float, nodes: int) -> float:
     return interval * max(1.0, nodes / FULL_RATE_NODES)
 
 
-def plan(requests: list[RouteRequest], interval: float, *, tls: Json | None = None, nodes: int = 1) -> Json:
-    """Return the plan of a sampler for these requests; `nodes` is the number of samplers that run in Pods."""
+def plan(
+    requests: Sequence[RouteRequest],
+    interval: float,
+    *,
+    tls: Json | None = None,
+    nodes: int = 1,
+    ended: Collection[Route] = (),
+) -> Json:
+    """Return the plan of a sampler for these requests; `nodes` is the number of samplers that run in Pods.
+
+    Routes in `ended` keep their places in the plan and are no longer sampled.
+    """
     defaults = {"method": "GET", "body": "", "content": "", "lookup": None, "ports": None}
-    paths = [{**defaults, **each.request} for each in requests]
+    paths = [None if each.route in ended else {**defaults, **each.request} for each in requests]
     seconds = scaled(interval, nodes)
     return {"interval": seconds, "limit": int(SECONDS / seconds), "seconds": SECONDS, "tls": tls, "paths": paths}

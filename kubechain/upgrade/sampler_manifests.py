@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubechain.kube.objects import Json
 from kubechain.workload import manifests
+from kubechain.workload.cluster_nodes import VIRTUAL_LABELS
 
 PACKAGE = Path(__file__).parents[1] / "sampler"
 SAMPLER = "sampler"
@@ -20,12 +21,19 @@ SCRIPT = (
 )
 
 
-def daemon_set(image: str, nodes: Sequence[str]) -> Json:
-    """Return the DaemonSet of samplers on these Nodes, which tolerates every taint; a drain does not remove its Pods."""
+def daemon_set(image: str, only: Sequence[str] = ()) -> Json:
+    """Return the DaemonSet of samplers, which tolerates every taint; a drain does not remove its Pods.
+
+    `only` are the names of its Nodes in a large cluster; without names, it is on every Node that is a machine with Linux, so
+    that a new Node has its sampler as soon as it runs Pods.
+    """
     pod = manifests.running(manifests.client_pod(SAMPLER, image, {"app": SAMPLER}), SCRIPT)
     spec = pod["spec"]
     # One term for each Node, because a term may name one Node alone.
-    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
+    terms: list[Json] = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in only]
+    machines = [{"key": key, "operator": "NotIn", "values": [value]} for key, value in VIRTUAL_LABELS.items()]
+    machines.append({"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]})
+    terms = terms or [{"matchExpressions": machines}]
     spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
     spec["tolerations"] = [{"operator": "Exists"}]
     spec["volumes"] = [*spec["volumes"], {"name": "program", "configMap": {"name": SAMPLER}}, {"name": "samples", "emptyDir": {}}]

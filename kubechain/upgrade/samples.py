@@ -26,10 +26,10 @@ class Samples:
 
 
 def read(text: str, count: int) -> Samples:
-    """Parse a file of samples of `count` routes.
+    """Parse a file of samples of `count` routes, of which some may have been added after its header.
 
     Raises:
-        HarnessError: a record is unknown or torn, or the file is about another number of routes.
+        HarnessError: a record is unknown or torn, or the file is about more routes.
 
     """
     samples: list[list[Sample]] = [[] for _ in range(count)]
@@ -39,9 +39,10 @@ def read(text: str, count: int) -> Samples:
         try:
             match entry:
                 case {"sampler": 1, "paths": paths, "started": at}:
-                    if paths != count:
-                        raise HarnessError(f"samples file, line {number}: header for {paths} routes, expected {count}")
+                    _require_known(number, paths, count)
                     started.append(float(at))
+                case {"paths": paths, **rest} if not rest:
+                    _require_known(number, paths, count)
                 case {"renewed": int(route), "at": at} if route >= 0:
                     renewed[route].append(float(at))
                 case [int(route), sent, done, "up" | "down" | "unknown" as state, str(error)] if route >= 0:
@@ -54,6 +55,11 @@ def read(text: str, count: int) -> Samples:
         raise HarnessError("samples file, line 1: no header of a sampler")
     by_route = tuple(tuple(sorted(of_route, key=lambda sample: sample.sent)) for of_route in samples)
     return Samples(by_route, tuple(tuple(sorted(times)) for times in renewed), tuple(started))
+
+
+def _require_known(line: int, paths: int, count: int) -> None:
+    if paths > count:
+        raise HarnessError(f"samples file, line {line}: header for {paths} routes, expected {count}")
 
 
 def _entries(text: str) -> Iterator[tuple[int, str, Any]]:

@@ -10,6 +10,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.versions import minor
 from kubechain.images.pins import Kubernetes, Pins
 from kubechain.kube.objects import KubeObject
+from kubechain.workload.cluster_nodes import is_virtual
 
 
 def hops(first: str, last: str, pins: Pins) -> tuple[Kubernetes, ...]:
@@ -51,5 +52,5 @@ def next_minor(version: str) -> str:
 
 
 def kubelets(nodes: Iterable[KubeObject]) -> dict[str, str]:
-    """Return Node name -> version of its kubelet."""
-    return {node.name: str(node.at("status.nodeInfo.kubeletVersion")) for node in nodes}
+    """Return Node name -> version of its kubelet, without virtual Nodes: their version is that of another program."""
+    return {node.name: str(node.at("status.nodeInfo.kubeletVersion")) for node in nodes if not is_virtual(node)}

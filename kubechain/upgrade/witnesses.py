@@ -17,6 +17,7 @@ from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
+from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.factory import pulled_images
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
 
@@ -114,6 +115,7 @@ def attach(api: Api, environment: Environment, namespace: str, image_ids: frozen
         target.client,
         REPLICAS,
         pulled=pulled_images(target),
+        cluster_nodes=ClusterNodes(api, waiter.clock, environment.nodes, target.name if target.owned else ""),
     )
 
 

@@ -60,12 +60,17 @@ def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
         return f"not ready ({node.condition('Ready').get('reason', 'no condition')})"
     if node.condition("NetworkUnavailable").get("status") == "True" and not own:
         return "network unavailable"
-    taints: list[Json] = node.at("spec.taints", [])
-    if any(taint.get("key") in VIRTUAL_TAINTS for taint in taints) or VIRTUAL_LABELS.items() & node.labels.items():
+    if is_virtual(node):
         return "virtual"
     if other := other_system(node):
         return f"runs {other}"
     return "" if serving_address(node, address) else f"no InternalIP of {family_of(address)}"
+
+
+def is_virtual(node: KubeObject) -> bool:
+    """Whether a Node is no machine: nothing there forwards connections, and its version says nothing of the cluster."""
+    taints: list[Json] = node.at("spec.taints", [])
+    return any(taint.get("key") in VIRTUAL_TAINTS for taint in taints) or bool(VIRTUAL_LABELS.items() & node.labels.items())
 
 
 def other_system(node: KubeObject) -> str:

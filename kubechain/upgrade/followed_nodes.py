@@ -1,0 +1,158 @@
+"""The Nodes that are asked during a change: they come, and are asked within seconds; they go, and are asked no more."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api
+from kubechain.kube.objects import KubeObject
+from kubechain.observe.history import History
+from kubechain.probes.load import Tally
+from kubechain.upgrade import pod_samplers, presence, routes
+from kubechain.upgrade.local_sampler import LocalSampler
+from kubechain.upgrade.model import NodeSpan, Route, RouteSamples
+from kubechain.upgrade.pod_samplers import PodSampler
+from kubechain.upgrade.routes import Place, RouteRequest
+from kubechain.upgrade.sample_store import SampleStore
+from kubechain.workload.chain import Chain
+from kubechain.workload.cluster_nodes import serving_address, why_unable
+from kubechain.workload.node_sample import SAMPLE
+
+# Source ports are reserved for this many Nodes, or for twice as many as there are at first.
+LEAST_ROOM = 6
+
+
+@dataclass
+class FollowedNodes:
+    """The Nodes that are asked: by UID, because another Node may get the same name.
+
+    `nodes` is the history of the Nodes, `owner` the DaemonSet of the samplers in Pods, `local` the sampler on this machine, if
+    it reaches the Nodes.
+    """
+
+    chain: Chain
+    nodes: History
+    owner: KubeObject
+    store: SampleStore
+    sampler: str = "data"
+    local: LocalSampler | None = None
+    asked: dict[str, tuple[Place, str]] = field(default_factory=dict[str, tuple[Place, str]])
+    in_pods: list[PodSampler] = field(default_factory=list[PodSampler])
+    requests: list[RouteRequest] = field(default_factory=list[RouteRequest])
+    ended: set[Route] = field(default_factory=set[Route])
+    asker: PodSampler | None = None
+    room: int = 0
+    _dns: tuple[str, str] | None = None
+
+    def begin(self, names: frozenset[str]) -> None:
+        """Ask the Nodes with these names, which were chosen when the change began."""
+        for node in self.nodes.read().all("Node"):
+            if node.name in names:
+                self._add(node)
+        self.room = max(LEAST_ROOM, 2 * len(self.asked))
+
+    def follow(self, api: Api) -> list[str]:
+        """Ask new Nodes, and those that are gone no more; return the names of Nodes that serve and have no sampler yet."""
+        present = {node.uid: node for node in self.nodes.read().all("Node")}
+        new = [node for node in present.values() if node.uid not in self.asked and self._serves(node)]
+        alive = [uid for uid in self.asked if uid in present]
+        for node in new[: max(0, SAMPLE - len(alive))]:
+            self._add(node)
+        gone = {uid for uid in self.asked if uid not in present}
+        ended = {each.route for each in self.requests if gone.intersection(each.route.nodes)} - self.ended
+        self.ended |= ended
+        if self.local and (new or ended):
+            self.revise(self.local)
+        self._start_samplers(api, present)
+        if self.chain.probe_from != "host":
+            self._hand_on(api, present)
+        sampled = {sampler.node.uid for sampler in self.in_pods}
+        return [self.asked[uid][0].name for uid in alive if uid not in sampled and self._serves(present[uid])]
+
+    def revise(self, local: LocalSampler) -> None:
+        """Have the local sampler ask the Nodes that there are."""
+        self.store.describe(self.sampler, [each.route for each in self.requests])
+        local.revise(self.plan())
+
+    def plan(self) -> dict[str, object]:
+        """Return the plan of the local sampler."""
+        requests = routes.with_source_ports(self.requests, self.room)
+        return routes.plan(requests, routes.DATA_INTERVAL, nodes=self._count, ended=self.ended)
+
+    def present(self, sampler: PodSampler) -> bool:
+        """Whether the Pod of a sampler exists on a Node that is Ready, so that its samples can be fetched."""
+        node = next((each for each in self.nodes.read().all("Node") if each.uid == sampler.node.uid), None)
+        pods = self.chain.objects.read().all("Pod")
+        return bool(node and node.is_true("Ready") and any(pod.uid == sampler.pod.uid for pod in pods))
+
+    def unasked(self) -> list[Route]:
+        """Return a route for each Node on which no sampler was started, so that it is not taken for one that keeps up."""
+        sampled = {sampler.node.uid for sampler in self.in_pods}
+        return [
+            Route("ClusterIP", "", place.name, reuse=False, nodes=(uid,))
+            for uid, (place, _) in self.asked.items()
+            if uid not in sampled
+        ]
+
+    @property
+    def _count(self) -> int:
+        return max(1, len(self.asked) - len(self.ended) // 2)
+
+    def _serves(self, node: KubeObject) -> bool:
+        address = self.chain.cluster_ip
+        return self.chain.api.shape.selects(node) and not why_unable(node, address) and presence.absence(node) is None
+
+    def _add(self, node: KubeObject) -> None:
+        known = any(place.name == node.name for place, _ in self.asked.values())
+        place = Place(f"{node.name} ({node.uid[:8]})" if known else node.name, node.uid)
+        self.asked[node.uid] = place, serving_address(node, self.chain.cluster_ip)
+        if self.chain.probe_from == "host":
+            self.requests += routes.node_port(self.chain, place, self.asked[node.uid][1])
+
+    def _start_samplers(self, api: Api, present: dict[str, KubeObject]) -> None:
+        uids = {node.name: uid for uid, node in present.items()}
+        known = {sampler.pod.uid for sampler in self.in_pods}
+        for pod in pod_samplers.ready(self.chain.objects.read().objects, self.owner):
+            uid = uids.get(str(pod.at("spec.nodeName")), "")
+            if pod.uid in known or uid not in self.asked:
+                continue
+            sampler = PodSampler(pod, self.chain.namespace, self.asked[uid][0], self.store)
+            with contextlib.suppress(HarnessError):
+                self._dns = self._dns or pod_samplers.resolver(sampler.probe(api))
+                sampler.requests += routes.from_pod(self.chain, sampler.node, *self._dns)
+                sampler.follow(api, self._pod_plan(sampler))
+                self.in_pods.append(sampler)
+
+    def _pod_plan(self, sampler: PodSampler) -> dict[str, object]:
+        requests = routes.with_source_ports(sampler.requests, self.room if sampler is self.asker else 0)
+        return routes.plan(requests, routes.DATA_INTERVAL, nodes=self._count)
+
+    def _hand_on(self, api: Api, present: dict[str, KubeObject]) -> None:
+        """Have a sampler on a Node that serves ask the nodePorts, where this machine does not reach them; another if it goes."""
+        able = [
+            each
+            for each in self.in_pods
+            if each.node.uid in present and self._serves(present[each.node.uid]) and self.present(each)
+        ]
+        asker = self.asker if self.asker in able else next(iter(able), None)
+        if asker is None:
+            return
+        asks = {uid for each in asker.requests if each.route.kind == "NodePort" for uid in each.route.nodes[:1]}
+        missing = [each for uid, each in self.asked.items() if uid in present and uid not in asks]
+        more = [each for place, address in missing for each in routes.node_port(self.chain, place, address, asker.node)]
+        self.asker = asker
+        if more:
+            asker.requests += more
+            try:
+                asker.follow(api, self._pod_plan(asker))
+            except HarnessError:
+                # It may have the new plan or the one from before; the next attempt has the same routes at the same places.
+                del asker.requests[-len(more) :]
+
+    def samples(self, spans: tuple[NodeSpan, ...], began: float, ended: float) -> list[RouteSamples]:
+        """Return the samples from `began` to `ended` (Unix seconds) that count, of every route that counted at some time."""
+        tallies = [*self.store.tallies(), *((route, Tally(route.name, ())) for route in self.unasked())]
+        found = (presence.counted(route, tally, spans, began, ended) for route, tally in tallies)
+        return [each for each in found if each]

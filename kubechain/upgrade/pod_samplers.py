@@ -1,0 +1,89 @@
+"""The samplers in Pods, one on each Node: a DaemonSet, their plans, and their samples, which are fetched while they run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kubechain.conditions.pods import is_ready
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.probes.pod import PodProbe
+from kubechain.upgrade.model import Route
+from kubechain.upgrade.routes import Place, RouteRequest
+from kubechain.upgrade.sample_store import SampleStore
+from kubechain.upgrade.sampler_manifests import HOME, SAMPLER, config_map, daemon_set
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+
+CHUNK = 2_000_000
+
+
+@dataclass
+class PodSampler:
+    """A sampler in a Pod on a Node; its samples are in the store under the name of the Pod, which no other Pod has."""
+
+    pod: KubeObject
+    namespace: str
+    node: Place
+    store: SampleStore
+    requests: list[RouteRequest] = field(default_factory=list[RouteRequest])
+
+    @property
+    def routes(self) -> list[Route]:
+        """The routes that it samples."""
+        return [each.route for each in self.requests]
+
+    def probe(self, api: Api) -> PodProbe:
+        """Return the probe from its Pod."""
+        return PodProbe(api, self.namespace, self.pod.name, self.pod.container)
+
+    def follow(self, api: Api, plan: Json) -> None:
+        """Have it sample a plan, whose routes are `routes`; HarnessError if that is not possible now."""
+        self.store.describe(self.pod.name, self.routes)
+        words = ["sh", "-c", f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json', "sh", json.dumps(plan)]
+        done = self.probe(api).run(*words)
+        if done.status != 0:
+            raise HarnessError(f"the plan of the sampler in pod {self.pod.name}: status {done.status}: {done.stderr.strip()}")
+
+    def fetch(self, api: Api) -> None:
+        """Fetch the new part of its samples; HarnessError if that is not possible now."""
+        file, probe = self.store.file(self.pod.name), self.probe(api)
+        while True:
+            have = file.stat().st_size if file.exists() else 0
+            words = ["sh", "-c", f"tail -c +{have + 1} {HOME}/out 2>/dev/null | head -c {CHUNK}"]
+            new = probe.must_run(*words).encode()
+            with file.open("ab") as out:
+                out.write(new)
+            if len(new) < CHUNK // 2:
+                return
+
+
+@contextmanager
+def running(chain: Chain, only: Sequence[str]) -> Generator[KubeObject]:
+    """Run the DaemonSet of samplers during the body; each waits for its plan. `only` are the names of its Nodes, () for all."""
+    for kind in ("DaemonSet", "ConfigMap"):
+        actions.remove(chain, kind, SAMPLER)
+    chain.api.create(config_map(), chain.namespace)
+    try:
+        yield chain.api.create(daemon_set(chain.client_image, only), chain.namespace)
+    finally:
+        for kind in ("DaemonSet", "ConfigMap"):
+            with contextlib.suppress(HarnessError):
+                actions.remove(chain, kind, SAMPLER)
+
+
+def ready(objects: Sequence[KubeObject], owner: KubeObject) -> list[KubeObject]:
+    """Return the ready Pods of the DaemonSet `owner`, without those of an interrupted run that are still being deleted."""
+    pods = [each for each in objects if each.kind == "Pod" and each.labels.get("app") == SAMPLER]
+    return [pod for pod in pods if is_ready(pod) and (pod.controller or {}).get("uid") == owner.uid]
+
+
+def resolver(pod: PodProbe) -> tuple[str, str]:
+    """Return the cluster's DNS domain and the address of its DNS server, from the resolv.conf of a Pod."""
+    words = pod.resolver().split()
+    return pod.domain(), words[words.index("nameserver") + 1]
