@@ -18,7 +18,9 @@ Step = tuple[float, Change, KubeObject]
 Stretch = tuple[State, float, float]
 
 
-def node(name: str = "a", *, uid: str = "", ready: str = "True", boot: str = "b1", cordoned: bool = False, **over: Any) -> KubeObject:
+def node(
+    name: str = "a", *, uid: str = "", ready: str = "True", boot: str = "b1", cordoned: bool = False, **over: Any
+) -> KubeObject:
     spec = {"unschedulable": True} if cordoned else {}
     status = {"conditions": conditions(Ready=ready), "nodeInfo": {"bootID": boot}}
     return thing("Node", name, uid=uid or f"uid-{name}", spec=spec, status=status, **over)

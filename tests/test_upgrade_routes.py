@@ -138,7 +138,9 @@ def test_only_new_connections_have_source_ports_and_each_route_its_own() -> None
 
 
 def test_source_ports_of_a_route_stay_when_more_are_added_and_are_shared_beyond_the_room() -> None:
-    requests = [each for number in range(8) for each in routes.node_port(chain(), Place(f"n{number}", f"u{number}"), "172.18.0.9")]
+    requests = [
+        each for number in range(8) for each in routes.node_port(chain(), Place(f"n{number}", f"u{number}"), "172.18.0.9")
+    ]
     few, more = (routes.with_source_ports(requests[:count], room=6) for count in (6, 16))
     assert [each.request["ports"] for each in more[:6]] == [each.request["ports"] for each in few]
     assert more[12].request["ports"] == more[0].request["ports"]

@@ -1,0 +1,147 @@
+"""Samplers on Nodes that come and go: the real programs on a cluster of loopback addresses."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubechain.observe.clock import RealClock
+from kubechain.upgrade import followed_nodes, routes, samplers
+from kubechain.upgrade.availability import kept_up
+from kubechain.upgrade.figures import figures
+from kubechain.upgrade.model import Kind, RouteSamples, UpgradeRecord
+from kubechain.upgrade.presence import ASKED_SECONDS, node_spans
+from kubechain.upgrade.sample_store import SampleStore
+from kubechain.upgrade.samplers import RunningSamplers, sampling
+from tests.changing_cluster import ChangingCluster, changing_cluster
+from tests.fakes import thing
+
+CLOCK = RealClock()
+
+
+def pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def observe(
+    cluster: ChangingCluster, folder: Path, change: Callable[[RunningSamplers], object], origin: Any = "host"
+) -> UpgradeRecord:
+    """Sample while the cluster is changed; return the record."""
+    listed = CLOCK.wall()
+    with sampling(cluster.chain(origin), cluster.nodes, folder, CLOCK) as running:
+        change(running)
+        ended = CLOCK.wall()
+    spans = node_spans(cluster.nodes.log(), running.began, ended, listed=listed)
+    spans, found = running.between(running.began, ended, spans)
+    return UpgradeRecord(("1", "2"), running.began, ended, found, (), (), 0, 0, 1, upgraded_by_this_run=False, nodes=spans)
+
+
+def of(record: UpgradeRecord, kind: Kind, name: str) -> list[RouteSamples]:
+    return [each for each in record.routes if each.route.kind == kind and name in (each.route.what, each.route.place)]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(samplers, "FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(samplers, "FOLLOW_SECONDS", 0.1)
+    with changing_cluster(tmp_path) as cluster:
+        monkeypatch.setattr(routes, "url", cluster.pages)
+        cluster.join("stays", "127.0.1.1")
+        cluster.join("leaves", "127.0.1.2")
+        yield cluster
+
+
+def test_replaced_node_loses_nothing_and_a_loss_on_a_node_that_stays_is_found(cluster: ChangingCluster, tmp_path: Path) -> None:
+    def replace(_: RunningSamplers) -> None:
+        pause(1)
+        cluster.change("uid-leaves", "spec.unschedulable", value=True)
+        pause(0.5)
+        cluster.remove("uid-leaves")
+        cluster.join("leaves", "127.0.1.3", uid="0123456789")
+        pause(1)
+        cluster.close("uid-stays")
+        pause(3)
+        cluster.open("uid-stays")
+        pause(1.5)
+
+    record = observe(cluster, tmp_path / "samples", replace)
+    found = kept_up("NodePort")(record)
+    assert "no request lost on NodePort stays" in found.expected
+    for seen in of(record, "NodePort", "stays"):
+        (outage,) = figures(record, seen).outages
+        assert outage.seconds == pytest.approx(3, abs=0.5 if seen.route.reuse else 0.2)
+    old, new = of(record, "NodePort", "leaves"), of(record, "NodePort", "leaves (01234567)")
+    assert len(old) == len(new) == 2
+    for seen in (*old, *new):
+        assert (len(seen.tally.lost), bool(seen.tally.samples)) == (0, True)
+    assert all(sum(each.lost for each in seen.aside.values()) for seen in old)
+    joined = next(span.start for span in record.nodes if span.uid == "0123456789")
+    assert all(seen.tally.samples[0].sent - joined < ASKED_SECONDS for seen in new)
+    # What the sampler on the Node had is kept, and the one on the new Node has begun.
+    assert all(seen.tally.up > 5 for name in ("leaves", "leaves (01234567)") for seen in of(record, "ClusterIP", name))
+    assert kept_up("ClusterIP")(record).met
+    assert kept_up("DNS")(record).met
+
+
+def test_sampler_of_a_node_that_is_gone_is_asked_no_more(cluster: ChangingCluster, tmp_path: Path) -> None:
+    def remove(running: RunningSamplers) -> None:
+        pause(0.5)
+        cluster.change("uid-leaves", "spec.unschedulable", value=True)
+        cluster.remove("uid-leaves")
+        pause(1)
+        assert {route.what for route in running.nodes.ended} == {"leaves"}
+
+    record = observe(cluster, tmp_path / "samples", remove)
+    assert {each.route.what for each in record.routes if each.route.kind == "NodePort"} == {"stays", "leaves"}
+
+
+def test_node_that_is_not_ready_blocks_nothing(cluster: ChangingCluster, tmp_path: Path) -> None:
+    lost = [{"type": "Ready", "status": "Unknown"}]
+    cluster.change("uid-leaves", "status.conditions", lost)
+    cluster.api.refused.add("uid-leaves")
+    record = observe(cluster, tmp_path / "samples", lambda _: pause(1))
+    assert {each.route.what for each in record.routes if each.route.kind == "NodePort"} == {"stays"}
+    assert kept_up("NodePort")(record).met
+
+
+def test_nodes_are_asked_from_another_pod_when_the_node_of_the_first_leaves(cluster: ChangingCluster, tmp_path: Path) -> None:
+    def change(running: RunningSamplers) -> None:
+        first = running.nodes.asker
+        assert first is not None
+        pause(1)
+        cluster.change(first.node.uid, "spec.unschedulable", value=True)
+        pause(1)
+        assert running.nodes.asker not in (None, first)
+
+    record = observe(cluster, tmp_path / "samples", change, "cluster")
+    ports = [each.route for each in record.routes if each.route.kind == "NodePort" and not each.route.reuse]
+    # The Node that is cordoned was asked by both Nodes before, and the other one asks itself after.
+    assert len({(route.what, route.place) for route in ports}) == 3
+    assert {route.place for route in ports} == {"stays", "leaves"}
+    assert kept_up("NodePort")(record).met
+
+
+def test_interrupted_run_is_continued_with_all_its_samples(cluster: ChangingCluster, tmp_path: Path) -> None:
+    first = observe(cluster, tmp_path / "samples", lambda _: pause(1))
+    (seen,) = [each for each in of(first, "NodePort", "stays") if not each.route.reuse]
+    second = observe(cluster, tmp_path / "samples", lambda _: pause(1))
+    (again,) = [each for each in of(second, "NodePort", "stays") if not each.route.reuse]
+    assert again.tally.samples[: len(seen.tally.samples)] == seen.tally.samples
+    assert len(again.tally.samples) > len(seen.tally.samples)
+    assert second.began == first.began
+
+
+def test_large_cluster_gets_no_more_nodes_than_a_sample(
+    cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_nodes, "SAMPLE", 2)
+    followed = followed_nodes.FollowedNodes(cluster.chain(), cluster.nodes, thing("DaemonSet", "x"), SampleStore(tmp_path))
+    followed.begin(frozenset(["stays", "leaves"]))
+    cluster.join("third", "127.0.1.4", uid="third")
+    followed.follow(cluster.api)
+    assert set(followed.asked) == {"uid-stays", "uid-leaves"}
+    cluster.remove("uid-leaves")
+    followed.follow(cluster.api)
+    assert set(followed.asked) == {"uid-stays", "uid-leaves", "third"}
