@@ -22,9 +22,9 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json
+from kubechain.upgrade.local_sampler import local_sampler
 from kubechain.upgrade.model import Route
 from kubechain.upgrade.routes import RouteRequest, plan
-from kubechain.upgrade.local_sampler import local_sampler
 from tests.api_server import ApiServer
 from tests.certificates import Pair, authority, signed
 from tests.hostile.access_proxies import Proxy, connect_proxy, forwarding, socks_proxy

@@ -77,7 +77,9 @@ RECORD = UpgradeRecord(
     (Versions(1, "v1.36.3", {"n1": "v1.37.2"}, {}),), 0, 0, 1, upgraded_by_this_run=True,
 )  # fmt: skip
 DURING = During(cast("Any", None), RECORD, BEFORE, tuple(ADDED))
-AFTER = After(cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={})
+AFTER = After(
+    cast("Any", None), None, "v1.37.2", "v1.37.2", {"n1": "v1.36.3"}, {"n1": ""}, state=BEFORE, configuration={}, unready=["n2"]
+)
 
 
 def log(*changes: tuple[history.Change, KubeObject]) -> History:
@@ -227,6 +229,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "availability.kept_up": (availability.kept_up("NodePort"), RECORD),
     "availability.skew_allowed": (availability.skew_allowed(), RECORD),
     "availability.kubelets_as_wanted": (availability.kubelets_as_wanted(), AFTER),
+    "availability.nodes_ready": (availability.nodes_ready(), AFTER),
     "availability.proxies_as_wanted": (availability.proxies_as_wanted(), AFTER),
     "invariants.unchanged": (invariants.unchanged(BEFORE, ["Deployment"]), CHANGES),
     "invariants.throughout": (invariants.throughout(invariants.none_added(BEFORE, "ReplicaSet")), DURING),

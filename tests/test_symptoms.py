@@ -93,7 +93,7 @@ def lost(kind: Kind, seconds: float) -> Unmet:
 
 def versions(**kubelets: str) -> After:
     nothing = cast("Any", None)
-    return After(nothing, None, "", "v1.37.2", kubelets, {}, state=nothing, configuration={})
+    return After(nothing, None, "", "v1.37.2", kubelets, {}, state=nothing, configuration={}, unready=[])
 
 
 NODE = thing("Node", "kind-worker", status={"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]})

@@ -14,6 +14,7 @@ from kubechain.upgrade.availability import (
     known_seconds,
     kubelets_as_wanted,
     longest_unknown,
+    nodes_ready,
     proxies_as_wanted,
     skew_allowed,
     skewed,
@@ -221,7 +222,7 @@ def test_next_minor_version_is_one_more() -> None:
 
 def after(**over: Any) -> After:
     given: Json = {"wanted": NEW, "server": NEW, "kubelets": {"a": NEW, "b": NEW}, "proxies": {"a": "v1.37.0", "b": NEW}}
-    return After(cast("Any", None), None, state=cast("Any", None), configuration={}, **{**given, **over})
+    return After(cast("Any", None), None, state=cast("Any", None), configuration={}, **{"unready": [], **given, **over})
 
 
 def test_api_server_and_kubelets_must_have_the_wanted_version() -> None:
@@ -231,6 +232,11 @@ def test_api_server_and_kubelets_must_have_the_wanted_version() -> None:
         assert f"kubelet of b {other}" in kubelets_as_wanted()(after(kubelets={"a": NEW, "b": other})).got
     with pytest.raises(HarnessError, match="no Node"):
         kubelets_as_wanted()(after(kubelets={}))
+
+
+def test_nodes_must_be_ready_again() -> None:
+    assert nodes_ready()(after()).met
+    assert nodes_ready()(after(unready=["b"])).got == "b not Ready"
 
 
 def test_without_a_wanted_version_all_must_have_one_minor() -> None:

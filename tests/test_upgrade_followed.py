@@ -71,7 +71,7 @@ def test_replaced_node_loses_nothing_and_a_loss_on_a_node_that_stays_is_found(cl
     assert "no request lost on NodePort stays" in found.expected
     for seen in of(record, "NodePort", "stays"):
         (outage,) = figures(record, seen).outages
-        assert outage.seconds == pytest.approx(3, abs=0.5 if seen.route.reuse else 0.2)
+        assert outage.seconds == pytest.approx(3, abs=0.2)
     old, new = of(record, "NodePort", "leaves"), of(record, "NodePort", "leaves (01234567)")
     assert len(old) == len(new) == 2
     for seen in (*old, *new):

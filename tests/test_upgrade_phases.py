@@ -1,6 +1,4 @@
 import json
-import threading
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,15 +8,12 @@ import pytest
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
-from kubechain.kube.listing import Keep, trimmed
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
-from kubechain.observe.clock import RealClock
-from kubechain.observe.history import Change, History
+from kubechain.observe.history import History
 from kubechain.pytest import upgrade as plugin
 from kubechain.pytest.state import RUN, UpgradeState
-from kubechain.upgrade import cluster_watch
-from kubechain.upgrade.cluster_watch import CONTROL_PLANE, LOST_SECONDS, ClusterWatch, deprecated, watching
+from kubechain.upgrade.cluster_watch import deprecated
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after, removed_by
 from kubechain.upgrade.snapshot import KINDS, read
@@ -82,16 +77,20 @@ def test_only_a_404_means_that_an_api_is_not_served() -> None:
             not_served(answering({**answers, "/apis/policy/v1/x": other}), apis)
 
 
-def node(name: str, version: str, **spec: Any) -> tuple[Change, KubeObject]:
-    return "ADDED", thing("Node", name, spec=spec, status={"nodeInfo": {"kubeletVersion": version}})
+def node(name: str, version: str, ready: str = "True", **over: Any) -> KubeObject:
+    return thing("Node", name, status={"nodeInfo": {"kubeletVersion": version}, "conditions": conditions(Ready=ready)}, **over)
+
+
+# One that was lost before, and one that is no machine.
+LOST = [node("lost", "v1.30.0", "Unknown"), node("v", "v1.19.0-vk", labels={"type": "virtual-kubelet"})]
 
 
 class Cluster(Api):
-    """A cluster with two Nodes, the ConfigMaps of CoreDNS and kube-proxy, and a credential that a snapshot must not have."""
+    """Two Nodes that are Ready, two that are not, the ConfigMaps of the add-ons, and a credential."""
 
     def __init__(self, *objects: KubeObject) -> None:
         managed = [changed(each, "metadata.managedFields", [{"manager": "kubelet"}]) for each in objects]
-        self.lists = {path_of("Pod", "kube-system"): PROXIES, path_of("Node"): [node("a", OLD)[1], node("b", OLD)[1]]}
+        self.lists = {path_of("Pod", "kube-system"): PROXIES, path_of("Node"): [node("a", OLD), node("b", OLD), *LOST]}
         self.lists |= {path_of(kind, "ns"): [each for each in managed if each.kind == kind] for kind in KINDS}
 
     def call(self, method: str, path: str, *_: Any, **__: Any) -> str:
@@ -140,7 +139,8 @@ def test_snapshot_has_the_witnesses_and_the_cluster_but_no_secret(tmp_path: Path
     assert "managedFields" not in text
     snapshot = read(tmp_path / "snapshot.json")
     assert (snapshot.run, snapshot.cluster_uid, snapshot.server, snapshot.verdict) == ("ab12", "uid-1", "v1.37.2", "holds")
-    assert (snapshot.namespace, snapshot.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3"})
+    assert (snapshot.namespace, snapshot.nodes) == ("ns", {"a": "v1.36.3", "b": "v1.36.3", "lost": "v1.30.0"})
+    assert snapshot.unready == ["uid-Node-lost"]
     assert {each["kind"] for each in snapshot.objects} == set(KINDS)
     assert [each.name for each in snapshot.state.all("Pod")] == ["web-5d4f-0", "web-5d4f-1"]
     assert snapshot.apis["PodDisruptionBudget"] == "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
@@ -159,9 +159,19 @@ def test_state_after_the_upgrade_is_read_from_the_cluster() -> None:
     after = read_after(before(), None, "")
     assert (after.wanted, after.server, after.kubelets) == ("", "v1.37.2", {"a": "v1.36.3", "b": "v1.36.3"})
     assert read_after(before(), None, "v1.38.0").wanted == "v1.38.0"
+    assert after.unready == []
     # A terminated kube-proxy on a Node does not hide the running one.
     assert after.proxies == {"a": "v1.37.2", "b": ""}
     assert len(after.state.objects) == len(healthy())
+
+
+def test_node_that_was_ready_before_or_is_new_must_be_ready() -> None:
+    earlier = before()
+    lists = cast("Any", earlier.witnesses.api).lists
+    lists[path_of("Node")] = [node("a", OLD, "False"), node("b", OLD), node("lost", OLD, "Unknown", uid="another"), LOST[1]]
+    after = read_after(earlier, None, "")
+    assert after.unready == ["a", "lost"]
+    assert set(after.kubelets) == set(after.proxies) == {"b"}
 
 
 def during(*drained: str) -> During:
@@ -170,7 +180,7 @@ def during(*drained: str) -> During:
 
 
 def after(observed: During | None) -> After:
-    return After(before(), observed, "v1", "v1", {}, {}, state(), {})
+    return After(before(), observed, "v1", "v1", {}, {}, state(), {}, [])
 
 
 def test_only_pods_of_drained_nodes_are_expected_to_be_replaced() -> None:
@@ -192,112 +202,6 @@ def test_state_before_the_upgrade_is_that_of_the_snapshot() -> None:
     phase = during()
     assert phase.state == phase.before.snapshot.state
     assert len(phase.state.objects) == len(healthy()) - 1  # no Endpoints
-
-
-def watched(servers: list[str], *nodes: tuple[Change, KubeObject]) -> ClusterWatch:
-    history = History("", FakeClock())
-    for change, node in nodes:
-        history.record(change, node)
-    return ClusterWatch(history, History("kube-system", FakeClock()), FakeClock(), [(0.0, each) for each in servers])
-
-
-@pytest.mark.parametrize(
-    ("servers", "kubelets", "complete"),
-    [
-        ([OLD], (OLD, OLD), False),
-        ([OLD, NEW], (OLD, NEW), False),
-        ([OLD, NEW], (NEW, OLD), False),
-        ([OLD, NEW], (NEW, NEW), True),
-        ([OLD, NEW], (NEW, "v1.37.1"), True),
-        ([OLD, NEW, OLD], (NEW, NEW), False),
-        ([OLD], (NEW, NEW), False),
-        ([], (NEW, NEW), False),
-        ([NEW], ("v1.35.1", "v1.35.1"), False),
-        (["v1.36.9"], (OLD, "v1.36.9"), False),
-        ([OLD, NEW], (NEW, "garbage"), False),
-    ],
-)
-def test_upgrade_is_complete_when_all_versions_changed_to_one_minor(
-    servers: list[str], kubelets: tuple[str, str], *, complete: bool
-) -> None:
-    watch = watched(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
-    assert watch.upgraded_from(OLD) == complete
-
-
-def test_cordoned_or_deleted_nodes_count_as_drained() -> None:
-    watch = watched([], node("a", OLD), node("b", OLD, unschedulable=True), node("b", NEW), node("c", OLD))
-    assert watch.drained == ("b",)
-    watch.nodes.record("DELETED", node("c", OLD)[1])
-    assert watch.drained == ("b", "c")
-
-
-def test_nodes_of_which_no_new_version_comes_are_not_waited_for() -> None:
-    def ready(each: tuple[Change, KubeObject], status: str) -> tuple[Change, KubeObject]:
-        return each[0], changed(each[1], "status.conditions", conditions(Ready=status))
-
-    virtual = "ADDED", changed(node("v", "v1.19.0-vk")[1], "metadata.labels", {"type": "virtual-kubelet"})
-    watch = watched([OLD, NEW], ready(node("a", NEW), "True"), ready(node("lost", OLD), "Unknown"), virtual)
-    watch.began = watch.clock.wall() + 1
-    assert watch.upgraded_from(OLD)
-    # One that was Ready when the watch began is waited for, as long as a reboot may take.
-    watch.nodes.record(*ready(node("b", OLD), "True"))
-    watch.began = 0.0
-    watch.nodes.record("MODIFIED", ready(node("b", OLD), "False")[1])
-    assert not watch.upgraded_from(OLD)
-    cast("FakeClock", watch.clock).time += LOST_SECONDS + 1
-    assert watch.upgraded_from(OLD)
-    watch.nodes.record("MODIFIED", ready(node("b", OLD), "True")[1])
-    assert not watch.upgraded_from(OLD)
-
-
-def test_control_planes_are_counted_by_their_label() -> None:
-    labelled = changed(node("a", OLD)[1], "metadata.labels", {CONTROL_PLANE: ""})
-    watch = watched([], ("ADDED", labelled), node("b", OLD), node("c", OLD))
-    assert watch.control_planes == 1
-    watch.record_step("a step")
-    assert [(event.kind, event.what) for event in watch.steps] == [("step", "a step")]
-
-
-class Versioned(FakeApi):
-    """An API server that answers with each of these versions in turn, and is unreachable for ""; the last one is repeated."""
-
-    def __init__(self, *versions: str) -> None:
-        super().__init__(self.answer_version)
-        self.versions, self.exhausted, self.closed = list(versions), threading.Event(), 0
-
-    def answer_version(self, _method: str, path: str, _body: object) -> str:
-        """Answer with the next version."""
-        assert path == "/version"
-        version = self.versions.pop(0) if len(self.versions) > 1 else self.versions[0]
-        if len(self.versions) == 1:
-            self.exhausted.set()
-        if not version:
-            raise ApiUnavailable("refused")
-        return json.dumps({"gitVersion": version})
-
-    def twin(self, keep: Keep = trimmed) -> Api:  # noqa: ARG002
-        """Return this API server."""
-        return self
-
-    def close(self) -> None:
-        """Count the calls."""
-        self.closed += 1
-
-
-def test_versions_of_the_api_server_are_recorded_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    def observer(_api: Api, namespace: str, clock: FakeClock, kinds: tuple[str, ...], *_: object) -> Any:
-        assert (namespace, kinds) in (("", ("Node",)), ("kube-system", ("Pod", "Lease")))
-        return nullcontext(SimpleNamespace(history=History(namespace, clock)))
-
-    monkeypatch.setattr(cluster_watch, "Watcher", observer)
-    monkeypatch.setattr(cluster_watch, "VERSION_SECONDS", 0.001)
-    api = Versioned(OLD, OLD, "", OLD, NEW, NEW, "", NEW)
-    with watching(api, RealClock()) as watch:
-        assert api.exhausted.wait(10)
-    assert [version for _, version in watch.servers] == [OLD, NEW]
-    assert watch.servers[0][0] < watch.servers[1][0]
-    assert api.closed == 1
-    assert (watch.nodes.namespace, watch.system.namespace) == ("", "kube-system")
 
 
 def test_phase_is_complete_after_its_last_claim_and_not_if_it_ends_before() -> None:

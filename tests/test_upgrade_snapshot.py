@@ -22,6 +22,7 @@ WRITTEN = Snapshot(
     server="v1.36.3",
     namespace="kubechain-upgrade-ab12",
     nodes={"node-ä": "v1.36.3"},
+    unready=["uid-lost"],
     objects=[deployment().body, pod().body],
     apis={"Pod": "/api/v1/namespaces/x/pods"},
     configuration={"CoreDNS": ".:53 {\n}\n"},
@@ -94,7 +95,7 @@ def test_snapshot_of_another_schema_is_refused(path: Path, schema: object) -> No
 def test_snapshot_of_schema_1_is_read_as_schema_2_with_a_note(tmp_path: Path) -> None:
     read = snapshot.read(SCHEMA_1)
     objects = json.loads(SCHEMA_1.read_text())["objects"]
-    assert read == WRITTEN.model_copy(update={"note": "schema 1, read as 2", "objects": objects})
+    assert read == WRITTEN.model_copy(update={"note": "schema 1, read as 2", "objects": objects, "unready": []})
     assert [each.name for each in read.state.objects] == ["web", "web-5d4f-0"]
     read.write(tmp_path / "snapshot.json")
     assert snapshot.read(tmp_path / "snapshot.json") == read.model_copy(update={"note": ""})

@@ -115,7 +115,7 @@ def test_list_after_a_gap_says_of_which_kinds_versions_were_not_seen() -> None:
 
 
 def test_pods_are_compared_after_an_upgrade_that_nobody_watched() -> None:
-    after = After(cast("Any", None), None, "", "v1", {}, {}, state(PODS[0]), {})
+    after = After(cast("Any", None), None, "", "v1", {}, {}, state(PODS[0]), {}, [])
     assert not after.replaced(PODS[0])
     assert after.replaced(PODS[1])
     assert not after.replaced(service())

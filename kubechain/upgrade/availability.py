@@ -166,6 +166,14 @@ def kubelets_as_wanted() -> Condition[After]:
     return Condition("API server and every kubelet at the wanted version", check)
 
 
+def nodes_ready() -> Condition[After]:
+    """Every Node is Ready, but those that were not before."""
+    return Condition(
+        "every Node Ready that was so before or is new",
+        lambda after: expect(not after.unready, f"{some(after.unready)} not Ready"),
+    )
+
+
 def proxies_as_wanted() -> Condition[After]:
     """Every kube-proxy that runs as a Pod has the minor version of the API server."""
 

@@ -20,11 +20,11 @@ from kubechain.observe.history import ObjectChange
 from kubechain.upgrade import addon_config, cluster_watch, events, snapshot, witnesses
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
-from kubechain.upgrade.versions import kubelets, minor
+from kubechain.upgrade.versions import kubelets, machines, minor
 from kubechain.workload.chain import Chain
 
 # The fields of After that save_after writes besides the objects.
-SAVED_FIELDS = ("wanted", "server", "kubelets", "proxies", "configuration")
+SAVED_FIELDS = ("wanted", "server", "kubelets", "proxies", "configuration", "unready")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class After:
     """The cluster after the upgrade, read before a claim changes it.
 
     `during` is None if this run did not observe the upgrade; `wanted` is the target version, "" if the run does not know it;
-    `kubelets` and `proxies` are versions by Node name, `configuration` is what addon_config.read returns.
+    `kubelets` and `proxies` are versions by Node name, of the Nodes that are Ready; `configuration` is what addon_config.read
+    returns; `unready` are the names of the Nodes that are not Ready, without those that were not before.
     """
 
     before: Before
@@ -76,6 +77,7 @@ class After:
     proxies: dict[str, str]
     state: NamespaceState
     configuration: dict[str, str]
+    unready: list[str]
 
     def replaced(self, resource: KubeObject) -> bool:
         """Whether an object may have been replaced: Pods by a drain, any Pod that is not there where nobody watched."""
@@ -99,13 +101,15 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
     """Return the snapshot of the cluster and the witnesses; `run` is the id of the run, `verdict` its line for the chain."""
     api, namespace = witnesses.api, witnesses.namespace
     warnings = {warning for kind in snapshot.KINDS for warning in api.warnings(kind, namespace)}
+    nodes = api.list("Node").items
     return Snapshot(
         run=run,
         created=datetime.now(UTC).replace(microsecond=0),
         cluster_uid=existing.identity(api),
         server=existing.server_version(api),
         namespace=namespace,
-        nodes=kubelets(api.list("Node").items),
+        nodes=kubelets(nodes),
+        unready=[node.uid for node in machines(nodes) if not node.is_true("Ready")],
         objects=[snapshot.for_file(each) for kind in snapshot.KINDS for each in api.list(kind, namespace).items],
         apis={kind: path_of(kind, namespace) for kind in snapshot.KINDS},
         configuration=addon_config.read(api),
@@ -132,13 +136,16 @@ def require_witnesses(api: Api, snapshot: Snapshot, uid: str, file: Path) -> Non
 def read_after(before: Before, during: During | None, wanted: str) -> After:
     """Read the cluster after the upgrade."""
     api = before.witnesses.api
-    kubelet_versions = kubelets(api.list("Node").items)
+    nodes = machines(api.list("Node").items)
+    kubelet_versions = kubelets(node for node in nodes if node.is_true("Ready"))
+    unready = [node.name for node in nodes if not node.is_true("Ready") and node.uid not in before.snapshot.unready]
     state = before.witnesses.objects.read()
     server = existing.server_version(api)
     proxy_pods = api.list("Pod", "kube-system", "k8s-app=kube-proxy").items
     running = {str(pod.at("spec.nodeName")): version for pod in proxy_pods if (version := events.proxy_version(pod))}
     proxies = {**{str(pod.at("spec.nodeName")): "" for pod in proxy_pods}, **running}
-    return After(before, during, wanted, server, kubelet_versions, proxies, state, addon_config.read(api))
+    on_ready = {name: version for name, version in proxies.items() if name in kubelet_versions}
+    return After(before, during, wanted, server, kubelet_versions, on_ready, state, addon_config.read(api), unready)
 
 
 def save_after(after: After, path: Path) -> None:

@@ -41,6 +41,8 @@ class Snapshot(JsonRecord):
     """Namespace of the witnesses."""
     nodes: dict[str, str]
     """Node name -> version of its kubelet."""
+    unready: list[str] = Field(default_factory=list[str])
+    """UIDs of the Nodes that were not Ready."""
     objects: list[Json]
     """The witnesses as the API server returned them, without managedFields."""
     apis: dict[str, str]

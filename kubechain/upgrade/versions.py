@@ -53,4 +53,9 @@ def next_minor(version: str) -> str:
 
 def kubelets(nodes: Iterable[KubeObject]) -> dict[str, str]:
     """Return Node name -> version of its kubelet, without virtual Nodes: their version is that of another program."""
-    return {node.name: str(node.at("status.nodeInfo.kubeletVersion")) for node in nodes if not is_virtual(node)}
+    return {node.name: str(node.at("status.nodeInfo.kubeletVersion")) for node in machines(nodes)}
+
+
+def machines(nodes: Iterable[KubeObject]) -> list[KubeObject]:
+    """Return the Nodes that are not virtual."""
+    return [node for node in nodes if not is_virtual(node)]

@@ -9,7 +9,7 @@ from kubechain.conditions import deployments, endpoints, objects, pods, timeouts
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.upgrade.addon_config import kept
-from kubechain.upgrade.availability import kubelets_as_wanted, proxies_as_wanted
+from kubechain.upgrade.availability import kubelets_as_wanted, nodes_ready, proxies_as_wanted
 from kubechain.upgrade.invariants import still_there
 from kubechain.upgrade.phases import After, not_served
 from kubechain.upgrade.witnesses import INNER, REPLICAS
@@ -146,6 +146,12 @@ def test_all_kubelets_are_upgraded(after: After) -> None:
 def test_all_kube_proxies_are_upgraded(after: After) -> None:
     """After an upgrade the kube-proxy of every Node, where there is one, MUST be of the API server's minor version."""
     require(after, proxies_as_wanted())
+
+
+@claim("AFTER-NODES-030", spec="concepts/architecture/nodes/#condition")
+def test_all_nodes_are_ready(after: After) -> None:
+    """After an upgrade every Node MUST be Ready, but those that were not before."""
+    require(after, nodes_ready())
 
 
 @claim(
