@@ -8,7 +8,7 @@ PYTHON := .venv/bin/python
 # that happens to be in the environment must not select a cluster, and no value may become part of a shell command.
 VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CLAIMS DISRUPTIVE CONTEXT KUBECONFIG NAMESPACE IMAGES CLUSTER KEEP IP_FAMILY K8S \
   NGINX_IMAGE CLIENT_IMAGE PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO \
-  DRAIN SNAPSHOT FORMAT \
+  DRAIN REBOOT REPLACE SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
@@ -48,7 +48,7 @@ e2e: env ## check every link of the chain on a cluster, and write a report
 faults: env ## check that the suite finds injected faults (FAULTS=ids, SHORT=1, COMPARE=upstream)
 	@$(PYTHON) -m kubechain faults
 
-upgrade: env ## create a cluster at FROM, upgrade it to TO with kubeadm, and sample every path meanwhile (DRAIN=1)
+upgrade: env ## create a cluster at FROM, upgrade it to TO with kubeadm, and sample every path meanwhile (DRAIN=1, REBOOT=1, REPLACE=1)
 	@$(PYTHON) -m kubechain upgrade
 
 upgrade-before: env ## phase 1 on CONTEXT: create witnesses, check the chain, write SNAPSHOT

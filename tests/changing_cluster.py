@@ -50,19 +50,19 @@ class ClusterApi(FakeApi):
             return json.dumps(stored)
         return "{}"
 
-    def execute(self, namespace: str, pod: str, command: Sequence[str], **_: Any) -> Executed:
+    def execute(self, namespace: str, pod: str, argv: Sequence[str], **_: Any) -> Executed:
         """Run a command of a Pod."""
         if any(pod.startswith(f"sampler-{uid}-") for uid in self.refused):
             return Executed("", "no such container", 1)
-        if command[0] == "cat":
+        if argv[0] == "cat":
             return Executed(f"search {namespace}.svc.cluster.local\nnameserver {self.names}\n", "", 0)
-        words = [word.replace(HOME, str(self.folder / pod)) for word in command]
+        words = [word.replace(HOME, str(self.folder / pod)) for word in argv]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
         return Executed(done.stdout, done.stderr, done.returncode)
 
-    def for_sampler(self, secrets: Path) -> Any:
+    def for_sampler(self, folder: Path) -> Any:
         """Return no settings of TLS."""
-        del secrets
+        del folder
 
     def twin(self, keep: Any = None) -> Any:
         """Return this API."""

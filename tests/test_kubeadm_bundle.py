@@ -22,7 +22,7 @@ NAMES = ["example.org/kube-proxy:v1.35.4", "example.org/coredns/coredns:v1.13.1"
 IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --digests -"
 
 
-def prepared(log: Log, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def prepared(log: Log, monkeypatch: pytest.MonkeyPatch) -> list[kubeadm.HopFiles]:
     """Prepare an upgrade from 1.34.4 to 1.36.3 with bundles whose archives hold their names."""
     folder = log.client.parent
 
@@ -48,7 +48,9 @@ def docker(folder: Path, answers: str = "") -> Log:
 
 def test_bundles_and_their_images_are_on_every_node_before_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = docker(tmp_path)
-    assert prepared(log, monkeypatch) == [tmp_path / "node-1.35.4", tmp_path / "node-1.36.3"]
+    files = prepared(log, monkeypatch)
+    assert [each.bundle for each in files] == [tmp_path / "node-1.35.4", tmp_path / "node-1.36.3"]
+    assert [each.fresh.image for each in files] == ["node-1.35.4", "node-1.36.3"]
     lines = [line for line in log.lines if not line.startswith("ps ")]
     assert lines[:2] == ["bundle of node-1.35.4", "bundle of node-1.36.3"]
     # The nodes in parallel, the versions in the order of the hops.

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,12 +15,16 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, starting_up
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade import kubeadm
-from kubechain.upgrade.kubeadm import Hop, settled
+from kubechain.upgrade.kubeadm import Hop, HopFiles, settled
 from kubechain.upgrade.versions import hops
+from kubechain.upgrade.workers import Way
 from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 
 CONTROL_PLANE, WORKERS = "c-control-plane", ["c-worker", "c-worker2"]
+NEW = "c-worker3"
+# What starts a kubelet of the new version.
+STARTS = ("systemctl restart kubelet", "kubeadm join")
 TO = "1.35.4"
 DRAIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf drain {} --ignore-daemonsets --delete-emptydir-data --timeout=180s"
 UNCORDON = "kubectl --kubeconfig=/etc/kubernetes/admin.conf uncordon {}"
@@ -88,16 +92,27 @@ class World:
             new = self.stuck != "API" and any(" apply " in line for line in self.log.lines)
             return json.dumps({"gitVersion": f"v{TO}" if new else "v1.34.4"})
         name = path.rpartition("/")[2]
-        if name in (CONTROL_PLANE, *WORKERS):
+        if name.startswith("c-"):
             self.log.add(f"? {name}")
-            new = f"exec {name} systemctl restart kubelet" in self.log.lines and name != self.stuck
+            new = any(f"exec {name} {how}" in line for how in STARTS for line in self.log.lines) and name != self.stuck
             status = {"nodeInfo": {"kubeletVersion": f"v{TO}" if new else "v1.34.4"}, "conditions": conditions(Ready="True")}
             return json.dumps(thing("Node", name, status=status).body)
         version = TO if f"exec {CONTROL_PLANE} {PROXY_PHASE}" in self.log.lines else "1.34.4"
-        items = [each.body for each in rolled_out(version) if each.kind.lower() + "s" == name]
+        items = [each.body for each in [*rolled_out(version), *self.proxies()] if each.kind.lower() + "s" == name]
         if name == "nodes":
             self.log.add("? settled")
         return json.dumps({"items": items, "metadata": {"resourceVersion": "1"}})
+
+    def proxies(self) -> list[KubeObject]:
+        """Return the Pods of kube-proxy on workers, in other containers after each restart of their Node."""
+        nodes = [*WORKERS, *([NEW] if any(f"exec {NEW} kubeadm join" in line for line in self.log.lines) else [])]
+        counts = {node: self.log.lines.count(f"restart --time 30 {node}") for node in nodes}
+        ready = conditions(Ready="True")
+        return [
+            thing("Pod", f"proxy-{node}", spec={"nodeName": node}, status={"conditions": ready, "containerStatuses": [
+                {"name": "kube-proxy", "containerID": f"{node}-{count}"}]})
+            for node, count in counts.items()
+        ]  # fmt: skip
 
 
 PROXY_PHASE = f"kubeadm upgrade apply phase addon kube-proxy v{TO}"
@@ -112,8 +127,9 @@ def kubelet(node: str) -> list[str]:
     return [*replaced(node, "kubelet"), f"exec {node} systemctl restart kubelet", f"# kubelet of {node} restarted"]
 
 
-def whole_hop(*, drain: bool = False) -> list[str]:
+def whole_hop(way: Way = "in place") -> list[str]:
     """Return the commands, steps (#) and waits (?) of a hop, in order."""
+    drain = way != "in place"
     steps = [
         *replaced(CONTROL_PLANE, "kubeadm"),
         f"# kubeadm upgrade apply v{TO}",
@@ -133,16 +149,18 @@ def whole_hop(*, drain: bool = False) -> list[str]:
         steps += drained if drain else []
         steps += [*replaced(node, "kubeadm"), f"exec {node} kubeadm upgrade node {IGNORED}"]
         steps += [*kubelet(node), f"? {node}"]
+        restart = [f"# restarting {node}", f"restart --time 30 {node}", f"? {node}", f"# restarted {node}"]
+        steps += restart if way == "restarted" else []
         steps += [f"exec {CONTROL_PLANE} {UNCORDON.format(node)}", f"# uncordoned {node}"] if drain else []
     return [*steps, "? settled"]
 
 
-@pytest.mark.parametrize("drain", [False, True])
-def test_hop_runs_its_steps_in_order(tmp_path: Path, *, drain: bool) -> None:
-    world = World(tmp_path, drain=drain)
+@pytest.mark.parametrize("way", ["in place", "drained", "restarted"])
+def test_hop_runs_its_steps_in_order(tmp_path: Path, way: Way) -> None:
+    world = World(tmp_path, way=way)
     world.hop.run()
     lines = [line for line in world.log.lines if not line.startswith("ps ")]
-    assert [line for line, _ in itertools.groupby(lines)] == whole_hop(drain=drain)
+    assert [line for line, _ in itertools.groupby(lines)] == whole_hop(way)
     assert world.hop.waiter.clock.now() >= 1000 + kubeadm.STEADY_SECONDS
 
 
@@ -166,11 +184,11 @@ def test_workers_start_after_the_control_plane_was_steady_since_its_last_outage(
 
 
 def test_forbidden_requests_of_a_starting_api_server_are_repeated(tmp_path: Path) -> None:
-    world = World(tmp_path, drain=True)
+    world = World(tmp_path, way="drained")
     world.times = 2
     world.hop.run()
     assert [line for line in world.log.lines if line[:2] not in ("ps", "? ")] == [
-        line for line in whole_hop(drain=True) if line[:2] != "? "
+        line for line in whole_hop("drained") if line[:2] != "? "
     ]
     refused = {path.rpartition("/")[2] for _, path in world.refused}
     assert refused == {"version", "nodes", "pods", "daemonsets", "deployments", CONTROL_PLANE, *WORKERS}
@@ -226,7 +244,7 @@ def test_only_a_403_counts_as_starting() -> None:
     ],
 )
 def test_component_of_the_old_version_ends_the_hop_at_its_step(tmp_path: Path, stuck: str, why: str) -> None:
-    world = World(tmp_path, drain=True)
+    world = World(tmp_path, way="drained")
     world.stuck = stuck
     with pytest.raises(SetupError, match=f"^the upgrade to {TO} stopped: {why}") as caught:
         world.hop.run()
@@ -238,7 +256,7 @@ def test_component_of_the_old_version_ends_the_hop_at_its_step(tmp_path: Path, s
 
 @pytest.mark.parametrize("fails", ["upgrade apply", "upgrade node", "drain"])
 def test_failed_step_is_the_last(tmp_path: Path, fails: str) -> None:
-    world = World(tmp_path, f'*"{fails}"*) echo "no such luck" >&2; exit 1;;', drain=True)
+    world = World(tmp_path, f'*"{fails}"*) echo "no such luck" >&2; exit 1;;', way="drained")
     with pytest.raises(SetupError, match="no such luck") as caught:
         world.hop.run()
     assert caught.value.code == ExitCode.CLUSTER
@@ -250,18 +268,19 @@ def test_each_hop_runs_with_its_bundle_in_order(tmp_path: Path, monkeypatch: pyt
 
     def run(this: Hop) -> None:
         assert this.api is api
-        log.add(f"hop to {this.to} with {this.bundle}{', drained' if this.drain else ''}")
+        log.add(f"hop to {this.to} with {this.bundle}{'' if this.way == 'in place' else f', {this.way}'}")
 
     monkeypatch.setattr(Hop, "run", run)
     cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), log.client)
     api = FakeApi(no_answer)
-    arguments = (cluster, api, versions, [Path("bundle-1.35.4"), Path("bundle-1.36.3")], log.add, Progress())
-    assert kubeadm.upgrade(*arguments, drain=True) == tuple(WORKERS)
+    files = [HopFiles(Path(f"bundle-{version}"), cast("Any", None)) for version in ("1.35.4", "1.36.3")]
+    arguments = (cluster, api, versions, files, log.add, Progress())
+    assert kubeadm.upgrade(*arguments, "drained") == tuple(WORKERS)
     steps = [f"hop to {version} with bundle-{version}, drained" for version in ("1.35.4", "1.36.3")]
     assert [line for line in log.lines if not line.startswith("ps ")] == steps
     assert kubeadm.upgrade(*arguments) == ()
     with pytest.raises(ValueError, match="shorter"):
-        kubeadm.upgrade(cluster, api, versions, [Path("bundle-1.35.4")], log.add, Progress())
+        kubeadm.upgrade(cluster, api, versions, files[:1], log.add, Progress())
 
 
 PROXY, COREDNS = 5, 6

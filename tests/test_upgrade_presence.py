@@ -14,6 +14,7 @@ from kubechain.upgrade.presence import ASKED_SECONDS, continued, counted, node_s
 from tests.fakes import conditions, thing
 
 BEGAN, ENDED = 1000.0, 1300.0
+UP: State = "up"
 Step = tuple[float, Change, KubeObject]
 Stretch = tuple[State, float, float]
 
@@ -93,7 +94,8 @@ def tally(*stretches: Stretch, start: float = BEGAN, end: float = ENDED) -> Tall
     """Return ten samples a second, up except in these stretches."""
 
     def state(at: float) -> State:
-        return next((state for state, first, last in stretches if first <= at < last), "up")
+        states: list[State] = [state for state, first, last in stretches if first <= at < last]
+        return [*states, UP][0]
 
     times = [start + number / 10 for number in range(round((end - start) * 10))]
     return Tally("x", tuple(Sample(at, at + 0.01, state(at), "" if state(at) == "up" else "refused") for at in times))

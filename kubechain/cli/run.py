@@ -81,6 +81,8 @@ def upgrade(command: UpgradeCommand) -> int:
     if not command.phase:
         what = "an upgrade without before, during or after: it creates its own cluster"
         refuse(command, ("context", "kubeconfig", "snapshot"), what)
+        if command.reboot and command.replace:
+            raise SetupError("--reboot: a worker that --replace removes is not restarted; omit one of them", ExitCode.USAGE)
         versions.hops(command.from_, command.to, pins.load())
         return start(command, ["suites/upgrade"], [], {"k8s": command.from_})
     refuse(command, (*OWN_CLUSTER, *HOPS), f"upgrade {command.phase}: the cluster exists and is upgraded by other means")

@@ -28,8 +28,10 @@ from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import cluster_watch, events, kubeadm, phases, presence, routes, samplers, snapshot, versions
 from kubechain.upgrade.cluster_watch import ClusterWatch
-from kubechain.upgrade.model import UpgradeRecord
+from kubechain.upgrade.kubeadm import HopFiles
+from kubechain.upgrade.model import NodeSpan, UpgradeRecord
 from kubechain.upgrade.phases import Before, During
+from kubechain.upgrade.workers import way_of
 
 # Files beside the snapshot that an interrupted phase needs: the folder of samples, and the cluster after the upgrade.
 SAMPLES, AFTER = "asked", "after.json"
@@ -112,7 +114,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     """
     state = run_state(config)
     settings, run = state.settings, state.run
-    bundles = _prepare(config, cluster) if cluster else []
+    files = _prepare(config, cluster) if cluster else []
     chain, waiter = before.witnesses, before.witnesses.waiter
     start, unseen = chain.objects.sequence(), chain.objects.unseen
     first = latest(chain.objects.log()[:start])
@@ -123,15 +125,20 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         samplers.sampling(chain, watched.nodes, folder, clock) as running,
     ):
         began = running.began
-        drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, bundles), watched)
+        drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, files), watched)
+        restarted = drained if settings.reboot else ()
+
+        def spans(until: float) -> tuple[NodeSpan, ...]:
+            return presence.node_spans(watched.nodes.log(), began, until, listed=watched.began, restarted=restarted)
+
         if cluster and not failed:
-            waiter.pause(max(0.0, began + LEAST_SECONDS - clock.wall()))
+            # Of each route of the Nodes that are there at the end.
+            newest = max((span.start for span in spans(clock.wall()) if not span.ended), default=began)
+            waiter.pause(max(0.0, newest + LEAST_SECONDS - clock.wall()))
         ended = clock.wall()
         waiter.pause(SETTLE_SECONDS)
     trouble = _trouble(chain.objects)
-    restarted = drained if settings.reboot else ()
-    spans = presence.node_spans(watched.nodes.log(), began, ended, listed=watched.began, restarted=restarted)
-    spans, samples = running.between(began, ended, spans)
+    nodes_served, samples = running.between(began, ended, spans(ended))
     if settings.phase and watched.upgraded_from(before.snapshot.server):
         shutil.move(folder, run.folder / SAMPLES)
     nodes, system = watched.nodes.log(), watched.system.log()
@@ -149,7 +156,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         control_planes=watched.control_planes,
         upgraded_by_this_run=bool(hops),
         drained=drained,
-        nodes=spans,
+        nodes=nodes_served,
         warnings=tuple(before.snapshot.warnings),
         load=tuple(TRAFFIC.minutes(began, ended)),
     )
@@ -171,7 +178,7 @@ def _trouble(objects: History) -> str:
     return objects.trouble() or ""
 
 
-def _prepare(config: pytest.Config, cluster: Cluster) -> list[Path]:
+def _prepare(config: pytest.Config, cluster: Cluster) -> list[HopFiles]:
     state = run_state(config)
     with uncaptured(config):
         return kubeadm.prepare(cluster, state.upgrade.hops, state.settings, store_of(state.settings), state.progress)
@@ -187,7 +194,7 @@ def _attempt(upgrade: Callable[[], tuple[str, ...]], watched: ClusterWatch) -> t
 
 
 def _upgrade(
-    state: RunState, before: Before, watched: ClusterWatch, cluster: Cluster | None, bundles: list[Path]
+    state: RunState, before: Before, watched: ClusterWatch, cluster: Cluster | None, files: list[HopFiles]
 ) -> tuple[str, ...]:
     """Upgrade the cluster of the run, or wait for the end of an upgrade by other means; return the drained Nodes."""
     settings, waiter = state.settings, before.witnesses.waiter
@@ -196,9 +203,7 @@ def _upgrade(
     elif cluster:
         # A client of its own: what the upgrade asks for on a cluster of the run is not what a claim declares.
         with contextlib.closing(before.witnesses.api.twin()) as api:
-            return kubeadm.upgrade(
-                cluster, api, state.upgrade.hops, bundles, watched.record_step, state.progress, drain=settings.drain
-            )
+            return kubeadm.upgrade(cluster, api, state.upgrade.hops, files, watched.record_step, state.progress, way_of(settings))
     else:
         text = "sampling until every Node is upgraded, or until Ctrl-C"
         with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):

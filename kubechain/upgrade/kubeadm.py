@@ -7,17 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from kubechain.cluster.existing import server_version
 from kubechain.cluster.kind import Cluster, split
-from kubechain.conditions.condition import Condition, Result, expect, hopeless, met, unmet
+from kubechain.cluster.worker_nodes import PINNED
+from kubechain.conditions.condition import Condition, Result, expect, unmet
 from kubechain.conditions.text import some, text
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core import redact
 from kubechain.core.build_cache import BuildCache
-from kubechain.core.errors import ExitCode, SetupError, unmet_as
-from kubechain.core.process import Completed, check, run
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
 from kubechain.images import resolve
@@ -28,34 +26,29 @@ from kubechain.kube.errors import ApiUnavailable, starting_up
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.provision import inotify
+from kubechain.upgrade.node_commands import NodeCommands
+from kubechain.upgrade.workers import IGNORED, Fresh, Way, WorkerHop
 
 APPLY_SECONDS = 600.0
-NODE_SECONDS = 300.0
-COPY_SECONDS = 120.0
-DRAIN_SECONDS = 180
-KUBELET = Timeout(120, "the kubelet starts and reports to the API server, which may be restarting")
 SETTLED = Timeout(240, "kube-proxy and CoreDNS are replaced Pod by Pod; leases of previous leaders expire")
 POLL_SECONDS = 0.5
 # Longer than a new kubelet takes to restart the control plane, and than the lease of a previous leader lasts.
 STEADY_SECONDS = 20.0
-RETRY_SECONDS = 2.0
-COMMAND = Timeout(420, "a drain takes up to 180 s; a starting API server forbids a Node's requests for some seconds")
-# Parts of an error after which the command may succeed later.
-TRANSIENT = ("forbidden", "refused", "Unable to connect", "EOF", "timed out", "Timeout", "TLS handshake", "etcdserver")
-# kubeadm's check SystemVerification fails on machines that kind supports, such as those with cgroup v1.
-IGNORED = "--ignore-preflight-errors=SystemVerification"
-# The command on the control plane's node.
-KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
-# Pinned, as the images of the node image are: the kubelet does not remove them when the disk is full.
-IMPORT_OPTIONS = ("--label=io.cri-containerd.pinned=pinned",)
 PROXY = "kube-proxy"
-T = TypeVar("T")
+
+
+class HopFiles(NamedTuple):
+    """The folder with the programs and images of a version, and what new workers of that version are made of."""
+
+    bundle: Path
+    fresh: Fresh
 
 
 def prepare(
     cluster: Cluster, versions: tuple[Kubernetes, ...], settings: Settings, store: BuildCache, progress: Progress
-) -> list[Path]:
-    """Return the folder of the kubeadm bundle of each version but the first, and import their images on every node.
+) -> list[HopFiles]:
+    """Return the files of the hop to each version but the first, and import their images on every node.
 
     This happens before the upgrade, like pulling images in advance, because building and importing load the machine.
 
@@ -68,38 +61,45 @@ def prepare(
     bundles = [bundle_of(image, docker, store, progress) for image in images]
     for bundle, to in zip(bundles, versions[1:], strict=True):
         with progress.step(f"images of {to.version} on every node"), ThreadPoolExecutor(len(nodes)) as pool:
-            list(pool.map(partial(cluster.import_archive, archive=bundle / ARCHIVE, options=IMPORT_OPTIONS), nodes))
-    return bundles
+            list(pool.map(partial(cluster.import_archive, archive=bundle / ARCHIVE, options=PINNED), nodes))
+    if settings.replace:
+        # One more node than before, until the one that it replaces is deleted.
+        inotify.require_room(1)
+    return [HopFiles(bundle, Fresh(image, settings.cache, store)) for bundle, image in zip(bundles, images, strict=True)]
 
 
 def upgrade(
     cluster: Cluster,
     api: Api,
     versions: tuple[Kubernetes, ...],
-    bundles: list[Path],
+    files: list[HopFiles],
     record_step: Callable[[str], None],
     progress: Progress,
-    *,
-    drain: bool = False,
+    way: Way = "in place",
 ) -> tuple[str, ...]:
     """Upgrade a cluster from the first version through all others in order; return the names of the drained Nodes.
 
-    `bundles` is the result of `prepare` for these versions; `record_step` is called as each step begins or ends.
+    `files` is the result of `prepare` for these versions; `record_step` is called as each step begins or ends; `way` is what is
+    done to each worker.
 
     Raises:
         SetupError: a step of a hop fails (exit code CLUSTER).
 
     """
-    for to, bundle in zip(versions[1:], bundles, strict=True):
-        Hop(cluster, api, Waiter(RealClock()), progress, record_step, to.version, bundle, drain=drain).run()
-    return tuple(split(cluster.nodes())[1]) if drain else ()
+    drained: dict[str, None] = {}
+    for to, of_hop in zip(versions[1:], files, strict=True):
+        drained |= dict.fromkeys(split(cluster.nodes())[1] if way != "in place" else ())
+        waiter = Waiter(RealClock())
+        Hop(cluster, api, waiter, progress, record_step, to.version, of_hop.bundle, way, of_hop.fresh).run()
+    return tuple(drained)
 
 
 @dataclass(frozen=True)
 class Hop:
     """A hop to the version `to`, with the folder `bundle` of its programs and images.
 
-    `record_step` is called as each step begins or ends; with `drain`, each worker is drained before its kubelet is replaced.
+    `record_step` is called as each step begins or ends; `way` is what is done to each worker, `fresh` what new workers are made
+    of.
     """
 
     cluster: Cluster
@@ -109,7 +109,8 @@ class Hop:
     record_step: Callable[[str], None]
     to: str
     bundle: Path
-    drain: bool = False
+    way: Way = "in place"
+    fresh: Fresh | None = None
 
     def run(self) -> None:
         """Upgrade the control plane, then the workers in order; wait until all Nodes and system Pods are ready.
@@ -126,65 +127,32 @@ class Hop:
             # would be neither replaced nor removed from endpoints, because no controller runs.
             self._settle_steadily()
         for worker in workers:
-            with self.progress.step(f"{title}: {worker}{', drained' if self.drain else ''}"):
-                self._worker(worker, control_plane)
+            with self.progress.step(f"{title}: {worker}{'' if self.way == 'in place' else f', {self.way}'}"):
+                self._workers(control_plane).run(worker)
         with self.progress.step(f"{title}: nodes and system Pods ready"):
             self._settle()
 
     def _control_plane(self, node: str) -> None:
-        self._replace(node, "kubeadm")
+        self._commands.replace(node, "kubeadm")
         self.record_step(f"kubeadm upgrade apply v{self.to}")
         skipped = "--skip-phases=addon/kube-proxy"
-        self._run_on(node, "kubeadm", "upgrade", "apply", f"v{self.to}", "--yes", IGNORED, skipped, seconds=APPLY_SECONDS)
+        self._commands.run(node, "kubeadm", "upgrade", "apply", f"v{self.to}", "--yes", IGNORED, skipped, seconds=APPLY_SECONDS)
         self.record_step("control plane upgraded")
-        self._replace(node, "kubectl")
+        self._commands.replace(node, "kubectl")
         # CoreDNS, then kube-proxy, then the kubelet: a Node without a running kube-proxy, or without a control plane, does not
         # learn of new CoreDNS Pods, and would send DNS queries to deleted ones.
         self._settle(proxies=False)
-        self._retry_on(node, "kubeadm", "upgrade", "apply", "phase", "addon", "kube-proxy", f"v{self.to}")
+        self._commands.retry(node, "kubeadm", "upgrade", "apply", "phase", "addon", "kube-proxy", f"v{self.to}")
         self.record_step("kube-proxy upgraded")
         self._settle()
-        self._kubelet(node)
+        self._workers(node).kubelet(node)
 
-    def _worker(self, node: str, control_plane: str) -> None:
-        if self.drain:
-            self.record_step(f"draining {node}")
-            options = ("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_SECONDS}s")
-            self._retry_on(control_plane, *KUBECTL, "drain", node, *options)
-            self.record_step(f"drained {node}")
-        self._replace(node, "kubeadm")
-        self._retry_on(node, "kubeadm", "upgrade", "node", IGNORED)
-        self._kubelet(node)
-        if self.drain:
-            self._retry_on(control_plane, *KUBECTL, "uncordon", node)
-            self.record_step(f"uncordoned {node}")
+    def _workers(self, control_plane: str) -> WorkerHop:
+        return WorkerHop(self._commands, self.api, self.record_step, control_plane, self.way, self.fresh)
 
-    def _retry_on(self, node: str, *words: str) -> None:
-        """Run an idempotent command on a node, again while the API server does not answer or forbids the Node's requests.
-
-        The new kubelet of the control plane restarts it some seconds after it was ready.
-        """
-        command = [self.cluster.docker.client, "exec", node, *words]
-        source = Polled("commands", lambda: run(command, timeout=NODE_SECONDS), self.waiter.clock, RETRY_SECONDS)
-        self._wait(source, Condition(f"`{' '.join(words[:3])}` on {node} to succeed", succeeded), COMMAND)
-
-    def _kubelet(self, node: str) -> None:
-        """Replace the kubelet of a node, and wait until it reports."""
-        # After `kubeadm upgrade`, which removes flags that the new kubelet does not know.
-        self._replace(node, "kubelet")
-        self._run_on(node, "systemctl", "restart", "kubelet")
-        self.record_step(f"kubelet of {node} restarted")
-        source = Polled(f"node {node}", lambda: self._node(node), self.waiter.clock, POLL_SECONDS)
-        upgraded = Condition[KubeObject | None](f"Node {node} ready, kubelet v{self.to}", self._upgraded)
-        self._wait(source, upgraded, KUBELET)
-
-    def _upgraded(self, node: KubeObject | None) -> Result:
-        """Return whether a Node is ready and its kubelet has the new version."""
-        if node is None:
-            return unmet("no such Node")
-        version, ready = node.at("status.nodeInfo.kubeletVersion"), node.condition("Ready")
-        state = f"Ready {ready.get('status')} ({ready.get('message')})"
-        return expect(version == f"v{self.to}" and node.is_true("Ready"), redact.beginning(f"kubelet {version}, {state}", 200))
+    @property
+    def _commands(self) -> NodeCommands:
+        return NodeCommands(self.cluster, self.waiter, self.to, self.bundle)
 
     def _settle(self, *, proxies: bool = True) -> None:
         """Wait until the API server has the new version, all Nodes are ready, and the system Pods are rolled out.
@@ -192,7 +160,7 @@ class Hop:
         With `proxies`, kube-proxy must have the new version too.
         """
         source = Polled("the system", self._system, self.waiter.clock, POLL_SECONDS)
-        self._wait(source, Condition(f"all ready at v{self.to}", partial(self._settled, proxies=proxies)), SETTLED)
+        self._commands.wait(source, Condition(f"all ready at v{self.to}", partial(self._settled, proxies=proxies)), SETTLED)
 
     def _settle_steadily(self) -> None:
         """Wait until the cluster has been settled without interruption for STEADY_SECONDS."""
@@ -213,11 +181,7 @@ class Hop:
             return expect(now - settled_at[0] >= STEADY_SECONDS, f"{now - settled_at[0]:.1f} s of it")
 
         source = Polled("the system", read, self.waiter.clock, POLL_SECONDS)
-        self._wait(source, Condition(f"all ready at v{self.to} for {STEADY_SECONDS:g} s", check), SETTLED)
-
-    def _node(self, name: str) -> KubeObject | None:
-        with starting_up():
-            return self.api.get("Node", "", name)
+        self._commands.wait(source, Condition(f"all ready at v{self.to} for {STEADY_SECONDS:g} s", check), SETTLED)
 
     def _system(self) -> tuple[str, list[KubeObject]]:
         kinds = (("Node", ""), *((kind, "kube-system") for kind in ("Pod", "DaemonSet", "Deployment")))
@@ -229,31 +193,6 @@ class Hop:
         if version != f"v{self.to}":
             return unmet(f"the API server at {version}")
         return settled(objects, self.to if proxies else "")
-
-    def _wait(self, source: Polled[T], condition: Condition[T], within: Timeout) -> None:
-        with unmet_as(SetupError, f"the upgrade to {self.to} stopped", code=ExitCode.CLUSTER):
-            self.waiter.eventually(source, condition, within=within)
-
-    def _replace(self, node: str, program: str) -> None:
-        """Replace a program of a node by that of the bundle, atomically."""
-        path = f"/usr/bin/{program}"
-        words = [self.cluster.docker.client, "cp", self.bundle / program, f"{node}:{path}.new"]
-        check(words, timeout=COPY_SECONDS, code=ExitCode.CLUSTER, doing=f"copying {program} to {node}")
-        self._run_on(node, "sh", "-c", f"chmod 755 {path}.new && mv {path}.new {path}")
-
-    def _run_on(self, node: str, *words: str, seconds: float = COPY_SECONDS) -> None:
-        """Run a command on a node; SetupError if it fails (exit code CLUSTER)."""
-        command = [self.cluster.docker.client, "exec", node, *words]
-        doing = f"`{redact.text(' '.join(words[:4]))}` on {node}"
-        check(command, timeout=seconds, code=ExitCode.CLUSTER, doing=doing)
-
-
-def succeeded(done: Completed) -> Result:
-    """Return whether a command on a node succeeded; hopeless unless its error is TRANSIENT."""
-    if done.status == 0:
-        return met()
-    why = f"status {done.status}: {done.last_words}"
-    return unmet(why) if any(word in done.stderr + done.stdout for word in TRANSIENT) else hopeless(why)
 
 
 def settled(objects: list[KubeObject], to: str) -> Result:

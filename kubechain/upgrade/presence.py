@@ -167,8 +167,7 @@ def _aside(
     for sample in samples:
         if any(start <= sample.sent < end for start, end in windows):
             continue
-        reasons = [reason for of_node in spans if (reason := _why(of_node, sample.sent))]
-        why: Absence = [*reasons, JOINING][0]
+        why = next(filter(None, (_why(of_node, sample.sent) for of_node in spans)), JOINING)
         found[why] += 1
         lost[why] += sample.state == "down"
     return {why: AsideSamples(count, lost[why]) for why, count in found.items() if why != "deleted"}
