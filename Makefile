@@ -8,7 +8,7 @@ PYTHON := .venv/bin/python
 # that happens to be in the environment must not select a cluster, and no value may become part of a shell command.
 VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CLAIMS DISRUPTIVE CONTEXT KUBECONFIG NAMESPACE IMAGES CLUSTER KEEP IP_FAMILY K8S \
   NGINX_IMAGE CLIENT_IMAGE PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO \
-  DRAIN REBOOT REPLACE SNAPSHOT FORMAT \
+  DRAIN REBOOT REPLACE FOR COMMAND SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
@@ -27,7 +27,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ faults: env ## check that the suite finds injected faults (FAULTS=ids, SHORT=1, 
 
 upgrade: env ## create a cluster at FROM, upgrade it to TO with kubeadm, and sample every path meanwhile (DRAIN=1, REBOOT=1, REPLACE=1)
 	@$(PYTHON) -m kubechain upgrade
+
+during: env ## check CONTEXT before, during and after a change: COMMAND="kubectl ...", FOR=30m, or until Ctrl-C
+	@$(PYTHON) -m kubechain during
 
 upgrade-before: env ## phase 1 on CONTEXT: create witnesses, check the chain, write SNAPSHOT
 	@$(PYTHON) -m kubechain upgrade before

@@ -35,6 +35,7 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
         ended=utc(record.ended),
         seconds=since(record.ended),
         upgraded_by_this_run=record.upgraded_by_this_run,
+        change=record.change,
         control_planes=record.control_planes,
         routes=[_route(figures(record, samples), record.began) for samples in record.routes],
         events=[EventRecord(at=since(event.at), kind=event.kind, what=event.what) for event in record.events],

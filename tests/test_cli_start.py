@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubechain.cli import run
-from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
+from kubechain.cli.commands import DuringCommand, FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cli.parser import parse
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
@@ -74,7 +74,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "phase with drain": (("upgrade", "during", "--drain"), "--drain=true: not with upgrade during"),
     "phase with cluster": (("upgrade", "during", "--cluster", "x"), "--cluster=x: not with upgrade during"),
 }
-START = {RunCommand: run.claims, FaultsCommand: run.faults, UpgradeCommand: run.upgrade}
+REFUSED["change without context"] = (("during", "--for", "30m"), "during: --context is missing")
+START = {DuringCommand: run.during, RunCommand: run.claims, FaultsCommand: run.faults, UpgradeCommand: run.upgrade}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -172,3 +173,18 @@ def test_unwritable_folder_is_a_usage_error_that_names_the_option(name: str, sta
 def test_blanks_in_a_list_of_ids_do_not_count() -> None:
     assert ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
     assert ids("") == frozenset()
+
+
+def test_change_starts_with_the_claims_of_all_phases_and_those_of_before_that_concern_any_change(
+    started: Started, tmp_path: Path
+) -> None:
+    kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
+    run.during(parsed("during", "--context", "test", "--kubeconfig", str(kubeconfig), "--for", "2m", "--", "sh", "-c", "a b"))
+    (words,), (handed,) = started.words, started.environments
+    assert [word.removeprefix(f"{ROOT}/suites/upgrade/") for word in words[:3]] == [
+        "test_1_before.py::test_chain_holds_before",
+        "test_2_during.py",
+        "test_3_after.py",
+    ]
+    assert (handed["KUBECHAIN_FOR"], handed["KUBECHAIN_COMMAND"]) == ("120.0", "sh -c 'a b'")
+    assert (handed["KUBECHAIN_PHASE"], handed["KUBECHAIN_CONTEXT"]) == ("", "test")

@@ -95,7 +95,7 @@ def tally(*stretches: Stretch, start: float = BEGAN, end: float = ENDED) -> Tall
 
     def state(at: float) -> State:
         states: list[State] = [state for state, first, last in stretches if first <= at < last]
-        return [*states, UP][0]
+        return states[0] if states else UP
 
     times = [start + number / 10 for number in range(round((end - start) * 10))]
     return Tally("x", tuple(Sample(at, at + 0.01, state(at), "" if state(at) == "up" else "refused") for at in times))

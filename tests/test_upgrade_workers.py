@@ -9,8 +9,8 @@ import yaml
 from kubechain.cleanup import run_locks
 from kubechain.cluster.worker_nodes import free_name, join_configuration
 from kubechain.core.build_cache import BuildCache
+from kubechain.core.change_settings import Hops
 from kubechain.core.errors import SetupError
-from kubechain.core.settings import Hops
 from kubechain.upgrade.workers import Fresh, container_ids, started_again, way_of
 from tests.fakes import changed, conditions, thing
 from tests.test_upgrade_kubeadm import CONTROL_PLANE, DRAIN, NEW, WORKERS, World

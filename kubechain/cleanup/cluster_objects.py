@@ -15,7 +15,7 @@ from kubechain.kube.objects import KubeObject
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 UNEXPIRED = "its run may be alive, and it has not expired; remove now: --kept"
-WITNESSES = "it holds the witnesses of an upgrade; remove: kubechain upgrade after, or --kept"
+WITNESSES = "it holds the witnesses of an upgrade, and has not expired; remove: kubechain upgrade after, or --kept"
 
 
 @dataclass(frozen=True)

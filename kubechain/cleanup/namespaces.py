@@ -77,11 +77,12 @@ def renew(api: Api, run_id: str, labels: dict[str, str]) -> None:
 
 
 def clear(api: Api, uid: str, cache: Path, progress: Progress) -> list[KubeObject]:
-    """Delete the unneeded namespaces on the cluster `uid`, do not wait, and return them.
+    """Delete the unneeded namespaces and expired witnesses on the cluster `uid`, do not wait, and return them.
 
     Forget the dead runs that visited this cluster.
     """
-    removable = unneeded(left_by_runs(api), cache, api.server_time())
+    now = api.server_time()
+    removable = [*unneeded(left_by_runs(api), cache, now), *(each for each in witnesses(api) if expiry_of(each.labels) < now)]
     remove(api, removable, progress)
     run_locks.forget_visitors(cache, uid)
     return removable

@@ -12,6 +12,7 @@ from kubechain.cli.commands import (
     CompareCommand,
     CompletionCommand,
     DoctorCommand,
+    DuringCommand,
     FaultsCommand,
     GateCommand,
     HistoryCommand,
@@ -36,7 +37,7 @@ def main() -> NoReturn:
 def work(command: Command) -> int:
     """Run a command; return its exit code."""
     match command:
-        case RunCommand() | FaultsCommand() | UpgradeCommand():
+        case RunCommand() | FaultsCommand() | UpgradeCommand() | DuringCommand():
             return run.work(command)
         case ListCommand():
             bundled("reports.catalogue").show(command.format)

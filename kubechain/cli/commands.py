@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
+from kubechain.core.change_settings import Change, Hops, Phase
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -19,14 +20,12 @@ from kubechain.core.settings import (
     Format,
     Group,
     History,
-    Hops,
     Images,
     KindCluster,
     KnownIssues,
     Network,
     OneNamespace,
     Permission,
-    Phase,
     QualityGate,
     Reach,
     Results,
@@ -101,6 +100,19 @@ class UpgradeCommand(Command, Phase, ExistingCluster, Compliance, Hops, KindClus
         "kubechain upgrade before --context staging --snapshot before.json",
         "kubechain upgrade during --context staging --snapshot before.json",
         "kubechain upgrade after --context staging --snapshot before.json",
+    )
+
+
+class DuringCommand(Command, Change, ExistingCluster, Compliance, Expression, Images, Results, Folders):
+    """Sample every network path of an existing cluster before, during and after any change; the exit code is 0 for go.
+
+    The change is the command after --, or what you do meanwhile, until --for is over or until Ctrl-C.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain during --context staging -- kubectl --context staging -n kube-system rollout restart daemonset/kube-proxy",
+        "kubechain during --context staging --for 30m -- ./replace-coredns.sh",
+        "kubechain during --context staging --for 30m",
     )
 
 
@@ -202,6 +214,7 @@ class Kubechain(BaseSettings):
     run: CliSubCommand[RunCommand] = Field(description="check every link of the chain on a cluster")
     faults: CliSubCommand[FaultsCommand] = Field(description="check that the suite finds injected faults")
     upgrade: CliSubCommand[UpgradeCommand] = Field(description="check a cluster before, during and after an upgrade")
+    during: CliSubCommand[DuringCommand] = Field(description="check a cluster before, during and after any change")
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")

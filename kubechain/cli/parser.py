@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import shlex
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -39,7 +40,7 @@ def parse(words: Sequence[str]) -> Command:
         add_parser_method=add_command,
     )
     arguments.name_commands()
-    namespace = parser.parse_args(words)
+    namespace = parser.parse_args(with_command(words))
     try:
         command = get_subcommand(CliApp.run(Kubechain, cli_args=namespace, cli_settings_source=source), is_required=False)
     except ValidationError as error:
@@ -48,6 +49,14 @@ def parse(words: Sequence[str]) -> Command:
     if command is None:
         raise SetupError(f"no command: expected one of {', '.join(commands())} (see --help)", ExitCode.USAGE)
     return cast("Command", command)
+
+
+def with_command(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with those after -- as one option: `during -- kubectl apply -f "a b"`."""
+    if "--" not in words or words[0] != "during":
+        return [*words]
+    place = words.index("--")
+    return [*words[:place], *(["--command", shlex.join(words[place + 1 :])] if words[place + 1 :] else [])]
 
 
 def add_command(subparsers: Any, name: str, **details: Any) -> argparse.ArgumentParser:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from kubechain.claims import waivers
-from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
+from kubechain.cli.commands import DuringCommand, FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
 from kubechain.core import publish
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.id_lists import ids
-from kubechain.core.settings import PREFIX, Settings
+from kubechain.core.settings import PREFIX, ExistingCluster, KindCluster, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
 from kubechain.kube import shape
@@ -30,7 +30,9 @@ OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "images")
 HOPS = ("from_", "to", "drain", "reboot", "replace")
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
-AnyRun = RunCommand | FaultsCommand | UpgradeCommand
+# Of the claims before an upgrade, what holds before any change.
+CHANGE = ("test_1_before.py::test_chain_holds_before", "test_2_during.py", "test_3_after.py")
+AnyRun = RunCommand | FaultsCommand | UpgradeCommand | DuringCommand
 
 
 def work(command: AnyRun) -> int:
@@ -42,6 +44,8 @@ def work(command: AnyRun) -> int:
             return faults(command)
         case UpgradeCommand():
             return upgrade(command)
+        case DuringCommand():
+            return during(command)
 
 
 def claims(command: RunCommand) -> int:
@@ -95,7 +99,16 @@ def upgrade(command: UpgradeCommand) -> int:
     return start(command, [f"suites/upgrade/{PHASES[command.phase]}"], [], {})
 
 
-def require_context(command: RunCommand | UpgradeCommand) -> None:
+def during(command: DuringCommand) -> int:
+    """Check an existing cluster before, during and after a change; return the exit code of the run."""
+    shape.of("", command.overlay, command.tolerate, "")
+    if not command.context:
+        raise SetupError("during: --context is missing: set the context of the cluster that is changed", ExitCode.USAGE)
+    require_context(command)
+    return start(command, [f"suites/upgrade/{file}" for file in CHANGE], [], {})
+
+
+def require_context(command: RunCommand | UpgradeCommand | DuringCommand) -> None:
     """Raise SetupError if the kubeconfig cannot be read or does not have the context."""
     existing.require_context(str(command.kubeconfig or ""), command.context)
 
@@ -122,9 +135,11 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     for name, info in Settings.model_fields.items():
         value = fixed.get(name, getattr(command, name, None))
         os.environ[f"{PREFIX}{(info.alias or name).upper()}"] = text(value)
-    optional = [f"--cluster-name={command.cluster}"] if command.cluster else []
-    optional += ["--keep-cluster"] if command.keep else []
-    if isinstance(command, RunCommand | UpgradeCommand) and command.kubeconfig:
+    optional = list[str]()
+    if isinstance(command, KindCluster):
+        optional += [f"--cluster-name={command.cluster}"] if command.cluster else []
+        optional += ["--keep-cluster"] if command.keep else []
+    if isinstance(command, ExistingCluster) and command.kubeconfig:
         optional.append(f"--kubeconfig={text(command.kubeconfig)}")
     optional += ["-k", command.claims] if command.claims else []
     # What was skipped is listed by its reasons at the end.

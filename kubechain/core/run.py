@@ -16,11 +16,13 @@ RUN_LABEL = f"{PROJECT}/run"
 EXPIRES_LABEL = f"{PROJECT}/expires"
 # Annotation of a Node that a run cordoned: the id of the run.
 CORDONED_BY = f"{PROJECT}/cordoned-by"
-# Label of the witnesses of an upgrade, which have no expiry, because an upgrade may take days.
+# Label of the witnesses of an upgrade: the id of the run that made them.
 UPGRADE_LABEL = f"{PROJECT}/upgrade"
 # Annotation of a namespace or of a cordoned Node: for whom it was made, for people who find it.
 OWNED_BY = f"{PROJECT}/owner"
 LIFETIME = timedelta(hours=2)
+# Of the witnesses of an upgrade, which may take days, and which each of its phases renews.
+WITNESS_LIFETIME = timedelta(days=14)
 # Subfolder for the keys to the cluster, in the folder of the run, so that they are removed with it.
 SECRETS = "secrets"
 # Subfolder for temporary files of pytest and its workers.

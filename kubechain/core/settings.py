@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import CliPositionalArg
 
 from kubechain.core import image_names
+from kubechain.core.change_settings import Change, Hops, Phase
 from kubechain.core.default_folders import default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.namespace_names import namespace_name
@@ -163,31 +163,6 @@ class Faults(Group):
     )
 
 
-class Phase(Group):
-    """An upgrade of an existing cluster by other means, in three phases."""
-
-    title: ClassVar[str] = "an upgrade by other means"
-    phase: CliPositionalArg[Literal["", "before", "during", "after"]] = Field(
-        "",
-        description="before, during or after: the phase of an existing cluster's upgrade; without a phase, a new cluster is "
-        "created and upgraded",
-    )
-    snapshot: Path | None = Field(default=None, description="snapshot file: before writes it, during and after read it")
-
-
-class Hops(Group):
-    """An upgrade of the run's own cluster."""
-
-    title: ClassVar[str] = "an upgrade of its own cluster"
-    from_: str = Field("", alias="from", description="Kubernetes version of the new cluster; a pinned version")
-    to: str = Field("", description="Kubernetes version after the upgrade; default: the newest pinned version")
-    drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
-    reboot: bool = Field(default=False, description="drain each worker, replace its kubelet, and restart it")
-    replace: bool = Field(
-        default=False, description="replace each worker: a new one joins at the new version, the old one is drained and deleted"
-    )
-
-
 RoleName = Literal["run", "namespace", "disruptive", "upgrade", "clean"]
 
 
@@ -257,6 +232,7 @@ class Settings(
     Images,
     Faults,
     Phase,
+    Change,
     Hops,
     Nested,
     Results,

@@ -13,6 +13,7 @@ from kubechain.kube.client import Api
 from kubechain.provision.preflight import Preflight
 from kubechain.pytest.session import uncaptured
 from kubechain.pytest.state import run_state, worker_input
+from kubechain.pytest.upgrade import is_change, is_upgrade
 from kubechain.upgrade import sampler_manifests
 
 TITLE = "objects of the run are accepted"
@@ -32,8 +33,8 @@ def examine(config: pytest.Config, api: Api, environment: Environment, name: str
     # A client of its own: what is asked here is not what a claim declares.
     twin = api.twin()
     samplers = sampler_manifests.daemon_set(environment.target.client, ["any"])
-    more = [samplers] if state.settings.phase == "during" else []
-    preflight = Preflight(twin, environment, state.settings, labels, more)
+    more = [samplers] if state.settings.phase == "during" or (is_upgrade(config) and is_change(state.settings)) else []
+    preflight = Preflight(twin, environment, state.settings, state.run.labels, more)
     try:
         if worker_input(config) is not None:
             found = preflight.examine(name, Step(TITLE))

@@ -13,7 +13,7 @@ from kubechain.claims.records import RunRecord
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
-from kubechain.core import bundle
+from kubechain.core import bundle, redact
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import Settings
@@ -26,7 +26,20 @@ from kubechain.observe.history import History, latest
 from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.upgrade import cluster_watch, events, kubeadm, phases, presence, routes, samplers, snapshot, versions
+from kubechain.upgrade import (
+    change,
+    cluster_watch,
+    events,
+    figures,
+    kubeadm,
+    phases,
+    presence,
+    routes,
+    samplers,
+    snapshot,
+    versions,
+)
+from kubechain.upgrade.change import WitnessCare
 from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.kubeadm import HopFiles
 from kubechain.upgrade.model import NodeSpan, UpgradeRecord
@@ -62,10 +75,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             require_input(settings)
         if settings.phase in ("during", "after"):
             state.upgrade.snapshot = snapshot.read(snapshot_file(settings))
-        elif not settings.phase and not settings.rehearsal:
+        elif not settings.phase and not settings.rehearsal and not is_change(settings):
             state.upgrade.hops = versions.hops(settings.k8s, settings.to, pins.load())
     except SetupError as error:
         end(config, error)
+
+
+def is_change(settings: Settings) -> bool:
+    """Return whether a run of this suite is that of `kubechain during`: before, during and after a change."""
+    return bool(settings.context) and not (settings.phase or settings.join)
 
 
 def require_input(settings: Settings) -> None:
@@ -99,7 +117,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 def whole_chain(config: pytest.Config, when: str) -> RunRecord:
     """Run the quick claims in a process of their own; their results are published in the folder `when`, before or after."""
     state = run_state(config)
-    with uncaptured(config), state.progress.step(f"the whole chain {when} the upgrade") as step:
+    with uncaptured(config), state.progress.step(f"the whole chain {when} the change") as step:
         record = suite_run.verdict_of(state.run.folder, state.run.folder / when)
         step.note(record.verdict)
     return record
@@ -144,8 +162,9 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     nodes, system = watched.nodes.log(), watched.system.log()
     observed = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
     hops = state.upgrade.hops
+    seen_versions = tuple(dict.fromkeys((before.snapshot.server, watched.server or before.snapshot.server)))
     record = UpgradeRecord(
-        hops=tuple(hop.version for hop in hops) or (before.snapshot.server, watched.server or before.snapshot.server),
+        hops=tuple(hop.version for hop in hops) or seen_versions,
         began=began,
         ended=ended,
         routes=samples,
@@ -155,6 +174,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
         control_planes=watched.control_planes,
         upgraded_by_this_run=bool(hops),
+        change=redact.text(settings.command) or figures.BY_HAND if is_change(settings) else "",
         drained=drained,
         nodes=nodes_served,
         warnings=tuple(before.snapshot.warnings),
@@ -197,22 +217,37 @@ def _upgrade(
     state: RunState, before: Before, watched: ClusterWatch, cluster: Cluster | None, files: list[HopFiles]
 ) -> tuple[str, ...]:
     """Upgrade the cluster of the run, or wait for the end of an upgrade by other means; return the drained Nodes."""
-    settings, waiter = state.settings, before.witnesses.waiter
+    settings = state.settings
     if settings.rehearsal:
         _rehearse(state, before)
     elif cluster:
         # A client of its own: what the upgrade asks for on a cluster of the run is not what a claim declares.
         with contextlib.closing(before.witnesses.api.twin()) as api:
             return kubeadm.upgrade(cluster, api, state.upgrade.hops, files, watched.record_step, state.progress, way_of(settings))
+    elif is_change(settings):
+        until = f"until {settings.command} has ended" if settings.command else f"for {settings.for_:g} s" if settings.for_ else ""
+        text = f"sampling {until}, or until Ctrl-C" if until else "sampling until Ctrl-C"
+        with change.changing(settings.command, settings.for_, watched) as changed:
+            _sample(state, before, watched, text, changed.over)
+        changed.require_success()
+        return watched.drained
     else:
         text = "sampling until every Node is upgraded, or until Ctrl-C"
-        with contextlib.suppress(KeyboardInterrupt), state.progress.step(text):
-            while not watched.upgraded_from(before.snapshot.server):
-                waiter.pause(WATCH_SECONDS)
-        # The signal that ended the sampling does not end the run; the next signal does.
-        INTERRUPTS.arm()
+        _sample(state, before, watched, text, lambda: watched.upgraded_from(before.snapshot.server))
         return watched.drained
     return ()
+
+
+def _sample(state: RunState, before: Before, watched: ClusterWatch, text: str, over: Callable[[], bool]) -> None:
+    """Let the samplers run until a change is over, or until a signal."""
+    waiter = before.witnesses.waiter
+    care = WitnessCare(before, watched, waiter.clock)
+    with contextlib.suppress(KeyboardInterrupt), state.progress.step(redact.text(text)):
+        while not over():
+            care.tend()
+            waiter.pause(WATCH_SECONDS)
+    # The signal that ended the sampling does not end the run; the next signal does.
+    INTERRUPTS.arm()
 
 
 def _rehearse(state: RunState, before: Before) -> None:

@@ -142,6 +142,8 @@ class UpgradeDocument(JsonRecord):
     seconds: Seconds
     upgraded_by_this_run: bool
     """False for an upgrade by other means."""
+    change: str
+    """The command of a change that need not be an upgrade, "by hand" without one, "" for an upgrade."""
     control_planes: int
     """Number of Nodes with a control plane at the end of the watch."""
     routes: list[RouteRecord]

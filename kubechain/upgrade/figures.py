@@ -11,6 +11,8 @@ from kubechain.upgrade.availability import excess, known_seconds, limit_of, long
 from kubechain.upgrade.model import Allowance, Kind, RouteSamples, UpgradeRecord
 from kubechain.upgrade.outages import Outage, downtime, outages
 
+# The change of a run that was given no command.
+BY_HAND = "by hand"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -43,8 +45,12 @@ def figures(record: UpgradeRecord, seen: RouteSamples) -> Figures:
 
 
 def title(record: UpgradeRecord) -> str:
-    """Return the title of an upgrade: "upgrade 1.36.3 -> 1.37.2"."""
-    return f"upgrade {' -> '.join(hop.removeprefix('v') for hop in record.hops)}"
+    """Return the title of an upgrade or of another change: "upgrade 1.36.3 -> 1.37.2", "change `kubectl apply -f x`"."""
+    versions = " -> ".join(hop.removeprefix("v") for hop in record.hops)
+    if not record.change:
+        return f"upgrade {versions}"
+    what = record.change if record.change == BY_HAND else f"`{record.change}`"
+    return f"change {what}" + (f" ({versions})" if len(record.hops) > 1 else "")
 
 
 def line(record: UpgradeRecord, chain: str) -> str:

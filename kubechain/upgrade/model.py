@@ -104,14 +104,14 @@ class Versions:
 
 @dataclass(frozen=True)
 class UpgradeRecord:
-    """An upgrade from its beginning to its end.
+    """An upgrade, or another change, from its beginning to its end.
 
     `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
     `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
     `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
-    means; `drained` are the names of drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the
-    API server about deprecated APIs;
-    `load` is what the run asked of the API server, minute by minute, without the samplers.
+    means; `change` is the command of a change that need not be an upgrade, "" for an upgrade; `drained` are the names of
+    drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the API server about deprecated
+    APIs; `load` is what the run asked of the API server, minute by minute, without the samplers.
     """
 
     hops: tuple[str, ...]
@@ -124,6 +124,7 @@ class UpgradeRecord:
     lost: int
     control_planes: int
     upgraded_by_this_run: bool
+    change: str = ""
     drained: tuple[str, ...] = ()
     nodes: tuple[NodeSpan, ...] = ()
     warnings: tuple[str, ...] = ()

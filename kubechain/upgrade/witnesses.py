@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from kubechain.claims.requirements import Environment
+from kubechain.cleanup import namespaces
 from kubechain.conditions import deployments, endpoints, pods
 from kubechain.conditions.http import every_backend
 from kubechain.conditions.nodes import takes_pods
 from kubechain.core.default_folders import PROJECT
-from kubechain.core.run import UPGRADE_LABEL
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.run import EXPIRES_LABEL, UPGRADE_LABEL, WITNESS_LIFETIME
 from kubechain.kube.client import Api
+from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
-from kubechain.workload.cluster_nodes import ClusterNodes
+from kubechain.workload.cluster_nodes import ClusterNodes, is_virtual
 from kubechain.workload.factory import pulled_images
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
 
@@ -27,6 +32,8 @@ REPLICAS, LEAST = 4, 3
 LINGER_SECONDS = 8
 # The ConfigMap that the samples of route "write" change.
 SCRATCH = "scratch"
+# How long a drain may wait for the witnesses: their Pods are replaced within seconds where there is room.
+YIELD_SECONDS = 60.0
 INNER, HEADLESS = "inner", "headless"
 
 
@@ -51,7 +58,7 @@ def objects(image: str, *, with_budget: bool = True) -> list[Json]:
 
 def allows_drain(nodes: Iterable[KubeObject]) -> bool:
     """Whether a drain of any Node ends though the witnesses have a PodDisruptionBudget: another Node takes their Pods."""
-    return sum(map(takes_pods, nodes)) > 1
+    return sum(takes_pods(node) and not is_virtual(node) for node in nodes) > 1
 
 
 def about_drains(chain: Chain) -> str:
@@ -60,6 +67,53 @@ def about_drains(chain: Chain) -> str:
         remove = f"kubectl delete poddisruptionbudget {WEB} --namespace {chain.namespace}"
         return f"a drain evicts one of their {REPLICAS} Pods at a time; if it waits for ever: {remove}"
     return "without a PodDisruptionBudget, for which a drain would wait for ever: fewer than two Nodes take Pods"
+
+
+def require_none(api: Api) -> None:
+    """Check that no witnesses of another `upgrade before` exist; SetupError if they do (exit code SNAPSHOT)."""
+    found = next(iter(namespaces.witnesses(api)), None)
+    if found:
+        what = f"the witnesses of run {found.labels[UPGRADE_LABEL]} exist, in the namespace {found.name}"
+        hint = (
+            "go on with `during` and `after` and the snapshot of that run, or remove them: kubechain clean --context NAME --kept"
+        )
+        raise SetupError(f"upgrade before: {what}; {hint}", ExitCode.SNAPSHOT)
+
+
+def renew(api: Api, namespace: str) -> None:
+    """Let witnesses expire WITNESS_LIFETIME from now, by the API server's clock; without the right to, nothing changes."""
+    expires = str(int(api.server_time() + WITNESS_LIFETIME.total_seconds()))
+    with contextlib.suppress(ApiRefused):
+        api.patch("Namespace", "", namespace, {"metadata": {"labels": {EXPIRES_LABEL: expires}}})
+
+
+@dataclass
+class Yielding:
+    """Removes the PodDisruptionBudget of the witnesses if a drain waits for it: to be called every few seconds.
+
+    `since` is the time (Unix seconds) at which it was first seen to forbid an eviction while a Node is cordoned.
+    """
+
+    api: Api
+    namespace: str
+    since: float | None = None
+    removed: bool = False
+
+    def look(self, nodes: Iterable[KubeObject], now: float) -> bool:
+        """Return whether the budget was removed just now."""
+        if self.removed or not any(node.at("spec.unschedulable") for node in nodes):
+            self.since = None
+            return False
+        budget = self.api.get("PodDisruptionBudget", self.namespace, WEB)
+        if budget is None or budget.at("status.disruptionsAllowed", 0) > 0:
+            self.since = None
+            return False
+        self.since = now if self.since is None else self.since
+        if now - self.since < YIELD_SECONDS:
+            return False
+        self.api.delete("PodDisruptionBudget", self.namespace, WEB, missing_ok=True)
+        self.removed = True
+        return True
 
 
 def name_of(identity: str) -> str:
@@ -77,9 +131,11 @@ def make(
 
     """
     target, name = environment.target, name_of(identity)
-    api.create(manifests.namespace(name, {UPGRADE_LABEL: identity, **labels}))
+    expires = str(int(api.server_time() + WITNESS_LIFETIME.total_seconds()))
+    api.create(manifests.namespace(name, {UPGRADE_LABEL: identity, EXPIRES_LABEL: expires, **labels}))
     build.furnish(api, environment, name)
-    for manifest in objects(target.nginx, with_budget=allows_drain(environment.nodes)):
+    usable = filter(api.shape.selects, environment.nodes)
+    for manifest in objects(target.nginx, with_budget=allows_drain(usable)):
         api.create(manifest, name)
     witnesses = attach(api, environment, name, image_ids, waiter)
     waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))

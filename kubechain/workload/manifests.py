@@ -136,8 +136,11 @@ def spread(manifest: Json, *, strictly: bool = False) -> Json:
 
 
 def disruption_budget(name: str, least: int) -> Json:
-    """Return a PodDisruptionBudget with minAvailable `least` for the Pods with the label app=<name>."""
-    spec = {"minAvailable": least, "selector": {"matchLabels": {"app": name}}}
+    """Return a PodDisruptionBudget with minAvailable `least` for the Pods with the label app=<name>.
+
+    A Pod that is not ready may be evicted in any case: it serves nobody, and must not hold up a drain.
+    """
+    spec = {"minAvailable": least, "selector": {"matchLabels": {"app": name}}, "unhealthyPodEvictionPolicy": "AlwaysAllow"}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec}
 
 

@@ -14,7 +14,7 @@ claim = ClaimDecorator("tasks/administer-cluster/cluster-upgrade/")
 
 @claim("BEFORE-UPGRADE-010")
 def test_chain_holds_before(chain_before: RunRecord) -> None:
-    """Before an upgrade the whole chain MUST hold."""
+    """Before a change the whole chain MUST hold."""
     assert chain_before.holds, chain_before.verdict
 
 

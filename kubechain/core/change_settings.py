@@ -1,0 +1,49 @@
+"""The settings of upgrades and of other changes of a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import CliPositionalArg
+
+from kubechain.core.setting_groups import Group
+from kubechain.core.setting_values import seconds, words_of_shell
+
+
+class Phase(Group):
+    """An upgrade of an existing cluster by other means, in three phases."""
+
+    title: ClassVar[str] = "an upgrade by other means"
+    phase: CliPositionalArg[Literal["", "before", "during", "after"]] = Field(
+        "",
+        description="before, during or after: the phase of an existing cluster's upgrade; without a phase, a new cluster is "
+        "created and upgraded",
+    )
+    snapshot: Path | None = Field(default=None, description="snapshot file: before writes it, during and after read it")
+
+
+class Change(Group):
+    """Any change of an existing cluster."""
+
+    title: ClassVar[str] = "a change"
+    for_: Annotated[float, BeforeValidator(seconds)] = Field(
+        0.0, alias="for", description="how long to sample at least, such as 90s, 30m or 2h; without a command, exactly so long"
+    )
+    command: Annotated[str, AfterValidator(words_of_shell)] = Field(
+        "", description="the command that changes the cluster; on the command line also after --"
+    )
+
+
+class Hops(Group):
+    """An upgrade of the run's own cluster."""
+
+    title: ClassVar[str] = "an upgrade of its own cluster"
+    from_: str = Field("", alias="from", description="Kubernetes version of the new cluster; a pinned version")
+    to: str = Field("", description="Kubernetes version after the upgrade; default: the newest pinned version")
+    drain: bool = Field(default=False, description="drain each worker before its kubelet is replaced")
+    reboot: bool = Field(default=False, description="drain each worker, replace its kubelet, and restart it")
+    replace: bool = Field(
+        default=False, description="replace each worker: a new one joins at the new version, the old one is drained and deleted"
+    )
