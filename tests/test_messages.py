@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from kubechain.conditions import (
+    blockers,
     condition,
     containers,
     deployments,
@@ -225,6 +226,10 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "load.enough_sent": (load.enough_sent(2000), FEW),
     "load.enough_sent_since": (load.enough_sent_since(1.0, 2000), FEW),
     "load.none_lost": (load.none_lost(2000), LOST),
+    "blockers.nothing_blocks": (
+        blockers.nothing_blocks("no Node that is not Ready"),
+        blockers.unready_nodes([NODE]),
+    ),
     "addon_config.kept": (addon_config.kept("CoreDNS", {"CoreDNS": "a\nb\n"}), {"CoreDNS": "a\n"}),
     "availability.kept_up": (availability.kept_up("NodePort"), RECORD),
     "availability.skew_allowed": (availability.skew_allowed(), RECORD),

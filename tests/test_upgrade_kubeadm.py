@@ -15,10 +15,10 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable, starting_up
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade import kubeadm
-from kubechain.upgrade.kubeadm import Hop, HopFiles, settled
+from kubechain.upgrade.kubeadm import Hop, HopFiles
 from kubechain.upgrade.versions import hops
 from kubechain.upgrade.workers import Way
-from tests.fakes import FakeApi, FakeClock, changed, conditions, no_answer, thing
+from tests.fakes import FakeApi, FakeClock, conditions, no_answer, thing
 from tests.test_upgrade_hops import PINNED
 
 CONTROL_PLANE, WORKERS = "c-control-plane", ["c-worker", "c-worker2"]
@@ -281,29 +281,3 @@ def test_each_hop_runs_with_its_bundle_in_order(tmp_path: Path, monkeypatch: pyt
     assert kubeadm.upgrade(*arguments) == ()
     with pytest.raises(ValueError, match="shorter"):
         kubeadm.upgrade(cluster, api, versions, files[:1], log.add, Progress())
-
-
-PROXY, COREDNS = 5, 6
-
-
-@pytest.mark.parametrize(
-    ("number", "path", "value", "why"),
-    [
-        (1, "status.conditions", conditions(Ready="Unknown"), "c-worker not ready"),
-        (3, "status.conditions", conditions(Ready="False"), "etcd not ready"),
-        (PROXY, "metadata.generation", 3, "kube-proxy not rolled out"),
-        (PROXY, "status.updatedNumberScheduled", 2, "kube-proxy not rolled out"),
-        (PROXY, "status.numberAvailable", 2, "kube-proxy not rolled out"),
-        (PROXY, "spec.template.spec.containers.0.image", "x/kube-proxy:v1.34.4", "kube-proxy of x/kube-proxy:v1.34.4"),
-        (PROXY, "metadata.name", "routes", "no kube-proxy"),
-        (COREDNS, "status.updatedReplicas", 1, "coredns not rolled out"),
-        (COREDNS, "status.availableReplicas", 1, "coredns not rolled out"),
-        (COREDNS, "status.replicas", 3, "coredns not rolled out"),
-        (COREDNS, "metadata.generation", 6, "coredns not rolled out"),
-    ],
-)
-def test_cluster_is_settled_only_when_all_is_ready_and_rolled_out(number: int, path: str, value: Any, why: str) -> None:
-    objects = rolled_out()
-    assert settled(objects, TO).met
-    objects[number] = changed(objects[number], path, value)
-    assert (settled(objects, TO).met, settled(objects, TO).got) == (False, why)

@@ -15,7 +15,7 @@ from kubechain.pytest import upgrade as plugin
 from kubechain.pytest.state import RUN, UpgradeState
 from kubechain.upgrade.cluster_watch import deprecated
 from kubechain.upgrade.model import UpgradeRecord
-from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after, removed_by
+from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after
 from kubechain.upgrade.snapshot import KINDS, read
 from kubechain.workload.chain import Chain
 from tests.fakes import FakeApi, FakeClock, changed, conditions, healthy, pod, service, state, thing
@@ -56,13 +56,6 @@ def test_forbidden_metrics_are_none_and_unreachable_ones_an_error() -> None:
     assert deprecated(answering({"/metrics": ApiRefused(403, "Forbidden", "no")})) is None
     with pytest.raises(HarnessError):
         deprecated(answering({"/metrics": ApiUnavailable("refused", ExitCode.UNREACHABLE)}))
-
-
-def test_apis_removed_by_a_version_or_an_earlier_one_are_found() -> None:
-    known = {"soon": "1.37", "before": "1.22", "later": "1.38", "never": "", "odd": "x"}
-    assert removed_by(known, "v1.37") == ["before", "soon"]
-    assert removed_by(known, "v1.38.1") == ["before", "later", "soon"]
-    assert removed_by({}, "v1.38") == []
 
 
 def test_only_a_404_means_that_an_api_is_not_served() -> None:

@@ -20,7 +20,7 @@ from kubechain.observe.history import ObjectChange
 from kubechain.upgrade import addon_config, cluster_watch, events, snapshot, witnesses
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
-from kubechain.upgrade.versions import kubelets, machines, minor
+from kubechain.upgrade.versions import kubelets, machines
 from kubechain.workload.chain import Chain
 
 # The fields of After that save_after writes besides the objects.
@@ -182,9 +182,3 @@ def not_served(api: Api, apis: dict[str, str]) -> dict[str, str]:
                 raise
             missing[kind] = f"{path}: {refused.detail}"
     return missing
-
-
-def removed_by(deprecated: dict[str, str], version: str) -> list[str]:
-    """Return the names of the `deprecated` APIs (name -> release that removes it) that a version no longer serves."""
-    target = minor(version)
-    return sorted(name for name, release in deprecated.items() if 0 <= minor(release) <= target)

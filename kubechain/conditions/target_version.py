@@ -1,0 +1,75 @@
+"""What the target version of an upgrade no longer has: APIs, stored versions, the IPVS mode, cgroup v1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import yaml
+
+from kubechain.conditions.blockers import Blocker, name_of
+from kubechain.core.versions import minor
+from kubechain.kube.objects import Json, KubeObject
+
+# https://kep.k8s.io/5495: disabled unless a feature gate enables it.
+IPVS_OFF = 40
+# https://kubernetes.io/docs/concepts/architecture/cgroups/#deprecation-of-cgroup-v1: failCgroupV1 is true by default.
+CGROUP_V1_OFF = 35
+
+
+def requested_apis(deprecated: Mapping[str, str], target: str, servers: int) -> list[Blocker]:
+    """Return the APIs that a client has requested and the target version no longer serves.
+
+    `deprecated` is API -> release that removes it, from the metrics of one of so many API `servers`.
+    """
+    asked = "" if servers < 2 else f" (1 of {servers} API servers was asked; the others may know of more)"
+    remedy = f"let its clients use the version after it; who they are, the audit log says{asked}"
+    return [
+        Blocker(f"API {name}", f"requested since the API server started, and removed in {release}", remedy)
+        for name, release in sorted(deprecated.items())
+        if 0 <= minor(release) <= minor(target)
+    ]
+
+
+def stored_versions(definitions: Iterable[KubeObject]) -> list[Blocker]:
+    """Return the CustomResourceDefinitions with objects in a version that they no longer serve, or have no more."""
+    found: list[Blocker] = []
+    for each in definitions:
+        versions: list[Json] = each.at("spec.versions", [])
+        served = {str(version["name"]) for version in versions if version.get("served")}
+        lost = [version for version in each.at("status.storedVersions", []) if version not in served]
+        if lost:
+            why = f"may have objects stored as {', '.join(lost)}, which it does not serve"
+            found.append(
+                Blocker(name_of(each), why, "write every object again, then remove the version from status.storedVersions")
+            )
+    return found
+
+
+def proxy_mode(configuration: str, target: str) -> list[Blocker]:
+    """Return kube-proxy if its mode is IPVS and the target version does not have it; `configuration` is its config.conf."""
+    settings = _settings(configuration)
+    gates: Json = settings.get("featureGates") or {}
+    if settings.get("mode") != "ipvs" or minor(target) < IPVS_OFF or gates.get("KubeProxyIPVS") is True:
+        return []
+    return [Blocker("ConfigMap kube-system/kube-proxy", f"mode ipvs, which {target} has no more", "set mode nftables before")]
+
+
+def cgroup_v1(nodes: Iterable[str], kubelet: str, target: str) -> list[Blocker]:
+    """Return the Nodes with cgroup v1 whose kubelet of the target version would not start.
+
+    `nodes` are the names of those with cgroup v1; `kubelet` is the kubelet's configuration that an upgrade gives each Node.
+    """
+    if minor(target) < CGROUP_V1_OFF or _settings(kubelet).get("failCgroupV1") is False:
+        return []
+    remedy = "boot it with cgroup v2, or set failCgroupV1: false in the kubelet's configuration"
+    return [Blocker(f"Node {name}", f"cgroup v1, with which the kubelet of {target} does not start", remedy) for name in nodes]
+
+
+def _settings(configuration: str) -> Json:
+    """Return the settings of a configuration in YAML, none if it is not one."""
+    try:
+        content: Any = yaml.safe_load(configuration)
+    except yaml.YAMLError:
+        return {}
+    return cast("Json", content) if isinstance(content, dict) else {}
