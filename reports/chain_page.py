@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kubechain.claims.claim import Outcome
 from kubechain.claims.records import RunRecord
@@ -16,17 +13,11 @@ from kubechain.kube import traffic
 
 from . import chain_view, evidence_view
 from .chain_view import State
+from .templates import MOST_AT_TOP, environment
 
-FOLDER = Path(__file__).parent / "pages"
 # Characters of evidence: of one claim, and of the page.
 MOST_OF_CLAIM, MOST_OF_PAGE = 60_000, 400_000
-# Of a message at the top of the page; the whole message is further down.
-MOST_AT_TOP = 240
 SLOWEST, LONGEST = 8, 10
-# They are not known yet when the page is made, which run.json can make again.
-OWN_PHASES = ("chain page", "HTML report")
-# Control characters, which HTML does not permit, and those that change the direction of the text around them.
-UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SYMBOLS = {
     State.HOLDS: "✓",
     State.BROKEN: "✗",
@@ -42,35 +33,32 @@ SYMBOLS = {
 
 def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
     """Return the page of a run; `evidence` is id of a claim -> text. All texts must be redacted."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=_shown,
-    )  # fmt: skip
-    environment.filters |= {"seconds": seconds, "short": short, "slug": slug}
     kept = bounded(evidence)
     head, _, rest = run.verdict.partition(": ")
-    return environment.get_template("chain.html.j2").render(
-        run=run,
-        title=head[:1].upper() + head[1:],
-        rest=rest,
-        tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
-        broken=chain_view.first(run, kept),
-        links=chain_view.links(run),
-        last=chain_view.LAST,
-        symbols=SYMBOLS,
-        outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
-        groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
-        message_of=chain_view.message_of,
-        evidence=kept,
-        parts_of=evidence_view.parts,
-        waterfalls=chain_view.waterfalls(run),
-        slowest=_slowest(run),
-        waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
-        slo=next((each for each in run.hand_overs if each.slo is not None), None),
-        phases=[phase for phase in run.phases if phase.phase not in OWN_PHASES],
-        load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
-        since=chain_view.SINCE,
-        most_at_top=MOST_AT_TOP,
+    return (
+        environment()
+        .get_template("chain.html.j2")
+        .render(
+            run=run,
+            title=head[:1].upper() + head[1:],
+            rest=rest,
+            tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
+            broken=chain_view.first(run, kept),
+            links=chain_view.links(run),
+            last=chain_view.LAST,
+            symbols=SYMBOLS,
+            outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
+            groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
+            message_of=chain_view.message_of,
+            evidence=kept,
+            waterfalls=chain_view.waterfalls(run),
+            slowest=_slowest(run),
+            waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
+            slo=next((each for each in run.hand_overs if each.slo is not None), None),
+            load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
+            since=chain_view.SINCE,
+            most_at_top=MOST_AT_TOP,
+        )
     )
 
 
@@ -96,29 +84,6 @@ def bounded(evidence: Mapping[str, str]) -> dict[str, str]:
         kept[name] = text[:most] + cut
         left -= min(most, len(text))
     return kept
-
-
-def seconds(value: float) -> str:
-    """Return a duration with three significant digits or so: "0.016 s", "1.25 s", "31.2 s", "240 s"."""
-    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f} s"
-
-
-def short(text: str, most: int = MOST_AT_TOP) -> str:
-    """Return a text, cut at a word if it is longer than `most` characters."""
-    return text if len(text) <= most else f"{text[: most - 1].rsplit(' ', 1)[0]} …"
-
-
-def slug(name: str) -> str:
-    """Return a name as the id of an element."""
-    return re.sub(r"[^A-Za-z0-9-]+", "-", name)
-
-
-def _shown(value: object) -> object:
-    """Return what the page shows of a value: nothing of None, and no character that would change other text."""
-    if value is None:
-        return ""
-    return UNSHOWN.sub("\ufffd", value) if type(value) is str else value
 
 
 def _slowest(run: RunRecord) -> list[tuple[float, str, str]]:

@@ -36,10 +36,10 @@ from . import (
     summary,
     traces,
     upgrade_json,
-    upgrade_svg,
+    upgrade_page,
 )
 
-# The SVG of the upgrade, after it was attached to the first claim.
+# The page of the change, after it was attached to the first claim.
 PICTURE = pytest.StashKey[str]()
 
 
@@ -64,11 +64,11 @@ def pytest_kubechain_claim_finished(evidence: Sequence[Section]) -> None:
 
 @pytest.hookimpl
 def pytest_kubechain_upgrade_finished(item: pytest.Item, record: UpgradeRecord, failed: bool) -> None:  # noqa: FBT001  # pluggy hands on no keyword-only argument
-    """Attach the SVG of the upgrade to the first claim about it and to each claim that did not pass."""
+    """Attach the page of the change to the first claim about it and to each claim that did not pass."""
     stash = item.config.stash
     if failed or PICTURE not in stash:
-        picture = stash.setdefault(PICTURE, redact.text(upgrade_svg.svg(record)))
-        allure.attach(picture, "upgrade over time", allure.attachment_type.SVG)
+        picture = stash.setdefault(PICTURE, upgrade_page.page(record, ""))
+        allure.attach(picture, "the change over time", allure.attachment_type.HTML)
 
 
 @pytest.hookimpl
@@ -81,10 +81,9 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
     if run.upgrade:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
         files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))
-        files.write(run.folder / "upgrade.svg", redact.text(upgrade_svg.svg(run.upgrade)))
-    content = run_json.document(run)
-    write_chain_page(run, content)
-    content = run_json.reported(content, run, html_report(run, content))
+        files.write(run.folder / "upgrade.html", upgrade_page.page(run.upgrade, run.verdict.line))
+    allure_results.write_environment(run.verdict.line, run.folder / "allure-results")
+    content = run_json.document(run, html_report(run))
     files.write(run.folder / "run.json", json.dumps(content.as_json(), indent=2))
     files.write(run.folder / "summary.md", summary.markdown(content))
     files.write(run.folder / "junit.xml", junit.document(content, run.faults))

@@ -11,7 +11,7 @@ import pytest
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, read_run
 from kubechain.core import redact_files
-from reports import chain_page, chain_view
+from reports import chain_page, chain_view, templates
 from reports.chain_view import Message, State
 from tests.fakes import record, run_record
 from tests.pages.runs import FAULTS, NO_DUAL_STACK, RUNS, Fault, broken, claims, green
@@ -254,4 +254,4 @@ def test_waterfall_has_the_claims_that_looked_at_its_chain_and_a_scale_for_each_
 
 @pytest.mark.parametrize(("value", "told"), [(0.0163, "0.016 s"), (1.254, "1.25 s"), (31.24, "31.2 s"), (240.4, "240 s")])
 def test_durations_have_about_three_digits(value: float, told: str) -> None:
-    assert chain_page.seconds(value) == told
+    assert templates.seconds(value) == told

@@ -39,9 +39,9 @@ def test_picture_of_an_upgrade_is_attached_once_and_to_failed_claims(
     manager: pluggy.PluginManager, monkeypatch: pytest.MonkeyPatch, *, failed: bool, pictures: int
 ) -> None:
     attached: list[str] = []
-    monkeypatch.setattr(plugin.upgrade_svg, "svg", lambda record: f"<svg>{record}</svg>")  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(plugin.upgrade_page, "page", lambda record, _: f"<p>{record}</p>")  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     monkeypatch.setattr(plugin.allure, "attach", lambda text, *_: attached.append(text))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     item: Any = SimpleNamespace(config=SimpleNamespace(stash=pytest.Stash()))
     for _ in range(2):
         manager.hook.pytest_kubechain_upgrade_finished(item=item, record="r", failed=failed)
-    assert attached == ["<svg>r</svg>"] * pictures
+    assert attached == ["<p>r</p>"] * pictures

@@ -1,18 +1,12 @@
-import itertools
 import json
-from dataclasses import replace
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kubechain.probes.load import Sample, State, Tally
 from kubechain.upgrade.figures import figures, line
-from kubechain.upgrade.model import EventKind, Kind, Route, RouteSamples, UpgradeEvent, UpgradeRecord, Versions
+from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeEvent, UpgradeRecord, Versions
 from reports.upgrade_json import document
-from reports.upgrade_svg import APART, PLOT, columns, labelled, spread, svg, ticks
 
 BEGAN, SECONDS = 1_790_000_000.0, 200.0
 Stretch = tuple[float, float]
@@ -196,93 +190,3 @@ def test_line_has_losses_unknown_samples_gaps_and_kinds_without_samples() -> Non
     assert "API server unreachable 0.0 s (+-0.0), allowed 360 s, 2,000 unknown" in line(
         record(seen("API server", unknown=(0, SECONDS)), hops=("1", "2", "3")), "x"
     )
-
-
-def drawn(each: RouteSamples) -> list[str]:
-    whole = record(each)
-    return columns(whole, figures(whole, each))
-
-
-def test_columns_show_down_unknown_and_missing_samples() -> None:
-    cells = drawn(seen("API server", down=(50, 100), unknown=(100, 120), end=150))
-    at = [cells[int(PLOT * moment / SECONDS)] for moment in (25, 75, 130, 175)]
-    assert at == ["up", "down", "up", ""]
-    assert drawn(seen("DNS", unknown=(100, 120)))[PLOT * 110 // 200] == "unknown"
-    assert set(drawn(seen("DNS"))) == {"up"}
-
-
-def test_single_lost_or_unknown_request_is_drawn() -> None:
-    assert "down" in drawn(seen("NodePort", down=(70, 70.1)))
-    assert "unknown" in drawn(seen("NodePort", unknown=(70, 70.1)))
-
-
-def test_gap_between_samples_is_not_up() -> None:
-    whole = seen("DNS")
-    samples = tuple(each for each in whole.tally.samples if not 50 <= each.sent - BEGAN < 100)
-    assert drawn(replace(whole, tally=Tally("DNS", samples)))[PLOT * 75 // 200] == ""
-
-
-def test_unknown_time_in_an_outage_is_down() -> None:
-    assert drawn(seen("DNS", down=(50, 60), unknown=(60, 100)))[PLOT * 80 // 200] == "down"
-
-
-def test_route_with_one_sample_is_up_in_one_column() -> None:
-    assert drawn(seen("DNS", end=0.1)).count("up") == 1
-
-
-def test_picture_is_well_formed_and_names_everything() -> None:
-    picture = svg(record(seen("API server", "get", down=(10, 12)), seen("NodePort", "<b>", down=(1, 2))))
-    root = ElementTree.fromstring(picture)  # noqa: S314  # our own text
-    texts = {each.text for each in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {
-        "upgrade 1.36.3 -> 1.37.2",
-        "NodePort <b>, new connections",
-        "API server get, new connections",
-        "lost 20 of 2,000, unreachable 2.0 s (+-0.1)",
-        "kubelet of <b> & co",
-        "etcd of cp started",
-        "API server version",
-        "kubelet of cp",
-        "kube-proxy of cp",
-        "v1.37.2",
-    } <= texts
-
-
-def test_picture_without_routes_is_valid() -> None:
-    assert ElementTree.fromstring(svg(record(events=(), versions=(), ended=BEGAN))).tag.endswith("svg")  # noqa: S314
-
-
-def test_event_outside_the_upgrade_is_not_drawn() -> None:
-    assert "too late" not in svg(record(events=(UpgradeEvent(BEGAN + SECONDS + 9, "step", "too late"),)))
-
-
-def test_of_too_many_events_the_most_important_are_labelled_and_the_rest_counted() -> None:
-    def many(kind: EventKind, what: str, count: int) -> list[UpgradeEvent]:
-        return [UpgradeEvent(BEGAN + number, kind, f"{what} {number}") for number in range(count)]
-
-    important = [*many("leader", "leader", 20), *many("restart", "etcd of cp started", 20)]
-    events = [*many("pod", "pod", 90), *many("restart", "agent of cp started", 90), *important]
-    chosen = labelled(events)
-    assert len(chosen) == int(PLOT / APART)
-    assert set(important) <= set(chosen)
-    assert [event.at for event in chosen] == sorted(event.at for event in chosen)
-    assert f"{len(events) - len(chosen)} more events have no label" in svg(replace(record(), events=tuple(events)))
-
-
-@given(st.lists(st.floats(0, PLOT), max_size=int(PLOT / APART)))
-def test_labels_keep_their_distance_within_the_axis(places: list[float]) -> None:
-    found = spread(sorted(places))
-    assert len(found) == len(places)
-    assert all(later - earlier > APART - 0.01 for earlier, later in itertools.pairwise(found))
-    assert all(-0.01 < place < PLOT + 0.01 for place in found)
-
-
-def test_labels_with_room_are_not_moved() -> None:
-    assert spread([10.0, 100.0, 900.0]) == [10.0, 100.0, 900.0]
-    assert spread([100.0, 100.0]) == [100.0 - APART / 2, 100.0 + APART / 2]
-
-
-def test_ticks_of_short_and_long_axes() -> None:
-    assert ticks(12)[:3] == [(0, "0 s"), (1, "1 s"), (2, "2 s")]
-    assert ticks(400)[:3] == [(0, "0:00"), (30, "0:30"), (60, "1:00")]
-    assert all(len(ticks(seconds)) <= 17 for seconds in (0, 0.5, 59, 119, 3600, 7200, 100_000))

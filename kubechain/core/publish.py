@@ -40,7 +40,7 @@ ALWAYS = frozenset({MANIFEST, NOT_BEGUN, NOT_PUBLISHED, ".lock", ".runs"})
 # Entries that earlier versions of kubechain published, without a manifest.
 BEFORE_MANIFESTS = frozenset(
     {"report", "summary.md", "run.json", "junit.xml", "allure-results", "evidence", "kind.log", "faults", "faults.json"}
-    | {"faults.svg", "upgrade.json", "upgrade.svg", "snapshot.json", "asked", "before", "after"}
+    | {"faults.svg", "upgrade.json", "upgrade.html", "snapshot.json", "asked", "before", "after"}
 )
 
 

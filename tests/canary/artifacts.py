@@ -65,7 +65,7 @@ FILES: dict[str, Around] = {
     "run.json": _json,
     "samples.jsonl": lambda text: f"{json.dumps({'error': text})}\n{json.dumps({'text': [text]})}\n",
     "junit.xml": _junit,
-    "upgrade.svg": lambda text: f'<svg xmlns="http://www.w3.org/2000/svg"><text>{escape(text)}</text></svg>',
+    "upgrade.html": lambda text: f"<p>{escape(text)}</p>",
     "page.html": lambda text: f"<pre>{escape(text)}</pre>",
     "attachment": str,
 }

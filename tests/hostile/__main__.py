@@ -16,7 +16,7 @@ from kubechain.core.bundle import ROOT
 # Whole runs, then properties with many examples.
 FILES = (
     *("hostile", "hostile_access", "full_disk", "interrupts", "output", "own_claims", "run_command"),
-    *("conditions_endpoints", "conditions_http", "history", "redact", "reports", "upgrade_outages", "upgrade_report"),
+    *("conditions_endpoints", "conditions_http", "history", "redact", "reports", "upgrade_outages", "upgrade_page"),
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""The templates of pages: one way to make HTML of texts that anybody may have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+FOLDER = Path(__file__).parent / "pages"
+# Of a message at the top of a page; the whole message is further down.
+MOST_AT_TOP = 240
+# Control characters, which HTML does not permit, and those that change the direction of the text around them.
+UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def environment(clean: Callable[[str], str] = str) -> Environment:
+    """Return the environment of the templates, which escapes every text after `clean` has had it."""
+
+    def shown(value: object) -> object:
+        return "" if value is None else UNSHOWN.sub("\ufffd", clean(value)) if type(value) is str else value
+
+    made = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=shown,
+    )  # fmt: skip
+    made.filters |= {"seconds": seconds, "short": short, "slug": slug}
+    return made
+
+
+def seconds(value: float) -> str:
+    """Return a duration with three significant digits or so: "0.016 s", "1.25 s", "31.2 s", "240 s"."""
+    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{digits}f} s"
+
+
+def short(text: str, most: int = MOST_AT_TOP) -> str:
+    """Return a text, cut at a word if it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1].rsplit(' ', 1)[0]} …"
+
+
+def slug(name: str) -> str:
+    """Return a name as the id of an element."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name)
