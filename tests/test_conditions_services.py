@@ -62,3 +62,8 @@ def test_service_is_allocated_by_its_type() -> None:
 def test_service_that_is_stored_otherwise_stays_so() -> None:
     assert on.service_has(WEB, {"spec.selector": {"app": "x"}})(state(service())).hopeless
     assert not on.service_has(WEB, {"spec.selector": {"app": "x"}})(state()).hopeless
+
+
+def test_load_balancer_has_given_its_address() -> None:
+    for ingress, met in (([{"ip": "192.0.2.1"}], True), ([{"hostname": "lb.example.org"}], True), ([{}], False), ([], False)):
+        assert on.balanced(WEB)(state(service(status={"loadBalancer": {"ingress": ingress}}))).met is met

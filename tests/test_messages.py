@@ -211,6 +211,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.tolerating": (on_pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS), SICK),
     "tokens.with_projected_token": (tokens.with_projected_token(LABELS), SICK),
     "pods.serving_elsewhere": (on_pods.serving_elsewhere(LABELS, "node-0", 2), state(A, B)),
+    "services.balanced": (services.balanced(WEB), LISTED),
     "services.service": (services.service(WEB, "odd", lambda _: expect(ok=False, got="it even")), SICK),
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),
     "services.node_port_between": (services.node_port_between(WEB, 31000, 32767), SICK),

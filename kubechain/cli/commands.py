@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
-from kubechain.core.change_settings import Change, Hops, Phase
+from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -89,7 +89,9 @@ class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, R
     )
 
 
-class UpgradeCommand(Command, Phase, ExistingCluster, Compliance, Hops, KindCluster, Expression, Images, Results, Folders):
+class UpgradeCommand(
+    Command, Phase, Entrances, ExistingCluster, Compliance, Hops, KindCluster, Expression, Images, Results, Folders
+):
     """Create a cluster, upgrade it with kubeadm, and sample every network path during the upgrade.
 
     The phases before, during and after are three runs around the upgrade of an existing cluster by other means.
@@ -103,7 +105,7 @@ class UpgradeCommand(Command, Phase, ExistingCluster, Compliance, Hops, KindClus
     )
 
 
-class DuringCommand(Command, Change, ExistingCluster, Compliance, Expression, Images, Results, Folders):
+class DuringCommand(Command, Change, Entrances, ExistingCluster, Compliance, Expression, Images, Results, Folders):
     """Sample every network path of an existing cluster before, during and after any change; the exit code is 0 for go.
 
     The change is the command after --, or what you do meanwhile, until --for is over or until Ctrl-C.
@@ -113,6 +115,7 @@ class DuringCommand(Command, Change, ExistingCluster, Compliance, Expression, Im
         "kubechain during --context staging -- kubectl --context staging -n kube-system rollout restart daemonset/kube-proxy",
         "kubechain during --context staging --for 30m -- ./replace-coredns.sh",
         "kubechain during --context staging --for 30m",
+        "kubechain during --context staging --for 30m --ask https://shop.example.org/health --ask-allowance 5s",
     )
 
 

@@ -72,3 +72,13 @@ def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[Name
         return expect(as_wanted, f"clusterIP {address or 'none'}, nodePort {text(node_ports)}")
 
     return service(name, f"with {'a' if cluster_ip else 'no'} clusterIP and {'a' if node_port else 'no'} nodePort", check)
+
+
+def balanced(name: str) -> Condition[NamespaceState]:
+    """The Service has the address of a load balancer in its status."""
+
+    def check(resource: KubeObject) -> Result:
+        ingress: list[Json] = resource.at("status.loadBalancer.ingress", [])
+        return expect(any(each.get("ip") or each.get("hostname") for each in ingress), "no address of a load balancer")
+
+    return service(name, "with the address of a load balancer", check)

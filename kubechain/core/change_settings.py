@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
 
 from kubechain.core.setting_groups import Group
-from kubechain.core.setting_values import seconds, words_of_shell
+from kubechain.core.setting_values import seconds, urls, words_of_shell
 
 
 class Phase(Group):
@@ -33,6 +33,21 @@ class Change(Group):
     )
     command: Annotated[str, AfterValidator(words_of_shell)] = Field(
         "", description="the command that changes the cluster; on the command line also after --"
+    )
+
+
+class Entrances(Group):
+    """The ways by which users come in, which are sampled besides those to the witnesses."""
+
+    title: ClassVar[str] = "more to sample"
+    ask: Annotated[str, AfterValidator(urls)] = Field(
+        "", description="URLs of your own that answer 2xx, separated by commas; sampled from this machine"
+    )
+    ask_allowance: Annotated[float, BeforeValidator(seconds)] = Field(
+        0.0, description="how long each of these URLs may be unreachable in all, such as 5s"
+    )
+    load_balancer: bool = Field(
+        default=False, description="give the witnesses a Service of type LoadBalancer, which may cost money, and sample it"
     )
 
 

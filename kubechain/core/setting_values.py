@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from urllib.parse import urlsplit
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -14,6 +15,17 @@ def seconds(value: object) -> float:
     if not found:
         raise ValueError("expected a duration such as 90s, 30m or 2h")
     return float(found[1]) * UNITS[found[2]]
+
+
+def urls(text: str) -> str:
+    """Return URLs separated by commas; ValueError if one is none of HTTP, or has a password: it would be in results."""
+    for url in filter(None, text.split(",")):
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not a URL of HTTP: {url.strip()}")
+        if parts.username or parts.password:
+            raise ValueError("a URL with a name or a password")
+    return text
 
 
 def words_of_shell(command: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from kubechain.core import image_names
-from kubechain.core.change_settings import Change, Hops, Phase
+from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.default_folders import default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.namespace_names import namespace_name
@@ -233,6 +233,7 @@ class Settings(
     Faults,
     Phase,
     Change,
+    Entrances,
     Hops,
     Nested,
     Results,

@@ -140,7 +140,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     with (
         uncaptured(config),
         cluster_watch.watching(chain.api, clock) as watched,
-        samplers.sampling(chain, watched.nodes, folder, clock) as running,
+        samplers.sampling(chain, watched.nodes, folder, clock, settings.ask) as running,
     ):
         began = running.began
         drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, files), watched)
@@ -175,6 +175,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         control_planes=watched.control_planes,
         upgraded_by_this_run=bool(hops),
         change=redact.text(settings.command) or figures.BY_HAND if is_change(settings) else "",
+        ask_allowance=settings.ask_allowance,
         drained=drained,
         nodes=nodes_served,
         warnings=tuple(before.snapshot.warnings),

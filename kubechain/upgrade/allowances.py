@@ -12,11 +12,13 @@ REPLACED = (
     "34 s at a time, and the API server has 30 s to end"
 )
 FAILED_OVER = "other API servers, behind a load balancer, take over within a few health checks"
+CHECKED = "a load balancer sends requests to a Node until its health checks have failed there, every 10 s and twice"
 NONE, SOCKET = Allowance(0.0, FORWARDED), Allowance(15.0, KEPT)
 
 # (kind, kept connections) -> the allowance of a hop with a single control plane, and with several or none visible.
 ALLOWANCES: dict[tuple[Kind, bool], tuple[Allowance, Allowance]] = {
     **{(kind, reuse): (NONE, NONE) for kind in ("NodePort", "ClusterIP") for reuse in (False, True)},
+    **{("LoadBalancer", reuse): (Allowance(20.0, CHECKED), Allowance(20.0, CHECKED)) for reuse in (False, True)},
     ("DNS", False): (Allowance(0.0, NAMED), Allowance(0.0, NAMED)),
     ("DNS", True): (SOCKET, SOCKET),
     **{

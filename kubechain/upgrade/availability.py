@@ -110,6 +110,8 @@ def kept_up(kind: Kind) -> Condition[UpgradeRecord]:
 
 def limit_of(record: UpgradeRecord, samples: RouteSamples) -> Allowance:
     """Return the allowance of a route for all hops together."""
+    if samples.route.kind == "URL":
+        return Allowance(record.ask_allowance, "the setting --ask-allowance")
     per_hop = allowed(samples.route.kind, record.control_planes, reuse=samples.route.reuse)
     return Allowance(per_hop.seconds * max(1, len(record.hops) - 1), per_hop.reason)
 

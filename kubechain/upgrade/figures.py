@@ -63,7 +63,7 @@ def line(record: UpgradeRecord, chain: str) -> str:
 def _kind(kind: Kind, routes: Sequence[Figures]) -> list[str]:
     """Return the text for a kind, or two: if only its kept connections have an allowance, they have a text of their own."""
     if not routes:
-        return [f"{kind} not sampled"]
+        return [] if kind in ("LoadBalancer", "URL") else [f"{kind} not sampled"]
     strict = [each for each in routes if not each.allowed.seconds]
     lenient = [each for each in routes if each.allowed.seconds]
     name = f"{kind}, kept sockets" if strict else kind

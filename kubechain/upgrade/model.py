@@ -8,7 +8,7 @@ from typing import Literal
 from kubechain.kube.traffic import MinuteRecord
 from kubechain.probes.load import Tally
 
-Kind = Literal["NodePort", "ClusterIP", "DNS", "API server", "API proxy"]
+Kind = Literal["NodePort", "ClusterIP", "DNS", "LoadBalancer", "URL", "API server", "API proxy"]
 EventKind = Literal["step", "version", "restart", "leader", "node", "pod", "watch"]
 # Why the time of a Node does not count: it is not Ready yet, it is cordoned, it is not Ready any more, it does not exist.
 Absence = Literal["joining", "cordoned", "not ready", "deleted"]
@@ -109,7 +109,8 @@ class UpgradeRecord:
     `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
     `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
     `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
-    means; `change` is the command of a change that need not be an upgrade, "" for an upgrade; `drained` are the names of
+    means; `change` is the command of a change that need not be an upgrade, "" for an upgrade;
+    `ask_allowance` is for how many seconds each URL of --ask may be unreachable; `drained` are the names of
     drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the API server about deprecated
     APIs; `load` is what the run asked of the API server, minute by minute, without the samplers.
     """
@@ -125,6 +126,7 @@ class UpgradeRecord:
     control_planes: int
     upgraded_by_this_run: bool
     change: str = ""
+    ask_allowance: float = 0.0
     drained: tuple[str, ...] = ()
     nodes: tuple[NodeSpan, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -9,16 +9,19 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from kubechain.core import redact
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
 from kubechain.upgrade.model import Kind, Route
-from kubechain.upgrade.witnesses import SCRATCH
+from kubechain.upgrade.witnesses import BALANCED, SCRATCH
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB, WELCOME
 from kubechain.workload.urls import url
 
-DATA_INTERVAL, API_INTERVAL = 0.05, 0.5
+# Requests to load balancers and to URLs of users leave the cluster, and may be paid for.
+DATA_INTERVAL, API_INTERVAL, OUTSIDE_INTERVAL = 0.05, 0.5, 0.2
 SECONDS = 2 * 3600
 # What the samplers may ask of the API server, per second: new TLS connections (those that fetch samples included), writes to
 # etcd, requests. An API server may be replaced for 10 s at least, so that two samples a second suffice.
@@ -75,6 +78,28 @@ def node_port(chain: Chain, node: Place, address: str, place: Place = HERE) -> l
     """Return the routes from `place` to the nodePort of a Node with this address, none without a nodePort."""
     port = chain.node_port
     return _both("NodePort", node, place, {"url": url(address, port), "expect": WELCOME}) if port else []
+
+
+def load_balancer(chain: Chain) -> list[RouteRequest]:
+    """Return the routes to the addresses of the witnesses' Service of type LoadBalancer, none without one."""
+    service = chain.objects.read().one("Service", BALANCED)
+    ingress: list[Json] = service.at("status.loadBalancer.ingress", []) if service else []
+    found: list[RouteRequest] = []
+    for each in ingress:
+        address = str(each.get("ip") or each.get("hostname"))
+        found += _both("LoadBalancer", Place(address), HERE, {"url": url(address), "expect": WELCOME})
+    return found
+
+
+def of_users(urls: str) -> list[RouteRequest]:
+    """Return the routes to URLs separated by commas; their names have no query, which may hold secrets."""
+    found: list[RouteRequest] = []
+    for each in filter(None, map(str.strip, urls.split(","))):
+        parts = urlsplit(each)
+        found += _both(
+            "URL", Place(redact.text(f"{parts.scheme}://{parts.netloc}{parts.path}")), HERE, {"url": each, "expect": ""}
+        )
+    return found
 
 
 def api_server(chain: Chain) -> list[RouteRequest]:

@@ -64,10 +64,11 @@ class RunningSamplers:
 
 
 @contextmanager
-def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock) -> Generator[RunningSamplers]:
+def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str = "") -> Generator[RunningSamplers]:
     """Run the samplers during the body, and threads that ask new Nodes and fetch the samples of those in Pods.
 
-    `nodes` is the history of the Nodes; `folder` keeps the samples, so that an interrupted run can be continued.
+    `nodes` is the history of the Nodes; `folder` keeps the samples, so that an interrupted run can be continued; `urls` are
+    sampled besides, from this machine.
 
     Raises:
         HarnessError: another process uses the folder, or a sampler does not start.
@@ -93,6 +94,11 @@ def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock) -> Genera
             store.describe(followed.sampler, [each.route for each in followed.requests])
             out = store.file(followed.sampler)
             followed.local = running.enter_context(local_sampler(followed.plan(), out, secrets))
+        outside, name = [*routes.load_balancer(chain), *routes.of_users(urls)], f"outside-{run}"
+        if outside:
+            # A sampler of its own: it must not have the credentials for the API server.
+            store.describe(name, [each.route for each in outside])
+            running.enter_context(local_sampler(routes.plan(outside, routes.OUTSIDE_INTERVAL), store.file(name), secrets))
         samplers = RunningSamplers(followed, store, run)
         begun = Condition[list[str]]("a sample of every route", lambda names: expect(not names, f"none of {some(names)}"))
         require(chain.waiter, Polled("samplers", samplers.without_samples, clock), begun, PODS_READY)

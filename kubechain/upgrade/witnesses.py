@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from kubechain.claims.requirements import Environment
 from kubechain.cleanup import namespaces
-from kubechain.conditions import deployments, endpoints, pods
+from kubechain.conditions import deployments, endpoints, pods, services
 from kubechain.conditions.http import every_backend
 from kubechain.conditions.nodes import takes_pods
+from kubechain.conditions.timeouts import Timeout
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import EXPIRES_LABEL, UPGRADE_LABEL, WITNESS_LIFETIME
@@ -34,7 +35,9 @@ LINGER_SECONDS = 8
 SCRATCH = "scratch"
 # How long a drain may wait for the witnesses: their Pods are replaced within seconds where there is room.
 YIELD_SECONDS = 60.0
-INNER, HEADLESS = "inner", "headless"
+INNER, HEADLESS, BALANCED = "inner", "headless", "balanced"
+# The address of a load balancer takes a cloud some minutes.
+ADDRESS = Timeout(300, "a load balancer is made for the Service")
 
 
 def deployment(image: str) -> Json:
@@ -43,14 +46,15 @@ def deployment(image: str) -> Json:
     return manifests.spread(manifests.rolling(manifest, 1, 1))
 
 
-def objects(image: str, *, with_budget: bool = True) -> list[Json]:
-    """Return the manifests of all witnesses, in the order of their creation."""
+def objects(image: str, *, with_budget: bool = True, balanced: bool = False) -> list[Json]:
+    """Return the manifests of all witnesses, in the order of their creation; `balanced` adds a Service of type LoadBalancer."""
     scratch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SCRATCH}, "data": {"n": "0"}}
     return [
         scratch,
         service_manifests.service(kind=service_manifests.NODE_PORT),
         service_manifests.service(name=INNER),
         service_manifests.headless(HEADLESS),
+        *([service_manifests.service(name=BALANCED, kind="LoadBalancer")] if balanced else []),
         deployment(image),
         *([manifests.disruption_budget(WEB, LEAST)] if with_budget else []),
     ]
@@ -122,7 +126,14 @@ def name_of(identity: str) -> str:
 
 
 def make(
-    api: Api, environment: Environment, identity: str, labels: Mapping[str, str], image_ids: frozenset[str], waiter: Waiter
+    api: Api,
+    environment: Environment,
+    identity: str,
+    labels: Mapping[str, str],
+    image_ids: frozenset[str],
+    waiter: Waiter,
+    *,
+    balanced: bool = False,
 ) -> Chain:
     """Create the witnesses and wait until they serve from a second revision, so that a ReplicaSet exists to roll back to.
 
@@ -135,12 +146,14 @@ def make(
     api.create(manifests.namespace(name, {UPGRADE_LABEL: identity, EXPIRES_LABEL: expires, **labels}))
     build.furnish(api, environment, name)
     usable = filter(api.shape.selects, environment.nodes)
-    for manifest in objects(target.nginx, with_budget=allows_drain(usable)):
+    for manifest in objects(target.nginx, with_budget=allows_drain(usable), balanced=balanced):
         api.create(manifest, name)
     witnesses = attach(api, environment, name, image_ids, waiter)
     waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
     actions.template(witnesses, "2")
     settle(witnesses, waiter, revision=2)
+    if balanced:
+        waiter.eventually(witnesses.objects, services.balanced(BALANCED), within=ADDRESS)
     return witnesses
 
 

@@ -82,6 +82,22 @@ def test_names_keep_resolving(during: During) -> None:
     require(during.record, kept_up("DNS"))
 
 
+@claim("DURING-SERVICE-020", spec="concepts/services-networking/service/#loadbalancer")
+def test_load_balancer_keeps_answering(during: During) -> None:
+    """During a change the load balancer of a Service MUST NOT lose requests for longer than its health checks take."""
+    if not any(samples.route.kind == "LoadBalancer" for samples in during.record.routes):
+        pytest.skip("needs a Service of type LoadBalancer (--load-balancer)")
+    require(during.record, kept_up("LoadBalancer"))
+
+
+@claim("DURING-UPGRADE-010", spec="concepts/services-networking/ingress/")
+def test_urls_of_users_keep_answering(during: During) -> None:
+    """During a change no URL of a user MUST be unreachable for longer than allowed."""
+    if not any(samples.route.kind == "URL" for samples in during.record.routes):
+        pytest.skip("needs URLs to ask (--ask)")
+    require(during.record, kept_up("URL"))
+
+
 @claim("DURING-API-010")
 def test_api_server_comes_back(during: During) -> None:
     """During a change the API server MUST NOT be away for longer than the replacement of a control plane takes."""
