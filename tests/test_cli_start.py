@@ -188,3 +188,11 @@ def test_change_starts_with_the_claims_of_all_phases_and_those_of_before_that_co
     ]
     assert (handed["KUBECHAIN_FOR"], handed["KUBECHAIN_COMMAND"]) == ("120.0", "sh -c 'a b'")
     assert (handed["KUBECHAIN_PHASE"], handed["KUBECHAIN_CONTEXT"]) == ("", "test")
+
+
+def test_change_by_a_command_that_does_not_exist_is_refused_before_the_run(started: Started, tmp_path: Path) -> None:
+    kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
+    command = parsed("during", "--context", "test", "--kubeconfig", str(kubeconfig), "--", "no-such-program", "x")
+    with pytest.raises(SetupError, match="during: no-such-program: no such program") as raised:
+        run.during(command)
+    assert (raised.value.code, started.words) == (ExitCode.TOOLS, [])

@@ -250,12 +250,13 @@ def test_tag_of_an_image(image: str, wanted: str) -> None:
     assert tag(image) == wanted
 
 
-def test_only_the_control_plane_and_kept_dns_sockets_have_an_allowance() -> None:
+def test_only_the_control_plane_load_balancers_and_kept_dns_sockets_have_an_allowance() -> None:
     allowances = {key: [allowed(key[0], number, reuse=key[1]) for number in (0, 1, 3)] for key in ALLOWANCES}
     seconds = {key: [each.seconds for each in of_key] for key, of_key in allowances.items() if of_key[1].seconds}
     assert seconds == {
         ("DNS", True): [15, 15, 15],
+        **{("LoadBalancer", reuse): [20, 20, 20] for reuse in (False, True)},
         **{(kind, reuse): [10, 180, 10] for kind in ("API server", "API proxy") for reuse in (False, True)},
     }
-    assert set(allowances) == {(kind, reuse) for kind in get_args(Kind) for reuse in (False, True)}
+    assert set(allowances) == {(kind, reuse) for kind in get_args(Kind) if kind != "URL" for reuse in (False, True)}
     assert all(each.reason for of_key in allowances.values() for each in of_key)

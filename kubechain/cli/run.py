@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,6 +107,9 @@ def during(command: DuringCommand) -> int:
     if not command.context:
         raise SetupError("during: --context is missing: set the context of the cluster that is changed", ExitCode.USAGE)
     require_context(command)
+    words = shlex.split(command.command)
+    if words and not shutil.which(words[0]):
+        raise SetupError(f"during: {words[0]}: no such program; nothing was begun", ExitCode.TOOLS)
     return start(command, [f"suites/upgrade/{file}" for file in CHANGE], [], {})
 
 
