@@ -11,7 +11,7 @@ import yaml
 
 from kubechain.claims.claim import Claim
 from kubechain.claims.requirements import DISRUPTION, OWN_CLUSTER, OWN_NAMESPACE, Requirement, remote_rights_of, rights_of
-from kubechain.claims.rights import CLEAN, CONFIGURATION, CORE, INSIDE, PARTS, PULL_SECRET, Part
+from kubechain.claims.rights import CLEAN, CONFIGURATION, CORE, INSIDE, PARTS, PULL_SECRET, YIELDING, Part
 from kubechain.kube.rights import EVERYWHERE, Right
 
 from .rights_text import INTRODUCTION, ROLE_HEAD
@@ -58,7 +58,12 @@ def roles(claims: Sequence[tuple[str, Claim]], namespace: str = NAME) -> dict[st
         Role("run", "`kubechain run` at any level, without --disruptive", tuple(calm), parts),
         Role("namespace", "`kubechain run --namespace NAME`", tuple(within), (*parts, *INSIDE), (CORE,), namespace),
         Role("disruptive", "`kubechain run --disruptive`", tuple(of_run), parts),
-        Role("upgrade", "`kubechain upgrade before`, `during` and `after`", (*upgrade, *quick), PARTS),
+        Role(
+            "upgrade",
+            "`kubechain upgrade before`, `during` and `after`, and `kubechain during`",
+            (*upgrade, *quick),
+            (*PARTS, YIELDING),
+        ),
         Role("clean", "`kubechain clean --context`", (), (), (CLEAN,)),
     )
     return {role.name: role for role in found}
@@ -130,7 +135,7 @@ def markdown(claims: Sequence[tuple[str, Claim]]) -> str:
     table = ["| right | group | scope | needed by |", "|---|---|---|---|"]
     table += [_row(right, names) for right, names in sorted(users.items(), key=lambda each: _place(each[0]))]
     without = ["| without the rights | what happens |", "|---|---|"]
-    for part in (*PARTS, *INSIDE):
+    for part in (*PARTS, *INSIDE, YIELDING):
         listed = ", ".join(map(str, sorted(part.requirement.rights)))
         without.append(f"| {listed} | {part.name}: {part.instead} |")
     inside = [f"| {', '.join(verbs)} | {resource} |" for resource, verbs in _verbs(CORE.inside or frozenset())]

@@ -23,7 +23,7 @@ namespace and no right outside of it runs `kubechain run --namespace NAME`: its 
 | [rbac/run.yaml](rbac/run.yaml) | `kubechain run` at any level, without `--disruptive` |
 | [rbac/namespace.yaml](rbac/namespace.yaml) | `kubechain run --namespace kubechain`, and `kubechain clean` there |
 | [rbac/disruptive.yaml](rbac/disruptive.yaml) | `kubechain run --disruptive` |
-| [rbac/upgrade.yaml](rbac/upgrade.yaml) | `kubechain upgrade before`, `during` and `after` |
+| [rbac/upgrade.yaml](rbac/upgrade.yaml) | `kubechain upgrade before`, `during` and `after`, and `kubechain during` |
 | [rbac/clean.yaml](rbac/clean.yaml) | `kubechain clean --context`, for example from a cron job |
 
 Each holds a Namespace and a ServiceAccount `kubechain`, and the roles with their bindings. That of one namespace holds a

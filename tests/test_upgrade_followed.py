@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api
 from kubechain.observe.clock import RealClock
-from kubechain.upgrade import followed_nodes, routes, samplers
+from kubechain.upgrade import followed_nodes, pod_samplers, routes, samplers
 from kubechain.upgrade.availability import kept_up
 from kubechain.upgrade.figures import figures
 from kubechain.upgrade.model import Kind, RouteSamples, UpgradeRecord
@@ -104,6 +106,23 @@ def test_node_that_is_not_ready_blocks_nothing(cluster: ChangingCluster, tmp_pat
     record = observe(cluster, tmp_path / "samples", lambda _: pause(1))
     assert {each.route.what for each in record.routes if each.route.kind == "NodePort"} == {"stays"}
     assert kept_up("NodePort")(record).met
+
+
+def test_node_that_is_lost_before_its_first_sample_does_not_hold_up_the_begin(
+    cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, lost = pod_samplers.PodSampler.fetch, [{"type": "Ready", "status": "Unknown"}]
+
+    def refusing(sampler: pod_samplers.PodSampler, api: Api) -> None:
+        if sampler.node.name == "leaves":
+            if cluster.present["uid-leaves"].is_true("Ready"):
+                cluster.change("uid-leaves", "status.conditions", lost)
+            raise HarnessError("no route to the Node")
+        fetch(sampler, api)
+
+    monkeypatch.setattr(pod_samplers.PodSampler, "fetch", refusing)
+    record = observe(cluster, tmp_path / "samples", lambda _: pause(0.5))
+    assert {each.route.what for each in record.routes if each.route.kind == "NodePort"} == {"stays"}
 
 
 def test_nodes_are_asked_from_another_pod_when_the_node_of_the_first_leaves(cluster: ChangingCluster, tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ SWEEP = Part(
     "they stay; each has the label `kubechain/run`",
 )
 INSIDE = (RENEWAL, SWEEP)
+# During an upgrade alone.
+YIELDING = Part(
+    "end of the PodDisruptionBudget of the witnesses, if a drain waits for it",
+    allowed("yielding", *_rights(poddisruptionbudgets="get delete")),
+    "it stays, and the drain waits",
+)
 PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING)
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
@@ -153,4 +159,4 @@ LOST_ANSWERS = frozenset(
                      "poddisruptionbudgets", "daemonsets", "secrets",
                      "networkpolicies")
 )  # fmt: skip
-TOLERATED = frozenset(each for part in (*PARTS, *INSIDE) for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS
+TOLERATED = frozenset(each for part in (*PARTS, *INSIDE, YIELDING) for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS

@@ -114,12 +114,14 @@ class WitnessCare:
     def tend(self) -> None:
         """Do what is due; an API server that is away is asked again later."""
         now, chain = self.clock.now(), self.before.witnesses
-        with contextlib.suppress(HarnessError):
-            if now - self.looked >= LOOK_SECONDS:
-                self.looked = now
+        if now - self.looked >= LOOK_SECONDS:
+            self.looked = now
+            # Also without the right to: then the budget stays.
+            with contextlib.suppress(HarnessError):
                 if self.yielding.look(self.watched.nodes.read().all("Node"), now):
                     waited = f"a drain waited for it for {witnesses.YIELD_SECONDS:g} s"
                     self.watched.record_step(f"PodDisruptionBudget of the witnesses deleted: {waited}")
-            if now - self.renewed >= RENEW_SECONDS:
-                self.renewed = now
+        if now - self.renewed >= RENEW_SECONDS:
+            self.renewed = now
+            with contextlib.suppress(HarnessError):
                 witnesses.renew(chain.api, chain.namespace)

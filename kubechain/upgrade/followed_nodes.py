@@ -87,6 +87,10 @@ class FollowedNodes:
         pods = self.chain.objects.read().all("Pod")
         return bool(node and node.is_true("Ready") and any(pod.uid == sampler.pod.uid for pod in pods))
 
+    def ready(self) -> frozenset[str]:
+        """Return the UIDs of the Nodes that are Ready."""
+        return frozenset(node.uid for node in self.nodes.read().all("Node") if node.is_true("Ready"))
+
     def unasked(self) -> list[Route]:
         """Return a route for each Node on which no sampler was started, so that it is not taken for one that keeps up."""
         sampled = {sampler.node.uid for sampler in self.in_pods}

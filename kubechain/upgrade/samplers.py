@@ -47,9 +47,10 @@ class RunningSamplers:
     began: float = 0.0
 
     def without_samples(self) -> list[str]:
-        """Fetch, and return the names of the routes without a sample."""
+        """Fetch, and return the names of the routes without a sample whose Nodes are Ready."""
         fetch_all(self.nodes, self.nodes.chain.api)
-        return [route.name for route, tally in self.store.tallies() if not tally.samples]
+        ready = self.nodes.ready()
+        return [route.name for route, tally in self.store.tallies() if not tally.samples and ready.issuperset(route.nodes)]
 
     def between(
         self, began: float, ended: float, spans: tuple[NodeSpan, ...]

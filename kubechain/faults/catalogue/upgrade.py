@@ -173,7 +173,9 @@ def _samples_node_ports(entry: Path, folder: Path) -> bool:
         words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return False
-    return any("sampler" in word for word in words) and any(word.startswith(str(folder)) and Path(word).name.startswith("data-") for word in words)
+    return any("sampler" in word for word in words) and any(
+        word.startswith(str(folder)) and Path(word).name.startswith("data-") for word in words
+    )
 
 
 def node_port(testbed: Testbed) -> dict[str, str]:
