@@ -95,7 +95,11 @@ class World:
         if name.startswith("c-"):
             self.log.add(f"? {name}")
             new = any(f"exec {name} {how}" in line for how in STARTS for line in self.log.lines) and name != self.stuck
-            status = {"nodeInfo": {"kubeletVersion": f"v{TO}" if new else "v1.34.4"}, "conditions": conditions(Ready="True")}
+            status = {
+                "nodeInfo": {"kubeletVersion": f"v{TO}" if new else "v1.34.4"},
+                "conditions": conditions(Ready="True"),
+                "addresses": [{"type": "InternalIP", "address": "172.18.0.3"}],
+            }
             return json.dumps(thing("Node", name, status=status).body)
         version = TO if f"exec {CONTROL_PLANE} {PROXY_PHASE}" in self.log.lines else "1.34.4"
         items = [each.body for each in [*rolled_out(version), *self.proxies()] if each.kind.lower() + "s" == name]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kubechain.cleanup import run_locks
-from kubechain.cluster.worker_nodes import free_name, join_configuration
+from kubechain.cluster.worker_nodes import free_name, join_configuration, ordered
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.change_settings import Hops
 from kubechain.core.errors import SetupError
@@ -88,6 +88,12 @@ def test_configuration_of_a_join_has_what_kind_gives_a_worker() -> None:
     arguments = {each["name"]: each["value"] for each in found["nodeRegistration"]["kubeletExtraArgs"]}
     assert arguments == {"node-ip": "172.18.0.9,fc00::9", "provider-id": f"kind://docker/c/{NEW}"}
     assert found["kind"] == "JoinConfiguration"
+
+
+def test_new_worker_has_addresses_of_the_families_of_the_cluster_alone() -> None:
+    both = ["172.18.0.9", "fc00::9"]
+    assert ordered(both, ["IPv4"]) == ["172.18.0.9"]
+    assert ordered(both, ["IPv6", "IPv4"]) == ["fc00::9", "172.18.0.9"]
 
 
 def test_new_worker_gets_the_next_free_name() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kubechain.cluster.kind import NODE_LABEL, ROLE_LABEL, Cluster, remove
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import Completed, check, run
+from kubechain.kube.families import family_of
 
 RUN_SECONDS = 120.0
 EXPORT_SECONDS = 300.0
@@ -102,10 +103,20 @@ def join_configuration(cluster: str, node: str, addresses: str, printed: str) ->
     }
 
 
-def join(cluster: Cluster, node: str, printed: str, folder: Path) -> None:
-    """Join a worker whose container runs to the cluster; SetupError if kubeadm fails (exit code CLUSTER)."""
+def ordered(addresses: Sequence[str], families: Sequence[str]) -> list[str]:
+    """Return the address of each of these families, in their order: kind's network has both, also where the cluster has one."""
+    return [next(each for each in addresses if family_of(each) == family) for family in dict.fromkeys(families)]
+
+
+def join(cluster: Cluster, node: str, printed: str, folder: Path, families: Sequence[str]) -> None:
+    """Join a worker whose container runs to the cluster, with addresses of these families.
+
+    Raises:
+        SetupError: kubeadm fails (exit code CLUSTER).
+
+    """
     network = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
-    addresses = ",".join(cluster.docker.call("inspect", "--format", network, node).split())
+    addresses = ",".join(ordered(cluster.docker.call("inspect", "--format", network, node).split(), families))
     file = folder / "join.yaml"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(join_configuration(cluster.name, node, addresses, printed)), encoding="utf-8")

@@ -20,9 +20,11 @@ from kubechain.core.process import Completed
 from kubechain.core.settings import Settings
 from kubechain.kube.client import Api
 from kubechain.kube.errors import starting_up
+from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.upgrade.node_commands import NodeCommands
+from kubechain.workload.urls import addresses_of
 
 # What is done to each worker: nothing besides its upgrade, a drain, a drain and a restart, or another worker in its place.
 Way = Literal["in place", "drained", "restarted", "replaced"]
@@ -133,7 +135,9 @@ class WorkerHop:
         worker_nodes.copy_images(cluster, node, new, self.fresh.store)
         token = commands.retry(self.control_plane, "kubeadm", "token", "create", "--ttl=10m", "--print-join-command")
         self.record_step(f"joining {new}")
-        worker_nodes.join(cluster, new, token.stdout, cluster.path)
+        old = self._node(node)
+        families = [family_of(address) for address in addresses_of(old)] if old else []
+        worker_nodes.join(cluster, new, token.stdout, cluster.path, families)
         self._await_kubelet(new)
         source = Polled(f"Pods of {new}", lambda: self._system_pods(new), commands.waiter.clock, POLL_SECONDS)
         running = Condition[list[KubeObject]](f"the system Pods of {new} ready", partial(started_again, {}))
