@@ -10,6 +10,7 @@ import ssl
 import struct
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,8 +219,8 @@ def request(url: str, **over: Any) -> Json:
     return {"url": url, **defaults, **over}
 
 
-def plan(routes: list[Json], **over: Any) -> Json:
-    return {"interval": 0.1, "limit": 100, "seconds": 100, "tls": None, "paths": routes, **over}
+def plan(routes: Sequence[Json | None], **over: Any) -> Json:
+    return {"interval": 0.1, "limit": 100, "seconds": 100, "tls": None, "paths": [*routes], **over}
 
 
 async def start(folder: Path, name: str, routes: dict[str, Json], **over: Any) -> Run:

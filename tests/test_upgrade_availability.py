@@ -221,8 +221,14 @@ def test_next_minor_version_is_one_more() -> None:
 
 
 def after(**over: Any) -> After:
-    given: Json = {"wanted": NEW, "server": NEW, "kubelets": {"a": NEW, "b": NEW}, "proxies": {"a": "v1.37.0", "b": NEW}}
-    return After(cast("Any", None), None, state=cast("Any", None), configuration={}, **{"unready": [], **given, **over})
+    given: Json = {
+        "unready": [],
+        "wanted": NEW,
+        "server": NEW,
+        "kubelets": {"a": NEW, "b": NEW},
+        "proxies": {"a": "v1.37.0", "b": NEW},
+    }
+    return After(cast("Any", None), None, state=cast("Any", None), configuration={}, **{**given, **over})
 
 
 def test_api_server_and_kubelets_must_have_the_wanted_version() -> None:

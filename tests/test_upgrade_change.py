@@ -15,6 +15,7 @@ import pytest
 from kubechain.cli.parser import parse, with_command
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.setting_values import seconds, words_of_shell
+from kubechain.kube.client import Api
 from kubechain.observe.history import History
 from kubechain.upgrade import change, witnesses
 from kubechain.upgrade.change import AFTERMATH_SECONDS, LOOK_SECONDS, RENEW_SECONDS, WitnessCare, changing
@@ -102,7 +103,7 @@ def test_command_that_ignores_a_signal_is_killed(monkeypatch: pytest.MonkeyPatch
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
-    change._end(process)
+    change.end(process)
     process.stdout.close()
     assert process.returncode == -signal.SIGKILL
 
@@ -123,11 +124,17 @@ def test_command_that_does_not_exist_is_said_and_one_has_none_of_the_variables_o
 
 def test_witnesses_are_renewed_and_their_budget_yields(monkeypatch: pytest.MonkeyPatch) -> None:
     watched, renewed = watch(), list[str]()
-    monkeypatch.setattr(witnesses, "renew", lambda _api, namespace: renewed.append(namespace))
+
+    def renew(_api: Api, namespace: str) -> None:
+        renewed.append(namespace)
+
+    def answer(*_: object) -> str:
+        return json.dumps(thing("PodDisruptionBudget", "web", status={"disruptionsAllowed": 0}).body)
+
+    monkeypatch.setattr(witnesses, "renew", renew)
     cordoned = thing("Node", "n", spec={"unschedulable": True}, status={"conditions": conditions(Ready="True")})
     watched.nodes.record("ADDED", cordoned)
-    api = FakeApi(lambda *_: json.dumps(thing("PodDisruptionBudget", "web", status={"disruptionsAllowed": 0}).body))
-    before = Before(cast("Any", SimpleNamespace(api=api, namespace="ns")), cast("Any", None))
+    before = Before(cast("Any", SimpleNamespace(api=FakeApi(answer), namespace="ns")), cast("Any", None))
     care = WitnessCare(before, watched, watched.clock)
     for _ in range(14):
         care.tend()

@@ -74,7 +74,7 @@ def changing(command: str, seconds: float, watched: ClusterWatch) -> Generator[C
     finally:
         if process and process.poll() is None:
             watched.record_step(f"{shown} interrupted")
-            _end(process)
+            end(process)
 
 
 def start(command: str, environment: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
@@ -88,7 +88,8 @@ def start(command: str, environment: Mapping[str, str] = os.environ) -> subproce
         raise SetupError(f"cannot run {words[0]}: {error.strerror}", ExitCode.TOOLS) from error
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a command as Ctrl-C does, and kill it if it has not ended after END_SECONDS."""
     for number, seconds in ((signal.SIGINT, END_SECONDS), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -22,7 +22,6 @@ from kubechain.workload.cluster_nodes import is_virtual
 ASKED_SECONDS = 5.0
 # A sampler on a new Node may have to wait for its image. What is not asked at all for longer than this is undecided.
 IMAGE_SECONDS = 60.0
-JOINING: Absence = "joining"
 Window = tuple[float, float]
 
 
@@ -167,10 +166,17 @@ def _aside(
     for sample in samples:
         if any(start <= sample.sent < end for start, end in windows):
             continue
-        why = next(filter(None, (_why(of_node, sample.sent) for of_node in spans)), JOINING)
+        why = _first(_why(of_node, sample.sent) for of_node in spans)
         found[why] += 1
         lost[why] += sample.state == "down"
     return {why: AsideSamples(count, lost[why]) for why, count in found.items() if why != "deleted"}
+
+
+def _first(reasons: Iterable[Absence | None]) -> Absence:
+    for reason in reasons:
+        if reason:
+            return reason
+    return "joining"
 
 
 def _why(spans: Sequence[NodeSpan], at: float) -> Absence | None:
