@@ -84,7 +84,10 @@ def steps(waits: Sequence[WaitRecord], start: int, *, passed: bool) -> list[dict
         ended = {"name": "ended by", "value": wait.ended_by or "the end of the claim"}
         observations = {"name": "observations", "value": str(wait.observations)}
         step = {"name": f"{wait.condition} ({wait.what})", "status": "passed", "stage": "finished"}
-        entries.append({**step, "start": start, "stop": stop, "parameters": [ended, observations]})
+        parameters = [ended, observations]
+        if wait.since_cause is not None:
+            parameters.append({"name": "seconds since its cause", "value": f"{wait.since_cause:.2f}"})
+        entries.append({**step, "start": start, "stop": stop, "parameters": parameters})
         start = stop
     if entries and not passed:
         entries[-1]["status"] = "failed"

@@ -28,8 +28,11 @@ def markdown(run: RunRecord) -> str:
         parts.append("### Metrics\n\n| claim | metric | value |\n|---|---|---|\n" + rows)
     waits = sorted(((claim.id, wait) for claim in run.claims for wait in claim.waits), key=lambda entry: -entry[1].seconds)
     if waits:
-        rows = "\n".join(f"| {wait.seconds:.2f} | {name} | {wait.condition} |" for name, wait in waits[:SLOWEST])
-        parts.append("### Longest waits\n\n| seconds | claim | condition |\n|---|---|---|\n" + rows)
+        rows = "\n".join(
+            f"| {wait.seconds:.2f} | {_seconds(wait.since_cause)} | {name} | {wait.condition} |" for name, wait in waits[:SLOWEST]
+        )
+        head = "| waited, seconds | since its cause, seconds | claim | condition |\n|---|---|---|---|\n"
+        parts.append("### Longest waits\n\n" + head + rows)
     if run.load:
         seconds = next((phase.seconds for phase in run.phases if phase.phase == "claims"), 0.0)
         parts.append(f"API server: {traffic.line(run.load, seconds)}.")
@@ -37,6 +40,10 @@ def markdown(run: RunRecord) -> str:
     parts.append("### Phases\n\n| phase | seconds |\n|---|---|\n" + phases)
     versions = ", ".join(f"{name} {value}" for name, value in run.versions.items())
     return "\n\n".join([*parts, f"<sub>{versions}</sub>"]) + "\n"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _why(claim: ClaimRecord) -> str:

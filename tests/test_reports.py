@@ -99,8 +99,23 @@ def test_summary_lists_every_claim_that_did_not_pass_with_its_message() -> None:
     assert "| ❌ DNS |  | 1 |" in text
     assert "| ❌ CLUSTERIP |  |  | 1 |" in text
     assert "| ❌ API |  |  |  | 1 |" in text
-    assert "| 1.50 | CHAIN-PODS-010 | 2 Pods ready |" in text
+    assert "| 1.50 |  | CHAIN-PODS-010 | 2 Pods ready |" in text
     assert "| Pod ready | 1.200 |" in text
+
+
+def test_wait_that_was_met_at_once_is_not_among_the_longest_however_old_its_cause() -> None:
+    at_once = WaitRecord(what="objects", condition="client ready", seconds=0.0, since_cause=10.9, observations=1)
+    waits = [at_once, *[WAIT] * (summary.SLOWEST - 1)]
+    text = summary.markdown(content([record(Link.PODS, "passed", waits=waits)], []))
+    assert text.index("| 1.50 |  |") < text.index("| 0.00 | 10.90 | CHAIN-PODS-010 | client ready |")
+    assert "client ready" not in summary.markdown(content([record(Link.PODS, "passed", waits=[*waits, WAIT])], []))
+
+
+def test_steps_of_allure_last_as_long_as_the_waits_and_name_the_time_since_the_cause() -> None:
+    wait = WaitRecord(what="objects", condition="client ready", seconds=0.25, since_cause=10.9, observations=2)
+    steps = allure_results.steps([wait, WAIT], 1000, passed=True)
+    assert [(step["start"], step["stop"]) for step in steps] == [(1000, 1250), (1250, 2750)]
+    assert [step["parameters"][2:] for step in steps] == [[{"name": "seconds since its cause", "value": "10.90"}], []]
 
 
 def test_summary_of_a_green_run_is_green_and_lists_no_failures() -> None:

@@ -65,7 +65,10 @@ class Source(Protocol[S_co]):
 
 @dataclass(frozen=True)
 class Observation(Generic[T]):
-    """The state that met a condition, the result's `got`, and the seconds and readings that the wait took."""
+    """The state that met a condition, the result's `got`, and the readings that the wait took.
+
+    `seconds` is how long it took until the condition was met, from the beginning of the wait, or from its cause.
+    """
 
     state: T
     got: str
@@ -104,43 +107,40 @@ class Waiter:
         if timeout is None:
             raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
         entry = self._begin(source.what, condition.what)
-        start = self.clock.now() if since is None else since
+        began = self.clock.now()
         limit = self.pace.limit(timeout, self.patience)
         result, proved, held_up = unmet("no state", condition.what), False, False
-        with PRESENT_WAITS.wait(source.what, condition.what, start, limit.seconds) as present:
-            while True:
-                sequence, error = source.sequence(), ""
-                try:
-                    state = source.read()
-                    result = condition(state)
-                    present.got = result.got
-                    entry.observations += 1
-                    entry.seconds = self.clock.now() - start
-                    if result.met:
-                        took = self._time_until_met(source, condition, entry, since, limit, unsure=proved or held_up)
-                        if took is not None:
-                            entry.seconds = took
-                            self.pace.took(timeout, took)
-                        entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
-                        return Observation(state, result.got, entry.seconds, entry.observations)
-                    if result.hopeless:
-                        entry.ended_by = "hopeless"
-                        raise Unmet(f"{result} (gave up after {entry.seconds:.1f} s: waiting cannot help)")
-                except Transient as trouble:
-                    error = present.got = str(trouble)
-                    entry.seconds = self.clock.now() - start
-                left = limit.seconds - entry.seconds
-                if left <= 0:
-                    entry.ended_by = "timeout"
-                    self.pace.ended_in_vain(timeout)
-                    if not (error or proved) and self._refreshed(source, condition):
-                        proved = True
-                        continue
-                    trouble = error or source.trouble()
-                    raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
-                paused = self.clock.now()
-                source.pause(sequence, left)
-                held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
+        while True:
+            sequence, error = source.sequence(), ""
+            try:
+                state = source.read()
+                result = condition(state)
+                entry.observations += 1
+                entry.at(self.clock.now(), began, since)
+                if result.met:
+                    took = self._time_until_met(source, condition, entry, since, limit, unsure=proved or held_up)
+                    if took is not None:
+                        self.pace.took(timeout, took)
+                    entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
+                    return Observation(state, result.got, entry.counted if took is None else took, entry.observations)
+                if result.hopeless:
+                    entry.ended_by = "hopeless"
+                    raise Unmet(f"{result} (gave up after {entry.seconds:.1f} s: waiting cannot help)")
+            except Transient as trouble:
+                error = str(trouble)
+                entry.at(self.clock.now(), began, since)
+            left = limit.seconds - entry.counted
+            if left <= 0:
+                entry.ended_by = "timeout"
+                self.pace.ended_in_vain(timeout)
+                if not (error or proved) and self._refreshed(source, condition):
+                    proved = True
+                    continue
+                trouble = error or source.trouble()
+                raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
+            paused = self.clock.now()
+            source.pause(sequence, left)
+            held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Require for `during` that every state of `source`, also between two readings, meets `condition`.
@@ -194,10 +194,10 @@ class Waiter:
         A state that is seen late has its own time where the source knows it; None where it does not, and the wait itself began
         late. `unsure` says that the source may have learned late of what was in time.
         """
-        late = entry.seconds > limit.seconds + READING_SECONDS
+        late = entry.counted > limit.seconds + READING_SECONDS
         began_late = since is not None and entry.observations == 1
         if not late and not began_late:
-            return entry.seconds
+            return entry.counted
         start = self.clock.now() - entry.seconds if since is None else since
         met_at = source.first_met(lambda state: condition(state).met, start)
         if met_at is None and began_late:
@@ -205,10 +205,10 @@ class Waiter:
         if met_at is not None and met_at <= start + limit.seconds:
             return met_at - start
         if not late:
-            return entry.seconds
+            return entry.counted
         entry.ended_by = "timeout"
         if met_at is None or unsure:
-            seen = f"it was seen after {entry.seconds:.1f} s, too late to know if {limit.seconds:g} s sufficed"
+            seen = f"it was seen after {entry.counted:.1f} s, too late to know if {limit.seconds:g} s sufficed"
             raise undecided(condition.what, seen)
         raise Unmet(f"expected {condition.what}, got it after {met_at - start:.1f} s ({entry.waited(limit)})")
 
