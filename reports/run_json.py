@@ -65,6 +65,7 @@ def document(result: RunResult) -> RunRecord:
         timeline=[MilestoneRecord.model_validate(milestone) for worker in measured[:1] for milestone in worker["timeline"]],
         hand_overs=hand_overs.summarized(result.chains),
         chains=hand_overs.shown(result.chains),
+        processes=list(result.processes),
         peak_mib=peak_mib(),
         load=result.load,
         report=None,

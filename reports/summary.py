@@ -8,6 +8,8 @@ from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
 from kubechain.kube import traffic
 
+from . import process_view
+
 ICONS = {True: "✅", False: "❌"}
 SLOWEST = 5
 
@@ -33,6 +35,11 @@ def markdown(run: RunRecord) -> str:
         )
         head = "| waited, seconds | since its cause, seconds | claim | condition |\n|---|---|---|---|\n"
         parts.append("### Longest waits\n\n" + head + rows)
+    if lanes := process_view.lanes(run):
+        figures = ((lane.process, (lane.set_up, lane.claim, lane.waited, lane.teardown, lane.idle)) for lane in lanes)
+        rows = "\n".join(f"| {process} | {' | '.join(f'{value:.1f}' for value in values)} |" for process, values in figures)
+        head = "| process | set-up, seconds | claims | of them waiting | teardown | nothing |\n|---|---|---|---|---|---|\n"
+        parts.append("### Where the time goes\n\n" + head + rows)
     if run.load:
         seconds = next((phase.seconds for phase in run.phases if phase.phase == "claims"), 0.0)
         parts.append(f"API server: {traffic.line(run.load, seconds)}.")

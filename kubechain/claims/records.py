@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from kubechain.claims.chain_records import ChainRecord, HandOverRecord
 from kubechain.claims.claim import Claim, Level, Link, Outcome
+from kubechain.claims.process_records import ProcessRecord
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
@@ -196,6 +197,8 @@ class RunRecord(JsonRecord):
     """How long each hand-over took in all chains of the run; empty in files of earlier versions."""
     chains: list[ChainRecord] = Field(default_factory=list[ChainRecord])
     """The chains, the slowest first, at most 50; empty in files of earlier versions."""
+    processes: list[ProcessRecord] = Field(default_factory=list[ProcessRecord])
+    """What each process did, and when; empty in files of earlier versions."""
     peak_mib: PeakRecord = Field(validation_alias="peakMiB", serialization_alias="peakMiB")
     load: LoadRecord | None = None
     """What the run asked of the API server; null in files of earlier versions."""

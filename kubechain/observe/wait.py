@@ -12,7 +12,7 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.observe.clock import Clock
 from kubechain.observe.pace import Pace
-from kubechain.observe.present_waits import PRESENT_WAITS
+from kubechain.observe.wait_log import WAITS
 from kubechain.observe.wait_record import WaitRecord
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class Waiter:
         if timeout is None:
             raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
         entry = self._begin(source.what, condition.what)
-        began = self.clock.now()
+        began = entry.began
         limit = self.pace.limit(timeout, self.patience)
         result, proved, held_up = unmet("no state", condition.what), False, False
         while True:
@@ -151,8 +151,10 @@ class Waiter:
 
         """
         entry = self._begin(source.what, condition.what)
-        start, gaps, sequence, ended = self.clock.now(), source.gaps, source.sequence(), False
-        with PRESENT_WAITS.wait(source.what, condition.what, start, during.seconds) as present:
+        start, gaps, sequence, ended = entry.began, source.gaps, source.sequence(), False
+        state = source.read()
+        if not condition(state).met and self._refreshed(source, condition):
+            sequence = source.sequence()
             state = source.read()
             if not condition(state).met and self._refreshed(source, condition):
                 sequence = source.sequence()
@@ -227,8 +229,10 @@ class Waiter:
             self.clock.wait(passing, seconds)
 
     def _begin(self, what: str, condition: str) -> WaitRecord:
-        self.record.append(WaitRecord(what=what, condition=condition))
-        return self.record[-1]
+        entry = WaitRecord(what=what, condition=condition, began=self.clock.now())
+        self.record.append(entry)
+        WAITS.add(entry)
+        return entry
 
     @staticmethod
     def _hold(condition: Condition[T], state: T, entry: WaitRecord, during: Timeout) -> Result:

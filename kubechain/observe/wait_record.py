@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.records import JsonRecord, rounded
@@ -26,6 +26,8 @@ class WaitRecord(JsonRecord):
     observations: int = 0
     ended_by: str = ""
     """What ended the wait; "" if the claim ended first."""
+    began: float = Field(default=0.0, exclude=True)
+    """Monotonic seconds; not written to files."""
 
     @property
     def counted(self) -> float:

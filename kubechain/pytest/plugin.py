@@ -22,6 +22,7 @@ PARTS = (
     "gating",
     "fail_fast",
     "scheduling",
+    "spans",
     "recording",
     "present",
     "live",

@@ -16,6 +16,7 @@ from kubechain.claims import claim
 from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.obstacles import Obstacle
+from kubechain.claims.process_records import SpanRecord
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.claims.verdict import Verdict, complete, first_broken, latest, verdict_of
 from kubechain.cluster.target import FILE, Target
@@ -30,7 +31,8 @@ from kubechain.pytest import ending, published
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
-from kubechain.pytest.session import asks_for_claims, fresh_line
+from kubechain.pytest.session import asks_for_claims
+from kubechain.pytest.spans import processes, span_of
 from kubechain.pytest.state import RunState, run_state, worker_input
 from kubechain.upgrade import figures
 
@@ -42,13 +44,14 @@ DIED = "its worker process died before its teardown had ended"
 class Recorder:
     """A plugin that collects the records of the claims.
 
-    `begun` are the node ids of those that began; `began` and `ended` are monotonic seconds.
+    `begun` are the node ids of those that began; `began` and `ended` are monotonic seconds; `spans` is what processes did.
     """
 
     records: list[ClaimRecord] = field(default_factory=list[ClaimRecord])
     measured: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     loads: list[LoadRecord] = field(default_factory=list[LoadRecord])
     chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
+    spans: list[tuple[str, SpanRecord]] = field(default_factory=list[tuple[str, SpanRecord]])
     begun: set[str] = field(default_factory=set[str])
     began: float | None = None
     ended: float = 0.0
@@ -59,7 +62,8 @@ class Recorder:
         self.began = self.began or RealClock().now()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record of each claim."""
+        """Keep the record of each claim, and the span of each phase."""
+        self.spans += filter(None, [span_of(report)])
         record = recorded(report)
         if record:
             self.records.append(record)
@@ -237,6 +241,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         state.upgrade.record,
         together([TRAFFIC.record(), *recorder.loads]),
         [*state.chains, *recorder.chains],
+        processes(recorder.spans, state.progress.steps, state.began),
     )
 
 

@@ -95,6 +95,8 @@ class RunState:
     schedule: Schedule = field(default_factory=Schedule)
     faults: FaultsState = field(default_factory=FaultsState)
     upgrade: UpgradeState = field(default_factory=UpgradeState)
+    # Monotonic seconds.
+    began: float = field(default_factory=RealClock().now)
     # What the cluster shows of the components behind a broken link.
     suspects: dict[Link, str] = field(default_factory=dict[Link, str])
     # Messages of inconclusive claims that were shown with their traceback.

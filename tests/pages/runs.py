@@ -11,6 +11,7 @@ from pathlib import Path
 from kubechain.claims import chain_records as steps
 from kubechain.claims.chain_records import ChainRecord, StepRecord
 from kubechain.claims.claim import Link, Outcome
+from kubechain.claims.process_records import Cause, PartRecord, ProcessRecord, SpanRecord, Work
 from kubechain.claims.records import ClaimRecord, CollectedClaim, RunRecord
 from kubechain.claims.verdict import NOT_RUN, complete, verdict_of
 from kubechain.core.progress import Progress, Step
@@ -143,9 +144,28 @@ def made(
     verdict = verdict_of(records, 48.9, interrupted=interrupted)
     result = RunResult(
         Run("0a1b2c3d", Path("out"), began), load(), Progress(steps=list(PHASES)), verdict, records, 48.9,
-        {**CLUSTER, "versions": VERSIONS}, [MEASURED], chains=chains,
+        {**CLUSTER, "versions": VERSIONS}, [MEASURED], chains=chains, processes=processes(records),
     )  # fmt: skip
     return Made(run_json.document(result), evidence or {})
+
+
+def processes(records: list[ClaimRecord]) -> list[ProcessRecord]:
+    """Return what two processes did: the first 20 s are the cluster's, then the claims alternate."""
+    spans: dict[str, list[SpanRecord]] = {"gw0": [], "gw1": []}
+    for number, claim in enumerate(records):
+        began = 20.0 + 0.3 * number
+        wait = PartRecord(cause=Cause.WAIT, name="exactly 2 ready Pods with app=web", began=began + 0.1, ended=began + 0.2)
+        fixture = PartRecord(cause=Cause.FIXTURE, name="chain", began=began, ended=began + 0.1)
+        spans[f"gw{number % 2}"] += [
+            SpanRecord(work=Work.SET_UP, name=claim.id, began=began, ended=began + 0.1, parts=[fixture]),
+            SpanRecord(work=Work.CLAIM, name=claim.id, began=began + 0.1, ended=began + 0.25, parts=[wait]),
+            SpanRecord(work=Work.TEARDOWN, name=claim.id, began=began + 0.25, ended=began + 0.28, parts=[]),
+        ]
+    step = SpanRecord(work=Work.STEP, name="kind cluster", began=0.2, ended=19.5, parts=[])
+    return [
+        ProcessRecord(process="main", spans=[step]),
+        *(ProcessRecord(process=name, spans=of) for name, of in spans.items() if of),
+    ]
 
 
 def passed(claim: CollectedClaim) -> ClaimRecord:
