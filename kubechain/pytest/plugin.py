@@ -23,6 +23,7 @@ PARTS = (
     "fail_fast",
     "scheduling",
     "spans",
+    "ahead",
     "recording",
     "present",
     "live",

@@ -27,6 +27,7 @@ from kubechain.provision.cluster import Provided
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
 from kubechain.workload.chain import Chain
+from kubechain.workload.factory import ChainFactory
 from kubechain.workload.gates import Gatekeeper
 
 
@@ -72,8 +73,9 @@ class RunState:
     `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
     something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
     that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
-    measurements (timeline, changeToWaitMs, probeFrom), `chains` the records of all chains that have ended; `permit` is what the
-    present claim may use; `permissions` are what it and the user may do; `waivers` are the known issues.
+    measurements (timeline, changeToWaitMs, probeFrom), `factory` makes chains, `chains` are the records of those that have
+    ended; `permit` is what the present claim may use; `permissions` are what it and the user may do; `waivers` are the known
+    issues.
     """
 
     settings: Settings
@@ -88,6 +90,7 @@ class RunState:
     gatekeeper: Gatekeeper = field(default_factory=Gatekeeper)
     pace: Pace = field(default_factory=Pace)
     shared_chain: Chain | None = None
+    factory: ChainFactory | None = None
     measured: dict[str, Any] | None = None
     chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
     permit: Permit = field(default_factory=Permit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from kubechain.observe.watcher import Watcher
 from kubechain.workload import manifests, namespace
 from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
+from kubechain.workload.chains_ahead import ChainsAhead
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
 from kubechain.workload.hand_overs import hand_overs
@@ -39,7 +41,7 @@ class ChainFactory:
 
     `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
     `waiter` copies, `gatekeeper` knows the broken links, `namespaces` are the names of all namespaces that were made,
-    `chains` the records of the chains that have ended, and `reached` is what is known of the Nodes of a cluster of others.
+    `chains` the records of the chains that have ended, and `more_to_come` says how many of the next claims need a new chain.
     """
 
     api: Api
@@ -51,11 +53,12 @@ class ChainFactory:
     gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
     chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
-    reached: Reached | None = None
+    more_to_come: Callable[[], int] = lambda: 0
     _admission: Admission | None = None
     _cluster_nodes: ClusterNodes | None = None
     _refused: set[str] = field(default_factory=set[str])
-    _spare: tuple[ExitStack, Chain] | None = None
+    _ahead: ChainsAhead | None = None
+    _naming: threading.Lock = field(default_factory=threading.Lock)
     # In a namespace that exists: the only chain there.
     _only: ExitStack | None = None
 
@@ -89,21 +92,21 @@ class ChainFactory:
         if self.environment.target.namespace and self._only:
             self._only.close()
         with ExitStack() as stack:
-            made = stack.enter_context(self._made(waiter, deployment))
+            made = stack.enter_context(self._made(self.api, waiter, deployment))
             stack.callback(ended)
             self._only = stack
             yield made
 
     @contextmanager
-    def _made(self, waiter: Waiter, deployment: Json | None) -> Generator[Chain]:
+    def _made(self, api: Api, waiter: Waiter, deployment: Json | None) -> Generator[Chain]:
         target = self.environment.target
         manifest = deployment or manifests.deployment(target.nginx)
-        with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
+        with namespace.namespace(api, self.environment, self._name(), self.labels, waiter) as observer:
             name = observer.history.namespace
             made: list[KubeObject] = []
             kind = NODE_PORT if self.environment.node_ports else CLUSTER_IP
             bodies = namespace.objects(target, manifest, kind)
-            refused = namespace.populate(self.api, name, bodies, once=self._refused, made=made)
+            refused = namespace.populate(api, name, bodies, once=self._refused, made=made)
             stored = {each.kind: each for each in made}
             if deployment and "Deployment" in stored:
                 self.admission.require_kept(deployment, stored["Deployment"])
@@ -123,8 +126,8 @@ class ChainFactory:
             try:
                 yield chain
             finally:
-                # A spare chain that no claim used may be deleted before it is up.
-                if not (self._spare and self._spare[1] is chain):
+                # A chain that no claim used may be deleted before it is up.
+                if self._ahead is None or name not in self._ahead.unused:
                     self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
 
     def _chain(self, observer: Watcher, waiter: Waiter) -> Chain:
@@ -155,47 +158,77 @@ class ChainFactory:
         with namespace.namespace(self.api, self.environment, self._name(), every, waiter) as observer:
             yield self._chain(observer, waiter)
 
-    @contextmanager
-    def own(self, waiter: Waiter) -> Generator[Chain]:
-        """Yield a new chain for one claim: the spare chain, which was made during the claim before; make the next spare.
+    @property
+    def ahead(self) -> ChainsAhead:
+        """The chains that are made and deleted while claims go on."""
+        self._ahead = self._ahead or ChainsAhead(self.api, self._make_ahead)
+        return self._ahead
 
-        In a namespace that exists there is no room for a spare chain.
+    def _make_ahead(self, api: Api, deployment: Json | None) -> tuple[ExitStack, Chain]:
+        with ExitStack() as stack:
+            chain = stack.enter_context(self._made(api, self.waiter(), deployment))
+            return stack.pop_all(), chain
+
+    def _share(self) -> None:
+        """Make what all chains share by the client of this thread."""
+        _ = self.admission, self.cluster_nodes
+
+    def prepare(self) -> None:
+        """Begin to make the chains of the next claims; in a namespace that exists there is no room for them."""
+        count = 0 if self.environment.target.namespace else self.more_to_come()
+        if count:
+            self._share()
+            self.ahead.prepare(count)
+
+    @contextmanager
+    def own(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
+        """Yield a new chain for one claim; without a Deployment, the one that was made during the claims before.
+
+        While it is used, the next one is made. It is deleted while other claims go on.
         """
         if self.environment.target.namespace:
-            with self.chain(waiter) as chain:
+            with self.chain(waiter, deployment) as chain:
                 yield chain
             return
-        stack, chain = self._spare or self._make_spare()
-        self._spare = self._make_spare()
-        with stack:
-            yield replace(chain, waiter=waiter)
-
-    def _make_spare(self) -> tuple[ExitStack, Chain]:
-        stack = ExitStack()
-        return stack, stack.enter_context(self.chain(self.waiter()))
+        self._share()
+        stack, chain = self.ahead.make(deployment) if deployment else self.ahead.take()
+        try:
+            self.prepare()
+            yield replace(chain, waiter=waiter, api=self.api)
+        finally:
+            self.ahead.close(stack)
 
     def drop_spare(self) -> None:
-        """Delete the spare chain, if there is one."""
-        if self._spare:
-            self._spare[0].close()
-            self._spare = None
+        """Delete the chains that were made ahead, and wait until every deletion has begun; raise their first error."""
+        if self._ahead:
+            self._ahead.drop()
+
+    def end(self) -> None:
+        """Delete every chain that is left; raise the first error of a deletion."""
+        try:
+            self.drop_spare()
+        finally:
+            if self._ahead:
+                self._ahead.end()
 
     @contextmanager
     def serving(self, waiter: Waiter, deployment: Json | None = None) -> Generator[Chain]:
-        """Make a chain and wait until its EndpointSlices are up; Blocked if they do not come up."""
-        with self.chain(waiter, deployment) as chain:
+        """Yield a new chain, as `own`, once its EndpointSlices are up; Blocked if they do not come up."""
+        with self.own(waiter, deployment) as chain:
             self.gatekeeper.admit(gated([Link.ENDPOINTS]), chain, waiter)
             yield chain
 
     @contextmanager
-    def empty(self, waiter: Waiter) -> Generator[str]:
-        """Make a namespace without a chain and yield its name; delete it after the body."""
-        with namespace.namespace(self.api, self.environment, self._name(), self.labels, waiter) as observer:
-            yield observer.history.namespace
+    def empty(self) -> Generator[str]:
+        """Make a namespace without a chain, which nobody watches, and yield its name; delete it after the body."""
+        name = self._name()
+        with namespace.empty(self.api, name, self.labels):
+            yield name
 
     def _name(self) -> str:
         if self.environment.target.namespace:
             return self.environment.target.namespace
-        name = f"{self.prefix}-{len(self.namespaces)}"
-        self.namespaces.append(name)
+        with self._naming:
+            name = f"{self.prefix}-{len(self.namespaces)}"
+            self.namespaces.append(name)
         return name

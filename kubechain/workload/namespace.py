@@ -62,12 +62,28 @@ def watched_kinds(access: Access) -> tuple[str, ...]:
 def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str, str], waiter: Waiter) -> Generator[Watcher]:
     """Make a namespace with the objects of `furnish` and watch it; delete it and its Pods after the body and do not wait.
 
-    It is deleted as well if the answer to its creation is lost. In a namespace that exists, see `within`.
+    In a namespace that exists, see `within`.
     """
     if environment.target.namespace:
         with within(api, environment, labels[RUN_LABEL], waiter) as observer:
             yield observer
         return
+    pods: tuple[KubeObject, ...] = ()
+    try:
+        with empty(api, name, labels):
+            furnish(api, environment, name)
+            with Watcher(api, name, waiter.clock, watched_kinds(environment.access)) as observer:
+                try:
+                    yield observer
+                finally:
+                    pods = latest(observer.history.log()).all("Pod")
+    finally:
+        end(api, name, pods)
+
+
+@contextmanager
+def empty(api: Api, name: str, labels: Mapping[str, str]) -> Generator[None]:
+    """Make a namespace; delete it after the body and do not wait. It is deleted as well if the answer to its creation is lost."""
     try:
         api.create(manifests.namespace(name, labels), seconds=CREATE_SECONDS)
     except ApiUnavailable:
@@ -75,17 +91,10 @@ def namespace(api: Api, environment: Environment, name: str, labels: Mapping[str
         with suppress(HarnessError):
             delete(api, name)
         raise
-    pods: tuple[KubeObject, ...] = ()
     try:
-        furnish(api, environment, name)
-        with Watcher(api, name, waiter.clock, watched_kinds(environment.access)) as observer:
-            try:
-                yield observer
-            finally:
-                pods = latest(observer.history.log()).all("Pod")
+        yield
     finally:
         delete(api, name)
-        end(api, name, pods)
 
 
 @contextmanager

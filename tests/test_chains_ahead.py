@@ -1,0 +1,171 @@
+"""Chains that are made and deleted while claims go on, on a cluster on loopback; and which claims they are made for."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.core.errors import HarnessError
+from kubechain.core.run import RUN_LABEL
+from kubechain.kube.client import Api
+from kubechain.kube.objects import Json
+from kubechain.observe.clock import RealClock
+from kubechain.observe.wait import Polled, Waiter
+from kubechain.pytest.ahead import users
+from kubechain.workload import manifests
+from kubechain.workload.chain import Chain
+from kubechain.workload.chains_ahead import MOST, ChainsAhead
+from kubechain.workload.factory import ChainFactory
+from tests.hostile.acts import failing, on, rule
+from tests.hostile.cluster import Cluster
+from tests.hostile.workloads import is_ready
+from tests.walking import IMAGE, clean_cluster, factory_on
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Cluster]:
+    with clean_cluster(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
+    with factory_on(server, tmp_path) as made:
+        yield made
+
+
+def spaces(server: Cluster) -> list[str]:
+    """Return the namespaces of the run that are not being deleted."""
+    every = [each["metadata"] for each in server.store.all("Namespace")]
+    return sorted(m["name"] for m in every if RUN_LABEL in m.get("labels", {}) and "deletionTimestamp" not in m)
+
+
+def test_next_chain_is_made_while_one_is_used_and_is_the_one_that_the_next_claim_gets(
+    factory: ChainFactory, server: Cluster
+) -> None:
+    coming = [1]
+    factory.more_to_come = lambda: coming[0]
+    with factory.own(factory.waiter()) as first:
+        factory.ahead.prepare(1)
+        coming[0] = 0
+        # It is up before a claim asks for it.
+        clock = RealClock()
+        ready = Polled("Pods", lambda: sum(map(is_ready, server.store.all("Pod", f"{factory.prefix}-1"))), clock)
+        all_up = Condition[int]("3 ready Pods", lambda count: expect(count == 3, str(count)))
+        Waiter(clock).eventually(ready, all_up, within=CONTROLLER)
+        assert spaces(server) == [first.namespace, f"{factory.prefix}-1"]
+    with factory.own(factory.waiter()) as second:
+        assert (second.namespace, second.api) == (f"{factory.prefix}-1", factory.api)
+    factory.end()
+    assert spaces(server) == []
+    assert sorted(record.namespace for record in factory.chains) == sorted([first.namespace, second.namespace])
+
+
+def test_chain_that_nobody_used_is_deleted_and_has_no_record(factory: ChainFactory, server: Cluster) -> None:
+    factory.more_to_come = lambda: 1
+    factory.prepare()
+    factory.drop_spare()
+    assert (spaces(server), factory.chains) == ([], [])
+    assert len(factory.namespaces) == 1
+    factory.end()
+
+
+def test_no_chain_is_made_ahead_where_no_claim_takes_one(factory: ChainFactory) -> None:
+    factory.prepare()
+    with factory.serving(factory.waiter(), manifests.deployment(IMAGE, replicas=1)) as chain:
+        assert (chain.replicas, len(chain.pods)) == (1, 1)
+    factory.end()
+    assert len(factory.namespaces) == 1
+
+
+def test_at_most_two_are_made_ahead(factory: ChainFactory) -> None:
+    factory.more_to_come = lambda: 9
+    factory.prepare()
+    factory.prepare()
+    factory.end()
+    assert len(factory.namespaces) == MOST
+
+
+def test_creation_that_fails_is_an_error_of_the_claim_that_takes_the_chain(factory: ChainFactory, server: Cluster) -> None:
+    refuse = failing(403)
+    rule(on("create", "Namespace"), refuse, times=1)(server)
+    factory.ahead.prepare(1)
+    with pytest.raises(HarnessError, match="403"), factory.own(factory.waiter()):
+        pass
+    with factory.own(factory.waiter()):
+        pass
+    factory.end()
+
+
+def test_deletion_that_fails_is_an_error_of_the_end_and_keeps_no_other_from_being_deleted(
+    factory: ChainFactory, server: Cluster
+) -> None:
+    with factory.own(factory.waiter()) as kept:
+        rule(on("delete", "Namespace"), failing(403), times=1)(server)
+    with factory.own(factory.waiter()):
+        pass
+    with pytest.raises(HarnessError, match="403"):
+        factory.end()
+    assert spaces(server) == [kept.namespace]
+    # As the end of the run does.
+    factory.api.delete("Namespace", "", kept.namespace)
+
+
+def test_chain_that_was_being_made_when_an_interrupt_came_is_deleted_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, factory: ChainFactory, server: Cluster
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ChainsAhead, "_used", interrupted)
+    with pytest.raises(KeyboardInterrupt), factory.serving(factory.waiter()):
+        pass
+    factory.end()
+    assert len(factory.namespaces) == 1
+    assert spaces(server) == []
+
+
+class Made:
+    """What a thread made: closes are counted."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        self.count = 0
+
+    def twin(self) -> Api:
+        return cast("Api", SimpleNamespace(close=lambda: self.closed.append("client")))
+
+    def make(self, _api: Api, deployment: Json | None) -> tuple[ExitStack, Chain]:
+        self.count += 1
+        name, stack = f"{(deployment or {}).get('name', 'usual')}-{self.count}", ExitStack()
+        stack.callback(self.closed.append, name)
+        return stack, cast("Chain", SimpleNamespace(namespace=name))
+
+
+def test_every_chain_is_closed_once() -> None:
+    made = Made()
+    ahead = ChainsAhead(cast("Any", made), made.make)
+    stack, chain = ahead.take()
+    ahead.prepare(1)
+    other, _ = ahead.make({"name": "other"})
+    ahead.close(stack)
+    ahead.close(stack)
+    assert (chain.namespace, ahead.unused) == ("usual-1", {"usual-2"})
+    ahead.end()
+    assert other
+    assert sorted(made.closed) == ["client", "other-3", "usual-1", "usual-2"]
+    ahead.end()
+
+
+def test_claims_take_a_chain_each_and_a_scenario_one_for_its_claims() -> None:
+    def item(nodeid: str, *names: str) -> pytest.Item:
+        return cast("pytest.Item", SimpleNamespace(nodeid=nodeid, fixturenames=names))
+
+    assert users(item("a", "chain", "shared_chain")) == set()
+    assert users(item("b", "own_chain")) | users(item("c", "own_chain")) == {"b", "c"}
+    assert users(item("d", "without_service")) == users(item("e", "without_service")) == {"without_service"}
