@@ -150,6 +150,8 @@ HOST_ACCESS = Requirement(
 )
 KUBECTL = Requirement("kubectl", "kubectl on this machine", lambda environment: bool(environment.target.kubectl))
 ROOM = Requirement("room", "room for a hundred more Pods", lambda environment: _pods(environment) >= 200, LISTED.rights)
+# Selected by the setting, whatever the level; the scenario asks for room by their number.
+SIDE_BY_SIDE = Requirement("chains", "more than one chain (--chains K)", lambda _environment: True)
 POD_CIDR = Requirement(
     "podCIDR",
     "a podCIDR on every Node",
@@ -184,6 +186,7 @@ ALL = (
     HOST_ACCESS,
     KUBECTL,
     ROOM,
+    SIDE_BY_SIDE,
     POD_CIDR,
     TWO_NODES,
     THREE_NODES,

@@ -23,7 +23,7 @@ IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
 
 
 class Selection(Group):
-    """The selection of claims, their timeouts, and an early end."""
+    """The selection of claims, their timeouts, an early end, and chains for percentiles."""
 
     title: ClassVar[str] = "claims"
     level: Literal["quick", "full"] = Field("quick", description="quick: safe and fast claims; full: every claim")
@@ -32,6 +32,7 @@ class Selection(Group):
     fail_fast: bool = Field(
         default=False, description="end the run at the first broken link; claims that have not begun are not run"
     )
+    chains: int = Field(1, ge=1, le=1000, description="more than 1: make so many chains side by side after the other claims")
 
 
 class Permission(Group):

@@ -233,10 +233,12 @@ class Api:
         body, path = {"kind": "DeleteOptions", "apiVersion": "v1", **fields}, path_of(kind, namespace, name)
         creation.delete(lambda: self.call("DELETE", path, body=body), missing, seconds, missing_ok=missing_ok)
 
-    def watch(self, kind: str, namespace: str, version: str, seconds: float, selector: str = "") -> Iterator[tuple[str, Json]]:
-        """Open a watch from the resourceVersion `version`; yield (type, object) until the server ends it after `seconds`."""
+    def watch(
+        self, kind: str, namespace: str, version: str, seconds: float, selector: str = "", *, only: str = ""
+    ) -> Iterator[tuple[str, Json]]:
+        """Open a watch from a resourceVersion, of what `list` selects; yield (type, object) until it ends after `seconds`."""
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(int(seconds)), "allowWatchBookmarks": "true"}
-        query |= {"labelSelector": selector} if selector else {}
+        query |= {key: value for key, value in (("labelSelector", selector), ("fieldSelector", only)) if value}
         # The server closes the stream after timeoutSeconds; the client waits longer: only a dead connection times out.
         limit = seconds + REQUEST_SECONDS
         # The answer begins at once, also where nothing changes.

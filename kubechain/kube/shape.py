@@ -15,6 +15,8 @@ from kubechain.kube.overlay import Overlay
 
 # Kinds with a Pod template.
 TEMPLATES = ("Deployment", "DaemonSet")
+# Prefix of the standard labels.
+STANDARD = "app.kubernetes.io/"
 NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -107,7 +109,12 @@ def standard_labels(run: str, name: str) -> dict[str, str]:
         "part-of": PROJECT,
         "managed-by": PROJECT,
     }
-    return {f"app.kubernetes.io/{key}": value[:63] for key, value in values.items()}
+    return {f"{STANDARD}{key}": value[:63] for key, value in values.items()}
+
+
+def selector_of_run(run: str) -> str:
+    """Return the label selector of what a run sends, and of ReplicaSets and Pods, which have the labels of their template."""
+    return f"{STANDARD}instance={run[:63]}"
 
 
 def of(run: str, file: Path | None, tolerate: str, nodes: str, *, fixed_uid: bool = True) -> Shape:

@@ -28,6 +28,24 @@ class Consistently(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """What watches one namespace: a Watcher, or a part of a SharedWatcher."""
+
+    @property
+    def history(self) -> History:
+        """The objects of the namespace."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that are watched."""
+        ...
+
+    def close(self) -> None:
+        """End the watches, or what they do for this namespace."""
+        ...
+
+
 class Watch(Protocol):
     """Watch an existing namespace, given its name."""
 

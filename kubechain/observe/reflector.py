@@ -16,7 +16,8 @@ from kubechain.kube.decoding import as_object
 from kubechain.kube.errors import ApiRefused, ApiUnavailable, status_error
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Change, History
+from kubechain.observe.clock import Clock
+from kubechain.observe.history import Change
 
 # The server ends each watch after this time, so that a connection that is dead without a word is noticed soon after.
 WATCH_SECONDS = 60.0
@@ -50,10 +51,37 @@ class Feed(Protocol):
         ...
 
 
-class Reflector:
-    """Writes the changes of one kind in one namespace into a history; `synced` is set after the first list."""
+class Sink(Protocol):
+    """What a Reflector writes into: a history, or the histories of many namespaces."""
 
-    def __init__(self, feed: Feed, kind: str, history: History) -> None:
+    namespace: str
+    clock: Clock
+
+    def record(self, change: Change, resource: KubeObject) -> None:
+        """Add one change."""
+        ...
+
+    def relist(self, kind: str, resources: list[KubeObject], *, gap: bool = False) -> None:
+        """Take a complete list of a kind; with a `gap`, versions before it were not seen."""
+        ...
+
+    def lost(self, kind: str, error: str, *, gap: bool = False) -> None:
+        """Note that the watch of a kind is down; with a `gap`, it cannot resume where it ended."""
+        ...
+
+    def restored(self, kind: str, *, gap: bool) -> None:
+        """Note that the watch of a kind is up; `gap` says that versions from before may lack."""
+        ...
+
+    def fail(self, error: HarnessError) -> None:
+        """Stop: every wait ends with this error."""
+        ...
+
+
+class Reflector:
+    """Writes the changes of one kind, in one namespace or all, into a history; `synced` is set after the first list."""
+
+    def __init__(self, feed: Feed, kind: str, history: Sink) -> None:
         self._feed, self.kind, self._history = feed, kind, history
         self._version: str | None = None
         self._listed_before = False

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Self
 
 from kubechain.conditions.timeouts import LARGE_SYNC, SYNC
-from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.listing import Keep
 from kubechain.observe.clock import Clock
 from kubechain.observe.filtered import Choice, FilteredFeed
 from kubechain.observe.freshness import Freshness
 from kubechain.observe.history import History
-from kubechain.observe.reflector import Feed, Reflector
+from kubechain.observe.reflector import Feed
+from kubechain.observe.watches import Watches
 
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice", "Event")
-
-CLOSE_SECONDS, CLOSE_ROUNDS = 5.0, 20
 
 
 class Watcher:
@@ -42,45 +40,27 @@ class Watcher:
         `choice` says which objects are watched, None for all.
         """
         self.history, self.kinds = History(namespace, clock, every_version=keep is None), kinds
-        self._stop = threading.Event()
 
         def connect() -> Feed:
             twin = api.twin(keep) if keep else api.twin()
             return FilteredFeed(twin, choice) if choice else twin
 
-        self._feeds = [connect() for _ in kinds]
-        reflectors = [Reflector(feed, kind, self.history) for feed, kind in zip(self._feeds, kinds, strict=True)]
-        self._reflectors = reflectors
-        # Daemons: a watch that the server does not end must not keep a process alive that has finished.
-        self._threads = [
-            threading.Thread(target=f.run, args=(self._stop,), name=f"watch {kind}", daemon=True)
-            for f, kind in zip(reflectors, kinds, strict=True)
-        ]
-        self._freshness = Freshness(connect, reflectors, self.history, clock)
-        for thread in self._threads:
-            thread.start()
-        # What is kept is chosen where there may be thousands.
-        within = LARGE_SYNC if keep else SYNC
-        for reflector, kind in zip(reflectors, kinds, strict=True):
-            if not reflector.synced.wait(within.seconds):
-                self.close()
-                why = self.history.trouble() or "no answer"
-                raise HarnessError(f"cannot list {kind} in {namespace} ({within.reason}): {why}", ExitCode.UNREACHABLE)
+        self._watches = Watches(connect, kinds, self.history)
+        self._freshness = Freshness(connect, self._watches.reflectors, self.history, clock)
+        try:
+            # What is kept is chosen where there may be thousands.
+            self._watches.require_synced(LARGE_SYNC if keep else SYNC, namespace, self.history.trouble)
+        except HarnessError:
+            self.close()
+            raise
         self.history.proved_by(self._freshness.prove)
 
     def close(self) -> None:
-        """Stop the watches: their connections are shut down and their threads end, or are left after CLOSE_SECONDS."""
+        """Stop the watches (`Watches.close`); the history stays as it is."""
         self.history.end()
-        self._stop.set()
-        for _ in range(CLOSE_ROUNDS):
-            for reflector, thread in zip(self._reflectors, self._threads, strict=True):
-                if thread.is_alive():
-                    # A watch that is being opened has no connection yet that could be shut down.
-                    reflector.interrupt()
-                    thread.join(CLOSE_SECONDS / CLOSE_ROUNDS / len(self._threads))
+        self._watches.close()
         self._freshness.close()
-        for feed in self._feeds:
-            feed.close()
+        self._watches.disconnect()
 
     def __enter__(self) -> Self:
         return self

@@ -55,7 +55,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     given = run_state(config).settings
     only, also = ids(given.only), ids(given.also)
     _require_known(config, only, {stated.id for item in items if (stated := claim.of(item))})
-    deselected = [item for item in items if (stated := claim.of(item)) and not stated.belongs_to(given.level, only, also)]
+    deselected = [
+        item
+        for item in items
+        if (stated := claim.of(item)) and not stated.belongs_to(given.level, only, also, chains=given.chains)
+    ]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in deselected]

@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from kubechain.claims import claim
-from kubechain.claims.requirements import DISRUPTION, ROOM, Requirement
+from kubechain.claims.requirements import DISRUPTION, ROOM, SIDE_BY_SIDE, Requirement
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, expect
 from kubechain.core import files, secret_files
@@ -38,6 +38,11 @@ def requires(item: pytest.Item, requirement: Requirement) -> bool:
     """Whether a test is a claim with a requirement."""
     stated = claim.of(item)
     return bool(stated and requirement in stated.requirements)
+
+
+def _last(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Return what decides which claims come last: many chains side by side, room on the Nodes, the disturbance of Nodes."""
+    return requires(item, SIDE_BY_SIDE), requires(item, ROOM), requires(item, DISRUPTION)
 
 
 def groups(items: Iterable[pytest.Item]) -> dict[str, str]:
@@ -97,7 +102,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ScenarioSche
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort claims that disturb Nodes after all others, and claims that fill the Nodes to the end.
+    """Sort claims that disturb Nodes after all others, claims that fill the Nodes after these, and many chains to the end.
 
     In a namespace that exists, chains come one after another: claims on the chain that all share are before the others.
 
@@ -107,9 +112,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     state = run_state(config)
     one = bool(state.settings.namespace)
-    items.sort(key=lambda item: (requires(item, ROOM), requires(item, DISRUPTION), one and ends_the_shared_chain(item)))
-    state.schedule.before_exclusive = sum(not requires(item, DISRUPTION) and not requires(item, ROOM) for item in items)
-    state.schedule.before_alone = sum(not requires(item, ROOM) for item in items)
+    items.sort(key=lambda item: (*_last(item), one and ends_the_shared_chain(item)))
+    last = [_last(item) for item in items]
+    state.schedule.before_exclusive = sum(not any(each) for each in last)
+    state.schedule.before_alone = sum(not any(each[:2]) for each in last)
+    state.schedule.before_chains = sum(not chains for chains, _, _ in last)
     if worker_input(config) is not None:
         files.write(secret_files.folder(state.run.folder) / GROUPS, json.dumps(groups(items)))
 

@@ -33,10 +33,11 @@ from kubechain.workload.gates import Gatekeeper
 
 @dataclass
 class Schedule:
-    """How many claims run before those that need the cluster for themselves, and before those that fill its Nodes."""
+    """How many claims run before those that need the cluster for themselves, those that fill its Nodes, and many chains."""
 
     before_exclusive: int = 0
     before_alone: int = 0
+    before_chains: int = 0
 
 
 @dataclass

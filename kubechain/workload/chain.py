@@ -21,8 +21,8 @@ from kubechain.kube.families import family_of, pod_address
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import History
+from kubechain.observe.protocols import Observer
 from kubechain.observe.wait import Waiter
-from kubechain.observe.watcher import Watcher
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.admission import Admission, gone
 from kubechain.workload.asked_nodes import AskedNodes
@@ -53,7 +53,7 @@ class Chain:
 
     api: Api
     namespace: str
-    observer: Watcher
+    observer: Observer
     waiter: Waiter
     nodes: tuple[KubeObject, ...]
     probe_from: ProbeOrigin

@@ -14,8 +14,10 @@ from kubechain.claims.requirements import Environment
 from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.history import latest
+from kubechain.observe.protocols import Observer
+from kubechain.observe.shared_watcher import SharedWatcher
 from kubechain.observe.wait import Waiter
-from kubechain.observe.watcher import Watcher
 from kubechain.workload import manifests, namespace
 from kubechain.workload.admission import Admission
 from kubechain.workload.chain import CLIENT, Chain
@@ -99,38 +101,64 @@ class ChainFactory:
 
     @contextmanager
     def _made(self, api: Api, waiter: Waiter, deployment: Json | None) -> Generator[Chain]:
-        target = self.environment.target
-        manifest = deployment or manifests.deployment(target.nginx)
-        with namespace.namespace(api, self.environment, self._name(), self.labels, waiter) as observer:
-            name = observer.history.namespace
-            made: list[KubeObject] = []
-            kind = NODE_PORT if self.environment.node_ports else CLUSTER_IP
-            bodies = namespace.objects(target, manifest, kind)
-            refused = namespace.populate(api, name, bodies, once=self._refused, made=made)
-            stored = {each.kind: each for each in made}
-            if deployment and "Deployment" in stored:
-                self.admission.require_kept(deployment, stored["Deployment"])
-            self._refused.update(refused)
-            by_policy = next((message for message in refused.values() if refuser(message)), "")
-            if by_policy:
-                self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
-            else:
-                self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
-            chain = replace(
-                self._chain(observer, waiter),
-                replicas=int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
-                never_ready={CLIENT: refused["Pod"]} if "Pod" in refused else {},
-                begun=waiter.clock.now(),
-                sent=tuple(map(self.api.shape.apply, bodies)),
-            )
-            try:
-                yield chain
-            finally:
-                # A chain that no claim used may be deleted before it is up.
-                if self._ahead is None or name not in self._ahead.unused:
-                    self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
+        with (
+            namespace.namespace(api, self.environment, self._name(), self.labels, waiter) as observer,
+            self._populated(api, observer, waiter, deployment) as chain,
+        ):
+            yield chain
 
-    def _chain(self, observer: Watcher, waiter: Waiter) -> Chain:
+    @contextmanager
+    def beside(self, api: Api, shared: SharedWatcher, waiter: Waiter) -> Generator[Chain]:
+        """Make one of many chains, without a client Pod and without watches of its own; delete it after the body.
+
+        May be called in several threads, each with an API client of its own.
+        """
+        name = self._name()
+        view = shared.view(name)
+        try:
+            with namespace.empty(api, name, self.labels):
+                namespace.furnish(api, self.environment, name)
+                with self._populated(api, view, waiter, None, client=False) as chain:
+                    # The Nodes as they were at the beginning: they are read by a client that threads cannot share.
+                    yield replace(chain, api=api, cluster_nodes=None)
+        finally:
+            view.close()
+            namespace.end(api, name, latest(view.history.log()).all("Pod"))
+
+    @contextmanager
+    def _populated(
+        self, api: Api, observer: Observer, waiter: Waiter, deployment: Json | None, *, client: bool = True
+    ) -> Generator[Chain]:
+        """Make the objects of a chain in a namespace; after the body, record its hand-overs."""
+        target, name = self.environment.target, observer.history.namespace
+        manifest, made = deployment or manifests.deployment(target.nginx), list[KubeObject]()
+        kind = NODE_PORT if self.environment.node_ports else CLUSTER_IP
+        bodies = [body for body in namespace.objects(target, manifest, kind) if client or body["kind"] != "Pod"]
+        refused = namespace.populate(api, name, bodies, once=self._refused, made=made)
+        stored = {each.kind: each for each in made}
+        if deployment and "Deployment" in stored:
+            self.admission.require_kept(deployment, stored["Deployment"])
+        self._refused.update(refused)
+        by_policy = next((message for message in refused.values() if refuser(message)), "")
+        if by_policy:
+            self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
+        else:
+            self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})
+        chain = replace(
+            self._chain(observer, waiter),
+            replicas=int((stored["Deployment"].body if "Deployment" in stored else manifest)["spec"]["replicas"]),
+            never_ready={CLIENT: refused["Pod"]} if "Pod" in refused else {},
+            begun=waiter.clock.now(),
+            sent=tuple(map(self.api.shape.apply, bodies)),
+        )
+        try:
+            yield chain
+        finally:
+            # A chain that no claim used may be deleted before it is up.
+            if self._ahead is None or name not in self._ahead.unused:
+                self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
+
+    def _chain(self, observer: Observer, waiter: Waiter) -> Chain:
         """Return a chain in a watched namespace, of which nothing has been made yet."""
         target = self.environment.target
         return Chain(
@@ -169,7 +197,7 @@ class ChainFactory:
             chain = stack.enter_context(self._made(api, self.waiter(), deployment))
             return stack.pop_all(), chain
 
-    def _share(self) -> None:
+    def share(self) -> None:
         """Make what all chains share by the client of this thread."""
         _ = self.admission, self.cluster_nodes
 
@@ -177,7 +205,7 @@ class ChainFactory:
         """Begin to make the chains of the next claims; in a namespace that exists there is no room for them."""
         count = 0 if self.environment.target.namespace else self.more_to_come()
         if count:
-            self._share()
+            self.share()
             self.ahead.prepare(count)
 
     @contextmanager
@@ -190,7 +218,7 @@ class ChainFactory:
             with self.chain(waiter, deployment) as chain:
                 yield chain
             return
-        self._share()
+        self.share()
         stack, chain = self.ahead.make(deployment) if deployment else self.ahead.take()
         try:
             self.prepare()

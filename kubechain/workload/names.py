@@ -10,6 +10,7 @@ from kubechain.conditions.endpoints import SERVICE_NAME
 from kubechain.core.run import RUN_LABEL
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.filtered import Choice
+from kubechain.observe.shared_watcher import Selected
 from kubechain.workload.manifests import WEB
 
 # Of the chain, of scenarios, and of the objects that claims make, or of which they say that there are none.
@@ -34,6 +35,15 @@ def _of_event(event: KubeObject) -> bool:
     """Whether an Event may be about an object of the run: conditions compare the UID."""
     name = str(event.at("involvedObject.name", ""))
     return name in NAMES or name.startswith(f"{WEB}-")
+
+
+# What is selected of a kind in all namespaces, if not by the labels of a run: controllers are not bound to give what they make
+# of a Service its labels, and Events have none. The kubelet says of every image that it is there, pulled or not.
+OF_CHAINS = {
+    "EndpointSlice": Selected(labels=f"{SERVICE_NAME}={WEB}"),
+    "Endpoints": Selected(fields=f"metadata.name={WEB}"),
+    "Event": Selected(fields="reason=Pulled"),
+}
 
 
 def choice(run_id: str) -> Choice:
