@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.claims.claim import Link
+from kubechain.claims.requirements import DISRUPTION, Environment, Requirement
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.errors import HarnessError
@@ -16,11 +18,13 @@ from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
-from kubechain.pytest.ahead import users
+from kubechain.pytest.ahead import CLAIMS_AHEAD, Ahead, users
+from kubechain.pytest.state import RUN
 from kubechain.workload import manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.chains_ahead import MOST, ChainsAhead
 from kubechain.workload.factory import ChainFactory
+from tests.fakes import claim_of
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster
 from tests.hostile.workloads import is_ready
@@ -130,6 +134,9 @@ def test_chain_that_was_being_made_when_an_interrupt_came_is_deleted_at_the_end(
     assert spaces(server) == []
 
 
+ALLOWED = Environment(cast("Any", SimpleNamespace(owned=True, namespace="")), (), "host", disruptive=False)
+
+
 class Made:
     """What a thread made: closes are counted."""
 
@@ -162,10 +169,45 @@ def test_every_chain_is_closed_once() -> None:
     ahead.end()
 
 
-def test_claims_take_a_chain_each_and_a_scenario_one_for_its_claims() -> None:
-    def item(nodeid: str, *names: str) -> pytest.Item:
-        return cast("pytest.Item", SimpleNamespace(nodeid=nodeid, fixturenames=names))
+def item(nodeid: str, *names: str, needs: tuple[Requirement, ...] = ()) -> pytest.Item:
+    """Return the test of a claim, with its fixtures and requirements."""
+    marker = SimpleNamespace(args=[claim_of(Link.PODS, id=nodeid, requirements=needs)])
 
+    def closest(_name: str) -> object:
+        return marker
+
+    return cast("pytest.Item", SimpleNamespace(nodeid=nodeid, fixturenames=names, get_closest_marker=closest))
+
+
+def wanted(items: list[pytest.Item]) -> list[int]:
+    """Return how many chains a run of one process wants at the beginning of each of these claims."""
+    session, counts = SimpleNamespace(items=items), list[int]()
+    state = SimpleNamespace(run=SimpleNamespace(folder=Path("none")), factory=None, permissions=ALLOWED)
+    config = cast("Any", SimpleNamespace(stash={RUN: state}))
+    ahead = Ahead(config)
+    for each, following in zip(items, [*items[1:], None], strict=True):
+        vars(each)["session"] = session
+        protocol = ahead.pytest_runtest_protocol(each, following)
+        next(protocol)
+        counts.append(ahead.wanted())
+    return counts
+
+
+def test_chains_are_wanted_for_the_next_claims_and_no_longer_once_they_are_taken() -> None:
+    assert wanted([item("a"), item("b", "own_chain"), item("c", "own_chain"), item("d")]) == [2, 1, 0, 0]
+    scenario = [item("a"), item("b", "without_service"), item("c", "without_service")]
+    assert wanted(scenario) == [1, 0, 0]
+    far = [*(item(f"x{number}") for number in range(CLAIMS_AHEAD + 1)), item("b", "own_chain")]
+    assert wanted(far)[:2] == [0, 1]
+
+
+def test_no_chain_is_made_before_or_while_nodes_are_disturbed_for_a_claim_after_that() -> None:
+    disturbing = item("b", needs=(DISRUPTION,))
+    assert wanted([item("a"), disturbing, item("c", "own_chain")]) == [0, 0, 0]
+    assert wanted([item("a", "own_chain"), item("b", "own_chain", needs=(DISRUPTION,))]) == [0, 0]
+
+
+def test_claims_take_a_chain_each_and_a_scenario_one_for_its_claims() -> None:
     assert users(item("a", "chain", "shared_chain")) == set()
     assert users(item("b", "own_chain")) | users(item("c", "own_chain")) == {"b", "c"}
     assert users(item("d", "without_service")) == users(item("e", "without_service")) == {"without_service"}

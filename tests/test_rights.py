@@ -134,7 +134,7 @@ def test_rights_of_fixtures_are_those_that_pytest_finds() -> None:
         "pytest.main(['--collect-only', '-qq', '-p', 'no:cacheprovider', *suites],"
         " [Plugin()])\n"
     )
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(ROOT), "KUBECHAIN_LEVEL": "full"}
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(ROOT), "KUBECHAIN_LEVEL": "full", "KUBECHAIN_CHAINS": "2"}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
     )

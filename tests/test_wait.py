@@ -116,19 +116,6 @@ def test_timeout_counts_from_since(fake: FakeClock) -> None:
     assert Waiter(fake).eventually(Readings(fake, [3]), IS_THREE, within=TEN, since=start - 60).state == 3
 
 
-def test_seconds_of_a_wait_are_its_own_and_those_since_its_cause_are_another_figure(fake: FakeClock) -> None:
-    waiter, begun = Waiter(fake), fake.now()
-    fake.time += 8
-    waiter.eventually(Readings(fake, [3]), IS_THREE, within=TEN, since=begun)
-    waiter.eventually(Readings(fake, [2, 3]), IS_THREE, within=TEN, since=begun)
-    waiter.eventually(Readings(fake, [2, 3]), IS_THREE, within=TEN)
-    found = [(entry.ended_by, entry.seconds, entry.since_cause) for entry in waiter.record]
-    assert found == [("met at once", 0.0, 8.0), ("change 1", 1.0, 9.0), ("change 1", 1.0, None)]
-    lost: Condition[int] = Condition("pulled", lambda _: hopeless("ImagePullBackOff"))
-    with pytest.raises(Unmet, match=r"gave up after 0\.0 s"):
-        waiter.eventually(Readings(fake, [1]), lost, within=TEN, since=begun)
-
-
 def test_condition_brings_its_usual_timeout_and_a_wait_may_give_another(fake: FakeClock) -> None:
     usual = Condition("three", IS_THREE.check, Timeout(5, "five will do"))
     with pytest.raises(Unmet, match=r"waited 5\.0 of 5 s: five will do"):
@@ -273,9 +260,7 @@ def test_watched_change_that_came_after_the_deadline_is_unmet_however_late_it_is
     fake.time += 40
     history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "900"))
     fake.time += 20
-    with pytest.raises(
-        Unmet, match=r"^expected .*, got it after 40\.0 s \(waited 0\.0 s, 60\.0 of 10 s since its cause: ten will do\)$"
-    ):
+    with pytest.raises(Unmet, match=r"^expected .*, got it after 40\.0 s \(waited 0\.0 s, 60\.0 of 10 s since its cause: "):
         Waiter(fake).eventually(history, READY, within=TEN, since=start)
 
 

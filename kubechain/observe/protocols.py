@@ -28,7 +28,7 @@ class Consistently(Protocol):
         ...
 
 
-class Observer(Protocol):
+class WatchedNamespace(Protocol):
     """What watches one namespace: a Watcher, or a part of a SharedWatcher."""
 
     @property

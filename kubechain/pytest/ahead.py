@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import pytest
 
 from kubechain.claims import claim
-from kubechain.claims.requirements import refused
+from kubechain.claims.requirements import DISRUPTION, refused
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.rights import permissions
+from kubechain.pytest.scheduling import requires
 from kubechain.pytest.session import asks_for_claims
 from kubechain.pytest.state import run_state, worker_input
 
@@ -33,12 +35,15 @@ class Ahead:
 
     config: pytest.Config
     next_items: Sequence[pytest.Item] = field(default_factory=tuple[pytest.Item])
+    # Whether the present claim disturbs Nodes.
+    disturbs: bool = False
     # What has its chain, or is about to take it.
     taken: set[str] = field(default_factory=set[str])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
         """Look at the claims after this one, as far as this process knows which they are."""
+        self.disturbs = requires(item, DISRUPTION)
         self.next_items = [nextitem] if nextitem else []
         if worker_input(self.config) is None and nextitem:
             begin = item.session.items.index(item) + 1
@@ -49,10 +54,14 @@ class Ahead:
         return (yield)
 
     def wanted(self) -> int:
-        """Return how many chains the next claims take that are not taken yet; none once the run is ending."""
-        if is_ending(self.config):
+        """Return how many chains the next claims take that are not taken yet; none once the run is ending.
+
+        No chain is made while Nodes are disturbed, or for a claim after that: its Pods would be lost with a Node.
+        """
+        if is_ending(self.config) or self.disturbs:
             return 0
-        return len({user for item in self.next_items if not self._refused(item) for user in users(item) - self.taken})
+        quiet = takewhile(lambda item: not requires(item, DISRUPTION), self.next_items)
+        return len({user for item in quiet if not self._refused(item) for user in users(item) - self.taken})
 
     def _refused(self, item: pytest.Item) -> bool:
         stated = claim.of(item)

@@ -21,7 +21,7 @@ from kubechain.kube.families import family_of, pod_address
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import History
-from kubechain.observe.protocols import Observer
+from kubechain.observe.protocols import WatchedNamespace
 from kubechain.observe.wait import Waiter
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.admission import Admission, gone
@@ -53,7 +53,7 @@ class Chain:
 
     api: Api
     namespace: str
-    observer: Observer
+    observer: WatchedNamespace
     waiter: Waiter
     nodes: tuple[KubeObject, ...]
     probe_from: ProbeOrigin

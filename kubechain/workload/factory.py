@@ -15,7 +15,7 @@ from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import latest
-from kubechain.observe.protocols import Observer
+from kubechain.observe.protocols import WatchedNamespace
 from kubechain.observe.shared_watcher import SharedWatcher
 from kubechain.observe.wait import Waiter
 from kubechain.workload import manifests, namespace
@@ -127,7 +127,7 @@ class ChainFactory:
 
     @contextmanager
     def _populated(
-        self, api: Api, observer: Observer, waiter: Waiter, deployment: Json | None, *, client: bool = True
+        self, api: Api, observer: WatchedNamespace, waiter: Waiter, deployment: Json | None, *, client: bool = True
     ) -> Generator[Chain]:
         """Make the objects of a chain in a namespace; after the body, record its hand-overs."""
         target, name = self.environment.target, observer.history.namespace
@@ -158,7 +158,7 @@ class ChainFactory:
             if self._ahead is None or name not in self._ahead.unused:
                 self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
 
-    def _chain(self, observer: Observer, waiter: Waiter) -> Chain:
+    def _chain(self, observer: WatchedNamespace, waiter: Waiter) -> Chain:
         """Return a chain in a watched namespace, of which nothing has been made yet."""
         target = self.environment.target
         return Chain(
