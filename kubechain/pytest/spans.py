@@ -32,7 +32,7 @@ class Spans:
 
     process: str
     parts: list[PartRecord] = field(default_factory=list[PartRecord])
-    last: float = 0.0
+    last: float = field(default_factory=RealClock().now)
 
     def _ended(self, name: str, began: float) -> None:
         self.last = RealClock().now()
