@@ -68,7 +68,8 @@ def document(result: RunResult) -> RunRecord:
         processes=list(result.processes),
         peak_mib=peak_mib(),
         load=result.load,
-        report=None,
+        shard=result.shard,
+        report=report,
         claims=list(result.records),
     )
 

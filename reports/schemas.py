@@ -10,11 +10,13 @@ from pydantic.json_schema import GenerateJsonSchema
 from kubechain.claims.records import RunRecord
 from kubechain.core.records import JsonRecord
 from kubechain.faults.records import FaultsRecord
+from kubechain.results.outcome import ResultRecord
 from kubechain.upgrade.documents import UpgradeDocument
 from kubechain.upgrade.snapshot import SnapshotFile
 
 SCHEMAS: Mapping[str, type[JsonRecord]] = {
     "faults": FaultsRecord,
+    "result": ResultRecord,
     "run": RunRecord,
     "snapshot": SnapshotFile,
     "upgrade": UpgradeDocument,

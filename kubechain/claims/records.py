@@ -168,6 +168,19 @@ class PeakRecord(JsonRecord):
     largest_child: Annotated[float, rounded(1)]
 
 
+class ShardRecord(JsonRecord):
+    """The part of a suite that a run tried (--shard)."""
+
+    part: int
+    parts: int
+    suite: str
+    """Hash of the ids of the claims of all parts."""
+    claims: int
+    """Number of the claims of all parts."""
+    stale: list[str]
+    """A line for each known issue whose claim no longer fails."""
+
+
 class RunRecord(JsonRecord):
     """The results of a run."""
 
@@ -202,6 +215,8 @@ class RunRecord(JsonRecord):
     peak_mib: PeakRecord = Field(validation_alias="peakMiB", serialization_alias="peakMiB")
     load: LoadRecord | None = None
     """What the run asked of the API server; null in files of earlier versions."""
+    shard: ShardRecord | None = None
+    """The part of the suite that this run tried, null if it tried all of it."""
     report: str | None
     """Path of the HTML report in the folder of the results."""
     claims: list[ClaimRecord]

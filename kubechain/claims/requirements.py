@@ -172,6 +172,8 @@ SLEEP_ACTION = kubernetes(30)
 OWN_NAMESPACE = Requirement(
     "namespace", "a namespace of its own (--namespace NAME)", lambda environment: not environment.target.namespace
 )
+# Added to claims that fill the Nodes, where other parts of the suite run beside this one.
+UNSHARED = Requirement("unshared", "the cluster for itself (not --shard)", lambda _environment: False)
 # Objects that kubectl makes have neither the overlay of the run nor its tolerations, Node labels and pull Secret.
 AS_TYPED = Requirement(
     "asTyped",
@@ -179,7 +181,7 @@ AS_TYPED = Requirement(
     lambda environment: environment.shape.is_plain and not environment.target.pull_secret,
 )
 # Without them, no right makes a claim run; they are known before anything is read from the cluster.
-PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS, OWN_NAMESPACE, AS_TYPED)
+PERMISSIONS = (OWN_CLUSTER, DISRUPTION, NODE_PORTS, NODE_REQUESTS, OWN_NAMESPACE, AS_TYPED, UNSHARED)
 ALL = (
     OWN_CLUSTER,
     DISRUPTION,
@@ -202,6 +204,7 @@ ALL = (
     DNS_SERVICE,
     OWN_NAMESPACE,
     AS_TYPED,
+    UNSHARED,
 )
 
 

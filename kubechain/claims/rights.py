@@ -135,14 +135,16 @@ SWEEP = Part(
     allowed("sweep", *_rights(endpointslices="delete", poddisruptionbudgets="list delete", networkpolicies="list delete")),
     "they stay; each has the label `kubechain/run`",
 )
-INSIDE = (RENEWAL, SWEEP)
-# During an upgrade alone.
-YIELDING = Part(
-    "end of the PodDisruptionBudget of the witnesses, if a drain waits for it",
-    allowed("yielding", *_rights(poddisruptionbudgets="get delete")),
-    "it stays, and the drain waits",
+# A run in a Pod names it on what it makes.
+LIVING = Part(
+    "Pods of other runs",
+    allowed("Pods of runs", right("get", "pods")),
+    "what a run in a Pod has left stays until it expires, also after the end of that Pod",
 )
-PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING)
+INSIDE = (RENEWAL, SWEEP)
+PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING, LIVING)
+# The ConfigMap of --result-config-map, in the namespace of the runner.
+RESULT = allowed("result", *_rights(configmaps="create get patch"))
 # Link -> what its gate needs. A gate that may not be asked is not waited for.
 GATES = {
     Link.CLUSTERIP: EXEC,

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
-from kubechain.cleanup import namespaces
+from kubechain.cleanup import namespaces, pods_of_runs
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, LIFETIME, OWNED_BY, owner
+from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, LIFETIME, OWNED_BY, POD, owner_marks
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 
-MARKS = (CORDONED_BY, EXPIRES_LABEL, OWNED_BY)
+MARKS = (CORDONED_BY, EXPIRES_LABEL, OWNED_BY, POD)
 CORDONED = Timeout(60, "the API server accepts a change of a Node, also if it fails or the Node changes meanwhile")
 
 
@@ -40,7 +40,7 @@ def cordon(api: Api, node: str, run_id: str) -> None:
         if found.at("spec.unschedulable", default=False):
             raise HarnessError(f"Node {node} is cordoned already, and not by this run; it is left as it is")
         expires = str(int(api.server_time() + LIFETIME.total_seconds()))
-        marks = {CORDONED_BY: run_id, EXPIRES_LABEL: expires, OWNED_BY: owner()}
+        marks = {CORDONED_BY: run_id, EXPIRES_LABEL: expires, **owner_marks()}
         return _change(api, found, marks, unschedulable=True)
 
     _until_changed(f"Node {node} cordoned", attempt)
@@ -79,7 +79,8 @@ def clear(api: Api, cache: Path, progress: Progress) -> list[KubeObject]:
     now, stay = api.server_time(), list[KubeObject]()
     for node in left_by(api):
         run_id = node.annotations[CORDONED_BY]
-        over = namespaces.is_over(run_id, namespaces.expiry_of(node.annotations), cache, now)
+        ended = pods_of_runs.has_ended(api, node.annotations)
+        over = namespaces.is_over(run_id, namespaces.expiry_of(node.annotations), cache, now, ended=ended)
         # Without the right to change Nodes, the Node stays cordoned, and the run can begin.
         with contextlib.suppress(ApiRefused):
             if over:

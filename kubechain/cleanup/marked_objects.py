@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from kubechain.cleanup import namespaces, run_locks
+from kubechain.cleanup import namespaces, pods_of_runs, run_locks
 from kubechain.cluster.access import Access
 from kubechain.conditions.condition import empty
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import MARKED_GONE
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.run import EXPIRES_LABEL, LIFETIME, OWNED_BY, RUN_LABEL, owner
+from kubechain.core.run import EXPIRES_LABEL, LIFETIME, OWNED_BY, RUN_LABEL, owner_marks
 from kubechain.kube.client import Api
 from kubechain.kube.decoding import as_json, as_object
 from kubechain.kube.errors import ApiRefused
@@ -77,12 +77,17 @@ class Space:
 
 @dataclass(frozen=True)
 class Left:
-    """What there is of a run; `expires` is in Unix seconds, infinity if it is not known."""
+    """What there is of a run; `expires` is in Unix seconds, infinity if it is not known; `marks` say whose it is."""
 
     run_id: str
     objects: tuple[KubeObject, ...]
-    owner: str
+    marks: Mapping[str, str]
     expires: float
+
+    @property
+    def owner(self) -> str:
+        """For whom it was made."""
+        return self.marks.get(OWNED_BY, "an unknown owner")
 
     def line(self, space: str, now: float) -> str:
         """Name the run, its owner, its expiry and its objects."""
@@ -93,7 +98,7 @@ class Left:
 
 def sign(labels: dict[str, str]) -> Json:
     """Return the ConfigMap that stands for a run, with its labels."""
-    metadata = {"name": RUN, "labels": dict(labels), "annotations": {OWNED_BY: owner()}}
+    metadata = {"name": RUN, "labels": dict(labels), "annotations": owner_marks()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
@@ -118,8 +123,7 @@ def runs(space: Space) -> list[Left]:
 
 def _left(run_id: str, found: list[KubeObject]) -> Left:
     stands = next((each for each in found if is_sign(each)), None)
-    by = stands.annotations.get(OWNED_BY, "an unknown owner") if stands else "an unknown owner"
-    return Left(run_id, tuple(found), by, namespaces.expiry_of(stands.labels if stands else {}))
+    return Left(run_id, tuple(found), stands.annotations if stands else {}, namespaces.expiry_of(stands.labels if stands else {}))
 
 
 def is_sign(each: KubeObject) -> bool:
@@ -138,7 +142,8 @@ def clear(space: Space, uid: str, cache: Path, progress: Progress) -> list[Left]
     """
     now, others = space.api.server_time(), list[Left]()
     for left in runs(space):
-        if namespaces.is_over(left.run_id, left.expires, cache, now):
+        ended = pods_of_runs.has_ended(space.api, left.marks)
+        if namespaces.is_over(left.run_id, left.expires, cache, now, ended=ended):
             remove_run(space, left.run_id, progress)
         else:
             others.append(left)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from kubechain.cleanup import run_locks
+from kubechain.cleanup import pods_of_runs, run_locks
 from kubechain.conditions.condition import empty
 from kubechain.conditions.timeouts import NAMESPACE_GONE
 from kubechain.core.default_folders import PROJECT
@@ -44,18 +45,27 @@ def expiry_of(marks: Mapping[str, str]) -> float:
     return float(text) if text.isdecimal() else float("inf")
 
 
-def unneeded(candidates: Iterable[KubeObject], cache: Path, now: float) -> list[KubeObject]:
-    """Return those namespaces of runs that may be removed at the time `now` of the API server (Unix seconds)."""
-    return [each for each in candidates if is_over(each.labels[RUN_LABEL], expiry_of(each.labels), cache, now)]
+def unneeded(
+    candidates: Iterable[KubeObject], cache: Path, now: float, ended: Callable[[Mapping[str, str]], bool] = lambda _marks: False
+) -> list[KubeObject]:
+    """Return those namespaces of runs that may be removed at the time `now` of the API server (Unix seconds).
 
-
-def is_over(run_id: str, expires: float, cache: Path, now: float) -> bool:
-    """Whether what a run made may be removed at the time `now` of the API server (Unix seconds).
-
-    It may be removed if it has expired or if its run died on this machine, but never while its run lives on this machine. A
-    run on another machine cannot be observed; its expiry protects it.
+    `ended` says whether the Pod that annotations name has ended.
     """
-    return (expires < now or run_locks.has_died(cache, f"{PROJECT}-{run_id}")) and not is_alive(run_id, cache)
+    return [
+        each
+        for each in candidates
+        if is_over(each.labels[RUN_LABEL], expiry_of(each.labels), cache, now, ended=ended(each.annotations))
+    ]
+
+
+def is_over(run_id: str, expires: float, cache: Path, now: float, *, ended: bool = False) -> bool:
+    """Whether what a run made may be removed at the time `now` of the API server (Unix seconds); `ended` says that its Pod has.
+
+    It may be removed if it has expired, or if its run died on this machine or ended with its Pod, but never while its run lives
+    on this machine. A run on another machine cannot be observed; its expiry protects it.
+    """
+    return (ended or expires < now or run_locks.has_died(cache, f"{PROJECT}-{run_id}")) and not is_alive(run_id, cache)
 
 
 def is_alive(run_id: str, cache: Path) -> bool:
@@ -81,8 +91,7 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress) -> list[KubeObjec
 
     Forget the dead runs that visited this cluster.
     """
-    now = api.server_time()
-    removable = [*unneeded(left_by_runs(api), cache, now), *(each for each in witnesses(api) if expiry_of(each.labels) < now)]
+    removable = unneeded(left_by_runs(api), cache, api.server_time(), partial(pods_of_runs.has_ended, api))
     remove(api, removable, progress)
     run_locks.forget_visitors(cache, uid)
     return removable

@@ -17,6 +17,7 @@ from kubechain.cli.commands import (
     GateCommand,
     HistoryCommand,
     ListCommand,
+    MergeCommand,
     ReportCommand,
     RightsCommand,
     RunCommand,
@@ -45,7 +46,7 @@ def work(command: Command) -> int:
             bundled("reports.catalogue").show_role(command.role, command.namespace)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
-        case CompareCommand() | HistoryCommand() | GateCommand():
+        case CompareCommand() | HistoryCommand() | GateCommand() | MergeCommand():
             return finished.work(command)
         case CleanCommand():
             clean.clean(command)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
-from kubechain.core.change_settings import Change, Entrances, Hops, Phase
+from kubechain.core.in_cluster_settings import InPod, Sharding
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -47,6 +47,7 @@ class RunCommand(
     Workers,
     Expression,
     Selection,
+    Sharding,
     KnownIssues,
     Permission,
     ExistingCluster,
@@ -60,6 +61,7 @@ class RunCommand(
     Results,
     History,
     QualityGate,
+    InPod,
     Folders,
 ):
     """Check every link of the chain on a cluster; print a verdict and write a report.
@@ -76,6 +78,7 @@ class RunCommand(
         "kubechain run --context staging --overlay ours.yaml --nodes pool=test --no-node-port",
         "kubechain run --context staging --namespace team-a",
         "kubechain run --context staging --waivers known.yaml --history ~/runs --gate gate.yaml",
+        "kubechain run --context staging --shard 0/4 --out shards/0",
     )
 
 
@@ -172,6 +175,19 @@ class GateCommand(Command, QualityGate):
     result: CliPositionalArg[Path | None] = Field(default=None, description="run.json of the run to check")
 
 
+class MergeCommand(Command, History, QualityGate, Folders):
+    """Merge the results of the parts of a suite (kubechain run --shard) into one, with the verdict of the whole suite.
+
+    The exit code is that of the verdict.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain merge shards/0 shards/1 --out merged",
+        "kubechain merge shards --out merged --history ~/runs",
+    )
+    results: CliPositionalArg[list[Path]] = Field(description="folders with the results of all parts, at any depth")
+
+
 class CleanCommand(Command, CleanSettings):
     """Remove the leftovers of dead runs from this machine and, with --context, from an existing cluster.
 
@@ -223,6 +239,7 @@ class Kubechain(BaseSettings):
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
     compare: CliSubCommand[CompareCommand] = Field(description="compare finished runs")
     history: CliSubCommand[HistoryCommand] = Field(description="show earlier runs, one a row")
+    merge: CliSubCommand[MergeCommand] = Field(description="merge the results of the parts of a suite")
     gate: CliSubCommand[GateCommand] = Field(description="check the result of a run against rules")
     clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
     doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")

@@ -1,4 +1,4 @@
-"""The commands on finished runs: compare, history and gate."""
+"""The commands on finished runs: compare, history, gate and merge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from kubechain.claims.records import read_run
-from kubechain.cli.commands import CompareCommand, GateCommand, HistoryCommand
+from kubechain.cli.commands import CompareCommand, GateCommand, HistoryCommand, MergeCommand
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.settings import Format
@@ -16,7 +16,7 @@ from kubechain.results import gate as gates
 from kubechain.results import history as histories
 
 
-def work(command: CompareCommand | HistoryCommand | GateCommand) -> int:
+def work(command: CompareCommand | HistoryCommand | GateCommand | MergeCommand) -> int:
     """Run a command; return its exit code."""
     match command:
         case CompareCommand():
@@ -25,6 +25,8 @@ def work(command: CompareCommand | HistoryCommand | GateCommand) -> int:
             return history(command)
         case GateCommand():
             return gate(command)
+        case MergeCommand():
+            return merge(command)
 
 
 def compare(command: CompareCommand) -> int:
@@ -56,6 +58,21 @@ def gate(command: GateCommand) -> int:
         result = gates.unread(str(error))
     Console(highlight=False).print(result.line, style="bold green" if result.kept else "bold red", soft_wrap=True, markup=False)
     return result.exit_code
+
+
+def merge(command: MergeCommand) -> int:
+    """Merge the results of the parts of a suite, and keep them in the history; return the exit code of the verdict, or of the gate."""
+    gate_rules = rules.read(command.gate, command.history) if command.gate else None
+    merged = bundled("reports.merged").merge([path.expanduser() for path in command.results], command.out)
+    console = Console(highlight=False)
+    console.print(merged.verdict, style="bold green" if merged.holds else "bold red", soft_wrap=True, markup=False)
+    # Before the run is in the history, as at the end of a run.
+    checked = gates.check(gate_rules, merged) if gate_rules else None
+    if command.history:
+        histories.keep(command.out, command.history)
+    if checked:
+        console.print(checked.line, style="bold green" if checked.kept else "bold red", soft_wrap=True, markup=False)
+    return checked.exit_code if checked and merged.exit_code == ExitCode.HOLDS else merged.exit_code
 
 
 def _given(path: Path | None, what: str) -> Path:

@@ -21,7 +21,7 @@ from kubechain.core.id_lists import ids
 from kubechain.core.settings import PREFIX, ExistingCluster, KindCluster, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
-from kubechain.kube import shape
+from kubechain.kube import in_cluster, shape
 from kubechain.provision import cluster
 from kubechain.results import rules
 from kubechain.upgrade import snapshot, versions
@@ -63,10 +63,25 @@ def claims(command: RunCommand) -> int:
         require_context(command)
     elif command.kubeconfig:
         raise SetupError(f"--kubeconfig={command.kubeconfig}: needs a context: add --context", ExitCode.USAGE)
+    require_for_pods(command)
     cluster.require_alone(command.namespace, command.context, command.processes, disruptive=command.disruptive)
     pins.load().find(command.k8s)
     workers = ["-n", str(command.processes)] if command.processes > 1 else []
-    return start(command, SUITES, workers, {})
+    # The Pod of a run on another cluster says nothing there.
+    return start(command, SUITES, workers, {} if command.context == in_cluster.CONTEXT else {"pod": ""})
+
+
+def require_for_pods(command: RunCommand) -> None:
+    """Raise SetupError (exit code USAGE) if what runs in Pods share with others does not fit the other options."""
+    for option, value in (("shard", command.shard), ("result-config-map", command.result_config_map)):
+        if value and not command.context:
+            raise SetupError(f"--{option}={value}: needs a context: add --context", ExitCode.USAGE)
+    if command.shard and command.namespace:
+        raise SetupError(f"--shard={command.shard}: one namespace takes one run at a time: omit --namespace", ExitCode.USAGE)
+    if command.shard and command.disruptive:
+        raise SetupError(
+            f"--shard={command.shard}: claims that disturb Nodes disturb the other parts: omit --disruptive", ExitCode.USAGE
+        )
 
 
 def faults(command: FaultsCommand) -> int:

@@ -19,6 +19,7 @@ PRIVATE = {
     SECRETS,
     "target.json",
     "collected.json",
+    "all-parts.json",
     "finished",
     "scenarios.json",
     "rehearsing",

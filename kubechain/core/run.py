@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from kubechain.core.default_folders import PROJECT
+from kubechain.core.setting_groups import PREFIX
 
 RUN_LABEL = f"{PROJECT}/run"
 EXPIRES_LABEL = f"{PROJECT}/expires"
@@ -20,6 +22,8 @@ CORDONED_BY = f"{PROJECT}/cordoned-by"
 UPGRADE_LABEL = f"{PROJECT}/upgrade"
 # Annotation of a namespace or of a cordoned Node: for whom it was made, for people who find it.
 OWNED_BY = f"{PROJECT}/owner"
+# Annotation of the same: NAMESPACE/NAME/UID of the Pod of the run, if it is in one of that cluster.
+POD = f"{PROJECT}/pod"
 LIFETIME = timedelta(hours=2)
 # Of the witnesses of an upgrade, which may take days, and which each of its phases renews.
 WITNESS_LIFETIME = timedelta(days=14)
@@ -31,8 +35,8 @@ TEMPORARY = "tmp"
 FOLDERS = ".runs"
 # Files in the folder of a run: the claims that it has collected, and the node ids of those that have ended.
 COLLECTED, FINISHED = "collected.json", "finished"
-# Subfolder in which each process writes what it does now.
-PRESENT = "present"
+# File in the folder of a run that is a part of a suite: the ids of the claims of all parts.
+ALL_PARTS = "all-parts.json"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class Run:
 def owner() -> str:
     """Return the user and the machine of this process, such as ann@laptop."""
     return f"{psutil.Process().username()}@{socket.gethostname()}"
+
+
+def owner_marks() -> dict[str, str]:
+    """Return the annotations that name the owner of what this run makes, and the Pod of the run if it is in one."""
+    pod = os.environ.get(f"{PREFIX}POD", "")
+    return {OWNED_BY: owner(), **({POD: pod} if pod else {})}
 
 
 def new(out: Path, run_id: str | None = None) -> Run:

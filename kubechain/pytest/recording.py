@@ -27,7 +27,7 @@ from kubechain.core.run import COLLECTED
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
-from kubechain.pytest import ending, published
+from kubechain.pytest import delivery, ending, published, sharding
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
@@ -206,17 +206,17 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     console.print(result.verdict.line, style=style, soft_wrap=True, markup=False)
     if gate:
         console.print(gate.line, style="bold green" if gate.kept else "bold red", soft_wrap=True, markup=False)
-    trouble = [*state.at_end, *unkept, *ending.clean_up(config)]
+    code = result.verdict.exit_code
+    if code == ExitCode.HOLDS and gate:
+        code = gate.exit_code
+    trouble = [*state.at_end, *unkept, *ending.clean_up(config), *delivery.to_cluster(state, result, code)]
     if unpublished:
         # Not before the cluster is cleaned up, which needs the keys in the folder.
         trouble.append(f"{unpublished}; {_keep(state)}")
     trouble += ending.attempt(lambda: publish.discard(state.run.folder), "kubechain clean")
     for line in trouble:
         console.print(f"after the verdict: {redact.text(line)}", style="yellow", soft_wrap=True, markup=False)
-    code = result.verdict.exit_code
-    if code == ExitCode.HOLDS and gate:
-        code = gate.exit_code
-    return int(ExitCode.CLEANUP if trouble and code == ExitCode.HOLDS else code)
+    return delivery.to_caller(config, result, ExitCode.CLEANUP if trouble and code == ExitCode.HOLDS else code)
 
 
 def _result(config: pytest.Config, exitstatus: int) -> RunResult:
@@ -241,7 +241,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         state.upgrade.record,
         together([TRAFFIC.record(), *recorder.loads]),
         [*state.chains, *recorder.chains],
-        processes(recorder.spans, state.progress.steps, state.began),
+        sharding.record(state.settings.shard, state.run.folder, _stale(state, records)),
     )
 
 
@@ -273,9 +273,7 @@ def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, int
     """Return the verdict of the run: on the cluster, on the suite under faults, or on an upgrade."""
     trouble, faults, upgrade = state.trouble, state.faults, state.upgrade.record
     why = redact.text(str(trouble)) if trouble else None
-    target = state.run.folder / FILE
-    stale = state.waivers.stale(records, Target.read(target.parent)) if target.exists() else []
-    verdict = verdict_of(records, seconds, trouble=why, interrupted=interrupted, stale=stale)
+    verdict = verdict_of(records, seconds, trouble=why, interrupted=interrupted, stale=_stale(state, records))
     if trouble:
         return replace(verdict, exit_code=trouble.code)
     if faults.wanted:
@@ -284,3 +282,9 @@ def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, int
     if upgrade:
         return replace(verdict, line=figures.line(upgrade, "chain holds" if verdict.holds else verdict.line))
     return verdict
+
+
+def _stale(state: RunState, records: list[ClaimRecord]) -> list[str]:
+    """Return a line for each known issue whose claim no longer fails."""
+    target = state.run.folder / FILE
+    return state.waivers.stale(records, Target.read(target.parent)) if target.exists() else []

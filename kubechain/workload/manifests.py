@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubechain.core.run import OWNED_BY, owner
+from kubechain.core.run import owner_marks
 from kubechain.kube.families import IPV4
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.workload.pod_spec import ACCOUNT, container, pod_spec
@@ -53,7 +53,7 @@ def namespace(name: str, labels: Mapping[str, str]) -> Json:
 
     Its Pod Security level is that of the cluster: some clusters let nobody but their administrators set one.
     """
-    metadata = {"name": name, "labels": dict(labels), "annotations": {OWNED_BY: owner()}}
+    metadata = {"name": name, "labels": dict(labels), "annotations": owner_marks()}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 

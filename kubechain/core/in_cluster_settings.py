@@ -1,0 +1,80 @@
+"""The settings of runs in a Pod: their part of the claims, and where the result goes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from kubechain.core.namespace_names import namespace_name
+from kubechain.core.setting_groups import Group
+
+SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """Return (part, number of parts) of "I/S"; (0, 1) for "".
+
+    Raises:
+        ValueError: it has another form, or I is not below S.
+
+    """
+    if not text:
+        return 0, 1
+    found = SHARD.fullmatch(text)
+    part, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if part >= parts:
+        raise ValueError("expected PART/PARTS, such as 0/4 for the first of four parts")
+    return part, parts
+
+
+def _shard(text: str) -> str:
+    shard_of(text)
+    return text
+
+
+def placed(text: str) -> tuple[str, str]:
+    """Return namespace and name of "NAMESPACE/NAME"; ("", "") for "".
+
+    Raises:
+        ValueError: it has another form.
+
+    """
+    if not text:
+        return "", ""
+    space, _, name = text.partition("/")
+    if not NAME.fullmatch(name):
+        raise ValueError("expected NAMESPACE/NAME")
+    return namespace_name(space), name
+
+
+def _placed(text: str) -> str:
+    placed(text)
+    return text
+
+
+class Sharding(Group):
+    """The part of the claims that a run tries."""
+
+    title: ClassVar[str] = "claims"
+    shard: Annotated[str, AfterValidator(_shard)] = Field(
+        "", description="PART/PARTS, from 0: try only this part of the claims; `kubechain merge` joins the results"
+    )
+
+
+class InPod(Group):
+    """A run in a Pod, and where its result goes besides the folder of the results."""
+
+    title: ClassVar[str] = "a run in a Pod"
+    pod: str = Field("", description="NAMESPACE/NAME/UID of the Pod of this run; with its end, what the run left may be removed")
+    json_line: bool = Field(default=False, description="print the result as one line of JSON, last")
+    verdict_file: Path | None = Field(
+        default=None, description="file that gets the line of the verdict, at most 4096 bytes, such as /dev/termination-log"
+    )
+    result_config_map: Annotated[str, AfterValidator(_placed)] = Field(
+        "", description="NAMESPACE/NAME of a ConfigMap on the cluster that gets the verdict and the link"
+    )
+    report_url: str = Field("", description="address of the report, for the line of JSON and the ConfigMap")
