@@ -28,7 +28,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends terrains lint rights list report compare history gate clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint chart rights list report compare history gate clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,10 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 	@$(PYTHON) -m reports.catalogue --check
 	@$(PYTHON) -m tests.hostile.document --check
 	@$(PYTHON) -m tests.terrains.document --check
+
+chart: export HELM := $(call given,HELM)
+chart: dev ## lint and render deploy/chart with helm (HELM=path), and compare it with the kustomizations
+	@$(PYTHON) -m tests.chart
 
 rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused
 	@$(PYTHON) -m tests.rights

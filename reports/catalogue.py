@@ -30,6 +30,7 @@ from kubechain.core.settings import RoleName
 from kubechain.pytest.rights import with_rights
 
 from . import coverage, fault_list, fixture_names, rights, schemas
+from .deploy import files as deployed
 
 LEVELS = (
     "A run tries the `quick` claims, and with `LEVEL=full` all of them. "
@@ -154,6 +155,10 @@ def _role(name: str, entries: Sequence[Entry], namespace: str = "") -> str:
     return rights.manifest(rights.roles(_pairs(entries), namespace or rights.NAME)[name])
 
 
+def _deployed(render: Callable[[Sequence[tuple[str, Claim]]], str], entries: Sequence[Entry]) -> str:
+    return render(_pairs(entries))
+
+
 # The documents that are generated from claims, faults, settings and records: path -> function that returns the text.
 DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
@@ -162,6 +167,7 @@ DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "RIGHTS.md": lambda entries: rights.markdown(_pairs(entries)),
     **{ROOT / "docs" / "rbac" / f"{name}.yaml": partial(_role, name) for name in get_args(RoleName)},
     REFERENCE: lambda _entries: reference.document(REFERENCE.read_text(encoding="utf-8")),
+    **{path: partial(_deployed, render) for path, render in deployed.documents().items()},
     **{ROOT / "docs" / "schemas" / f"{name}.json": partial(_schema, model) for name, model in schemas.SCHEMAS.items()},
 }
 
@@ -169,7 +175,7 @@ DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
 def write(entries: Sequence[Entry]) -> None:
     """Write every generated document."""
     for path, render in DOCUMENTS.items():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render(entries), encoding="utf-8")
 
 

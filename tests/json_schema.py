@@ -1,6 +1,7 @@
 """A validator for the part of JSON Schema that the published schemas use; a keyword that it does not know is an error."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
 }
 KNOWN = {"type", "const", "enum", "anyOf", "$ref", "items", "properties", "required", "additionalProperties", "propertyNames"}
+KNOWN |= {"minimum", "maximum", "pattern"}
 
 
 def published(name: str) -> dict[str, Any]:
@@ -27,8 +29,12 @@ def published(name: str) -> dict[str, Any]:
 
 def problems(value: Any, name: str) -> list[str]:
     """Return where a document is not as the published schema of that name says."""
-    root = published(name)
-    return list(_problems(value, root, root, "$"))
+    return problems_with(value, published(name))
+
+
+def problems_with(value: Any, schema: dict[str, Any]) -> list[str]:
+    """Return where a document is not as a schema says."""
+    return list(_problems(value, schema, schema, "$"))
 
 
 def _problems(value: Any, schema: Any, root: dict[str, Any], at: str) -> Iterator[str]:
@@ -42,6 +48,10 @@ def _problems(value: Any, schema: Any, root: dict[str, Any], at: str) -> Iterato
         yield f"{at}: {value!r} is not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
         yield f"{at}: {value!r} is not in {schema['enum']}"
+    if "minimum" in schema and not schema["minimum"] <= value <= schema.get("maximum", value):
+        yield f"{at}: {value!r} is out of range"
+    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
+        yield f"{at}: {value!r} does not match {schema['pattern']}"
     if "type" in schema and not TYPES[schema["type"]](value):
         yield f"{at}: {value!r} is no {schema['type']}"
     elif isinstance(value, list):

@@ -1,0 +1,201 @@
+"""The objects of a run in a cluster, from one source for kubectl and for Helm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubechain.claims.claim import Claim
+from kubechain.claims.rights import RESULT
+from kubechain.core.errors import ExitCode
+from kubechain.kube import in_cluster
+
+from .. import rights
+from .nodes import NAMESPACE, Conditional, Either, If, Text, Value
+
+Json = dict[str, Any]
+NAME, RUNNER = "kubechain", "kubechain-runner"
+RESULTS, FILES, TEMPORARY = "/results", "/etc/kubechain", "/tmp"  # noqa: S108  # nosec B108  # a volume of the Pod
+HOME = Value(NAMESPACE)
+LABELS = {"app.kubernetes.io/name": RUNNER, "app.kubernetes.io/part-of": NAME}
+RBAC = "rbac.authorization.k8s.io"
+ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": HOME}
+IN_CLUSTER, IN_NAMESPACE = (If(Value("scope"), equals=each) for each in ("cluster", "namespace"))
+MANY = If(Value("shards"), above=1)
+# A run that ended by itself has said what there is to say, and another would say it again; one that was killed is run again.
+FINAL = sorted(int(code) for code in ExitCode if code not in (ExitCode.HOLDS, ExitCode.INTERRUPTED))
+INDEX = "$(JOB_COMPLETION_INDEX)"
+# A run that is ended removes its namespaces first.
+GRACE_SECONDS = 120
+
+
+def metadata(name: str, labels: Json = LABELS) -> Json:
+    """Return the metadata of an object in the namespace of the runner."""
+    return {"name": name, "namespace": HOME, "labels": labels}
+
+
+def namespace() -> list[Conditional]:
+    """Return the Namespace, in which Pods have to be `restricted`; Helm makes it by itself (--create-namespace)."""
+    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": {**LABELS, **levels}}}
+    return [Conditional(body, (IN_CLUSTER,))]
+
+
+def access(claims: Sequence[tuple[str, Claim]]) -> list[Conditional]:
+    """Return the ServiceAccount with its roles: what claims declare, and the ConfigMap of the result."""
+    found = rights.roles(claims)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": False}
+    objects = [Conditional(account)]
+    for role, condition in ((found["run"], IN_CLUSTER), (found["namespace"], IN_NAMESPACE)):
+        for space in sorted({right.namespace for right in role.rights}):
+            granted = rights.rules(right for right in role.rights if right.namespace == space)
+            place = {"namespace": HOME if space == role.inside else space} if space else {}
+            objects += _granted(f"{NAME}-{role.name}", place, granted, (condition,))
+    return objects + _granted(f"{NAME}-result", {"namespace": HOME}, rights.rules(RESULT.rights), ())
+
+
+def _granted(name: str, place: Json, granted: list[Json], conditions: tuple[If, ...]) -> list[Conditional]:
+    """Return a Role, or without a place a ClusterRole, and its binding to the ServiceAccount."""
+    kind = "Role" if place else "ClusterRole"
+    where = {"name": name, **place, "labels": LABELS}
+    reference = {"apiGroup": RBAC, "kind": kind, "name": name}
+    bodies = (
+        {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": where, "rules": granted},
+        {"apiVersion": f"{RBAC}/v1", "kind": f"{kind}Binding", "metadata": where, "roleRef": reference, "subjects": [ACCOUNT]},
+    )
+    return [Conditional(body, conditions) for body in bodies]
+
+
+def options() -> list[Conditional]:
+    """Return the ConfigMaps with the settings of the runs, and with the files that they name."""
+    return [
+        Conditional({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(f"{NAME}-{name}"), "data": Value(name)})
+        for name in ("options", "files")
+    ]
+
+
+def network_policy() -> list[Conditional]:
+    """Return the NetworkPolicy of the runner."""
+    spec = {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": [{}]}
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata(NAME), "spec": spec}
+    return [Conditional(body, (If(Value("networkPolicy.enabled")),))]
+
+
+def job() -> list[Conditional]:
+    """Return the Job that runs once."""
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(NAME), "spec": _job_spec()}
+    return [Conditional(body, (If(Value("job.enabled")),))]
+
+
+def cron_job() -> list[Conditional]:
+    """Return the CronJob."""
+    spec = {
+        "schedule": Value("cronJob.schedule"),
+        "timeZone": Value("cronJob.timeZone"),
+        "suspend": Value("cronJob.suspend"),
+        # A run that has not ended says more than one that disturbs it.
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": 3600,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 3,
+        "jobTemplate": {"metadata": {"labels": LABELS}, "spec": _job_spec()},
+    }
+    body = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata(f"{NAME}-nightly"), "spec": spec}
+    return [Conditional(body, (If(Value("cronJob.enabled")),))]
+
+
+def _job_spec() -> Json:
+    by_code = {"containerName": NAME, "operator": "In", "values": FINAL}
+    return {
+        "completions": Value("shards"),
+        "parallelism": Value("shards"),
+        "completionMode": "Indexed",
+        "backoffLimitPerIndex": 1,
+        # Else the Pod of an index may begin while the one before it still ends.
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {"action": "FailIndex", "onExitCodes": by_code},
+            ]
+        },
+        "activeDeadlineSeconds": Value("deadlineSeconds"),
+        "ttlSecondsAfterFinished": Value("keepSeconds"),
+        "template": {"metadata": {"labels": LABELS}, "spec": {"restartPolicy": "Never", **pod_spec(_run())}},
+    }
+
+
+def _run() -> list[Any] | Either:
+    """Return the arguments of the runner: all claims, or the part of this index."""
+    out, config_map = f"--out={RESULTS}/out", f"--result-config-map=$(POD_NAMESPACE)/{NAME}-result"
+    part = [
+        "run",
+        Text((f"--shard={INDEX}/", Value("shards"))),
+        f"{out}/{INDEX}",
+        f"{config_map}-{INDEX}",
+    ]
+    return Either(MANY, part, ["run", out, config_map])
+
+
+def pod_spec(arguments: Any) -> Json:
+    """Return the spec of a Pod of the runner, but for its restartPolicy; any uid may run it."""
+    claim = Value("persistence.claim")
+    volumes = [
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "files", "configMap": {"name": f"{NAME}-files"}},
+        {
+            "name": "results",
+            "persistentVolumeClaim": Either(If(claim), {"claimName": claim}),
+            "emptyDir": Either(If(claim), None, {}),
+        },
+    ]
+    paths = {"tmp": TEMPORARY, "files": FILES, "results": RESULTS}
+    container = {
+        "name": NAME,
+        "image": Value("image"),
+        "imagePullPolicy": Value("imagePullPolicy"),
+        "args": arguments,
+        "envFrom": [{"configMapRef": {"name": f"{NAME}-options"}}],
+        "env": _environment(),
+        "resources": Value("resources"),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": name, "mountPath": path} for name, path in paths.items()],
+    }
+    return {
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": True,
+        "securityContext": Value("podSecurityContext"),
+        "imagePullSecrets": Value("imagePullSecrets"),
+        "nodeSelector": Value("nodeSelector"),
+        "tolerations": Value("tolerations"),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [container],
+        "volumes": volumes,
+    }
+
+
+def _environment() -> list[Json]:
+    """Return the variables of the runner: those that depend on the Pod, or on other values than the options."""
+    of_pod = {"NAMESPACE": "namespace", "NAME": "name", "UID": "uid"}
+    fields = [
+        {"name": f"POD_{name}", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}} for name, field in of_pod.items()
+    ]
+    claim = If(Value("persistence.claim"))
+    settings: Json = {
+        "CONTEXT": in_cluster.CONTEXT,
+        "POD": "$(POD_NAMESPACE)/$(POD_NAME)/$(POD_UID)",
+        "NAMESPACE": Either(IN_NAMESPACE, "$(POD_NAMESPACE)", ""),
+        "NGINX_IMAGE": Value("nginxImage"),
+        "CLIENT_IMAGE": Value("image"),
+        "JSON_LINE": "1",
+        "VERDICT_FILE": "/dev/termination-log",
+        "REPORT_URL": Value("reportUrl"),
+        # Results in a volume that ends with the Pod are no history.
+        "HISTORY": Either(claim, Either(MANY, "", f"{RESULTS}/history"), ""),
+    }
+    return [*fields, *({"name": f"KUBECHAIN_{name}", "value": value} for name, value in settings.items())]

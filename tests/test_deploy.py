@@ -1,0 +1,182 @@
+"""The manifests of deploy/: kubectl and Helm get the same objects, and every field of them is one of Kubernetes."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubechain.claims.claim import Claim
+from kubechain.cli.commands import RunCommand
+from kubechain.cli.options import options
+from kubechain.core.errors import ExitCode
+from reports import catalogue
+from reports.deploy import files, nodes, values
+from tests.chart import models
+from tests.chart.template import objects as of_chart
+from tests.json_schema import problems_with
+
+TEMPLATES = files.CHART / "templates"
+SCHEMA = json.loads((files.CHART / "values.schema.json").read_text())
+
+
+@cache
+def claims() -> list[tuple[str, Claim]]:
+    return [(entry.nodeid, entry.claim) for entry in catalogue.collect()]
+
+
+def of_kubectl(variant: str) -> list[Any]:
+    """Return the objects of a kustomization."""
+    folder = files.FOLDER / variant
+    listed: list[str] = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    return [each for name in listed for each in yaml.safe_load_all((folder / name).read_text())]
+
+
+def expected(changes: dict[str, Any], namespace: str = files.NAMESPACE) -> list[Any]:
+    """Return the objects that values make, without the Namespace."""
+    found = {**values.defaults(**changes), nodes.NAMESPACE: namespace}
+    made = [each for file in files.FILES if file not in ("namespace", "access") for each in files.FILES[file](())]
+    return [nodes.rendered(each.body, found) for each in (*made, *access()) if nodes.present(each, found)]
+
+
+@cache
+def access() -> list[nodes.Conditional]:
+    return files.FILES["access"](claims())
+
+
+def by_name(found: list[Any]) -> dict[tuple[str, str, str], Any]:
+    """Return objects by kind, namespace and name, without fields that are null."""
+    named = [(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in found]
+    assert len(set(named)) == len(named)
+    return dict(zip(named, map(without_null, found), strict=True))
+
+
+def without_null(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: without_null(each) for key, each in node.items() if each is not None}  # pyright: ignore[reportUnknownVariableType]  # JSON
+    return [without_null(each) for each in node] if isinstance(node, list) else node  # pyright: ignore[reportUnknownVariableType]  # JSON
+
+
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_chart_and_kustomization_are_the_same_objects(variant: str) -> None:
+    _, changes = files.VARIANTS[variant]
+    found = [each for each in of_kubectl(variant) if each["kind"] != "Namespace"]
+    assert by_name(found) == by_name(of_chart(TEMPLATES, values.defaults(**changes), files.NAMESPACE))
+
+
+TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=5)
+CHANGES = st.fixed_dictionaries(
+    {
+        "shards": st.integers(1, 50),
+        "scope": st.sampled_from(["cluster", "namespace"]),
+        "job": st.builds(lambda on: values.Job(enabled=on), st.booleans()),
+        "persistence": st.builds(lambda claim: values.Persistence(claim=claim), st.sampled_from(["", "results"])),
+        "image": st.sampled_from(["registry.example.org:5000/kubechain/runner@sha256:0f", "runner"]),
+        "options": st.dictionaries(st.sampled_from(["KUBECHAIN_LEVEL", "KUBECHAIN_NODES"]), TEXT, max_size=2),
+        "files": st.dictionaries(
+            st.just("waivers.yaml"), st.sampled_from(['- claim: X\n  owner: "a\' {{ b }}"\n', ""]), max_size=1
+        ),
+        "tolerations": st.sampled_from([[], [{"key": "dedicated", "operator": "Exists"}]]),
+    }
+)
+
+
+@given(CHANGES, st.sampled_from(["kubechain", "team-a"]))
+@settings(max_examples=8)
+def test_chart_makes_with_other_values_what_the_objects_are(changes: dict[str, Any], namespace: str) -> None:
+    assert by_name(of_chart(TEMPLATES, values.defaults(**changes), namespace)) == by_name(expected(changes, namespace))
+
+
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_every_field_is_one_of_kubernetes(variant: str) -> None:
+    assert [problem for each in of_kubectl(variant) for problem in models.problems(each)] == []
+
+
+def test_fields_that_kubernetes_does_not_know_are_found() -> None:
+    (job,) = files.rendered("job", {**values.defaults(), nodes.NAMESPACE: "x"}, ())
+    job["spec"]["podReplacement"] = "Failed"
+    job["spec"]["template"]["spec"]["containers"][0]["arg"] = []
+    assert sorted(models.problems(job)) == [
+        "Job.spec.podReplacement: unknown",
+        "Job.spec.template.spec.containers[0].arg: unknown",
+    ]
+
+
+def test_values_of_the_chart_are_the_defaults_and_match_their_schema() -> None:
+    given_values = yaml.safe_load((files.CHART / "values.yaml").read_text())
+    assert given_values == values.defaults()
+    assert problems_with(given_values, SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shard": 2},
+        {"shards": 0},
+        {"scope": "all"},
+        {"cronJob": {"schedule": "never"}},
+        {"options": {"KUBECHAIN_LEVEL": 1}},
+        {"image": ""},
+    ],
+)
+def test_wrong_values_do_not_match_the_schema(wrong: dict[str, Any]) -> None:
+    assert problems_with({**values.defaults(), **wrong}, SCHEMA) != []
+
+
+def pods(variant: str) -> list[Any]:
+    """Return the Pod specs of a kustomization."""
+    found = of_kubectl(variant)
+    jobs = [each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each for each in found if each["kind"].endswith("Job")]
+    return [each["spec"]["template"]["spec"] for each in jobs]
+
+
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_pods_are_restricted_and_may_have_any_uid(variant: str) -> None:
+    for spec in pods(variant):
+        (container,) = spec["containers"]
+        assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert all(set(volume) <= {"name", "emptyDir", "configMap"} for volume in spec["volumes"])
+
+
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_settings_of_the_pods_are_settings_of_a_run(variant: str) -> None:
+    known = {option.variable for option in options(RunCommand)}
+    for spec in pods(variant):
+        (container,) = spec["containers"]
+        named = [each["name"] for each in container["env"] if each["name"].startswith("KUBECHAIN_")]
+        assert set(named) <= known
+        flags = {flag for option in options(RunCommand) for flag in option.flags}
+        assert {word.partition("=")[0] for word in container["args"][1:]} <= flags
+
+
+def test_verdict_is_final_and_a_killed_run_is_run_again() -> None:
+    (job,) = [each for each in of_kubectl("") if each["kind"] == "Job"]
+    rules = job["spec"]["podFailurePolicy"]["rules"]
+    codes = set(rules[1]["onExitCodes"]["values"])
+    assert {int(ExitCode.CHAIN_BROKEN), int(ExitCode.UNREACHABLE)} <= codes
+    assert codes.isdisjoint({0, int(ExitCode.INTERRUPTED), 137, 143})
+
+
+@pytest.mark.parametrize(("variant", "kinds"), [("", {"ClusterRole", "Role"}), ("namespace", {"Role"})])
+def test_variant_for_one_namespace_has_no_right_outside_of_it(variant: str, kinds: set[str]) -> None:
+    found = of_kubectl(variant)
+    assert {each["kind"] for each in found if each["kind"].endswith("Role")} == kinds
+    if variant:
+        assert {each["metadata"].get("namespace") for each in found} == {files.NAMESPACE}
+
+
+def test_generated_files_are_all_there_is() -> None:
+    there = {path for path in files.FOLDER.rglob("*") if path.is_file()}
+    assert there - set(files.documents()) == set()
+    assert Path(files.FOLDER / "kustomization.yaml") in there
