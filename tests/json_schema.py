@@ -48,10 +48,7 @@ def _problems(value: Any, schema: Any, root: dict[str, Any], at: str) -> Iterato
         yield f"{at}: {value!r} is not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
         yield f"{at}: {value!r} is not in {schema['enum']}"
-    if "minimum" in schema and not schema["minimum"] <= value <= schema.get("maximum", value):
-        yield f"{at}: {value!r} is out of range"
-    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
-        yield f"{at}: {value!r} does not match {schema['pattern']}"
+    yield from _out_of_bounds(value, schema, at)
     if "type" in schema and not TYPES[schema["type"]](value):
         yield f"{at}: {value!r} is no {schema['type']}"
     elif isinstance(value, list):
@@ -59,6 +56,13 @@ def _problems(value: Any, schema: Any, root: dict[str, Any], at: str) -> Iterato
             yield from _problems(each, schema.get("items", {}), root, f"{at}[{number}]")
     elif isinstance(value, dict):
         yield from _problems_of_object(value, schema, root, at)  # pyright: ignore[reportUnknownArgumentType]  # JSON
+
+
+def _out_of_bounds(value: Any, schema: Any, at: str) -> Iterator[str]:
+    if "minimum" in schema and not schema["minimum"] <= value <= schema.get("maximum", value):
+        yield f"{at}: {value!r} is out of range"
+    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
+        yield f"{at}: {value!r} does not match {schema['pattern']}"
 
 
 def _problems_of_object(value: dict[str, Any], schema: Any, root: dict[str, Any], at: str) -> Iterator[str]:

@@ -10,7 +10,8 @@ from kubechain.claims.rights import RESULT
 from kubechain.core.errors import ExitCode
 from kubechain.kube import in_cluster
 
-from .. import rights
+from reports import rights
+
 from .nodes import NAMESPACE, Conditional, Either, If, Text, Value
 
 Json = dict[str, Any]

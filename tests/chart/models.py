@@ -46,10 +46,13 @@ def _problems(value: Any, model: str, at: str) -> Iterator[str]:
         if not isinstance(value, PLAIN[model]) or (model == "int" and isinstance(value, bool)):
             yield f"{at}: {value!r} is no {model}"
     elif model not in ("object", "datetime"):
-        kind: Any = getattr(client, model)
-        names = {name: attribute for attribute, name in kind.attribute_map.items()}
-        for key, each in value.items():
-            if key not in names:
-                yield f"{at}.{key}: unknown"
-            else:
-                yield from _problems(each, kind.openapi_types[names[key]], f"{at}.{key}")
+        yield from _problems_of_fields(value, getattr(client, model), at)
+
+
+def _problems_of_fields(value: Any, kind: Any, at: str) -> Iterator[str]:
+    names = {name: attribute for attribute, name in kind.attribute_map.items()}
+    for key, each in value.items():
+        if key in names:
+            yield from _problems(each, kind.openapi_types[names[key]], f"{at}.{key}")
+        else:
+            yield f"{at}.{key}: unknown"
