@@ -10,7 +10,8 @@ VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBE
   NGINX_IMAGE CLIENT_IMAGE PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO \
   DRAIN SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
-  RESULT_CONFIG_MAP REPORT_URL RESULTS
+  RESULT_CONFIG_MAP REPORT_URL RESULTS BUILD ARCHITECTURE CONTEXTS \
+  SOURCE AT_ONCE
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -28,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint chart rights list report compare history gate clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -121,11 +122,17 @@ catalogue: dev ## write the generated documents under docs/
 report: env ## serve the last report on a loopback port (PORT=8000)
 	@$(PYTHON) -m kubechain report
 
+images: dev ## print the images of runs in a cluster (BUILD=1 builds them, ARCHITECTURE=arm64)
+	@$(PYTHON) -m kubechain images
+
 compare: env ## compare finished runs: BEFORE and AFTER, each a run.json or a folder (JSON=1, MARKDOWN=1)
 	@$(PYTHON) -m kubechain compare
 
 history: env ## show the runs in the folder HISTORY, one a row (LAST=20, JSON=1, MARKDOWN=1)
 	@$(PYTHON) -m kubechain history
+
+fleet: env ## check the clusters CONTEXTS=a,b,c or SOURCE (AT_ONCE=4), and write reports/out/fleet.html
+	@$(PYTHON) -m kubechain fleet
 
 gate: env ## check the run.json RESULT against the rules in GATE
 	@$(PYTHON) -m kubechain gate

@@ -10,12 +10,14 @@ from pydantic.json_schema import GenerateJsonSchema
 from kubechain.claims.records import RunRecord
 from kubechain.core.records import JsonRecord
 from kubechain.faults.records import FaultsRecord
+from kubechain.results.fleet import FleetRecord
 from kubechain.results.outcome import ResultRecord
 from kubechain.upgrade.documents import UpgradeDocument
 from kubechain.upgrade.snapshot import SnapshotFile
 
 SCHEMAS: Mapping[str, type[JsonRecord]] = {
     "faults": FaultsRecord,
+    "fleet": FleetRecord,
     "result": ResultRecord,
     "run": RunRecord,
     "snapshot": SnapshotFile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from kubechain.cli import completion, finished, run
+from kubechain.cli import completion, finished, fleet, images, run
 from kubechain.cli.commands import (
     CleanCommand,
     Command,
@@ -14,8 +14,10 @@ from kubechain.cli.commands import (
     DoctorCommand,
     DuringCommand,
     FaultsCommand,
+    FleetCommand,
     GateCommand,
     HistoryCommand,
+    ImagesCommand,
     ListCommand,
     MergeCommand,
     ReportCommand,
@@ -40,22 +42,33 @@ def work(command: Command) -> int:
     match command:
         case RunCommand() | FaultsCommand() | UpgradeCommand() | DuringCommand():
             return run.work(command)
+        case CompareCommand() | HistoryCommand() | GateCommand() | MergeCommand():
+            return finished.work(command)
+        case FleetCommand():
+            return fleet.work(command)
+        case ImagesCommand():
+            return images.work(command)
+        case DoctorCommand():
+            entries = bundled("reports.catalogue").collect()
+            claims = [entry.claim for entry in entries if entry.nodeid.startswith(run.SUITES)]
+            return doctor.examine(command, claims)
+        case CleanCommand():
+            clean.clean(command)
+        case _:
+            show(command)
+    return ExitCode.HOLDS
+
+
+def show(command: Command) -> None:
+    """Print what a command asks for."""
+    match command:
         case ListCommand():
             bundled("reports.catalogue").show(command.format)
         case RightsCommand():
             bundled("reports.catalogue").show_role(command.role, command.namespace)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
-        case CompareCommand() | HistoryCommand() | GateCommand() | MergeCommand():
-            return finished.work(command)
-        case CleanCommand():
-            clean.clean(command)
-        case DoctorCommand():
-            entries = bundled("reports.catalogue").collect()
-            claims = [entry.claim for entry in entries if entry.nodeid.startswith(run.SUITES)]
-            return doctor.examine(command, claims)
         case CompletionCommand():
             sys.stdout.write(completion.script(command.shell))
         case _:
             raise TypeError(type(command))
-    return ExitCode.HOLDS

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
-from kubechain.core.in_cluster_settings import InPod, Sharding
+from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, InPod, Sharding
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -34,6 +34,13 @@ from kubechain.core.settings import (
     Version,
     Workers,
 )
+
+
+class Trend(Group):
+    """The length of a trend."""
+
+    title: ClassVar[str] = "output"
+    last: int = Field(20, ge=1, description="number of runs that are shown of each cluster and version")
 
 
 class Command(Group):
@@ -139,6 +146,19 @@ class RightsCommand(Command, OneNamespace):
     role: CliPositionalArg[RoleName] = Field(description="the runs that need the rights")
 
 
+class ImagesCommand(Command, ImageBuild, Images, Folders):
+    """Print the images that a cluster needs for the runs of deploy/, one a line: nginx, and the runner with its client.
+
+    A cluster without a registry gets them from a checkout: build them here, then load them on its Nodes.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain images --registry-mirror registry.example.org/mirror",
+        "kubechain images --build",
+        "kubechain images --build --architecture arm64",
+    )
+
+
 class ReportCommand(Command, Folders):
     """Serve the report of the last run to a browser on this machine, on a loopback address."""
 
@@ -160,12 +180,11 @@ class CompareCommand(Command, Format):
     after: CliPositionalArg[Path | None] = Field(default=None, description="a run.json, or a folder with some, to judge")
 
 
-class HistoryCommand(Command, Format):
+class HistoryCommand(Command, Trend, Format):
     """Show the last runs in a folder, by cluster and version of Kubernetes: a row for each run."""
 
     examples: ClassVar[tuple[str, ...]] = ("kubechain history ~/runs", "kubechain history ~/runs --last 5 --json")
     history: CliPositionalArg[Path | None] = Field(default=None, description=History.model_fields["history"].description)
-    last: int = Field(20, ge=1, description="number of runs that are shown of each cluster and version")
 
 
 class GateCommand(Command, QualityGate):
@@ -186,6 +205,21 @@ class MergeCommand(Command, History, QualityGate, Folders):
         "kubechain merge shards --out merged --history ~/runs",
     )
     results: CliPositionalArg[list[Path]] = Field(description="folders with the results of all parts, at any depth")
+
+
+class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Reach, Images, Trend, History, QualityGate, Folders):
+    """Check several clusters, and write one page with a row for each: fleet.html.
+
+    Of a folder with finished runs, the last of each cluster counts, and nothing is run. The exit code is 1 if a chain is broken,
+    10 if a cluster has no verdict, 24 if a rule of --gate is not kept, else 0.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain fleet --contexts staging,production --history ~/runs",
+        "kubechain fleet clusters.yaml --at-once 8 --gate gate.yaml",
+        "kubechain fleet ~/runs",
+    )
+    kubeconfig: Path | None = ExistingCluster.model_fields["kubeconfig"]
 
 
 class CleanCommand(Command, CleanSettings):
@@ -236,11 +270,13 @@ class Kubechain(BaseSettings):
     during: CliSubCommand[DuringCommand] = Field(description="check a cluster before, during and after any change")
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
+    images: CliSubCommand[ImagesCommand] = Field(description="print or build the images of runs in a cluster")
     report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
     compare: CliSubCommand[CompareCommand] = Field(description="compare finished runs")
     history: CliSubCommand[HistoryCommand] = Field(description="show earlier runs, one a row")
     merge: CliSubCommand[MergeCommand] = Field(description="merge the results of the parts of a suite")
     gate: CliSubCommand[GateCommand] = Field(description="check the result of a run against rules")
+    fleet: CliSubCommand[FleetCommand] = Field(description="check several clusters, on one page")
     clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
     doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")
     completion: CliSubCommand[CompletionCommand] = Field(description="print a completion script for bash or zsh")

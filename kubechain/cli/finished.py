@@ -61,7 +61,7 @@ def gate(command: GateCommand) -> int:
 
 
 def merge(command: MergeCommand) -> int:
-    """Merge the results of the parts of a suite, and keep them in the history; return the exit code of the verdict, or of the gate."""
+    """Merge the results of the parts of a suite, and keep them; return the exit code of the verdict, or of the gate."""
     gate_rules = rules.read(command.gate, command.history) if command.gate else None
     merged = bundled("reports.merged").merge([path.expanduser() for path in command.results], command.out)
     console = Console(highlight=False)

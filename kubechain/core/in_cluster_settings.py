@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic_settings import CliPositionalArg
 
 from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import Group
@@ -62,6 +63,29 @@ class Sharding(Group):
     title: ClassVar[str] = "claims"
     shard: Annotated[str, AfterValidator(_shard)] = Field(
         "", description="PART/PARTS, from 0: try only this part of the claims; `kubechain merge` joins the results"
+    )
+
+
+class FleetChoice(Group):
+    """The clusters of a fleet."""
+
+    title: ClassVar[str] = "a fleet"
+    source: CliPositionalArg[Path | None] = Field(
+        default=None, description="YAML file of clusters to run on, or folder with finished runs from anywhere"
+    )
+    contexts: str = Field("", description="contexts of the clusters to run on, separated by commas")
+    at_once: int = Field(4, ge=1, le=100, description="number of clusters on which runs go at the same time")
+
+
+class ImageBuild(Group):
+    """The images of runs in a cluster, built in place of those of a registry."""
+
+    title: ClassVar[str] = "images"
+    build: bool = Field(
+        default=False, description="build the images in the container engine of this machine, and print their names"
+    )
+    architecture: Literal["", "amd64", "arm64"] = Field(
+        "", description="architecture of the runner's image; default: that of the container engine"
     )
 
 

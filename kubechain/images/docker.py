@@ -36,9 +36,12 @@ class Docker:
         done = run([self.client, "image", "inspect", "--format", "{{.Id}}", image], timeout=QUERY_SECONDS)
         return done.stdout.strip() if done.status == 0 else None
 
-    def build(self, tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str] | None = None) -> None:
-        """Build an image without network access, with LABEL; `arguments` are build arguments."""
+    def build(
+        self, tag: str, dockerfile: Path, context: Path, arguments: Mapping[str, str] | None = None, *, platform: str = ""
+    ) -> None:
+        """Build an image without network access, with LABEL; `arguments` are build arguments, `platform` such as linux/arm64."""
         options = [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        options += [f"--platform={platform}"] if platform else []
         words = ["build", "--quiet", "--network=none", "--label", LABEL, "--tag", tag, "--file", dockerfile, *options]
         self.call(*words, context, seconds=BUILD_SECONDS, doing=f"building image {tag}")
 

@@ -12,6 +12,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import run
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Folders, Settings
+from kubechain.core.settings import Images as ImageSettings
 from kubechain.images import node, pins, workload
 from kubechain.images.docker import Docker
 from kubechain.images.pins import Kubernetes, Pins
@@ -103,17 +104,18 @@ def _in_registry(image: str, docker: Docker) -> bool:
         return False
 
 
-def public_nginx(settings: Settings) -> str:
+def public_nginx(settings: ImageSettings) -> str:
     """Return the nginx image of the settings, else the pinned public image."""
-    return settings.nginx_image or _mirrored(settings, pins.load().public["nginx"])
+    return settings.nginx_image or mirrored(settings, pins.load().public["nginx"])
 
 
-def public_client(settings: Settings) -> str:
+def public_client(settings: ImageSettings) -> str:
     """Return the image with curl and dig of the settings, else the pinned public image."""
-    return settings.client_image or _mirrored(settings, pins.load().public["client"])
+    return settings.client_image or mirrored(settings, pins.load().public["client"])
 
 
-def _mirrored(settings: Settings, image: str) -> str:
+def mirrored(settings: ImageSettings, image: str) -> str:
+    """Return the name of a public image in the registry of --registry-mirror, if there is one."""
     return f"{settings.registry_mirror.rstrip('/')}/{image}" if settings.registry_mirror else image
 
 
@@ -126,7 +128,7 @@ def _pull(settings: Settings, pinned: Kubernetes, node_image: str, docker: Docke
 
 
 def _pull_node(settings: Settings, pinned: Kubernetes, named: str, docker: Docker, progress: Progress) -> str:
-    name = named or _mirrored(settings, pinned.node)
+    name = named or mirrored(settings, pinned.node)
     _fetch(name, docker, progress)
     return name
 

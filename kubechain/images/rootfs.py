@@ -48,13 +48,16 @@ def tarball(
     *,
     variant: Literal["minbase", "extract"] = "extract",
     commands: Sequence[str] = (),
+    architecture: str = "",
 ) -> Path:
     """Return the path of a tar of a root file system with these Debian packages and their dependencies.
 
     `extract` only unpacks the packages, `minbase` installs them with a minimal Debian. `commands` are shell commands for
-    the host, run after unpacking, with the folder of the root file system as "$1".
+    the host, run after unpacking, with the folder of the root file system as "$1". `architecture` is Debian's name of
+    one, such as arm64 ("": that of this machine); a package of another one can only be unpacked.
     """
     hooks = [f"--extract-hook={command}" for command in commands]
+    hooks += [f"--architectures={architecture}"] if architecture else []
     # Documentation and translations would double the size.
     lean = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
 

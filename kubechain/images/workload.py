@@ -42,9 +42,9 @@ NGINX = Workload(
     '&& ln -sf /dev/stderr "$1/var/log/nginx/error.log" && rm -rf "$1/etc/nginx/modules-enabled"',
 )
 # Python runs the sampler of an upgrade, which works while the API server is unavailable.
-CLIENT = Workload(
-    "client", (*SHELL, "bind9-dnsutils", "socat", "sed", "grep", "python3"), 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
-)
+CLIENT_PACKAGES = (*SHELL, "bind9-dnsutils", "socat", "sed", "grep", "python3")
+WRITABLE_TMP = 'mkdir -p "$1/tmp" && chmod 1777 "$1/tmp"'
+CLIENT = Workload("client", CLIENT_PACKAGES, WRITABLE_TMP)
 
 
 def build(workload: Workload, docker: Docker, store: BuildCache, progress: Progress) -> None:

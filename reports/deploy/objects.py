@@ -9,7 +9,6 @@ from kubechain.claims.claim import Claim
 from kubechain.claims.rights import RESULT
 from kubechain.core.errors import ExitCode
 from kubechain.kube import in_cluster
-
 from reports import rights
 
 from .nodes import NAMESPACE, Conditional, Either, If, Text, Value

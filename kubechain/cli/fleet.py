@@ -1,0 +1,191 @@
+"""`kubechain fleet`: runs on several clusters, a few at a time, or the results that others have made, on one page."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+
+from kubechain.claims.records import RunRecord, read_run
+from kubechain.cli.commands import FleetCommand
+from kubechain.cli.run import require_writable, text
+from kubechain.core import yaml_files
+from kubechain.core.bundle import ROOT, bundled
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.id_lists import ids
+from kubechain.core.setting_groups import PREFIX
+from kubechain.results import fleet as fleets
+from kubechain.results import rules, runs
+from kubechain.results.fleet import ClusterRow
+from kubechain.results.rules import Gate
+
+FOLDER = "clusters"
+NOT_IN_FILES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Entry(BaseModel):
+    """A cluster in the file of a fleet; `options` are settings of its run, by their environment variables."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context: str = Field(min_length=1)
+    kubeconfig: str = ""
+    name: str = ""
+    options: dict[str, str] = Field(default_factory=dict[str, str])
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.name or self.context
+
+
+@dataclass
+class Fleet:
+    """Runs on clusters, whose processes end with this one."""
+
+    command: FleetCommand
+    gate: Gate | None
+    before: Sequence[RunRecord]
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+
+    def run(self, entries: Sequence[Entry]) -> list[ClusterRow]:
+        """Run on each cluster, as many at a time as allowed; return the rows in the order of the entries."""
+        with ThreadPoolExecutor(self.command.at_once) as pool:
+            try:
+                return list(pool.map(self._one, entries))
+            except BaseException:
+                # Each run that is ended so cleans up on its cluster.
+                self._ending.set()
+                for process in self._processes:
+                    process.terminate()
+                raise
+
+    def _one(self, entry: Entry) -> ClusterRow:
+        place = NOT_IN_FILES.sub("-", entry.title)
+        out = self.command.out / FOLDER / place
+        began = datetime.now(UTC)
+        log = self.command.out / FOLDER / f"{place}.log"
+        argv = [sys.executable, "-m", "kubechain", "run", "--context", entry.context]
+        argv += ["--kubeconfig", str(Path(entry.kubeconfig).expanduser())] if entry.kubeconfig else []
+        code = self._run(argv, self._environment(entry, out), log)
+        found = _result(out, began)
+        if found is None:
+            said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+            row = fleets.without_run(entry.title, f"no verdict: {said[-1] if said else 'the command said nothing'}", code)
+        else:
+            run, report = found
+            row = fleets.row(
+                entry.title, [*self._earlier(run, entry), run], self.gate, last=self.command.last,
+                report=os.path.relpath(report, self.command.out),
+            )  # fmt: skip
+        with self._lock:
+            self.console.print(f"  {row.name}: {row.verdict}", markup=False)
+        return row
+
+    def _run(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> ExitCode:
+        """Run a command with its output in a file; return its exit code."""
+        with log.open("w", encoding="utf-8") as file:
+            with self._lock:
+                if self._ending.is_set():
+                    return ExitCode.INTERRUPTED
+                process = subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+                self._processes.append(process)
+            code = process.wait()
+        return ExitCode(code) if code in set(ExitCode) else ExitCode.INTERNAL
+
+    def _environment(self, entry: Entry, out: Path) -> dict[str, str]:
+        """Return the environment of a run: the settings of this command, and those of the cluster."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        given = {name: getattr(self.command, name) for name in type(self.command).model_fields if name not in OWN}
+        return {
+            **kept,
+            **{f"{PREFIX}{name.upper()}": text(value) for name, value in given.items()},
+            f"{PREFIX}HTML": "0",
+            **entry.options,
+            f"{PREFIX}OUT": text(out),
+            # The bundle of a checkout is found from anywhere.
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        }
+
+    def _earlier(self, run: RunRecord, entry: Entry) -> list[RunRecord]:
+        """Return the earlier runs on a cluster, by its UID, or its context where that is not known."""
+        return [
+            other
+            for other in self.before
+            if other.run != run.run
+            and (other.cluster.uid == run.cluster.uid if run.cluster.uid else other.cluster.context == entry.context)
+        ]
+
+
+# Settings of this command that are none of a run on a cluster.
+OWN = ("contexts", "source", "at_once", "last", "out", "gate")
+
+
+def work(command: FleetCommand) -> int:
+    """Make the page of a fleet; return the exit code of the fleet."""
+    if bool(command.contexts) == bool(command.source):
+        raise SetupError(
+            "fleet: name the clusters with --contexts, or SOURCE, a file of clusters or a folder of results", ExitCode.USAGE
+        )
+    gate = rules.read(command.gate, command.history) if command.gate else None
+    require_writable("--out", command.out)
+    if command.source and command.source.expanduser().is_dir():
+        found = fleets.by_cluster(runs.read_all(command.source.expanduser()))
+        rows = [fleets.row(name, group, gate, last=command.last) for name, group in found.items()]
+    else:
+        entries = _entries(command)
+        (command.out / FOLDER).mkdir(exist_ok=True)
+        history = command.history
+        before = runs.read_all(history) if history and history.is_dir() and any(history.iterdir()) else []
+        rows = Fleet(command, gate, before).run(entries)
+    record = fleets.record(rows, datetime.now(UTC).replace(microsecond=0))
+    bundled("reports.fleet_page").write(record, command.out)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"  page: {command.out / 'fleet.html'}", markup=False)
+    console.print(record.line, style="bold green" if record.exit_code == ExitCode.HOLDS else "bold red", markup=False)
+    return record.exit_code
+
+
+def _entries(command: FleetCommand) -> list[Entry]:
+    """Return the clusters of --contexts, or of the file; SetupError (exit code USAGE) if there is none, or one twice."""
+    if command.source:
+        file = yaml_files.read("fleet: SOURCE", command.source.expanduser())
+        if not isinstance(file.content, list) or not file.content:
+            file.refuse((), "expected a list of clusters, each with a context")
+        listed: list[object] = file.content
+        entries = [file.validated(Entry, each, (number,)) for number, each in enumerate(listed)]
+    else:
+        kubeconfig = text(command.kubeconfig)
+        entries = [Entry(context=context, kubeconfig=kubeconfig) for context in sorted(ids(command.contexts))]
+    places: Mapping[str, list[str]] = {}
+    for entry in entries:
+        places.setdefault(NOT_IN_FILES.sub("-", entry.title), []).append(entry.title)
+    twice = [", ".join(titles) for titles in places.values() if len(titles) > 1]
+    if twice:
+        raise SetupError(f"fleet: clusters with one name: {twice[0]}; give each its own (name:)", ExitCode.USAGE)
+    return entries
+
+
+def _result(out: Path, began: datetime) -> tuple[RunRecord, Path] | None:
+    """Return the result of a run that began then, also of one that could not begin, and its page; None if there is none."""
+    for folder in (out, out / "not-begun"):
+        try:
+            run = read_run(folder / runs.RUN_JSON)
+        except SetupError:
+            continue
+        if run.started >= began.replace(microsecond=0):
+            return run, folder / "chain.html"
+    return None
