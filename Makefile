@@ -11,7 +11,7 @@ VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBE
   DRAIN SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
   RESULT_CONFIG_MAP REPORT_URL RESULTS BUILD ARCHITECTURE CONTEXTS \
-  SOURCE AT_ONCE
+  SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ history: env ## show the runs in the folder HISTORY, one a row (LAST=20, JSON=1,
 
 fleet: env ## check the clusters CONTEXTS=a,b,c or SOURCE (AT_ONCE=4), and write reports/out/fleet.html
 	@$(PYTHON) -m kubechain fleet
+
+watch: env ## check CONTEXT again and again (EVERY=15m, ROUNDS=), and serve /metrics on loopback (PORT=9464)
+	@$(PYTHON) -m kubechain watch
 
 gate: env ## check the run.json RESULT against the rules in GATE
 	@$(PYTHON) -m kubechain gate

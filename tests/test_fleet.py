@@ -125,7 +125,16 @@ def test_runs_on_three_clusters_of_which_one_is_broken_and_one_is_not_there(tmp_
             for name, path in (("whole", whole.kubeconfig), ("broken", broken.kubeconfig), ("gone away", nobody))
         ]
         (tmp_path / "fleet.yaml").write_text(yaml.safe_dump([*entries, {"context": "none", "kubeconfig": str(nobody)}]))
-        words = ("--only", "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010", "--patience", "0.3", "--history", str(tmp_path / "history"), "--at-once", "2")
+        words = (
+            "--only",
+            "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010",
+            "--patience",
+            "0.3",
+            "--history",
+            str(tmp_path / "history"),
+            "--at-once",
+            "2",
+        )
         done = kubechain(tmp_path, "fleet", str(tmp_path / "fleet.yaml"), *words)
         rows = {row["name"]: row for row in json.loads((tmp_path / "out" / "fleet.json").read_text())["clusters"]}
         assert (tmp_path / "out" / rows["whole"]["report"]).is_file()

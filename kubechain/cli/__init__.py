@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
-from kubechain.cli import completion, finished, fleet, images, run
+from kubechain.cli import completion, finished, fleet, images, run, watch
 from kubechain.cli.commands import (
     CleanCommand,
     Command,
@@ -24,6 +25,7 @@ from kubechain.cli.commands import (
     RightsCommand,
     RunCommand,
     UpgradeCommand,
+    WatchCommand,
 )
 from kubechain.cli.parser import parse
 from kubechain.core import cli
@@ -37,17 +39,21 @@ def main() -> NoReturn:
     cli.main(lambda: work(parse(sys.argv[1:])))
 
 
+# Commands with an exit code of their own.
+WORK: Mapping[type[Command], Callable[[Any], int]] = {
+    **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand), run.work),
+    **dict.fromkeys((CompareCommand, HistoryCommand, GateCommand, MergeCommand), finished.work),
+    FleetCommand: fleet.work,
+    WatchCommand: watch.work,
+    ImagesCommand: images.work,
+}
+
+
 def work(command: Command) -> int:
     """Run a command; return its exit code."""
+    if type(command) in WORK:
+        return WORK[type(command)](command)
     match command:
-        case RunCommand() | FaultsCommand() | UpgradeCommand() | DuringCommand():
-            return run.work(command)
-        case CompareCommand() | HistoryCommand() | GateCommand() | MergeCommand():
-            return finished.work(command)
-        case FleetCommand():
-            return fleet.work(command)
-        case ImagesCommand():
-            return images.work(command)
         case DoctorCommand():
             entries = bundled("reports.catalogue").collect()
             claims = [entry.claim for entry in entries if entry.nodeid.startswith(run.SUITES)]

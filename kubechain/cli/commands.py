@@ -8,7 +8,9 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
-from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, InPod, Sharding
+from kubechain.cli.command import Command, Trend
+from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, MergeCommand, WatchCommand
+from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -18,7 +20,6 @@ from kubechain.core.settings import (
     Faults,
     Folders,
     Format,
-    Group,
     History,
     Images,
     KindCluster,
@@ -34,19 +35,6 @@ from kubechain.core.settings import (
     Version,
     Workers,
 )
-
-
-class Trend(Group):
-    """The length of a trend."""
-
-    title: ClassVar[str] = "output"
-    last: int = Field(20, ge=1, description="number of runs that are shown of each cluster and version")
-
-
-class Command(Group):
-    """A command; the docstring of each subclass is its help text."""
-
-    examples: ClassVar[tuple[str, ...]] = ()
 
 
 class RunCommand(
@@ -68,7 +56,7 @@ class RunCommand(
     Results,
     History,
     QualityGate,
-    InPod,
+    Delivery,
     Folders,
 ):
     """Check every link of the chain on a cluster; print a verdict and write a report.
@@ -146,19 +134,6 @@ class RightsCommand(Command, OneNamespace):
     role: CliPositionalArg[RoleName] = Field(description="the runs that need the rights")
 
 
-class ImagesCommand(Command, ImageBuild, Images, Folders):
-    """Print the images that a cluster needs for the runs of deploy/, one a line: nginx, and the runner with its client.
-
-    A cluster without a registry gets them from a checkout: build them here, then load them on its Nodes.
-    """
-
-    examples: ClassVar[tuple[str, ...]] = (
-        "kubechain images --registry-mirror registry.example.org/mirror",
-        "kubechain images --build",
-        "kubechain images --build --architecture arm64",
-    )
-
-
 class ReportCommand(Command, Folders):
     """Serve the report of the last run to a browser on this machine, on a loopback address."""
 
@@ -192,34 +167,6 @@ class GateCommand(Command, QualityGate):
 
     examples: ClassVar[tuple[str, ...]] = ("kubechain gate reports/out/run.json --gate gate.yaml",)
     result: CliPositionalArg[Path | None] = Field(default=None, description="run.json of the run to check")
-
-
-class MergeCommand(Command, History, QualityGate, Folders):
-    """Merge the results of the parts of a suite (kubechain run --shard) into one, with the verdict of the whole suite.
-
-    The exit code is that of the verdict.
-    """
-
-    examples: ClassVar[tuple[str, ...]] = (
-        "kubechain merge shards/0 shards/1 --out merged",
-        "kubechain merge shards --out merged --history ~/runs",
-    )
-    results: CliPositionalArg[list[Path]] = Field(description="folders with the results of all parts, at any depth")
-
-
-class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Reach, Images, Trend, History, QualityGate, Folders):
-    """Check several clusters, and write one page with a row for each: fleet.html.
-
-    Of a folder with finished runs, the last of each cluster counts, and nothing is run. The exit code is 1 if a chain is broken,
-    10 if a cluster has no verdict, 24 if a rule of --gate is not kept, else 0.
-    """
-
-    examples: ClassVar[tuple[str, ...]] = (
-        "kubechain fleet --contexts staging,production --history ~/runs",
-        "kubechain fleet clusters.yaml --at-once 8 --gate gate.yaml",
-        "kubechain fleet ~/runs",
-    )
-    kubeconfig: Path | None = ExistingCluster.model_fields["kubeconfig"]
 
 
 class CleanCommand(Command, CleanSettings):
@@ -277,6 +224,7 @@ class Kubechain(BaseSettings):
     merge: CliSubCommand[MergeCommand] = Field(description="merge the results of the parts of a suite")
     gate: CliSubCommand[GateCommand] = Field(description="check the result of a run against rules")
     fleet: CliSubCommand[FleetCommand] = Field(description="check several clusters, on one page")
+    watch: CliSubCommand[WatchCommand] = Field(description="check a cluster again and again, with figures for Prometheus")
     clean: CliSubCommand[CleanCommand] = Field(description="remove the leftovers of dead runs")
     doctor: CliSubCommand[DoctorCommand] = Field(description="check machine and cluster before a run")
     completion: CliSubCommand[CompletionCommand] = Field(description="print a completion script for bash or zsh")

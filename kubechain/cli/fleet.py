@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,14 +13,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
-from kubechain.claims.records import RunRecord, read_run
-from kubechain.cli.commands import FleetCommand
+from kubechain.claims.records import RunRecord
+from kubechain.cli import children
+from kubechain.cli.children import Children
+from kubechain.cli.in_cluster_commands import FleetCommand
 from kubechain.cli.run import require_writable, text
 from kubechain.core import yaml_files
-from kubechain.core.bundle import ROOT, bundled
+from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.id_lists import ids
-from kubechain.core.setting_groups import PREFIX
 from kubechain.results import fleet as fleets
 from kubechain.results import rules, runs
 from kubechain.results.fleet import ClusterRow
@@ -51,15 +49,13 @@ class Entry(BaseModel):
 
 @dataclass
 class Fleet:
-    """Runs on clusters, whose processes end with this one."""
+    """Runs on clusters."""
 
     command: FleetCommand
     gate: Gate | None
     before: Sequence[RunRecord]
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _ending: threading.Event = field(default_factory=threading.Event)
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
+    children: Children = field(default_factory=Children)
 
     def run(self, entries: Sequence[Entry]) -> list[ClusterRow]:
         """Run on each cluster, as many at a time as allowed; return the rows in the order of the entries."""
@@ -67,58 +63,25 @@ class Fleet:
             try:
                 return list(pool.map(self._one, entries))
             except BaseException:
-                # Each run that is ended so cleans up on its cluster.
-                self._ending.set()
-                for process in self._processes:
-                    process.terminate()
+                self.children.end()
                 raise
 
     def _one(self, entry: Entry) -> ClusterRow:
         place = NOT_IN_FILES.sub("-", entry.title)
-        out = self.command.out / FOLDER / place
+        out, log = (self.command.out / FOLDER / name for name in (place, f"{place}.log"))
         began = datetime.now(UTC)
-        log = self.command.out / FOLDER / f"{place}.log"
-        argv = [sys.executable, "-m", "kubechain", "run", "--context", entry.context]
-        argv += ["--kubeconfig", str(Path(entry.kubeconfig).expanduser())] if entry.kubeconfig else []
-        code = self._run(argv, self._environment(entry, out), log)
-        found = _result(out, began)
+        words = ["run", "--context", entry.context]
+        words += ["--kubeconfig", str(Path(entry.kubeconfig).expanduser())] if entry.kubeconfig else []
+        code = self.children.run(words, children.environment(self.command, OWN, out, entry.options), log)
+        found = children.result(out, began)
         if found is None:
-            said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-            row = fleets.without_run(entry.title, f"no verdict: {said[-1] if said else 'the command said nothing'}", code)
+            row = fleets.without_run(entry.title, f"no verdict: {children.said(log)}", code)
         else:
-            run, report = found
-            row = fleets.row(
-                entry.title, [*self._earlier(run, entry), run], self.gate, last=self.command.last,
-                report=os.path.relpath(report, self.command.out),
-            )  # fmt: skip
-        with self._lock:
-            self.console.print(f"  {row.name}: {row.verdict}", markup=False)
+            run, folder = found
+            report = os.path.relpath(folder / "chain.html", self.command.out)
+            row = fleets.row(entry.title, [*self._earlier(run, entry), run], self.gate, last=self.command.last, report=report)
+        self.console.print(f"  {row.name}: {row.verdict}", markup=False)
         return row
-
-    def _run(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> ExitCode:
-        """Run a command with its output in a file; return its exit code."""
-        with log.open("w", encoding="utf-8") as file:
-            with self._lock:
-                if self._ending.is_set():
-                    return ExitCode.INTERRUPTED
-                process = subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-                self._processes.append(process)
-            code = process.wait()
-        return ExitCode(code) if code in set(ExitCode) else ExitCode.INTERNAL
-
-    def _environment(self, entry: Entry, out: Path) -> dict[str, str]:
-        """Return the environment of a run: the settings of this command, and those of the cluster."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        given = {name: getattr(self.command, name) for name in type(self.command).model_fields if name not in OWN}
-        return {
-            **kept,
-            **{f"{PREFIX}{name.upper()}": text(value) for name, value in given.items()},
-            f"{PREFIX}HTML": "0",
-            **entry.options,
-            f"{PREFIX}OUT": text(out),
-            # The bundle of a checkout is found from anywhere.
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
-        }
 
     def _earlier(self, run: RunRecord, entry: Entry) -> list[RunRecord]:
         """Return the earlier runs on a cluster, by its UID, or its context where that is not known."""
@@ -177,15 +140,3 @@ def _entries(command: FleetCommand) -> list[Entry]:
     if twice:
         raise SetupError(f"fleet: clusters with one name: {twice[0]}; give each its own (name:)", ExitCode.USAGE)
     return entries
-
-
-def _result(out: Path, began: datetime) -> tuple[RunRecord, Path] | None:
-    """Return the result of a run that began then, also of one that could not begin, and its page; None if there is none."""
-    for folder in (out, out / "not-begun"):
-        try:
-            run = read_run(folder / runs.RUN_JSON)
-        except SetupError:
-            continue
-        if run.started >= began.replace(microsecond=0):
-            return run, folder / "chain.html"
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from kubechain.cli.commands import ImagesCommand
+from kubechain.cli.in_cluster_commands import ImagesCommand
 from kubechain.cluster import docker_engine
 from kubechain.core.errors import ExitCode
 from kubechain.core.progress import Progress

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
+from kubechain.core.durations import duration
 from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import Group
 
@@ -77,6 +78,18 @@ class FleetChoice(Group):
     at_once: int = Field(4, ge=1, le=100, description="number of clusters on which runs go at the same time")
 
 
+class Watching(Group):
+    """Rounds of a watch, and where its figures are served."""
+
+    title: ClassVar[str] = "a watch"
+    every: Annotated[str, AfterValidator(duration)] = Field(
+        "15m", description="time from the begin of a round to that of the next"
+    )
+    deadline: Annotated[str, AfterValidator(duration)] = Field("30m", description="time after which a round is ended")
+    rounds: int = Field(0, ge=0, description="number of rounds; 0: until the process is ended")
+    address: str = Field("127.0.0.1", description="address on which /metrics and /healthz are served")
+
+
 class ImageBuild(Group):
     """The images of runs in a cluster, built in place of those of a registry."""
 
@@ -89,11 +102,17 @@ class ImageBuild(Group):
     )
 
 
-class InPod(Group):
-    """A run in a Pod, and where its result goes besides the folder of the results."""
+class PodOfRun(Group):
+    """The Pod in which a run lives."""
 
     title: ClassVar[str] = "a run in a Pod"
     pod: str = Field("", description="NAMESPACE/NAME/UID of the Pod of this run; with its end, what the run left may be removed")
+
+
+class Delivery(PodOfRun):
+    """The Pod of a run, and where its result goes besides the folder of the results."""
+
+    title: ClassVar[str] = "a run in a Pod"
     json_line: bool = Field(default=False, description="print the result as one line of JSON, last")
     verdict_file: Path | None = Field(
         default=None, description="file that gets the line of the verdict, at most 4096 bytes, such as /dev/termination-log"

@@ -16,7 +16,7 @@ from kubechain.core import image_names
 from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.default_folders import default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.in_cluster_settings import InPod, Sharding
+from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import PREFIX, Group, MakeVariable
 
@@ -223,7 +223,7 @@ class Nested(Group):
 class Settings(
     Selection,
     Sharding,
-    InPod,
+    Delivery,
     KnownIssues,
     Permission,
     ExistingCluster,

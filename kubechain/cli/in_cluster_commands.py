@@ -1,0 +1,91 @@
+"""The commands about runs in clusters: images, parts of a suite, fleets and watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from kubechain.cli.command import Command, Trend
+from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, PodOfRun, Watching
+from kubechain.core.settings import (
+    Compliance,
+    ExistingCluster,
+    Expression,
+    Folders,
+    History,
+    Images,
+    KnownIssues,
+    OneNamespace,
+    QualityGate,
+    Reach,
+    Selection,
+)
+
+
+class ImagesCommand(Command, ImageBuild, Images, Folders):
+    """Print the images that a cluster needs for the runs of deploy/, one a line: nginx, and the runner with its client.
+
+    A cluster without a registry gets them from a checkout: build them here, then load them on its Nodes.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain images --registry-mirror registry.example.org/mirror",
+        "kubechain images --build",
+        "kubechain images --build --architecture arm64",
+    )
+
+
+class MergeCommand(Command, History, QualityGate, Folders):
+    """Merge the results of the parts of a suite (kubechain run --shard) into one, with the verdict of the whole suite.
+
+    The exit code is that of the verdict.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain merge shards/0 shards/1 --out merged",
+        "kubechain merge shards --out merged --history ~/runs",
+    )
+    results: CliPositionalArg[list[Path]] = Field(description="folders with the results of all parts, at any depth")
+
+
+class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Reach, Images, Trend, History, QualityGate, Folders):
+    """Check several clusters, and write one page with a row for each: fleet.html.
+
+    Of a folder with finished runs, the last of each cluster counts, and nothing is run. The exit code is 1 if a chain is broken,
+    10 if a cluster has no verdict, 24 if a rule of --gate is not kept, else 0.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain fleet --contexts staging,production --history ~/runs",
+        "kubechain fleet clusters.yaml --at-once 8 --gate gate.yaml",
+        "kubechain fleet ~/runs",
+    )
+    kubeconfig: Path | None = Field(default=None, description=ExistingCluster.model_fields["kubeconfig"].description)
+
+
+class WatchCommand(
+    Command,
+    Watching,
+    PodOfRun,
+    Selection,
+    Expression,
+    KnownIssues,
+    ExistingCluster,
+    OneNamespace,
+    Compliance,
+    Reach,
+    Images,
+    History,
+    QualityGate,
+    Folders,
+):
+    """Check an existing cluster again and again; serve figures for Prometheus at /metrics, and /healthz."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain watch --context staging",
+        "kubechain watch --context in-cluster --every 5m --address 0.0.0.0 --port 8080",
+    )
+    port: int = Field(9464, ge=0, lt=1 << 16, description="port of /metrics and /healthz; 0: any free port")

@@ -1,0 +1,139 @@
+"""kubechain watch: rounds on a cluster that changes, their figures and the health of the watch."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from kubechain.claims.claim import Link
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode
+from kubechain.results.rounds import Rounds
+from reports.watch_metrics import WatchRegistry
+from tests import finished_runs
+from tests.fakes import record
+from tests.finished_runs import passed
+from tests.hostile.access import CONTEXT, plain
+from tests.hostile.cluster import Cluster, cluster
+from tests.in_pods import kubechain
+
+BROKEN = record(Link.DNS, "failed", "expected a, got b", id="CHAIN-DNS-010")
+EARLIER = record(Link.PODS, "failed", "expected a, got b", id="CHAIN-PODS-010")
+UNKNOWN = record(Link.DNS, "inconclusive", "API server: 503", id="CHAIN-DNS-010")
+ONE = "CHAIN-DEPLOYMENT-010"
+
+
+def figures(rounds: Rounds, interval: float = 60.0) -> dict[tuple[str, str], float]:
+    """Return (name, value of its label) -> figure."""
+    return read(generate_latest(WatchRegistry(rounds, interval)).decode())
+
+
+def read(text: str) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_link_is_broken_for_as_many_rounds_as_the_chain_breaks_there_in_a_row() -> None:
+    rounds = Rounds()
+    seen: list[tuple[float, float, float]] = []
+    for number, claim in enumerate([BROKEN, BROKEN, UNKNOWN, BROKEN, EARLIER, passed(Link.DNS)]):
+        rounds.add(finished_runs.run(number, claim), 100.0 + number)
+        now = figures(rounds)
+        name = "kubechain_watch_link_broken_rounds"
+        seen.append((now[name, "DNS"], now[name, "PODS"], now["kubechain_watch_rounds_without_verdict", ""]))
+    # A round without a verdict neither breaks nor heals a link.
+    assert seen == [(1, 0, 0), (2, 0, 0), (2, 0, 1), (3, 0, 0), (0, 1, 0), (0, 0, 0)]
+    assert now["kubechain_watch_last_verdict_timestamp_seconds", ""] == 105.0
+    assert [now["kubechain_watch_rounds_total", state] for state in ("holds", "broken", "undecided")] == [1, 4, 1]
+
+
+def test_round_without_a_result_is_one_without_a_verdict() -> None:
+    rounds = Rounds()
+    assert [rounds.add(None, 1.0), rounds.add(None, 2.0)] == ["undecided", "undecided"]
+    now = figures(rounds)
+    assert now["kubechain_watch_rounds_without_verdict", ""] == 2
+    assert (
+        now["kubechain_watch_last_round_timestamp_seconds", ""],
+        now["kubechain_watch_last_verdict_timestamp_seconds", ""],
+    ) == (2, 0)
+    assert not any(name == "kubechain_chain_holds" for name, _ in now)
+
+
+@contextmanager
+def watching(made: Cluster, folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Watch a cluster; yield the process and the address of its server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
+    kept |= {"KUBECHAIN_OUT": str(folder / "out"), "KUBECHAIN_CACHE": str(folder / "cache")}
+    argv = [sys.executable, "-m", "kubechain", "watch", "--context", CONTEXT, "--kubeconfig", str(made.kubeconfig), "--port", "0"]
+    argv += ["--only", ONE, "--patience", "0.1", *words]
+    with subprocess.Popen(argv, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
+        found = re.search(r"http://[^/]*", process.stdout.readline())
+        assert found
+        try:
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  # loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -> None:
+    with cluster(tmp_path, plain()) as made, watching(made, tmp_path, "--every", "1s") as (process, url):
+        assert process.stdout
+        states: list[str] = []
+        expected = (lambda: None, lambda: made.off.add("Deployment"), made.stop, lambda: (made.start(), made.off.clear()))
+        for change, state in zip(expected, ("holds", "broken", "undecided", "holds"), strict=True):
+            change()
+            # The round under way may have begun before the change.
+            for _ in range(3):
+                line = process.stdout.readline()
+                if f" {state}: " in line:
+                    break
+            states.append(line.split()[1].rstrip(":"))
+        now = read(get(f"{url}/metrics")[1])
+        assert (get(f"{url}/healthz")[0], get(f"{url}/other")[0]) == (200, 404)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == ExitCode.INTERRUPTED
+        left = [each for each in made.left() if "watches" not in each]
+    assert states == ["holds", "broken", "undecided", "holds"]
+    assert now["kubechain_watch_rounds_total", "broken"] >= 1
+    assert now["kubechain_watch_link_broken_rounds", "DEPLOYMENT"] == 0
+    assert now["kubechain_chain_holds", ""] == 1
+    assert left == []
+
+
+def test_rounds_end_with_the_exit_code_of_the_last(tmp_path: Path) -> None:
+    broken = cluster(tmp_path, plain(), lambda made: made.off.add("Deployment"))
+    with broken as made, watching(made, tmp_path, "--rounds", "1") as (process, _url):
+        assert process.wait(120) == ExitCode.CHAIN_BROKEN
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [((), "watch: --context is missing"), (("--every", "soon", "--context", "a"), "--every=soon: expected a duration")],
+)
+def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    done = kubechain(tmp_path, "watch", *words)
+    assert (done.returncode, line in done.stderr, len(done.stderr.splitlines())) == (ExitCode.USAGE, True, 1), done.stderr
