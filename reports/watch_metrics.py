@@ -20,10 +20,10 @@ BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100)
 
 
 class WatchCollector(Collector):
-    """The figures of a watch with a round every `interval` seconds."""
+    """The figures of a watch with a round every `interval` seconds, which stands still if none ends for `stale` seconds."""
 
-    def __init__(self, rounds: Rounds, interval: float) -> None:
-        self.rounds, self.interval = rounds, interval
+    def __init__(self, rounds: Rounds, interval: float, stale: float) -> None:
+        self.rounds, self.interval, self.stale = rounds, interval, stale
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family of figures."""
@@ -40,9 +40,10 @@ class WatchCollector(Collector):
         yield broken
         for name, what, value in (
             ("rounds_without_verdict", "Rounds in a row without a verdict", rounds.without_verdict),
-            ("last_round_timestamp_seconds", "End of the last round, Unix time", rounds.ended),
+            ("last_round_timestamp_seconds", "End of the last round, else begin of the watch, Unix time", rounds.ended),
             ("last_verdict_timestamp_seconds", "End of the last round with a verdict, Unix time", rounds.decided),
             ("interval_seconds", "Seconds from the begin of a round to that of the next", self.interval),
+            ("stale_after_seconds", "Seconds without the end of a round after which the watch stands still", self.stale),
         ):
             yield GaugeMetricFamily(f"kubechain_watch_{name}", what, value)
         if rounds.last:
@@ -52,9 +53,9 @@ class WatchCollector(Collector):
 class WatchRegistry(CollectorRegistry):
     """All figures of a watch."""
 
-    def __init__(self, rounds: Rounds, interval: float) -> None:
+    def __init__(self, rounds: Rounds, interval: float, stale: float) -> None:
         super().__init__()
-        self.register(WatchCollector(rounds, interval))
+        self.register(WatchCollector(rounds, interval, stale))
         name, what = "kubechain_watch_hand_over_seconds", "Durations of hand-overs in all rounds"
         self._hand_overs = Histogram(name, what, ["what"], buckets=BUCKETS, registry=self)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kubechain.claims.claim import Claim
 from kubechain.cli.commands import RunCommand
+from kubechain.cli.in_cluster_commands import WatchCommand
 from kubechain.cli.options import options
 from kubechain.core.errors import ExitCode
 from reports import catalogue
@@ -75,6 +76,7 @@ CHANGES = st.fixed_dictionaries(
     {
         "shards": st.integers(1, 50),
         "scope": st.sampled_from(["cluster", "namespace"]),
+        "watch": st.builds(lambda on: values.Watch(enabled=on, operator=on, dashboard=on), st.booleans()),
         "job": st.builds(lambda on: values.Job(enabled=on), st.booleans()),
         "persistence": st.builds(lambda claim: values.Persistence(claim=claim), st.sampled_from(["", "results"])),
         "image": st.sampled_from(["registry.example.org:5000/kubechain/runner@sha256:0f", "runner"]),
@@ -132,8 +134,10 @@ def test_wrong_values_do_not_match_the_schema(wrong: dict[str, Any]) -> None:
 def pods(variant: str) -> list[Any]:
     """Return the Pod specs of a kustomization."""
     found = of_kubectl(variant)
-    jobs = [each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each for each in found if each["kind"].endswith("Job")]
-    return [each["spec"]["template"]["spec"] for each in jobs]
+    with_pods = (each for each in found if each["kind"] in ("Job", "CronJob", "Deployment"))
+    makers = [each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each for each in with_pods]
+    assert makers
+    return [each["spec"]["template"]["spec"] for each in makers]
 
 
 @pytest.mark.parametrize("variant", files.VARIANTS)
@@ -152,12 +156,14 @@ def test_pods_are_restricted_and_may_have_any_uid(variant: str) -> None:
 @pytest.mark.parametrize("variant", files.VARIANTS)
 def test_settings_of_the_pods_are_settings_of_a_run(variant: str) -> None:
     known = {option.variable for option in options(RunCommand)}
+    commands = {"run": RunCommand, "watch": WatchCommand}
     for spec in pods(variant):
         (container,) = spec["containers"]
         named = [each["name"] for each in container["env"] if each["name"].startswith("KUBECHAIN_")]
         assert set(named) <= known
-        flags = {flag for option in options(RunCommand) for flag in option.flags}
-        assert {word.partition("=")[0] for word in container["args"][1:]} <= flags
+        command, *words = container["args"]
+        flags = {flag for option in options(commands[command]) for flag in option.flags}
+        assert {word.partition("=")[0] for word in words} <= flags
 
 
 def test_verdict_is_final_and_a_killed_run_is_run_again() -> None:

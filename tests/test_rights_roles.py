@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from kubechain.claims.rights import CLEAN, CORE
+from kubechain.claims.rights import CLEAN, LIVING, CORE
 from kubechain.core.bundle import ROOT
 from kubechain.kube import rights
 from kubechain.kube.objects import Json
@@ -61,7 +61,7 @@ def test_roles_hold_no_more_than_their_runs_use() -> None:
     by_name = roles(CLAIMS)
     assert rights.right("patch", "nodes") not in by_name["run"].rights
     assert by_name["disruptive"].rights - by_name["run"].rights == {rights.right("patch", "nodes")}
-    assert by_name["clean"].rights == CLEAN.rights
+    assert by_name["clean"].rights == CLEAN.rights | LIVING.requirement.rights
     leases = {each for each in by_name["upgrade"].rights if each.resource == "leases"}
     assert {each.namespace for each in leases} == {"kube-system"}
     assert not any(each.resource == "secrets" for role in by_name.values() for each in role.rights)

@@ -21,6 +21,7 @@ from kubechain.claims.claim import Link
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
 from kubechain.results.rounds import Rounds
+from reports.deploy import monitoring
 from reports.watch_metrics import WatchRegistry
 from tests import finished_runs
 from tests.fakes import record
@@ -37,7 +38,7 @@ ONE = "CHAIN-DEPLOYMENT-010"
 
 def figures(rounds: Rounds, interval: float = 60.0) -> dict[tuple[str, str], float]:
     """Return (name, value of its label) -> figure."""
-    return read(generate_latest(WatchRegistry(rounds, interval)).decode())
+    return read(generate_latest(WatchRegistry(rounds, interval, 3 * interval)).decode())
 
 
 def read(text: str) -> dict[tuple[str, str], float]:
@@ -49,7 +50,7 @@ def read(text: str) -> dict[tuple[str, str], float]:
 
 
 def test_link_is_broken_for_as_many_rounds_as_the_chain_breaks_there_in_a_row() -> None:
-    rounds = Rounds()
+    rounds = Rounds(0.0)
     seen: list[tuple[float, float, float]] = []
     for number, claim in enumerate([BROKEN, BROKEN, UNKNOWN, BROKEN, EARLIER, passed(Link.DNS)]):
         rounds.add(finished_runs.run(number, claim), 100.0 + number)
@@ -63,7 +64,7 @@ def test_link_is_broken_for_as_many_rounds_as_the_chain_breaks_there_in_a_row() 
 
 
 def test_round_without_a_result_is_one_without_a_verdict() -> None:
-    rounds = Rounds()
+    rounds = Rounds(0.0)
     assert [rounds.add(None, 1.0), rounds.add(None, 2.0)] == ["undecided", "undecided"]
     now = figures(rounds)
     assert now["kubechain_watch_rounds_without_verdict", ""] == 2
@@ -72,6 +73,51 @@ def test_round_without_a_result_is_one_without_a_verdict() -> None:
         now["kubechain_watch_last_verdict_timestamp_seconds", ""],
     ) == (2, 0)
     assert not any(name == "kubechain_chain_holds" for name, _ in now)
+
+
+NUMBER = r"(\d+)"
+AT_LEAST = re.compile(rf"(\w+) >= {NUMBER}")
+AGE = re.compile(r"time\(\) - (\w+) > (\w+)")
+ABSENT = re.compile(r"absent\((\w+)\)")
+
+
+def firing(now: dict[tuple[str, str], float], clock: float) -> set[tuple[str, str]]:
+    """Return (alert, label) of the rules that fire on figures at a time; a rule of another form is an error."""
+    found: set[tuple[str, str]] = set()
+    for rule in monitoring.GROUPS[0]["rules"]:
+        name, expression = rule["alert"], rule["expr"]
+        if form := AT_LEAST.fullmatch(expression):
+            found |= {(name, label) for (metric, label), value in now.items() if metric == form[1] and value >= int(form[2])}
+        elif form := AGE.fullmatch(expression):
+            found |= {(name, "")} if clock - now[form[1], ""] > now[form[2], ""] else set()
+        else:
+            form = ABSENT.fullmatch(expression)
+            assert form, expression
+            found |= set() if (form[1], "") in now else {(name, "")}
+    return found
+
+
+def test_alerts_fire_in_the_second_round_and_are_resolved() -> None:
+    rounds = Rounds(100.0)
+    seen = [firing(figures(rounds), 100.0)]
+    frozen = [UNKNOWN, UNKNOWN, UNKNOWN]
+    for number, claim in enumerate([passed(Link.DNS), BROKEN, BROKEN, passed(Link.DNS), *frozen, passed(Link.DNS)]):
+        rounds.add(finished_runs.run(number, claim), 100.0 + number)
+        seen.append(firing(figures(rounds), 100.0 + number))
+    broken, unknown = {("KubechainLinkBroken", "DNS")}, {("KubechainNoVerdict", "")}
+    assert seen == [set(), set(), set(), broken, set(), set(), set(), unknown, set()]
+    assert firing(figures(rounds), 1000.0) == {("KubechainStale", "")}
+
+
+def test_alert_and_dashboard_use_figures_that_there_are() -> None:
+    rounds = Rounds(0.0)
+    registry = WatchRegistry(rounds, 60.0, 180.0)
+    run = finished_runs.run(1, BROKEN)
+    rounds.add(run, 1.0)
+    there = {name for name, _ in read(generate_latest(registry).decode())}
+    there |= {f"kubechain_watch_hand_over_seconds_{part}" for part in ("bucket", "sum", "count")}
+    expressions = [rule["expr"] for rule in monitoring.GROUPS[0]["rules"]] + [panel[1] for panel in monitoring.PANELS]
+    assert {name for each in expressions for name in re.findall(r"kubechain_\w+", each)} - there == set()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from kubechain.results.rounds import Rounds
 
 # Settings of this command that are none of a run.
 OWN = ("every", "deadline", "rounds", "address", "port", "out")
-# A watch is unhealthy if a round ended so many intervals ago, and no later one in its time.
+# A watch stands still if no round has ended for so many intervals and the longest time of a round.
 MOST_INTERVALS = 3
 
 
@@ -35,12 +35,12 @@ def work(command: WatchCommand) -> int:
         raise SetupError("watch: --context is missing: set the context of the cluster", ExitCode.USAGE)
     interval, deadline = seconds_of(command.every), seconds_of(command.deadline)
     require_writable("--out", command.out)
-    rounds, runs, console = Rounds(), Children(), Console(highlight=False, soft_wrap=True)
-    registry: Any = bundled("reports.watch_metrics").WatchRegistry(rounds, interval)
-    began = time.time()
+    stale = MOST_INTERVALS * interval + deadline
+    rounds, runs, console = Rounds(time.time()), Children(), Console(highlight=False, soft_wrap=True)
+    registry: Any = bundled("reports.watch_metrics").WatchRegistry(rounds, interval, stale)
 
     def healthy() -> bool:
-        return time.time() - max(rounds.ended, began) < MOST_INTERVALS * interval + deadline
+        return time.time() - rounds.ended < stale
 
     code, number, pause = ExitCode.HOLDS, 0, threading.Event()
     with _server(command, registry, healthy) as server:

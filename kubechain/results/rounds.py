@@ -14,15 +14,16 @@ from kubechain.results.fleet import State, state_of
 class Rounds:
     """The rounds so far.
 
-    `broken` is link -> number of rounds with a verdict in a row, up to the last one, in which the chain was first broken there;
-    `without_verdict` is the number of rounds in a row without one. Times are in Unix seconds, 0 if there was none.
+    `ended` is the end of the last round, at first the begin of the watch, and `decided` that of the last one with a verdict, 0 if
+    there was none, in Unix seconds. `broken` is link -> number of rounds with a verdict in a row, up to the last one, in which the
+    chain was first broken there; `without_verdict` is the number of rounds in a row without one.
     """
 
+    ended: float
     last: RunRecord | None = None
     results: Counter[State] = field(default_factory=Counter[State])
     broken: Counter[Link] = field(default_factory=Counter[Link])
     without_verdict: int = 0
-    ended: float = 0.0
     decided: float = 0.0
 
     def add(self, run: RunRecord | None, ended: float) -> State:

@@ -11,7 +11,7 @@ from kubechain import __version__
 from kubechain.claims.claim import Claim
 from kubechain.core.bundle import ROOT
 
-from . import nodes, objects, values
+from . import monitoring, nodes, objects, values
 from .nodes import Conditional
 
 Pairs = Sequence[tuple[str, Claim]]
@@ -27,7 +27,10 @@ FILES: Mapping[str, Callable[[Pairs], list[Conditional]]] = {
     "network-policy": lambda _claims: objects.network_policy(),
     "job": lambda _claims: objects.job(),
     "cron-job": lambda _claims: objects.cron_job(),
+    "watch": lambda _claims: objects.watch(),
+    "monitors": lambda _claims: objects.monitors(),
 }
+NO_JOBS: Mapping[str, Any] = {"job": values.Job(enabled=False), "cron_job": values.CronJob(enabled=False)}
 # Folder in deploy/ -> what it is for, and its values.
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "": ("A run now and one every night, in namespaces that they make.", {}),
@@ -36,6 +39,11 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"scope": "namespace"},
     ),
     "sharded": ("The same with the claims of a run in four Pods.", {"shards": 4}),
+    "watch": ("Runs again and again, with figures for Prometheus.", {**NO_JOBS, "watch": values.Watch(enabled=True)}),
+    "monitored": (
+        "The same for clusters with the Prometheus operator: a ServiceMonitor, alerts, and a dashboard for Grafana.",
+        {**NO_JOBS, "watch": values.Watch(enabled=True, operator=True, dashboard=True)},
+    ),
 }
 
 
@@ -48,6 +56,9 @@ def documents() -> dict[Path, Callable[[Pairs], str]]:
         present = [file for file, make in FILES.items() if any(nodes.present(each, given) for each in make(()))]
         found[FOLDER / name / "kustomization.yaml"] = partial(_kustomization, what, present)
         found |= {FOLDER / name / f"{file}.yaml": partial(_manifest, file, given) for file in present}
+    # For a Prometheus and a Grafana without operator and sidecar.
+    found[FOLDER / "prometheus-rules.yaml"] = lambda _claims: HEAD + monitoring.rules()
+    found[FOLDER / "dashboard.json"] = lambda _claims: monitoring.dashboard()
     found[CHART / "Chart.yaml"] = lambda _claims: _chart()
     found[CHART / "values.yaml"] = lambda _claims: values.document()
     found[CHART / "values.schema.json"] = lambda _claims: values.schema()

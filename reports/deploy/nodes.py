@@ -118,7 +118,9 @@ def as_yaml(objects: list[Any]) -> str:
 def template(each: Conditional) -> str:
     """Return an object as a template of a Helm chart."""
     expressions = _Expressions()
-    text = MARK.sub(lambda mark: expressions.found[int(mark[1])], as_yaml([expressions.marked(each.body)]))
+    # Braces of a text, such as those of an alert, are no expression of Helm.
+    plain = as_yaml([expressions.marked(each.body)]).replace("{{", '{{ "{{" }}')
+    text = MARK.sub(lambda mark: expressions.found[int(mark[1])], plain)
     for condition in reversed(each.conditions):
         text = f"{{{{- if {condition.expression} }}}}\n{text}{{{{- end }}}}\n"
     return text

@@ -11,6 +11,7 @@ from kubechain.core.errors import ExitCode
 from kubechain.kube import in_cluster
 from reports import rights
 
+from . import monitoring
 from .nodes import NAMESPACE, Conditional, Either, If, Text, Value
 
 Json = dict[str, Any]
@@ -22,6 +23,11 @@ RBAC = "rbac.authorization.k8s.io"
 ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": HOME}
 IN_CLUSTER, IN_NAMESPACE = (If(Value("scope"), equals=each) for each in ("cluster", "namespace"))
 MANY = If(Value("shards"), above=1)
+WATCHING = If(Value("watch.enabled"))
+WATCH = f"{NAME}-watch"
+WATCH_LABELS = {**LABELS, "app.kubernetes.io/component": "watch"}
+METRICS, METRICS_PORT = "metrics", 9464
+OPERATOR = "monitoring.coreos.com/v1"
 # A run that ended by itself has said what there is to say, and another would say it again; one that was killed is run again.
 FINAL = sorted(int(code) for code in ExitCode if code not in (ExitCode.HOLDS, ExitCode.INTERRUPTED))
 INDEX = "$(JOB_COMPLETION_INDEX)"
@@ -75,8 +81,9 @@ def options() -> list[Conditional]:
 
 
 def network_policy() -> list[Conditional]:
-    """Return the NetworkPolicy of the runner."""
-    spec = {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": [{}]}
+    """Return the NetworkPolicy of the runner: Prometheus reads the figures of a watch."""
+    incoming = Either(WATCHING, [{"ports": [{"port": METRICS_PORT, "protocol": "TCP"}]}], [])
+    spec = {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress", "Egress"], "ingress": incoming, "egress": [{}]}
     body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata(NAME), "spec": spec}
     return [Conditional(body, (If(Value("networkPolicy.enabled")),))]
 
@@ -102,6 +109,69 @@ def cron_job() -> list[Conditional]:
     }
     body = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata(f"{NAME}-nightly"), "spec": spec}
     return [Conditional(body, (If(Value("cronJob.enabled")),))]
+
+
+def watch() -> list[Conditional]:
+    """Return the Deployment that runs again and again, and the Service of its figures."""
+    arguments = [
+        "watch",
+        Text(("--every=", Value("watch.every"))),
+        Text(("--deadline=", Value("deadlineSeconds"), "s")),
+        "--address=$(POD_IP)",
+        f"--port={METRICS_PORT}",
+        f"--out={RESULTS}/watch",
+    ]
+    spec = pod_spec(arguments)
+    probe = {"httpGet": {"path": "/healthz", "port": METRICS}, "periodSeconds": 30, "timeoutSeconds": 5, "failureThreshold": 3}
+    ports = [{"name": METRICS, "containerPort": METRICS_PORT}]
+    (container,) = spec["containers"]
+    spec = {**spec, "containers": [{**container, "ports": ports, "livenessProbe": probe}]}
+    template = {"metadata": {"labels": WATCH_LABELS}, "spec": spec}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(WATCH, WATCH_LABELS),
+        # Two watches at once would disturb each other's figures.
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": WATCH_LABELS},
+            "template": template,
+        },
+    }
+    port = {"name": METRICS, "port": METRICS_PORT, "targetPort": METRICS}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(WATCH, WATCH_LABELS),
+        "spec": {"selector": WATCH_LABELS, "ports": [port]},
+    }
+    return [Conditional(body, (WATCHING,)) for body in (deployment, service)]
+
+
+def monitors() -> list[Conditional]:
+    """Return what Prometheus and Grafana read of a watch: objects of the Prometheus operator, and a dashboard."""
+    endpoints = [{"port": METRICS, "interval": "30s"}]
+    monitor = {"selector": {"matchLabels": WATCH_LABELS}, "endpoints": endpoints}
+    of_operator = (
+        {"apiVersion": OPERATOR, "kind": "ServiceMonitor", "metadata": metadata(WATCH, WATCH_LABELS), "spec": monitor},
+        {
+            "apiVersion": OPERATOR,
+            "kind": "PrometheusRule",
+            "metadata": metadata(WATCH, WATCH_LABELS),
+            "spec": {"groups": monitoring.GROUPS},
+        },
+    )
+    dashboard = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(f"{NAME}-dashboard", {**LABELS, "grafana_dashboard": "1"}),
+        "data": {"kubechain.json": monitoring.dashboard()},
+    }
+    return [
+        *(Conditional(body, (WATCHING, If(Value("watch.operator")))) for body in of_operator),
+        Conditional(dashboard, (WATCHING, If(Value("watch.dashboard")))),
+    ]
 
 
 def _job_spec() -> Json:
@@ -181,10 +251,8 @@ def pod_spec(arguments: Any) -> Json:
 
 def _environment() -> list[Json]:
     """Return the variables of the runner: those that depend on the Pod, or on other values than the options."""
-    of_pod = {"NAMESPACE": "namespace", "NAME": "name", "UID": "uid"}
-    fields = [
-        {"name": f"POD_{name}", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}} for name, field in of_pod.items()
-    ]
+    of_pod = {"NAMESPACE": "metadata.namespace", "NAME": "metadata.name", "UID": "metadata.uid", "IP": "status.podIP"}
+    fields = [{"name": f"POD_{name}", "valueFrom": {"fieldRef": {"fieldPath": field}}} for name, field in of_pod.items()]
     claim = If(Value("persistence.claim"))
     settings: Json = {
         "CONTEXT": in_cluster.CONTEXT,

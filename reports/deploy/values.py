@@ -58,6 +58,19 @@ class NetworkPolicy(_Part):
     """Deny what comes in; the runner sends to every Node, Pod and Service."""
 
 
+class Watch(_Part):
+    """A Deployment that runs again and again."""
+
+    enabled: bool = False
+    """Run again and again, with figures for Prometheus."""
+    every: str = Field("15m", pattern=DURATION)
+    """Time from the begin of a round to that of the next."""
+    operator: bool = False
+    """Create a ServiceMonitor and a PrometheusRule, of the Prometheus operator."""
+    dashboard: bool = False
+    """Create a ConfigMap with a dashboard, which the sidecar of Grafana finds."""
+
+
 class Values(_Part):
     """The values of the chart."""
 
@@ -79,6 +92,7 @@ class Values(_Part):
     """Number of Pods that share the claims of a run."""
     job: Job = Field(default_factory=Job)
     cron_job: CronJob = Field(default_factory=CronJob)
+    watch: Watch = Field(default_factory=Watch)
     deadline_seconds: int = Field(1800, ge=60)
     """Seconds after which a run is ended."""
     keep_seconds: int = Field(86400, ge=60)

@@ -43,6 +43,8 @@ def _act(action: str, values: Mapping[str, Any], namespace: str, shown: list[boo
             shown[-1] = not shown[-1]
         case ["if", condition]:
             shown.append(_holds(condition, values, namespace))
+        case [quoted] if quoted.startswith('"'):
+            out += [json.loads(quoted)] if all(shown) else []
         case ["toJson", path]:
             out += [json.dumps(_value(path, values, namespace))] if all(shown) else []
         case [path]:
