@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from kubechain.claims.rights import CLEAN, LIVING, CORE
+from kubechain.claims.rights import CLEAN, CORE, LIVING
 from kubechain.core.bundle import ROOT
 from kubechain.kube import rights
 from kubechain.kube.objects import Json

@@ -14,9 +14,9 @@ from kubechain.results.fleet import State, state_of
 class Rounds:
     """The rounds so far.
 
-    `ended` is the end of the last round, at first the begin of the watch, and `decided` that of the last one with a verdict, 0 if
-    there was none, in Unix seconds. `broken` is link -> number of rounds with a verdict in a row, up to the last one, in which the
-    chain was first broken there; `without_verdict` is the number of rounds in a row without one.
+    `ended` is the end of the last round, at first the begin of the watch, and `decided` that of the last one with a verdict (0:
+    there was none), in Unix seconds. `broken` is link -> number of rounds with a verdict in a row, up to the last one, in which
+    the chain was first broken there; `without_verdict` is the number of rounds in a row without one.
     """
 
     ended: float
