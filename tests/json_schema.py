@@ -18,8 +18,8 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "null": lambda value: value is None,
 }
-KNOWN = {"type", "const", "enum", "anyOf", "$ref", "items", "properties", "required", "additionalProperties", "propertyNames"}
-KNOWN |= {"minimum", "maximum", "pattern"}
+OF_TYPES = {"type", "const", "enum", "anyOf", "$ref", "items", "properties", "required", "additionalProperties", "propertyNames"}
+KNOWN = OF_TYPES | {"minimum", "maximum", "pattern"}
 
 
 def published(name: str) -> dict[str, Any]:

@@ -94,7 +94,11 @@ def test_what_a_run_left_is_removed_once_its_pod_has_ended(tmp_path: Path, phase
     with cluster(tmp_path, plain()) as made:
         pod = {"name": "kubechain-0-x", "namespace": "default", "uid": "u-1"}
         if phase:
-            body = {"metadata": pod, "spec": {"nodeName": "elsewhere", "containers": []}, "status": {"phase": phase}}
+            body: dict[str, Any] = {
+                "metadata": pod,
+                "spec": {"nodeName": "elsewhere", "containers": []},
+                "status": {"phase": phase},
+            }
             uid = made.store.create({"apiVersion": "v1", "kind": "Pod", **body})["metadata"]["uid"]
             made.store.modify(("Pod", "default", pod["name"]), lambda each: each.update(status={"phase": phase}))
         else:

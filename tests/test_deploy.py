@@ -71,14 +71,26 @@ def test_chart_and_kustomization_are_the_same_objects(variant: str) -> None:
     assert by_name(found) == by_name(of_chart(TEMPLATES, values.defaults(**changes), files.NAMESPACE))
 
 
+def watched(on: bool) -> values.Watch:  # noqa: FBT001  # drawn
+    return values.Watch(enabled=on, operator=on, dashboard=on)
+
+
+def once(on: bool) -> values.Job:  # noqa: FBT001  # drawn
+    return values.Job(enabled=on)
+
+
+def kept(claim: str) -> values.Persistence:
+    return values.Persistence(claim=claim)
+
+
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=5)
 CHANGES = st.fixed_dictionaries(
     {
         "shards": st.integers(1, 50),
         "scope": st.sampled_from(["cluster", "namespace"]),
-        "watch": st.builds(lambda on: values.Watch(enabled=on, operator=on, dashboard=on), st.booleans()),
-        "job": st.builds(lambda on: values.Job(enabled=on), st.booleans()),
-        "persistence": st.builds(lambda claim: values.Persistence(claim=claim), st.sampled_from(["", "results"])),
+        "watch": st.booleans().map(watched),
+        "job": st.booleans().map(once),
+        "persistence": st.sampled_from(["", "results"]).map(kept),
         "image": st.sampled_from(["registry.example.org:5000/kubechain/runner@sha256:0f", "runner"]),
         "options": st.dictionaries(st.sampled_from(["KUBECHAIN_LEVEL", "KUBECHAIN_NODES"]), TEXT, max_size=2),
         "files": st.dictionaries(

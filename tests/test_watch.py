@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def read(text: str) -> dict[tuple[str, str], float]:
 def test_link_is_broken_for_as_many_rounds_as_the_chain_breaks_there_in_a_row() -> None:
     rounds = Rounds(0.0)
     seen: list[tuple[float, float, float]] = []
+    now = figures(rounds)
     for number, claim in enumerate([BROKEN, BROKEN, UNKNOWN, BROKEN, EARLIER, passed(Link.DNS)]):
         rounds.add(finished_runs.run(number, claim), 100.0 + number)
         now = figures(rounds)
@@ -121,7 +122,7 @@ def test_alert_and_dashboard_use_figures_that_there_are() -> None:
 
 
 @contextmanager
-def watching(made: Cluster, folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def watching(made: Cluster, folder: Path, *words: str) -> Generator[tuple[subprocess.Popen[str], str]]:
     """Watch a cluster; yield the process and the address of its server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
     kept |= {"KUBECHAIN_OUT": str(folder / "out"), "KUBECHAIN_CACHE": str(folder / "cache")}
@@ -153,6 +154,7 @@ def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -
         for change, state in zip(expected, ("holds", "broken", "undecided", "holds"), strict=True):
             change()
             # The round under way may have begun before the change.
+            line = ""
             for _ in range(3):
                 line = process.stdout.readline()
                 if f" {state}: " in line:

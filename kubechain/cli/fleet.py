@@ -126,9 +126,9 @@ def _entries(command: FleetCommand) -> list[Entry]:
     """Return the clusters of --contexts, or of the file; SetupError (exit code USAGE) if there is none, or one twice."""
     if command.source:
         file = yaml_files.read("fleet: SOURCE", command.source.expanduser())
-        if not isinstance(file.content, list) or not file.content:
+        listed: list[object] = file.content if isinstance(file.content, list) else []
+        if not listed:
             file.refuse((), "expected a list of clusters, each with a context")
-        listed: list[object] = file.content
         entries = [file.validated(Entry, each, (number,)) for number, each in enumerate(listed)]
     else:
         kubeconfig = text(command.kubeconfig)

@@ -29,7 +29,8 @@ LINE = pytest.StashKey[str]()
 
 def record_of(result: RunResult, code: ExitCode) -> ResultRecord:
     """Return the result of a run whose command ends with this exit code."""
-    verdict, versions = result.verdict, result.cluster.get("versions") or {}
+    verdict = result.verdict
+    versions: dict[str, str] = result.cluster.get("versions") or {}
     return ResultRecord(
         verdict=redact.text(verdict.line),
         holds=verdict.holds,

@@ -76,7 +76,9 @@ def by_cluster(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     uids = {run.cluster.context: run.cluster.uid for run in runs if run.cluster.context and run.cluster.uid}
     groups: dict[str, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        key = finished.OWN if run.cluster.owned else run.cluster.uid or uids.get(run.cluster.context) or finished.cluster(run)
+        key = (
+            finished.OWN if run.cluster.owned else run.cluster.uid or uids.get(run.cluster.context or "") or finished.cluster(run)
+        )
         groups.setdefault(key, []).append(run)
     names = Counter(finished.cluster(group[-1]) for group in groups.values())
     return {
@@ -99,7 +101,7 @@ def row(name: str, runs: Sequence[RunRecord], gate: Gate | None, *, last: int, r
         kubechain=run.versions.get("kubechain", ""),
         links=links(run.claims),
         known_issues=[f"{claim.id} {claim.ending}" for claim in run.claims if claim.known],
-        trend=list(map(state_of, runs[-last:])),
+        trend=[state_of(each) for each in runs[-last:]],
         gate="" if checked is None or checked.kept else checked.line,
         report=report,
     )

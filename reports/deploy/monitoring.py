@@ -84,7 +84,7 @@ WIDTH, HEIGHT, ROW = 12, 8, 24
 def dashboard() -> str:
     """Return the dashboard as Grafana imports it."""
     source = {"type": "prometheus", "uid": "${source}"}
-    panels = [
+    panels: list[Json] = [
         {
             "id": number + 1,
             "type": kind,
@@ -97,7 +97,7 @@ def dashboard() -> str:
         for number, (title, expression, legend, unit, kind) in enumerate(PANELS)
     ]
     variable = {"name": "source", "type": "datasource", "query": "prometheus", "label": "Prometheus"}
-    content = {
+    content: Json = {
         "uid": "kubechain",
         "title": "kubechain",
         "tags": ["kubechain"],

@@ -82,9 +82,14 @@ def options() -> list[Conditional]:
 
 def network_policy() -> list[Conditional]:
     """Return the NetworkPolicy of the runner: Prometheus reads the figures of a watch."""
-    incoming = Either(WATCHING, [{"ports": [{"port": METRICS_PORT, "protocol": "TCP"}]}], [])
-    spec = {"podSelector": {"matchLabels": LABELS}, "policyTypes": ["Ingress", "Egress"], "ingress": incoming, "egress": [{}]}
-    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata(NAME), "spec": spec}
+    incoming: Any = Either(WATCHING, [{"ports": [{"port": METRICS_PORT, "protocol": "TCP"}]}], [])
+    spec: Json = {
+        "podSelector": {"matchLabels": LABELS},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": incoming,
+        "egress": [{}],
+    }
+    body: Json = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata(NAME), "spec": spec}
     return [Conditional(body, (If(Value("networkPolicy.enabled")),))]
 
 
@@ -210,7 +215,7 @@ def _run() -> list[Any] | Either:
 def pod_spec(arguments: Any) -> Json:
     """Return the spec of a Pod of the runner, but for its restartPolicy; any uid may run it."""
     claim = Value("persistence.claim")
-    volumes = [
+    volumes: list[Json] = [
         {"name": "tmp", "emptyDir": {}},
         {"name": "files", "configMap": {"name": f"{NAME}-files"}},
         {

@@ -36,7 +36,7 @@ class CronJob(_Part):
 
     enabled: bool = True
     """Run by the schedule."""
-    schedule: str = Field("23 2 * * *", pattern=CRON)
+    schedule: str = Field(default="23 2 * * *", pattern=CRON)
     """When, in the form of cron."""
     time_zone: str | None = None
     """Time zone of the schedule; null: that of the kube-controller-manager."""
@@ -63,7 +63,7 @@ class Watch(_Part):
 
     enabled: bool = False
     """Run again and again, with figures for Prometheus."""
-    every: str = Field("15m", pattern=DURATION)
+    every: str = Field(default="15m", pattern=DURATION)
     """Time from the begin of a round to that of the next."""
     operator: bool = False
     """Create a ServiceMonitor and a PrometheusRule, of the Prometheus operator."""
@@ -74,28 +74,28 @@ class Watch(_Part):
 class Values(_Part):
     """The values of the chart."""
 
-    image: str = Field(f"kubechain/runner:{__version__}", pattern=IMAGE)
+    image: str = Field(default=f"kubechain/runner:{__version__}", pattern=IMAGE)
     """Image of the runner, which is also that of the client Pods."""
     nginx_image: str = ""
     """Image of nginx; "": the public image."""
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """When the Nodes pull the image of the runner."""
-    image_pull_secrets: list[dict[str, str]] = Field(default_factory=list)
+    image_pull_secrets: list[dict[str, str]] = Field(default_factory=list[dict[str, str]])
     """Pull Secrets of the runner, such as {name: registry}."""
     scope: Literal["cluster", "namespace"] = "cluster"
     """cluster: runs make their own namespaces; namespace: they use that of the release, and need no right outside of it."""
     options: dict[str, str] = Field(default_factory=lambda: {"KUBECHAIN_LEVEL": "quick"})
     """Settings of the runs, by their environment variables (docs/REFERENCE.md)."""
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict[str, str])
     """Files in /etc/kubechain, such as waivers.yaml, which options name: name -> text."""
-    shards: int = Field(1, ge=1, le=50)
+    shards: int = Field(default=1, ge=1, le=50)
     """Number of Pods that share the claims of a run."""
     job: Job = Field(default_factory=Job)
     cron_job: CronJob = Field(default_factory=CronJob)
     watch: Watch = Field(default_factory=Watch)
-    deadline_seconds: int = Field(1800, ge=60)
+    deadline_seconds: int = Field(default=1800, ge=60)
     """Seconds after which a run is ended."""
-    keep_seconds: int = Field(86400, ge=60)
+    keep_seconds: int = Field(default=86400, ge=60)
     """Seconds for which a finished Job and its Pods are kept."""
     report_url: str = ""
     """Address where people find the report; it is in the ConfigMap with the verdict."""
@@ -109,9 +109,9 @@ class Values(_Part):
         default_factory=lambda: {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     )
     """securityContext of the Pod; add fsGroup where a volume is not writable otherwise."""
-    node_selector: dict[str, str] = Field(default_factory=dict)
+    node_selector: dict[str, str] = Field(default_factory=dict[str, str])
     """Labels of the Nodes that run the runner."""
-    tolerations: list[Json] = Field(default_factory=list)
+    tolerations: list[Json] = Field(default_factory=list[Json])
     """Tolerations of the runner."""
 
 
