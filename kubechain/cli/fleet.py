@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
@@ -126,7 +127,7 @@ def _entries(command: FleetCommand) -> list[Entry]:
     """Return the clusters of --contexts, or of the file; SetupError (exit code USAGE) if there is none, or one twice."""
     if command.source:
         file = yaml_files.read("fleet: SOURCE", command.source.expanduser())
-        listed: list[object] = file.content if isinstance(file.content, list) else []
+        listed = cast("list[object]", file.content) if isinstance(file.content, list) else []
         if not listed:
             file.refuse((), "expected a list of clusters, each with a context")
         entries = [file.validated(Entry, each, (number,)) for number, each in enumerate(listed)]

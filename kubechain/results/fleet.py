@@ -76,9 +76,8 @@ def by_cluster(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     uids = {run.cluster.context: run.cluster.uid for run in runs if run.cluster.context and run.cluster.uid}
     groups: dict[str, list[RunRecord]] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        key = (
-            finished.OWN if run.cluster.owned else run.cluster.uid or uids.get(run.cluster.context or "") or finished.cluster(run)
-        )
+        uid = run.cluster.uid or uids.get(run.cluster.context or "")
+        key = finished.OWN if run.cluster.owned else uid or finished.cluster(run)
         groups.setdefault(key, []).append(run)
     names = Counter(finished.cluster(group[-1]) for group in groups.values())
     return {
