@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from kubechain.cleanup import marked_objects
 from kubechain.core.errors import ExitCode
 from kubechain.core.run import POD
 from kubechain.results import outcome
+from kubechain.workload import manifests
 from tests.hostile.access import plain
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster, cluster
+from tests.hostile.exchange import Exchange
 from tests.hostile.furniture import namespace
 from tests.in_pods import run
 from tests.json_schema import problems
@@ -127,3 +130,24 @@ def test_bad_options_are_one_line(tmp_path: Path, words: tuple[str, ...], line: 
     with cluster(tmp_path, plain()) as made:
         done = run(made, tmp_path, *words, only=ONE)
     assert (done.returncode, line in done.stderr, len(done.stderr.splitlines())) == (ExitCode.USAGE, True, 1), done.stderr
+
+
+def test_what_a_run_makes_names_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert POD not in manifests.namespace("x", {})["metadata"]["annotations"]
+    monkeypatch.setenv("KUBECHAIN_POD", "kubechain/kubechain-0-x/u-1")
+    for made in (manifests.namespace("x", {}), marked_objects.sign({})):
+        assert made["metadata"]["annotations"][POD] == "kubechain/kubechain-0-x/u-1"
+
+
+def test_run_on_another_cluster_does_not_name_its_pod(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look(exchange: Exchange) -> None:
+        seen.append(json.dumps(exchange.request.body))
+        exchange.send(exchange.answer())
+
+    with cluster(tmp_path, plain(), rule(on("create", "Namespace"), look)) as made:
+        done = run(made, tmp_path, "--pod", "a/b/c", only=ONE)
+    assert done.returncode == 0, done.stdout
+    assert seen
+    assert not any(POD in each for each in seen)

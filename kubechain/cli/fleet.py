@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
@@ -127,14 +127,14 @@ def _entries(command: FleetCommand) -> list[Entry]:
     """Return the clusters of --contexts, or of the file; SetupError (exit code USAGE) if there is none, or one twice."""
     if command.source:
         file = yaml_files.read("fleet: SOURCE", command.source.expanduser())
-        listed = cast("list[object]", file.content) if isinstance(file.content, list) else []
-        if not listed:
+        listed: list[Any] = file.content or []
+        if type(listed) is not list or not listed:
             file.refuse((), "expected a list of clusters, each with a context")
         entries = [file.validated(Entry, each, (number,)) for number, each in enumerate(listed)]
     else:
         kubeconfig = text(command.kubeconfig)
         entries = [Entry(context=context, kubeconfig=kubeconfig) for context in sorted(ids(command.contexts))]
-    places: Mapping[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     for entry in entries:
         places.setdefault(NOT_IN_FILES.sub("-", entry.title), []).append(entry.title)
     twice = [", ".join(titles) for titles in places.values() if len(titles) > 1]

@@ -1,0 +1,83 @@
+"""What goes wrong around runs in a cluster: no rights, an account that is deleted, two runs at once, a Pod that is evicted.
+
+Each ends with a clear line, never with a wrong verdict, and what it leaves is removed by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode
+from tests.hostile.access import CONTEXT, plain
+from tests.hostile.acts import any_request, failing, rule
+from tests.hostile.cluster import Cluster, cluster
+from tests.hostile.exchange import Request
+from tests.in_pods import run
+
+CONFIG_MAP = ("--json-line", "--result-config-map", "kube-system/kubechain-result")
+FEW = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-SERVICE-010,CHAIN-ENDPOINTS-010"
+NAMESPACE = "kubechain-"
+
+
+def left(made: Cluster) -> list[str]:
+    names = (each["metadata"]["name"] for each in made.store.all("Namespace"))
+    return [name for name in names if name.startswith(NAMESPACE)]
+
+
+def test_account_without_rights_gets_one_line_that_names_them(tmp_path: Path) -> None:
+    with cluster(tmp_path, plain()) as made:
+        made.api.allows = lambda _user, _verb, _resource: False
+        done = run(made, tmp_path, *CONFIG_MAP, only=FEW)
+        assert (done.returncode, left(made)) == (ExitCode.RIGHTS, []), done.stdout
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("no verdict: ") and "create deployments" in line for line in lines), done.stdout
+    assert json.loads(lines[-1])["exitCode"] == ExitCode.RIGHTS
+
+
+def test_account_that_is_deleted_during_a_run_is_no_broken_chain(tmp_path: Path) -> None:
+    def once_the_chain_is_there(request: Request) -> bool:
+        return any(each["metadata"]["namespace"].startswith(NAMESPACE) for each in made.store.all("Pod")) and any_request(request)
+
+    with cluster(tmp_path, plain()) as made:
+        rule(once_the_chain_is_there, failing(401))(made)
+        done = run(made, tmp_path, *CONFIG_MAP, only=FEW)
+        line = json.loads(done.stdout.splitlines()[-1])
+        assert line["exitCode"] in (ExitCode.HARNESS, ExitCode.RIGHTS), done.stdout
+        assert (line["firstBrokenLink"], line["verdict"].startswith("no verdict: ")) == (None, True)
+        assert "after the verdict: " in done.stdout
+        # With the account again, the next run on this machine removes what is left.
+        made.api.rules.clear()
+        assert left(made) != []
+        assert run(made, tmp_path, only=FEW).returncode == 0
+        assert left(made) == []
+
+
+def test_two_runs_at_once_both_hold_and_leave_nothing(tmp_path: Path) -> None:
+    with cluster(tmp_path, plain()) as made, ThreadPoolExecutor(2) as pool:
+        folders = [tmp_path / name for name in ("a", "b")]
+        done = list(pool.map(lambda folder: run(made, folder, only=FEW), folders))
+        assert ([each.returncode for each in done], left(made)) == ([0, 0], []), [each.stdout for each in done]
+
+
+def test_run_whose_pod_is_evicted_removes_what_it_made(tmp_path: Path) -> None:
+    with cluster(tmp_path, plain(), lambda made: made.off.add("ReplicaSet")) as made:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
+        kept |= {"KUBECHAIN_OUT": str(tmp_path / "out"), "KUBECHAIN_CACHE": str(tmp_path / "cache")}
+        argv = [sys.executable, "-m", "kubechain", "run", "--no-html", "--only", FEW, "--json-line"]
+        argv += ["--context", CONTEXT, "--kubeconfig", str(made.kubeconfig)]
+        with subprocess.Popen(argv, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            for _ in range(600):
+                if made.store.all("Deployment"):
+                    break
+                made.api.closed.wait(0.1)
+            process.send_signal(signal.SIGTERM)
+            output = process.communicate(timeout=120)[0]
+        assert (process.returncode, left(made)) == (ExitCode.INTERRUPTED, []), output
+    assert json.loads(output.splitlines()[-1])["firstBrokenLink"] is None
