@@ -194,6 +194,13 @@ def test_variant_for_one_namespace_has_no_right_outside_of_it(variant: str, kind
         assert {each["metadata"].get("namespace") for each in found} == {files.NAMESPACE}
 
 
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_kustomization_moves_no_object_to_another_namespace(variant: str) -> None:
+    content = yaml.safe_load((files.FOLDER / variant / "kustomization.yaml").read_text())
+    places = {each["metadata"].get("namespace", files.NAMESPACE) for each in of_kubectl(variant)}
+    assert places <= {content["namespace"]} if "namespace" in content else "kube-system" in places
+
+
 def test_generated_files_are_all_there_is() -> None:
     written_by_hand = files.FOLDER / "integrations"
     there = {path for path in files.FOLDER.rglob("*") if path.is_file() and written_by_hand not in path.parents}

@@ -54,7 +54,7 @@ def documents() -> dict[Path, Callable[[Pairs], str]]:
         given = {**values.defaults(**changes), nodes.NAMESPACE: NAMESPACE}
         # Which objects there are depends on no claim.
         present = [file for file, make in FILES.items() if any(nodes.present(each, given) for each in make(()))]
-        found[FOLDER / name / "kustomization.yaml"] = partial(_kustomization, what, present)
+        found[FOLDER / name / "kustomization.yaml"] = partial(_kustomization, what, present, given["scope"])
         found |= {FOLDER / name / f"{file}.yaml": partial(_manifest, file, given) for file in present}
     # For a Prometheus and a Grafana without operator and sidecar.
     found[FOLDER / "prometheus-rules.yaml"] = lambda _claims: HEAD + monitoring.rules()
@@ -81,10 +81,12 @@ def _template(file: str, claims: Pairs) -> str:
     return HEAD + "".join(f"---\n{nodes.template(each)}" for each in FILES[file](claims))
 
 
-def _kustomization(what: str, files: Sequence[str], _claims: Pairs) -> str:
+def _kustomization(what: str, files: Sequence[str], scope: str, _claims: Pairs) -> str:
+    """Return a kustomization; it names the namespace only where all objects are in it, because it would move the others."""
     listed = "".join(f"- {file}.yaml\n" for file in files)
     head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-    return f"{HEAD}# {what}\n{head}namespace: {NAMESPACE}\nresources:\n{listed}"
+    place = f"namespace: {NAMESPACE}\n" if scope == "namespace" else ""
+    return f"{HEAD}# {what}\n{head}{place}resources:\n{listed}"
 
 
 def _chart() -> str:
