@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from kubechain.results import merging
 from tests import finished_runs
 from tests.fakes import record
 from tests.finished_runs import passed
-from tests.hostile.access import plain
+from tests.hostile.access import CONTEXT, plain
 from tests.hostile.cluster import Cluster, cluster
 from tests.in_pods import CLAIMS, kubechain, run
 from tests.json_schema import problems
 
-PARTS = 3
+PARTS = 2
 
 
 def without_endpoints(made: Cluster) -> None:
@@ -39,9 +40,13 @@ def test_parts_together_are_the_whole(tmp_path: Path, make: Callable[[Cluster], 
         codes: list[int] = []
         for part in range(PARTS):
             folder = tmp_path / "parts" / str(part)
-            done = run(made, tmp_path, "--patience", "0.3", "--shard", f"{part}/{PARTS}", "--out", str(folder))
-            codes.append(done.returncode)
+            words = ("--shard", f"{part}/{PARTS}", "--out", str(folder), "--result-config-map", f"kube-system/part-{part}")
+            codes.append(run(made, tmp_path, "--patience", "0.3", *words).returncode)
         ended = kubechain(tmp_path, "merge", str(tmp_path / "parts"), "--out", str(tmp_path / "merged"))
+        where = ("--context", CONTEXT, "--kubeconfig", str(made.kubeconfig), "--out", str(tmp_path / "fetched"))
+        fetched = kubechain(tmp_path, "merge", "--result-config-map", "kube-system/part", *where)
+        made.store.remove(("ConfigMap", "kube-system", "part-1"))
+        lacking = kubechain(tmp_path, "merge", "--result-config-map", "kube-system/part", *where)
     content = json.loads((tmp_path / "merged" / "run.json").read_text())
     merged = read_run(tmp_path / "merged" / "run.json")
     assert (ended.returncode, merged.exit_code) == (whole.returncode, expected.exit_code), (codes, ended.stdout, whole.stdout)
@@ -61,14 +66,18 @@ def test_parts_together_are_the_whole(tmp_path: Path, make: Callable[[Cluster], 
         assert (tmp_path / "merged" / name).stat().st_size
     assert (tmp_path / "merged" / "evidence").is_dir() == (make is without_endpoints)
     assert not list((tmp_path / "merged").glob(".runs/*"))
+    assert (fetched.returncode, fetched.stdout) == (ended.returncode, ended.stdout), fetched.stderr
+    assert (lacking.returncode, "ConfigMap kube-system/part-1 does not exist" in lacking.stderr) == (ExitCode.USAGE, True)
 
 
 def part(number: int, *claims: Any, parts: int = 2, suite: str = "s", total: int = 2, day: int = 0, **over: Any) -> RunRecord:
     made = finished_runs.run(10 * day + number, *claims)
+    over.setdefault("started", MADE + timedelta(minutes=10 * day + number))
     shard = ShardRecord(part=number, parts=parts, suite=suite, claims=total, stale=over.pop("stale", []))
     return made.model_copy(update={"shard": shard, **over})
 
 
+MADE = finished_runs.START + timedelta(days=1)
 PODS, DNS = passed(Link.PODS, id="CHAIN-PODS-010"), passed(Link.DNS, id="CHAIN-DNS-010")
 BROKEN = record(Link.PODS, "failed", "expected 2, got 1", id="CHAIN-PODS-010")
 
@@ -106,6 +115,7 @@ def test_known_issue_that_no_longer_fails_is_told() -> None:
     [
         ([part(0, PODS)], "missing: part 1"),
         ([part(0, PODS), part(1, DNS, parts=3)], "results of different divisions: 2 parts, 3 parts"),
+        ([part(0, PODS), part(1, DNS, started=finished_runs.START)], "the parts began more than 2:00:00 apart"),
         ([part(0, PODS), part(1, DNS, suite="t")], "the parts are of different suites"),
         ([part(0, PODS), part(1, DNS, versions={"server": "v1.36.0"})], "the parts are of different versions of Kubernetes"),
         ([part(0, PODS), finished_runs.run(7, DNS)], "is not a part of a suite"),

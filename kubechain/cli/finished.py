@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
 from kubechain.claims.records import read_run
+from kubechain.cli import parts
 from kubechain.cli.commands import CompareCommand, GateCommand, HistoryCommand, MergeCommand
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode, SetupError
@@ -63,7 +65,15 @@ def gate(command: GateCommand) -> int:
 def merge(command: MergeCommand) -> int:
     """Merge the results of the parts of a suite, and keep them; return the exit code of the verdict, or of the gate."""
     gate_rules = rules.read(command.gate, command.history) if command.gate else None
-    merged = bundled("reports.merged").merge([path.expanduser() for path in command.results], command.out)
+    if bool(command.results) == bool(command.result_config_map):
+        raise SetupError("merge: name the folders of the parts, or their ConfigMaps (--result-config-map)", ExitCode.USAGE)
+    if command.result_config_map and not command.context:
+        raise SetupError(f"--result-config-map={command.result_config_map}: needs a context: add --context", ExitCode.USAGE)
+    with tempfile.TemporaryDirectory() as temporary:
+        if command.result_config_map:
+            parts.fetch(command.context, str(command.kubeconfig or ""), command.result_config_map, Path(temporary))
+        folders = [path.expanduser() for path in command.results] or [Path(temporary)]
+        merged = bundled("reports.merged").merge(folders, command.out)
     console = Console(highlight=False)
     console.print(merged.verdict, style="bold green" if merged.holds else "bold red", soft_wrap=True, markup=False)
     # Before the run is in the history, as at the end of a run.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
 from kubechain.cli.command import Command, Trend
-from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, PodOfRun, Watching
+from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, PodOfRun, Watching, config_map
 from kubechain.core.settings import (
     Compliance,
     ExistingCluster,
@@ -38,17 +38,21 @@ class ImagesCommand(Command, ImageBuild, Images, Folders):
     )
 
 
-class MergeCommand(Command, History, QualityGate, Folders):
+class MergeCommand(Command, ExistingCluster, History, QualityGate, Folders):
     """Merge the results of the parts of a suite (kubechain run --shard) into one, with the verdict of the whole suite.
 
-    The exit code is that of the verdict.
+    They are in folders, or in the ConfigMaps to which the Pods of the parts wrote them. The exit code is that of the verdict.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain merge shards/0 shards/1 --out merged",
         "kubechain merge shards --out merged --history ~/runs",
+        "kubechain merge --context staging --result-config-map kubechain/kubechain-result --out merged",
     )
-    results: CliPositionalArg[list[Path]] = Field(description="folders with the results of all parts, at any depth")
+    results: CliPositionalArg[list[Path]] = Field(default=[], description="folders with the results of all parts, at any depth")
+    result_config_map: Annotated[str, AfterValidator(config_map)] = Field(
+        "", description="NAMESPACE/NAME of the ConfigMaps NAME-0, NAME-1, ... on the cluster, in place of folders"
+    )
 
 
 class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Reach, Images, Trend, History, QualityGate, Folders):

@@ -53,7 +53,8 @@ def placed(text: str) -> tuple[str, str]:
     return namespace_name(space), name
 
 
-def _placed(text: str) -> str:
+def config_map(text: str) -> str:
+    """Return the place of a ConfigMap, or ""; ValueError if it is none."""
     placed(text)
     return text
 
@@ -117,7 +118,7 @@ class Delivery(PodOfRun):
     verdict_file: Path | None = Field(
         default=None, description="file that gets the line of the verdict, at most 4096 bytes, such as /dev/termination-log"
     )
-    result_config_map: Annotated[str, AfterValidator(_placed)] = Field(
+    result_config_map: Annotated[str, AfterValidator(config_map)] = Field(
         "", description="NAMESPACE/NAME of a ConfigMap on the cluster that gets the verdict and the link"
     )
     report_url: str = Field("", description="address of the report, for the line of JSON and the ConfigMap")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import sys
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ from kubechain.pytest.results import RunResult
 from kubechain.pytest.state import RunState
 from kubechain.results import outcome
 from kubechain.results.outcome import ResultRecord
+from kubechain.results.runs import RUN_JSON
 
 VERDICT_LABEL = f"{PROJECT}/verdict"
 LINE = pytest.StashKey[str]()
@@ -48,8 +52,11 @@ def record_of(result: RunResult, code: ExitCode) -> ResultRecord:
     )
 
 
-def to_cluster(state: RunState, result: RunResult, code: ExitCode) -> list[str]:
-    """Write the ConfigMap of --result-config-map; return [] or one line that says why that failed."""
+def to_cluster(state: RunState, result: RunResult, code: ExitCode, where: Path | None) -> list[str]:
+    """Write the ConfigMap of --result-config-map; return [] or one line that says why that failed.
+
+    `where` is the folder of the published results, None if they could not be published.
+    """
     settings = result.settings
     namespace, name = placed(settings.result_config_map)
     if not name:
@@ -58,7 +65,7 @@ def to_cluster(state: RunState, result: RunResult, code: ExitCode) -> list[str]:
         context, secrets = settings.context, state.run.secrets
         api = existing.connect(existing.kubeconfig(str(settings.kubeconfig or ""), context, secrets), context, secrets)
         try:
-            _put(api, namespace, name, record_of(result, code))
+            _put(api, namespace, name, record_of(result, code), _whole(where) if result.shard and where else {})
         finally:
             api.close()
     except (HarnessError, OSError) as error:
@@ -66,11 +73,18 @@ def to_cluster(state: RunState, result: RunResult, code: ExitCode) -> list[str]:
     return []
 
 
-def _put(api: Api, namespace: str, name: str, record: ResultRecord) -> None:
-    """Write the result into a ConfigMap, which is created if there is none."""
+def _whole(where: Path) -> dict[str, str]:
+    """Return the run.json of a part, by which `kubechain merge` needs no volume; {} if it is too large."""
+    packed = base64.b64encode(gzip.compress((where / RUN_JSON).read_bytes(), mtime=0)).decode()
+    return {outcome.RUN_FILE: packed} if len(packed) < outcome.MOST_IN_CONFIG_MAP else {}
+
+
+def _put(api: Api, namespace: str, name: str, record: ResultRecord, files: dict[str, str]) -> None:
+    """Write the result into a ConfigMap, which is created if there is none, with these files in base64."""
     labels = {VERDICT_LABEL: outcome.state(record), "app.kubernetes.io/managed-by": PROJECT}
     data = {"verdict": record.verdict, "link": record.report, "result.json": json.dumps(record.as_json())}
-    body: Json = {"metadata": {"labels": labels}, "data": data}
+    # A file of an earlier run does not stay.
+    body: Json = {"metadata": {"labels": labels}, "data": data, "binaryData": files or None}
     try:
         api.patch("ConfigMap", namespace, name, body)
     except ApiRefused as refused:

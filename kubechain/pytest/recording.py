@@ -209,7 +209,7 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     code = result.verdict.exit_code
     if code == ExitCode.HOLDS and gate:
         code = gate.exit_code
-    trouble = [*state.at_end, *unkept, *ending.clean_up(config), *delivery.to_cluster(state, result, code)]
+    trouble = [*state.at_end, *unkept, *ending.clean_up(config), *delivery.to_cluster(state, result, code, where)]
     if unpublished:
         # Not before the cluster is cleaned up, which needs the keys in the folder.
         trouble.append(f"{unpublished}; {_keep(state)}")

@@ -9,6 +9,7 @@ from kubechain.claims.records import ClaimRecord, PeakRecord, PhaseRecord, RunRe
 from kubechain.claims.verdict import Verdict, verdict_of
 from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.run import LIFETIME
 from kubechain.kube.traffic import together
 from kubechain.results import runs as finished
 
@@ -77,6 +78,9 @@ def of_parts(runs: Sequence[RunRecord]) -> dict[int, RunRecord]:
     missing = sorted(set(range(counts.pop())) - set(last))
     if missing:
         raise _error(f"missing: {some(f'part {part}' for part in missing)}")
+    starts = [run.started for run in last.values()]
+    if max(starts) - min(starts) > LIFETIME:
+        raise _error(f"the parts began more than {LIFETIME} apart: run all of them again")
     # A part that could not begin knows neither its claims nor, maybe, its cluster.
     suites = {shard.suite for shard in shards if shard.suite}
     if len(suites) > 1:

@@ -14,6 +14,9 @@ from kubechain.core.records import JsonRecord, rounded
 SCHEMA = 1
 # Of the file that Kubernetes shows as the message of a container that has ended.
 MOST_BYTES = 4096
+# Of a part of a suite: its run.json in the ConfigMap, which holds a MiB at most with all else.
+RUN_FILE = "run.json.gz"
+MOST_IN_CONFIG_MAP = 900_000
 
 
 class ResultRecord(JsonRecord):
