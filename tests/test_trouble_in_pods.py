@@ -61,8 +61,8 @@ def test_account_that_is_deleted_during_a_run_is_no_broken_chain(tmp_path: Path)
 
 def test_two_runs_at_once_both_hold_and_leave_nothing(tmp_path: Path) -> None:
     with cluster(tmp_path, plain()) as made, ThreadPoolExecutor(2) as pool:
-        folders = [tmp_path / name for name in ("a", "b")]
-        done = list(pool.map(lambda folder: run(made, folder, only=FEW), folders))
+        begun = [pool.submit(run, made, tmp_path / name, only=FEW) for name in ("a", "b")]
+        done = [each.result() for each in begun]
         assert ([each.returncode for each in done], left(made)) == ([0, 0], []), [each.stdout for each in done]
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, PydanticBaseSettingsSource, SettingsConfigDict
 
-from kubechain.cli.command import Command, Trend
+from kubechain.cli.command_base import Command, Trend
 from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, MergeCommand, WatchCommand
 from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.settings import (

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
-from kubechain.cli.command import Command, Trend
+from kubechain.cli.command_base import Command, Trend
 from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, PodOfRun, Watching, config_map
 from kubechain.core.settings import (
     Compliance,

@@ -85,7 +85,7 @@ def site_packages(architecture: Architecture, store: BuildCache, progress: Progr
             with progress.step(f"Python packages of the runner for {architecture} (PyPI)"):
                 _install(folder / "site", architecture, "--require-hashes", "--requirement", LOCK)
                 _install(folder / "site", architecture, "--no-deps", wheel)
-                _slim(folder / "site")
+                slim(folder / "site")
 
         inputs = key(wheel, LOCK, architecture, *UNUSED)
         return store.artifact(f"runner-site-{architecture}", inputs, make) / "site"
@@ -100,7 +100,7 @@ def _install(folder: Path, architecture: Architecture, *what: str | Path) -> Non
     check(command, timeout=INSTALL_SECONDS, code=ExitCode.IMAGES, doing="installing Python packages")
 
 
-def _slim(site: Path) -> None:
+def slim(site: Path) -> None:
     """Remove what no run uses; compile the rest if this Python is that of the image, because its file system is read-only."""
     for path in UNUSED:
         shutil.rmtree(site / path, ignore_errors=True)
