@@ -11,7 +11,7 @@ from kubechain.claims.records import RunRecord
 from kubechain.core.default_folders import PROJECT
 
 # Files of a run -> their types. Allure knows an attachment by the end of its name.
-ATTACHED = {"chain.html": "text/html", "upgrade.svg": "image/svg+xml", "faults.svg": "image/svg+xml"}
+ATTACHED = {"chain.html": "text/html", "upgrade.html": "text/html", "faults.svg": "image/svg+xml"}
 GLOBALS = "kubechain-globals.json"
 
 

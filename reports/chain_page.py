@@ -11,13 +11,15 @@ from kubechain.core import redact
 from kubechain.core.errors import ExitCode
 from kubechain.kube import traffic
 
-from . import chain_view, process_view
+from . import chain_view, evidence_view, process_view
 from .chain_view import State
 from .templates import MOST_AT_TOP, environment
 
 # Characters of evidence: of one claim, and of the page.
 MOST_OF_CLAIM, MOST_OF_PAGE = 60_000, 400_000
 SLOWEST, LONGEST = 8, 10
+# They are not known yet when the page is made, which run.json can make again.
+OWN_PHASES = ("chain page", "HTML report")
 SYMBOLS = {
     State.HOLDS: "✓",
     State.BROKEN: "✗",
@@ -35,28 +37,34 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
     """Return the page of a run; `evidence` is id of a claim -> text. All texts must be redacted."""
     kept = bounded(evidence)
     head, _, rest = run.verdict.partition(": ")
-    return environment.get_template("chain.html.j2").render(
-        run=run,
-        title=head[:1].upper() + head[1:],
-        rest=rest,
-        tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
-        broken=chain_view.first(run, kept),
-        links=chain_view.links(run),
-        last=chain_view.LAST,
-        symbols=SYMBOLS,
-        outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
-        groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
-        message_of=chain_view.message_of,
-        evidence=kept,
-        waterfalls=chain_view.waterfalls(run),
-        slowest=_slowest(run),
-        lanes=process_view.lanes(run),
-        causes=process_view.causes(run),
-        waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
-        slo=next((each for each in run.hand_overs if each.slo is not None), None),
-        load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
-        since=chain_view.SINCE,
-        most_at_top=MOST_AT_TOP,
+    return (
+        environment()
+        .get_template("chain.html.j2")
+        .render(
+            run=run,
+            title=head[:1].upper() + head[1:],
+            rest=rest,
+            tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
+            broken=chain_view.first(run, kept),
+            links=chain_view.links(run),
+            last=chain_view.LAST,
+            symbols=SYMBOLS,
+            outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
+            groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
+            message_of=chain_view.message_of,
+            evidence=kept,
+            parts_of=evidence_view.parts,
+            waterfalls=chain_view.waterfalls(run),
+            slowest=_slowest(run),
+            lanes=process_view.lanes(run),
+            causes=process_view.causes(run),
+            waits=sorted(((c, wait) for c in run.claims for wait in c.waits), key=lambda each: -each[1].seconds)[:LONGEST],
+            slo=next((each for each in run.hand_overs if each.slo is not None), None),
+            phases=[phase for phase in run.phases if phase.phase not in OWN_PHASES],
+            load=traffic.line(run.load, next((p.seconds for p in run.phases if p.phase == "claims"), 0.0)) if run.load else "",
+            since=chain_view.SINCE,
+            most_at_top=MOST_AT_TOP,
+        )
     )
 
 

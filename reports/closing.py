@@ -10,7 +10,7 @@ from kubechain.claims.claim import Outcome
 from kubechain.claims.records import RunRecord
 from kubechain.conditions.text import counted
 
-from .chain_page import seconds, short
+from .templates import seconds, short
 
 SLOWEST = 3
 # Reasons, each on a line of its own.

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from kubechain.claims.claim import Link
 from kubechain.core import files, redact
 from kubechain.results.fleet import FleetRecord
 
-from .chain_page import FOLDER, UNSHOWN
+from .templates import environment
 
 SYMBOLS = {
     "holds": "✓", "broken": "✗", "known": "!", "blocked": "⊘", "undecided": "?", "skipped": "-",
@@ -23,16 +21,8 @@ TONES = {
 
 def page(fleet: FleetRecord) -> str:
     """Return the page of a fleet."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=_shown,
-    )  # fmt: skip
     links = [link for link in Link if any(link in row.links for row in fleet.clusters)]
-    return environment.get_template("fleet.html.j2").render(fleet=fleet, links=links, symbols=SYMBOLS, tones=TONES)
-
-
-def _shown(value: object) -> object:
-    return UNSHOWN.sub("�", value) if isinstance(value, str) else value
+    return environment().get_template("fleet.html.j2").render(fleet=fleet, links=links, symbols=SYMBOLS, tones=TONES)
 
 
 def write(fleet: FleetRecord, out: Path) -> None:

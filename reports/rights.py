@@ -11,7 +11,7 @@ import yaml
 
 from kubechain.claims.claim import Claim
 from kubechain.claims.requirements import DISRUPTION, OWN_CLUSTER, OWN_NAMESPACE, Requirement, remote_rights_of, rights_of
-from kubechain.claims.rights import CLEAN, CONFIGURATION, CORE, INSIDE, LIVING, PARTS, PULL_SECRET, Part
+from kubechain.claims.rights import CLEAN, CONFIGURATION, CORE, INSIDE, LIVING, PARTS, PULL_SECRET, YIELDING, Part
 from kubechain.kube.rights import EVERYWHERE, Right
 
 from .rights_text import INTRODUCTION, ROLE_HEAD
@@ -58,7 +58,12 @@ def roles(claims: Sequence[tuple[str, Claim]], namespace: str = NAME) -> dict[st
         Role("run", "`kubechain run` at any level, without --disruptive", tuple(calm), parts),
         Role("namespace", "`kubechain run --namespace NAME`", tuple(within), (*parts, *INSIDE), (CORE,), namespace),
         Role("disruptive", "`kubechain run --disruptive`", tuple(of_run), parts),
-        Role("upgrade", "`kubechain upgrade before`, `during` and `after`", (*upgrade, *quick), PARTS),
+        Role(
+            "upgrade",
+            "`kubechain upgrade before`, `during` and `after`, and `kubechain during`",
+            (*upgrade, *quick),
+            (*PARTS, YIELDING),
+        ),
         Role("clean", "`kubechain clean --context`", (), (LIVING,), (CLEAN,)),
     )
     return {role.name: role for role in found}

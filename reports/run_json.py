@@ -46,12 +46,11 @@ def peak_mib() -> PeakRecord:
     return PeakRecord(harness=harness, largest_child=child)
 
 
-def document(result: RunResult, report: str | None) -> RunRecord:
-    """Return the content of run.json; `report` is the path of the HTML report relative to the run's folder, or None."""
+def document(result: RunResult) -> RunRecord:
+    """Return the content of run.json before the HTML report is written."""
     run, verdict, measured = result.run, result.verdict, result.measured
     # Of a run that could not begin, what it was asked for is all that is known.
     cluster = result.cluster or {"context": result.settings.context or None}
-    steps = [PhaseRecord(phase=step.title, seconds=step.seconds, notes=step.notes) for step in result.progress.steps]
     return RunRecord(
         run=run.id,
         started=run.started.replace(microsecond=0),
@@ -72,7 +71,7 @@ def document(result: RunResult, report: str | None) -> RunRecord:
         peak_mib=peak_mib(),
         load=result.load,
         shard=result.shard,
-        report=report,
+        report=None,
         claims=list(result.records),
     )
 

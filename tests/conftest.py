@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the full form unless it is asked for. Whole runs begin first: of several processes, none waits for them last."""
+    """Leave out the full form unless it is asked for. Whole runs begin first: no process waits for another in the end."""
     if not config.getoption("--hostile"):
         left_out = [item for item in items if item.get_closest_marker(HOSTILE)]
         config.hook.pytest_deselected(items=left_out)

@@ -28,7 +28,7 @@ from tests.fakes import claim_of
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster
 from tests.hostile.workloads import is_ready
-from tests.walking import IMAGE, clean_cluster, factory_on
+from tests.walkthrough.walking import IMAGE, clean_cluster, factory_on
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
+from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import LABELS
 from tests.fakes import FakeClock, changed, not_ready, pod, state, thing
 
@@ -93,7 +94,8 @@ def test_refusal_without_the_cause_is_of_a_busy_api_server_and_decides_nothing()
         def request(*_: object, **__: object) -> tuple[int, str]:
             return status, json.dumps(body)
 
-        chain = SimpleNamespace(api=SimpleNamespace(request=request), namespace="ns", waiter=Waiter(FakeClock()))
+        api, answers = SimpleNamespace(request=request), LastAnswers()
+        chain = SimpleNamespace(api=api, namespace="ns", waiter=Waiter(FakeClock()), last_answers=answers)
         return sources.eviction_results(cast("Chain", chain), pod(0))
 
     budget = {"details": {"causes": [{"reason": "DisruptionBudget", "message": "needs 2 healthy pods"}]}}

@@ -36,9 +36,11 @@ class Asked(Api):
         self.selectors.append(selector)
         return Listing([each for each in (*OWN, *OTHERS) if each.kind == kind], "7")
 
-    def watch(self, kind: str, namespace: str, version: str, seconds: float, selector: str = "") -> Iterator[tuple[str, Json]]:
+    def watch(
+        self, kind: str, namespace: str, version: str, seconds: float, selector: str = "", *, only: str = ""
+    ) -> Iterator[tuple[str, Json]]:
         """Yield an event of every type, and all objects of a kind."""
-        del namespace, version, seconds
+        del namespace, version, seconds, only
         self.selectors.append(selector)
         yield "BOOKMARK", {"kind": kind, "metadata": {"resourceVersion": "8"}}
         yield from (("ADDED", each.body) for each in (*OWN, *OTHERS) if each.kind == kind)

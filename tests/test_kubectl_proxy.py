@@ -11,8 +11,9 @@ import requests
 from kubechain.observe.wait import Waiter
 from kubechain.probes.kubectl import Kubectl
 from suites.chain.test_6_reach import test_kubectl_proxy as claim_on_proxy
+from tests.conftest import NEEDS_KUBECTL
 from tests.hostile.access import CONTEXT
-from tests.walking import NEEDS_KUBECTL, clean_cluster, factory_on
+from tests.walkthrough.walking import clean_cluster, factory_on
 
 FORBIDDEN = 403
 PATHS = ("/api/v1/namespaces", "/api/v1/namespaces/{namespace}/secrets", "/version", "/metrics", "{page}/more")

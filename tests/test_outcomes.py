@@ -94,7 +94,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     def deselected(items: list[Any]) -> None:
         deselected_ids.extend(item.nodeid for item in items)
 
-    settings = SimpleNamespace(level=level, only=only, also="")
+    settings = SimpleNamespace(level=level, only=only, also="", chains=1)
     stash: Any = {RUN: SimpleNamespace(settings=settings, waivers=Waivers())}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)

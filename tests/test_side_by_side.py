@@ -24,7 +24,7 @@ from tests.hostile.acts import failing, rule
 from tests.hostile.catalogue import RECORDS
 from tests.hostile.cluster import Cluster
 from tests.hostile.runner import run
-from tests.walking import clean_cluster, factory_on
+from tests.walkthrough.walking import clean_cluster, factory_on
 
 COUNT = 10
 RUN = "CHAIN-PODS-010,CHAIN-ENDPOINTS-010"

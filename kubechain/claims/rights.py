@@ -142,6 +142,12 @@ LIVING = Part(
     "what a run in a Pod has left stays until it expires, also after the end of that Pod",
 )
 INSIDE = (RENEWAL, SWEEP)
+# During an upgrade alone.
+YIELDING = Part(
+    "end of the PodDisruptionBudget of the witnesses, if a drain waits for it",
+    allowed("yielding", *_rights(poddisruptionbudgets="get delete")),
+    "it stays, and the drain waits",
+)
 PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING, LIVING)
 # The ConfigMap of --result-config-map, in the namespace of the runner.
 RESULT = allowed("result", *_rights(configmaps="create get patch"))

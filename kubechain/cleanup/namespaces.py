@@ -91,7 +91,9 @@ def clear(api: Api, uid: str, cache: Path, progress: Progress) -> list[KubeObjec
 
     Forget the dead runs that visited this cluster.
     """
-    removable = unneeded(left_by_runs(api), cache, api.server_time(), partial(pods_of_runs.has_ended, api))
+    now = api.server_time()
+    removable = unneeded(left_by_runs(api), cache, now, partial(pods_of_runs.has_ended, api))
+    removable += [each for each in witnesses(api) if expiry_of(each.labels) < now]
     remove(api, removable, progress)
     run_locks.forget_visitors(cache, uid)
     return removable

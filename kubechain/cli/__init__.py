@@ -41,7 +41,7 @@ def main() -> NoReturn:
 
 # Commands with an exit code of their own.
 WORK: Mapping[type[Command], Callable[[Any], int]] = {
-    **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand), run.work),
+    **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand, DuringCommand), run.work),
     **dict.fromkeys((CompareCommand, HistoryCommand, GateCommand, MergeCommand), finished.work),
     FleetCommand: fleet.work,
     WatchCommand: watch.work,

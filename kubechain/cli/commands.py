@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, Pyd
 
 from kubechain.cli.command_base import Command, Trend
 from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, MergeCommand, WatchCommand
+from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.settings import (
     CleanSettings,

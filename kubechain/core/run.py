@@ -35,6 +35,8 @@ TEMPORARY = "tmp"
 FOLDERS = ".runs"
 # Files in the folder of a run: the claims that it has collected, and the node ids of those that have ended.
 COLLECTED, FINISHED = "collected.json", "finished"
+# Subfolder in which each process writes what it does now.
+PRESENT = "present"
 # File in the folder of a run that is a part of a suite: the ids of the claims of all parts.
 ALL_PARTS = "all-parts.json"
 

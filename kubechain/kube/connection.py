@@ -259,6 +259,14 @@ def repeatable(method: str, path: str, headers: Mapping[str, str], body: object)
     return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
 
 
+def _refused(method: str, path: str, response: urllib3.BaseHTTPResponse, *, refuse: bool) -> None:
+    """Keep a request that was refused as evidence; with `refuse`, raise its error."""
+    error = refusal(response.status, response.data.decode(errors="replace"))
+    REFUSALS.add(method, path, response.status, str(error))
+    if refuse:
+        raise error
+
+
 def retry_after(status: int, later: str) -> float:
     """Return the seconds of Retry-After in a response 429, 0 for every other status and for a header without a time."""
     if status != HTTPStatus.TOO_MANY_REQUESTS or not later:

@@ -12,6 +12,7 @@ from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.observe.clock import Clock
 from kubechain.observe.pace import Pace
+from kubechain.observe.present_waits import PRESENT_WAITS
 from kubechain.observe.wait_log import WAITS
 from kubechain.observe.wait_record import WaitRecord
 
@@ -110,37 +111,39 @@ class Waiter:
         began = entry.began
         limit = self.pace.limit(timeout, self.patience)
         result, proved, held_up = unmet("no state", condition.what), False, False
-        while True:
-            sequence, error = source.sequence(), ""
-            try:
-                state = source.read()
-                result = condition(state)
-                entry.observations += 1
-                entry.at(self.clock.now(), began, since)
-                if result.met:
-                    took = self._time_until_met(source, condition, entry, since, limit, unsure=proved or held_up)
-                    if took is not None:
-                        self.pace.took(timeout, took)
-                    entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
-                    return Observation(state, result.got, entry.counted if took is None else took, entry.observations)
-                if result.hopeless:
-                    entry.ended_by = "hopeless"
-                    raise Unmet(f"{result} (gave up after {entry.seconds:.1f} s: waiting cannot help)")
-            except Transient as trouble:
-                error = str(trouble)
-                entry.at(self.clock.now(), began, since)
-            left = limit.seconds - entry.counted
-            if left <= 0:
-                entry.ended_by = "timeout"
-                self.pace.ended_in_vain(timeout)
-                if not (error or proved) and self._refreshed(source, condition):
-                    proved = True
-                    continue
-                trouble = error or source.trouble()
-                raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
-            paused = self.clock.now()
-            source.pause(sequence, left)
-            held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
+        with PRESENT_WAITS.wait(source.what, condition.what, began if since is None else since, limit.seconds) as present:
+            while True:
+                sequence, error = source.sequence(), ""
+                try:
+                    state = source.read()
+                    result = condition(state)
+                    present.got = result.got
+                    entry.observations += 1
+                    entry.at(self.clock.now(), began, since)
+                    if result.met:
+                        took = self._time_until_met(source, condition, entry, since, limit, unsure=proved or held_up)
+                        if took is not None:
+                            self.pace.took(timeout, took)
+                        entry.ended_by = f"change {sequence}" if entry.observations > 1 else "met at once"
+                        return Observation(state, result.got, entry.counted if took is None else took, entry.observations)
+                    if result.hopeless:
+                        entry.ended_by = "hopeless"
+                        raise Unmet(f"{result} (gave up after {entry.seconds:.1f} s: waiting cannot help)")
+                except Transient as trouble:
+                    error = present.got = str(trouble)
+                    entry.at(self.clock.now(), began, since)
+                left = limit.seconds - entry.counted
+                if left <= 0:
+                    entry.ended_by = "timeout"
+                    self.pace.ended_in_vain(timeout)
+                    if not (error or proved) and self._refreshed(source, condition):
+                        proved = True
+                        continue
+                    trouble = error or source.trouble()
+                    raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
+                paused = self.clock.now()
+                source.pause(sequence, left)
+                held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:
         """Require for `during` that every state of `source`, also between two readings, meets `condition`.
@@ -152,9 +155,7 @@ class Waiter:
         """
         entry = self._begin(source.what, condition.what)
         start, gaps, sequence, ended = entry.began, source.gaps, source.sequence(), False
-        state = source.read()
-        if not condition(state).met and self._refreshed(source, condition):
-            sequence = source.sequence()
+        with PRESENT_WAITS.wait(source.what, condition.what, start, during.seconds) as present:
             state = source.read()
             if not condition(state).met and self._refreshed(source, condition):
                 sequence = source.sequence()

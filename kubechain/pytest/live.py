@@ -102,7 +102,7 @@ class LiveView:
         self.end.callback(setattr, self, "console", None)
         if not shown:
             self.spoke = RealClock().now()
-            self.end.enter_context(run_periodically("progress", LOOK_SECONDS, self._if_silent, RealClock()))
+            self.end.enter_context(run_periodically("progress", LOOK_SECONDS, self.if_silent, RealClock()))
             return
         writer: Any = self.config.get_terminal_writer()
         state = run_state(self.config)
@@ -139,13 +139,19 @@ class LiveView:
         unicode = not console.options.ascii_only
         return live_view.picture(self._links(), doing, RealClock().now(), self._seconds(), size, unicode=unicode)
 
-    def _if_silent(self) -> None:
+    def if_silent(self) -> None:
         """Print what the run waits for, if nothing was printed for a while."""
         now = RealClock().now()
         if now - self.spoke < SILENT_SECONDS:
             return
-        self._say(f"  .. {live_view.head(self._links(), self._seconds())}")
-        for each in present.of_run(self.config):
+        doing, step = present.of_run(self.config), run_state(self.config).progress.present
+        if step and step.began:
+            # A step of the run, such as an upgrade, which is no claim.
+            self._say(f"  .. {step.title} ({now - step.began:.0f} s so far)")
+            doing = [each for each in doing if each.condition]
+        else:
+            self._say(f"  .. {live_view.head(self._links(), self._seconds())}")
+        for each in doing:
             self._say(live_view.waiting(each, now))
 
     def _say(self, line: str) -> None:

@@ -22,6 +22,8 @@ PARTS = (
     "gating",
     "fail_fast",
     "scheduling",
+    "spans",
+    "ahead",
     "sharding",
     "delivery",
     "recording",

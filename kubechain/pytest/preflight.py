@@ -34,7 +34,7 @@ def examine(config: pytest.Config, api: Api, environment: Environment, name: str
     twin = api.twin()
     samplers = sampler_manifests.daemon_set(environment.target.client, ["any"])
     more = [samplers] if state.settings.phase == "during" or (is_upgrade(config) and is_change(state.settings)) else []
-    preflight = Preflight(twin, environment, state.settings, state.run.labels, more)
+    preflight = Preflight(twin, environment, state.settings, labels, more)
     try:
         if worker_input(config) is not None:
             found = preflight.examine(name, Step(TITLE))

@@ -31,7 +31,7 @@ from kubechain.pytest import delivery, ending, published, sharding
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
-from kubechain.pytest.session import asks_for_claims
+from kubechain.pytest.session import asks_for_claims, fresh_line
 from kubechain.pytest.spans import processes, span_of
 from kubechain.pytest.state import RunState, run_state, worker_input
 from kubechain.upgrade import figures
@@ -241,6 +241,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         state.upgrade.record,
         together([TRAFFIC.record(), *recorder.loads]),
         [*state.chains, *recorder.chains],
+        processes(recorder.spans, state.progress.steps, state.began),
         sharding.record(state.settings.shard, state.run.folder, _stale(state, records)),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.claims.chain_records import ChainRecord
+from kubechain.claims.process_records import ProcessRecord
 from kubechain.claims.records import ClaimRecord, ShardRecord
 from kubechain.claims.verdict import Verdict
 from kubechain.core.progress import Progress
@@ -25,8 +26,8 @@ class RunResult:
     `records` has one entry per collected claim; `seconds` is the time from the beginning of the first claim to the end of the
     last; `cluster` is the content of target.json ({} without a cluster); `measured` has one entry per process with a shared
     chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade;
-    `load` is what all processes of the run asked of the API server; `chains` are the records of all its chains;
-    `shard` is the part of the suite that it tried, None for all of it.
+    `load` is what all processes of the run asked of the API server; `chains` are the records of all its chains; `processes` is
+    what each of its processes did; `shard` is the part of the suite that it tried, None for all of it.
     """
 
     run: Run
@@ -41,6 +42,7 @@ class RunResult:
     upgrade: UpgradeRecord | None = None
     load: LoadRecord | None = None
     chains: Sequence[ChainRecord] = ()
+    processes: Sequence[ProcessRecord] = ()
     shard: ShardRecord | None = None
 
     @property

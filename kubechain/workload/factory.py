@@ -43,7 +43,8 @@ class ChainFactory:
 
     `prefix` and `labels` are those of their namespaces, `image_ids` the digests of the nginx image, `patient` the waiter that
     `waiter` copies, `gatekeeper` knows the broken links, `namespaces` are the names of all namespaces that were made,
-    `chains` the records of the chains that have ended, and `more_to_come` says how many of the next claims need a new chain.
+    `chains` the records of the chains that have ended, `reached` is what is known of the Nodes of a cluster of others, and
+    `more_to_come` says how many of the next claims need a new chain.
     """
 
     api: Api
@@ -55,6 +56,7 @@ class ChainFactory:
     gatekeeper: Gatekeeper
     namespaces: list[str] = field(default_factory=list[str])
     chains: list[ChainRecord] = field(default_factory=list[ChainRecord])
+    reached: Reached | None = None
     more_to_come: Callable[[], int] = lambda: 0
     _admission: Admission | None = None
     _cluster_nodes: ClusterNodes | None = None

@@ -26,6 +26,7 @@ from kubechain.cluster import docker_engine, existing
 from kubechain.core.default_folders import default_cache
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, RUN_LABEL
+from kubechain.faults.admission_policies import rules, selected, set_to
 from kubechain.kube import rights as kube_rights
 from reports import catalogue, rights
 from tests.rights import audit_log, deprived

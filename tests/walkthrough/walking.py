@@ -45,7 +45,9 @@ def factory_on(server: Cluster, folder: Path) -> Generator[ChainFactory]:
     target = Target("c", str(server.kubeconfig), CONTEXT, "", "u", owned=True, temporary=False, nginx=IMAGE, client="c:1")
     environment = Environment(target, tuple(api.list("Node").items), "host", disruptive=False)
     waiter = Waiter(RealClock(), patience=PATIENCE)
-    yield ChainFactory(api, environment, {RUN_LABEL: RUN}, f"kubechain-{RUN}-main", frozenset(), waiter, Gatekeeper())
+    factory = ChainFactory(api, environment, {RUN_LABEL: RUN}, f"kubechain-{RUN}-main", frozenset(), waiter, Gatekeeper())
+    yield factory
+    factory.end()
     api.close()
 
 
