@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,19 @@ def pytest_collection(session: pytest.Session) -> None:
     """Let signals interrupt the run from now on: the session has begun."""
     if asks_for_claims(session.config):
         INTERRUPTS.release()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave out frames without a line, in which a signal may arrive: pytest fails to show them, and exits with code 1."""
+    excinfo.traceback = excinfo.traceback.filter(_has_line)
+
+
+def _has_line(entry: Any) -> bool:
+    try:
+        return entry.lineno >= 0
+    except TypeError:
+        return False
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
