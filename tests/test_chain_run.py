@@ -15,7 +15,7 @@ from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange
 from tests.hostile.runner import run
 
-CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-010"
+CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020,CHAIN-DELETION-030"
 
 
 def test_run_records_the_hand_overs_of_every_chain_and_publishes_the_page(tmp_path: Path) -> None:
