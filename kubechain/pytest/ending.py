@@ -84,7 +84,7 @@ def clean_up(config: pytest.Config) -> list[str]:
             left += on_cluster
         if provided.cluster and target.temporary:
             cluster = provided.cluster
-            left += attempt(lambda: _delete(state, cluster), "kubechain clean")
+            left += attempt(lambda: delete(state, cluster), "kubechain clean")
         elif provided.cluster:
             text = f"  cluster {target.name} is kept; use it again with: kubechain run --cluster {target.name} --keep"
             state.progress.console.print(text, soft_wrap=True, markup=False)
@@ -131,8 +131,10 @@ def _remove(state: RunState, api: Api) -> None:
             namespaces.remove_all(api, state.run.id)
 
 
-def _delete(state: RunState, cluster: Cluster) -> None:
+def delete(state: RunState, cluster: Cluster) -> None:
     """Delete the cluster that the run made; its mark stays if that fails, so that the next run deletes it."""
+    # An upgrade may have replaced nodes.
+    cluster.ids |= run_locks.made(state.settings.cache, cluster.name)
     with state.progress.step(f"deleting the cluster {cluster.name}"):
         cluster.delete()
     run_locks.unmark(state.settings.cache, cluster.name)
