@@ -1,4 +1,4 @@
-"""A walkthrough on a cluster on loopback."""
+"""The factory of a run, and a walkthrough, on a cluster on loopback."""
 
 from collections.abc import Iterator
 from pathlib import Path

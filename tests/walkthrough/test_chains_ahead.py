@@ -1,6 +1,5 @@
 """Chains that are made and deleted while claims go on, on a cluster on loopback; and which claims they are made for."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,19 +27,7 @@ from tests.fakes import claim_of
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster
 from tests.hostile.workloads import is_ready
-from tests.walkthrough.walking import IMAGE, clean_cluster, factory_on
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Cluster]:
-    with clean_cluster(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
-    with factory_on(server, tmp_path) as made:
-        yield made
+from tests.walkthrough.walking import IMAGE
 
 
 def spaces(server: Cluster) -> list[str]:

@@ -1,6 +1,5 @@
 """Chains side by side on a cluster on loopback: what they take, what of them fails, and which runs make them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,23 +23,15 @@ from tests.hostile.acts import failing, rule
 from tests.hostile.catalogue import RECORDS
 from tests.hostile.cluster import Cluster
 from tests.hostile.runner import run
-from tests.walkthrough.walking import clean_cluster, factory_on
 
 COUNT = 10
 RUN = "CHAIN-PODS-010,CHAIN-ENDPOINTS-010"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Cluster]:
-    with clean_cluster(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
-    with factory_on(server, tmp_path) as made:
-        made.api.shape = Shape("kubechain-0a1b2c3d")
-        yield made
+def factory(factory: ChainFactory) -> ChainFactory:
+    factory.api.shape = Shape("kubechain-0a1b2c3d")
+    return factory
 
 
 def test_chains_come_up_and_answer_over_one_watch_of_each_kind(factory: ChainFactory, server: Cluster) -> None:
