@@ -18,6 +18,7 @@ PASSES = CLAIMS[: CLAIMS.index('@claim("T-PODS-010"')] + "\n"
 DELETED = """
 class Broken:
     name = "c"
+    ids = frozenset()
     def delete(self):
         raise SetupError("deleting the cluster c failed: took more than 60 s")
 
