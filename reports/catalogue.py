@@ -29,7 +29,7 @@ from kubechain.core.records import JsonRecord
 from kubechain.core.settings import RoleName
 from kubechain.pytest.rights import with_rights
 
-from . import coverage, fault_list, fixture_names, rights, schemas
+from . import coverage, fault_list, fixture_names, mutant_list, rights, schemas
 from .deploy import files as deployed
 
 LEVELS = (
@@ -164,6 +164,7 @@ DOCUMENTS: dict[Path, Callable[[Sequence[Entry]], str]] = {
     ROOT / "docs" / "CATALOGUE.md": markdown,
     ROOT / "docs" / "COVERAGE.md": lambda entries: coverage.document([entry.claim for entry in entries]),
     ROOT / "docs" / "FAULTS.md": lambda _entries: fault_list.markdown(),
+    ROOT / "docs" / "MUTANTS.md": lambda entries: mutant_list.markdown([entry.claim for entry in entries]),
     ROOT / "docs" / "RIGHTS.md": lambda entries: rights.markdown(_pairs(entries)),
     **{ROOT / "docs" / "rbac" / f"{name}.yaml": partial(_role, name) for name in get_args(RoleName)},
     REFERENCE: lambda _entries: reference.document(REFERENCE.read_text(encoding="utf-8")),
@@ -197,6 +198,8 @@ def main() -> int:
     if options.write:
         write(entries)
         return ExitCode.HOLDS
+    unkilled = mutant_list.without_killer([entry.claim for entry in entries])
+    sys.stdout.write(f"{counted(len(unkilled), 'claim')} without a killer: docs/MUTANTS.md lists them\n")
     stale_paths = stale(entries)
     for path in stale_paths:
         sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make catalogue`\n")

@@ -11,7 +11,7 @@ from kubechain.claims.verdict import verdict_of
 from kubechain.core.errors import ExitCode
 from kubechain.faults import trial
 from kubechain.faults.catalogue import dns, selection
-from kubechain.faults.fault import Fault, Kind, Prepared
+from kubechain.faults.fault import Fault, FaultKind, Prepared
 from kubechain.faults.injections import frozen
 from kubechain.faults.records import FaultSeconds
 from kubechain.faults.scoring import score, verdict_line
@@ -160,7 +160,7 @@ def test_ids_are_unique() -> None:
 def test_short_form_has_one_fault_of_each_kind_but_those_of_the_workload() -> None:
     """Under those the suite waits a minute for Pods, or at three links in turn; the short form is for every change."""
     chosen = selection.chosen(short=True, only=frozenset())
-    assert sorted(fault.kind for fault in chosen) == sorted({*get_args(Kind)} - {"workload"})
+    assert sorted(fault.kind for fault in chosen) == sorted({*get_args(FaultKind)} - {"workload"})
     assert "dns-gone" in [fault.id for fault in chosen]
 
 

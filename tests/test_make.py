@@ -97,6 +97,7 @@ def test_every_variable_is_passed_under_its_name(folder: Path) -> None:
 TARGETS = {
     "e2e": ["run"],
     "faults": ["faults"],
+    "mutants": ["faults", "--mutants"],
     "upgrade": ["upgrade"],
     "upgrade-before": ["upgrade", "before"],
     "upgrade-during": ["upgrade", "during"],

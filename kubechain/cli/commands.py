@@ -79,12 +79,13 @@ class RunCommand(
 
 
 class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, Results, Folders):
-    """Inject faults into a new cluster, one at a time, and check that the suite finds each of them."""
+    """Inject faults, or mutants of Kubernetes, into a new cluster, one at a time; check that the suite finds each of them."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain faults --short",
         "kubechain faults --faults selector-changed,workers-cordoned",
         "kubechain faults --compare upstream",
+        "kubechain faults --mutants --short",
     )
 
 

@@ -87,9 +87,12 @@ def require_for_pods(command: RunCommand) -> None:
 def faults(command: FaultsCommand) -> int:
     """Run the suite under injected faults; return the exit code of the run."""
     try:
-        selection.chosen(short=command.short, only=ids(command.faults))
+        selection.chosen(short=command.short, only=ids(command.faults), mutants=command.mutants)
     except ValueError as error:
-        raise SetupError(f"--faults={command.faults}: {error}; docs/FAULTS.md lists them", ExitCode.USAGE) from error
+        listed = "docs/MUTANTS.md" if command.mutants else "docs/FAULTS.md"
+        raise SetupError(f"--faults={command.faults}: {error}; {listed} lists them", ExitCode.USAGE) from error
+    if command.mutants and command.images == "pull":
+        raise SetupError("--images=pull: mutants are built from source: omit --images", ExitCode.USAGE)
     pins.load().find(command.k8s)
     if command.compare:
         e2e_tests.version_of(command.k8s)

@@ -10,7 +10,10 @@ from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result
 from kubechain.faults.testbed import Testbed
 
-Kind = Literal["control plane", "admission", "node", "network", "dns", "endpoints", "workload", "upgrade", "harmless"]
+FaultKind = Literal["control plane", "admission", "node", "network", "dns", "endpoints", "workload", "upgrade", "harmless"]
+# The programs that have mutants.
+Component = Literal["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "CoreDNS", "kubectl"]
+Kind = FaultKind | Component
 # The claims that run under every fault during an upgrade.
 UPGRADE_CLAIMS = (
     "DURING-DEPLOYMENT-010",

@@ -36,6 +36,12 @@ def score(fault: Fault, run: RunRecord, seconds: FaultSeconds, upstream: Compari
     )
 
 
+def unreached(scored: Score) -> Score:
+    """Return the score of a mutant to whose code no program came: what failed under it, it did not make fail."""
+    result: Result = "misattributed" if scored.result == "killed" else scored.result
+    return scored.model_copy(update={"result": result, "why": f"no program came to the changed code: {scored.why}"})
+
+
 def _result(fault: Fault, run: RunRecord) -> tuple[Result, str]:
     if fault.at is None:
         return ("green", "") if run.holds else ("false alarm", run.verdict)

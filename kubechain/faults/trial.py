@@ -9,8 +9,9 @@ from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod
+from kubechain.faults.mutants.mutant import Switched
 from kubechain.faults.records import FaultSeconds, Score
-from kubechain.faults.scoring import score
+from kubechain.faults.scoring import score, unreached
 from kubechain.faults.testbed import SERVER, Testbed
 from kubechain.faults.upstream import setup
 from kubechain.faults.upstream.run import UpstreamTests
@@ -42,6 +43,7 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
             injected = clock.now()
             record = suite_run.verdict_of(testbed.folder, out, given)
         ran = clock.now()
+        reached = not isinstance(fault.injection, Switched) or fault.injection.reached(testbed)
         compared = upstream.under(fault, out / "upstream", clock) if upstream else None
         began = clock.now()
     except Unmet as unmet:
@@ -51,7 +53,8 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     if left:
         raise HarnessError(f"testbed not healed after fault {fault.id}: {left}")
     seconds = FaultSeconds(inject=injected - start, verdict=ran - injected, heal=clock.now() - began)
-    return score(fault, record, seconds, compared)
+    scored = score(fault, record, seconds, compared)
+    return scored if reached else unreached(scored)
 
 
 def inject(testbed: Testbed, fault: Fault) -> None:

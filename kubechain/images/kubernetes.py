@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.version import Version
@@ -10,7 +11,8 @@ from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
-from kubechain.images import golang
+from kubechain.images import golang, mutation
+from kubechain.images.mutation import Guard
 from kubechain.images.pins import Kubernetes
 
 # A Go module has no commit and no time of build; constants make builds reproducible.
@@ -33,10 +35,10 @@ def linker_flags(version: str) -> str:
     return "-s -w " + " ".join(f"-X {package}.{field}={value}" for package in packages for field, value in fields.items())
 
 
-def programs(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:
-    """Return the folder with kubelet, kubeadm, kubectl and the programs of the control plane."""
+def programs(pinned: Kubernetes, guards: Sequence[Guard], store: BuildCache, progress: Progress) -> Path:
+    """Return the folder with kubelet, kubeadm, kubectl and the programs of the control plane, with the mutants of the guards."""
     flags = linker_flags(pinned.version)
-    return golang.tools("kubernetes", pinned.version, store, progress, linker_flags=flags)
+    return mutation.tools("kubernetes", pinned.version, guards, store, progress, linker_flags=flags)
 
 
 def pause(pinned: Kubernetes, store: BuildCache, progress: Progress) -> Path:

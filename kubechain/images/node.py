@@ -7,6 +7,7 @@ the CNI configuration of each node and maintains the routes between the nodes.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
-from kubechain.images import golang, kubernetes, pins, rootfs
+from kubechain.images import golang, kubernetes, mutation, pins, rootfs
 from kubechain.images.docker import OWNER_LABEL, Docker, context, copy
+from kubechain.images.mutation import BUILT_IN, SWITCHES, Guard
 from kubechain.images.pins import FOLDER, Kubernetes, Pins
 
 HERE = FOLDER / "node"
@@ -34,10 +36,19 @@ IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=
 --digests -"
 START = "nohup containerd > /dev/null 2>&1 & until ctr version > /dev/null 2>&1; do sleep 0.1; done"
 IMPORT_SECONDS = 600.0
+# Every container of a node with mutants has the folder of the switches: containerd adds to this what a container asks for.
+# Programs that are not root write there, too.
+SWITCHABLE = f"""set -e
+install -d -m 1777 {SWITCHES}
+printf '%s\\n' "$@" > {BUILT_IN}
+mount='{{"destination": "{SWITCHES}", "source": "{SWITCHES}", "type": "bind", "options": ["rbind", "rw"]}}'
+jq ".mounts += [$mount]" /etc/containerd/cri-base.json > /tmp/cri-base.json
+mv /tmp/cri-base.json /etc/containerd/cri-base.json
+"""
 
 
-def tag(pinned: Kubernetes, pinning: Pins) -> str:
-    """Return the name of the node image; its tag ends with a hash of its inputs."""
+def tag(pinned: Kubernetes, pinning: Pins, guards: Sequence[Guard] = ()) -> str:
+    """Return the name of the node image, with mutants if there are guards; its tag ends with a hash of its inputs."""
     modules = [
         pins.module("kubernetes", pinned.version) / "go.sum",
         pins.module("etcd", pinned.etcd) / "go.sum",
@@ -46,18 +57,28 @@ def tag(pinned: Kubernetes, pinning: Pins) -> str:
         pins.module("kind", pinning.kind) / "go.sum",
     ]
     recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, Path(rootfs.__file__)]
-    return f"kubechain/node:{pinned.version}-{key(*recipe, *modules)}"
+    inserted = [mutation.key_of(guards), Path(mutation.__file__)] if guards else []
+    return f"kubechain/node:{pinned.version}-{'mutants-' if guards else ''}{key(*recipe, *modules, *inserted)}"
 
 
-def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: BuildCache, progress: Progress) -> None:
-    """Build the node image `name`; SetupError (exit code IMAGES or DISK) if that fails."""
-    programs = kubernetes.programs(pinned, store, progress)
+def build(
+    name: str,
+    pinned: Kubernetes,
+    pinning: Pins,
+    guards: Sequence[Guard],
+    docker: Docker,
+    store: BuildCache,
+    progress: Progress,
+) -> None:
+    """Build the node image `name`, with mutants if there are guards; SetupError (exit code IMAGES or DISK) if that fails."""
+    programs = kubernetes.programs(pinned, guards, store, progress)
+    coredns = mutation.tools("coredns", pinned.coredns, guards, store, progress)
     containerd = golang.tools("containerd", pinning.containerd, store, progress)
     kind_files = golang.source("kind", pinning.kind, KIND_MODULE, store, progress) / "images" / "base" / "files"
     base = rootfs.tarball("node", BASE_PACKAGES, store, progress, variant="minbase")
     base_tag = f"{name}-base"
     with ExitStack() as stack:
-        archive = _control_plane(pinned, programs, docker, store, progress)
+        archive = _control_plane(pinned, programs, coredns, docker, store, progress)
         with progress.step(f"node image {name}"):
             # The module cache is read-only and lacks the file with the version.
             kind = stack.enter_context(context(store.root, kind=kind_files))
@@ -83,13 +104,18 @@ def build(name: str, pinned: Kubernetes, pinning: Pins, docker: Docker, store: B
                     words = [docker.client, "exec", "--interactive", container, *IMPORT.split()]
                     check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
                 docker.call("exec", container, "pkill", "-x", "containerd")
+                if guards:
+                    ids = dict.fromkeys(guard.id for guard in guards)
+                    docker.call("exec", container, "sh", "-c", SWITCHABLE, "sh", *ids, doing="adding the switches of mutants")
                 # docker commit copies the labels of the container to the image, and so to every node; a node has no owner.
                 changes = ['ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]', f'LABEL {OWNER_LABEL}=""']
                 options = [word for change in changes for word in ("--change", change)]
                 docker.call("commit", *options, container, name, seconds=IMPORT_SECONDS)
 
 
-def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: BuildCache, progress: Progress) -> Path:
+def _control_plane(
+    pinned: Kubernetes, programs: Path, coredns: Path, docker: Docker, store: BuildCache, progress: Progress
+) -> Path:
     """Return the path of a tar of the images of the control plane, under the names that kubeadm uses."""
     listed = check(
         [programs / "kubeadm", "config", "images", "list", "--kubernetes-version", f"v{pinned.version}"],
@@ -98,7 +124,6 @@ def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: Bu
     ).split()
     names = {image.rpartition("/")[2].partition(":")[0]: image for image in listed}
     etcd = golang.tools("etcd", pinned.etcd, store, progress)
-    coredns = golang.tools("coredns", pinned.coredns, store, progress)
     pause = kubernetes.pause(pinned, store, progress)
     network = rootfs.tarball("network", NETWORK_PACKAGES, store, progress, commands=[LINKS])
     simple = {
@@ -108,7 +133,7 @@ def _control_plane(pinned: Kubernetes, programs: Path, docker: Docker, store: Bu
         "pause": pause,
     }
     networked = {"kube-proxy": names["kube-proxy"], "kubectl": ROUTES}
-    recipe = [*listed, HERE, Path(__file__), pins.module("kubernetes", pinned.version), pinned.etcd, pinned.coredns]
+    recipe = [*listed, HERE, Path(__file__), programs.name, coredns.name, pinned.etcd]
 
     def save(folder: Path) -> None:
         with progress.step(f"control plane images {pinned.version}"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from kubechain.core.settings import Folders, Settings
 from kubechain.core.settings import Images as ImageSettings
 from kubechain.images import node, pins, workload
 from kubechain.images.docker import Docker
+from kubechain.images.mutation import Guard
 from kubechain.images.pins import Kubernetes, Pins
 
 REGISTRY_SECONDS = 5.0
@@ -39,8 +40,10 @@ def store_of(settings: Folders) -> BuildCache:
     return BuildCache(settings.cache / "builds")
 
 
-def provide(client: Path, settings: Settings, node_image: str, progress: Progress) -> Images:
+def provide(client: Path, settings: Settings, node_image: str, guards: Sequence[Guard], progress: Progress) -> Images:
     """Return the images for a kind cluster, pulled or built; images that the settings name are pulled.
+
+    The programs of the node image have the mutants of the guards; without guards they are unmodified.
 
     Raises:
         SetupError: the Kubernetes version is not pinned (USAGE), an image can be neither pulled nor built (IMAGES), or the
@@ -49,12 +52,15 @@ def provide(client: Path, settings: Settings, node_image: str, progress: Progres
     """
     pinning = pins.load()
     pinned = pinning.find(settings.k8s)
+    if guards:
+        pinned = replace(pinned, node="")
     docker = Docker(client)
     chosen = _mode(settings, pinned, docker, progress)
     if chosen == "pulled":
         names = _pull(settings, pinned, node_image, docker, progress)
     else:
-        names = _build(settings, pinning, pinned, node_image, docker, progress)
+        node_name = _build_node(settings, pinning, pinned, node_image, guards, docker, progress)
+        names = (node_name, *_build_workload(settings, docker, progress))
     ids = {name: docker.image_id(name) or "" for name in names}
     return Images(*names, mode=chosen, kubernetes=pinned, ids=ids)
 
@@ -75,7 +81,7 @@ def node_image(client: Path, settings: Settings, version: str, progress: Progres
     docker = Docker(client)
     if _mode(settings, pinned, docker, progress) == "pulled":
         return _pull_node(settings, pinned, "", docker, progress)
-    return _build_node(settings, pinning, pinned, "", docker, progress)
+    return _build_node(settings, pinning, pinned, "", (), docker, progress)
 
 
 def _mode(settings: Settings, pinned: Kubernetes, docker: Docker, progress: Progress) -> Mode:
@@ -142,11 +148,8 @@ def _fetch(image: str, docker: Docker, progress: Progress) -> None:
             step.note("pulled")
 
 
-def _build(
-    settings: Settings, pinning: Pins, pinned: Kubernetes, node_image: str, docker: Docker, progress: Progress
-) -> tuple[str, str, str]:
+def _build_workload(settings: Settings, docker: Docker, progress: Progress) -> tuple[str, str]:
     store = store_of(settings)
-    node_name = _build_node(settings, pinning, pinned, node_image, docker, progress)
     named = {
         settings.nginx_image or workload.NGINX.tag: None
         if settings.nginx_image
@@ -158,13 +161,21 @@ def _build(
     for name, make in named.items():
         _ensure(name, make, docker, store, progress)
     nginx, client = named
-    return node_name, nginx, client
+    return nginx, client
 
 
-def _build_node(settings: Settings, pinning: Pins, pinned: Kubernetes, named: str, docker: Docker, progress: Progress) -> str:
+def _build_node(
+    settings: Settings,
+    pinning: Pins,
+    pinned: Kubernetes,
+    named: str,
+    guards: Sequence[Guard],
+    docker: Docker,
+    progress: Progress,
+) -> str:
     store = store_of(settings)
-    name = named or node.tag(pinned, pinning)
-    make = None if named else lambda: node.build(name, pinned, pinning, docker, store, progress)
+    name = named or node.tag(pinned, pinning, guards)
+    make = None if named else lambda: node.build(name, pinned, pinning, guards, docker, store, progress)
     _ensure(name, make, docker, store, progress)
     return name
 

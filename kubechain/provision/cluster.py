@@ -23,6 +23,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.images import pins, resolve
+from kubechain.images.mutation import Guard
 from kubechain.kube import shape
 from kubechain.kube.client import Api
 from kubechain.provision import inotify, occupied, settling
@@ -39,6 +40,7 @@ class Choice:
     kind: str | None = None
     kubectl: str | None = None
     config: Path | None = None
+    guards: tuple[Guard, ...] = ()  # of the mutants in the programs of a new cluster
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,8 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     store.sweep()
     store.require_space(4)
     kind = binaries.kind(choice.kind, store, progress)
-    images = resolve.provide(host.docker, settings, choice.node_image, progress)
-    docker = resolve.Docker(host.docker)
-    kubectl = binaries.kubectl(choice.kubectl, pinned.minor, docker, images.node, store, progress)
+    images = resolve.provide(host.docker, settings, choice.node_image, choice.guards, progress)
+    kubectl = binaries.kubectl(choice.kubectl, pinned.minor, resolve.Docker(host.docker), images.node, store, progress)
     cluster = Cluster(choice.name or run.name, run.folder, images.node, kind.path, kubectl.path, host.docker)
     reused = cluster.exists()
     if reused:

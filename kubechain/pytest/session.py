@@ -19,6 +19,7 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
+from kubechain.faults.mutants import catalogue
 from kubechain.kube import shape
 from kubechain.provision import cluster
 from kubechain.provision.cluster import Choice
@@ -146,7 +147,7 @@ def _provide(config: pytest.Config) -> None:
     name = "" if option.cluster_name == PYTEST_KIND_DEFAULT_NAME else option.cluster_name
     choice = Choice(
         name, option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
-        option.kind_kubectl_bin,
+        option.kind_kubectl_bin, guards=catalogue.GUARDS if state.settings.mutants else (),
     )  # fmt: skip
     _hold_locks(state)
     fresh_line(config)

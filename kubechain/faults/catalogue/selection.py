@@ -1,9 +1,10 @@
-"""All faults, and which of them a run tries."""
+"""All faults and mutants, and which of them a run tries."""
 
 from __future__ import annotations
 
 from kubechain.faults.catalogue import admission, control_plane, dns, harmless, in_passing, midway, nodes, partly, status, upgrade
 from kubechain.faults.fault import Fault
+from kubechain.faults.mutants import catalogue
 
 ALL: tuple[Fault, ...] = (
     *control_plane.FAULTS,
@@ -17,16 +18,20 @@ ALL: tuple[Fault, ...] = (
     *upgrade.FAULTS,
     *harmless.FAULTS,
 )
+MUTANTS: tuple[Fault, ...] = tuple(mutant.fault for mutant in catalogue.ALL)
 
 
-def chosen(*, short: bool, only: frozenset[str]) -> list[Fault]:
+def chosen(*, short: bool, only: frozenset[str], mutants: bool = False) -> list[Fault]:
     """Return the faults of a run: those with an id in `only`; if it is empty all, or with `short` the short form.
 
+    With `mutants` they are the mutants.
+
     Raises:
-        ValueError: `only` has an id that no fault has.
+        ValueError: `only` has an id that none of them has.
 
     """
-    unknown = only - {fault.id for fault in ALL}
+    known = MUTANTS if mutants else ALL
+    unknown = only - {fault.id for fault in known}
     if unknown:
-        raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-    return [fault for fault in ALL if (fault.id in only if only else fault.short or not short)]
+        raise ValueError(f"no such {'mutant' if mutants else 'fault'}: {', '.join(sorted(unknown))}")
+    return [fault for fault in known if (fault.id in only if only else fault.short or not short)]

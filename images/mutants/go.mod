@@ -1,0 +1,3 @@
+module kubechain.test/mutants
+
+go 1.26.0

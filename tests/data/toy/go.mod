@@ -1,0 +1,3 @@
+module example.test/toy
+
+go 1.26.0
