@@ -57,6 +57,17 @@ def test_mutants_and_faults_are_chosen_apart() -> None:
         selection.chosen(short=False, only=frozenset(["dns-gone"]), mutants=True)
 
 
+def test_those_for_two_families_are_chosen_for_a_cluster_that_has_them() -> None:
+    everything = selection.chosen(short=False, only=frozenset(), mutants=True, dual=True)
+    assert everything == list(selection.MUTANTS)
+    single = selection.chosen(short=False, only=frozenset(), mutants=True)
+    assert {fault.dual for fault in single} == {False}
+    left_out = {fault.id for fault in everything} - {fault.id for fault in single}
+    assert "second-family-first" in left_out
+    with pytest.raises(ValueError, match=r"needs a cluster with two IP families \(--ip-family=dual\): second-family-first"):
+        selection.chosen(short=False, only=frozenset(["second-family-first", "history-kept"]), mutants=True)
+
+
 def test_guard_knows_its_module_and_the_component_that_is_built_with_it() -> None:
     known = {
         "k8s.io/kubernetes/pkg/proxy": ("k8s.io/kubernetes", "kubernetes"),

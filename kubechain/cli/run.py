@@ -87,7 +87,8 @@ def require_for_pods(command: RunCommand) -> None:
 def faults(command: FaultsCommand) -> int:
     """Run the suite under injected faults; return the exit code of the run."""
     try:
-        selection.chosen(short=command.short, only=ids(command.faults), mutants=command.mutants)
+        dual = command.ip_family == "dual"
+        selection.chosen(short=command.short, only=ids(command.faults), mutants=command.mutants, dual=dual)
     except ValueError as error:
         listed = "docs/MUTANTS.md" if command.mutants else "docs/FAULTS.md"
         raise SetupError(f"--faults={command.faults}: {error}; {listed} lists them", ExitCode.USAGE) from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from kubechain.claims.claim import Link
@@ -77,7 +77,9 @@ class Fault:
     ones. Without `claims`, no claim states what is broken: then one that is blocked by `at` must name the symptom. `breaks` are
     further links that the fault breaks by itself; those of `also` do not need `at`, so that the verdict must call them broken,
     too. With `midway` the fault is injected in the middle of a run: when the first claim of that link has ended. A fault that is
-    not `lasting` ends by itself. The `short` ones, each of another kind, are the short form of `kubechain faults`.
+    not `lasting` ends by itself. The `short` ones, each of another kind, are the short form of `kubechain faults`. Those that are
+    `dual` are tried on a cluster with two IP families alone. `given` are settings of the run under the fault, as environment
+    variables.
     """
 
     id: str
@@ -92,6 +94,8 @@ class Fault:
     midway: Link | None = None
     lasting: bool = True
     short: bool = False
+    dual: bool = False
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def upgrade_claims(self) -> tuple[str, ...]:

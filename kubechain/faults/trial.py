@@ -33,7 +33,7 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     injected = start
     out = testbed.folder / "faults" / fault.id
     try:
-        given = {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims)}
+        given = {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims), **fault.given}
         if fault.kind == "upgrade":
             record = suite_run.rehearsal(testbed.folder, out, fault.upgrade_claims, lambda: inject(testbed, fault), clock)
         elif fault.midway:

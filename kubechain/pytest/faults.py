@@ -24,7 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     state = run_state(config)
     given = state.settings
     try:
-        state.faults.chosen = selection.chosen(short=given.short, only=ids(given.faults), mutants=given.mutants)
+        state.faults.chosen = selection.chosen(
+            short=given.short, only=ids(given.faults), mutants=given.mutants, dual=given.ip_family == "dual"
+        )
         state.faults.upstream = e2e_tests.version_of(given.k8s) if given.compare else ""
     except ValueError as error:
         raise pytest.UsageError(f"--faults={given.faults}: {error}") from error

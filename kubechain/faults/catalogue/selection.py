@@ -21,17 +21,20 @@ ALL: tuple[Fault, ...] = (
 MUTANTS: tuple[Fault, ...] = tuple(mutant.fault for mutant in catalogue.ALL)
 
 
-def chosen(*, short: bool, only: frozenset[str], mutants: bool = False) -> list[Fault]:
+def chosen(*, short: bool, only: frozenset[str], mutants: bool = False, dual: bool = False) -> list[Fault]:
     """Return the faults of a run: those with an id in `only`; if it is empty all, or with `short` the short form.
 
-    With `mutants` they are the mutants.
+    With `mutants` they are the mutants. Those for two IP families are left out unless `dual`: the cluster has IPv4 and IPv6.
 
     Raises:
-        ValueError: `only` has an id that none of them has.
+        ValueError: `only` has an id that none of them has, or that of one which is left out.
 
     """
     known = MUTANTS if mutants else ALL
     unknown = only - {fault.id for fault in known}
     if unknown:
         raise ValueError(f"no such {'mutant' if mutants else 'fault'}: {', '.join(sorted(unknown))}")
-    return [fault for fault in known if (fault.id in only if only else fault.short or not short)]
+    left_out = [fault.id for fault in known if fault.id in only and fault.dual and not dual]
+    if left_out:
+        raise ValueError(f"needs a cluster with two IP families (--ip-family=dual): {', '.join(left_out)}")
+    return [fault for fault in known if (fault.id in only if only else fault.short or not short) and (dual or not fault.dual)]

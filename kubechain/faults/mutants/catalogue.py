@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from kubechain.faults.mutants import api_server, controllers, endpoints, network, nodes, tools
+from kubechain.faults.mutants import (
+    api_server,
+    controllers,
+    crowds,
+    endpoints,
+    families,
+    network,
+    nodes,
+    outages,
+    ownership,
+    reach,
+    tools,
+    typed,
+)
 from kubechain.faults.mutants.mutant import Mutant
 from kubechain.images.mutation import Guard
 
@@ -13,6 +26,12 @@ ALL: tuple[Mutant, ...] = (
     *nodes.MUTANTS,
     *network.MUTANTS,
     *tools.MUTANTS,
+    *ownership.MUTANTS,
+    *reach.MUTANTS,
+    *outages.MUTANTS,
+    *typed.MUTANTS,
+    *families.MUTANTS,
+    *crowds.MUTANTS,
 )
 # All of them are in the programs of one node image.
 GUARDS: tuple[Guard, ...] = tuple(guard for mutant in ALL for guard in mutant.guards)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubechain.claims.claim import Link
@@ -101,6 +102,8 @@ class Mutant:
     breaks: tuple[Link, ...] = ()
     short: bool = False
     more: tuple[tuple[str, str, Change], ...] = ()
+    dual: bool = False
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def guards(self) -> list[Guard]:
@@ -112,5 +115,6 @@ class Mutant:
         """The fault as which the mutant is judged."""
         injection = SwitchedHere(self.id) if self.component == "kubectl" else Switched(self.id)
         return Fault(
-            self.id, self.component, self.does, self.at, injection, self.claims, self.symptom, self.breaks, short=self.short
+            self.id, self.component, self.does, self.at, injection, self.claims, self.symptom, self.breaks, short=self.short,
+            dual=self.dual, given=self.given,
         )  # fmt: skip

@@ -1,0 +1,43 @@
+"""Mutants that show when a Node is lost, comes back or is drained, or its kubelet is restarted."""
+
+from __future__ import annotations
+
+from kubechain.claims.claim import Link
+from kubechain.faults.mutants.api_server import REGISTRY, SERVER
+from kubechain.faults.mutants.controllers import CONTROLLERS, MANAGER
+from kubechain.faults.mutants.mutant import Mutant
+from kubechain.faults.mutants.network import PROXIES, PROXY
+from kubechain.faults.mutants.nodes import KUBELET, RUNTIME, SCHEDULER, SCHEDULING
+from kubechain.images.mutation import after, begin, replaced
+
+PLUGINS = f"{SCHEDULING}/framework/plugins"
+LOST = r"got [\d,]+ of [\d,]+ lost"
+
+MUTANTS = (
+    Mutant("unready-endpoints-served", PROXY, PROXIES, "EndpointSliceCache.addEndpoints",
+           after("terminating", "ready = ready || !terminating"), "kube-proxy sends connections to Pods that are not ready",
+           Link.NODES, ("LIFE-NODES-050",), LOST),
+    Mutant("lost-taints-kept", MANAGER, f"{CONTROLLERS}/nodelifecycle", "Controller.markNodeAsReachable",
+           begin("return false, nil"), "a Node that comes back keeps the taints of a lost one", Link.NODES, ("LIFE-NODES-060",),
+           r"taints node\.kubernetes\.io/unreachable:NoExecute"),
+    Mutant("return-evicts-others", MANAGER, f"{CONTROLLERS}/tainteviction", "Controller.handleNodeUpdate",
+           after("cancelWorkWithEvent",
+                 'if space := pods[i].Namespace; space != "kube-system" { client := tc.client.CoreV1().Pods(space); '
+                 "if others, err := client.List(ctx, metav1.ListOptions{}); err == nil { for _, other := range others.Items "
+                 "{ if other.Spec.NodeName != node.Name && metav1.GetControllerOf(&other) != nil "
+                 "{ _ = client.Delete(ctx, other.Name, metav1.DeleteOptions{}) } } } }"),
+           "when a Node loses its taints, Pods of other Nodes are evicted", Link.NODES, ("LIFE-NODES-070",), LOST),
+    Mutant("cordon-ignored", SCHEDULER, f"{PLUGINS}/nodeunschedulable", "NodeUnschedulable.Filter", begin("return nil"),
+           "Pods are bound to Nodes that are cordoned", Link.NODES, ("LIFE-NODES-080",), r"got \d on ",
+           more=((f"{PLUGINS}/tainttoleration", "TaintToleration.Filter",
+                  begin("if nodeInfo.Node().Spec.Unschedulable { return nil }")),)),
+    Mutant("evicted-at-once", SERVER, f"{REGISTRY}/core/pod/storage", "addConditionAndDeletePod",
+           begin("options = options.DeepCopy(); none := int64(0); options.GracePeriodSeconds = &none"),
+           "a Pod that is evicted gets no grace period", Link.NODES, ("LIFE-NODES-080",), LOST),
+    Mutant("containers-restarted-with-kubelet", KUBELET, RUNTIME, "kubeGenericRuntimeManager.computePodActions",
+           replaced("changed", 'func() bool { seen, err := time.Parse(time.RFC3339Nano, '
+                    'pod.Annotations["kubernetes.io/config.seen"]); return changed || err == nil '
+                    '&& pod.Namespace != "kube-system" && containerStatus.StartedAt.Before(seen.Add(-time.Second)) }()'),
+           "a kubelet that is restarted restarts the containers that run", Link.NODES, ("LIFE-NODES-090",),
+           "with restartCount 1 instead of 0|is False|restartCount"),
+)  # fmt: skip
