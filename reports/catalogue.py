@@ -29,7 +29,7 @@ from kubechain.core.records import JsonRecord
 from kubechain.core.settings import RoleName
 from kubechain.pytest.rights import with_rights
 
-from . import coverage, fault_list, fixture_names, mutant_list, rights, schemas
+from . import coverage, fault_list, fixture_names, killers, mutant_list, rights, schemas
 from .deploy import files as deployed
 
 LEVELS = (
@@ -198,12 +198,20 @@ def main() -> int:
     if options.write:
         write(entries)
         return ExitCode.HOLDS
-    unkilled = mutant_list.without_killer([entry.claim for entry in entries])
-    sys.stdout.write(f"{counted(len(unkilled), 'claim')} without a killer: docs/MUTANTS.md lists them\n")
-    stale_paths = stale(entries)
-    for path in stale_paths:
-        sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make catalogue`\n")
-    return ExitCode.CHAIN_BROKEN if stale_paths else ExitCode.HOLDS
+    problems = [
+        *(f"{path.relative_to(ROOT)} is stale: run `make catalogue`" for path in stale(entries)),
+        *unkilled([entry.claim for entry in entries]),
+    ]
+    sys.stderr.write("".join(f"{problem}\n" for problem in problems))
+    return ExitCode.CHAIN_BROKEN if problems else ExitCode.HOLDS
+
+
+def unkilled(stated: Sequence[Claim]) -> list[str]:
+    """Return what is wrong with claims that no fault and no mutant has to make fail."""
+    return [
+        *(f"{claim} has no killer: name it in a fault or a mutant that makes it fail" for claim in killers.missing(stated)),
+        *(f"{claim} has a killer, or is no claim: remove it from reports/killers.py" for claim in killers.outdated(stated)),
+    ]
 
 
 def show(form: Literal["text", "json", "markdown"]) -> None:

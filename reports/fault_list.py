@@ -18,7 +18,8 @@ symptom, at most {most} claims failed, and each of them uses a link that the fau
 broken, the message of a claim that is blocked by the link must name it. Of a fault that breaks two links at once, the
 verdict must also name the second, unless that needs the first. A fault *in the middle of the run* is injected when the first
 claim of a link has ended, while the run goes on; claims of the broken link may have passed by then, so that a claim that the
-link blocks may name it. Under a *harmless* change the chain must hold.
+link blocks may name it. A fault *of an upgrade* is injected in the middle of a rehearsal, which samples and watches and changes
+nothing, or before it, where the claims of the time before must find it. Under a *harmless* change the chain must hold.
 
 | fault | kind | what is broken | first broken link | claims that must notice |
 |---|---|---|---|---|

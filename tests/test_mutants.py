@@ -169,10 +169,7 @@ def test_mutant_whose_code_was_not_reached_is_not_killed_by_what_failed(*, faile
     assert unreached(scored).why.startswith("no program came to the changed code: ")
 
 
-def test_document_lists_every_mutant_and_every_claim_without_a_killer() -> None:
+def test_document_lists_every_mutant() -> None:
     text = mutant_list.markdown(CLAIMS)
     assert all(f"| {mutant.id}" in text for mutant in ALL)
-    left = {claim.id for claim in mutant_list.without_killer(CLAIMS)}
-    assert {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("- ")} == left
-    assert not left & {claim for mutant in ALL for claim in mutant.claims}
     assert all(isinstance(mutant.at, Link) for mutant in ALL)

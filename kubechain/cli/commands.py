@@ -78,7 +78,7 @@ class RunCommand(
     )
 
 
-class FaultsCommand(Command, Expression, Faults, KindCluster, Version, Images, Results, Folders):
+class FaultsCommand(Command, Expression, Faults, KindCluster, Network, Version, Images, Results, Folders):
     """Inject faults, or mutants of Kubernetes, into a new cluster, one at a time; check that the suite finds each of them."""
 
     examples: ClassVar[tuple[str, ...]] = (

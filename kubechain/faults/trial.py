@@ -34,7 +34,11 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     out = testbed.folder / "faults" / fault.id
     try:
         given = {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims), **fault.given}
-        if fault.kind == "upgrade":
+        if fault.ahead:
+            inject(testbed, fault)
+            injected = clock.now()
+            record = suite_run.before_upgrade(testbed.folder, out, fault.claims)
+        elif fault.kind == "upgrade":
             record = suite_run.rehearsal(testbed.folder, out, fault.upgrade_claims, lambda: inject(testbed, fault), clock)
         elif fault.midway:
             record = suite_run.disrupted(testbed.folder, out, given, fault.midway, lambda: inject(testbed, fault), clock)

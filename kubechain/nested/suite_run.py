@@ -27,6 +27,8 @@ REHEARSED = Timeout(120, "the witnesses are made and rolled once, and the sample
 # Longest duration; the rehearsal ends earlier when the file REHEARSING is removed.
 REHEARSAL_SECONDS = 120.0
 REHEARSING = "rehearsing"
+# Settings of a run of the suite of upgrades that upgrades nothing.
+REHEARSED_ALONE = {"KUBECHAIN_REHEARSAL": str(REHEARSAL_SECONDS), "KUBECHAIN_PHASE": "", "KUBECHAIN_SNAPSHOT": ""}
 # Before and after the disruption, so that the samplers record both states.
 UNDISTURBED_SECONDS = 3.0
 
@@ -76,12 +78,7 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[
         Unmet: the rehearsal did not begin in time.
 
     """
-    given = {
-        "KUBECHAIN_ONLY": ",".join(claims),
-        "KUBECHAIN_REHEARSAL": str(REHEARSAL_SECONDS),
-        "KUBECHAIN_PHASE": "",
-        "KUBECHAIN_SNAPSHOT": "",
-    }
+    given = {"KUBECHAIN_ONLY": ",".join(claims), **REHEARSED_ALONE}
 
     def rehearsing() -> list[Path]:
         return list(out.glob(f"{FOLDERS}/*/{REHEARSING}"))
@@ -96,6 +93,16 @@ def rehearsal(joined: Path, out: Path, claims: Sequence[str], disrupt: Callable[
             file.unlink()
 
     return _amidst(lambda: _run(UPGRADE, joined, out, given), lambda: bool(rehearsing()), REHEARSED, amidst, clock, end)
+
+
+def before_upgrade(joined: Path, out: Path, claims: Sequence[str]) -> RunRecord:
+    """Try claims of the time before an upgrade on the cluster of the run in folder `joined`; return their run.json.
+
+    Raises:
+        HarnessError: there is no readable run.json.
+
+    """
+    return _run(UPGRADE, joined, out, {"KUBECHAIN_ONLY": ",".join(claims), **REHEARSED_ALONE})
 
 
 def _amidst(

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from kubechain.faults.catalogue import admission, control_plane, dns, harmless, in_passing, midway, nodes, partly, status, upgrade
+from kubechain.faults.catalogue import (
+    admission,
+    control_plane,
+    dns,
+    harmless,
+    in_passing,
+    midway,
+    nodes,
+    obstacles,
+    partly,
+    status,
+    upgrade,
+    witnesses,
+)
 from kubechain.faults.fault import Fault
 from kubechain.faults.mutants import catalogue
 
@@ -16,6 +29,8 @@ ALL: tuple[Fault, ...] = (
     *partly.FAULTS,
     *midway.FAULTS,
     *upgrade.FAULTS,
+    *witnesses.FAULTS,
+    *obstacles.FAULTS,
     *harmless.FAULTS,
 )
 MUTANTS: tuple[Fault, ...] = tuple(mutant.fault for mutant in catalogue.ALL)
