@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kubechain.claims.claim import Link
 from kubechain.conditions.condition import Result, expect
@@ -22,7 +23,7 @@ ANYTHING = {"openAPIV3Schema": {"type": "object"}}
 MOST = 60
 
 
-def object_of(kind: str, version: str, name: str = NAME, **parts: Json) -> Json:
+def object_of(kind: str, version: str, name: str = NAME, **parts: Any) -> Json:
     """Return a manifest."""
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}
 
