@@ -15,7 +15,7 @@ from kubechain.conditions.dns import resolves_to
 from kubechain.conditions.endpoints import slices_list_exactly
 from kubechain.conditions.http import every_backend
 from kubechain.conditions.timeouts import PODS_READY, Timeout
-from kubechain.core.errors import HarnessError, NotApplicable, Unmet
+from kubechain.core.errors import Blocked, HarnessError, NotApplicable, Unmet
 from kubechain.kube.shape import selector_of_run
 from kubechain.kube.traffic import TRAFFIC
 from kubechain.observe.shared_watcher import Selected, SharedWatcher
@@ -66,9 +66,18 @@ class SideBySide:
     requests: float
 
     def of(self, link: Link) -> Mapping[str, str]:
-        """Return namespace -> why a link is not up there; NotApplicable if no chain was asked for it."""
+        """Return namespace -> why a link is not up there.
+
+        Raises:
+            NotApplicable: no chain was asked for it.
+            Blocked: a chain did not come up, so that nothing could answer.
+
+        """
         if link not in self.failed:
             raise NotApplicable(f"needs the right to ask each chain {DOES[link]}, from this machine or a Pod")
+        absent = self.failed[Link.ENDPOINTS]
+        if absent and link != Link.ENDPOINTS:
+            raise Blocked(Link.ENDPOINTS, f"{len(absent)} of {self.count} chains; {next(iter(absent.values()))}")
         return self.failed[link]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 from kubechain.cleanup import cordons
 from kubechain.core.errors import Unmet
@@ -18,6 +19,8 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB
+
+T = TypeVar("T")
 
 UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe fails while it exists
 
@@ -130,6 +133,21 @@ def refusal(attempt: Callable[[], object]) -> ApiRefused:
     except ApiRefused as refused:
         return refused
     raise Unmet("the API server accepted a request that it must refuse")
+
+
+def accepted(attempt: Callable[[], T]) -> T:
+    """Return what a request returns.
+
+    Raises:
+        Unmet: the API server refused it as invalid.
+
+    """
+    try:
+        return attempt()
+    except ApiRefused as refused:
+        if refused.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise
+        raise Unmet(f"expected the API server to accept a request, got {refused.reason}: {refused.detail}") from refused
 
 
 @contextmanager

@@ -104,14 +104,16 @@ def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create)
     first = create(chain, service_manifests.service(name="first", kind=service_manifests.NODE_PORT))
     released = services.node_port(first)
     actions.delete(chain, first)
-    second = create(chain, service_manifests.service_at(node_port=released, name="second"))
+    second = actions.accepted(lambda: create(chain, service_manifests.service_at(node_port=released, name="second")))
     assert services.node_port(second) == released
 
 
 @claim("CHAIN-SERVICE-090", spec="#type-clusterip", requires=[right("patch", "services")])
-def test_cluster_ip_is_immutable(chain: Chain) -> None:
+def test_cluster_ip_is_immutable(chain: Chain, create: Create) -> None:
     """A change of a Service's clusterIP MUST be refused as invalid."""
-    refused = actions.refusal(lambda: actions.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}))
+    # A Service of type ClusterIP may have none: nothing else is wrong with the change.
+    name = create(chain, service_manifests.service(name="changing")).name
+    refused = actions.refusal(lambda: actions.service(chain, {"clusterIP": "None", "clusterIPs": ["None"]}, name))
     assert (refused.status, refused.reason) == (422, "Invalid")
     assert "clusterIP" in refused.detail
 
