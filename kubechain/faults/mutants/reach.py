@@ -27,6 +27,13 @@ MUTANTS = (
            "an event says that an image which is on the Node is pulled", Link.IMAGE, ("CHAIN-IMAGE-040",), r"got one for web-"),
     Mutant("termination-message-unread", KUBELET, RUNTIME, "getTerminationMessage", begin('return "", false'),
            "the termination message of a container is not read", Link.DELETION, ("LIFE-DELETION-030",), r"assert \(7, ''\)"),
+    Mutant("grace-overrun", KUBELET, RUNTIME, "kubeGenericRuntimeManager.killContainer",
+           replaced("gracePeriod", "gracePeriod + 60", 9, 10, of="int64"),
+           "containers that ignore SIGTERM are let go on after their grace period", Link.DELETION, ("LIFE-DELETION-040",),
+           "Pod stubborn still there"),
+    Mutant("restarts-counted-twice", KUBELET, RUNTIME, "kubeGenericRuntimeManager.startContainer",
+           replaced("containerStatus.RestartCount + 1", "containerStatus.RestartCount + 2"), "a restart is counted as two",
+           Link.HEALING, ("LIFE-HEALING-010",), "restartCount 1.*, got (restartCount )?2"),
     Mutant("ready-endpoints-stay", MANAGER, SLICES, "Reconciler.reconcileByPortMapping",
            after("got", "if endpoint.Conditions.Ready != nil && *endpoint.Conditions.Ready { if got == nil "
                  "{ newEndpoints = append(newEndpoints, endpoint); continue }; "
