@@ -14,7 +14,6 @@ from kubechain.faults.injections import Script, frozen
 from kubechain.faults.testbed import MANAGER, SCHEDULER, Testbed
 from kubechain.kube.objects import KubeObject
 from kubechain.probes.pod import PodProbe
-from kubechain.upgrade.invariants import SLICE_SECONDS
 from kubechain.workload.actions import UNREADY
 from kubechain.workload.manifests import WEB
 
@@ -22,6 +21,8 @@ SYSTEM = "kube-system"
 APART = {"metadata": {"labels": {"part": "another"}}}
 # No Kubernetes version that a Node has.
 FUTURE = "v1.99.0"
+# An endpoint may stay ready for 20 s after its Pod is not.
+STALE_SECONDS = 30.0
 # The readiness probe asks every second.
 READY_SECONDS = 5.0
 GRACELESS = {"gracePeriodSeconds": 0}
@@ -138,7 +139,7 @@ def leave_unready_pod_listed(testbed: Testbed) -> None:
     stopped.inject(testbed)
     try:
         probe.must_run("touch", UNREADY)
-        testbed.chain_factory.patient.pause(SLICE_SECONDS + 10.0)
+        testbed.chain_factory.patient.pause(STALE_SECONDS)
         probe.must_run("rm", "-f", UNREADY)
     finally:
         stopped.heal(testbed)

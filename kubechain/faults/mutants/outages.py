@@ -15,17 +15,17 @@ LOST = r"got [\d,]+ of [\d,]+ lost"
 
 MUTANTS = (
     Mutant("unready-endpoints-served", PROXY, PROXIES, "EndpointSliceCache.addEndpoints",
-           after("terminating", "ready = ready || !terminating"), "kube-proxy sends connections to Pods that are not ready",
+           after("terminating", "ready = true"), "kube-proxy sends connections to Pods that are not ready",
            Link.NODES, ("LIFE-NODES-050",), LOST),
     Mutant("lost-taints-kept", MANAGER, f"{CONTROLLERS}/nodelifecycle", "Controller.markNodeAsReachable",
            begin("return false, nil"), "a Node that comes back keeps the taints of a lost one", Link.NODES, ("LIFE-NODES-060",),
            r"taints node\.kubernetes\.io/unreachable:NoExecute"),
     Mutant("return-evicts-others", MANAGER, f"{CONTROLLERS}/tainteviction", "Controller.handleNodeUpdate",
            after("cancelWorkWithEvent",
-                 'if space := pods[i].Namespace; space != "kube-system" { client := tc.client.CoreV1().Pods(space); '
-                 "if others, err := client.List(ctx, metav1.ListOptions{}); err == nil { for _, other := range others.Items "
-                 "{ if other.Spec.NodeName != node.Name && metav1.GetControllerOf(&other) != nil "
-                 "{ _ = client.Delete(ctx, other.Name, metav1.DeleteOptions{}) } } } }"),
+                 'if i == 0 { if others, err := tc.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil '
+                 '{ for _, other := range others.Items { if other.Namespace != "kube-system" && other.Spec.NodeName != node.Name '
+                 "&& metav1.GetControllerOf(&other) != nil "
+                 "{ _ = tc.client.CoreV1().Pods(other.Namespace).Delete(ctx, other.Name, metav1.DeleteOptions{}) } } } }"),
            "when a Node loses its taints, Pods of other Nodes are evicted", Link.NODES, ("LIFE-NODES-070",), LOST),
     Mutant("cordon-ignored", SCHEDULER, f"{PLUGINS}/nodeunschedulable", "NodeUnschedulable.Filter", begin("return nil"),
            "Pods are bound to Nodes that are cordoned", Link.NODES, ("LIFE-NODES-080",), r"got \d on ",

@@ -23,7 +23,7 @@ MUTANTS = (
     Mutant("create-without-cluster-dns", KUBECTL, f"{COMMANDS}/create", "CreateDeploymentOptions.buildPodSpec",
            after("podSpec", "podSpec.DNSPolicy = corev1.DNSDefault"),
            "`kubectl create deployment` makes Pods that do not ask the DNS of the cluster", Link.DNS, ("WALK-DNS-010",),
-           "exit code 6|got nothing"),
+           "exit code (6|28)|got nothing"),
     Mutant("delete-keeps-services", KUBECTL, f"{COMMANDS}/delete", "DeleteOptions.DeleteResult",
            after("PropagationPolicy",
                  'if info.Mapping.Resource.Resource == "services" { o.WaitForDeletion = false; return nil }'),
