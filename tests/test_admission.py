@@ -207,9 +207,12 @@ def test_object_tells_who_changed_it() -> None:
     assert told_by(resource, ("spec", "containers", "[other]", "image")) == ""
     assert told_by(resource, ("spec", "paused")) == ""
     assert told_by(resource, ("spec", "containers", "[nginx]", "resources")) == "a LimitRange"
-    assert (
-        told_by(thing("Pod", "a", managedFields=[{"manager": "kubechain/CHAIN", "fieldsV1": fields}]), ("spec", "replicas")) == ""
-    )
+
+
+@pytest.mark.parametrize("maker", ["kubechain/CHAIN", "kubectl-create", "kubectl-expose", "kubectl-run"])
+def test_who_made_an_object_has_not_changed_it_at_admission(maker: str) -> None:
+    made = thing("Service", "nginx", managedFields=[{"manager": maker, "fieldsV1": {"f:spec": {"f:type": {}}}}])
+    assert told_by(made, ("spec", "type")) == ""
 
 
 def test_premises_hold_for_defaults_and_for_missing_fields_and_not_for_other_values() -> None:

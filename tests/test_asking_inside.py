@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.conditions.http import all_welcome
 from kubechain.core.errors import NotApplicable
+from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
@@ -56,3 +58,23 @@ def test_replicas_of_the_dns_are_found_by_the_server_in_resolv_conf_at_their_own
 def test_dns_on_the_node_or_elsewhere_has_no_replicas_to_be_asked(service: list[KubeObject]) -> None:
     with pytest.raises(NotApplicable, match=r"replicas of the cluster's DNS cannot be found: 169\.254\.20\.10 in resolv\.conf"):
         sources.dns_servers(chain(*service), place("169.254.20.10"))
+
+
+def proxying(status: int) -> Chain:
+    def answer(_method: str, _path: str, _body: Any) -> str:
+        raise ApiRefused(status, "NotFound" if status == 404 else "Forbidden", 'pods "web-1" not found')
+
+    clock = FakeClock()
+    observer = cast("Any", SimpleNamespace(history=History("ns", clock)))
+    return Chain(FakeApi(answer), "ns", observer, Waiter(clock), (), "host", "nginx", frozenset(), "client", 2)
+
+
+def test_proxy_that_knows_no_such_pod_is_the_answer_that_a_claim_judges() -> None:
+    (page,) = sources.proxied(proxying(404), "/api/v1/namespaces/ns/pods/web-1/proxy/").read()
+    assert 'API server: 404 NotFound: pods "web-1" not found' in page.detail
+    assert not all_welcome("Welcome")([page]).met
+
+
+def test_proxy_that_is_not_allowed_says_nothing_of_the_chain() -> None:
+    with pytest.raises(ApiRefused, match="403 Forbidden"):
+        sources.proxied(proxying(403), "/api/v1/namespaces/ns/pods/web-1/proxy/").read()

@@ -21,6 +21,8 @@ KEYS = ("name", "key", "topologyKey", "containerPort", "port")
 UNSENT = ("apiVersion", "kind", "status")
 # The plugin LimitRanger says in this annotation of a Pod which resources it has set.
 LIMIT_RANGER = "kubernetes.io/limit-ranger"
+# What made an object is not what changed it at admission: this project, or kubectl where the claim types its command.
+MAKERS = (MANAGER, "kubectl-create", "kubectl-expose", "kubectl-run")
 Path = tuple[str, ...]
 
 
@@ -113,7 +115,7 @@ def told_by(resource: KubeObject, path: Path) -> str:
         return "a LimitRange"
     entries: list[Json] = resource.at("metadata.managedFields", [])
     owners = [str(entry.get("manager", "")) for entry in entries if _sets(entry.get("fieldsV1"), path)]
-    others = [owner for owner in owners if owner and owner.partition("/")[0] != MANAGER]
+    others = [owner for owner in owners if owner and owner.partition("/")[0] not in MAKERS]
     return f"the field manager {others[-1]}" if others else ""
 
 

@@ -41,23 +41,26 @@ def ready_endpoints(endpoint_slice: KubeObject) -> list[Json]:
     return [endpoint for endpoint in endpoints if endpoint.get("conditions", {}).get("ready", True)]
 
 
-def slice_addresses(slices: Iterable[KubeObject]) -> list[Address]:
-    """Return every ready address of the slices, sorted, with duplicates."""
+def slice_addresses(slices: Iterable[KubeObject], *, unready: bool = False) -> list[Address]:
+    """Return every ready address of the slices, and with `unready` every other one too, sorted, with duplicates."""
     addresses: list[Address] = []
     for endpoint_slice in slices:
         ports: list[Json] = endpoint_slice.at("ports") or []
-        for endpoint in ready_endpoints(endpoint_slice):
+        listed: list[Json] = endpoint_slice.at("endpoints") or [] if unready else ready_endpoints(endpoint_slice)
+        for endpoint in listed:
             addresses += [_address(ip, port, endpoint) for ip in endpoint["addresses"] for port in ports]
     return sorted(addresses)
 
 
-def endpoints_addresses(endpoints: KubeObject | None) -> list[Address]:
-    """Return every ready address of an Endpoints object, sorted, with duplicates."""
+def endpoints_addresses(endpoints: KubeObject | None, *, unready: bool = False) -> list[Address]:
+    """Return every ready address of an Endpoints object, and with `unready` every other one too, sorted, with duplicates."""
     subsets: list[Json] = (endpoints.at("subsets") or []) if endpoints else []
+    fields = ("addresses", "notReadyAddresses") if unready else ("addresses",)
     return sorted(
         _address(entry["ip"], port, entry)
         for subset in subsets
-        for entry in subset.get("addresses", [])
+        for field in fields
+        for entry in subset.get(field, [])
         for port in subset.get("ports", [])
     )
 
@@ -137,16 +140,16 @@ def _difference(listed: list[Address], wanted: list[Address]) -> str:
 
 
 def no_address(name: str) -> Condition[NamespaceState]:
-    """The Service exists, and neither its Endpoints nor its EndpointSlices list a ready address."""
+    """The Service exists, and neither its Endpoints nor its EndpointSlices list an address, ready or not."""
 
     def check(state: NamespaceState) -> Result:
         if state.one("Service", name) is None:
-            return unmet(f"no Service {name}", f"Service {name} without a ready address")
-        slices = slice_addresses(slices_of(state, name))
-        endpoints = endpoints_addresses(state.one("Endpoints", name))
+            return unmet(f"no Service {name}", f"Service {name} without an address")
+        slices = slice_addresses(slices_of(state, name), unready=True)
+        endpoints = endpoints_addresses(state.one("Endpoints", name), unready=True)
         return expect(not slices and not endpoints, _both(slices, endpoints))
 
-    return Condition(f"no ready address for {name}", check, ENDPOINTS)
+    return Condition(f"no address for {name}", check, ENDPOINTS)
 
 
 def _both(slices: Iterable[object], endpoints: Iterable[object]) -> str:

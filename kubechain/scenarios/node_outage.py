@@ -10,7 +10,7 @@ from kubechain.cluster.kind import Cluster
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions import nodes as node
 from kubechain.core.errors import HarnessError
-from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
@@ -20,7 +20,8 @@ from kubechain.workload import manifests
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.manifests import LABELS, WEB
 
-TOLERATION_SECONDS = 5
+# Longer than the node lifecycle controller takes from NotReady to the Pods, which it looks at every 5 s.
+TOLERATION_SECONDS = 10
 # Least requests between the removal of the last address of the Node and its start.
 AFTER = 1000
 
@@ -30,8 +31,9 @@ class NodeOutage:
     """The outage of a worker that was killed and started again.
 
     `nodes` is the history of the Nodes, `lost` the Node before the outage, `evicted` the Pod of the Deployment there,
-    `requests` the load on the other Nodes. The moments are monotonic seconds: node container killed, Node NotReady, no
-    address of the Pod in the EndpointSlices, Pod replaced, node container started, Node ready again.
+    `requests` the load on the other Nodes. The moments are monotonic seconds: node container killed, Node NotReady, Pod
+    not ready though not yet deleted (None if it never was), no address of the Pod in the EndpointSlices, Pod replaced, node
+    container started, Node ready again.
     """
 
     chain: Chain
@@ -40,6 +42,7 @@ class NodeOutage:
     evicted: KubeObject
     killed: float
     not_ready: float
+    unready: float | None
     unlisted: float
     replaced: float
     started: float
@@ -70,6 +73,11 @@ def away_from_client(chain: Chain) -> KubeObject:
     return victim
 
 
+def marked(victim: KubeObject, state: NamespaceState) -> bool:
+    """Whether a Pod is not ready, and nobody has deleted it yet."""
+    return any(pod.uid == victim.uid and not pod.deleting and not pods.is_ready(pod) for pod in state.all("Pod"))
+
+
 @contextmanager
 def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage]:
     """Kill the worker of one of a chain's Pods, wait until the Pod is replaced, and start the worker again, all under load."""
@@ -87,6 +95,7 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
                 not_ready = clock.now()
                 waiter.eventually(chain.objects, endpoints.without(WEB, victim.uid))
                 unlisted = clock.now()
+                unready = chain.objects.first_met(lambda state: marked(victim, state), killed)
                 waiter.eventually(nodes.history, node.tainted(name, "unreachable"))
                 elsewhere = pods.serving_elsewhere(LABELS, name, chain.replicas)
                 waiter.eventually(chain.objects, elsewhere)
@@ -101,4 +110,4 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
             back = clock.now()
             waiter.eventually(stream.requests, enough_sent_since(started, LEAST))
             tally = stream.tally()
-        yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unlisted, replaced, started, back, tally)
+        yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unready, unlisted, replaced, started, back, tally)

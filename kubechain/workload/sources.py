@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TypeVar
 
 from kubechain.conditions import disruption
@@ -16,7 +17,7 @@ from kubechain.conditions.endpoints import ready_endpoints
 from kubechain.conditions.http import Page
 from kubechain.conditions.text import some
 from kubechain.core.errors import NotApplicable
-from kubechain.kube.errors import ApiUnavailable, refusal
+from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.families import RECORDS, family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Polled
@@ -44,6 +45,11 @@ def _proxy(chain: Chain, path: str) -> Page:
     except ApiUnavailable as error:
         # With 502 and 503, the proxy reports the backend.
         return Page(path, failure="other", detail=str(error))
+    except ApiRefused as refused:
+        if refused.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise
+        # The proxy says that a Pod or Service that the chain has is not there: what the claim is about.
+        return Page(path, failure="other", detail=str(refused))
 
 
 def pages(chain: Chain, *urls: str) -> Polled[list[Page]]:

@@ -3,7 +3,7 @@
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC, NODE_REQUESTS
-from kubechain.conditions import endpoints, pods, timeouts
+from kubechain.conditions import endpoints, pods
 from kubechain.conditions.dns import no_such_name
 from kubechain.conditions.http import all_refused
 from kubechain.observe.protocols import Eventually
@@ -38,8 +38,9 @@ def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: 
 
 @claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")
 def test_endpoints_empty_with_the_pods(without_deployment: Deleted, eventually: Eventually) -> None:
-    """A Service whose Pods were deleted MUST stay, with no ready address in its Endpoints and EndpointSlices."""
-    eventually(without_deployment.chain.objects, endpoints.no_address(WEB), within=timeouts.DELETION)
+    """A Service whose Pods were deleted MUST stay, with no address in its Endpoints and EndpointSlices."""
+    eventually(without_deployment.chain.objects, pods.deleted("Pod", without_deployment.pod_uids))
+    eventually(without_deployment.chain.objects, endpoints.no_address(WEB))
 
 
 @claim("CHAIN-DELETION-040", spec="concepts/overview/working-with-objects/owners-dependents/")

@@ -44,9 +44,11 @@ def test_lost_node_is_tainted(node_outage: NodeOutage) -> None:
 
 @claim("LIFE-NODES-030", spec="concepts/services-networking/endpoint-slices/#conditions", requires=LOST, after=[Link.NODEPORT])
 def test_addresses_of_a_lost_node_leave(node_outage: NodeOutage, record_metric: RecordMetric) -> None:
-    """The addresses of a lost Node's Pods MUST leave Endpoints and EndpointSlices as soon as it is NotReady."""
+    """A lost Node's Pods MUST be marked not ready, and leave the EndpointSlices, as soon as it is NotReady."""
     record_metric("seconds from NotReady to unlisted", node_outage.unlisted - node_outage.not_ready)
     assert node_outage.unlisted - node_outage.not_ready < timeouts.ENDPOINTS.seconds
+    # The address of a deleted Pod leaves in any case.
+    assert node_outage.unready, f"expected Pod {node_outage.evicted.name} not ready before it is deleted, got ready until then"
 
 
 @claim("LIFE-NODES-040", spec=EVICTION, upstream="Pod Eviction, Toleration limits", requires=LOST, after=[Link.NODEPORT])

@@ -14,8 +14,7 @@ RULES = "Proxier.syncProxyRules"
 
 MUTANTS = (
     Mutant("pod-of-second-family", KUBELET, PODS, "Kubelet.convertStatusToAPIStatus",
-           after("sortPodIPs", 'if len(podIPs) == 1 && !strings.Contains(podIPs[0], ":") '
-                 '{ podIPs = append(podIPs, "2001:db8::1") }'),
+           after("sortPodIPs", 'if !strings.Contains(podIPs[0], ":") { podIPs = append(podIPs[:1:1], "2001:db8::1") }'),
            "Pods report an address besides that in the range of their Node", Link.PODS, ("CHAIN-PODS-050",), "got 2001:db8::1"),
     Mutant("back-off-renamed", KUBELET, RUNTIME, "kubeGenericRuntimeManager.doBackOff",
            replaced("kubecontainer.ErrCrashLoopBackOff", 'errors.New("RestartDelayed")', of="error"),
