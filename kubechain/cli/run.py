@@ -32,6 +32,8 @@ OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "images")
 HOPS = ("from_", "to", "drain", "reboot", "replace")
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
+# No claim uses Hypothesis, whose plugin imports all of it at the end of a run, where it is installed.
+UNUSED = ("-p", "no:hypothesispytest")
 # Of the claims before an upgrade, what holds before any change.
 CHANGE = ("test_1_before.py::test_chain_holds_before", "test_2_during.py", "test_3_after.py")
 AnyRun = RunCommand | FaultsCommand | UpgradeCommand | DuringCommand
@@ -168,7 +170,7 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     optional += ["-k", command.claims] if command.claims else []
     # What was skipped is listed by its reasons at the end.
     optional += ["-rfE"]
-    always = [f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-W", ALREADY_IMPORTED]
+    always = [f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", *UNUSED, "-W", ALREADY_IMPORTED]
     return int(pytest.main([*(str(ROOT / suite) for suite in suites), *always, *optional, *words]))
 
 

@@ -13,10 +13,11 @@ class JsonRecord(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_camel,
+        # At its first use: most commands use a few of the records.
+        defer_build=True,
         extra="forbid",
         frozen=True,
         json_schema_serialization_defaults_required=True,
-        use_attribute_docstrings=True,
         validate_by_alias=True,
         validate_by_name=True,
     )

@@ -32,12 +32,17 @@ PARTS = (
     "faults",
     "upgrade",
 )
-pytest_plugins = [f"kubechain.pytest.{part}" for part in PARTS]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the hooks that reports implement."""
+    """Register the hooks that reports implement, and the parts of this plugin.
+
+    A name in `pytest_plugins` would also be looked for in the entry points of all installed distributions, which are read once
+    for each name.
+    """
     pluginmanager.add_hookspecs(hookspecs)
+    for part in PARTS:
+        pluginmanager.import_plugin(f"{__package__}.{part}")
 
 
 @pytest.hookimpl(tryfirst=True)
