@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 import pytest
 from hypothesis import settings
@@ -24,13 +25,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--hostile-seconds", type=float, default=0.0, help="draw sequences of misbehaviours for so long")
 
 
+# Most of the time of a process that a test starts are its imports: byte code is kept, whatever the environment says.
+NO_BYTE_CODE = "PYTHONDONTWRITEBYTECODE"
 # Of the CI system that runs these tests: a run that a test starts must write nothing there.
 CI_VARIABLES = ("ARTIFACTS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in CI_VARIABLES:
+    for name in (*CI_VARIABLES, NO_BYTE_CODE):
         os.environ.pop(name, None)
+    sys.dont_write_bytecode = False
     settings.load_profile("full" if config.getoption("--hostile") else "short")
     config.addinivalue_line("markers", f"{HOSTILE}: a test of the full form, which takes minutes; see docs/HOSTILE.md")
     config.addinivalue_line("markers", f"{WHOLE_RUNS}: tests that run the whole command, which takes seconds")

@@ -1,4 +1,4 @@
-"""Runs the command against a healthy cluster on loopback, as a Pod of deploy/ does."""
+"""Runs the command, also against a healthy cluster on loopback, as a Pod of deploy/ does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from kubechain.cli import work
+from kubechain.cli.parser import parse
 from kubechain.core.bundle import ROOT
+from kubechain.core.errors import ExitCode, SetupError
 from tests.hostile.access import CONTEXT
 from tests.hostile.cluster import Cluster
 
@@ -16,6 +21,15 @@ CLAIMS = (
     "CHAIN-DEPLOYMENT-010,CHAIN-REPLICASET-010,CHAIN-PODS-010,CHAIN-PODS-040,CHAIN-SERVICE-010,CHAIN-ENDPOINTS-010,"
     "CHAIN-CLUSTERIP-010,CHAIN-DNS-010,CHAIN-DELETION-010,CHAIN-DELETION-020"
 )
+
+
+def refused(*words: str) -> str:
+    """Return the line with which a command line is refused, as a usage error, in this process."""
+    with pytest.raises(SetupError) as raised:
+        work(parse(words))
+    assert raised.value.code == ExitCode.USAGE
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def kubechain(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,13 +11,17 @@ from kubechain.core.errors import ExitCode
 from kubechain.core.run import POD
 from kubechain.results import outcome
 from kubechain.workload import manifests
+from tests import loopback
 from tests.hostile.access import plain
 from tests.hostile.acts import failing, on, rule
+from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.exchange import Exchange
 from tests.hostile.furniture import namespace
-from tests.in_pods import run
+from tests.in_pods import refused, run
 from tests.json_schema import problems
+
+pytestmark = pytest.mark.whole_runs
 
 RESULT = ("ConfigMap", "kube-system", "kubechain-result")
 WORDS = ("--json-line", "--result-config-map", "kube-system/kubechain-result", "--report-url", "https://reports.example.org/1")
@@ -33,10 +37,10 @@ def stored(made: Cluster) -> dict[str, Any]:
     return made.store.required(RESULT)
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_result_is_in_all_places(tmp_path: Path, *, there: bool) -> None:
+@pytest.mark.parametrize("before", ["", full("a ConfigMap")])
+def test_result_is_in_all_places(tmp_path: Path, before: str) -> None:
     with cluster(tmp_path, plain()) as made:
-        if there:
+        if before:
             made.store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RESULT[2], "namespace": RESULT[1]}})
         done = run(made, tmp_path, *WORDS, "--verdict-file", str(tmp_path / "message"), only=ONE)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -92,8 +96,8 @@ def test_long_verdict_is_cut_between_characters() -> None:
     assert short.endswith("ä ...")
 
 
-@pytest.mark.parametrize(("phase", "removed"), [("", True), ("Failed", True), ("Running", False)])
-def test_what_a_run_left_is_removed_once_its_pod_has_ended(tmp_path: Path, phase: str, *, removed: bool) -> None:
+@pytest.mark.parametrize("phase", [full(""), "Failed", "Running"])
+def test_what_a_run_left_is_removed_once_its_pod_has_ended(tmp_path: Path, phase: str) -> None:
     with cluster(tmp_path, plain()) as made:
         pod = {"name": "kubechain-0-x", "namespace": "default", "uid": "u-1"}
         if phase:
@@ -113,7 +117,7 @@ def test_what_a_run_left_is_removed_once_its_pod_has_ended(tmp_path: Path, phase
         done = run(made, tmp_path, only=ONE)
         left = [each["metadata"]["name"] for each in made.store.all("Namespace")]
     assert done.returncode == 0, done.stdout
-    assert ("kubechain-0000dead-main-0" in left) == (not removed), done.stdout
+    assert ("kubechain-0000dead-main-0" in left) == (phase == "Running"), done.stdout
 
 
 @pytest.mark.parametrize(
@@ -127,9 +131,8 @@ def test_what_a_run_left_is_removed_once_its_pod_has_ended(tmp_path: Path, phase
     ],
 )
 def test_bad_options_are_one_line(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
-    with cluster(tmp_path, plain()) as made:
-        done = run(made, tmp_path, *words, only=ONE)
-    assert (done.returncode, line in done.stderr, len(done.stderr.splitlines())) == (ExitCode.USAGE, True, 1), done.stderr
+    kubeconfig = str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    assert line in refused("run", "--context", "test", "--kubeconfig", kubeconfig, *words)
 
 
 def test_what_a_run_makes_names_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:

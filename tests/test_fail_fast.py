@@ -2,12 +2,13 @@
 
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.hostile.cases import full
 from tests.test_run import Done, project
 
 pytestmark = pytest.mark.whole_runs
@@ -139,29 +140,36 @@ RUNS: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
 }
 
 
+@dataclass
+class Runs:
+    """The runs, each of which is made when a test asks for it first."""
+
+    folders: pytest.TempPathFactory
+    done: dict[str, Done] = field(default_factory=dict[str, Done])
+
+    def __getitem__(self, name: str) -> Done:
+        if name not in self.done:
+            claims, words, settings = RUNS[name]
+            self.done[name] = project(self.folders.mktemp("run"), words, settings, HEAD + claims)
+        return self.done[name]
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
-    """All runs, some side by side, because each takes seconds."""
-    with ThreadPoolExecutor(2) as pool:
-        begun = {
-            name: pool.submit(project, tmp_path_factory.mktemp("run"), words, settings, HEAD + claims)
-            for name, (claims, words, settings) in RUNS.items()
-        }
-        return {name: run.result() for name, run in begun.items()}
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The runs of this module."""
+    return Runs(tmp_path_factory)
 
 
 def verdict(done: Done) -> str:
     return done.output.strip().splitlines()[-1]
 
 
-WHOLE = ["whole", "whole, verbose"]
+WHOLE = ["whole", full("whole, verbose")]
 FIRST = "  chain broken at DNS: expected a, got b (1 more inconclusive)"
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_verdict_is_printed_once_a_link_is_known_to_be_broken_and_again_if_an_earlier_one_is(
-    runs: dict[str, Done], name: str
-) -> None:
+def test_verdict_is_printed_once_a_link_is_known_to_be_broken_and_again_if_an_earlier_one_is(runs: Runs, name: str) -> None:
     lines = runs[name].output.splitlines()
     early = [line for line in lines if line.startswith(("  chain broken", "  first broken link"))]
     assert early == [
@@ -173,7 +181,7 @@ def test_verdict_is_printed_once_a_link_is_known_to_be_broken_and_again_if_an_ea
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_line_stands_alone_between_the_lines_on_other_claims(runs: dict[str, Done], name: str) -> None:
+def test_line_stands_alone_between_the_lines_on_other_claims(runs: Runs, name: str) -> None:
     lines = runs[name].output.splitlines()
     number = lines.index(FIRST)
     before, after = lines[number - 1], "".join(lines[number + 1 : number + 3])
@@ -181,7 +189,8 @@ def test_line_stands_alone_between_the_lines_on_other_claims(runs: dict[str, Don
     assert re.match(r"  DNS: 1 failed |suites/test_x\.py::test_other PASSED", after), after
 
 
-def test_verdict_of_two_processes_is_printed_in_lines_of_its_own_in_whatever_order_they_report(runs: dict[str, Done]) -> None:
+@pytest.mark.hostile
+def test_verdict_of_two_processes_is_printed_in_lines_of_its_own_in_whatever_order_they_report(runs: Runs) -> None:
     done = runs["whole, two processes"]
     early = [line for line in done.output.splitlines() if line.startswith(("  chain broken", "  first broken link"))]
     assert [line.partition(": ")[0].split()[-1] for line in early] in (["DNS", "PODS"], ["PODS"]), done.output
@@ -189,7 +198,7 @@ def test_verdict_of_two_processes_is_printed_in_lines_of_its_own_in_whatever_ord
 
 
 @pytest.mark.parametrize("name", ["fast", "fast, two processes"])
-def test_run_ends_at_the_first_broken_link(runs: dict[str, Done], name: str) -> None:
+def test_run_ends_at_the_first_broken_link(runs: Runs, name: str) -> None:
     done = runs[name]
     under_way = 1 if "two" in name else 0
     expected = {
@@ -208,8 +217,8 @@ def test_run_ends_at_the_first_broken_link(runs: dict[str, Done], name: str) -> 
     assert FIRST in done.output.splitlines()
 
 
-@pytest.mark.parametrize("name", ["between", "between, two processes"])
-def test_claims_of_earlier_links_still_run(runs: dict[str, Done], name: str) -> None:
+@pytest.mark.parametrize("name", ["between", full("between, two processes")])
+def test_claims_of_earlier_links_still_run(runs: Runs, name: str) -> None:
     done = runs[name]
     assert (done.outcomes["T-PODS-020"], done.outcomes["T-SERVICE-010"]) == ("blocked", "failed"), done.output
     assert done.outcomes["T-PODS-030"] == "passed"
@@ -220,14 +229,14 @@ def test_claims_of_earlier_links_still_run(runs: dict[str, Done], name: str) -> 
         assert verdict(done).endswith("; 2 claims not run (--fail-fast)")
 
 
-@pytest.mark.parametrize("name", ["fast", "fast, two processes", "between", "between, two processes"])
-def test_fixtures_are_torn_down_as_usual(runs: dict[str, Done], name: str) -> None:
+@pytest.mark.parametrize("name", ["fast", "fast, two processes", "between", full("between, two processes")])
+def test_fixtures_are_torn_down_as_usual(runs: Runs, name: str) -> None:
     assert (runs[name].out.parent / "torn-down").read_text() == "x" * (2 if "two" in name else 1)
     assert "after the verdict" not in runs[name].output
 
 
-@pytest.mark.parametrize("name", ["scenario", "scenario, two processes"])
-def test_claims_on_a_scenario_are_not_run_either(runs: dict[str, Done], name: str) -> None:
+@pytest.mark.parametrize("name", ["scenario", full("scenario, two processes")])
+def test_claims_on_a_scenario_are_not_run_either(runs: Runs, name: str) -> None:
     done = runs[name]
     assert (done.outcomes["T-DNS-010"], done.outcomes["T-DNS-020"]) == ("blocked", "not run"), done.output
     # With two processes the scenario may end after the last claim of its process, whose verdict then stands before.
@@ -235,7 +244,7 @@ def test_claims_on_a_scenario_are_not_run_either(runs: dict[str, Done], name: st
     assert "cannot be undone" in done.output
 
 
-def test_claim_that_waits_for_all_others_is_not_run(runs: dict[str, Done]) -> None:
+def test_claim_that_waits_for_all_others_is_not_run(runs: Runs) -> None:
     done = runs["exclusive"]
     (alone,) = [claim for claim in done.run["claims"] if claim["id"] == "T-NODES-010"]
     assert (alone["outcome"], bool(alone["worker"])) == ("not run", True), done.output
@@ -243,12 +252,12 @@ def test_claim_that_waits_for_all_others_is_not_run(runs: dict[str, Done]) -> No
     assert verdict(done).endswith("; 1 claim not run (--fail-fast)")
 
 
-def test_chain_that_holds_runs_to_its_end(runs: dict[str, Done]) -> None:
+def test_chain_that_holds_runs_to_its_end(runs: Runs) -> None:
     assert runs["holds"].code == 0, runs["holds"].output
     assert verdict(runs["holds"]).startswith("chain holds: 1 claim in ")
 
 
-def test_reports_have_every_claim_that_was_not_run(runs: dict[str, Done]) -> None:
+def test_reports_have_every_claim_that_was_not_run(runs: Runs) -> None:
     out: Path = runs["fast"].out
     assert (
         "### Not run\n\n- **T-ROLLOUT-010** It MUST roll.<br>the run ended at the first broken link (--fail-fast)"
@@ -260,7 +269,7 @@ def test_reports_have_every_claim_that_was_not_run(runs: dict[str, Done]) -> Non
     assert len(results) == 7
 
 
-def test_every_file_begins_with_the_verdict(runs: dict[str, Done]) -> None:
+def test_every_file_begins_with_the_verdict(runs: Runs) -> None:
     done = runs["fast"]
     line = verdict(done)
     assert list(done.run)[:5] == ["schema", "verdict", "holds", "firstBrokenLink", "exitCode"]

@@ -10,6 +10,8 @@ from kubechain.core.bundle import ROOT
 from tests.hostile.cases import full
 from tests.test_run import Done, project
 
+pytestmark = pytest.mark.whole_runs
+
 CLAIMS = '''
 from kubechain.claims.claim import claim
 

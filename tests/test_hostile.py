@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from kubechain.core.bundle import ROOT
 from tests.conftest import HOSTILE
+from tests.hostile.__main__ import FILES
 from tests.hostile.access import Access, with_token
 from tests.hostile.cases import cases
 from tests.hostile.catalogue import RECORDS
@@ -59,6 +61,12 @@ def test_command_ends_as_a_sequence_of_records_allows(request: pytest.FixtureReq
 def test_records_have_ids_of_their_own_and_say_what_happens() -> None:
     assert len({record.id for record in RECORDS}) == len(RECORDS)
     assert [record.id for record in RECORDS if not record.text or not record.allowed] == []
+
+
+def test_full_form_has_every_file_with_a_part_of_it() -> None:
+    parts = ("hostile.cases import", "pytest.mark.hostile", "hypothesis import")
+    files = {path.stem.removeprefix("test_"): path.read_text() for path in (ROOT / "tests").glob("test_*.py")}
+    assert {name for name, text in files.items() if any(part in text for part in parts)} == set(FILES)
 
 
 def test_full_form_has_a_marker() -> None:

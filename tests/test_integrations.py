@@ -22,7 +22,10 @@ from kubechain.core.bundle import ROOT
 from kubechain.images import runner
 from reports.deploy import files
 from tests.hostile.access import CONTEXT, plain
+from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
+
+pytestmark = pytest.mark.whole_runs
 
 FOLDER = files.FOLDER / "integrations"
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file())
@@ -63,7 +66,7 @@ def healthy(_made: Cluster) -> None:
     pass
 
 
-@pytest.mark.parametrize(("make", "failures"), [(healthy, 0), (broken, 1)])
+@pytest.mark.parametrize(("make", "failures"), [full(healthy, 0), (broken, 1)])
 def test_sonobuoy_gets_the_results(tmp_path: Path, make: Any, failures: int) -> None:
     results = tmp_path / "results"
     results.mkdir()
@@ -85,14 +88,14 @@ def test_sonobuoy_hears_that_there_is_no_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "more", "ok", "error"),
+    ("make", "more", "error"),
     [
-        (healthy, {}, True, ""),
-        (broken, {}, False, "chain broken at DEPLOYMENT: "),
-        (healthy, {"KUBECHAIN_LEVEL": "all"}, False, "kubechain: KUBECHAIN_LEVEL=all: expected 'quick' or 'full'"),
+        full(healthy, {}, ""),
+        (broken, {}, "chain broken at DEPLOYMENT: "),
+        (healthy, {"KUBECHAIN_LEVEL": "all"}, "kubechain: KUBECHAIN_LEVEL=all: expected 'quick' or 'full'"),
     ],
 )
-def test_kuberhealthy_gets_the_verdict(tmp_path: Path, make: Any, more: dict[str, str], ok: bool, error: str) -> None:  # noqa: FBT001  # a parameter
+def test_kuberhealthy_gets_the_verdict(tmp_path: Path, make: Any, more: dict[str, str], error: str) -> None:
     got: list[tuple[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,7 +118,7 @@ def test_kuberhealthy_gets_the_verdict(tmp_path: Path, make: Any, more: dict[str
     server.server_close()
     assert done.returncode == 0, done.stdout + done.stderr
     ((uuid, report),) = got
-    assert (uuid, report["OK"], len(report["Errors"])) == ("u-1", ok, 0 if ok else 1)
+    assert (uuid, report["OK"], len(report["Errors"])) == ("u-1", not error, 1 if error else 0)
     assert "".join(report["Errors"]).startswith(error)
 
 

@@ -23,7 +23,7 @@ from tests.hostile.acts import failing, on, rule
 from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import SYSTEM
-from tests.test_run import CONFTEST
+from tests.test_run import CONFTEST, INI
 
 pytestmark = pytest.mark.whole_runs
 
@@ -94,7 +94,7 @@ def started(folder: Path, server: Cluster, phase: str, *words: str) -> Generator
     """Start a run in a process group of its own; the claims hang in this phase."""
     (folder / "suites").mkdir()
     (folder / "conftest.py").write_text(CONFTEST + ON_A_CLUSTER)
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (folder / "pytest.ini").write_text(INI)
     (folder / "suites" / "test_x.py").write_text(CLAIMS)
     environment = {
         "PYTHONPATH": str(ROOT),
@@ -146,7 +146,7 @@ def marks(folder: Path) -> list[str]:
     ("phase", "signals", "workers"),
     [
         ("setup", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
-        ("teardown", [signal.SIGINT, signal.SIGTERM], ("-n", "2")),
+        full("teardown", [signal.SIGINT, signal.SIGTERM], ("-n", "2")),
         full("call", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], ()),
         full("teardown", [signal.SIGTERM, signal.SIGTERM], ()),
         full("setup", [signal.SIGTERM], ("-n", "2")),

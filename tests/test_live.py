@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.cases import full
 from tests.terminal import HIDES_CURSOR, MOVES_UP, Shown, run
 from tests.test_run import Done, prepare, project
 
 # One process makes the runs, once.
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = pytest.mark.whole_runs
 CLAIMS = '''
 import os
 import pytest
@@ -133,7 +134,7 @@ def test_terminal_shows_the_waits_of_all_processes_and_what_pytest_says_of_a_los
     assert not (tmp_path / "out" / "present").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, full(signal.SIGINT), signal.SIGKILL])
 def test_run_that_is_ended_leaves_the_terminal_as_it_was(tmp_path: Path, number: signal.Signals) -> None:
     found = shown(tmp_path, send=number, told={"NO_COLOR": "1"}, columns=40)
     assert HIDES_CURSOR not in found.text
@@ -144,7 +145,7 @@ def test_run_that_is_ended_leaves_the_terminal_as_it_was(tmp_path: Path, number:
         assert "no verdict: interrupted after 1 of 5" in found.plain.replace("\n", ""), found.plain
 
 
-@pytest.mark.parametrize(("words", "told"), [(("-v",), {}), ((), {"TERM": "dumb"})])
+@pytest.mark.parametrize(("words", "told"), [(("-v",), {}), full((), {"TERM": "dumb"})])
 def test_user_and_terminal_may_want_no_picture(tmp_path: Path, words: tuple[str, ...], told: dict[str, str]) -> None:
     found = shown(tmp_path, *words, told=told)
     assert MOVES_UP not in found.text.partition("FAILURES")[0]

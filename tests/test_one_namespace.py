@@ -18,6 +18,7 @@ from kubechain.core.errors import ExitCode
 from kubechain.core.run import RUN_LABEL
 from kubechain.kube.objects import Json
 from tests.hostile.access import CONTEXT, with_token
+from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.records import CLAIMS
 from tests.hostile.records_terrain import TERRAIN
@@ -101,7 +102,7 @@ def test_clean_without_the_namespace_says_which_command_cleans_it(server: Cluste
     assert server.api.requests == []
 
 
-@pytest.mark.parametrize("then", ["clean", "run"])
+@pytest.mark.parametrize("then", ["clean", full("run")])
 def test_what_a_killed_run_left_is_removed_and_nothing_else(server: Cluster, tmp_path: Path, then: str) -> None:
     shop = pods_of(server, SHOP)
     process = started(server, tmp_path)

@@ -1,23 +1,26 @@
 """Runs that may not begin in a namespace, and what dead runs left there, on an API server on loopback."""
 
 import ast
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fixtures.scenarios.bare_pod import BARE
 from kubechain.claims.rights import CORE, SWEEP
-from kubechain.cleanup.marked_objects import KINDS, RARE, RUN
+from kubechain.cleanup.marked_objects import KINDS, RARE, RUN, Space
+from kubechain.cluster.access import Access
 from kubechain.core.bundle import ROOT
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.kube import shape
+from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import PLURALS
 from kubechain.kube.rights import EVERYWHERE, Right, right
 from kubechain.provision.cluster import require_alone
+from kubechain.provision.occupied import require_free
 from kubechain.scenarios.many_pods import MANY
 from kubechain.workload import manifests, service_manifests
 from kubechain.workload.chain import CLIENT
@@ -26,6 +29,7 @@ from kubechain.workload.names import NAMES
 from tests.hostile.access import CONTEXT, with_token
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster, cluster
+from tests.in_pods import refused
 from tests.one_namespace import (
     FOREIGN,
     SHOP,
@@ -67,14 +71,24 @@ BUSY: dict[str, tuple[Json, str]] = {
 }
 
 
+IN_THE_WAY = f"--namespace={TEAM}: objects there have names or labels of this suite, or select its Pods: "
+
+
 @pytest.mark.parametrize("name", BUSY)
-def test_namespace_with_something_in_the_way_is_refused_in_one_line(server: Cluster, tmp_path: Path, name: str) -> None:
+def test_something_in_the_way_of_a_run_is_named(server: Cluster, tmp_path: Path, name: str) -> None:
     body, named = BUSY[name]
     store(server, {**body, "spec": {"type": "ClusterIP", **body["spec"]}} if body["kind"] == "Service" else body)
+    with closing(Api(server.kubeconfig, CONTEXT, tmp_path)) as api, pytest.raises(SetupError) as raised:
+        require_free(Space(api, TEAM, Access(api, TEAM)), shape.of(PROJECT, None, "", ""), secret=False)
+    assert str(raised.value).startswith(f"{IN_THE_WAY}{named}; use a namespace without them")
+    assert raised.value.code == ExitCode.CLUSTER
+
+
+def test_namespace_with_something_in_the_way_is_refused_in_one_line(server: Cluster, tmp_path: Path) -> None:
+    store(server, manifests.client_pod("other", "c", {"app": "web"}))
     code, output = run(server, tmp_path, "--no-html", "--only", "CHAIN-PODS-010")
     assert code == ExitCode.CLUSTER, output
-    what = f"no verdict: --namespace={TEAM}: objects there have names or labels of this suite, or select its Pods: {named}; use a"
-    assert what in output
+    assert f"no verdict: {IN_THE_WAY}Pod other (app=web); use a" in output
     assert changes(server) == []
 
 
@@ -195,15 +209,11 @@ USAGE: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", USAGE)
-def test_usage_error_is_one_line(tmp_path: Path, name: str) -> None:
+def test_usage_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     words, line = USAGE[name]
     (tmp_path / "config").write_text('{"apiVersion": "v1", "kind": "Config", "contexts": [{"name": "c", "context": {}}]}')
-    kept = {each: value for each, value in os.environ.items() if not each.startswith(("KUBECHAIN_", "PYTEST_"))}
-    argv = [sys.executable, "-m", "kubechain", "run", "--namespace", TEAM, "--out", str(tmp_path / "out"), *words]
-    environment = {**kept, "KUBECONFIG": str(tmp_path / "config")}
-    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr.count("\n")) == (ExitCode.USAGE, 1), done.stdout + done.stderr
-    assert line in done.stderr
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert line in refused("run", "--namespace", TEAM, "--out", str(tmp_path / "out"), *words)
 
 
 def test_processes_are_refused_also_without_the_command() -> None:

@@ -13,6 +13,8 @@ from tests.hostile.cases import full
 from tests.test_run import CLAIMS, CONFTEST
 from tests.test_run_command import COMMAND
 
+pytestmark = pytest.mark.whole_runs
+
 PASSES = CLAIMS[: CLAIMS.index('@claim("T-PODS-010"')] + "\n"
 # A cluster of the run's own whose deletion fails.
 DELETED = """

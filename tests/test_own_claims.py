@@ -11,6 +11,8 @@ import pytest
 from kubechain.core.bundle import ROOT
 from tests.hostile.cases import full
 
+pytestmark = pytest.mark.whole_runs
+
 CLAIM = '''
 from kubechain.testing import claim
 

@@ -101,6 +101,7 @@ def test_gate_checks_a_finished_run_again(history: Path) -> None:
     assert ended.lines[0] == "gate: 2 of 5 rules not kept: failed: expected at most 0, got 1; passed: expected at least 5, got 3"
 
 
+@pytest.mark.hostile
 def test_waiver_of_another_cluster_leaves_the_chain_broken_and_the_gate_shut(tmp_path: Path) -> None:
     ended = run(tmp_path / "broken", without_slices, WAIVERS % "another", LENIENT)
     assert ended.code == 1, ended.lines
@@ -108,6 +109,7 @@ def test_waiver_of_another_cluster_leaves_the_chain_broken_and_the_gate_shut(tmp
     assert ended.lines[-1].startswith("gate: 1 of 4 rules not kept: holds: exit code 1: chain broken at ENDPOINTS"), ended.lines
 
 
+@pytest.mark.hostile
 def test_unknown_claim_in_the_waivers_is_one_line(tmp_path: Path) -> None:
     ended = run(tmp_path / "unknown", lambda _: None, WAIVERS.replace("ENDPOINTS-010", "ENDPOINTS-999") % CONTEXT)
     assert ended.code == 4, ended.lines

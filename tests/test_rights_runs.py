@@ -16,6 +16,8 @@ from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import failing, on, rule
 from tests.hostile.cluster import Cluster, cluster
 
+pytestmark = pytest.mark.whole_runs
+
 # Claim -> the right that its user lacks.
 LACKING = {
     "CHAIN-API-010": "get services/proxy",
@@ -93,6 +95,7 @@ def test_refused_first_request_does_not_hide_the_other_missing_rights(server: Cl
     assert "lacks the rights to get namespaces, watch services (core); " in done.stdout
 
 
+@pytest.mark.hostile
 def test_pull_secret_needs_a_right_more(server: Cluster, tmp_path: Path) -> None:
     deny(server, "create secrets")
     secret = tmp_path / "config.json"

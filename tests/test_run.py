@@ -17,6 +17,8 @@ from reports import allure_html
 from tests.json_schema import problems
 
 pytestmark = pytest.mark.whole_runs
+# The plugin of Hypothesis imports all of it at the end of a run.
+INI = "[pytest]\naddopts = --strict-markers -p no:hypothesispytest\n"
 CONFTEST = """
 import os
 from pathlib import Path
@@ -127,7 +129,7 @@ def prepare(folder: Path, environment: dict[str, str], claims: str = CLAIMS, mor
     """Make a project of its own that has these claims and a cluster that is none; return pytest's command and environment."""
     (folder / "suites").mkdir()
     (folder / "conftest.py").write_text(CONFTEST + more)
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (folder / "pytest.ini").write_text(INI)
     (folder / "suites" / "test_x.py").write_text(claims)
     told = {
         "PYTHONPATH": str(ROOT),

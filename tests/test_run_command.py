@@ -14,6 +14,8 @@ from kubechain.core.bundle import ROOT
 from tests.hostile.cases import full
 from tests.test_run import CONFTEST
 
+pytestmark = pytest.mark.whole_runs
+
 # Starts the command with another folder in the place of the project's own suites.
 COMMAND = """
 import sys
@@ -91,7 +93,7 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
     [
         (("-k", "other"), {}, 1, "chain broken at PODS"),
         (("--only", "T-NONE-010"), {}, 4, "--only: no such claim: T-NONE-010"),
-        (("--only", "T-NONE-010", "-n", "2"), {}, 4, "--only: no such claim: T-NONE-010"),
+        full(("--only", "T-NONE-010", "-n", "2"), {}, 4, "--only: no such claim: T-NONE-010"),
         full(("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
         full((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
     ],

@@ -17,9 +17,12 @@ from tests import finished_runs
 from tests.fakes import record
 from tests.finished_runs import passed
 from tests.hostile.access import CONTEXT, plain
+from tests.hostile.cases import full
 from tests.hostile.cluster import Cluster, cluster
 from tests.in_pods import CLAIMS, kubechain, run
 from tests.json_schema import problems
+
+pytestmark = pytest.mark.whole_runs
 
 PARTS = 2
 
@@ -32,7 +35,7 @@ def healthy(_made: Cluster) -> None:
     pass
 
 
-@pytest.mark.parametrize("make", [healthy, without_endpoints])
+@pytest.mark.parametrize("make", [full(healthy), without_endpoints])
 def test_parts_together_are_the_whole(tmp_path: Path, make: Callable[[Cluster], None]) -> None:
     with cluster(tmp_path, plain(), make) as made:
         whole = run(made, tmp_path, "--patience", "0.3")

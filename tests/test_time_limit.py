@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kubechain.core.errors import ExitCode
+from tests.hostile.cases import full
 from tests.test_run import project
 
 pytestmark = pytest.mark.whole_runs
@@ -46,7 +47,7 @@ def test_has_a_limit_of_its_own():
 '''
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["alone", "worker"])
+@pytest.mark.parametrize("words", [full(()), ("-n", "1")], ids=["alone", "worker"])
 def test_claim_that_hangs_is_inconclusive_and_the_run_goes_on(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = project(tmp_path, words, {}, CLAIMS)
     assert done.outcomes == {

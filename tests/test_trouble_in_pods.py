@@ -13,6 +13,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
 from tests.hostile.access import CONTEXT, plain
@@ -20,6 +22,8 @@ from tests.hostile.acts import any_request, failing, rule
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.exchange import Request
 from tests.in_pods import run
+
+pytestmark = pytest.mark.whole_runs
 
 CONFIG_MAP = ("--json-line", "--result-config-map", "kube-system/kubechain-result")
 FEW = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-SERVICE-010,CHAIN-ENDPOINTS-010"
@@ -31,6 +35,7 @@ def left(made: Cluster) -> list[str]:
     return [name for name in names if name.startswith(NAMESPACE)]
 
 
+@pytest.mark.hostile
 def test_account_without_rights_gets_one_line_that_names_them(tmp_path: Path) -> None:
     with cluster(tmp_path, plain()) as made:
         made.api.allows = lambda _user, _verb, _resource: False

@@ -17,6 +17,7 @@ from kubechain.cluster.target import Target
 from kubechain.core.errors import ExitCode, SetupError
 from reports import allure_results
 from tests.fakes import record
+from tests.hostile.cases import full
 from tests.test_run import Done, project
 
 pytestmark = pytest.mark.whole_runs
@@ -186,7 +187,7 @@ def run(folder: Path, text: str, *words: str, **environment: str) -> Done:
     return project(folder, words, given, CLAIMS)
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "1")])
+@pytest.mark.parametrize("words", [full(()), ("-n", "1")])
 def test_run_with_a_known_issue_holds_and_shows_it(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run(tmp_path, KNOWN, *words, KUBECHAIN_FAIL_FAST="1")
     assert done.code == 0, done.output
@@ -202,7 +203,7 @@ def test_run_with_a_known_issue_holds_and_shows_it(tmp_path: Path, words: tuple[
     assert "failed (known: CoreDNS bug 12, ann, until 2999-12-31)" in (done.out / "summary.md").read_text()
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "1")])
+@pytest.mark.parametrize("words", [(), full(("-n", "1"))])
 def test_run_with_a_waiver_of_an_unknown_claim_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run(tmp_path, KNOWN.replace("T-DNS-010", "T-DNS-999"), *words)
     assert done.code == 4, done.output
@@ -210,11 +211,15 @@ def test_run_with_a_waiver_of_an_unknown_claim_is_a_usage_error(tmp_path: Path, 
     assert "line 1: no such claim: T-DNS-999; `kubechain list` shows all" in done.output or not words
 
 
-def test_run_with_an_expired_or_stale_waiver_is_red(tmp_path: Path) -> None:
+@pytest.mark.hostile
+def test_run_with_an_expired_waiver_is_red(tmp_path: Path) -> None:
     expired = run(tmp_path / "expired", KNOWN.replace("2999", "2020"))
     assert expired.code == 1, expired.output
     assert "chain broken at DNS: " in expired.output
     assert "known issue expired on 2020-12-31: CoreDNS bug 12, ann" in expired.run["verdict"]
+
+
+def test_run_with_a_stale_waiver_is_red(tmp_path: Path) -> None:
     stale = run(tmp_path / "stale", KNOWN + KNOWN.replace("T-DNS-010", "T-PODS-010"))
     assert stale.code == 25, stale.output
     assert stale.run["verdict"].startswith("known issue T-PODS-010 no longer fails: remove it from ")

@@ -15,8 +15,10 @@ from kubechain.core.bundle import ROOT
 
 # Whole runs, then properties with many examples.
 FILES = (
-    *("hostile", "hostile_access", "full_disk", "interrupts", "output", "own_claims", "run_command"),
-    *("conditions_endpoints", "conditions_http", "history", "redact", "reports", "upgrade_outages", "upgrade_page"),
+    *("hostile", "hostile_access", "delivery", "ends", "fail_fast", "full_disk", "integrations", "interrupts", "live"),
+    *("one_namespace", "output", "own_claims", "results_of_runs", "rights_runs", "run_command", "sharding", "time_limit"),
+    *("trouble_in_pods", "waivers"),
+    *("conditions_endpoints", "conditions_http", "deploy", "history", "redact", "reports", "upgrade_outages", "upgrade_page"),
 )
 
 if __name__ == "__main__":

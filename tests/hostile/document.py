@@ -20,9 +20,9 @@ address of each Pod, and kube-proxy at each clusterIP and nodePort. A whole run 
 of its own. A run passes if its exit code and its verdict line are among the allowed ones, its output has no traceback, it
 ends within the time stated, and it leaves no namespace, no cordon and no watch.
 
-`make test` runs the records marked *short*, `make hostile` all of them (`N=2` in two processes) and those whole runs
-of other tests that `make test` leaves out (signals, full disks, closed outputs, xdist workers), and 2,000 examples of each
-property in place of 50. Then
+`make test` runs the records marked *short*, one of each kind; `make hostile` runs all of them (`N=2` in two processes), those
+whole runs of other tests that `make test` leaves out (more signals, phases and disks that become full, closed outputs, the
+same in xdist workers, in a history or in a part of a suite), and 2,000 examples of each property in place of 50. Then
 `make hostile SECONDS=600` draws sequences of two to four records for that long: whatever they do together, a chain that
 is whole is never called broken. How clusters are reached, and what comes of it, is in [access](ACCESS.md).
 """

@@ -183,9 +183,8 @@ RECORDS = (
         denies(of_team),
         (REFUSED,),
         says="Namespace, ConfigMap nginx, Service of type NodePort",
-        short=True,
     ),
-    Record("UID-RANGE", "refuses Pods that name the uid that they run as", denies(_uid), short=True),
+    Record("UID-RANGE", "refuses Pods that name the uid that they run as", denies(_uid)),
     Record("NO-NODEPORT", "refuses nodePorts", denies(_node_port), (REFUSED,), says="--no-node-port"),
     Record(
         "NO-NODEPORT-WANTED",

@@ -161,7 +161,6 @@ RECORDS = (
         "gives every Service session affinity",
         spec("Service", sessionAffinity="ClientIP"),
         f"{CHANGED}Service web spec.sessionAffinity ClientIP instead of None",
-        short=True,
     ),
     terrain(
         "INTERNAL-LOCAL",

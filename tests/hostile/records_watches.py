@@ -153,7 +153,7 @@ EITHER = (HOLDS, UNDECIDED)
 GONE = status_of(410, "Expired", OLD)
 CODELESS: Json = {"kind": "Status", "status": "Failure", "message": "etcdserver: leader changed"}
 RECORDS = (
-    Record("HEALTHY", "does nothing wrong", lambda _: None, short=True),
+    Record("HEALTHY", "does nothing wrong", lambda _: None),
     Record("WATCH-CUT", "ends every watch after 1 s", rule(ANY, watch(cut)), short=True),
     Record("WATCH-CUT-LINE", "breaks the first ten watches in the middle of a line", rule(ANY, watch(_cut_line), times=10)),
     Record("WATCH-SILENT", "never answers the first watch of each kind", rule(ANY, _silent, times=7), EITHER, seconds=120),
