@@ -18,7 +18,7 @@ def parameters() -> dict[str, tuple[str, ...]]:
     kind = type(pytest.fixture(lambda: None))
     found = {
         name: value
-        for module in map(importlib.import_module, plugins.MODULES)
+        for module in map(importlib.import_module, plugins.kubechain_plugins)
         for name, value in vars(module).items()
         if isinstance(value, kind)
     }

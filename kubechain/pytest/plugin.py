@@ -6,6 +6,8 @@ them from the installed distribution if --kube-context names a cluster.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from kubechain.core import bundle
@@ -35,14 +37,21 @@ PARTS = (
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the hooks that reports implement, and the parts of this plugin.
-
-    A name in `pytest_plugins` would also be looked for in the entry points of all installed distributions, which are read once
-    for each name.
-    """
+    """Register the hooks that reports implement, and the parts of this plugin."""
     pluginmanager.add_hookspecs(hookspecs)
     for part in PARTS:
         pluginmanager.import_plugin(f"{__package__}.{part}")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Load the modules that a plugin lists as `kubechain_plugins`.
+
+    Each name in `pytest_plugins` would also be looked for in the entry points of all installed distributions, which are read
+    again for each.
+    """
+    modules: Sequence[str] = getattr(plugin, "kubechain_plugins", ())
+    for module in modules:
+        manager.import_plugin(module)
 
 
 @pytest.hookimpl(tryfirst=True)
