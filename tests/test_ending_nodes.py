@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,6 +12,7 @@ from kubechain.cleanup import run_locks
 from kubechain.cluster.kind import Cluster
 from kubechain.core.progress import Progress
 from kubechain.pytest import ending
+from tests.engine_objects import run_state
 
 
 def test_nodes_that_joined_later_are_deleted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +25,8 @@ def test_nodes_that_joined_later_are_deleted_too(tmp_path: Path, monkeypatch: py
     cluster = Cluster("c", tmp_path, "image", Path("kind"), Path("kubectl"), Path("docker"))
     cluster.ids = frozenset({"first"})
     run_locks.mark_made(tmp_path, "c", {"first", "joined"})
-    state: Any = SimpleNamespace(progress=Progress(Console(file=io.StringIO())), settings=SimpleNamespace(cache=tmp_path))
+    state = run_state({"cache": tmp_path})
+    state.progress = Progress(Console(file=io.StringIO()))
     ending.delete(state, cluster)
     assert deleted == ["first", "joined"]
     assert run_locks.made(tmp_path, "c") == frozenset()

@@ -25,7 +25,7 @@ from kubechain.pytest.scenario import scenario
 
 def wait_for(pattern):
     """In two processes: wait for a file that the other process writes."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while "PYTEST_XDIST_WORKER" in os.environ and not next(Path().glob(pattern), None):
         assert time.monotonic() < ends, pattern
         time.sleep(0.01)

@@ -2,8 +2,7 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from kubechain.faults.catalogue.status import LostRight, without_resource
 from kubechain.faults.testbed import TRIAL, Testbed
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json
+from tests.engine_objects import KnownNodes, as_testbed, chain_factory
 from tests.fakes import FakeApi, thing
 
 RULES: list[Json] = [
@@ -61,9 +61,9 @@ class Server:
 
 
 def fake_testbed(api: Any, folder: Path) -> Testbed:
-    factory = SimpleNamespace(api=api, labels={RUN_LABEL: "ab12"})
-    cluster = SimpleNamespace(nodes=lambda: ["kind-control-plane", "kind-worker", "kind-worker2"])
-    return Testbed(cast("Any", cluster), cast("Any", factory), folder, cast("Any", None))
+    nodes = ["kind-control-plane", "kind-worker", "kind-worker2"]
+    known = [thing("Node", name, spec={"podCIDR": "10.244.1.0/24"}) for name in nodes]
+    return as_testbed(KnownNodes(folder, nodes), chain_factory(api, {RUN_LABEL: "ab12"}, known))
 
 
 def test_rule_without_resources_is_left_out() -> None:
@@ -147,16 +147,14 @@ def test_one_dns_server_is_cut_off_by_its_address_until_it_is_healed(tmp_path: P
 
     monkeypatch.setattr(Testbed, "run_on", run_on)
     monkeypatch.setattr(Testbed, "succeeds_on", succeeds_on)
-    testbed, cut = fake_testbed(FakeApi(answer), tmp_path), DroppedServer()
-    nodes = [thing("Node", name, spec={"podCIDR": "10.244.1.0/24"}) for name in testbed.cluster.nodes()]
-    cast("Any", testbed.chain_factory).environment = SimpleNamespace(nodes=nodes)
-    assert not cut.in_effect(testbed).met
-    cut.heal(testbed)
+    broken, cut = fake_testbed(FakeApi(answer), tmp_path), DroppedServer()
+    assert not cut.in_effect(broken).met
+    cut.heal(broken)
     assert scripts == []
-    cut.inject(testbed)
+    cut.inject(broken)
     assert len(scripts) == 3
     assert all("-I FORWARD -d 10.244.0.2 -p udp --dport 53 -j DROP" in script for script in scripts)
-    assert cut.in_effect(testbed).met
-    cut.heal(testbed)
+    assert cut.in_effect(broken).met
+    cut.heal(broken)
     assert all("-D FORWARD -d 10.244.0.2 -p udp" in script for script in scripts[3:])
-    assert not cut.in_effect(testbed).met
+    assert not cut.in_effect(broken).met

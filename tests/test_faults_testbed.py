@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import yaml
@@ -16,6 +14,7 @@ from kubechain.faults import testbed as testbed_module
 from kubechain.faults.injections import StaticPod
 from kubechain.faults.testbed import LEADERS, Testbed
 from kubechain.observe.wait import Waiter
+from tests.engine_objects import KnownNodes, as_testbed
 from tests.fakes import FakeClock
 from tests.test_testbed import BEFORE, Node, make_testbed
 
@@ -46,8 +45,7 @@ class Shell:
         for module in (injections, testbed_module):
             monkeypatch.setattr(module, "MANIFESTS", str(self.manifest.parent))
             monkeypatch.setattr(module, "ASIDE", str(self.kept.parent))
-        cluster = SimpleNamespace(docker=SimpleNamespace(client=client), nodes=lambda: ["kind-control-plane", "kind-worker"])
-        self.testbed = Testbed(cast("Any", cluster), cast("Any", None), folder, cast("Any", None))
+        self.testbed = as_testbed(KnownNodes(folder, ["kind-control-plane", "kind-worker"], client))
 
     @staticmethod
     def _program(path: Path, text: str) -> None:

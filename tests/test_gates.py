@@ -9,19 +9,19 @@ import pytest
 from kubechain.claims import claim
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import DISRUPTION, EXEC
-from kubechain.claims.waivers import Waivers
 from kubechain.conditions import timeouts
 from kubechain.conditions.http import Page, all_welcome
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, Unmet
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
-from kubechain.observe.pace import Pace
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.pytest import gating
+from kubechain.pytest.state import ClaimState
 from kubechain.workload.chain import Chain
 from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gate, Gatekeeper, awaited, gated, used
 from kubechain.workload.manifests import WEB, WELCOME
+from tests.engine_objects import run_state
 from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
 
 
@@ -261,8 +261,7 @@ def giving(value: Any) -> Callable[[object], Any]:
 def test_claim_that_stops_a_node_is_not_blocked_by_what_it_breaks(monkeypatch: pytest.MonkeyPatch, *, disturbs: bool) -> None:
     chain, _, _ = up_to(*sick())
     stated = claim_of(Link.NODES, requirements=(DISRUPTION,) if disturbs else ())
-    state = SimpleNamespace(gatekeeper=Gatekeeper(), shared_chain=chain, pace=Pace(), permissions=None, waivers=Waivers())
-    known = {"run_state": state, "claim_state": SimpleNamespace(chain=None), "permissions": None}
+    known = {"run_state": run_state(shared_chain=chain), "claim_state": ClaimState(), "permissions": None}
     for where, name, value in [*((gating, *each) for each in known.items()), (claim, "of", stated)]:
         monkeypatch.setattr(where, name, giving(value))
     item: Any = SimpleNamespace(fixturenames=[gating.OF_CHAINS], config=None)

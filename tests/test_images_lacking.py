@@ -12,7 +12,9 @@ import pytest
 from kubechain.claims.obstacles import Obstacle
 from kubechain.core.errors import Blocked, NoProgram
 from kubechain.pytest import gating
+from kubechain.pytest.state import ClaimState
 from kubechain.workload.gates import Gatekeeper
+from tests.engine_objects import run_state
 from tests.fakes import healthy
 from tests.test_gates import up_to
 
@@ -25,8 +27,8 @@ def giving(value: Any) -> Callable[[object], Any]:
 def test_image_of_the_user_that_lacks_a_program_is_an_obstacle(monkeypatch: pytest.MonkeyPatch, *, named: bool) -> None:
     chain = replace(up_to(*healthy())[0], pulled=frozenset({"client"} if named else ()))
     keeper = Gatekeeper()
-    state = SimpleNamespace(gatekeeper=keeper, shared_chain=None)
-    for name, value in {"run_state": state, "claim_state": SimpleNamespace(chain=chain), "chain_of": chain}.items():
+    state = run_state(gatekeeper=keeper)
+    for name, value in {"run_state": state, "claim_state": ClaimState(chain=chain), "chain_of": chain}.items():
         monkeypatch.setattr(gating, name, giving(value))
     hook = cast("Any", gating.pytest_runtest_call)(SimpleNamespace(fixturenames=[], config=None))
     next(hook)

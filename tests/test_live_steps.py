@@ -15,11 +15,14 @@ from kubechain.pytest.live import LiveView
 from kubechain.pytest.present import Present
 from kubechain.pytest.recording import Recorder
 from kubechain.pytest.state import RUN
+from tests.engine_objects import run_state
 
 
 def said(monkeypatch: pytest.MonkeyPatch, progress: Progress, *doing: Present) -> list[str]:
     """Return what a run prints that was silent for long."""
-    config: Any = SimpleNamespace(stash={RUN: SimpleNamespace(progress=progress)})
+    state = run_state()
+    state.progress = progress
+    config: Any = SimpleNamespace(stash={RUN: state})
 
     def of_run(_config: pytest.Config) -> list[Present]:
         return list(doing)

@@ -4,8 +4,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from kubechain.faults.fault import Fault
 from kubechain.faults.testbed import Testbed
 from kubechain.nested import suite_run
 from kubechain.observe.clock import RealClock
+from tests.engine_objects import KnownNodes, as_testbed
 from tests.fakes import FakeClock, run_record
 from tests.test_run import project
 
@@ -140,6 +140,6 @@ def test_trial_injects_in_the_middle_and_heals_after_the_run(tmp_path: Path, mon
     monkeypatch.setattr(suite_run, "disrupted", disrupted)
     monkeypatch.setattr(trial, "inject", inject)
     monkeypatch.setattr(trial, "heal", heal)
-    testbed = cast("Any", SimpleNamespace(folder=tmp_path))
+    testbed = as_testbed(KnownNodes(tmp_path, []))
     assert trial.run(testbed, broken, None, FakeClock()).first_broken_link == "PODS"
     assert steps == ["run to CLUSTERIP", f"inject {broken.id}", "run on", f"heal {broken.id}"]

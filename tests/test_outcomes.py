@@ -6,11 +6,11 @@ import pytest
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import CollectedClaim
-from kubechain.claims.waivers import Waivers
 from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.pytest import outcomes
 from kubechain.pytest.outcomes import one_line, outcome_of
 from kubechain.pytest.state import RUN
+from tests.engine_objects import run_state
 from tests.fakes import claim_of
 
 
@@ -64,7 +64,7 @@ def test_message_is_one_line_and_not_empty() -> None:
 
 
 def test_trouble_that_many_claims_have_is_shown_with_its_traceback_once() -> None:
-    state: Any = SimpleNamespace(troubles=set[str]())
+    state = run_state()
     report: Any = SimpleNamespace(longreprtext='File "client.py", line 1')
     shown = [
         outcomes.traceback_of(
@@ -94,8 +94,7 @@ def collect(items: list[Any], level: str = "quick", only: str = "") -> list[str]
     def deselected(items: list[Any]) -> None:
         deselected_ids.extend(item.nodeid for item in items)
 
-    settings = SimpleNamespace(level=level, only=only, also="", chains=1)
-    stash: Any = {RUN: SimpleNamespace(settings=settings, waivers=Waivers())}
+    stash = {RUN: run_state({"level": level, "only": only, "also": "", "chains": 1})}
     config: Any = SimpleNamespace(stash=stash, hook=SimpleNamespace(pytest_deselected=deselected))
     outcomes.pytest_collection_modifyitems(config, items)
     return deselected_ids

@@ -18,14 +18,17 @@ pytestmark = pytest.mark.whole_runs
 PASSES = CLAIMS[: CLAIMS.index('@claim("T-PODS-010"')] + "\n"
 # A cluster of the run's own whose deletion fails.
 DELETED = """
-class Broken:
-    name = "c"
-    ids = frozenset()
+from kubechain.cluster.kind import Cluster
+
+class Broken(Cluster):
+    def __init__(self, folder):
+        super().__init__("c", folder, "image", *(folder / name for name in ("kind", "kubectl", "docker")))
+
     def delete(self):
         raise SetupError("deleting the cluster c failed: took more than 60 s")
 
 def make(run, *_):
-    return provision.Provided(Target("c", "", "c", "", "u", True, True, "nginx", "client"), Broken())
+    return provision.Provided(Target("c", "", "c", "", "u", True, True, "nginx", "client"), Broken(run.folder))
 provision.kind_cluster = make
 """
 FULL = """

@@ -144,7 +144,7 @@ def prepare(folder: Path, environment: dict[str, str], claims: str = CLAIMS, mor
 def project(folder: Path, arguments: tuple[str, ...], environment: dict[str, str], claims: str = CLAIMS, more: str = "") -> Done:
     """Run pytest in such a project, with `more` in its conftest.py."""
     words, told = prepare(folder, environment, claims, more)
-    done = subprocess.run([*words, *arguments], cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*words, *arguments], cwd=folder, env=told, capture_output=True, text=True, timeout=120, check=False)
     return Done(done.returncode, done.stdout, folder / "out")
 
 

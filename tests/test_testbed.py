@@ -2,16 +2,17 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 
+from kubechain.core.process import Completed
 from kubechain.faults import testbed as module
 from kubechain.faults.testbed import GIVEN_UP_SECONDS, LEADERS, Testbed, is_frozen
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json
+from tests.engine_objects import KnownNodes, as_testbed, chain_factory
 from tests.fakes import FakeApi
 
 PLACE = "/etc/kubernetes/manifests"
@@ -43,16 +44,17 @@ class Node:
             self.deleted.append(name)
         return json.dumps({"metadata": {"name": name}, "spec": {"renewTime": self.leases[name]}})
 
-    def run(self, words: list[str], *, timeout: float) -> SimpleNamespace:
+    def run(self, words: Sequence[str | Path], *, timeout: float) -> Completed:
         """Answer a check by its exit status; pgrep -x compares the first 15 characters of a name only."""
         assert timeout > 0
-        assert words[:5] == ["docker", "exec", "kind-control-plane", "sh", "-c"]
+        typed = tuple(map(str, words))
+        assert typed[:5] == ("docker", "exec", "kind-control-plane", "sh", "-c")
         answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in LEADERS}}
         answers |= {f"test ! -e {PLACE}/{name}.yaml": f"{PLACE}/{name}.yaml" not in self.files for name in LEADERS}
         answers |= {is_frozen(name): name in self.frozen for name in LEADERS}
         no_lease = "--leader-elect=false"
         answers |= {f"grep -q -e {no_lease} {path}": no_lease in self.files.get(path, "") for path in BOTH}
-        return SimpleNamespace(status=0 if any(answers[part] for part in words[5].split(" || ")) else 1)
+        return Completed(typed, 0 if any(answers[part] for part in typed[5].split(" || ")) else 1, "", "")
 
     def check(self, words: list[str], *, stdin: str | None = None, **_: Any) -> str:
         """Read a file, or write one through another folder, because the kubelet reads every file in the folder as a manifest."""
@@ -75,9 +77,8 @@ class Node:
 def make_testbed(node: Node, monkeypatch: pytest.MonkeyPatch) -> Testbed:
     monkeypatch.setattr(module, "run", node.run)
     monkeypatch.setattr(module, "check", node.check)
-    cluster = SimpleNamespace(docker=SimpleNamespace(client="docker"), nodes=lambda: ["kind-control-plane", "kind-worker"])
-    chain_factory = SimpleNamespace(api=FakeApi(node.answer))
-    return Testbed(cast("Any", cluster), cast("Any", chain_factory), Path("none"), cast("Any", None))
+    cluster = KnownNodes(Path("none"), ["kind-control-plane", "kind-worker"])
+    return as_testbed(cluster, chain_factory(FakeApi(node.answer)))
 
 
 def test_leaders_that_renew_their_leases_are_not_revived(monkeypatch: pytest.MonkeyPatch) -> None:

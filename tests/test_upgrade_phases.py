@@ -18,6 +18,7 @@ from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after
 from kubechain.upgrade.snapshot import KINDS, read
 from kubechain.workload.chain import Chain
+from tests.engine_objects import run_state
 from tests.fakes import FakeApi, FakeClock, changed, conditions, healthy, pod, service, state, thing
 
 HIDDEN = "c2VjcmV0LXRva2Vu"
@@ -199,7 +200,7 @@ def test_state_before_the_upgrade_is_that_of_the_snapshot() -> None:
 
 def test_phase_is_complete_after_its_last_claim_and_not_if_it_ends_before() -> None:
     upgrade, session = UpgradeState(), SimpleNamespace(items=[])
-    config = SimpleNamespace(stash={RUN: SimpleNamespace(upgrade=upgrade)})
+    config = SimpleNamespace(stash={RUN: run_state(upgrade=upgrade)})
     first, last = session.items = [cast("Any", SimpleNamespace(config=config, session=session)) for _ in range(2)]
     plugin.pytest_runtest_teardown(first)
     assert not upgrade.complete
