@@ -73,14 +73,14 @@ soak: export SOAK_MODE := $(call given,MODE)
 soak: env ## run the quick claims RUNS=5 times in a row, half of them over a network that cuts (MODE=throttled: all refused now and then)
 	@$(PYTHON) -m tests.soak
 
-test: dev ## run the tests of the harness, without a cluster
+test: dev ## run the tests of the harness, without a cluster, with one of each kind of whole run
 	@$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests
 
 pages: ## look at chain.html of every kind of run in Chromium: layout, accessibility, keyboard, requests; makes docs/chain.png
 	@sh .ci/venv.sh requirements-pages.lock
 	@$(PYTHON) -m pytest -q tests/pages/browser.py
 
-hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
+hostile: dev ## run the command against clusters that misbehave, and the full form of make test (N=2; SECONDS=600 draws sequences)
 	@$(PYTHON) -m tests.hostile
 
 canary: dev ## run the suite on CONTEXT with planted secrets, and look for them in all results (NGINX_IMAGE, CLIENT_IMAGE)
