@@ -18,7 +18,7 @@ from pathlib import Path
 
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 HIDES_CURSOR, MOVES_UP = "\x1b[?25l", "\x1b[1A"
-ENDS_SECONDS = 60.0
+ENDS_SECONDS = 120.0
 
 
 @dataclass
@@ -67,6 +67,7 @@ def run(
         return shown
     finally:
         process.kill()
+        process.wait()
         os.close(ours)
 
 

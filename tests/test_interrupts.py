@@ -27,7 +27,7 @@ from tests.test_run import CONFTEST, INI
 
 pytestmark = pytest.mark.whole_runs
 
-START_SECONDS = 20
+START_SECONDS = 60
 ON_A_CLUSTER = """
 def visit(run, settings, *_):
     from kubechain.cleanup import run_locks
@@ -162,7 +162,7 @@ def test_signals_end_a_run_in_an_orderly_way(
             # The next signal arrives while the run puts things back, or after its end on a fast machine.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
-        output, errors = process.communicate(timeout=50)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 2, output + errors
     assert of_runs(server) == []
     assert marks(tmp_path) == []
@@ -173,7 +173,7 @@ def test_signals_end_a_run_in_an_orderly_way(
 
 def test_namespaces_and_programs_of_killed_workers_are_removed(tmp_path: Path, server: Cluster) -> None:
     with started(tmp_path, server, "die", "-n", "2", "-k", "0") as process:
-        output, errors = process.communicate(timeout=50)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 10, output + errors
     assert any(request.method == "POST" for request in server.api.requests)
     assert of_runs(server) == []
@@ -188,7 +188,7 @@ def test_mark_stays_if_a_namespace_cannot_be_removed(tmp_path: Path, server: Clu
         (name,) = of_runs(server)
         rule(on("delete", "Namespace"), failing(403))(server)
         os.killpg(process.pid, signal.SIGTERM)
-        output, errors = process.communicate(timeout=50)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 2, output + errors
     assert "no verdict: interrupted after" in output
     assert f"the next run there or `kubechain clean --context {CONTEXT}` tries again" in output.splitlines()[-1]
@@ -207,7 +207,7 @@ def test_workers_of_a_killed_run_are_found_by_the_next(tmp_path: Path, server: C
         # The start of a run in another process of the tests may have ended some already.
         assert all(worker in found or not is_running(identity(worker.pid)) for worker in workers)
         processes.end(Progress())
-        process.communicate(timeout=50)
+        process.communicate(timeout=120)
     assert not workers.intersection(orphan.process for orphan in processes.find())
 
 
@@ -220,7 +220,7 @@ def test_run_that_is_interrupted_without_a_cluster_replaces_no_results(tmp_path:
         while not imported.exists() and time.monotonic() < deadline:
             threading.Event().wait(0.05)
         os.killpg(process.pid, signal.SIGTERM)
-        output, errors = process.communicate(timeout=50)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 2, output + errors
     assert output.strip().splitlines()[-1].startswith("no verdict: interrupted after")
     assert (tmp_path / "out" / "run.json").read_text() == "earlier"

@@ -72,7 +72,7 @@ def run(
         added |= {"KUBECHAIN_OUT": str(bundled / "reports" / "out"), "KUBECHAIN_CACHE": str(bundled / "cache")}
     words = ["bash", "-o", "pipefail", "-c", script, "sh", sys.executable, *command]
     done = subprocess.run(
-        words, cwd=bundled, env={**kept, **added, **environment}, capture_output=True, text=True, check=False, timeout=60
+        words, cwd=bundled, env={**kept, **added, **environment}, capture_output=True, text=True, check=False, timeout=120
     )
     code = int(done.stderr.rpartition("code ")[2])
     return code, done.stdout + done.stderr, bundled / "reports" / "out"
