@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from kubechain.claims.records import read_run
 from kubechain.core.run import EXPIRES_LABEL
 from reports import chain_page
@@ -15,6 +17,7 @@ from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange
 from tests.hostile.runner import run
 
+pytestmark = pytest.mark.whole_runs
 CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020,CHAIN-DELETION-030"
 
 
