@@ -154,7 +154,6 @@ RECORDS = (
         "switches service links off",
         spec("Pod", enableServiceLinks=False),
         f"{CHANGED}Pod client spec.enableServiceLinks false instead of true",
-        short=True,
     ),
     terrain(
         "AFFINITY",
