@@ -129,7 +129,7 @@ def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monk
     assert code == ExitCode.CLUSTER
     assert words[:3] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle", f"{ROOT}/suites/walkthrough"]
     assert words[3:] == [
-        f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "no:cacheprovider", "-W", run.ALREADY_IMPORTED,
+        f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "no:cacheprovider", *run.UNUSED, "-W", run.ALREADY_IMPORTED,
         "--cluster-name=a b", "--keep-cluster", "-k", "dns or env", "-rfE", "-n", "2",
     ]  # fmt: skip
     (handed,) = started.environments
