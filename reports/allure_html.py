@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
 
+from .allure_run import GateRule
+
 HERE = Path(__file__).parent / "allure"
+SCRIPT = HERE / "generate.mjs"
 # Node.js as a package of PyPI, for machines without a recent one.
 NODE_LOCK = ROOT / "images" / "pypi" / "node.lock"
 OLDEST_NODE = 20
@@ -33,8 +37,8 @@ REMOTE = re.compile(
 )
 
 
-def generate(results: Path, folder: Path, store: BuildCache, title: str) -> Path:
-    """Write the report of the Allure results in `results` into `folder`, with a title, and return its page.
+def generate(results: Path, folder: Path, store: BuildCache, title: str, gate: Sequence[GateRule]) -> Path:
+    """Write the report of the Allure results in `results` into `folder`, with a title and a quality gate, and return its page.
 
     Raises:
         SetupError: there are no results, Node.js or Allure cannot be installed, or the page would load a remote resource.
@@ -45,9 +49,10 @@ def generate(results: Path, folder: Path, store: BuildCache, title: str) -> Path
     redact_files.folder(results)
     node, allure = _node(store), _allure(store)
     config = results.parent / "allurerc.json"
-    config.write_text(json.dumps(configuration(folder, title), indent=2), encoding="utf-8")
+    content = {"config": configuration(folder, title), "gate": gate}
+    config.write_text(json.dumps(content, indent=2), encoding="utf-8")
     try:
-        words = [node, allure, "generate", "--config", config, results]
+        words = [node, SCRIPT, allure, config, results]
         check(words, timeout=GENERATE_SECONDS, code=ExitCode.TOOLS, doing="writing the HTML report")
     finally:
         config.unlink()
@@ -105,7 +110,7 @@ def _node(store: BuildCache) -> Path:
 
 
 def _allure(store: BuildCache) -> Path:
-    """Return Allure's command, which is installed from npm by its lock file."""
+    """Return the folder of Allure's modules, which are installed from npm by a lock file."""
 
     def install(folder: Path) -> None:
         for name in ("package.json", "package-lock.json"):
@@ -118,4 +123,4 @@ def _allure(store: BuildCache) -> Path:
         check(words, timeout=INSTALL_SECONDS, cwd=folder, code=ExitCode.TOOLS, doing="installing Allure from npm")
 
     lock = key(HERE / "package.json", HERE / "package-lock.json")
-    return store.artifact("allure", lock, install) / "node_modules" / "allure" / "cli.js"
+    return store.artifact("allure", lock, install) / "node_modules"

@@ -1,4 +1,4 @@
-"""A run in Allure: what was tested, where and by whom, and the pages of the run as global attachments."""
+"""A run in Allure: what was tested, where and by whom, its quality gate, and its pages as global attachments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from kubechain.claims.records import RunRecord
 from kubechain.core.default_folders import PROJECT
+from kubechain.core.errors import SetupError
+from kubechain.results import gate, rules
 
 # Files of a run -> their types. Allure knows an attachment by the end of its name.
 ATTACHED = {"chain.html": "text/html", "upgrade.html": "text/html", "faults.svg": "image/svg+xml"}
 GLOBALS = "kubechain-globals.json"
+
+
+class GateRule(TypedDict):
+    """A rule of the quality gate after its check, as Allure reads it."""
+
+    rule: str
+    success: bool
+    expected: str
+    actual: str
+    message: str
+    testResults: list[str]
 
 
 def write(run: RunRecord, folder: Path, environment: Mapping[str, str]) -> None:
@@ -44,6 +58,25 @@ def executor(run: RunRecord, environment: Mapping[str, str]) -> dict[str, str]:
     return {"name": f"{PROJECT} {run.versions.get(PROJECT, '')}".strip(), "type": PROJECT, "buildName": build}
 
 
+def gate_rules(run: RunRecord, file: Path | None, history: Path | None) -> list[GateRule]:
+    """Return the rules of the gate in `file` after their check, without a file those that every result must keep."""
+    try:
+        checked = gate.check(rules.read(file, history) if file else rules.Gate(rules.Rules(), None), run)
+    except (SetupError, OSError) as error:
+        checked = gate.unread(str(error))
+    return [
+        {
+            "rule": each.name,
+            "success": not each.why,
+            "expected": "kept",
+            "actual": "not kept" if each.why else "kept",
+            "message": each.why or each.note or "kept",
+            "testResults": [],
+        }
+        for each in checked.rules
+    ]
+
+
 def _about(run: RunRecord) -> Iterator[tuple[str, str]]:
     yield "verdict", run.verdict
     yield "run", run.run
@@ -60,7 +93,7 @@ def _escaped(value: str) -> str:
 
 
 def _globals(run: RunRecord, folder: Path, results: Path) -> dict[str, object]:
-    """Copy the pages of the run beside the results; return the global attachments, and why there is no verdict as an error."""
+    """Copy the pages of the run beside the results; return them as attachments, and the verdict as an error unless it holds."""
     attachments: list[dict[str, str]] = []
     for name, kind in ATTACHED.items():
         if (folder / name).is_file():
@@ -68,5 +101,4 @@ def _globals(run: RunRecord, folder: Path, results: Path) -> dict[str, object]:
             source = f"kubechain-{stem}-attachment.{end}"
             shutil.copyfile(folder / name, results / source)
             attachments.append({"name": name, "source": source, "type": kind})
-    unknown = not run.holds and run.first_broken_link is None
-    return {"attachments": attachments, "errors": [{"message": run.verdict}] if unknown else []}
+    return {"attachments": attachments, "errors": [] if run.holds else [{"message": run.verdict}]}

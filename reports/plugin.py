@@ -117,7 +117,8 @@ def html_report(run: RunResult, content: RunRecord) -> str | None:
             allure_results.write_lost(run.records, results)
             allure_results.write_steps(run.records, results)
             line = redact.text(run.verdict.line)
-            allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"), line)
+            gate = allure_run.gate_rules(about, run.settings.gate, run.settings.history)
+            allure_html.generate(results, run.folder / "report", BuildCache(run.settings.cache / "builds"), line, gate)
     except (HarnessError, OSError) as error:
         # Half a report is none, and on a full disk the results need its space.
         publish.remove(run.folder / "report")

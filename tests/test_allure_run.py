@@ -40,7 +40,7 @@ def test_pages_of_the_run_are_global_attachments(tmp_path: Path) -> None:
     found = json.loads((results / allure_run.GLOBALS).read_text())
     assert found["attachments"] == [{"name": "chain.html", "source": "kubechain-chain-attachment.html", "type": "text/html"}]
     assert (results / "kubechain-chain-attachment.html").read_text() == "the page"
-    assert found["errors"] == []
+    assert found["errors"] == [{"message": RUN.verdict}]
 
 
 def test_run_without_a_verdict_is_a_global_error(tmp_path: Path) -> None:
@@ -52,6 +52,19 @@ def test_run_without_a_verdict_is_a_global_error(tmp_path: Path) -> None:
 def test_run_that_holds_is_no_error(tmp_path: Path) -> None:
     found = json.loads((written(tmp_path, run_record(None, code=0)) / allure_run.GLOBALS).read_text())
     assert found["errors"] == []
+
+
+def test_gate_has_the_rules_of_the_file_after_their_check_and_always_those_of_every_result(tmp_path: Path) -> None:
+    assert [(each["rule"], each["success"]) for each in allure_run.gate_rules(RUN, None, None)] == [
+        ("complete", False),
+        ("holds", False),
+    ]
+    (tmp_path / "gate.yaml").write_text("failed: 0\nblocked: 0\n")
+    found = {each["rule"]: each for each in allure_run.gate_rules(RUN, tmp_path / "gate.yaml", None)}
+    assert (found["blocked"]["success"], found["failed"]["success"]) == (True, False)
+    assert found["failed"]["message"] == "expected at most 0, got 1"
+    (gone,) = allure_run.gate_rules(RUN, tmp_path / "none.yaml", None)
+    assert (gone["success"], "none.yaml" in gone["message"]) == (False, True)
 
 
 @pytest.mark.parametrize(

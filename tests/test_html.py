@@ -9,8 +9,10 @@ from kubechain.claims.verdict import NOT_RUN
 from kubechain.core import redact_files
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import Blocked, SetupError
-from reports import allure_html, allure_results
+from reports import allure_html, allure_results, allure_run
+from tests.fakes import record, run_record
 
+GATE = allure_run.gate_rules(run_record("DNS", record(Link.DNS, "failed")), None, None)
 LINE = "chain broken at DNS: expected a, got b"
 KEPT = '<script type="module">window.allure = "gta is not gtag";</script>'
 TAG_MANAGER = '<script async src="https://www.googletagmanager.com/gtag/js?id=G-1"></script>'
@@ -116,7 +118,7 @@ def test_title_of_the_report_loads_nothing() -> None:
 
 def test_report_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no Allure results"):
-        allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"), LINE)
+        allure_html.generate(tmp_path, tmp_path / "report", BuildCache(tmp_path / "store"), LINE, GATE)
 
 
 def test_results_are_redacted(tmp_path: Path) -> None:
@@ -128,12 +130,12 @@ def test_results_are_redacted(tmp_path: Path) -> None:
 
 
 def program(folder: Path, page_text: str) -> Path:
-    """Write a replacement of Allure that writes this page and keeps a copy of its configuration."""
+    """Write a replacement of Allure's script that writes this page and keeps a copy of its configuration."""
     script = folder / "allure"
     script.write_text(
         "#!/bin/sh\n"
         f"mkdir -p '{folder}/report'\n"
-        f"cp \"$4\" '{folder}/used.json'\n"
+        f"cp \"$2\" '{folder}/used.json'\n"
         f"cat > '{folder}/report/index.html' <<'END'\n{page_text}\nEND\n"
     )
     return script
@@ -142,17 +144,17 @@ def program(folder: Path, page_text: str) -> Path:
 def generated(folder: Path, monkeypatch: pytest.MonkeyPatch, page_text: str) -> Path:
     (folder / "results").mkdir()
     (folder / "results" / "a-result.json").write_text("{}")
-    script = program(folder, page_text)
 
     def shell(_: BuildCache) -> Path:
         return Path("/bin/sh")
 
     def allure(_: BuildCache) -> Path:
-        return script
+        return folder
 
     monkeypatch.setattr(allure_html, "_node", shell)
     monkeypatch.setattr(allure_html, "_allure", allure)
-    return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"), LINE)
+    monkeypatch.setattr(allure_html, "SCRIPT", program(folder, page_text))
+    return allure_html.generate(folder / "results", folder / "report", BuildCache(folder / "store"), LINE, GATE)
 
 
 def test_report_is_written_without_analytics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +162,7 @@ def test_report_is_written_without_analytics(tmp_path: Path, monkeypatch: pytest
     assert "gtag(" not in text
     assert KEPT in text
     assert not (tmp_path / "allurerc.json").exists()
+    assert json.loads((tmp_path / "used.json").read_text())["gate"] == GATE
 
 
 def test_report_with_a_remote_resource_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
