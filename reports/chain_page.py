@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kubechain.claims.claim import Outcome
@@ -11,7 +11,7 @@ from kubechain.core import redact
 from kubechain.core.errors import ExitCode
 from kubechain.kube import traffic
 
-from . import chain_view, evidence_view, process_view
+from . import chain_view, evidence_view, process_view, trend_view
 from .chain_view import State
 from .templates import MOST_AT_TOP, environment
 
@@ -25,17 +25,22 @@ SYMBOLS = {
     State.BROKEN: "✗",
     State.BLOCKED: "⊘",
     State.INCONCLUSIVE: "?",
+    State.KNOWN: "!",
     State.NOT_RUN: "○",
     State.SKIPPED: "-",
     State.NO_CLAIMS: "·",
     Outcome.PASSED: "✓",
     Outcome.FAILED: "✗",
 }
+# A known issue that no longer fails is red too: its waiver hides the next failure.
+RED = (ExitCode.CHAIN_BROKEN, ExitCode.WAIVERS)
 
 
-def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
-    """Return the page of a run; `evidence` is id of a claim -> text. All texts must be redacted."""
+def page(run: RunRecord, evidence: Mapping[str, str], earlier: Sequence[RunRecord] = ()) -> str:
+    """Return the page of a run; `evidence` is id of a claim -> text, `earlier` are the runs before it. All must be redacted."""
     kept = bounded(evidence)
+    known = [claim for claim in run.claims if claim.known]
+    unexcused = [claim for claim in run.claims if not claim.known]
     head, _, rest = run.verdict.partition(": ")
     return (
         environment()
@@ -44,17 +49,19 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
             run=run,
             title=head[:1].upper() + head[1:],
             rest=rest,
-            tone="good" if run.holds else "bad" if run.exit_code == ExitCode.CHAIN_BROKEN else "unknown",
+            tone="good" if run.holds else "bad" if run.exit_code in RED else "unknown",
             broken=chain_view.first(run, kept),
             links=chain_view.links(run),
             last=chain_view.LAST,
             symbols=SYMBOLS,
-            outcomes={outcome.name: [claim for claim in run.claims if claim.outcome == outcome] for outcome in Outcome},
+            known=known,
+            outcomes={outcome.name: [claim for claim in unexcused if claim.outcome == outcome] for outcome in Outcome},
             groups={outcome.name: chain_view.by_message(c for c in run.claims if c.outcome == outcome) for outcome in Outcome},
             message_of=chain_view.message_of,
             evidence=kept,
             parts_of=evidence_view.parts,
             waterfalls=chain_view.waterfalls(run),
+            trend=trend_view.trend(run, earlier),
             slowest=_slowest(run),
             lanes=process_view.lanes(run),
             causes=process_view.causes(run),
@@ -68,10 +75,14 @@ def page(run: RunRecord, evidence: Mapping[str, str]) -> str:
     )
 
 
-def published(run: RunRecord, folder: Path) -> str:
-    """Return the page of a run whose files are in `folder`, with all texts redacted before they become HTML."""
+def published(run: RunRecord, folder: Path, earlier: Sequence[RunRecord] = ()) -> str:
+    """Return the page of a run whose files are in `folder`, with all texts redacted before they become HTML.
+
+    `earlier` are the runs before it, as they were published.
+    """
     clean = RunRecord.model_validate(redact.tree(run.as_json()))
-    return page(clean, {name: redact.text(text) for name, text in evidence_in(folder / "evidence", clean).items()})
+    texts = {name: redact.text(text) for name, text in evidence_in(folder / "evidence", clean).items()}
+    return page(clean, texts, earlier)
 
 
 def evidence_in(folder: Path, run: RunRecord) -> dict[str, str]:

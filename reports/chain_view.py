@@ -11,11 +11,12 @@ from enum import StrEnum
 from kubechain.claims import chain_records as steps
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
-from kubechain.claims.verdict import first_broken
+from kubechain.claims.verdict import excused, first_broken
 
 # The last link of the chain itself; the later ones are what is done to a chain that is up.
 LAST = Link.DNS
 BLOCKED_BY = re.compile(r"^blocked by [A-Z]+: ")
+EXPIRED = re.compile(r" \(known issue (?P<expired>expired on .*)\)$", re.DOTALL)
 UNMET = re.compile(
     r"expected (?P<expected>.+?), got (?P<got>.+?)(?: \((?P<waited>(?:waited|gave up after|at) [\d.]+ .*)\))?", re.DOTALL
 )
@@ -56,13 +57,13 @@ class State(StrEnum):
     HOLDS = "holds"
     BROKEN = "broken"
     INCONCLUSIVE = "inconclusive"
+    KNOWN = "known issue"
     BLOCKED = "blocked"
     NOT_RUN = "not run"
     SKIPPED = "skipped"
     NO_CLAIMS = "no claims"
 
 
-# The state of a link is the first of these of which it has a claim.
 BY_OUTCOME = {
     Outcome.FAILED: State.BROKEN,
     Outcome.INCONCLUSIVE: State.INCONCLUSIVE,
@@ -71,8 +72,10 @@ BY_OUTCOME = {
     Outcome.PASSED: State.HOLDS,
     Outcome.SKIPPED: State.SKIPPED,
 }
+# The state of a link is the first of these that one of its claims has.
+WORST = (State.BROKEN, State.INCONCLUSIVE, State.KNOWN, State.BLOCKED, State.NOT_RUN, State.HOLDS, State.SKIPPED)
 # What does not count for a link that a claim has shown to be up.
-UNTRIED = (Outcome.BLOCKED, Outcome.NOT_RUN)
+UNTRIED = (State.BLOCKED, State.NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,15 @@ class LinkView:
 
 @dataclass(frozen=True)
 class Message:
-    """The message of an unmet condition in its parts; `expected` is "" where it has another form, and `got` is all of it."""
+    """The message of an unmet condition in its parts; `expected` is "" where it has another form, and `got` is all of it.
+
+    `expired` says of a known issue when it expired, and whose it is.
+    """
 
     expected: str
     got: str
     waited: str
+    expired: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,21 +117,24 @@ class Broken:
 def message_of(text: str) -> Message:
     """Return the message of a claim in its parts."""
     plain = BLOCKED_BY.sub("", text)
+    known = EXPIRED.search(plain)
+    plain, expired = EXPIRED.sub("", plain), known["expired"] if known else ""
     match = UNMET.fullmatch(plain)
-    return Message(match["expected"], match["got"], match["waited"] or "") if match else Message("", plain, "")
+    return Message(match["expected"], match["got"], match["waited"] or "", expired) if match else Message("", plain, "", expired)
 
 
 def links(run: RunRecord) -> list[LinkView]:
     """Return every link in the order of the chain, also those without claims."""
-    blocking = {claim.waits_for for claim in run.claims if claim.outcome == Outcome.BLOCKED}
+    blocking = {claim.waits_for for claim in run.claims if claim.outcome == Outcome.BLOCKED} - excused(run.claims)
     medians = {hand_over.what: hand_over.p50 for hand_over in run.hand_overs}
     found: list[LinkView] = []
     for link in Link:
         claims = [claim for claim in run.claims if claim.link == link]
         counts = Counter(claim.outcome for claim in claims)
         up = any(claim.opens and claim.outcome == Outcome.PASSED for claim in claims)
-        by_outcome = (state for outcome, state in BY_OUTCOME.items() if counts[outcome] and not (up and outcome in UNTRIED))
-        state = State.BROKEN if link in blocking else next(by_outcome, State.NO_CLAIMS)
+        states = {State.KNOWN if claim.known else BY_OUTCOME[claim.outcome] for claim in claims}
+        states -= set(UNTRIED) if up else set()
+        state = State.BROKEN if link in blocking else next((each for each in WORST if each in states), State.NO_CLAIMS)
         took = medians.get(TOOK.get(link, ""))
         ordered = {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
         found.append(LinkView(link, state, link == run.first_broken_link, ordered, took, claims))

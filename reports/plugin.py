@@ -20,6 +20,7 @@ from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import HarnessError
 from kubechain.diagnostics.evidence import Section
 from kubechain.pytest.results import RunResult
+from kubechain.results import history
 from kubechain.upgrade.model import UpgradeRecord
 
 from . import (
@@ -35,6 +36,7 @@ from . import (
     run_json,
     summary,
     traces,
+    trend_view,
     upgrade_json,
     upgrade_page,
 )
@@ -131,6 +133,8 @@ def write_chain_page(run: RunResult, content: RunRecord) -> None:
     """Write chain.html; an error of its templates is printed, because the other results do not depend on it."""
     try:
         with run.progress.step("chain page"):
-            files.write(run.folder / "chain.html", chain_page.published(content, run.folder))
+            kept = run.settings.history
+            earlier = history.recent(kept, content, trend_view.LAST - 1) if kept else []
+            files.write(run.folder / "chain.html", chain_page.published(content, run.folder, earlier))
     except TemplateError as error:
         run.progress.console.print(f"  no chain page: {error}", soft_wrap=True, markup=False)

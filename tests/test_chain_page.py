@@ -1,6 +1,7 @@
 """chain.html without a browser: content, order, escaping, redaction and size."""
 
 import re
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
-from kubechain.claims.records import ClaimRecord, read_run
+from kubechain.claims.records import ClaimRecord, CollectedClaim, read_run
 from kubechain.core import redact_files
-from reports import chain_page, chain_view, templates
+from reports import catalogue, chain_page, chain_view, templates
 from reports.chain_view import Message, State
 from tests.fakes import record, run_record
 from tests.pages.runs import FAULTS, NO_DUAL_STACK, RUNS, Fault, broken, claims, green
@@ -52,7 +53,7 @@ class Reader(HTMLParser):
 
 def read(name: str) -> Reader:
     made = RUNS[name]()
-    return Reader(chain_page.page(made.run, made.evidence))
+    return Reader(made.page)
 
 
 def headings(text: str) -> list[str]:
@@ -62,7 +63,7 @@ def headings(text: str) -> list[str]:
 @pytest.mark.parametrize("name", RUNS)
 def test_page_is_one_small_file_that_loads_nothing_and_runs_nothing(name: str) -> None:
     made = RUNS[name]()
-    text = chain_page.page(made.run, made.evidence)
+    text = made.page
     assert len(text.encode()) < 200_000
     page = Reader(text)
     assert {tag for tag, _ in page.tags} & {"script", "img", "iframe", "object", "embed", "svg"} == set()
@@ -75,8 +76,7 @@ def test_page_is_one_small_file_that_loads_nothing_and_runs_nothing(name: str) -
 
 @pytest.mark.parametrize("name", RUNS)
 def test_page_has_one_heading_of_the_first_level_and_no_level_is_left_out(name: str) -> None:
-    made = RUNS[name]()
-    levels = list(map(int, headings(chain_page.page(made.run, made.evidence))))
+    levels = list(map(int, headings(RUNS[name]().page)))
     assert (levels[0], levels.count(1)) == (1, 1)
     assert all(later <= before + 1 for before, later in pairwise(levels))
 
@@ -103,7 +103,7 @@ def test_broken_run_says_first_what_is_broken(cause: Fault) -> None:
 
 def test_evidence_of_the_first_broken_link_is_at_the_top_and_once() -> None:
     text = read("broken-endpoints").text
-    assert text.count("Deployment web ✓ 2/2 ready") == 8
+    assert text.count("Deployment web ✓ 2/2 ready") == 1
     assert text.index("owner graph Deployment web") < text.index("The chain, link by link")
 
 
@@ -115,6 +115,23 @@ def test_evidence_of_the_first_broken_link_is_at_the_top_and_once() -> None:
         ("inconclusive", ["No verdict", "95 claims inconclusive", "95 claims: API server https://127.0.0.1:33533"]),
         ("skipped", ["Chain holds", "86 skipped", "29 claims: needs the right to list nodes"]),
         ("fail-fast", ["Chain broken at ENDPOINTS", "48 not run", "48 claims: the run ended at the first broken link"]),
+        (
+            "known-issue",
+            ["Chain holds with 1 known issue", "1 known issue", "DNS ! known issue", "Known issues:", "owned by ann", "NXDOMAIN"],
+        ),
+        ("known-issue-expired", ["Chain broken at DNS", "Known issue expired on 2026-11-20: CoreDNS bug 12, ann"]),
+        ("known-issue-stale", ["Known issue CHAIN-DNS-010 no longer fails", "remove it from known.yaml; else the chain holds"]),
+        (
+            "trend",
+            [
+                "of the last 20 runs 17 hold",
+                "14 slower , 0 faster",
+                "chain up p50 is slower",
+                "2026-11-27 05:54 this run",
+                "broken at DNS",
+                "broken at ENDPOINTS",
+            ],
+        ),
     ],
 )
 def test_run_of_another_kind_says_what_it_is(name: str, told: list[str]) -> None:
@@ -163,6 +180,28 @@ def test_link_that_blocks_is_broken_and_one_that_is_up_is_not_blocked() -> None:
     assert chain_view.first(run, {}) == chain_view.Broken(Link.ENDPOINTS, blocked, Message("", "none", ""), "", "")
 
 
+def test_known_issue_breaks_no_link_and_what_is_blocked_behind_it_is_blocked() -> None:
+    run = RUNS["known-issue"]().run
+    opens = [claim.model_copy(update={"opens": True}) if claim.known else claim for claim in run.claims]
+    behind = record(Link.SCALE, "blocked", "blocked by DNS: none", waits_for="DNS")
+    states = {view.link: view.state for view in chain_view.links(run.model_copy(update={"claims": [*opens, behind]}))}
+    assert (states[Link.DNS], states[Link.SCALE]) == (State.KNOWN, State.BLOCKED)
+
+
+@pytest.mark.parametrize("name", ["known-issue-expired", "known-issue-stale"])
+def test_known_issue_that_expired_or_no_longer_fails_is_red(name: str) -> None:
+    assert '<header class="answer bad">' in RUNS[name]().page
+    assert '<header class="answer good">' in RUNS["known-issue"]().page
+
+
+def test_page_without_earlier_runs_has_no_trend_and_a_few_say_nothing_on_speed() -> None:
+    last = RUNS["trend"]()
+    assert 'id="trend"' not in chain_page.page(last.run, {})
+    text = Reader(chain_page.page(last.run, {}, last.earlier[-3:])).text
+    assert "of the last 4 runs 4 hold" in text
+    assert "no verdict on speed under 8 runs on each side (got 0 and 4)" in text
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -171,10 +210,14 @@ def test_link_that_blocks_is_broken_and_one_that_is_up_is_not_blocked() -> None:
         ("expected a, got 2 (x, y) (gave up after 0.1 s: vain)", ("a", "2 (x, y)", "gave up after 0.1 s: vain")),
         ("expected a, got b (at 1.0 of 5 s: must hold at every moment)", ("a", "b", "at 1.0 of 5 s: must hold at every moment")),
         ("blocked by PODS: expected a, got b", ("a", "b", "")),
+        (
+            "expected a, got b (waited 1.0 of 1 s: c) (known issue expired on 2026-11-20: d, e)",
+            ("a", "b", "waited 1.0 of 1 s: c", "expired on 2026-11-20: d, e"),
+        ),
         ("assert 1 == 2", ("", "assert 1 == 2", "")),
     ],
 )  # fmt: skip
-def test_message_is_told_in_its_parts(text: str, parts: tuple[str, str, str]) -> None:
+def test_message_is_told_in_its_parts(text: str, parts: tuple[str, ...]) -> None:
     assert chain_view.message_of(text) == Message(*parts)
 
 
@@ -224,12 +267,24 @@ def test_evidence_is_bounded() -> None:
     assert chain_page.bounded({"a": "short"}) == {"a": "short"}
 
 
-def test_largest_page_is_under_a_megabyte() -> None:
-    made = green()
+def test_largest_page_of_a_quick_run_is_under_a_megabyte_and_made_in_under_three_seconds() -> None:
+    last = RUNS["trend"]()
     failed = [claim.ended(Outcome.FAILED, "expected a, got " + "b " * 500, suspects="c " * 200) for claim in claims()]
-    run = made.run.model_copy(update={"claims": failed, "chains": [*made.run.chains[:1] * 50]})
-    text = chain_page.page(run, {claim.id: "line <of> a log\n" * 10_000 for claim in failed})
+    run = last.run.model_copy(update={"claims": failed, "chains": [*green().run.chains[:1] * 50]})
+    began = time.process_time()
+    text = chain_page.page(run, {claim.id: "line <of> a log\n" * 10_000 for claim in failed}, last.earlier)
+    assert time.process_time() - began < 3
     assert len(text.encode()) < 1_000_000
+
+
+def test_largest_page_of_a_full_run_with_faults_is_under_ten_megabytes() -> None:
+    last = RUNS["trend"]()
+    every = [CollectedClaim.of(entry.claim, entry.nodeid) for entry in catalogue.collect()]
+    failed = [claim.ended(Outcome.FAILED, "expected a, got " + "b " * 500, suspects="c " * 200) for claim in every]
+    assert {claim.level for claim in failed} == {"quick", "full"}
+    run = last.run.model_copy(update={"claims": failed, "chains": [*green().run.chains[:1] * 50]})
+    text = chain_page.page(run, {claim.id: "line <of> a log\n" * 10_000 for claim in failed}, last.earlier)
+    assert len(text.encode()) < 10_000_000
 
 
 def test_file_of_schema_1_becomes_a_page() -> None:

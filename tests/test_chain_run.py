@@ -19,6 +19,8 @@ from tests.hostile.runner import run
 
 pytestmark = pytest.mark.whole_runs
 CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020,CHAIN-DELETION-030"
+# Of a run, on a machine that does much else.
+SECONDS = 400.0
 
 
 def test_run_records_the_hand_overs_of_every_chain_and_publishes_the_page(tmp_path: Path) -> None:
@@ -62,3 +64,11 @@ def test_no_namespace_has_expired_when_it_is_made_whatever_the_clock_of_this_mac
     # Of the dry run, of the check, of the chain.
     assert len(lasts) == 3
     assert min(lasts) > 3600
+
+
+def test_second_run_in_a_history_shows_the_first(tmp_path: Path) -> None:
+    words = ("run", "--no-html", "--only", "CHAIN-PODS-010", "--history", str(tmp_path / "history"))
+    for number in range(2):
+        ended = run(replace(RECORDS[0], command=words, seconds=SECONDS), with_token(tmp_path), tmp_path)
+        assert ended.code == 0, ended.output
+        assert ("The last 2 runs on this cluster" in (tmp_path / "out" / "chain.html").read_text()) == (number == 1)

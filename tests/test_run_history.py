@@ -47,6 +47,18 @@ def test_trend_has_the_last_runs_of_each_cluster_and_version() -> None:
     assert (last.holds, last.first_broken_link, last.seconds, last.p50) == (False, "DNS", 12.5, {"ready": 1.5})
 
 
+def test_recent_runs_are_those_of_the_place_before_the_run_and_other_files_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "history"
+    others = [run(number, PODS) for number in range(1, 6)]
+    for each in write(tmp_path / "out", *others, run(6, PODS, server="v1.38.0"), run(7, PODS, owned=True)):
+        history.keep(each.parent, folder)
+    (folder / "2026-02-01T000000Z-0a.json").write_text("{")
+    (folder / "notes.json").write_text("{}")
+    assert [each.run for each in history.recent(folder, run(9, PODS), 3)] == [each.run for each in others[-3:]]
+    assert [each.run for each in history.recent(folder, others[-1], 9)] == [each.run for each in others[:-1]]
+    assert history.recent(tmp_path / "none", run(9, PODS), 3) == []
+
+
 def test_command_prints_a_row_for_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, run(1, PODS), run(2, PODS, BROKEN))
     assert work(parse(["history", str(tmp_path)])) == 0

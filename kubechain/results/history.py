@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from datetime import UTC
@@ -15,7 +16,10 @@ from kubechain.claims.records import RunRecord, read_run
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
 from kubechain.results import runs as finished
-from kubechain.results.runs import RUN_JSON
+from kubechain.results.runs import KEPT, RUN_JSON
+
+# Files of a history folder that are read for the last runs of one cluster.
+MOST_READ = 200
 
 
 class HistoryRow(JsonRecord):
@@ -61,6 +65,21 @@ def keep(results: Path, folder: Path) -> Path:
         half.unlink(missing_ok=True)
         raise
     return path
+
+
+def recent(folder: Path, run: RunRecord, most: int) -> list[RunRecord]:
+    """Return the last runs before a run that a history folder has of its cluster and Kubernetes version, the newest last.
+
+    A file that is no run.json is left out: the page of a run does not depend on those before it.
+    """
+    files = sorted(file for file in folder.iterdir() if KEPT.fullmatch(file.name)) if folder.is_dir() else []
+    found: list[RunRecord] = []
+    for file in reversed(files[-MOST_READ:]):
+        if len(found) == most:
+            break
+        with contextlib.suppress(SetupError, OSError):
+            found += finished.of_place([read_run(file)], run)
+    return found[::-1]
 
 
 def trends(runs: Sequence[RunRecord], last: int) -> list[Trend]:

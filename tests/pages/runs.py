@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from kubechain.claims import chain_records as steps
 from kubechain.claims.chain_records import ChainRecord, StepRecord
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.process_records import Cause, PartRecord, ProcessRecord, SpanRecord, Work
-from kubechain.claims.records import ClaimRecord, CollectedClaim, RunRecord
+from kubechain.claims.records import ClaimRecord, CollectedClaim, KnownIssue, RunRecord
 from kubechain.claims.verdict import NOT_RUN, complete, verdict_of
 from kubechain.core.progress import Progress, Step
 from kubechain.core.run import Run
@@ -20,7 +20,7 @@ from kubechain.core.settings import load
 from kubechain.observe.wait_record import WaitRecord
 from kubechain.pytest.results import RunResult
 from kubechain.workload.gates import used
-from reports import catalogue, run_json
+from reports import catalogue, chain_page, run_json
 
 NAMESPACE = "kubechain-0a1b2c3d-main-{}"
 CLUSTER = {"name": "kubechain-0a1b2c3d", "context": "kind-kubechain-0a1b2c3d", "uid": "5c1e", "owned": True}
@@ -48,6 +48,12 @@ class Made:
 
     run: RunRecord
     evidence: Mapping[str, str] = field(default_factory=dict[str, str])
+    earlier: Sequence[RunRecord] = ()
+
+    @property
+    def page(self) -> str:
+        """The page of the run."""
+        return chain_page.page(self.run, self.evidence, self.earlier)
 
 
 FAULTS = (
@@ -101,9 +107,27 @@ Service web: NodePort 10.96.214.37, TCP 80 -> http, nodePort 31544
   in no EndpointSlice: Pod web-847dc9d778-vxrqs, ready
   in no EndpointSlice: Pod web-847dc9d778-whrbb, ready
 
+# who answered where
+from each node:
+  asked                       timeout
+  kubechain-0a1b2c3d-worker        10
+  kubechain-0a1b2c3d-worker2       10
+
+# events
+Normal ScalingReplicaSet Deployment/web: Scaled up replica set web-847dc9d778 from 0 to 2
+Warning Unhealthy Pod/web-847dc9d778-vxrqs: Readiness probe failed: connection refused (x3)
+
+# log of web-847dc9d778-vxrqs
+10.244.1.1 - - [27/Nov/2026:05:54:02 +0000] "GET / HTTP/1.1" 200 615 "-" "kube-probe/1.37"
+
 # timeline
    0.000 s  Deployment created
    0.794 s  Pod ready
+
+# objects
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+endpoints: []
 """
 
 
@@ -137,11 +161,16 @@ def chain(number: int, *, until: str = steps.UNLISTED, factor: float = 1.0) -> C
 
 
 def made(
-    records: list[ClaimRecord], chains: list[ChainRecord], *, interrupted: bool = False, evidence: Mapping[str, str] | None = None
+    records: list[ClaimRecord],
+    chains: list[ChainRecord],
+    *,
+    interrupted: bool = False,
+    evidence: Mapping[str, str] | None = None,
+    stale: Sequence[str] = (),
 ) -> Made:
-    """Return the run of these records."""
+    """Return the run of these records; `stale` has a line for each known issue that no longer fails."""
     began = datetime(2026, 11, 27, 5, 54, tzinfo=UTC)
-    verdict = verdict_of(records, 48.9, interrupted=interrupted)
+    verdict = verdict_of(records, 48.9, interrupted=interrupted, stale=stale)
     result = RunResult(
         Run("0a1b2c3d", Path("out"), began), load(), Progress(steps=list(PHASES)), verdict, records, 48.9,
         {**CLUSTER, "versions": VERSIONS}, [MEASURED], chains=chains, processes=processes(records),
@@ -199,7 +228,7 @@ def broken(fault: Fault) -> Made:
         else:
             records.append(passed(claim))
     until = {Link.DEPLOYMENT: None, Link.PODS: steps.POD, Link.ENDPOINTS: steps.READY}.get(fault.link, steps.LISTED)
-    return made(records, [chain(0, until=until)] if until else [], evidence={first.id: EVIDENCE * 8})
+    return made(records, [chain(0, until=until)] if until else [], evidence={first.id: EVIDENCE})
 
 
 def interrupted() -> Made:
@@ -236,6 +265,45 @@ def fail_fast() -> Made:
     return made(ended, whole.run.chains, evidence=whole.evidence)
 
 
+ISSUE = KnownIssue(reason="CoreDNS bug 12", owner="ann", expires=date(2027, 1, 31))
+
+
+def known_issue() -> Made:
+    """Return a run in which one claim fails for a known reason."""
+    return _with_issue(lambda claim: claim.model_copy(update={"known": ISSUE}))
+
+
+def expired() -> Made:
+    """Return a run in which one claim fails, and its known issue has expired."""
+    why = f"known issue expired on 2026-11-20: {ISSUE.reason}, {ISSUE.owner}"
+    return _with_issue(lambda claim: claim.model_copy(update={"message": f"{claim.message} ({why})"}))
+
+
+def _with_issue(change: Callable[[ClaimRecord], ClaimRecord]) -> Made:
+    whole = broken(FAULTS[-1])
+    failed = next(claim for claim in whole.run.claims if claim.outcome == Outcome.FAILED)
+    records = [change(claim) if claim.id == failed.id else claim for claim in whole.run.claims]
+    return made(records, whole.run.chains, evidence=whole.evidence)
+
+
+def stale() -> Made:
+    """Return a run in which a known issue no longer fails."""
+    line = "known issue CHAIN-DNS-010 no longer fails: remove it from known.yaml"
+    return made([passed(claim) for claim in claims()], [chain(0)], stale=[line])
+
+
+def trend() -> Made:
+    """Return a run after nineteen others: two of them broken, one without a verdict, and the later ones slower."""
+    others = {3: broken(FAULTS[2]), 5: inconclusive(), 9: broken(FAULTS[4])}
+    earlier: list[RunRecord] = []
+    for number in range(19):
+        whole = others.get(number) or made([passed(claim) for claim in claims()], [chain(0, factor=1 + number / 12)])
+        days = timedelta(days=19 - number)
+        earlier.append(whole.run.model_copy(update={"run": f"{number:08x}", "started": whole.run.started - days}))
+    last = made([passed(claim) for claim in claims()], [chain(0, factor=2.7)])
+    return Made(last.run, last.evidence, earlier)
+
+
 RUNS: dict[str, Callable[[], Made]] = {
     "green": green,
     **{f"broken-{fault.link.lower()}": lambda fault=fault: broken(fault) for fault in FAULTS},
@@ -243,4 +311,8 @@ RUNS: dict[str, Callable[[], Made]] = {
     "inconclusive": inconclusive,
     "skipped": skipped,
     "fail-fast": fail_fast,
+    "known-issue": known_issue,
+    "known-issue-expired": expired,
+    "known-issue-stale": stale,
+    "trend": trend,
 }
