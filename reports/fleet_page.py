@@ -17,12 +17,15 @@ SYMBOLS = {
 TONES = {
     "holds": "good", "broken": "bad", "known": "unknown", "blocked": "grey", "undecided": "unknown", "skipped": "grey",
 }  # fmt: skip
+# Clusters whose verdict is above the table.
+MOST_URGENT = 10
 
 
 def page(fleet: FleetRecord) -> str:
     """Return the page of a fleet."""
     links = [link for link in Link if any(link in row.links for row in fleet.clusters)]
-    return environment().get_template("fleet.html.j2").render(fleet=fleet, links=links, symbols=SYMBOLS, tones=TONES)
+    values = {"symbols": SYMBOLS, "tones": TONES, "most_urgent": MOST_URGENT}
+    return environment().get_template("fleet.html.j2").render(fleet=fleet, links=links, **values)
 
 
 def write(fleet: FleetRecord, out: Path) -> None:

@@ -76,6 +76,7 @@ def test_forty_clusters_are_rows_of_which_those_that_need_a_person_come_first() 
 def test_page_has_a_row_for_each_cluster_and_the_chain_as_columns() -> None:
     page = fleet_page.page(made_of(forty()))
     assert page.count("<tr>") == 41
+    assert re.findall(r'<article class="card" aria-label="([^"]+)">', page) == ["cluster-07", "cluster-08"]
     assert re.findall(r'<th scope="col">([A-Z]+)</th>', page) == ["PODS", "DNS"]
     assert "expected web, got &lt;script&gt;" in page
     assert page.count('class="unknown">known issue: ') == 1
