@@ -14,6 +14,13 @@ from .upgrade_json import document
 ZOOMS = (1, 2, 4, 8)
 
 
+def tone(verdict_line: str) -> str:
+    """Return the class of a verdict: good, bad, unknown, or "" before there is one."""
+    if "chain broken" in verdict_line:
+        return "bad"
+    return ("good" if "chain holds" in verdict_line else "unknown") if verdict_line else ""
+
+
 def page(record: UpgradeRecord, verdict_line: str) -> str:
     """Return the page of a change; texts are redacted before they become HTML."""
     labels = upgrade_view.labels(record)
@@ -23,6 +30,7 @@ def page(record: UpgradeRecord, verdict_line: str) -> str:
         .render(
             title=title(record),
             verdict=verdict_line,
+            tone=tone(verdict_line),
             record=record,
             document=document(record, verdict_line),
             labels=labels,

@@ -26,6 +26,8 @@ BADNESS = ("", "up", "unknown", "down")
 NAMES = {"up": "up", "down": "down", "unknown": "unknown", "": "no samples"}
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MOST_TICKS = 16
+# A label of a tick that begins further right would leave the axis.
+LAST_LABEL = 95.0
 ORDER: tuple[EventKind, ...] = ("step", "version", "node", "leader", "restart", "watch", "pod")
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "cloud-controller-manager")
 
@@ -206,8 +208,9 @@ def outages(record: UpgradeRecord) -> list[OutageRow]:
 
 
 def placed_ticks(record: UpgradeRecord) -> list[tuple[float, str]]:
-    """Return the ticks of the axis: (place, label)."""
-    return [(place(record, record.began + at), label) for at, label in ticks(record.ended - record.began)]
+    """Return the ticks of the axis: (place, label), without a label at the right end."""
+    placed = ((place(record, record.began + at), label) for at, label in ticks(record.ended - record.began))
+    return [(left, label if left <= LAST_LABEL else "") for left, label in placed]
 
 
 def ticks(seconds: float) -> list[tuple[float, str]]:

@@ -12,8 +12,23 @@ from kubechain.core import redact
 from kubechain.probes.load import Tally
 from kubechain.upgrade.figures import figures
 from kubechain.upgrade.model import AsideSamples, EventKind, NodeSpan, RouteSamples, UpgradeEvent, UpgradeRecord
-from reports.upgrade_page import ZOOMS, page
-from reports.upgrade_view import AXIS, CELLS, LETTER, MOST_LANES, Label, cells, labels, nodes, outages, routes, ticks, versions
+from reports.upgrade_page import ZOOMS, page, tone
+from reports.upgrade_view import (
+    AXIS,
+    CELLS,
+    LAST_LABEL,
+    LETTER,
+    MOST_LANES,
+    Label,
+    cells,
+    labels,
+    nodes,
+    outages,
+    placed_ticks,
+    routes,
+    ticks,
+    versions,
+)
 from tests.test_upgrade_report import BEGAN, SECONDS, record, seen
 
 
@@ -187,3 +202,22 @@ def test_ticks_are_few(seconds: float) -> None:
     assert len(ticks(seconds)) <= 17
     assert ticks(12)[:3] == [(0, "0 s"), (1, "1 s"), (2, "2 s")]
     assert ticks(400)[:3] == [(0, "0:00"), (30, "0:30"), (60, "1:00")]
+
+
+def test_tick_at_the_right_end_has_no_label_that_would_leave_the_axis() -> None:
+    placed = placed_ticks(record())
+    assert placed[-1][0] > LAST_LABEL
+    assert [bool(label) for _, label in placed] == [left <= LAST_LABEL for left, _ in placed]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("upgrade 1.36.3 -> 1.37.2: chain holds; NodePort 0 of 9 lost", "good"),
+        ("chain broken at UPGRADE: x", "bad"),
+        ("no verdict: interrupted", "unknown"),
+        ("", ""),
+    ],
+)
+def test_verdict_gives_the_page_its_colour(line: str, expected: str) -> None:
+    assert tone(line) == expected
