@@ -76,9 +76,9 @@ soak: env ## run the quick claims RUNS=5 times in a row, half of them over a net
 test: dev ## run the tests of the harness, without a cluster, with one of each kind of whole run
 	@$(PYTHON) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests
 
-pages: ## look at chain.html of every kind of run in Chromium: layout, accessibility, keyboard, requests; makes docs/chain.png
+pages: ## look at the reports of every kind of run in Chromium: layout, accessibility, keyboard, requests; makes the pictures of docs/pages
 	@sh .ci/venv.sh requirements-pages.lock
-	@$(PYTHON) -m pytest -q tests/pages/browser.py
+	@$(PYTHON) -m pytest -q -n 0 -p tests.pages.browser.chromium -o python_files='look_*.py' tests/pages/browser
 
 hostile: dev ## run the command against clusters that misbehave, and the full form of make test (N=2; SECONDS=600 draws sequences)
 	@$(PYTHON) -m tests.hostile

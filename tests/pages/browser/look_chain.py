@@ -1,44 +1,27 @@
-"""chain.html in Chromium: layout, accessibility, keyboard, requests, and pictures of it.
-
-`make pages` names this file to pytest; other runs of the tests do not collect it, because they have no browser.
-"""
+"""chain.html in Chromium: it answers without scrolling, fits, is accessible, and works by keyboard, from a file and a server."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
-from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from kubechain.claims.records import read_run
 from kubechain.core.bundle import ROOT
 from reports import chain_page, chain_view
+from tests.pages.browser.chromium import SEEN, SIZES, accessible, fits, photographed, reached_by_tab, sized
 from tests.pages.runs import RUNS, Made
 
-PICTURES = ROOT / "reports" / "pages-seen"
-# The picture in README.md.
-SHOWN = ROOT / "docs" / "chain.png"
-SIZES = ((1280, 800), (390, 844))
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # run.json's of real runs, with their evidence beside them: PATH:PATH.
 REAL = [Path(path) for path in os.environ.get("PAGES_RUNS", "").split(os.pathsep) if path]
 NAMES = [*RUNS, "schema-1", *map(str, REAL)]
-# Whether an element is within the window, as it is before anybody scrolls.
-SEEN = "e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight && r.right <= innerWidth }"
-# Elements that are cut off, because their content is wider than they are and they do not scroll.
-CUT = """() => [...document.querySelectorAll('body *')].filter(e => {
-  const style = getComputedStyle(e);
-  return e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && style.overflowX === 'visible' && style.display !== 'inline';
-}).map(e => e.outerHTML.slice(0, 120))"""
+# By keyboard, pages differ in their sections alone.
+BY_KEYBOARD = ("green", "broken-endpoints", "known-issue", "skipped", "trend")
 
 
 def made(name: str) -> Made:
@@ -63,35 +46,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = made(name)
         place = folder / "sub" / slug(name)
         place.mkdir(parents=True)
-        (place / "chain.html").write_text(chain_page.page(run.run, run.evidence))
+        (place / "chain.html").write_text(run.page)
     return folder
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium of the machine."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.fail(f"none of {', '.join(BROWSERS)} found: install one, on Debian with `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A window; the test fails if the page writes to the console, throws, or requests anything but itself."""
-    width, height = SIZES[0]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light")
-    opened, troubles, requests = context.new_page(), list[str](), list[str]()
-    opened.on("console", lambda message: troubles.append(message.text))
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on("request", lambda sent: requests.append(sent.url))
-    yield opened
-    context.close()
-    assert troubles == []
-    assert len(requests) == 1, requests
 
 
 def address(pages: Path, name: str) -> str:
@@ -104,27 +60,12 @@ def test_page_answers_without_scrolling_and_is_accessible(page: Page, pages: Pat
     run = made(name)
     broken = chain_view.first(run.run, run.evidence)
     page.goto(address(pages, name))
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
+    for width, _ in SIZES:
+        sized(page, width)
         fits(page, width)
         answers(page, broken, width)
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=PICTURES / f"{slug(name)}-{width}-{scheme}.png")
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        fits(page, width)
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme)
-            results = Axe().run(page)
-            assert results.violations_count == 0, f"{width}, {scheme}: {results.generate_report()}"
-
-
-def fits(page: Page, width: int) -> None:
-    """Require that the page does not scroll sideways, and that nothing is cut off."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(CUT) == [], f"{width} pixels"
+    photographed(page, slug(name))
+    accessible(page)
 
 
 def answers(page: Page, broken: chain_view.Broken | None, width: int) -> None:
@@ -144,24 +85,10 @@ def answers(page: Page, broken: chain_view.Broken | None, width: int) -> None:
     assert width < SIZES[0][0] or page.locator("li.first").evaluate(SEEN)
 
 
-def test_picture_of_the_readme_is_made(page: Page, pages: Path) -> None:
-    page.goto(address(pages, "broken-endpoints"))
-    page.screenshot(path=SHOWN)
-
-
-@pytest.mark.parametrize("name", NAMES, ids=slug)
+@pytest.mark.parametrize("name", BY_KEYBOARD)
 def test_every_link_and_section_is_reached_by_tab_in_order(page: Page, pages: Path, name: str) -> None:
     page.goto(address(pages, name))
-    page.evaluate("""() => {
-        const all = [...document.querySelectorAll('summary, a[href], [tabindex]')].filter(e => e.checkVisibility());
-        all.forEach((e, n) => e.dataset.order = n);
-    }""")
-    count = page.locator("[data-order]").count()
-    reached: list[str] = []
-    for _ in range(count):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.dataset.order"))
-    assert reached == [str(number) for number in range(count)]
+    reached_by_tab(page)
 
 
 def test_evidence_opens_by_keyboard(page: Page, pages: Path) -> None:
