@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults mutants upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages overhead hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,7 +80,11 @@ pages: ## look at the reports of every kind of run in Chromium: layout, accessib
 	@sh .ci/venv.sh requirements-pages.lock
 	@$(PYTHON) -m pytest -q -n 0 -p tests.pages.browser.chromium -o python_files='look_*.py' tests/pages/browser
 
-hostile: dev ## run the command against clusters that misbehave, and the full form of make test (N=2; SECONDS=600 draws sequences)
+overhead: export OVERHEAD_ROUNDS := $(call given,ROUNDS)
+overhead: dev ## measure what the observer costs in runs on a cluster on loopback: median of ROUNDS=10
+	@$(PYTHON) -m tests.overhead
+
+hostile: dev ## run the command against clusters that misbehave (N=2; SECONDS=600 draws sequences), docs/HOSTILE.md
 	@$(PYTHON) -m tests.hostile
 
 canary: dev ## run the suite on CONTEXT with planted secrets, and look for them in all results (NGINX_IMAGE, CLIENT_IMAGE)

@@ -1,0 +1,1 @@
+"""What the observer of a run costs (`make overhead`)."""
