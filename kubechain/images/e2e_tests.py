@@ -39,9 +39,7 @@ def version_of(wanted: str) -> str:
     version = pins.load().find(wanted).version
     if version not in pinned():
         there = ", ".join(pinned())
-        raise SetupError(
-            f"COMPARE=upstream: no tests of Kubernetes {version} are pinned; there are those of {there}", ExitCode.USAGE
-        )
+        raise SetupError(f"upstream: no tests of Kubernetes {version} are pinned; there are those of {there}", ExitCode.USAGE)
     return version
 
 

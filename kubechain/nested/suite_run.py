@@ -33,16 +33,18 @@ REHEARSED_ALONE = {"KUBECHAIN_REHEARSAL": str(REHEARSAL_SECONDS), "KUBECHAIN_PHA
 UNDISTURBED_SECONDS = 3.0
 
 
-def verdict_of(joined: Path, out: Path, given: Mapping[str, str] | None = None) -> RunRecord:
+def verdict_of(joined: Path, out: Path, given: Mapping[str, str] | None = None, *, processes: int = 1) -> RunRecord:
     """Run the suite on the cluster of the run in folder `joined`; return its run.json, published in `out`.
 
-    `given` are settings in the form of environment variables; the others are those of this run.
+    `given` are settings in the form of environment variables; the others are those of this run. More than one of its
+    `processes` run claims in parallel.
 
     Raises:
         HarnessError: there is no readable run.json.
 
     """
-    return _run(SUITES, joined, out, {"KUBECHAIN_ONLY": "", **(given or {})})
+    words = ["-n", str(processes)] if processes > 1 else []
+    return _run([*words, *SUITES], joined, out, {"KUBECHAIN_ONLY": "", **(given or {})})
 
 
 def disrupted(
@@ -140,7 +142,7 @@ def _amidst(
         return record
 
 
-def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:
+def _run(words: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:
     always = {
         "KUBECHAIN_JOIN": str(joined),
         "KUBECHAIN_OUT": str(out),
@@ -152,7 +154,7 @@ def _run(suites: Sequence[str], joined: Path, out: Path, given: Mapping[str, str
         "KUBECHAIN_GATE": "",
         "PYTEST_ADDOPTS": "",
     }
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
     done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT)
     record = out / "run.json"
     if not record.exists():

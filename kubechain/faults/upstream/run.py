@@ -140,25 +140,32 @@ class UpstreamTests:
         return outcome
 
     def command(self, test: str, report: Path) -> list[str | Path]:
-        """Return the command that runs one test.
-
-        allowed-not-ready-nodes=-1 skips the checks before and after a test, which would wait for the broken cluster.
-        """
+        """Return the command that runs one test."""
         return [
             self.program,
-            f"--kubeconfig={self.kubeconfig}",
-            f"--kubectl-path={self.kubectl}",
-            "--provider=skeleton",
-            "--num-nodes=2",
-            "--allowed-not-ready-nodes=-1",
-            "--dump-logs-on-failure=false",
-            "--disable-log-dump",
+            *options(self.kubeconfig, self.kubectl),
             f"--ginkgo.focus={re.escape(self.tests[test])}$",
             f"--ginkgo.timeout={LIMIT}s",
             f"--ginkgo.grace-period={GRACE}s",
             "--ginkgo.no-color",
             f"--ginkgo.junit-report={report}",
         ]
+
+
+def options(kubeconfig: Path, kubectl: Path) -> list[str]:
+    """Return the options of e2e.test for a kind cluster of kubechain.
+
+    allowed-not-ready-nodes=-1 skips the checks before and after a test, which would wait for a broken cluster.
+    """
+    return [
+        f"--kubeconfig={kubeconfig}",
+        f"--kubectl-path={kubectl}",
+        "--provider=skeleton",
+        "--num-nodes=2",
+        "--allowed-not-ready-nodes=-1",
+        "--dump-logs-on-failure=false",
+        "--disable-log-dump",
+    ]
 
 
 def outcome_of(report: str, test: str) -> UpstreamOutcome:

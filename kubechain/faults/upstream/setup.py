@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from kubechain.cluster.kind import Cluster
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.text import some
+from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
@@ -36,16 +38,9 @@ def prepare(testbed: Testbed, version: str, progress: Progress) -> UpstreamTests
 
     """
     cluster = testbed.cluster
-    program = e2e_tests.program(version, testbed.store, progress)
-    image = e2e_tests.image(version, cluster.docker, testbed.store, progress)
-    with progress.step("upstream's images on the nodes"):
-        cluster.load([image], testbed.store)
-        names = e2e_tests.replaceable(_output(program, "--list-images").split())
-        for node in cluster.nodes():
-            testbed.run_on(node, as_names(f"docker.io/{image}", names))
+    program = provide(cluster, version, testbed.store, progress)
     label_namespaces(testbed)
-    known = full_names(yaml.safe_load(_output(program, "--list-conformance-tests")), TESTS)
-    tests = UpstreamTests(program, Path(cluster.kubeconfig_path), Path(cluster.kubectl_path), known)
+    tests = UpstreamTests(program, Path(cluster.kubeconfig_path), Path(cluster.kubectl_path), tests_of(program, TESTS))
     with progress.step("upstream's tests on the unbroken cluster"):
         folder = testbed.folder / "upstream"
         failed = [f"{test} ({outcome})" for test, outcome in tests.run(folder).items() if outcome != "passed"]
@@ -56,6 +51,33 @@ def prepare(testbed: Testbed, version: str, progress: Progress) -> UpstreamTests
             "see their logs in upstream/ in the results folder"
         )
     return tests
+
+
+def provide(cluster: Cluster, version: str, store: BuildCache, progress: Progress) -> Path:
+    """Return the path of the program e2e.test, after the images of its Pods are on every node; build what the cache lacks.
+
+    Raises:
+        SetupError: the tests cannot be built, or their images cannot be loaded.
+
+    """
+    program = e2e_tests.program(version, store, progress)
+    image = e2e_tests.image(version, cluster.docker, store, progress)
+    with progress.step("upstream's images on the nodes"):
+        cluster.load([image], store)
+        names = e2e_tests.replaceable(_output(program, "--list-images").split())
+        for node in cluster.nodes():
+            cluster.docker.call("exec", node, "sh", "-c", as_names(f"docker.io/{image}", names))
+    return program
+
+
+def tests_of(program: Path, wanted: Sequence[str]) -> dict[str, str]:
+    """Return Testname -> full name of the wanted tests in the program e2e.test.
+
+    Raises:
+        HarnessError: the program does not have a wanted test.
+
+    """
+    return full_names(yaml.safe_load(_output(program, "--list-conformance-tests")), wanted)
 
 
 def _output(program: Path, option: str) -> str:
