@@ -11,7 +11,7 @@ VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBE
   DRAIN REBOOT REPLACE FOR COMMAND ASK ASK_ALLOWANCE LOAD_BALANCER SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
   RESULT_CONFIG_MAP REPORT_URL RESULTS BUILD ARCHITECTURE CONTEXTS \
-  SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS
+  SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS RECORD
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages overhead hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults bench upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,8 @@ e2e: env ## check every link of the chain on a cluster, and write a report
 faults: env ## check that the suite finds injected faults (FAULTS=ids, SHORT=1, COMPARE=upstream)
 	@$(PYTHON) -m kubechain faults
 
-mutants: env ## check that the suite finds mutants of Kubernetes, built from source (FAULTS=ids, SHORT=1, KEEP=1, COMPARE=upstream)
-	@$(PYTHON) -m kubechain faults --mutants
+bench: env ## measure the claims beside upstream's tests of the same behaviour, on one cluster, in turn (ROUNDS=3, RECORD=1)
+	@$(PYTHON) -m kubechain bench
 
 upgrade: env ## create a cluster at FROM, upgrade it to TO with kubeadm, and sample every path meanwhile (DRAIN=1, REBOOT=1, REPLACE=1)
 	@$(PYTHON) -m kubechain upgrade

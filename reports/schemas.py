@@ -11,6 +11,7 @@ from itertools import pairwise
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
+from kubechain.bench.records import BenchRecord
 from kubechain.claims.records import RunRecord
 from kubechain.core.records import JsonRecord
 from kubechain.faults.records import FaultsRecord
@@ -20,6 +21,7 @@ from kubechain.upgrade.documents import UpgradeDocument
 from kubechain.upgrade.snapshot import SnapshotFile
 
 SCHEMAS: Mapping[str, type[JsonRecord]] = {
+    "bench": BenchRecord,
     "faults": FaultsRecord,
     "fleet": FleetRecord,
     "result": ResultRecord,

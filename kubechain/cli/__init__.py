@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from kubechain.cli import completion, finished, fleet, images, run, watch
+from kubechain.cli import bench, completion, finished, fleet, images, run, watch
 from kubechain.cli.commands import (
+    BenchCommand,
     CleanCommand,
     Command,
     CompareCommand,
@@ -43,6 +44,7 @@ def main() -> NoReturn:
 WORK: Mapping[type[Command], Callable[[Any], int]] = {
     **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand, DuringCommand), run.work),
     **dict.fromkeys((CompareCommand, HistoryCommand, GateCommand, MergeCommand), finished.work),
+    BenchCommand: bench.work,
     FleetCommand: fleet.work,
     WatchCommand: watch.work,
     ImagesCommand: images.work,

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, Pyd
 
 from kubechain.cli.command_base import Command, Trend
 from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, MergeCommand, WatchCommand
+from kubechain.core.bench_settings import Benching
 from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.settings import (
@@ -86,6 +87,19 @@ class FaultsCommand(Command, Expression, Faults, KindCluster, Network, Version, 
         "kubechain faults --faults selector-changed,workers-cordoned",
         "kubechain faults --compare upstream",
         "kubechain faults --mutants --short",
+    )
+
+
+class BenchCommand(Command, Benching, KindCluster, Version, Images, Folders):
+    """Measure the claims beside upstream's tests of the same behaviour, on one kind cluster, in turn; write bench.html.
+
+    The exit code is 23 if the suite is slower beside upstream than the last release, beyond the noise of the rounds.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "kubechain bench",
+        "kubechain bench --rounds 1 --keep --cluster bench",
+        "kubechain bench --rounds 5 --record",
     )
 
 
@@ -215,6 +229,7 @@ class Kubechain(BaseSettings):
     )
     run: CliSubCommand[RunCommand] = Field(description="check every link of the chain on a cluster")
     faults: CliSubCommand[FaultsCommand] = Field(description="check that the suite finds injected faults")
+    bench: CliSubCommand[BenchCommand] = Field(description="measure the claims beside upstream's tests")
     upgrade: CliSubCommand[UpgradeCommand] = Field(description="check a cluster before, during and after an upgrade")
     during: CliSubCommand[DuringCommand] = Field(description="check a cluster before, during and after any change")
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")

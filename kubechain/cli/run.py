@@ -6,12 +6,13 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from kubechain.claims import waivers
+from kubechain.cli.command_base import Command
 from kubechain.cli.commands import DuringCommand, FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cluster import existing
 from kubechain.core import publish
@@ -158,9 +159,7 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     publish.require_ours(command.out)
     for name in ("cache", "out"):
         require_writable(f"--{name}", getattr(command, name))
-    for name, info in Settings.model_fields.items():
-        value = fixed.get(name, getattr(command, name, None))
-        os.environ[f"{PREFIX}{(info.alias or name).upper()}"] = text(value)
+    export(command, fixed)
     optional = list[str]()
     if isinstance(command, KindCluster):
         optional += [f"--cluster-name={command.cluster}"] if command.cluster else []
@@ -172,6 +171,13 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     optional += ["-rfE"]
     always = [f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", *UNUSED, "-W", ALREADY_IMPORTED]
     return int(pytest.main([*(str(ROOT / suite) for suite in suites), *always, *optional, *words]))
+
+
+def export(command: Command, fixed: Mapping[str, str]) -> None:
+    """Put the settings of a command into the environment, from which runs read them; those in `fixed` override them."""
+    for name, info in Settings.model_fields.items():
+        value = fixed.get(name, getattr(command, name, None))
+        os.environ[f"{PREFIX}{(info.alias or name).upper()}"] = text(value)
 
 
 def text(value: object) -> str:
