@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from kubechain.conditions.timeouts import NAMESPACE_GONE
 from kubechain.core import publish
 from kubechain.core.errors import HarnessError, unmet_as
 from kubechain.core.progress import Progress
-from kubechain.core.run import RUN_LABEL
+from kubechain.core.run import RUN_LABEL, TEMPORARY
 from kubechain.faults.upstream.setup import UPSTREAM_LABEL
 from kubechain.kube.client import Api
 from kubechain.nested.suite_run import verdict_of
@@ -68,9 +69,12 @@ class Rounds:
 
 def claims_side(joined: Path, claims: Sequence[str]) -> RunSide:
     """Return the side of the claims, on the cluster of the run in folder `joined`."""
+    # Python keeps what it has compiled, as it does by default: upstream is not compiled at each start either.
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(joined / TEMPORARY / "bytecode")}
+    given = {"KUBECHAIN_ONLY": ",".join(claims), **(compiled if sys.dont_write_bytecode else {})}
 
     def run(processes: int, folder: Path) -> list[str]:
-        return not_passed(verdict_of(joined, folder, {"KUBECHAIN_ONLY": ",".join(claims)}, processes=processes), claims)
+        return not_passed(verdict_of(joined, folder, given, processes=processes), claims)
 
     return run
 
