@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from kubechain.core import start_up
 from kubechain.core.errors import ExitCode
 from kubechain.core.interrupts import INTERRUPTS
 
@@ -12,11 +13,13 @@ from kubechain.core.interrupts import INTERRUPTS
 def main() -> None:
     """Run the command. A signal is handled before the libraries are imported, which takes a second."""
     INTERRUPTS.arm()
+    start_up.begin()
     try:
         command = importlib.import_module("kubechain.cli")
     except KeyboardInterrupt:
         sys.stderr.write("kubechain: interrupted\n")
         sys.exit(ExitCode.INTERRUPTED)
+    start_up.end()
     command.main()
 
 

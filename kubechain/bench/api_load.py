@@ -17,7 +17,7 @@ from kubechain.cluster.kind_config import CONFIG
 from kubechain.core.bundle import ROOT
 from kubechain.images.docker import Docker
 
-POLICY = ROOT / "images" / "node" / "audit.yaml"
+POLICY = ROOT / "images" / "audit.yaml"
 POLICY_ON_NODE = "/etc/kubernetes/audit-policy.yaml"
 LOGS = "/var/log/kubernetes"
 LOG = f"{LOGS}/audit.log"

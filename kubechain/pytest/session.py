@@ -12,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim, waivers
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files
+from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files, start_up
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
@@ -105,7 +105,8 @@ def is_of_a_run(item: pytest.Item) -> bool:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Acquire the locks of the run."""
+    """Acquire the locks of the run, after all plugins have been imported."""
+    start_up.end()
     config = session.config
     if worker_input(config) is None and asks_for_claims(config):
         _hold_locks(run_state(config))
