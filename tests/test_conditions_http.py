@@ -160,3 +160,29 @@ def test_none_slower_rejects_late_and_wrong_pages() -> None:
     assert not quick([Page(URL, 200, seconds=0.9), Page(URL, 200, seconds=1.0)]).met
     assert not quick([Page(URL, 200, seconds=0.1), Page(URL, 500, seconds=0.1)]).met
     assert not quick([]).met
+
+
+def test_every_answer_has_the_status() -> None:
+    healthy, sick = Page("http://n1/", 200), Page("http://n2/", 503)
+    assert on.all_status(503)([sick]).met
+    assert not on.all_status(503)([]).met
+    assert str(on.all_status(503)([healthy, sick])) == "expected status 503 of every answer, got http://n1/: 200"
+
+
+@pytest.mark.parametrize(("failure", "met"), [("refused", False), ("timeout", False), ("unreachable", False), ("reset", True)])
+def test_connection_is_accepted_by_somebody(failure: Failure, *, met: bool) -> None:
+    nobody = Page("http://n1/", failure="refused")
+    assert on.any_accepted()([nobody, Page("http://n2/", failure=failure)]).met == met
+    assert not on.any_accepted()([]).met
+
+
+@pytest.mark.parametrize(
+    ("back", "got"),
+    [("7 9", ""), ("7 4", "4 of 9 bytes"), ("4294967295 0", "0 of 9 bytes"), ("6 9", "9 bytes with checksum 6 in place of 7")],
+)
+def test_body_comes_back_whole_and_unchanged(back: str, got: str) -> None:
+    result = on.came_back()(("7 9", back))
+    assert (result.met, str(result)) == (
+        not got,
+        str(result) if not got else f"expected 9 bytes to come back unchanged, got {got}",
+    )

@@ -73,3 +73,18 @@ def test_load_balancer_has_given_its_address() -> None:
     ]
     for ingress, met in cases:
         assert on.balanced(WEB)(state(service(status={"loadBalancer": {"ingress": ingress}}))).met is met
+
+
+def test_health_check_port_is_there_or_not() -> None:
+    there = changed(service(), "spec.healthCheckNodePort", 30555)
+    assert on.health_check_port(WEB, allocated=True)(state(there)).met
+    assert on.health_check_port(WEB, allocated=False)(state(service())).met
+    found = on.health_check_port(WEB, allocated=False)(state(there))
+    assert str(found) == "expected Service web with no healthCheckNodePort, got healthCheckNodePort 30555"
+    assert not on.health_check_port(WEB, allocated=True)(state(service())).met
+
+
+@pytest.mark.parametrize(("written", "right"), [(["192.0.2.10"], True), ([], False), (["192.0.2.11"], False)])
+def test_ingress_of_a_load_balancer_is_exactly_what_was_written(written: list[str], *, right: bool) -> None:
+    balanced = changed(service(), "status.loadBalancer", {"ingress": [{"ip": address} for address in written]})
+    assert on.ingress_is(WEB, "192.0.2.10")(state(balanced)).met == right

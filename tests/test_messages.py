@@ -14,6 +14,7 @@ from kubechain.conditions import (
     disruption,
     dns,
     dual_stack,
+    endpoint_ports,
     endpoints,
     env,
     http,
@@ -162,6 +163,10 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "endpoints.split_without_loss": (
         endpoints.split_without_loss(WEB, LABELS, CONTAINER_PORT, 1, at_most=100), state(A, endpoint_slice(entry(A)))
     ),
+    "endpoint_ports.at_ports": (endpoint_ports.at_ports(WEB, (A, "http", 8080), (B, "http", 8081)), LISTED),
+    "endpoint_ports.hints_for_own_node": (
+        endpoint_ports.hints_for_own_node(WEB), state(service(), endpoint_slice({**entry(A), "nodeName": "n1"}))
+    ),
     "printed.prints_all": (printed.prints_all("Service"), PRINTED),
     "printed.describes": (printed.describes("Pod"), PRINTED),
     "printed.describes_events": (printed.describes_events("Pod"), PRINTED),
@@ -179,6 +184,9 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "http.came_from": (http.came_from("10.0.0.7"), [Page("u", 200, source="10.244.0.1")]),
     "http.no_answer": (http.no_answer(), [Page("http://n1/", 200)]),
     "http.forbidden_to": (http.forbidden_to("system:serviceaccount:ns:x"), PAGES),
+    "http.all_status": (http.all_status(503), [Page("http://n1/healthz", 200)]),
+    "http.any_accepted": (http.any_accepted(), PAGES),
+    "http.came_back": (http.came_back(), ("1 288894", "2 8192")),
     "http.echoed": (http.echoed("echo"), {"n1": "", "n2": "echo"}),
     "nodes.ready": (nodes.ready("n1"), state(NODE)),
     "nodes.unreachable": (nodes.unreachable("n1"), state(NODE)),
@@ -211,6 +219,8 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.tolerating": (on_pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS), SICK),
     "tokens.with_projected_token": (tokens.with_projected_token(LABELS), SICK),
     "pods.serving_elsewhere": (on_pods.serving_elsewhere(LABELS, "node-0", 2), state(A, B)),
+    "services.health_check_port": (services.health_check_port(WEB, allocated=True), SICK),
+    "services.ingress_is": (services.ingress_is(WEB, "192.0.2.10"), SICK),
     "services.balanced": (services.balanced(WEB), LISTED),
     "services.service": (services.service(WEB, "odd", lambda _: expect(ok=False, got="it even")), SICK),
     "services.service_has": (services.service_has(WEB, {"spec.selector": {"app": "x"}}, port={"targetPort": 80}), SICK),

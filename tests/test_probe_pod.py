@@ -1,4 +1,7 @@
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +241,27 @@ def test_server_of_a_lookup_may_have_a_port() -> None:
     place.lookup("web", record="A")
     assert list(commands[0][:4]) == ["dig", "@10.244.0.2", "-p", "5353"]
     assert "-p" not in commands[1]
+
+
+@pytest.mark.parametrize("back", ["2961388064 288894", "4294967295 0"])
+def test_body_and_what_came_back_of_it_are_told_by_their_checksums(back: str) -> None:
+    commands: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str]) -> Executed:
+        commands.append(argv)
+        return executed(f"2961388064 288894\n{back}\n")
+
+    assert PodProbe(Running(run), "ns", "client").echo_body("fd00::9", 80) == ("2961388064 288894", back)
+    assert "TCP6:[fd00::9]:80," in commands[0][2]
+
+
+def test_client_image_without_socat_is_named(tmp_path: Path) -> None:
+    def run(argv: Sequence[str]) -> Executed:
+        script = argv[2].replace("/tmp/", f"{tmp_path}/")  # noqa: S108  # in the container
+        done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)})
+        return executed(done.stdout, done.returncode, done.stderr)
+
+    for name in ("seq", "cksum"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    with pytest.raises(NoProgram, match="socat"):
+        PodProbe(Running(run), "ns", "client").echo_body("10.96.0.9", 80)

@@ -45,8 +45,11 @@ SKIPPED = {
     "patch nodes": {"LIFE-NODES-080"},
     "patch namespaces": set[str](),
     "get pods/log": set[str](),
-    "get deployments/scale": {"LIFE-SCALE-040"},
-    "create endpointslices": {"CHAIN-SERVICE-130"},
+    "get deployments/scale": {"LIFE-SCALE-040", "LIFE-SCALE-060"},
+    "create endpointslices": {"CHAIN-SERVICE-130", "CHAIN-SERVICE-180"},
+    "create replicasets": {"LIFE-SCALE-070", "LIFE-SCALE-080"},
+    "patch deployments/status": {"CHAIN-DEPLOYMENT-110", "CHAIN-DEPLOYMENT-120"},
+    "update services/status": {"CHAIN-SERVICE-210"},
 }
 
 

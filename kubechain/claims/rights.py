@@ -163,8 +163,8 @@ OF_GATES = rights_of(GATES.values()) | remote_rights_of(GATES.values())
 # A creation whose answer was lost is recognized by reading the object.
 LOST_ANSWERS = frozenset(
     right("get", resource)
-    for resource in ("namespaces", "serviceaccounts", "configmaps", "services", "deployments", "pods", "endpointslices",
-                     "poddisruptionbudgets", "daemonsets", "secrets",
+    for resource in ("namespaces", "serviceaccounts", "configmaps", "services", "deployments", "replicasets", "pods",
+                     "endpointslices", "poddisruptionbudgets", "daemonsets", "secrets",
                      "networkpolicies")
 )  # fmt: skip
 TOLERATED = frozenset(each for part in (*PARTS, *INSIDE, YIELDING) for each in part.requirement.rights) | OF_GATES | LOST_ANSWERS

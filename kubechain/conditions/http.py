@@ -16,6 +16,8 @@ from kubechain.core import redact
 # A message shows at most MOST_PAGES wrong pages, and BODY characters of the body of each.
 MOST_PAGES, BODY = 3, 60
 Failure = Literal["", "refused", "timeout", "reset", "unreachable", "name", "local", "other"]
+# Failures of connections that nobody accepts.
+ABSENT: tuple[Failure, ...] = ("refused", "timeout", "unreachable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def no_answer() -> Condition[list[Page]]:
     """Each connection is refused, times out or finds no route."""
 
     def check(pages: list[Page]) -> Result:
-        answered = [str(page) for page in pages if page.failure not in ("refused", "timeout", "unreachable")]
+        answered = [str(page) for page in pages if page.failure not in ABSENT]
         return expect(bool(pages) and not answered, _wrong(answered) if pages else "no request")
 
     return Condition("every connection refused or without an answer", check, DATA_PLANE)
@@ -193,6 +195,36 @@ def forbidden_to(who: str) -> Condition[list[Page]]:
         return expect(bool(pages) and not wrong, _wrong(wrong))
 
     return Condition(f"status 403 for {who}", check, API)
+
+
+def all_status(status: int) -> Condition[list[Page]]:
+    """Every page has this status."""
+
+    def check(pages: list[Page]) -> Result:
+        wrong = [str(page) for page in pages if page.status != status]
+        return expect(bool(pages) and not wrong, _wrong(wrong))
+
+    return Condition(f"status {status} of every answer", check, DATA_PLANE)
+
+
+def any_accepted() -> Condition[list[Page]]:
+    """At least one connection is not refused, and is not without an answer."""
+
+    def check(pages: list[Page]) -> Result:
+        return expect(any(page.failure not in ABSENT for page in pages), _wrong([str(page) for page in pages]))
+
+    return Condition("any connection accepted", check, DATA_PLANE)
+
+
+def came_back() -> Condition[tuple[str, str]]:
+    """What came back is what was sent; both are a checksum and a number of bytes, as `cksum` prints them."""
+
+    def check(echo: tuple[str, str]) -> Result:
+        (sum_sent, sent), (sum_back, back) = (each.split() for each in echo)
+        got = f"{back} of {sent} bytes" if sent != back else f"{back} bytes with checksum {sum_back} in place of {sum_sent}"
+        return expect(echo[0] == echo[1], got, f"{sent} bytes to come back unchanged")
+
+    return Condition("every byte to come back unchanged", check, DATA_PLANE)
 
 
 def echoed(word: str) -> Condition[Mapping[str, str]]:

@@ -74,6 +74,26 @@ def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[Name
     return service(name, f"with {'a' if cluster_ip else 'no'} clusterIP and {'a' if node_port else 'no'} nodePort", check)
 
 
+def health_check_port(name: str, *, allocated: bool) -> Condition[NamespaceState]:
+    """The Service has a healthCheckNodePort only if `allocated` is true."""
+
+    def check(resource: KubeObject) -> Result:
+        port = resource.at("spec.healthCheckNodePort") or None
+        return expect(bool(port) == allocated, field("healthCheckNodePort", port))
+
+    return service(name, f"with {'a' if allocated else 'no'} healthCheckNodePort", check)
+
+
+def ingress_is(name: str, *addresses: str) -> Condition[NamespaceState]:
+    """The Service has exactly these addresses of a load balancer in its status."""
+
+    def check(resource: KubeObject) -> Result:
+        ingress: list[Json] = resource.at("status.loadBalancer.ingress") or []
+        return expect([each.get("ip") for each in ingress] == [*addresses], some(each.get("ip") for each in ingress))
+
+    return service(name, f"with {some(addresses)} in status.loadBalancer.ingress", check)
+
+
 def balanced(name: str) -> Condition[NamespaceState]:
     """The Service has the address of a load balancer in its status."""
 

@@ -14,7 +14,7 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.overlay import Overlay
 
 # Kinds with a Pod template.
-TEMPLATES = ("Deployment", "DaemonSet")
+TEMPLATES = ("Deployment", "DaemonSet", "ReplicaSet")
 # Prefix of the standard labels.
 STANDARD = "app.kubernetes.io/"
 NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]")

@@ -30,6 +30,8 @@ API_ADDRESS = f"{API_HOST}:$KUBERNETES_SERVICE_PORT"
 # Exit status of a shell that does not find a program.
 NOT_FOUND = 127
 CHUNK = "\n--kubechain--\n"
+# About 290 kB: some hundred packets of the largest size that a path lets through.
+BODY_LINES = 50_000
 # Exit status of dig: 0 for a reply with any rcode, 9 for no reply from a server.
 NO_REPLY = 9
 DIG_SENT = (0, NO_REPLY)
@@ -115,6 +117,16 @@ class PodProbe:
         """Send a UDP datagram to an address and return the reply, "" if there is none within a second."""
         to = f"UDP{family_of(address)[-1]}:{host_of(address)}:{port}"
         return self.run("sh", "-c", f"echo {udp.WORD} | socat -T 1 -t 1 - {to}").stdout.strip()
+
+    def echo_body(self, address: str, port: int) -> tuple[str, str]:
+        """Send a body of BODY_LINES lines by TCP to what echoes it; return what `cksum` prints of it and of what came back."""
+        to = f"TCP{family_of(address)[-1]}:{host_of(address)}:{port},connect-timeout={REQUEST_SECONDS}"
+        # It ends when nothing comes for REQUEST_SECONDS. A shell says by NOT_FOUND that it does not find a program.
+        echo = f"socat -T {REQUEST_SECONDS} -t {REQUEST_SECONDS} - {to} < /tmp/sent > /tmp/back"
+        found = f"[ $? != {NOT_FOUND} ] || exit {NOT_FOUND}"
+        script = f"seq 1 {BODY_LINES} > /tmp/sent && cksum < /tmp/sent || exit $?; {echo} || {found}; cksum < /tmp/back"
+        sent, back = self.must_run("sh", "-c", script).splitlines()
+        return sent, back
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of the container; HarnessError if they cannot be read.

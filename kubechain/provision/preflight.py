@@ -172,7 +172,7 @@ class Preflight:
             if not self.access.lacking([right("create", "poddisruptionbudgets")]):
                 yield manifests.disruption_budget(WEB, 1)
             if not self.access.lacking([right("create", "endpointslices")]):
-                yield service_manifests.endpoint_slice(WEB, "10.0.0.1", service_manifests.CONTAINER_PORT)
+                yield service_manifests.endpoint_slice(WEB, "10.0.0.1", port=service_manifests.CONTAINER_PORT)
         yield from self.more
 
     def _refused(self, bodies: Iterable[Json], where: str) -> list[Refusal]:

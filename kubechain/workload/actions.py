@@ -25,16 +25,40 @@ T = TypeVar("T")
 UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe fails while it exists
 
 
-def scale(chain: Chain, replicas: int) -> KubeObject:
-    """Set the replicas of the Deployment through its scale subresource; return the Scale."""
+def scale(chain: Chain, replicas: int, kind: str = "Deployment", name: str = WEB) -> KubeObject:
+    """Set the replicas of a Deployment or a ReplicaSet by a patch of its scale subresource; return the Scale."""
     wanted: Json = {"spec": {"replicas": replicas}}
-    stored = chain.api.patch("Deployment", chain.namespace, WEB, wanted, sub="scale")
-    return _kept(chain, wanted, stored, "Deployment")
+    stored = chain.api.patch(kind, chain.namespace, name, wanted, sub="scale")
+    return _kept(chain, wanted, stored, kind)
 
 
-def read_scale(chain: Chain) -> KubeObject:
-    """Return the Scale of the Deployment."""
-    return KubeObject(json.loads(chain.api.call("GET", path_of("Deployment", chain.namespace, WEB, "scale"))))
+def replace_scale(chain: Chain, replicas: int, kind: str = "Deployment", name: str = WEB) -> KubeObject:
+    """Set the replicas of a Deployment or a ReplicaSet by another Scale in place of the present one; return the Scale."""
+    wanted: Json = {"spec": {"replicas": replicas}}
+    body = {**_unversioned(read_scale(chain, kind, name)), **wanted}
+    return _kept(chain, wanted, chain.api.replace(body, chain.namespace, "scale", of=kind), kind)
+
+
+def read_scale(chain: Chain, kind: str = "Deployment", name: str = WEB) -> KubeObject:
+    """Return the Scale of a Deployment or a ReplicaSet."""
+    return KubeObject(json.loads(chain.api.call("GET", path_of(kind, chain.namespace, name, "scale"))))
+
+
+def patch_status(chain: Chain, resource: KubeObject, status: Json, **more: object) -> KubeObject:
+    """Merge fields into the status of an object through its status subresource; `more` are other fields of the patch."""
+    patch = {"status": status, **more}
+    return chain.api.patch(resource.kind, chain.namespace, resource.name, patch, sub="status", form="strategic-merge")
+
+
+def replace_status(chain: Chain, resource: KubeObject, status: Json, **more: object) -> KubeObject:
+    """Replace the status of an object through its status subresource; `more` are other fields of what is sent."""
+    return chain.api.replace({**_unversioned(resource), "status": status, **more}, chain.namespace, "status")
+
+
+def _unversioned(resource: KubeObject) -> Json:
+    """Return an object that replaces the stored one whatever its version: controllers change it all the time."""
+    metadata: Json = {key: value for key, value in resource.at("metadata").items() if key != "resourceVersion"}
+    return {**resource.body, "metadata": metadata}
 
 
 def deployment(chain: Chain, spec: Json) -> KubeObject:

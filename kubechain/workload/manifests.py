@@ -14,6 +14,8 @@ REPLICAS = 2
 SERVICE_PORT = 80
 # Differs from SERVICE_PORT, so that a Service that ignores targetPort is detected.
 CONTAINER_PORT = 8080
+# Where a Pod of `web_pod_at` may listen instead.
+OTHER_PORT = 8081
 WELCOME = "Welcome to nginx!"
 LABELS = {"app": WEB}
 NGINX_UID = 101
@@ -47,6 +49,9 @@ http {{
 }}
 """
 
+# The port at which nginx listens -> the name of its configuration.
+CONFIGURATIONS = {CONTAINER_PORT: "nginx.conf", OTHER_PORT: "other-port.conf"}
+
 
 def namespace(name: str, labels: Mapping[str, str]) -> Json:
     """Return a Namespace with an annotation that names its owner.
@@ -65,28 +70,31 @@ def service_account(pull_secret: str = "") -> Json:
 
 
 def nginx_config(*, ipv6: bool = False) -> Json:
-    """Return the ConfigMap with the configuration of nginx.
+    """Return the ConfigMap with the configurations of nginx, by the port at which it listens.
 
     With `ipv6` it listens on IPv6 as well: without IPv6 in the kernel of the Node, nginx would end. IPv4 is in every kernel.
     """
-    listen = f"listen {CONTAINER_PORT};"
-    configuration = NGINX_CONF.replace(listen, f"{listen}\n    listen [::]:{CONTAINER_PORT};") if ipv6 else NGINX_CONF
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "nginx"},
-        "data": {"nginx.conf": configuration},
+        "data": {name: _listening(port, ipv6=ipv6) for port, name in CONFIGURATIONS.items()},
     }
 
 
-def nginx_pod_spec(image: str) -> Json:
-    """Return the PodSpec of nginx with the port CONTAINER_PORT, named "http"."""
+def _listening(port: int, *, ipv6: bool) -> str:
+    listen = f"listen {port};"
+    return NGINX_CONF.replace(f"listen {CONTAINER_PORT};", f"{listen}\n    listen [::]:{port};" if ipv6 else listen)
+
+
+def nginx_pod_spec(image: str, port_name: str = "http", port: int = CONTAINER_PORT) -> Json:
+    """Return the PodSpec of nginx that listens at one port, CONTAINER_PORT or OTHER_PORT."""
     nginx = container(
         "nginx",
         image,
-        ["nginx", "-c", "/etc/chain/nginx.conf", "-g", "daemon off;"],
-        ports=[{"name": "http", "containerPort": CONTAINER_PORT}],
-        readinessProbe={"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
+        ["nginx", "-c", f"/etc/chain/{CONFIGURATIONS[port]}", "-g", "daemon off;"],
+        ports=[{"name": port_name, "containerPort": port}],
+        readinessProbe={"httpGet": {"path": "/ready", "port": port_name}, "periodSeconds": 1, "failureThreshold": 1},
         volumeMounts=[{"name": "config", "mountPath": "/etc/chain"}],
     )
     return pod_spec(nginx, NGINX_UID, [{"name": "config", "configMap": {"name": "nginx"}}])
@@ -144,6 +152,14 @@ def disruption_budget(name: str, least: int) -> Json:
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec}
 
 
+def replica_set(name: str, image: str, replicas: int) -> Json:
+    """Return a ReplicaSet without a Deployment, of client Pods with the label app=<name>, which are ready at once."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": client_pod(name, image)["spec"]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
 def many_pods(name: str, image: str, replicas: int) -> Json:
     """Return a Deployment of client Pods, which need little memory and are ready at once."""
     manifest = deployment(image, name=name, replicas=replicas)
@@ -175,10 +191,16 @@ def web_pod(name: str, image: str) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": nginx_pod_spec(image)}
 
 
-def ending_pod(name: str, image: str) -> Json:
-    """Return a Pod of nginx, with the label app=<name>, that stays ready for 3 s while it terminates."""
+def web_pod_at(name: str, image: str, app: str, port_name: str, port: int) -> Json:
+    """Return a Pod of nginx, with the label app=<app>, that listens at one port, under its name."""
+    metadata = {"name": name, "labels": {"app": app}}
+    return {**web_pod(name, image), "metadata": metadata, "spec": nginx_pod_spec(image, port_name, port)}
+
+
+def ending_pod(name: str, image: str, seconds: int) -> Json:
+    """Return a Pod of nginx, with the label app=<name>, that stays ready for some seconds while it terminates."""
     pod = web_pod(name, image)
-    pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 3}}}
+    pod["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
     return pod
 
 
@@ -206,6 +228,13 @@ def udp_echo(name: str, image: str, family: str = IPV4) -> Json:
     """Return a Pod, with the label app=<name>, that echoes UDP datagrams to CONTAINER_PORT of its address of a family."""
     # Not UDP-RECVFROM with fork: on a busy machine socat misses the signal of its child, and is deaf from then on.
     script = f"exec socat -T 2 UDP{family[-1]}-LISTEN:{CONTAINER_PORT},fork,reuseaddr PIPE"
+    return running(client_pod(name, image, {"app": name}), script)
+
+
+def tcp_echo(name: str, image: str, family: str) -> Json:
+    """Return a Pod, with the label app=<name>, that sends back what comes to CONTAINER_PORT of its address of a family."""
+    # By default, socat waits for half a second for the rest, once one direction has ended.
+    script = f"exec socat -t 10 TCP{family[-1]}-LISTEN:{CONTAINER_PORT},fork,reuseaddr PIPE"
     return running(client_pod(name, image, {"app": name}), script)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB
@@ -9,7 +11,9 @@ from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB
 # Name -> port of a Service with two ports.
 TWO_PORTS = {"by-number": 81, "by-name": 82}
 # The types of Services with a clusterIP. Where nothing asks a nodePort, there is none: some clusters forbid them.
-CLUSTER_IP, NODE_PORT = "ClusterIP", "NodePort"
+CLUSTER_IP, NODE_PORT, LOAD_BALANCER = "ClusterIP", "NodePort", "LoadBalancer"
+# https://kubernetes.io/docs/concepts/services-networking/service/#load-balancer-class
+NO_CLASS = "kubechain.example/none"
 # A name reserved for documentation (RFC 2606); no request is sent to it.
 EXTERNAL = {"type": "ExternalName", "externalName": "nginx.example.org"}
 
@@ -81,20 +85,38 @@ def external(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": dict(EXTERNAL)}
 
 
-def without_selector(name: str) -> Json:
-    """Return a Service without a selector, for an EndpointSlice without a controller."""
-    manifest = service(name=name)
-    del manifest["spec"]["selector"]
+def named_ports(name: str, ports: Mapping[str, int]) -> Json:
+    """Return a Service for the Pods with the label app=<name>; each of `ports`, name -> port, leads to the port of that name."""
+    manifest = service(name=name, app=name)
+    manifest["spec"]["ports"] = [{"name": key, "port": port, "targetPort": key} for key, port in ports.items()]
     return manifest
 
 
-def endpoint_slice(service_name: str, address: str, port: int) -> Json:
-    """Return an EndpointSlice with one ready endpoint for the unnamed port of a Service."""
+def load_balancer(name: str, **fields: object) -> Json:
+    """Return a Service of type LoadBalancer for the nginx Pods, of a class that no controller serves: nothing is made for it."""
+    return with_policy(name, kind=LOAD_BALANCER, loadBalancerClass=NO_CLASS, allocateLoadBalancerNodePorts=False, **fields)
+
+
+def serving(kind: str) -> Json:
+    """Return the changes of the spec by which a Service of type ExternalName becomes one for the nginx Pods."""
+    return {**service(kind=kind)["spec"], "externalName": None}
+
+
+def without_selector(manifest: Json) -> Json:
+    """Return the Service without a selector, for EndpointSlices without a controller."""
+    return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "selector"}}
+
+
+def endpoint_slice(service_name: str, *addresses: str, port: int, port_name: str = "") -> Json:
+    """Return an EndpointSlice with a ready endpoint at each address, for the port of this name of a Service."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {"name": f"{service_name}-1", "labels": {"kubernetes.io/service-name": service_name}},
-        "addressType": family_of(address),
-        "ports": [{"port": port, "protocol": "TCP"}],
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "metadata": {
+            "name": "-".join(filter(None, [service_name, port_name, "1"])),
+            "labels": {"kubernetes.io/service-name": service_name},
+        },
+        "addressType": family_of(addresses[0]),
+        "ports": [{"name": port_name, "port": port, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
     }

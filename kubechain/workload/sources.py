@@ -26,6 +26,7 @@ from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions, node_reach
 from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import SERVICE_PORT
 from kubechain.workload.urls import counted, url
 
 T = TypeVar("T")
@@ -118,6 +119,11 @@ def _echo(chain: Chain, port: int) -> dict[str, str]:
 
     # One after another: socat takes datagrams of several clients for one's, if they come while it forks.
     return {node: send(address) for node, address in chain.asked.items()}
+
+
+def echoed_bodies(chain: Chain, place: PodProbe, address: str) -> Polled[tuple[str, str]]:
+    """Return a source that sends a large body from inside a Pod to a Service that echoes it; see PodProbe.echo_body."""
+    return _polled(chain, f"body from pod {place.pod} to {address}", lambda: place.echo_body(address, SERVICE_PORT))
 
 
 def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]]:

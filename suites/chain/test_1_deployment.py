@@ -12,6 +12,10 @@ from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/")
 
+# A condition that no controller sets.
+WRITTEN = {"type": "Written", "status": "True"}
+REFERENCE = "reference/kubernetes-api/workload-resources/deployment-v1/"
+
 
 @claim("CHAIN-DEPLOYMENT-010", opens=True)
 def test_controller_observes_the_generation(chain: Chain, eventually: Eventually) -> None:
@@ -97,3 +101,37 @@ def test_observed_generation_follows(own_chain: Chain, eventually: Eventually) -
     assert after > before
     wanted = {"metadata.generation": after, "status.observedGeneration": after}
     eventually(own_chain.objects, has("Deployment", WEB, wanted))
+
+
+@claim(
+    "CHAIN-DEPLOYMENT-110",
+    spec=REFERENCE,
+    upstream="Deployment, status sub-resource",
+    after=[Link.PODS],
+    level="full",
+    requires=[right("patch", "deployments/status"), right("update", "deployments/status")],
+)
+def test_status_can_be_written(own_chain: Chain, eventually: Eventually) -> None:
+    """A condition that is written to a Deployment's status, by patch or update, MUST be stored beside those of its controller."""
+    patched = actions.patch_status(own_chain, own_chain.deployment, {"conditions": [{**WRITTEN, "reason": "Patched"}]})
+    eventually(own_chain.objects, deployments.has_condition(WEB, "Written", "True", "Patched"))
+    actions.replace_status(own_chain, patched, {**patched.at("status"), "conditions": [{**WRITTEN, "reason": "Replaced"}]})
+    eventually(own_chain.objects, deployments.has_condition(WEB, "Written", "True", "Replaced"))
+    eventually(own_chain.objects, deployments.has_condition(WEB, "Available", "True", "MinimumReplicasAvailable"))
+
+
+@claim(
+    "CHAIN-DEPLOYMENT-120",
+    spec=REFERENCE,
+    after=[Link.PODS],
+    level="full",
+    requires=[right("patch", "deployments/status"), right("update", "deployments/status")],
+)
+def test_status_leaves_the_spec_alone(own_chain: Chain) -> None:
+    """A change through the status subresource of a Deployment MUST NOT change its spec, whatever spec is sent with it."""
+    before = own_chain.deployment
+    other = {**before.at("spec"), "replicas": own_chain.replicas + 1, "paused": True}
+    patched = actions.patch_status(own_chain, before, {"conditions": [{**WRITTEN, "reason": "Patched"}]}, spec=other)
+    assert patched.at("spec") == before.at("spec")
+    status = {**patched.at("status"), "conditions": [{**WRITTEN, "reason": "Replaced"}]}
+    assert actions.replace_status(own_chain, patched, status, spec=other).at("spec") == before.at("spec")

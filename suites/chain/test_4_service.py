@@ -173,8 +173,8 @@ def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually:
 def test_service_without_selector_serves_given_endpoints(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service without a selector MUST send its traffic to exactly the endpoints of the EndpointSlice made for it."""
     pod = chain.pods[0]
-    service = create(chain, service_manifests.without_selector("handmade"))
-    create(chain, service_manifests.endpoint_slice(service.name, chain.pod_address(pod), CONTAINER_PORT))
+    service = create(chain, service_manifests.without_selector(service_manifests.service(name="handmade")))
+    create(chain, service_manifests.endpoint_slice(service.name, chain.pod_address(pod), port=CONTAINER_PORT))
     at = url(chain.address(service.name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
     pages = sources.repeated(chain, chain.client, at, sources.ROUND)

@@ -94,7 +94,7 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
 def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that is ready while it ends MUST be listed as serving and terminating, but not as ready."""
     create(chain, service_manifests.service(name="ending", app="ending"))
-    pod = create(chain, manifests.ending_pod("ending", chain.image))
+    pod = create(chain, manifests.ending_pod("ending", chain.image, 3))
     usual = endpoints.endpoint_is("ending", pod.uid, ready=True, serving=True, terminating=False)
     eventually(chain.objects, usual, within=timeouts.PODS_READY)
     actions.delete(chain, pod)

@@ -40,6 +40,7 @@ from kubechain.probes.kubectl import Kubectl
 from kubechain.workload import actions, manifests, node_reach, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.placement import on_same_node
 from kubechain.workload.pod_spec import ACCOUNT
 from kubechain.workload.urls import url
 
@@ -144,9 +145,8 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
     first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))
     eventually(first, all_welcome(WELCOME))
     for pod in chain.pods:
-        near = [other.name for other in chain.pods if other.at("spec.nodeName") == pod.at("spec.nodeName")]
         pages = sources.repeated(chain, chain.inside(pod), url(chain.address(name)), MANY)
-        eventually(pages, only_from(*near))
+        eventually(pages, only_from(*on_same_node(chain, pod)))
 
 
 @claim("CHAIN-CLUSTERIP-060", spec="#traffic-to-services", requires=[EXEC])

@@ -1,17 +1,22 @@
 """Scaling of a Deployment: Pods and endpoints follow its replicas."""
 
+from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, NODE_PORTS, SLEEP_ACTION, right
 from kubechain.conditions import deployments, endpoints, pods, timeouts
+from kubechain.conditions.objects import has
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes.load import enough_sent, none_lost
 from kubechain.scenarios.load import LEAST, load
-from kubechain.workload import actions
+from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
 
 claim = ClaimDecorator("concepts/workloads/controllers/deployment/", level="full")
+
+OF_REPLICA_SET = "concepts/workloads/controllers/replicaset/#scaling-a-replicaset"
+MAKE_REPLICA_SET = (right("create", "replicasets"), right("delete", "replicasets"))
 
 
 @claim(
@@ -76,3 +81,48 @@ def test_scale_down_loses_no_request(serving_four: Chain, eventually: Eventually
         eventually(serving_four.objects, pods.exactly_ready(LABELS, 1), within=timeouts.DELETION)
         eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))
+
+
+@claim(
+    "LIFE-SCALE-060",
+    spec="#scaling-a-deployment",
+    upstream="Deployment, completes the scaling of a Deployment subresource",
+    requires=[right("get", "deployments/scale"), right("update", "deployments/scale")],
+)
+def test_scale_can_be_replaced(own_chain: Chain, eventually: Eventually) -> None:
+    """A Deployment whose Scale is replaced by another MUST get as many ready Pods as that asks for."""
+    scale = actions.replace_scale(own_chain, own_chain.replicas + 1)
+    assert scale.at("spec.replicas") == own_chain.replicas + 1
+    eventually(own_chain.objects, deployments.counts(WEB, own_chain.replicas + 1), within=timeouts.PODS_READY)
+
+
+@claim(
+    "LIFE-SCALE-070",
+    spec=OF_REPLICA_SET,
+    upstream="ReplicaSet, completes the scaling of a ReplicaSet subresource",
+    requires=[*MAKE_REPLICA_SET, *(right(verb, "replicasets/scale") for verb in ("get", "update", "patch"))],
+)
+def test_replica_set_follows_its_scale(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """A ReplicaSet without a Deployment MUST keep as many ready Pods as its Scale asks for, patched or replaced."""
+    name = create(chain, manifests.replica_set("lone", chain.client_image, 1)).name
+    labels = {"app": name}
+    eventually(chain.objects, pods.exactly_ready(labels, 1))
+    actions.replace_scale(chain, 3, "ReplicaSet", name)
+    eventually(chain.objects, pods.exactly_ready(labels, 3))
+    actions.scale(chain, 2, "ReplicaSet", name)
+    eventually(chain.objects, pods.exactly_ready(labels, 2), within=timeouts.DELETION)
+
+
+@claim(
+    "LIFE-SCALE-080",
+    spec=OF_REPLICA_SET,
+    upstream="ReplicaSet, completes the scaling of a ReplicaSet subresource",
+    requires=[*MAKE_REPLICA_SET, right("get", "replicasets/scale")],
+)
+def test_scale_of_a_replica_set_agrees_with_it(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """The Scale of a ReplicaSet MUST say how many Pods it asks for, how many it has, and by which selector."""
+    name = create(chain, manifests.replica_set("scaled", chain.client_image, 2)).name
+    eventually(chain.objects, has("ReplicaSet", name, {"status.replicas": 2}))
+    scale = actions.read_scale(chain, "ReplicaSet", name)
+    said = scale.at("spec.replicas"), scale.at("status.replicas"), scale.at("status.selector")
+    assert said == (2, 2, f"app={name}")

@@ -142,3 +142,22 @@ def test_bad_image_stops_the_roll(own_chain: Chain, eventually: Eventually) -> N
     eventually(own_chain.objects, pods.same_and_ready(*serving))
     backends = every_backend(frozenset(pod.name for pod in serving), WELCOME)
     eventually(sources.backends_at_nodes(own_chain), backends)
+
+
+@claim(
+    "LIFE-ROLLOUT-100",
+    spec="#proportional-scaling",
+    upstream="Deployment Proportional Scaling",
+    requires=[right("patch", "deployments"), right("patch", "deployments/scale")],
+)
+def test_scaling_in_a_roll_is_proportional(own_chain: Chain, eventually: Eventually) -> None:
+    """A Deployment that is scaled in the middle of a roll MUST add Pods to its ReplicaSets in proportion to those they have."""
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}
+    actions.deployment(own_chain, {"replicas": 4, "strategy": strategy})
+    eventually(own_chain.objects, deployments.counts(WEB, 4), within=timeouts.PODS_READY)
+    # The roll stops: of 5 Pods, 3 are of the old template.
+    actions.image(own_chain, ABSENT_IMAGE)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 3, 2: 2}))
+    # Of 10 Pods, 6 are.
+    actions.scale(own_chain, 9)
+    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 6, 2: 4}))

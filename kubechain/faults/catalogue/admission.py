@@ -42,7 +42,7 @@ ENDS = (
 
 def ending_slice() -> Json:
     """Return an EndpointSlice with a terminating endpoint."""
-    manifest = service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)
+    manifest = service_manifests.endpoint_slice(WEB, "10.0.0.1", port=80)
     (endpoint,) = manifest["endpoints"]
     return {**manifest, "endpoints": [{**endpoint, "conditions": {"ready": False, "serving": True, "terminating": True}}]}
 
@@ -96,7 +96,7 @@ NEVER_READY = Mutation("never-ready", "Pod", set_to(f"{CONTAINER}/readinessProbe
 FAULTS = (
     Fault("slice-owner-stripped", "admission", "EndpointSlices lose their ownerReferences", Link.ENDPOINTS,
           Mutation("slice-owner-stripped", "EndpointSlice", without("/metadata/ownerReferences"),
-                   owned(service_manifests.endpoint_slice(WEB, "10.0.0.1", 80)), lambda s: s.controller is None,
+                   owned(service_manifests.endpoint_slice(WEB, "10.0.0.1", port=80)), lambda s: s.controller is None,
                    "has(object.metadata.ownerReferences)", ("CREATE", "UPDATE")),
           ("CHAIN-ENDPOINTS-030",), r"controller UID \S+, got none|got no EndpointSlice"),
     Fault("hash-stripped", "admission", "ReplicaSets lose the label pod-template-hash", Link.REPLICASET,
@@ -137,7 +137,7 @@ FAULTS = (
     Fault("foreign-address", "endpoints", "EndpointSlices list an address of no Pod", Link.ENDPOINTS,
           Mutation("foreign-address", "EndpointSlice",
                    set_to("/endpoints/-", f'Object.endpoints{{addresses: ["{NOBODY}"]}}'),
-                   service_manifests.endpoint_slice(WEB, "10.0.0.1", 80), lambda s: len(s.at("endpoints")) == 2,
+                   service_manifests.endpoint_slice(WEB, "10.0.0.1", port=80), lambda s: len(s.at("endpoints")) == 2,
                    "has(object.endpoints) && size(object.endpoints) > 0 && "
                    f"!object.endpoints.exists(e, '{NOBODY}' in e.addresses)",
                    ("CREATE", "UPDATE")),
