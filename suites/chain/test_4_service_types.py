@@ -33,7 +33,6 @@ def test_external_name_that_becomes_cluster_ip_answers(chain: Chain, create: Cre
     name = create(chain, service_manifests.external("to-cluster-ip")).name
     actions.service(chain, service_manifests.serving(CLUSTER_IP), name)
     eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=False))
-    chain.require_listed(name)
     eventually(sources.pages_inside(chain, chain.client, url(chain.address(name))), all_welcome(WELCOME))
 
 
@@ -49,7 +48,6 @@ def test_external_name_that_becomes_node_port_answers(chain: Chain, create: Crea
     name = create(chain, service_manifests.external("to-node-port")).name
     actions.service(chain, service_manifests.serving(NODE_PORT), name)
     eventually(chain.objects, services.allocated(name, cluster_ip=True, node_port=True))
-    chain.require_listed(name)
     port = services.node_port(chain.present("Service", name))
     eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_welcome(WELCOME)))
 

@@ -20,6 +20,8 @@ POD_DEFAULTS = {
     "enableServiceLinks": True,
 }
 FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767
+# Fields with a port of the Nodes.
+NUMBERS = ("nodePort", "healthCheckNodePort")
 
 
 def admitted(store: Store, addresses: Addresses, body: Json, before: Json | None) -> Json:
@@ -45,6 +47,9 @@ def admitted(store: Store, addresses: Addresses, body: Json, before: Json | None
         made.setdefault("status", {"phase": "Active"})
     elif made["kind"] == "Deployment":
         _deployment(made, before)
+    elif made["kind"] == "ReplicaSet":
+        made.setdefault("status", {"replicas": 0})
+        _template(made["spec"]["template"]["spec"])
     elif made["kind"] == "Pod":
         _pod(made)
     elif made["kind"] == "Service":
@@ -117,12 +122,18 @@ def _service(store: Store, addresses: Addresses, body: Json, before: Json | None
         other["spec"] for other in store.all("Service") if other["metadata"].get("uid") != body["metadata"].get("uid", "new")
     ]
     _cluster_ips(addresses, body, before, others)
-    if spec["type"] == "NodePort":
+    if spec["type"] == "ClusterIP":
+        spec.pop("externalTrafficPolicy", None)
+    else:
         spec.setdefault("externalTrafficPolicy", "Cluster")
+    if spec["type"] == "NodePort" or (spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)):
         _node_ports(body, others)
     else:
-        spec.pop("externalTrafficPolicy", None)
         without_node_ports(spec)
+    if (spec["type"], spec.get("externalTrafficPolicy")) == ("LoadBalancer", "Local"):
+        spec.setdefault("healthCheckNodePort", next(port for port in range(LAST_NODE_PORT, 0, -1) if port not in _taken(others)))
+    else:
+        spec.pop("healthCheckNodePort", None)
 
 
 def without_node_ports(spec: Json) -> None:
@@ -161,8 +172,12 @@ def _cluster_ips(addresses: Addresses, body: Json, before: Json | None, others: 
     spec["clusterIP"] = spec["clusterIPs"][0]
 
 
+def _taken(others: list[Json]) -> set[int | None]:
+    return {each.get(name) for other in others for each in (other, *other.get("ports", [])) for name in NUMBERS}
+
+
 def _node_ports(body: Json, others: list[Json]) -> None:
-    taken = {port.get("nodePort") for other in others for port in other.get("ports", [])}
+    taken = _taken(others)
     for port in body["spec"].get("ports", []):
         wanted = port.get("nodePort")
         if wanted and not FIRST_NODE_PORT <= wanted <= LAST_NODE_PORT:

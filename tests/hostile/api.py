@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
 
 from kubechain.kube.objects import OWN_CONTAINERS, Json
-from tests.hostile import discovery
+from tests.hostile import discovery, subresources
 from tests.hostile.access import ADMIN, Access
 from tests.hostile.addresses import plain
 from tests.hostile.admission import admitted, without_node_ports
@@ -105,6 +105,8 @@ class ApiServer:
         if request.place.sub == "log":
             self._container_of(self._get(request), request.query.get("container", ""))
             return Response(200, b"a line\n", {"Content-Type": "text/plain"})
+        if request.place.sub in subresources.PARTS:
+            return of_json(200, subresources.answer(self.store, request))
         return self._proxied(request)
 
     def _resource(self, request: Request) -> Response:

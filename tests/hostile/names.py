@@ -63,9 +63,9 @@ class Resolver:
         if not name.endswith(SUFFIX) or len(words) not in (2, 4):
             return None
         service = self.store.get("Service", words[-1], words[-2])
-        return self._of_service(service, record, words[0].removeprefix("_") if len(words) == 4 else "") if service else None
+        return self.of_service(service, record, words[0].removeprefix("_") if len(words) == 4 else "") if service else None
 
-    def _of_service(self, service: Json, record: str, port_name: str) -> list[str] | None:
+    def of_service(self, service: Json, record: str, port_name: str) -> list[str] | None:
         """Return the data of a Service, or ("" for none) of its port of that name."""
         spec = service["spec"]
         if port_name:

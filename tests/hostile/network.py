@@ -33,12 +33,15 @@ class Network:
         self._pods: dict[str, asyncio.Server] = {}
         self._ways: dict[Place, asyncio.Server] = {}
         self._backends: dict[Place, list[Place]] = {}
+        self._health: dict[Place, asyncio.Server] = {}
+        self._statuses: dict[Place, int] = {}
 
     def close(self) -> None:
         """Close all servers: every place refuses connections, and those that are open end when their clients end them."""
         for uid in list(self._pods):
             self.stop(uid)
         self.forward({})
+        self.report({})
 
     def serve(self, uid: str, name: str, address: str, port: int) -> None:
         """Serve nginx's page at the address of a Pod."""
@@ -68,6 +71,24 @@ class Network:
         for place in backends:
             if place not in self._ways:
                 self._ways[place] = self._run(self._proxy(place))
+
+    def report(self, statuses: Mapping[Place, int]) -> None:
+        """Answer at each place with a status."""
+        self._statuses = {**statuses}
+        for place in [place for place in self._health if place not in statuses]:
+            self._run(_closed(self._health.pop(place)))
+        for place in statuses:
+            if place not in self._health:
+                self._health[place] = self._run(self._reporter(place))
+
+    async def _reporter(self, place: Place) -> asyncio.Server:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(f"HTTP/1.1 {self._statuses.get(place, 500)} X\r\nContent-Length: 0\r\n\r\n".encode())
+                await writer.drain()
+
+        return await asyncio.start_server(answer, *place)
 
     async def _proxy(self, place: Place) -> asyncio.Server:
         async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

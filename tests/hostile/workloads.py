@@ -67,6 +67,7 @@ def deployments(core: Core) -> None:
             core.store.create(_replica_set(deployment))
             continue
         replicas = deployment["spec"]["replicas"]
+        core.store.modify(key_of(sets[0]), lambda body, replicas=replicas: body["spec"].update(replicas=replicas))
         ready = sum(each["status"].get("readyReplicas", 0) for each in sets)
         made = sum(each["status"].get("replicas", 0) for each in sets)
 
@@ -115,6 +116,8 @@ def replica_sets(core: Core) -> None:
             continue
         pods = [pod for pod in _controlled(core, "Pod", owner) if not pod["metadata"].get("deletionTimestamp")]
         failure: list[Json] = []
+        for pod in pods[owner["spec"]["replicas"] :]:
+            core.store.delete(key_of(pod))
         for _ in range(owner["spec"]["replicas"] - len(pods)):
             template, name = owner["spec"]["template"], f"{owner['metadata']['name']}-{core.suffix()}"
             metadata = {"name": name, "namespace": owner["metadata"]["namespace"], "ownerReferences": owned_by(owner)}
