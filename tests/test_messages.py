@@ -22,6 +22,7 @@ from kubechain.conditions import (
     objects,
     printed,
     qos,
+    replica_sets,
     services,
     tokens,
 )
@@ -219,6 +220,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "pods.tolerating": (on_pods.tolerating({"not-ready": 300, "unreachable": 300}, LABELS), SICK),
     "tokens.with_projected_token": (tokens.with_projected_token(LABELS), SICK),
     "pods.serving_elsewhere": (on_pods.serving_elsewhere(LABELS, "node-0", 2), state(A, B)),
+    "replica_sets.ask_for": (replica_sets.ask_for(WEB, {1: 6, 2: 4}), SICK),
     "services.health_check_port": (services.health_check_port(WEB, allocated=True), SICK),
     "services.ingress_is": (services.ingress_is(WEB, "192.0.2.10"), SICK),
     "services.balanced": (services.balanced(WEB), LISTED),

@@ -1,7 +1,7 @@
 """Claims of the full suite on a cluster on loopback: they hold there, and each fails, as a test, where the cluster does wrong."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +15,7 @@ from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.workload import actions
 from kubechain.workload.chain import Chain
+from kubechain.workload.factory import ChainFactory
 from suites.chain import test_1_deployment as of_deployments
 from suites.chain import test_4_service_types as types
 from suites.chain import test_5_endpoint_ports as ports
@@ -27,6 +28,16 @@ from tests.hostile.names import Resolver
 from tests.walkthrough.walking import clean_cluster, factory_on
 
 pytestmark = pytest.mark.whole_runs
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ChainFactory, Chain]]:
+    """A cluster whose Nodes have external addresses, and a chain that is up."""
+    folder = tmp_path_factory.mktemp("healthy")
+    with clean_cluster(folder) as server:
+        external(server, server.core.addresses.node(1))
+        with factory_on(server, folder) as factory, factory.serving(factory.waiter()) as made:
+            yield factory, made
 
 
 @pytest.fixture
@@ -96,9 +107,10 @@ def external(server: Cluster, address: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_claim_holds(name: str, chain: Chain, create: Create, server: Cluster) -> None:
-    external(server, server.core.addresses.node(1))
-    attempt(name, chain, create)
+def test_claim_holds(name: str, healthy: tuple[ChainFactory, Chain], create: Create) -> None:
+    factory, shared = healthy
+    with factory.own(factory.waiter()) if "own_chain" in CLAIMS[name].__annotations__ else nullcontext(shared) as chain:
+        attempt(name, chain, create)
 
 
 # Makes the cluster do wrong, by a patch of its parts.
@@ -122,6 +134,11 @@ def without(*fields: str) -> Wrong:
         return {**body, "spec": {name: value for name, value in body["spec"].items() if name not in fields}}
 
     return lambda patch, server: patch.setattr(server.core, "mutate", lose)
+
+
+def kept(body: Json, *_: object, **__: object) -> Json:
+    """Store nothing."""
+    return body
 
 
 def with_the_spec(body: Json, sub: str, sent: Json, *, patch: bool) -> Json:
@@ -165,12 +182,17 @@ def of_another(body: Json, sub: str) -> Json:
     return {**scale, "status": {**scale["status"], "selector": "app=another"}}
 
 
+def no_health(_: object) -> dict[object, int]:
+    """Report no health."""
+    return {}
+
+
 def everywhere(core: Any) -> Any:
     """Find no Node without Pods."""
     return dict.fromkeys(health(core), 200)
 
 
-UNCHANGED = part(subresources, "written", lambda body, *_, **__: body)
+UNCHANGED = part(subresources, "written", kept)
 # Id -> what is wrong with the cluster, and what the claim says.
 WRONG: dict[str, tuple[Wrong, str]] = {
     "CHAIN-DEPLOYMENT-110": (UNCHANGED, r"Written=True \(Patched\), got no condition Written"),
@@ -244,6 +266,6 @@ def test_service_proxy_without_health_checks_fails_the_claim_only_where_it_is_ku
 ) -> None:
     assert chain.admission
     monkeypatch.setattr(chain.admission, "owned", owned)
-    monkeypatch.setattr(services, "health", lambda *_: {})
+    monkeypatch.setattr(services, "health", no_health)
     with pytest.raises(outcome, match="refused"):
         attempt("CHAIN-NODEPORT-100", chain, create)

@@ -27,6 +27,7 @@ INGRESS, OTHER_INGRESS = "192.0.2.10", "192.0.2.11"
     upstream="Service, change type, ExternalName to ClusterIP",
     after=[Link.ENDPOINTS, Link.CLUSTERIP],
     requires=[right("patch", "services"), EXEC],
+    premises=premises.REACHED,
 )
 def test_external_name_that_becomes_cluster_ip_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service of type ExternalName that is changed to ClusterIP MUST be answered by its Pods at its clusterIP."""
@@ -42,6 +43,7 @@ def test_external_name_that_becomes_cluster_ip_answers(chain: Chain, create: Cre
     upstream="Service, change type, ExternalName to NodePort",
     after=[Link.ENDPOINTS, Link.NODEPORT],
     requires=[right("patch", "services"), NODE_REQUESTS],
+    premises=premises.NODE_PORTS,
 )
 def test_external_name_that_becomes_node_port_answers(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service of type ExternalName that is changed to NodePort MUST be answered by its Pods at the nodePort of every Node."""
@@ -58,7 +60,7 @@ def test_external_name_that_becomes_node_port_answers(chain: Chain, create: Crea
     upstream="EndpointSlice, multiple IPs, multiple ports",
     after=[Link.ENDPOINTS, Link.CLUSTERIP],
     requires=[EXEC, right("create", "endpointslices"), right("delete", "endpointslices")],
-    premises=premises.REACHED,
+    premises=[*premises.REACHED, *premises.SPREAD],
 )
 def test_given_endpoints_of_several_ports_and_addresses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service without a selector MUST lead each port to all addresses of the EndpointSlices of that port, and to no other."""
@@ -80,7 +82,7 @@ def test_given_endpoints_of_several_ports_and_addresses(chain: Chain, create: Cr
     spec="#field-spec-ports",
     after=[Link.ENDPOINTS, Link.CLUSTERIP],
     requires=[EXEC],
-    premises=premises.SPREAD,
+    premises=[*premises.REACHED, *premises.SPREAD],
 )
 def test_named_target_port_is_that_of_each_pod(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A targetPort that is a name MUST lead to the port that each Pod has under this name, though the numbers differ."""

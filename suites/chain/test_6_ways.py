@@ -28,7 +28,7 @@ ENDING_SECONDS = 20
     spec="#session-affinity",
     upstream="Service, ClusterIP type, session affinity to None",
     requires=[EXEC, right("patch", "services")],
-    premises=premises.SPREAD[1:],
+    premises=[*premises.REACHED, *premises.SPREAD[1:]],
 )
 def test_session_affinity_can_be_switched_on(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service whose sessionAffinity is changed from None to ClientIP MUST answer one client by one Pod."""
@@ -40,7 +40,12 @@ def test_session_affinity_can_be_switched_on(chain: Chain, create: Create, event
     eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
 
 
-@claim("CHAIN-CLUSTERIP-140", spec="concepts/services-networking/#the-kubernetes-network-model", requires=[TWO_NODES, EXEC])
+@claim(
+    "CHAIN-CLUSTERIP-140",
+    spec="concepts/services-networking/#the-kubernetes-network-model",
+    requires=[TWO_NODES, EXEC],
+    premises=premises.REACHED,
+)
 def test_large_body_crosses_nodes(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A body of many packets that a Pod sends to one on another Node, by its Service, MUST come back unchanged."""
     service = create(chain, service_manifests.service(name="far", app="far"))
@@ -87,6 +92,7 @@ def test_last_pod_serves_while_it_ends(chain: Chain, create: Create, eventually:
     spec="#session-affinity",
     upstream="Service, NodePort type, session affinity to ClientIP",
     requires=[NODE_REQUESTS, EXEC],
+    premises=premises.NODE_PORTS,
 )
 def test_session_affinity_of_the_node_port(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With sessionAffinity ClientIP one client MUST be answered by one Pod at the nodePort of each Node."""

@@ -3,7 +3,7 @@
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import HOST_ACCESS, NODE_PORTS, NODE_REQUESTS, SLEEP_ACTION, right
-from kubechain.conditions import deployments, pods, timeouts
+from kubechain.conditions import deployments, pods, replica_sets, timeouts
 from kubechain.conditions.http import every_backend
 from kubechain.observe.history_conditions import at_every_moment
 from kubechain.observe.protocols import Consistently, Eventually
@@ -157,7 +157,7 @@ def test_scaling_in_a_roll_is_proportional(own_chain: Chain, eventually: Eventua
     eventually(own_chain.objects, deployments.counts(WEB, 4), within=timeouts.PODS_READY)
     # The roll stops: of 5 Pods, 3 are of the old template.
     actions.image(own_chain, ABSENT_IMAGE)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 3, 2: 2}))
-    # Of 10 Pods, 6 are.
+    eventually(own_chain.objects, replica_sets.ask_for(WEB, {1: 3, 2: 2}))
+    # Of 10 Pods, 6 are to be.
     actions.scale(own_chain, 9)
-    eventually(own_chain.objects, deployments.replica_sets(WEB, {1: 6, 2: 4}))
+    eventually(own_chain.objects, replica_sets.ask_for(WEB, {1: 6, 2: 4}))
