@@ -58,7 +58,7 @@ from tests.fakes import endpoints as endpoints_of
 FOLDERS = ("kubechain/conditions", "kubechain/upgrade", "kubechain/probes/load.py", "kubechain/observe/history_conditions.py")
 A, B = pod(0), pod(1)
 SICK = state(not_ready(A), not_ready(B), deployment(), replica_set(spec={"replicas": 1}), service())
-SLICE = endpoint_slice(entry(A), entry(pod(9)))
+SLICE, ON_NODE = endpoint_slice(entry(A), entry(pod(9))), endpoint_slice({**entry(A), "nodeName": "n1"})
 LISTED = state(A, B, service(), SLICE, endpoints_of(A))
 REVISION = {"deployment.kubernetes.io/revision": "7"}
 OLD = replica_set(annotations=REVISION)
@@ -165,9 +165,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
         endpoints.split_without_loss(WEB, LABELS, CONTAINER_PORT, 1, at_most=100), state(A, endpoint_slice(entry(A)))
     ),
     "endpoint_ports.at_ports": (endpoint_ports.at_ports(WEB, (A, "http", 8080), (B, "http", 8081)), LISTED),
-    "endpoint_ports.hints_for_own_node": (
-        endpoint_ports.hints_for_own_node(WEB), state(service(), endpoint_slice({**entry(A), "nodeName": "n1"}))
-    ),
+    "endpoint_ports.hints_for_own_node": (endpoint_ports.hints_for_own_node(WEB), state(service(), ON_NODE)),
     "printed.prints_all": (printed.prints_all("Service"), PRINTED),
     "printed.describes": (printed.describes("Pod"), PRINTED),
     "printed.describes_events": (printed.describes_events("Pod"), PRINTED),

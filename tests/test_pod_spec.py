@@ -19,16 +19,19 @@ def specs() -> Iterator[tuple[str, Json]]:
     pods = {
         "web": manifests.web_pod("web", IMAGE),
         "client": manifests.client_pod("client", IMAGE),
-        "ending": manifests.ending_pod("ending", IMAGE),
+        "ending": manifests.ending_pod("ending", IMAGE, 3),
         "obedient": manifests.obedient_pod("obedient", IMAGE),
         "stubborn": manifests.stubborn_pod("stubborn", IMAGE, 2),
         "unready": manifests.unready_pod("unready", IMAGE),
         "echo": manifests.udp_echo("echo", IMAGE),
+        "far": manifests.tcp_echo("far", IMAGE, "IPv6"),
+        "elsewhere": manifests.web_pod_at("elsewhere", IMAGE, "web", "http", manifests.OTHER_PORT),
         "unlinked": manifests.unlinked(manifests.client_pod("unlinked", IMAGE)),
     }
     yield from ((name, pod["spec"]) for name, pod in pods.items())
     owners = {
         "deployment": manifests.deployment(IMAGE),
+        "lone": manifests.replica_set("lone", IMAGE, 2),
         "many": manifests.many_pods("many", IMAGE, 101),
         "rolling": rollout.rolling(IMAGE),
         "impatient": node_outage.impatient(IMAGE),
