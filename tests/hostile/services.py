@@ -73,7 +73,8 @@ def endpoint_slices(core: Core) -> None:
             if family not in core.unlisted:
                 groups = enumerate(by_ports(service, pods))
                 names = {_endpoint_slice(core, service, family, number, *group) for number, group in groups}
-                _remove_others(core, service, family, names)
+                if any(isinstance(port["targetPort"], str) for port in service["spec"].get("ports", [])):
+                    _remove_others(core, service, family, names)
 
 
 def _remove_others(core: Core, service: Json, family: str, names: set[str]) -> None:
@@ -162,11 +163,12 @@ def kube_proxy(core: Core) -> None:
 def health(core: Core) -> dict[Place, int]:
     """Return each place where a Node tells whether it has Pods of a Service, and the status of its answer."""
     found: dict[Place, int] = {}
-    for service in core.store.all("Service"):
-        port, metadata = service["spec"].get("healthCheckNodePort"), service["metadata"]
+    checked = [service for service in core.store.all("Service") if service["spec"].get("healthCheckNodePort")]
+    for service in checked:
+        port, metadata = service["spec"]["healthCheckNodePort"], service["metadata"]
         slices = core.store.all("EndpointSlice", metadata["namespace"])
         own = [each for each in slices if each["metadata"].get("labels", {}).get(SERVICE_NAME) == metadata["name"]]
-        for node in range(1, NODES + 1) if port else ():
+        for node in range(1, NODES + 1):
             here = _answers({"externalTrafficPolicy": "Local"}, own, core.node_name(node))
             found[core.addresses.serving(node), port] = 200 if here else 503
     return found

@@ -67,7 +67,8 @@ def deployments(core: Core) -> None:
             core.store.create(_replica_set(deployment))
             continue
         replicas = deployment["spec"]["replicas"]
-        core.store.modify(key_of(sets[0]), lambda body, replicas=replicas: body["spec"].update(replicas=replicas))
+        if sets[0]["spec"]["replicas"] != replicas:
+            core.store.modify(key_of(sets[0]), lambda body, replicas=replicas: body["spec"].update(replicas=replicas))
         ready = sum(each["status"].get("readyReplicas", 0) for each in sets)
         made = sum(each["status"].get("replicas", 0) for each in sets)
 
