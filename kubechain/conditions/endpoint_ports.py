@@ -50,7 +50,7 @@ def _listed(entry: Json, port: Json) -> Listed:
 
 
 def _shown(listed: Iterable[Listed], names: dict[str, str]) -> str:
-    return some(f"{names.get(uid, uid or 'no Pod')} at {port}:{number}" for uid, port, number in listed)
+    return some(sorted(f"{names.get(uid, uid or 'no Pod')} at {port}:{number}" for uid, port, number in listed))
 
 
 def hints_for_own_node(name: str) -> Condition[NamespaceState]:
