@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -17,7 +19,7 @@ from kubechain.core.settings import IpFamily
 from kubechain.kube import families
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.provision.cluster import require_families
+from kubechain.provision.kept_network import require_families, require_proxy_mode
 from kubechain.workload import manifests
 from kubechain.workload.manifests import WEB
 from kubechain.workload.urls import url
@@ -131,6 +133,25 @@ def test_kept_cluster_of_other_families_is_refused() -> None:
     require_families(Server("IPv4", "IPv6"), "dev", "")
     with pytest.raises(SetupError, match=r"--ip-family=ipv6: the kept cluster dev is dual: omit --ip-family, or name another"):
         require_families(Server("IPv4", "IPv6"), "dev", "ipv6")
+
+
+@pytest.mark.parametrize(("config", "mode"), [("mode: nftables", "nftables"), ('mode: ""', "iptables"), ("", "iptables")])
+def test_kept_cluster_of_another_proxy_mode_is_refused(config: str, mode: str) -> None:
+    body = json.dumps({"kind": "ConfigMap", "metadata": {"name": "kube-proxy"}, "data": {"config.conf": config}})
+    api = FakeApi(lambda _method, _path, _body: body)
+    require_proxy_mode(api, "dev", "")
+    require_proxy_mode(api, "dev", mode)
+    (other,) = {"iptables", "nftables"} - {mode}
+    with pytest.raises(SetupError, match=f"--proxy-mode={other}: the kept cluster dev has {mode}: omit --proxy-mode, or name"):
+        require_proxy_mode(api, "dev", other)
+
+
+def test_kind_gets_the_mode_of_the_proxy_beside_the_families(tmp_path: Path) -> None:
+    assert kind_config.write(tmp_path, "", "iptables") == kind_config.CONFIG
+    network = yaml.safe_load(kind_config.write(tmp_path, "", "nftables").read_text())["networking"]
+    assert network == {"kubeProxyMode": "nftables"}
+    both = yaml.safe_load(kind_config.write(tmp_path, "dual", "nftables").read_text())["networking"]
+    assert (both["kubeProxyMode"], both["ipFamily"]) == ("nftables", "dual")
 
 
 @pytest.mark.parametrize("option", ["ipv6", "dual", "dual-ipv6"])

@@ -1,4 +1,7 @@
-"""The configuration of a new kind cluster by its IP families (https://kind.sigs.k8s.io/docs/user/configuration/#ip-family)."""
+"""The configuration of a new kind cluster by its IP families and the mode of kube-proxy.
+
+https://kind.sigs.k8s.io/docs/user/configuration/#networking says what kind reads.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,30 @@ FILE = "kind.yaml"
 # Value of --ip-family -> the families of Pods and Services; the first is that of a Service that asks for none.
 FAMILIES = {"ipv4": (IPV4,), "ipv6": (IPV6,), "dual": (IPV4, IPV6), "dual-ipv6": (IPV6, IPV4)}
 DEFAULT = "ipv4"
+DEFAULT_MODE = "iptables"
 # The defaults of kind; their order, which kind takes for that of the families, is not its default with IPv6 first.
 PODS = {IPV4: "10.244.0.0/16", IPV6: "fd00:10:244::/56"}
 SERVICES = {IPV4: "10.96.0.0/16", IPV6: "fd00:10:96::/112"}
 
 
-def write(folder: Path, ip_family: str) -> Path:
-    """Return the file with the configuration; for other families than the default, it is written into the folder."""
+def write(folder: Path, ip_family: str, proxy_mode: str = "") -> Path:
+    """Return the file with the configuration; for another network than the default, it is written into the folder."""
+    networking: dict[str, str] = {}
     families = FAMILIES[ip_family or DEFAULT]
-    if families == FAMILIES[DEFAULT]:
+    if families != FAMILIES[DEFAULT]:
+        networking = {
+            "ipFamily": "dual" if len(families) > 1 else "ipv6",
+            # The API server is reached from this machine alone, by an address that every machine has.
+            "apiServerAddress": "127.0.0.1",
+            "podSubnet": ",".join(PODS[family] for family in families),
+            "serviceSubnet": ",".join(SERVICES[family] for family in families),
+        }
+    if proxy_mode not in ("", DEFAULT_MODE):
+        networking["kubeProxyMode"] = proxy_mode
+    if not networking:
         return CONFIG
     config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    config["networking"] = {
-        "ipFamily": "dual" if len(families) > 1 else "ipv6",
-        # The API server is reached from this machine alone, by an address that every machine has.
-        "apiServerAddress": "127.0.0.1",
-        "podSubnet": ",".join(PODS[family] for family in families),
-        "serviceSubnet": ",".join(SERVICES[family] for family in families),
-    }
+    config["networking"] = networking
     path = folder / FILE
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path

@@ -21,6 +21,7 @@ from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import PREFIX, Group, MakeVariable
 
 IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
+ProxyMode = Literal["", "iptables", "nftables"]
 
 
 class Selection(Group):
@@ -123,10 +124,11 @@ class Version(Group):
 
 
 class Network(Group):
-    """The IP families of the kind cluster that a run creates."""
+    """The IP families of the kind cluster that a run creates, and the mode of its kube-proxy."""
 
     title: ClassVar[str] = "a cluster of its own"
     ip_family: IpFamily = Field("", description="IP families of the cluster: ipv4 (default), ipv6, dual, dual-ipv6 (IPv6 first)")
+    proxy_mode: ProxyMode = Field("", description="mode of kube-proxy in the cluster: iptables (default) or nftables")
 
 
 class KindCluster(Group):

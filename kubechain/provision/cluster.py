@@ -12,9 +12,7 @@ from kubechain.cleanup import containers, cordons, marked_objects, namespaces, p
 from kubechain.cleanup.marked_objects import Space
 from kubechain.cluster import binaries, docker_engine, existing, kind_config
 from kubechain.cluster.access import Access
-from kubechain.cluster.families import Families
 from kubechain.cluster.kind import Cluster
-from kubechain.cluster.kind_config import FAMILIES, option_of
 from kubechain.cluster.target import Target
 from kubechain.core import registries, secret_files
 from kubechain.core.default_folders import PROJECT
@@ -26,7 +24,7 @@ from kubechain.images import pins, resolve
 from kubechain.images.mutation import Guard
 from kubechain.kube import shape
 from kubechain.kube.client import Api
-from kubechain.provision import inotify, occupied, settling
+from kubechain.provision import inotify, kept_network, occupied, settling
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,8 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             api = Api(cluster.kubeconfig_path, cluster.context, run.secrets)
             settling.settle(api, cluster)
         if reused:
-            require_families(api, cluster.name, settings.ip_family)
+            kept_network.require_families(api, cluster.name, settings.ip_family)
+            kept_network.require_proxy_mode(api, cluster.name, settings.proxy_mode)
         uid = existing.identity(api)
         if reused or choice.keep:
             run_locks.mark_visited(settings.cache, run.name, cluster.context, uid)
@@ -228,26 +227,12 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
 
 def _create(cluster: Cluster, settings: Settings, given: Path | None) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
-    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family)
+    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family, settings.proxy_mode)
     inotify.require_room(kind_config.size(config))
     run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
     cluster.create(config)
     run_locks.mark_made(settings.cache, cluster.name, cluster.ids)
     cluster.untag()
-
-
-def require_families(api: Api, name: str, ip_family: str) -> None:
-    """Refuse a kept cluster of other IP families than those of --ip-family, if that is given.
-
-    Raises:
-        SetupError: its Services have others (exit code USAGE).
-
-    """
-    families = Families(api).ask("default")
-    if ip_family and families != FAMILIES[ip_family]:
-        has = option_of(families) or "of unknown families"
-        instead = "omit --ip-family, or name another cluster with --cluster"
-        raise SetupError(f"--ip-family={ip_family}: the kept cluster {name} is {has}: {instead}", ExitCode.USAGE)
 
 
 def give_up(cluster: Cluster, cache: Path, progress: Progress) -> None:
