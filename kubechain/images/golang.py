@@ -38,17 +38,27 @@ def toolchain(store: BuildCache, progress: Progress) -> Path:
 
 
 def tools(
-    component: str, version: str, store: BuildCache, progress: Progress, *, linker_flags: str = "", cgo: bool = False
+    component: str,
+    version: str,
+    store: BuildCache,
+    progress: Progress,
+    *,
+    linker_flags: str = "",
+    cgo: bool = False,
+    tags: str = "",
 ) -> Path:
     """Return the folder with the programs that a component's go.mod lists as tools; build it if the cache does not have it.
 
-    With `cgo`, parts in C are compiled, too, by the C compiler of this machine.
+    With `cgo`, parts in C are compiled, too, by the C compiler of this machine. `tags` are build tags, which leave parts out.
     """
     module = pins.module(component, version)
-    inputs = key(module / "go.mod", module / "go.sum", linker_flags)
+    tagged = ["-tags", tags] if tags else []
+    inputs = key(module / "go.mod", module / "go.sum", linker_flags, *tagged)
 
     def build(folder: Path) -> None:
-        compile_tools(module, folder, f"{component} {version}", store, progress, linker_flags=linker_flags, cgo=cgo)
+        # go build writes several programs into a folder only if its name ends with a slash.
+        words = ["build", *tagged, "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
+        _go(words, f"{component} {version}", module, store, progress, cgo=cgo)
 
     return store.artifact(f"{component}-{version}", inputs, build, needs_gib=needed_gib(component))
 
