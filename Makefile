@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults bench upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends nightly watch-rounds programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,18 @@ canary: dev ## run the suite on CONTEXT with planted secrets, and look for them 
 
 ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kind clusters named CLUSTER, and list what is left
 	@$(PYTHON) -m tests.ends
+
+nightly: export NIGHTLY_JOBS := $(call given,JOBS)
+nightly: export NIGHTLY_JOIN := $(call given,JOIN)
+nightly: dev ## every job of a night, one after another (SHORT=1, JOBS=ids, JOIN=1; FORMAT=json prints the ids), docs/IN_CLUSTER.md
+	@$(PYTHON) -m tests.nightly
+
+watch-rounds: export WATCH_EPISODES := $(call given,EPISODES)
+watch-rounds: dev ## a watch with Prometheus and Alertmanager on CLUSTER, which faults break (ROUNDS=100, EVERY=60s, EPISODES=10)
+	@$(PYTHON) -m tests.watching
+
+programs: dev ## build helm, Prometheus, Alertmanager and an S3 server from their Go modules, for the tests of deploy/
+	@$(PYTHON) -m tests.go_programs
 
 terrains: export TERRAIN_IDS := $(call given,TERRAIN)
 terrains: dev ## run the suite on healthy clusters that differ (TERRAIN=ids, FAULTS=1, CLUSTER=NAME, KEEP=1), docs/TERRAINS.md
