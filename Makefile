@@ -10,8 +10,8 @@ VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBE
   NGINX_IMAGE CLIENT_IMAGE PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS SHORT COMPARE FROM TO \
   DRAIN REBOOT REPLACE FOR COMMAND ASK ASK_ALLOWANCE LOAD_BALANCER SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
-  RESULT_CONFIG_MAP REPORT_URL RESULTS BUILD ARCHITECTURE CONTEXTS \
-  SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS RECORD
+  RESULT_CONFIG_MAP REPORT_URL UPLOAD RESULTS BUILD ARCHITECTURE CONTEXTS \
+  SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS
 given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
@@ -123,9 +123,8 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 	@$(PYTHON) -m tests.hostile.document --check
 	@$(PYTHON) -m tests.terrains.document --check
 
-chart: export HELM := $(call given,HELM)
-chart: dev ## lint and render deploy/chart with helm (HELM=path), and compare it with the kustomizations
-	@$(PYTHON) -m tests.chart
+chart: programs ## check deploy/ with helm and promtool, which are built from their Go modules
+	@$(PYTHON) -m pytest -q tests/test_helm.py tests/test_alerts.py tests/test_deploy.py
 
 rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused
 	@$(PYTHON) -m tests.rights

@@ -24,6 +24,17 @@ from tests.chart.template import objects as of_chart
 from tests.json_schema import problems_with
 
 TEMPLATES = files.CHART / "templates"
+WRONG: tuple[dict[str, Any], ...] = (
+    {"shard": 2},
+    {"shards": 0},
+    {"scope": "all"},
+    {"cronJob": {"schedule": "never"}},
+    {"watch": {"every": "soon"}},
+    {"options": {"KUBECHAIN_LEVEL": 1}},
+    {"image": ""},
+    {"upload": {"url": "https://reports"}},
+    {"resources": "large"},
+)
 SCHEMA = json.loads((files.CHART / "values.schema.json").read_text())
 
 
@@ -128,17 +139,7 @@ def test_values_of_the_chart_are_the_defaults_and_match_their_schema() -> None:
     assert problems_with(given_values, SCHEMA) == []
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"shard": 2},
-        {"shards": 0},
-        {"scope": "all"},
-        {"cronJob": {"schedule": "never"}},
-        {"options": {"KUBECHAIN_LEVEL": 1}},
-        {"image": ""},
-    ],
-)
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_wrong_values_do_not_match_the_schema(wrong: dict[str, Any]) -> None:
     assert problems_with({**values.defaults(), **wrong}, SCHEMA) != []
 

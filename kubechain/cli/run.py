@@ -24,7 +24,7 @@ from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
 from kubechain.kube import in_cluster, shape
 from kubechain.provision import cluster
-from kubechain.results import rules
+from kubechain.results import rules, upload
 from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
@@ -61,6 +61,8 @@ def claims(command: RunCommand) -> int:
         rules.read(command.gate, command.history)
     if command.history:
         require_writable("--history", command.history)
+    if command.upload:
+        upload.server(os.environ)
     if command.context:
         refuse(command, OWN_CLUSTER, f"--context={command.context}: that cluster already exists")
         require_context(command)

@@ -59,6 +59,27 @@ def config_map(text: str) -> str:
     return text
 
 
+def bucket_of(text: str) -> tuple[str, str]:
+    """Return bucket and prefix of "s3://BUCKET/PREFIX"; ("", "") for "".
+
+    Raises:
+        ValueError: it has another form.
+
+    """
+    if not text:
+        return "", ""
+    scheme, _, rest = text.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not NAME.fullmatch(bucket):
+        raise ValueError("expected s3://BUCKET or s3://BUCKET/PREFIX")
+    return bucket, prefix.strip("/")
+
+
+def _upload(text: str) -> str:
+    bucket_of(text)
+    return text
+
+
 class Sharding(Group):
     """The part of the claims that a run tries."""
 
@@ -122,3 +143,6 @@ class Delivery(PodOfRun):
         "", description="NAMESPACE/NAME of a ConfigMap on the cluster that gets the verdict and the link"
     )
     report_url: str = Field("", description="address of the report, for the line of JSON and the ConfigMap")
+    upload: Annotated[str, AfterValidator(_upload)] = Field(
+        "", description="s3://BUCKET/PREFIX that gets the files of the run; credentials and endpoint are the AWS_ variables"
+    )

@@ -1,4 +1,4 @@
-"""What a run does with its published results: reports to others, the history, and the quality gate."""
+"""What a run does with its published results: the history, a bucket, reports to others, and the quality gate."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from kubechain.core.errors import SetupError
 from kubechain.core.settings import Settings
 from kubechain.pytest.outcomes import one_line
 from kubechain.pytest.results import RunResult
-from kubechain.results import gate, history, rules
+from kubechain.results import gate, history, rules, upload
 from kubechain.results.gate import GateResult
 from kubechain.results.runs import RUN_JSON
 
 
 def hand_on(config: pytest.Config, result: RunResult, folder: Path) -> list[str]:
-    """Call the hook for published results, and keep the run.json in the history; return one line for each thing that failed."""
+    """Keep the run.json in the history, put all files into the bucket, and call the hook for published results.
+
+    Return one line for each thing that failed.
+    """
     failed: list[str] = []
     kept = result.settings.history
     try:
@@ -25,6 +28,9 @@ def hand_on(config: pytest.Config, result: RunResult, folder: Path) -> list[str]
             history.keep(folder, kept)
     except (SetupError, OSError) as error:
         failed.append(f"run.json is not kept in {kept}: {one_line(error)}")
+    place = result.settings.upload
+    if place and (why := upload.put(folder, place, result.run.id)):
+        failed.append(f"the results are not in {place}: {why}")
     try:
         config.hook.pytest_kubechain_run_published(run=result, folder=folder)
     except Exception as error:  # noqa: BLE001  # a report of another distribution may raise anything; the verdict counts

@@ -214,7 +214,8 @@ def _run() -> list[Any] | Either:
 
 def pod_spec(arguments: Any) -> Json:
     """Return the spec of a Pod of the runner, but for its restartPolicy; any uid may run it."""
-    claim = Value("persistence.claim")
+    claim, secret = Value("persistence.claim"), Value("upload.secret")
+    settings = {"configMapRef": {"name": f"{NAME}-options"}}
     volumes: list[Json] = [
         {"name": "tmp", "emptyDir": {}},
         {"name": "files", "configMap": {"name": f"{NAME}-files"}},
@@ -230,7 +231,7 @@ def pod_spec(arguments: Any) -> Json:
         "image": Value("image"),
         "imagePullPolicy": Value("imagePullPolicy"),
         "args": arguments,
-        "envFrom": [{"configMapRef": {"name": f"{NAME}-options"}}],
+        "envFrom": Either(If(secret), [settings, {"secretRef": {"name": secret}}], [settings]),
         "env": _environment(),
         "resources": Value("resources"),
         "securityContext": {
@@ -268,6 +269,7 @@ def _environment() -> list[Json]:
         "JSON_LINE": "1",
         "VERDICT_FILE": "/dev/termination-log",
         "REPORT_URL": Value("reportUrl"),
+        "UPLOAD": Value("upload.url"),
         # Results in a volume that ends with the Pod are no history.
         "HISTORY": Either(claim, Either(MANY, "", f"{RESULTS}/history"), ""),
     }

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 MEMORY, MEMORY_LIMIT, CPU = "256Mi", "768Mi", "200m"
 CRON = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+ \S+ \S+ \S+ \S+)$"
 IMAGE = r"^\S+$"
+BUCKET = r"^(s3://[a-z0-9][a-z0-9.-]*(/\S*)?)?$"
 DURATION = r"^[1-9][0-9]*(s|m|h)$"
 
 
@@ -49,6 +50,15 @@ class Persistence(_Part):
 
     claim: str = ""
     """PersistentVolumeClaim for results and history; "": they end with the Pod."""
+
+
+class Upload(_Part):
+    """A bucket of an S3 server that gets the results."""
+
+    url: str = Field(default="", pattern=BUCKET)
+    """s3://BUCKET/PREFIX that gets the files of each run; "": none."""
+    secret: str = ""
+    """Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a server of one's own, AWS_ENDPOINT_URL."""
 
 
 class NetworkPolicy(_Part):
@@ -100,6 +110,7 @@ class Values(_Part):
     report_url: str = ""
     """Address where people find the report; it is in the ConfigMap with the verdict."""
     persistence: Persistence = Field(default_factory=Persistence)
+    upload: Upload = Field(default_factory=Upload)
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy)
     resources: Json = Field(
         default_factory=lambda: {"requests": {"cpu": CPU, "memory": MEMORY}, "limits": {"memory": MEMORY_LIMIT}}
