@@ -17,10 +17,13 @@ import pytest
 
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
+from kubechain.core.run import EXPIRES_LABEL, POD, RUN_LABEL
+from kubechain.kube import in_cluster
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import any_request, failing, rule
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.exchange import Request
+from tests.hostile.furniture import namespace
 from tests.in_pods import run
 
 pytestmark = pytest.mark.whole_runs
@@ -71,17 +74,63 @@ def test_two_runs_at_once_both_hold_and_leave_nothing(tmp_path: Path) -> None:
         assert ([each.returncode for each in done], left(made)) == ([0, 0], []), [each.stdout for each in done]
 
 
+def begun(folder: Path, kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
+    """Begin a run of FEW claims with its files in a folder of its own, as on a Node of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
+    kept |= {"KUBECHAIN_OUT": str(folder / "out"), "KUBECHAIN_CACHE": str(folder / "cache")}
+    argv = [sys.executable, "-m", "kubechain", "run", "--no-html", "--only", FEW, "--kubeconfig", str(kubeconfig), *words]
+    return subprocess.Popen(argv, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def await_chain(made: Cluster) -> None:
+    """Wait until a run has made a Deployment."""
+    for _ in range(600):
+        if made.store.all("Deployment"):
+            return
+        made.api.closed.wait(0.1)
+    raise AssertionError("no Deployment")
+
+
+def in_pod(made: Cluster, name: str) -> tuple[str, ...]:
+    """Create a Pod of a Job that runs; return the options of a run in it."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}
+    body = {**pod, "spec": {"nodeName": "elsewhere", "containers": []}}
+    uid = made.store.create(body)["metadata"]["uid"]
+    made.store.modify(("Pod", "default", name), lambda each: each.update(status={"phase": "Running"}))
+    return ("--context", in_cluster.CONTEXT, "--pod", f"default/{name}/{uid}")
+
+
+def as_in_cluster(made: Cluster, folder: Path) -> Path:
+    """Return a kubeconfig whose context has the name of the ServiceAccount of a Pod."""
+    path = folder / "in-cluster"
+    path.write_text(made.kubeconfig.read_text().replace(f"name: {CONTEXT}", f"name: {in_cluster.CONTEXT}"))
+    return path
+
+
+def test_retry_of_an_evicted_part_removes_what_its_first_try_left_and_nothing_of_other_parts(tmp_path: Path) -> None:
+    with cluster(tmp_path, plain(), lambda made: made.off.add("ReplicaSet")) as made:
+        kubeconfig = as_in_cluster(made, tmp_path)
+        first, other, retry = (in_pod(made, name) for name in ("kubechain-0-a", "kubechain-1-a", "kubechain-0-b"))
+        with begun(tmp_path / "first", kubeconfig, "--shard", "0/2", *first) as process:
+            await_chain(made)
+            # The kubelet of a Node that is lost ends nothing in order.
+            process.kill()
+        lost = left(made)
+        made.off.clear()
+        labels = {RUN_LABEL: "00000002", EXPIRES_LABEL: str(int(made.store.now() + 3600))}
+        living = namespace("kubechain-00000002-main-0", **labels)
+        living["metadata"]["annotations"] = {POD: other[-1]}
+        made.store.create(living)
+        made.store.modify(("Pod", "default", "kubechain-0-a"), lambda each: each.update(status={"phase": "Failed"}))
+        with begun(tmp_path / "retry", kubeconfig, "--shard", "0/2", *retry) as process:
+            output = process.communicate(timeout=240)[0]
+        assert (process.returncode, lost != [], left(made)) == (0, True, ["kubechain-00000002-main-0"]), output
+
+
 def test_run_whose_pod_is_evicted_removes_what_it_made(tmp_path: Path) -> None:
     with cluster(tmp_path, plain(), lambda made: made.off.add("ReplicaSet")) as made:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
-        kept |= {"KUBECHAIN_OUT": str(tmp_path / "out"), "KUBECHAIN_CACHE": str(tmp_path / "cache")}
-        argv = [sys.executable, "-m", "kubechain", "run", "--no-html", "--only", FEW, "--json-line"]
-        argv += ["--context", CONTEXT, "--kubeconfig", str(made.kubeconfig)]
-        with subprocess.Popen(argv, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            for _ in range(600):
-                if made.store.all("Deployment"):
-                    break
-                made.api.closed.wait(0.1)
+        with begun(tmp_path, made.kubeconfig, "--json-line", "--context", CONTEXT) as process:
+            await_chain(made)
             process.send_signal(signal.SIGTERM)
             output = process.communicate(timeout=120)[0]
         assert (process.returncode, left(made)) == (ExitCode.INTERRUPTED, []), output
