@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends nightly watch-rounds programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends nightly watch-rounds in-cluster programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ nightly: dev ## every job of a night, one after another (SHORT=1, JOBS=ids, JOIN
 watch-rounds: export WATCH_EPISODES := $(call given,EPISODES)
 watch-rounds: dev ## a watch with Prometheus and Alertmanager on CLUSTER, which faults break (ROUNDS=100, EVERY=60s, EPISODES=10)
 	@$(PYTHON) -m tests.watching
+
+in-cluster: export IN_CLUSTER_CASES := $(call given,CASES)
+in-cluster: dev ## Jobs of deploy/ on CLUSTER, a kind cluster that a run kept, well and when something goes wrong (CASES=ids)
+	@$(PYTHON) -m tests.in_cluster
 
 programs: dev ## build helm, Prometheus, Alertmanager and an S3 server from their Go modules, for the tests of deploy/
 	@$(PYTHON) -m tests.go_programs

@@ -19,6 +19,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
 from kubechain.core.run import EXPIRES_LABEL, POD, RUN_LABEL
 from kubechain.kube import in_cluster
+from kubechain.kube.objects import Json
 from tests.hostile.access import CONTEXT, plain
 from tests.hostile.acts import any_request, failing, rule
 from tests.hostile.cluster import Cluster, cluster
@@ -93,8 +94,8 @@ def await_chain(made: Cluster) -> None:
 
 def in_pod(made: Cluster, name: str) -> tuple[str, ...]:
     """Create a Pod of a Job that runs; return the options of a run in it."""
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}
-    body = {**pod, "spec": {"nodeName": "elsewhere", "containers": []}}
+    body: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}
+    body["spec"] = {"nodeName": "elsewhere", "containers": []}
     uid = made.store.create(body)["metadata"]["uid"]
     made.store.modify(("Pod", "default", name), lambda each: each.update(status={"phase": "Running"}))
     return ("--context", in_cluster.CONTEXT, "--pod", f"default/{name}/{uid}")

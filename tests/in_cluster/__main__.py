@@ -1,0 +1,173 @@
+"""`make in-cluster CLUSTER=NAME`: Jobs of deploy/ on a kind cluster that a run kept, well and when something goes wrong.
+
+Prints how each ends, in how many seconds from the first object, and what it left. All that it creates is deleted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubechain.cluster.kind import Cluster
+from kubechain.core import settings
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.interrupts import INTERRUPTS
+from kubechain.core.progress import Progress
+from kubechain.core.run import RUN_LABEL
+from kubechain.images import resolve, runner
+from reports import catalogue
+from reports.deploy.files import NAMESPACE
+from tests import kept
+from tests.in_cluster.cases import CASES, PODS, Case, Json, jobs, of_case
+from tests.rights.account import Admin
+
+CASE_SECONDS, GONE_SECONDS = 900.0, 180.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the Jobs of a case ended: the exit codes of their containers by the begin of these, and all that they said."""
+
+    codes: list[int]
+    said: str
+    seconds: float
+    left: list[str]
+
+    def problems(self, case: Case) -> list[str]:
+        """Return what is not as the case states."""
+        found: list[str] = []
+        if len(self.codes) != len(case.codes) or not all(code in some for code, some in zip(self.codes, case.codes, strict=True)):
+            found.append(f"expected the exit codes {case.codes}, got {self.codes}")
+        if not re.search(case.said, self.said):
+            found.append(f"expected {case.said!r}, got {self.said[-300:]}")
+        if self.left and not case.again:
+            found.append(f"left {', '.join(self.left)}")
+        return found
+
+
+def until(reached: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is so, and return whether it came to be within a time."""
+    end, pause = time.monotonic() + seconds, threading.Event()
+    while not reached():
+        if time.monotonic() > end:
+            return False
+        pause.wait(1.0)
+    return True
+
+
+def listed(admin: Admin, *words: str) -> list[Any]:
+    """Return the objects that kubectl lists."""
+    return json.loads(admin.run(*words, "-o", "json"))["items"]
+
+
+def left(admin: Admin) -> list[str]:
+    """Return the namespaces of runs."""
+    return [each["metadata"]["name"] for each in listed(admin, "get", "namespaces", "--selector", RUN_LABEL)]
+
+
+def tried(admin: Admin, case: Case, found: Sequence[Json]) -> Ended:
+    """Create the objects of a case, wait for the end of its Jobs, and delete them."""
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(found)})
+    names = [job["metadata"]["name"] for job in jobs(found)]
+    began = time.monotonic()
+    try:
+        admin.run("apply", "-f", "-", given=manifest)
+        if case.midway:
+            if not until(lambda: any(_chains(admin)), CASE_SECONDS):
+                raise SetupError(f"{case.id}: expected a chain within {CASE_SECONDS:.0f} s, got none", ExitCode.HARNESS)
+            case.midway(admin)
+        if not until(lambda: all(_over(admin, name) for name in names), CASE_SECONDS):
+            raise SetupError(f"{case.id}: expected the Job to end within {CASE_SECONDS:.0f} s", ExitCode.HARNESS)
+        seconds = time.monotonic() - began
+        pods = json.loads(admin.run(*PODS))["items"]
+        ends = [end for pod in pods for end in [_end(pod)] if end]
+        ends.sort(key=lambda end: end["startedAt"])
+        logs = [_log(admin, pod["metadata"]["name"]) for pod in pods]
+        said = "\n".join([*logs, *(end.get("message", "") for end in ends)])
+        return Ended([end["exitCode"] for end in ends], said, seconds, left(admin))
+    finally:
+        admin.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=manifest)
+        until(lambda: not admin.run("get", "namespace", NAMESPACE, "--ignore-not-found").strip(), GONE_SECONDS)
+
+
+def _chains(admin: Admin) -> list[Any]:
+    """Return the Deployments of runs."""
+    return [each for space in left(admin) for each in listed(admin, "get", "deployments", "--namespace", space)]
+
+
+def _over(admin: Admin, job: str) -> bool:
+    status = json.loads(admin.run("get", "job", job, "--namespace", NAMESPACE, "-o", "json")).get("status", {})
+    return any(each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", []))
+
+
+def _end(pod: Any) -> Json:
+    """Return how the container of a Pod ended, {} if it is not known."""
+    ends: list[Json] = [each["state"].get("terminated", {}) for each in pod["status"].get("containerStatuses", [])]
+    return ends[0] if ends else {}
+
+
+def _log(admin: Admin, pod: str) -> str:
+    try:
+        return admin.run("logs", "--namespace", NAMESPACE, pod)
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Try the cases; return 1 if one does not end as it states."""
+    INTERRUPTS.arm()
+    parser = argparse.ArgumentParser(prog="python -m tests.in_cluster", description=__doc__)
+    parser.add_argument("--cluster", default=os.environ.get("KUBECHAIN_CLUSTER", ""), help="kind cluster that a run kept")
+    parser.add_argument("--cases", default=os.environ.get("IN_CLUSTER_CASES", ""), help="ids, separated by commas; default: all")
+    given = parser.parse_args()
+    wanted = [each for each in given.cases.split(",") if each]
+    unknown = set(wanted) - {case.id for case in CASES}
+    if unknown or not given.cluster:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}" if unknown else "name the cluster: CLUSTER=NAME")
+    docker = kept.engine()
+    if docker is None:
+        raise SetupError(f"--cluster={given.cluster}: no container engine answers", ExitCode.ENGINE)
+    claims = [(entry.nodeid, entry.claim) for entry in catalogue.collect()]
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="in-cluster-") as folder:
+        found = kept.kept(docker, given.cluster, Path(folder))
+        store = resolve.store_of(settings.load())
+        image = runner.build(docker, store, Progress())
+        Cluster(given.cluster, Path(folder), "", Path(), Path(), docker.client).load([found.nginx, image], store)
+        admin = Admin(found.kubeconfig, found.context)
+        for case in CASES:
+            if wanted and case.id not in wanted:
+                continue
+            ended = tried(admin, case, of_case(case, found.nginx, image, claims))
+            problems = ended.problems(case)
+            if case.again:
+                (whole,) = (each for each in CASES if each.id == "holds")
+                after = tried(admin, whole, of_case(whole, found.nginx, image, claims))
+                problems += [f"afterwards: {each}" for each in after.problems(whole)]
+            bad += bool(problems)
+            say(f"{'BAD' if problems else 'ok '} {case.id}: {ended.seconds:.0f} s, exit codes {ended.codes}")
+            for problem in problems:
+                say(f"      {problem}")
+    say(f"{bad} cases with problems")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
