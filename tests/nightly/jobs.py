@@ -13,8 +13,8 @@ from kubechain.core.settings import IpFamily, ProxyMode
 from kubechain.images.pins import Pins
 
 # Of the IP families, the order of two changes nothing that a version or a mode of kube-proxy does.
-FAMILIES = tuple(each for each in get_args(IpFamily) if each not in ("", "dual-ipv6"))
-MODES = tuple(filter(None, get_args(ProxyMode)))
+FAMILIES: tuple[str, ...] = tuple(each for each in get_args(IpFamily) if each not in ("", "dual-ipv6"))
+MODES: tuple[str, ...] = tuple(each for each in get_args(ProxyMode) if each)
 CLUSTER = "kubechain-nightly"
 KEPT = f"CLUSTER={CLUSTER}"
 
