@@ -86,6 +86,8 @@ def main() -> int:
                 rig.until_round(rounds)
             except HarnessError as error:
                 trouble.append(str(error))
+            except KeyboardInterrupt:
+                trouble.append("interrupted")
     record = summed_up(rig.rounds, rig.episodes, rig.notices, trouble)
     whole = {"rounds": rig.rounds, "episodes": rig.episodes, "notices": rig.notices}
     listed = {name: [each.as_json() for each in some] for name, some in whole.items()}
