@@ -79,7 +79,7 @@ faults:
 soak:
 \t@echo lost memory && exit 1
 slow:
-\t@trap 'echo told' TERM; sleep 60 & wait
+\t@sleep 60
 clean:
 \t@echo cleaned $(CLUSTER)
 """
@@ -131,7 +131,7 @@ def test_night_is_a_site_with_its_history(tmp_path: Path, claim: str, code: int,
 
 @pytest.mark.parametrize(
     ("job", "said"),
-    [(Job("soak", ("soak", "RUNS=2"), on_kept=True), "cleaned kubechain-nightly"), (Job("slow", ("slow",), minutes=0), "told")],
+    [(Job("soak", ("soak", "RUNS=2"), on_kept=True), "cleaned kubechain-nightly"), (Job("slow", ("slow",), minutes=0), "")],
 )
 def test_job_that_fails_or_takes_too_long_puts_things_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job, said: str
