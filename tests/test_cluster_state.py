@@ -93,14 +93,11 @@ def test_services_of_webhooks_are_read_by_name() -> None:
     assert ([each.name for each in services], slices) == (["check"], [])
 
 
-def test_configuration_of_kubelets_and_the_number_of_api_servers_are_read() -> None:
+def test_configuration_of_kubelets_is_read() -> None:
     path = path_of("ConfigMap", "kube-system", "kubelet-config")
     found = thing("ConfigMap", "kubelet-config", data={"kubelet": "failCgroupV1: false"}).body
     assert cluster(**{path: found}).kubelet_configuration() == "failCgroupV1: false"
     assert cluster(**{path: 404}).kubelet_configuration() == ""
-    leases = [thing("Lease", f"apiserver-{number}").body for number in range(3)]
-    listed = {"metadata": {"resourceVersion": "1"}, "items": leases}
-    assert cluster(**{path_of("Lease", "kube-system"): listed}).servers() == 3
 
 
 def test_of_a_pod_only_what_is_looked_at_is_kept() -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from kubechain.core.errors import ExitCode, HarnessError
+from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -13,25 +13,16 @@ from kubechain.kube.paths import path_of
 from kubechain.observe.history import History
 from kubechain.pytest import upgrade as plugin
 from kubechain.pytest.state import RUN, UpgradeState
-from kubechain.upgrade.cluster_watch import deprecated
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.phases import After, Before, During, capture, not_served, read_after
 from kubechain.upgrade.snapshot import KINDS, read
 from kubechain.workload.chain import Chain
 from tests.engine_objects import run_state
 from tests.fakes import FakeApi, FakeClock, changed, conditions, healthy, pod, service, state, thing
+from tests.test_requested_apis import METRICS
 
 HIDDEN = "c2VjcmV0LXRva2Vu"
 OLD, NEW = "v1.36.3", "v1.37.2"
-METRICS = """\
-# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested
-# TYPE apiserver_requested_deprecated_apis gauge
-apiserver_requested_deprecated_apis{group="flow.x",removed_release="1.32",resource="schemas",subresource="",version="v1"} 1
-apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1
-apiserver_requested_deprecated_apis{group="a,b}c",removed_release="1.40",resource="a\\"b\\"",subresource="\\\\",version="v1"} 1
-apiserver_requested_deprecated_apis_total{group="no",removed_release="1.1",resource="no",subresource="",version="v1"} 1
-apiserver_request_total{group="policy",resource="x",version="v1"} 4
-"""
 
 
 def answering(answers: dict[str, str | Exception]) -> FakeApi:
@@ -42,21 +33,6 @@ def answering(answers: dict[str, str | Exception]) -> FakeApi:
         return reply
 
     return FakeApi(answer)
-
-
-def test_deprecated_apis_are_read_with_any_label_value() -> None:
-    assert deprecated(answering({"/metrics": METRICS})) == {
-        "schemas.v1.flow.x": "1.32",
-        "componentstatuses.v1": "",
-        'a"b".v1.a,b}c': "1.40",
-    }
-    assert deprecated(answering({"/metrics": ""})) == {}
-
-
-def test_forbidden_metrics_are_none_and_unreachable_ones_an_error() -> None:
-    assert deprecated(answering({"/metrics": ApiRefused(403, "Forbidden", "no")})) is None
-    with pytest.raises(HarnessError):
-        deprecated(answering({"/metrics": ApiUnavailable("refused", ExitCode.UNREACHABLE)}))
 
 
 def test_only_a_404_means_that_an_api_is_not_served() -> None:
@@ -85,6 +61,7 @@ class Cluster(Api):
     def __init__(self, *objects: KubeObject) -> None:
         managed = [changed(each, "metadata.managedFields", [{"manager": "kubelet"}]) for each in objects]
         self.lists = {path_of("Pod", "kube-system"): PROXIES, path_of("Node"): [node("a", OLD), node("b", OLD), *LOST]}
+        self.lists |= {path_of("EndpointSlice", "default"): []}
         self.lists |= {path_of(kind, "ns"): [each for each in managed if each.kind == kind] for kind in KINDS}
 
     def call(self, method: str, path: str, *_: Any, **__: Any) -> str:

@@ -116,8 +116,13 @@ FORWARDING = allowed(
 ADDONS = allowed("add-ons", rights.right("get", "configmaps", "kube-system"))
 # The Service of the cluster's DNS, which may be in any namespace, and its EndpointSlices.
 DNS_SERVICE = allowed("DNS", *(rights.right("list", each, rights.EVERYWHERE) for each in ("services", "endpointslices")))
-# What clients ask of the API server that answers, and how many API servers there are.
-API_SERVERS = allowed("API servers", rights.right("get", "/metrics"), rights.right("list", "leases", "kube-system"))
+# What clients ask of the API servers, where these are, and how many there are.
+API_SERVERS = allowed(
+    "API servers",
+    rights.right("get", "/metrics"),
+    rights.right("list", "endpointslices", "default"),
+    rights.right("list", "leases", "kube-system"),
+)
 EVENTS = allowed("events", rights.right("list", "events"), rights.right("watch", "events"))
 
 

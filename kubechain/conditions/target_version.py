@@ -17,13 +17,13 @@ IPVS_OFF = 40
 CGROUP_V1_OFF = 35
 
 
-def requested_apis(deprecated: Mapping[str, str], target: str, servers: int) -> list[Blocker]:
+def requested_apis(deprecated: Mapping[str, str], target: str, unasked: str) -> list[Blocker]:
     """Return the APIs that a client has requested and the target version no longer serves.
 
-    `deprecated` is API -> release that removes it, from the metrics of one of so many API `servers`.
+    `deprecated` is API -> release that removes it; `unasked` says which API servers were not asked, "" if each was.
     """
-    asked = "" if servers < 2 else f" (1 of {servers} API servers was asked; the others may know of more)"
-    remedy = f"let its clients use the version after it; who they are, the audit log says{asked}"
+    remedy = "let its clients use the version after it; who they are, the audit log says"
+    remedy += f" (the other API servers may know of more: {unasked})" if unasked else ""
     return [
         Blocker(f"API {name}", f"requested since the API server started, and removed in {release}", remedy)
         for name, release in sorted(deprecated.items())

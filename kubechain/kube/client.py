@@ -72,6 +72,10 @@ class Api:
         twin.shape = self.shape
         return twin
 
+    def at(self, address: str) -> Api:
+        """Return a client for the API server at one address of several (`handover.at_address`)."""
+        return Api(handover.at_address(self._connection, address, self.secrets), self.context, self.secrets)
+
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()

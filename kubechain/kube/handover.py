@@ -71,9 +71,27 @@ def for_kubectl(connection: Connection, folder: Path) -> Path:
     kubectl may write to it (the new tokens of an auth provider), and reads what it would refuse in the user's own: a server
     without a scheme, a file that stands beside its content, a proxy of socks5h.
     """
+    return _written(connection, {"server": connection.server}, folder)
+
+
+def at_address(connection: Connection, address: str, folder: Path) -> Path:
+    """Write a kubeconfig with the context of a connection, for the API server at another address, such as "10.0.0.2:6443".
+
+    Another machine may have that address: only a server with a certificate of the cluster gets the credentials.
+
+    Raises:
+        SetupError: there is no certificate by which it is known (exit code KUBECONFIG).
+
+    """
+    if not (connection.ca and connection.server.startswith("https")):
+        raise connection.entry.error(f"it has no CA by which the API server at {address} is known")
+    # Pods reach every API server by this name.
+    return _written(connection, {"server": f"https://{address}", "tls-server-name": "kubernetes.default.svc"}, folder)
+
+
+def _written(connection: Connection, changed: Json, folder: Path) -> Path:
     entry = connection.entry
-    cluster, user = ({**each} for each in (entry.cluster, entry.user))
-    cluster["server"] = connection.server
+    cluster, user = {**entry.cluster, **changed}, {**entry.user}
     if str(cluster.get("proxy-url") or "").startswith("socks5h:"):
         cluster["proxy-url"] = str(cluster["proxy-url"]).replace("socks5h:", "socks5:", 1)
     for section, field in ((cluster, "certificate-authority"), (user, "client-certificate"), (user, "client-key")):

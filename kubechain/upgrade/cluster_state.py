@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from kubechain.conditions.blockers import service_of
 from kubechain.conditions.drain_room import MIRROR
 from kubechain.conditions.endpoints import SERVICE_NAME
+from kubechain.conditions.text import some
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.upgrade import requested_apis
 from kubechain.upgrade.versions import machines
 from kubechain.workload.chain import Chain
 
@@ -72,9 +75,16 @@ class ClusterState:
         """Return the time of day of the API server (Unix seconds)."""
         return self.api.server_time()
 
-    def servers(self) -> int:
-        """Return the number of API servers by their Leases, 0 if they have none."""
-        return len(self.api.list("Lease", "kube-system", IDENTITY).items)
+    def unasked(self, addresses: Mapping[str, str]) -> str:
+        """Return which API servers were not asked, "" if each was; `addresses` is address of one that was not -> why.
+
+        Behind one address there may be several, which their Leases show.
+        """
+        if addresses:
+            return some([f"{address} was not asked: {why}" for address, why in addresses.items()])
+        endpoints = len(requested_apis.addresses(self.api))
+        leases = len(self.api.list("Lease", "kube-system", IDENTITY).items)
+        return f"{leases} have a Lease, and {endpoints} an address in default/kubernetes" if leases > max(1, endpoints) else ""
 
     def kubelet_configuration(self) -> str:
         """Return the configuration that kubeadm gives each kubelet, "" if the cluster has none."""

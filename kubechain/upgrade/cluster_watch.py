@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kubechain.cluster import existing
 from kubechain.kube.client import Api
-from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json
 from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
@@ -25,7 +22,6 @@ VERSION_SECONDS = 1.0
 LOST_SECONDS = 300.0
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 CONTAINER_FIELDS = ("name", "containerID", "restartCount", "state", "image")
-LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
 
 
 @dataclass
@@ -151,22 +147,3 @@ def kept(body: Json) -> Json:
 
 def _chosen(fields: Json, *names: str) -> Json:
     return {name: fields[name] for name in names if name in fields}
-
-
-def deprecated(api: Api) -> dict[str, str] | None:
-    """Return the deprecated APIs that a client has requested: "resource.version.group" -> release that removes it.
-
-    Read from the metric apiserver_requested_deprecated_apis
-    (https://kubernetes.io/docs/reference/using-api/deprecation-policy/); None if the API server refuses access to it.
-    """
-    try:
-        text = api.call("GET", "/metrics", accept="text/plain")
-    except ApiRefused:
-        return None
-    apis: dict[str, str] = {}
-    for line in text.splitlines():
-        if line.startswith("apiserver_requested_deprecated_apis{"):
-            labels: dict[str, str] = {name: json.loads(value) for name, value in LABEL.findall(line)}
-            name = ".".join(filter(None, (labels.get(part) for part in ("resource", "version", "group"))))
-            apis[name] = labels.get("removed_release", "")
-    return apis

@@ -17,7 +17,7 @@ from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.observe.history import ObjectChange
-from kubechain.upgrade import addon_config, cluster_watch, events, snapshot, witnesses
+from kubechain.upgrade import addon_config, events, requested_apis, snapshot, witnesses
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
 from kubechain.upgrade.versions import kubelets, machines
@@ -111,7 +111,7 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
     """Return the snapshot of the cluster and the witnesses; `run` is the id of the run, `verdict` its line for the chain."""
     api, namespace = witnesses.api, witnesses.namespace
     warnings = {warning for kind in snapshot.KINDS for warning in api.warnings(kind, namespace)}
-    nodes = api.list("Node").items
+    nodes, requested = api.list("Node").items, requested_apis.read(api)
     return Snapshot(
         run=run,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -123,7 +123,8 @@ def capture(witnesses: Chain, run: str, verdict: str) -> Snapshot:
         objects=[snapshot.for_file(each) for kind in snapshot.KINDS for each in api.list(kind, namespace).items],
         apis={kind: path_of(kind, namespace) for kind in snapshot.KINDS},
         configuration=addon_config.read(api),
-        deprecated=cluster_watch.deprecated(api),
+        deprecated=requested.deprecated,
+        unasked=requested.unasked,
         warnings=sorted(map(redact.text, warnings)),
         verdict=verdict,
     )

@@ -51,6 +51,8 @@ class Snapshot(JsonRecord):
     """The Corefile of CoreDNS and the config.conf of kube-proxy, where the cluster has them."""
     deprecated: dict[str, str] | None
     """Deprecated API that a client has requested -> the release that removes it; null if /metrics may not be read."""
+    unasked: dict[str, str] = Field(default_factory=dict[str, str])
+    """Address of an API server that was not asked for them -> why."""
     warnings: list[str]
     """Warnings of the API server about the kinds of the witnesses."""
     verdict: str

@@ -65,9 +65,11 @@ def test_nothing_asks_for_removed_apis(before: Before, cluster_state: ClusterSta
     """Before an upgrade nothing on the cluster MUST still ask for an API that the next minor version removes."""
     if before.snapshot.deprecated is None:
         pytest.skip("needs the right to read /metrics of the API server")
-    target = next_minor(before.snapshot.server)
-    found = target_version.requested_apis(before.snapshot.deprecated, target, cluster_state.servers())
+    target, unasked = next_minor(before.snapshot.server), cluster_state.unasked(before.snapshot.unasked)
+    found = target_version.requested_apis(before.snapshot.deprecated, target, unasked)
     require(found, nothing_blocks(f"no API in use that {target} removes"))
+    if unasked:
+        pytest.skip(f"needs an answer of every API server, for each counts its own clients: {unasked}")
 
 
 @claim(
