@@ -91,6 +91,7 @@ def _route(path: Figures, began: float) -> RouteRecord:
         connections="kept" if route.reuse else "new",
         windows=[WindowRecord(start=start - began, end=end - began) for start, end in path.seen.windows],
         aside=[AsideRecord(why=why, samples=aside.samples, lost=aside.lost) for why, aside in path.seen.aside.items()],
+        answered=path.seen.answered,
         samples=len(tally.samples),
         up=tally.up,
         lost=len(tally.lost),

@@ -129,6 +129,7 @@ def note(path: Figures) -> str:
     tally = path.seen.tally
     parts = [f"{len(tally.lost):,} of {len(tally.samples):,} lost"]
     parts += [f"unreachable {duration(path)}"] if tally.lost else []
+    parts += [] if path.seen.answered else ["no answer before the change"]
     parts += [f"{tally.unknown:,} unknown"] if tally.unknown else []
     parts += [f"nothing known for {path.gap:.1f} s"] if path.unknown else []
     parts += [f"aside ({why}): {aside.lost:,} of {aside.samples:,}" for why, aside in path.seen.aside.items()]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.observe.clock import RealClock
@@ -48,6 +49,7 @@ def of(record: UpgradeRecord, kind: Kind, name: str) -> list[RouteSamples]:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(samplers, "FETCH_SECONDS", 0.5)
     monkeypatch.setattr(samplers, "FOLLOW_SECONDS", 0.1)
+    monkeypatch.setattr(samplers, "ANSWERED", Timeout(1, "a test"))
     with changing_cluster(tmp_path) as cluster:
         monkeypatch.setattr(routes, "url", cluster.pages)
         cluster.join("stays", "127.0.1.1")
@@ -85,6 +87,27 @@ def test_replaced_node_loses_nothing_and_a_loss_on_a_node_that_stays_is_found(cl
     assert all(seen.tally.up > 5 for name in ("leaves", "leaves (01234567)") for seen in of(record, "ClusterIP", name))
     assert kept_up("ClusterIP")(record).met
     assert kept_up("DNS")(record).met
+
+
+def test_node_that_did_not_answer_before_the_change_is_named_and_holds_up_nothing(
+    cluster: ChangingCluster, tmp_path: Path
+) -> None:
+    cluster.close("uid-leaves")
+    silent: list[str] = []
+
+    def change(running: RunningSamplers) -> None:
+        silent.extend(running.silent)
+        pause(1)
+
+    record = observe(cluster, tmp_path / "samples", change)
+    # This cluster has no API server that answers.
+    assert sorted(each for each in silent if not each.startswith("API")) == [
+        "NodePort leaves, kept connections",
+        "NodePort leaves, new connections",
+    ]
+    with pytest.raises(HarnessError, match=r"NodePort leaves, .* connections to answer before the change"):
+        kept_up("NodePort")(record)
+    assert kept_up("ClusterIP")(record).met
 
 
 def test_sampler_of_a_node_that_is_gone_is_asked_no_more(cluster: ChangingCluster, tmp_path: Path) -> None:

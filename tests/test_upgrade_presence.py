@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import Change, ObjectChange
 from kubechain.probes.load import Sample, State, Tally
@@ -177,6 +178,27 @@ def test_node_that_nobody_asked_is_undecided_unless_it_was_short() -> None:
     assert counted(route("brief"), Tally("x", ()), [NodeSpan("brief", "b", 1290, ENDED)], BEGAN, ENDED) is None
     much_too_late = seen(route("joins"), tally(start=1290))
     assert undecidable(record(much_too_late), much_too_late)
+
+
+@pytest.mark.parametrize("of", [route("stays"), route(), route("stays", what="b", place="c")])
+def test_route_that_did_not_answer_before_the_change_is_undecided_whatever_it_does_later(of: Route) -> None:
+    before = BEGAN - 3
+    for silent in (tally(("down", before, ENDED), start=before), tally(("down", before, 1100), start=before)):
+        found = seen(of, silent)
+        assert not found.answered
+        assert figures(record(found), found).within is None
+        with pytest.raises(HarnessError, match=r"expected NodePort .* to answer before the change; no answer then; later"):
+            lost(found)
+        assert "NodePort: 1 route of 1 did not answer before the change" in line(record(found), "x")
+    # One that the change took down at once, or that others lost besides.
+    assert "3,000 of 3,000 lost" in lost(seen(of, tally(("down", BEGAN, ENDED), start=before)))
+    assert "10 of 3,000 lost" in lost(found, seen(of, tally(("down", 1050, 1051), start=before)))
+
+
+def test_node_that_comes_or_comes_back_need_not_have_answered_before() -> None:
+    never = tally(("down", BEGAN - 3, ENDED), start=BEGAN - 3)
+    assert seen(route("joins"), never).answered
+    assert "lost" in lost(seen(route("joins"), tally(("down", 1200, ENDED), start=1201)))
 
 
 def test_route_through_two_nodes_counts_while_both_serve() -> None:

@@ -12,6 +12,7 @@ import pytest
 from kubechain.claims.records import RunRecord
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core import bundle, redact
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
@@ -143,6 +144,8 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         samplers.sampling(chain, watched.nodes, folder, clock, settings.ask) as running,
     ):
         began = running.began
+        if running.silent:
+            watched.record_step(f"no answer before the change: {some(running.silent)}")
         drained, failed = _attempt(lambda: _upgrade(state, before, watched, cluster, files), watched)
         restarted = drained if settings.reboot else ()
 

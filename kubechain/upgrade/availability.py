@@ -36,7 +36,9 @@ def routes_of(record: UpgradeRecord, kind: Kind) -> list[RouteSamples]:
 
 
 def require_known(record: UpgradeRecord, samples: RouteSamples) -> None:
-    """Raise HarnessError if the samples cannot show whether a route was down for too long."""
+    """Raise HarnessError if the samples cannot show whether a change took a route down for too long."""
+    if not samples.answered:
+        raise undecided(f"{samples.route.name} to answer before the change", f"no answer then; later {samples.tally}")
     if undecidable(record, samples):
         longest = longest_unknown(samples, record.began, record.ended)
         error = max((outage.error for outage in outages.outages(*samples.parts)), default=0.0)
@@ -45,8 +47,11 @@ def require_known(record: UpgradeRecord, samples: RouteSamples) -> None:
 
 
 def undecidable(record: UpgradeRecord, samples: RouteSamples) -> bool:
-    """Return whether all samples are unknown, or unknown for so long that the route may have been down for too long."""
-    if samples.tally.unknown == len(samples.tally.samples):
+    """Return whether the samples cannot show whether a change took a route down for too long.
+
+    The route did not answer before, all samples are unknown, or they are for so long that it may have been down for too long.
+    """
+    if not samples.answered or samples.tally.unknown == len(samples.tally.samples):
         return True
     bound, limit = known_seconds(record, samples), limit_of(record, samples).seconds
     found = outages.outages(*samples.parts)
@@ -117,7 +122,12 @@ def limit_of(record: UpgradeRecord, samples: RouteSamples) -> Allowance:
 
 
 def excess(samples: RouteSamples, limit: Allowance) -> str:
-    """Return what a route lost if it was certainly down longer than allowed, else ""; without an allowance any loss counts."""
+    """Return what a route lost if a change certainly took it down longer than allowed, else "".
+
+    Without an allowance any loss counts; of a route that did not answer before the change, none does.
+    """
+    if not samples.answered:
+        return ""
     seconds, error = outages.downtime(*samples.parts)
     if not samples.tally.lost or (limit.seconds and seconds - error <= limit.seconds):
         return ""

@@ -84,6 +84,8 @@ class RouteRecord(JsonRecord):
     windows: list[WindowRecord]
     """When the route counts, because its Nodes serve; empty for all of the time."""
     aside: list[AsideRecord]
+    answered: bool
+    """False for a route that was there before the change and did not answer then."""
     samples: int
     up: int
     lost: int

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from kubechain.conditions.text import counted
 from kubechain.upgrade.availability import excess, known_seconds, limit_of, longest_unknown, undecidable
 from kubechain.upgrade.model import Allowance, Kind, RouteSamples, UpgradeRecord
 from kubechain.upgrade.outages import Outage, downtime, outages
@@ -61,9 +62,17 @@ def line(record: UpgradeRecord, chain: str) -> str:
 
 
 def _kind(kind: Kind, routes: Sequence[Figures]) -> list[str]:
-    """Return the text for a kind, or two: if only its kept connections have an allowance, they have a text of their own."""
+    """Return the text for a kind, or two: if only its kept connections have an allowance, they have a text of their own.
+
+    Routes that did not answer before the change are counted apart.
+    """
     if not routes:
         return [] if kind in ("LoadBalancer", "URL") else [f"{kind} not sampled"]
+    silent = [each for each in routes if not each.seen.answered]
+    if silent:
+        routes = [each for each in routes if each.seen.answered]
+        note = f"{kind}: {counted(len(silent), 'route')} of {len(routes) + len(silent)} did not answer before the change"
+        return [*(_kind(kind, routes) if routes else []), note]
     strict = [each for each in routes if not each.allowed.seconds]
     lenient = [each for each in routes if each.allowed.seconds]
     name = f"{kind}, kept sockets" if strict else kind

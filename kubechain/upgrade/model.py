@@ -69,13 +69,15 @@ class AsideSamples:
 class RouteSamples:
     """The samples of a route that count, and when they do: in the `windows` (start, end), () for all of the time.
 
-    `aside` are the samples at other times, by what kept a Node of the route from serving.
+    `aside` are the samples at other times, by what kept a Node of the route from serving. `answered` is False for a route that
+    was there before the change and did not answer then: what it lost, the change may not have caused.
     """
 
     route: Route
     tally: Tally
     windows: tuple[tuple[float, float], ...] = ()
     aside: dict[Absence, AsideSamples] = field(default_factory=dict["Absence", AsideSamples])
+    answered: bool = True
 
     @property
     def parts(self) -> list[Tally]:

@@ -117,9 +117,11 @@ def counted(route: Route, tally: Tally, nodes: Sequence[NodeSpan], began: float,
 
     The route of a Node that becomes Ready counts from its first answer, or from ASKED_SECONDS after Ready.
     """
+    answered = any(sample.state == "up" for sample in tally.samples if sample.sent < began)
+    first = min((sample.sent for sample in tally.samples), default=began)
     tally = tally.between(began, ended)
     if not route.nodes:
-        return RouteSamples(route, tally)
+        return RouteSamples(route, tally, answered=answered or first >= began)
     sent = [sample.sent for sample in tally.samples]
     windows = [(began, ended)]
     for uid in route.nodes:
@@ -129,7 +131,10 @@ def counted(route: Route, tally: Tally, nodes: Sequence[NodeSpan], began: float,
         return None
     places = [(bisect_left(sent, start), bisect_left(sent, end)) for start, end in windows]
     kept = [sample for first, last in places for sample in tally.samples[first:last]]
-    return RouteSamples(route, Tally(tally.path, tuple(kept)), tuple(windows), _aside(route, tally.samples, windows, nodes))
+    aside = _aside(route, tally.samples, windows, nodes)
+    # A Node that begins to serve later is one that came, or came back.
+    answered = answered or first >= began or windows[0][0] > began
+    return RouteSamples(route, Tally(tally.path, tuple(kept)), tuple(windows), aside, answered)
 
 
 def _asked(span: NodeSpan, samples: Sequence[Sample], sent: Sequence[float], began: float) -> Window | None:

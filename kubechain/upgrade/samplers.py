@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,18 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import PODS_READY, Timeout
 from kubechain.core import secret_files
-from kubechain.core.errors import ExitCode, HarnessError, unmet_as
+from kubechain.core.errors import ExitCode, HarnessError, Unmet, unmet_as
 from kubechain.core.file_locks import unless_held
 from kubechain.kube.client import Api
 from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
 from kubechain.observe.history import History
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.probes.load import Tally
 from kubechain.upgrade import pod_samplers, routes
 from kubechain.upgrade.followed_nodes import FollowedNodes
 from kubechain.upgrade.local_sampler import local_sampler
-from kubechain.upgrade.model import NodeSpan, RouteSamples
+from kubechain.upgrade.model import NodeSpan, Route, RouteSamples
 from kubechain.upgrade.presence import continued
 from kubechain.upgrade.sample_store import SampleStore
 from kubechain.workload.chain import Chain
@@ -34,23 +35,35 @@ FETCH_SECONDS = 5.0
 # How often the watched Nodes and Pods are looked at, which asks the API server nothing.
 FOLLOW_SECONDS = 0.5
 FETCHED = Timeout(60, "the API server may be restarting")
+ANSWERED = Timeout(5, "a request takes up to 3 s; a route that does not answer does not hold up the change")
 T = TypeVar("T")
 
 
 @dataclass
 class RunningSamplers:
-    """The running samplers; `began` is when all of them had sent a sample, `run` names the files of this run."""
+    """The running samplers; `began` is when all of them had sent a sample, `run` names the files of this run.
+
+    `silent` are the names of the routes that had not answered then.
+    """
 
     nodes: FollowedNodes
     store: SampleStore
     run: str
     began: float = 0.0
+    silent: Sequence[str] = ()
 
     def without_samples(self) -> list[str]:
         """Fetch, and return the names of the routes without a sample whose Nodes are Ready."""
+        return [route.name for route, tally in self._of_ready_nodes() if not tally.samples]
+
+    def without_answers(self) -> list[str]:
+        """Fetch, and return the names of the routes without an answer whose Nodes are Ready."""
+        return [route.name for route, tally in self._of_ready_nodes() if not tally.up]
+
+    def _of_ready_nodes(self) -> list[tuple[Route, Tally]]:
         fetch_all(self.nodes, self.nodes.chain.api)
         ready = self.nodes.ready()
-        return [route.name for route, tally in self.store.tallies() if not tally.samples and ready.issuperset(route.nodes)]
+        return [(route, tally) for route, tally in self.store.tallies() if ready.issuperset(route.nodes)]
 
     def between(
         self, began: float, ended: float, spans: tuple[NodeSpan, ...]
@@ -103,6 +116,10 @@ def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str
         samplers = RunningSamplers(followed, store, run)
         begun = Condition[list[str]]("a sample of every route", lambda names: expect(not names, f"none of {some(names)}"))
         require(chain.waiter, Polled("samplers", samplers.without_samples, clock), begun, PODS_READY)
+        answered = Condition[list[str]]("an answer on every route", lambda names: expect(not names, f"none on {some(names)}"))
+        with contextlib.suppress(Unmet):
+            chain.waiter.eventually(Polled("samplers", samplers.without_answers, clock), answered, within=ANSWERED)
+        samplers.silent = samplers.without_answers()
         samplers.began = began(folder, clock)
         running.enter_context(_following(followed, clock))
         running.enter_context(_fetching(followed, secrets))
