@@ -25,6 +25,7 @@ from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade.sampler_manifests import HOME, SAMPLER
 from kubechain.workload.chain import Chain
+from kubechain.workload.reached import Reached
 from tests.fakes import FakeApi, changed, conditions, owned_by, pod, service, thing
 from tests.loopback import free_port
 from tests.sampling import ADDRESS, Names, Site
@@ -153,11 +154,11 @@ class ChangingCluster:
         """Let the nodePort of a Node answer again."""
         self.run(self.sites[uid].open())
 
-    def chain(self, probe_from: Any = "host") -> Chain:
+    def chain(self, probe_from: Any = "host", reached: Reached | None = None) -> Chain:
         """Return the witnesses, with the Nodes of this moment."""
         observer, waiter = cast("Any", SimpleNamespace(history=self.objects)), Waiter(RealClock())
         made = Chain(self.api, "ns", observer, waiter, tuple(self.present.values()), "host", "nginx", frozenset(), "client", 4)
-        return replace(made, probe_from=probe_from)
+        return replace(made, probe_from=probe_from, reached=reached)
 
     def pages(self, address: str, port: int = 0) -> str:
         """Return the URL of a Service's clusterIP, which a web server on loopback answers, or that of a nodePort."""

@@ -75,6 +75,20 @@ def test_node_that_a_pod_alone_reaches_is_asked_from_there_and_this_is_found_out
     assert sorted(asked) == [(CLIENT, f"http://{FAR}:30080/"), ("host", f"http://{NEAR}:30080/")]
 
 
+def test_chain_without_a_client_pod_is_asked_from_its_own_pods(asked: list[tuple[str, str]]) -> None:
+    made = chain(Reached(COMMANDS))
+    made.objects.record("DELETED", made.present("Pod", CLIENT))
+    assert node_reach.far(made, [NEAR, FAR], API) == {FAR}
+    assert (WEB, f"http://{FAR}:30080/") in asked
+    asked.clear()
+    # Known by now; without the right to run commands nothing else can be found out.
+    assert node_reach.far(made, [FAR, "10.0.0.9"], API) == {FAR, "10.0.0.9"}
+    assert not any(FAR in where for _, where in asked)
+    assert node_reach.far(chain(Reached(None)), [FAR], API) == set()
+    assert node_reach.far(chain(None), [FAR], API) == set()
+    assert node_reach.far(chain(None, "cluster"), [FAR], API) == {FAR}
+
+
 def test_refusal_counts_where_the_node_is_reached_from(asked: list[tuple[str, str]]) -> None:
     made = chain(Reached(COMMANDS))
     sources.pages_at_nodes(made).read()

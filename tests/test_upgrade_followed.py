@@ -18,6 +18,7 @@ from kubechain.upgrade.model import Kind, RouteSamples, UpgradeRecord
 from kubechain.upgrade.presence import ASKED_SECONDS, node_spans
 from kubechain.upgrade.sample_store import SampleStore
 from kubechain.upgrade.samplers import RunningSamplers, sampling
+from kubechain.workload.reached import Reached
 from tests.changing_cluster import ChangingCluster, changing_cluster
 from tests.fakes import thing
 
@@ -29,11 +30,15 @@ def pause(seconds: float) -> None:
 
 
 def observe(
-    cluster: ChangingCluster, folder: Path, change: Callable[[RunningSamplers], object], origin: Any = "host"
+    cluster: ChangingCluster,
+    folder: Path,
+    change: Callable[[RunningSamplers], object],
+    origin: Any = "host",
+    reached: Reached | None = None,
 ) -> UpgradeRecord:
     """Sample while the cluster is changed; return the record."""
     listed = CLOCK.wall()
-    with sampling(cluster.chain(origin), cluster.nodes, folder, CLOCK) as running:
+    with sampling(cluster.chain(origin, reached), cluster.nodes, folder, CLOCK) as running:
         change(running)
         ended = CLOCK.wall()
     spans = node_spans(cluster.nodes.log(), running.began, ended, listed=listed)
@@ -162,6 +167,20 @@ def test_nodes_are_asked_from_another_pod_when_the_node_of_the_first_leaves(clus
     # The Node that is cordoned was asked by both Nodes before, and the other one asks itself after.
     assert len({(route.what, route.place) for route in ports}) == 3
     assert {route.place for route in ports} == {"stays", "leaves"}
+    assert kept_up("NodePort")(record).met
+
+
+def test_node_whose_address_another_machine_has_here_is_asked_from_a_pod(cluster: ChangingCluster, tmp_path: Path) -> None:
+    reached = Reached(cluster.api, {"127.0.1.1"}, {"127.0.1.2", "127.0.1.3"})
+
+    def change(_: RunningSamplers) -> None:
+        pause(0.5)
+        cluster.join("joins", "127.0.1.3")
+        pause(3)
+
+    record = observe(cluster, tmp_path / "samples", change, reached=reached)
+    ports = {(each.route.what, bool(each.route.place)) for each in record.routes if each.route.kind == "NodePort"}
+    assert ports == {("stays", False), ("leaves", True), ("joins", True)}
     assert kept_up("NodePort")(record).met
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kubechain.core.errors import HarnessError
@@ -16,6 +17,7 @@ from kubechain.upgrade.model import NodeSpan, Route, RouteSamples
 from kubechain.upgrade.pod_samplers import PodSampler
 from kubechain.upgrade.routes import Place, RouteRequest
 from kubechain.upgrade.sample_store import SampleStore
+from kubechain.workload import node_reach
 from kubechain.workload.chain import Chain
 from kubechain.workload.cluster_nodes import serving_address, why_unable
 from kubechain.workload.node_sample import SAMPLE
@@ -29,7 +31,7 @@ class FollowedNodes:
     """The Nodes that are asked: by UID, because another Node may get the same name.
 
     `nodes` is the history of the Nodes, `owner` the DaemonSet of the samplers in Pods, `local` the sampler on this machine, if
-    it reaches the Nodes.
+    it reaches a Node; `far` are the UIDs of the Nodes that it does not reach, whose nodePorts are asked from a Pod.
     """
 
     chain: Chain
@@ -41,6 +43,7 @@ class FollowedNodes:
     asked: dict[str, tuple[Place, str]] = field(default_factory=dict[str, tuple[Place, str]])
     in_pods: list[PodSampler] = field(default_factory=list[PodSampler])
     requests: list[RouteRequest] = field(default_factory=list[RouteRequest])
+    far: set[str] = field(default_factory=set[str])
     ended: set[Route] = field(default_factory=set[Route])
     asker: PodSampler | None = None
     room: int = 0
@@ -48,9 +51,7 @@ class FollowedNodes:
 
     def begin(self, names: frozenset[str]) -> None:
         """Ask the Nodes with these names, which were chosen when the change began."""
-        for node in self.nodes.read().all("Node"):
-            if node.name in names:
-                self._add(node)
+        self._add([node for node in self.nodes.read().all("Node") if node.name in names], self.chain.api)
         self.room = max(LEAST_ROOM, 2 * len(self.asked))
 
     def follow(self, api: Api) -> list[str]:
@@ -58,15 +59,14 @@ class FollowedNodes:
         present = {node.uid: node for node in self.nodes.read().all("Node")}
         new = [node for node in present.values() if node.uid not in self.asked and self._serves(node)]
         alive = [uid for uid in self.asked if uid in present]
-        for node in new[: max(0, SAMPLE - len(alive))]:
-            self._add(node)
+        self._add(new[: max(0, SAMPLE - len(alive))], api)
         gone = {uid for uid in self.asked if uid not in present}
         ended = {each.route for each in self.requests if gone.intersection(each.route.nodes)} - self.ended
         self.ended |= ended
         if self.local and (new or ended):
             self.revise(self.local)
         self._start_samplers(api, present)
-        if self.chain.probe_from != "host":
+        if self.far:
             self._hand_on(api, present)
         sampled = {sampler.node.uid for sampler in self.in_pods}
         return [self.asked[uid][0].name for uid in alive if uid not in sampled and self._serves(present[uid])]
@@ -108,12 +108,19 @@ class FollowedNodes:
         address = self.chain.cluster_ip
         return self.chain.api.shape.selects(node) and not why_unable(node, address) and presence.absence(node) is None
 
-    def _add(self, node: KubeObject) -> None:
-        known = any(place.name == node.name for place, _ in self.asked.values())
-        place = Place(f"{node.name} ({node.uid[:8]})" if known else node.name, node.uid)
-        self.asked[node.uid] = place, serving_address(node, self.chain.cluster_ip)
-        if self.chain.probe_from == "host":
-            self.requests += routes.node_port(self.chain, place, self.asked[node.uid][1])
+    def _add(self, nodes: Sequence[KubeObject], api: Api) -> None:
+        addresses = {node.uid: serving_address(node, self.chain.cluster_ip) for node in nodes}
+        far = node_reach.far(self.chain, addresses.values(), api) if nodes else set[str]()
+        # Without an answer to this machine or to a Pod, a Node is taken to be like the others.
+        as_others = bool(self.asked) and not self.requests
+        for node in nodes:
+            known = any(place.name == node.name for place, _ in self.asked.values())
+            place, address = Place(f"{node.name} ({node.uid[:8]})" if known else node.name, node.uid), addresses[node.uid]
+            self.asked[node.uid] = place, address
+            if address in far or as_others:
+                self.far.add(node.uid)
+            else:
+                self.requests += routes.node_port(self.chain, place, address)
 
     def _start_samplers(self, api: Api, present: dict[str, KubeObject]) -> None:
         uids = {node.name: uid for uid, node in present.items()}
@@ -144,7 +151,7 @@ class FollowedNodes:
         if asker is None:
             return
         asks = {uid for each in asker.requests if each.route.kind == "NodePort" for uid in each.route.nodes[:1]}
-        missing = [each for uid, each in self.asked.items() if uid in present and uid not in asks]
+        missing = [self.asked[uid] for uid in self.asked if uid in self.far and uid in present and uid not in asks]
         more = [each for place, address in missing for each in routes.node_port(self.chain, place, address, asker.node)]
         self.asker = asker
         if more:

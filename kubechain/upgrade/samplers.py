@@ -104,7 +104,7 @@ def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str
         plan = routes.plan(requests, routes.API_INTERVAL, tls=chain.api.for_sampler(secrets))
         store.describe(api, [each.route for each in requests])
         running.enter_context(local_sampler(plan, store.file(api), secrets))
-        if chain.probe_from == "host":
+        if followed.requests:
             store.describe(followed.sampler, [each.route for each in followed.requests])
             out = store.file(followed.sampler)
             followed.local = running.enter_context(local_sampler(followed.plan(), out, secrets))

@@ -26,6 +26,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.cluster_nodes import ClusterNodes, is_virtual
 from kubechain.workload.factory import pulled_images
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB, WELCOME
+from kubechain.workload.reached import Reached
 
 # Replicas of the Deployment, and minAvailable of its PodDisruptionBudget.
 REPLICAS, LEAST = 4, 3
@@ -134,6 +135,7 @@ def make(
     waiter: Waiter,
     *,
     balanced: bool = False,
+    reached: Reached | None = None,
 ) -> Chain:
     """Create the witnesses and wait until they serve from a second revision, so that a ReplicaSet exists to roll back to.
 
@@ -148,7 +150,7 @@ def make(
     usable = filter(api.shape.selects, environment.nodes)
     for manifest in objects(target.nginx, with_budget=allows_drain(usable), balanced=balanced):
         api.create(manifest, name)
-    witnesses = attach(api, environment, name, image_ids, waiter)
+    witnesses = attach(api, environment, name, image_ids, waiter, reached)
     waiter.eventually(witnesses.objects, pods.exactly_ready(LABELS, REPLICAS))
     actions.template(witnesses, "2")
     settle(witnesses, waiter, revision=2)
@@ -168,7 +170,14 @@ def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
         waiter.eventually(sources.backends_at_nodes(chain), every_backend(chain.pod_names, WELCOME))
 
 
-def attach(api: Api, environment: Environment, namespace: str, image_ids: frozenset[str], waiter: Waiter) -> Chain:
+def attach(
+    api: Api,
+    environment: Environment,
+    namespace: str,
+    image_ids: frozenset[str],
+    waiter: Waiter,
+    reached: Reached | None = None,
+) -> Chain:
     """Return the chain of existing witnesses, and start to watch them; the caller closes its observer."""
     target = environment.target
     observer = Watcher(api, namespace, waiter.clock, build.watched_kinds(environment.access))
@@ -185,6 +194,7 @@ def attach(api: Api, environment: Environment, namespace: str, image_ids: frozen
         REPLICAS,
         pulled=pulled_images(target),
         cluster_nodes=ClusterNodes(api, waiter.clock, environment.nodes, target.name if target.owned else ""),
+        reached=reached,
     )
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from kubechain.conditions.http import Page
 from kubechain.conditions.services import node_port
 from kubechain.core.errors import Blocked, HarnessError, NotApplicable
+from kubechain.kube.client import Api
 from kubechain.probes import http
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import CLIENT, Chain
@@ -65,6 +66,18 @@ def inside(chain: Chain, urls: Iterable[str]) -> dict[str, PodProbe]:
     return {where: _place(chain, address) for where, address in addresses.items() if address in chain.reached.from_pods}
 
 
+def far(chain: Chain, addresses: Collection[str], api: Api) -> set[str]:
+    """Return those of the addresses of Nodes that Pods alone reach; `api`, of the calling thread, runs commands in these."""
+    if chain.probe_from == "cluster":
+        return set(addresses)
+    if chain.reached is None:
+        return set()
+    reached = replace(chain.reached, api=api if chain.reached.api else None)
+    with suppress(HarnessError, Blocked):
+        _learn(chain, reached, addresses)
+    return reached.from_pods.intersection(addresses)
+
+
 def require_host(chain: Chain) -> None:
     """Raise NotApplicable unless this machine reaches each Node that is asked at the nodePort of the chain's Service."""
     from_pods = inside(chain, chain.node_urls().values())
@@ -100,11 +113,13 @@ def _learn(chain: Chain, reached: Reached, addresses: Iterable[str]) -> None:
 def _place(chain: Chain, address: str) -> PodProbe:
     """Return the client Pod, or if it is on the Node with this address, a Pod of the chain on another Node if there is one.
 
-    What enters a Node from elsewhere may be lost where what its own Pods send is not.
+    What enters a Node from elsewhere may be lost where what its own Pods send is not. The witnesses of an upgrade have no client
+    Pod: they are asked from their own.
     """
-    client = chain.client
+    has_client = bool(chain.objects.read().all("Pod", {"app": CLIENT}))
+    client = chain.client if has_client or not chain.pods else chain.inside(chain.pods[0])
     node = next((node.name for node in chain.nodes_now if address in addresses_of(node)), "")
-    pods = [chain.present("Pod", CLIENT), *chain.pods]
+    pods = [*([chain.present("Pod", CLIENT)] if has_client else []), *chain.pods]
     away = next((pod for pod in pods if pod.at("spec.nodeName") != node), None)
     return chain.inside(away) if away else client
 
