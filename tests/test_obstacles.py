@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
@@ -11,7 +14,7 @@ from kubechain.claims.verdict import verdict_of
 from kubechain.cluster.target import Target
 from kubechain.conditions import obstructed, pods
 from kubechain.core import image_names
-from kubechain.core.errors import Blocked, ExitCode
+from kubechain.core.errors import Blocked, ExitCode, HarnessError
 from kubechain.core.progress import Step
 from kubechain.core.settings import Settings
 from kubechain.kube import overlay
@@ -186,6 +189,35 @@ def test_nodes_of_another_system_take_no_pods_of_the_run() -> None:
     with pytest.raises(Blocked, match="every Node has a taint: dedicated=db:NoSchedule on 1 of 1 Nodes") as caught:
         Preflight(FakeApi(answer), environment, Settings.model_validate({}), {}).examine("ns", Step("check"))
     assert caught.value.waits_for == Obstacle.ROOM
+
+
+def test_pods_keep_to_the_nodes_that_their_images_are_for() -> None:
+    nodes = [thing("Node", arch, spec={}, status={"nodeInfo": {"architecture": arch}}) for arch in ("amd64", "arm64", "s390x")]
+    target = Target("c", "k", "ctx", "https://x", "u", owned=False, temporary=False, nginx="n", client="cl")
+
+    def nothing(*_: object) -> str:
+        raise HarnessError("the Nodes come first")
+
+    def examined(*machines: KubeObject, owned: bool = False, **settings: str) -> tuple[tuple[str, ...], str]:
+        environment = Environment(replace(target, owned=owned), machines, "host", disruptive=False)
+        api, step = FakeApi(nothing), Step("check")
+        check = Preflight(api, environment, Settings.model_validate(settings), {})
+        with suppress(HarnessError):
+            check.examine("ns", step)
+        return api.shape.architectures, "; ".join(step.notes)
+
+    said = "no Pods on s390x (s390x): the images are for amd64 and arm64"
+    assert examined(*nodes) == (("amd64", "arm64"), said)
+    assert examined(*nodes[:2]) == ((), "")
+    assert examined(*nodes, owned=True) == ((), "")
+    # An image of the user may be of any; what the user says counts.
+    assert examined(*nodes, nginx_image="n:1") == ((), "")
+    assert examined(*nodes, image_architectures=" amd64") == (
+        ("amd64",),
+        "no Pods on arm64 (arm64), s390x (s390x): the images are for amd64",
+    )
+    with pytest.raises(Blocked, match=r"every Node is of another architecture: s390x \(s390x\); name others by"):
+        examined(nodes[2])
 
 
 def test_refusals_with_one_reason_are_listed_together() -> None:

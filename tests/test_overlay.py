@@ -83,6 +83,21 @@ def made(body: Json, **over: Any) -> Json:
     return sent[0]
 
 
+def test_pods_ask_for_the_architectures_of_their_images_beside_what_they_ask_for() -> None:
+    wanted = {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}
+    made = Shape("r", architectures=("amd64",)).apply(manifests.client_pod("client", "c"))
+    assert terms(made["spec"]) == [{"matchExpressions": [wanted]}]
+    samplers = Shape("r", architectures=("amd64",)).apply(sampler_manifests.daemon_set("c", ["a", "b"]))
+    found = terms(samplers["spec"]["template"]["spec"])
+    assert [each["matchExpressions"] for each in found] == [[wanted], [wanted]]
+    assert [each["matchFields"][0]["values"] for each in found] == [["a"], ["b"]]
+    assert "affinity" not in Shape("r").apply(manifests.client_pod("client", "c"))["spec"]
+
+
+def terms(spec: Json) -> list[Json]:
+    return spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+
 @pytest.mark.parametrize("where", ["Pod", "Deployment", "DaemonSet"])
 def test_every_pod_gets_the_overlay(where: str) -> None:
     sample = {

@@ -14,6 +14,7 @@ HOST = (
 TAG, DIGEST = r"[\w][\w.-]{0,127}", r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 IMAGE = re.compile(rf"(?:{HOST}/)?{PART}(?:/{PART})*(?::{TAG})?(?:@{DIGEST})?", re.ASCII)
 MIRROR = re.compile(rf"{HOST}(?:/{PART})*/?", re.ASCII)
+ARCHITECTURE = re.compile(r"[a-z0-9]+", re.ASCII)
 FORM = "expected an image such as registry.example.org/team/nginx:1.29, without blanks, capitals only in host and tag"
 
 
@@ -22,6 +23,14 @@ def image(name: str) -> str:
     if name and not IMAGE.fullmatch(name):
         raise ValueError(FORM)
     return name
+
+
+def architectures(names: str) -> str:
+    """Return names of architectures separated by commas, without blanks, or ""; ValueError if one is none."""
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not all(map(ARCHITECTURE.fullmatch, found)):
+        raise ValueError("expected architectures as in the label kubernetes.io/arch, such as amd64,arm64")
+    return ",".join(found)
 
 
 def mirror(name: str) -> str:

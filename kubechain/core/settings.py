@@ -150,6 +150,9 @@ class Images(Group):
     client_image: Annotated[str, AfterValidator(image_names.image)] = Field(
         "", description="image with curl and dig in place of the default"
     )
+    image_architectures: Annotated[str, AfterValidator(image_names.architectures)] = Field(
+        "", description="architectures of these images, such as amd64,arm64: Pods run on Nodes with one of them"
+    )
     pull_secret: Path | None = Field(default=None, description="docker config.json with the registry's credentials")
     registry_mirror: Annotated[str, AfterValidator(image_names.mirror)] = Field(
         "", description="registry host and path that replace those of the default public images"

@@ -33,7 +33,7 @@ class Kubernetes:
 
 @dataclass(frozen=True)
 class Pins:
-    """The content of pins.toml; `kubernetes` is by version, `public` are the public images by "nginx" and "client"."""
+    """The content of pins.toml; `kubernetes` is by version, `public` are the public images, and their "architectures"."""
 
     default: str
     go: str

@@ -120,6 +120,14 @@ def public_client(settings: ImageSettings) -> str:
     return settings.client_image or mirrored(settings, pins.load().public["client"])
 
 
+def architectures(settings: ImageSettings) -> tuple[str, ...]:
+    """Return the architectures of both images, () if they are not known: an image that the settings name may be of any."""
+    stated = settings.image_architectures
+    if not (stated or settings.nginx_image or settings.client_image):
+        stated = pins.load().public["architectures"]
+    return tuple(filter(None, stated.split(",")))
+
+
 def mirrored(settings: ImageSettings, image: str) -> str:
     """Return the name of a public image in the registry of --registry-mirror, if there is one."""
     return f"{settings.registry_mirror.rstrip('/')}/{image}" if settings.registry_mirror else image

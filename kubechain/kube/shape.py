@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from kubechain.kube.overlay import Overlay
 TEMPLATES = ("Deployment", "DaemonSet", "ReplicaSet")
 # Prefix of the standard labels.
 STANDARD = "app.kubernetes.io/"
+# A label that the kubelet gives each Node.
+ARCHITECTURE = "kubernetes.io/arch"
 NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -26,7 +28,8 @@ class Shape:
 
     `run` is its name, for the standard labels ("" for an API that is not of a run); `selector` are the labels of the Nodes that
     may be used; `fixed_uid` says that Pods name the uid that they run as, unless the overlay names one; `marks` are labels of
-    every object, for a run in a namespace that others use as well.
+    every object, for a run in a namespace that others use as well; `architectures` are those of the Nodes that Pods run on, ()
+    for every Node.
     """
 
     run: str = ""
@@ -34,11 +37,12 @@ class Shape:
     selector: Mapping[str, str] = field(default_factory=dict[str, str])
     fixed_uid: bool = True
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
+    architectures: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether the user has added nothing, and Pods may run on every Node."""
-        return self.overlay == Overlay() and not self.selector
+        return self.overlay == Overlay() and not (self.selector or self.architectures)
 
     def apply(self, body: Json) -> Json:
         """Return an object as it is to be sent; the body itself is not changed."""
@@ -57,6 +61,10 @@ class Shape:
     def selects(self, node: KubeObject) -> bool:
         """Whether a Node may be used and judged."""
         return node.matches(self.selector)
+
+    def runs_on(self, node: KubeObject) -> bool:
+        """Whether the images of the run are for the architecture of a Node, as far as both are known."""
+        return not (self.architectures and architecture_of(node)) or architecture_of(node) in self.architectures
 
     def _metadata(self, kind: str, metadata: Json) -> Json:
         own: dict[str, str] = metadata.get("labels") or {}
@@ -78,6 +86,8 @@ class Shape:
             "priorityClassName": pods.priorityClassName,
         }
         made |= {name: value for name, value in extended.items() if value}
+        if self.architectures:
+            made["affinity"] = _on_architectures(made.get("affinity", {}), self.architectures)
         security = dict(spec.get("securityContext", {}))
         if pods.runAsUser is not None:
             security["runAsUser"] = pods.runAsUser
@@ -94,6 +104,21 @@ class Shape:
         own, more = container["resources"], self.overlay.pods.resources
         merged = {"requests": {**own.get("requests", {}), **more.requests}, "limits": {**own.get("limits", {}), **more.limits}}
         return {**container, "resources": merged}
+
+
+def architecture_of(node: KubeObject) -> str:
+    """Return the architecture of a Node as Go names it, such as "arm64"; "" if nothing says so."""
+    return str(node.labels.get(ARCHITECTURE) or node.at("status.nodeInfo.architecture", ""))
+
+
+def _on_architectures(affinity: Json, architectures: Sequence[str]) -> Json:
+    """Return an affinity that also requires one of these architectures: in each of its terms, because one of them suffices."""
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    wanted = {"key": ARCHITECTURE, "operator": "In", "values": [*architectures]}
+    of_nodes: Json = affinity.get("nodeAffinity", {})
+    terms: list[Json] = of_nodes.get(required, {}).get("nodeSelectorTerms") or [{}]
+    terms = [{**term, "matchExpressions": [*term.get("matchExpressions", []), wanted]} for term in terms]
+    return {**affinity, "nodeAffinity": {**of_nodes, required: {"nodeSelectorTerms": terms}}}
 
 
 def standard_labels(run: str, name: str) -> dict[str, str]:

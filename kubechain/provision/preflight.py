@@ -28,12 +28,13 @@ from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.core.progress import Step
 from kubechain.core.run import RUN_LABEL
 from kubechain.core.settings import Settings
+from kubechain.images import resolve
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CHANGE_SECONDS, persistently
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
-from kubechain.kube.objects import Json
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.rights import right
-from kubechain.kube.shape import TEMPLATES
+from kubechain.kube.shape import TEMPLATES, architecture_of
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.provision import taints
@@ -96,7 +97,7 @@ class Preflight:
 
         """
         try:
-            self._require_nodes()
+            self._require_nodes(step)
             target = self._examine_objects(name, step)
         except ApiUnavailable as error:
             step.note(f"not known: {error}")
@@ -227,8 +228,13 @@ class Preflight:
         step.note(f"{what}, and none may allow it: {refusal.why}" if refusal else f"{what}; one of the run allows its own")
         return refusal is None
 
-    def _require_nodes(self) -> None:
-        """Raise Blocked (ROOM) if no Node takes Pods of the run for its taints or labels."""
+    def _require_nodes(self, step: Step) -> None:
+        """Keep Pods of the run to the Nodes that their images are for.
+
+        Raises:
+            Blocked: no Node takes them for its architecture, taints or labels (ROOM).
+
+        """
         if self.access.lacking(LISTED.rights):
             return
         shape = self.api.shape
@@ -241,13 +247,28 @@ class Preflight:
             raise Blocked(Obstacle.ROOM, f"{option}: no Node has these labels: choose others")
         tolerated = shape.overlay.pods.tolerations
         # Pods of the run ask for Linux.
-        suitable = [node for node in chosen if not other_system(node)]
+        suitable = self._of_architectures([node for node in chosen if not other_system(node)], step)
         kept_off = [taints.keeping_off(node, tolerated) for node in suitable]
         if suitable and all(kept_off):
             counts = Counter(taints.spelled(each[0]) for each in kept_off)
             listed = some([f"{taint} on {count} of {len(suitable)} Nodes" for taint, count in counts.most_common()])
             hint = f"--tolerate {counts.most_common(1)[0][0]}, or tolerations in the overlay, let Pods run there"
             raise Blocked(Obstacle.ROOM, f"every Node has a taint: {listed}; {hint}")
+
+    def _of_architectures(self, nodes: list[KubeObject], step: Step) -> list[KubeObject]:
+        """Return the Nodes that the images of the run are for; where there are others, let its Pods ask for these."""
+        served = () if self.target.owned else resolve.architectures(self.settings)
+        shape = replace(self.api.shape, architectures=served)
+        others = [f"{node.name} ({architecture_of(node)})" for node in nodes if not shape.runs_on(node)]
+        if not others:
+            return nodes
+        images = f"the images are for {' and '.join(served)}"
+        if len(others) == len(nodes):
+            hint = "name others by --nginx-image, --client-image and --image-architectures"
+            raise Blocked(Obstacle.ROOM, f"{images}, and every Node is of another architecture: {some(others)}; {hint}")
+        self.api.shape = shape
+        step.note(f"no Pods on {some(others)}: {images}")
+        return [node for node in nodes if shape.runs_on(node)]
 
 
 def by_default_account(body: Json) -> Json:

@@ -31,7 +31,8 @@ class FollowedNodes:
     """The Nodes that are asked: by UID, because another Node may get the same name.
 
     `nodes` is the history of the Nodes, `owner` the DaemonSet of the samplers in Pods, `local` the sampler on this machine, if
-    it reaches a Node; `far` are the UIDs of the Nodes that it does not reach, whose nodePorts are asked from a Pod.
+    it reaches a Node; `far` are the UIDs of the Nodes that it does not reach, whose nodePorts are asked from a Pod;
+    `without_pods` are those that the image of the samplers is not for.
     """
 
     chain: Chain
@@ -44,6 +45,7 @@ class FollowedNodes:
     in_pods: list[PodSampler] = field(default_factory=list[PodSampler])
     requests: list[RouteRequest] = field(default_factory=list[RouteRequest])
     far: set[str] = field(default_factory=set[str])
+    without_pods: set[str] = field(default_factory=set[str])
     ended: set[Route] = field(default_factory=set[Route])
     asker: PodSampler | None = None
     room: int = 0
@@ -69,7 +71,8 @@ class FollowedNodes:
         if self.far:
             self._hand_on(api, present)
         sampled = {sampler.node.uid for sampler in self.in_pods}
-        return [self.asked[uid][0].name for uid in alive if uid not in sampled and self._serves(present[uid])]
+        lacking = [uid for uid in alive if uid not in sampled and uid not in self.without_pods and self._serves(present[uid])]
+        return [self.asked[uid][0].name for uid in lacking]
 
     def revise(self, local: LocalSampler) -> None:
         """Have the local sampler ask the Nodes that there are."""
@@ -97,7 +100,7 @@ class FollowedNodes:
         return [
             Route("ClusterIP", "", place.name, reuse=False, nodes=(uid,))
             for uid, (place, _) in self.asked.items()
-            if uid not in sampled
+            if uid not in sampled and uid not in self.without_pods
         ]
 
     @property
@@ -117,6 +120,7 @@ class FollowedNodes:
             known = any(place.name == node.name for place, _ in self.asked.values())
             place, address = Place(f"{node.name} ({node.uid[:8]})" if known else node.name, node.uid), addresses[node.uid]
             self.asked[node.uid] = place, address
+            self.without_pods |= set() if self.chain.api.shape.runs_on(node) else {node.uid}
             if address in far or as_others:
                 self.far.add(node.uid)
             else:

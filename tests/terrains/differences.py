@@ -104,11 +104,13 @@ class AddedNode:
     taints: tuple[Json, ...] = ()
     addresses: tuple[Json, ...] = ({"type": "InternalIP", "address": "172.31.255.7"},)
     system: str = "linux"
+    architecture: str = "amd64"
     _running: ExitStack = field(default_factory=ExitStack)
 
     def inject(self, ground: Ground, /) -> None:
         """Create the Node, and report its status in a thread."""
-        labels = {"kubernetes.io/hostname": self.name, "kubernetes.io/os": self.system, **self.labels}
+        of_machine = {"hostname": self.name, "os": self.system, "arch": self.architecture}
+        labels = {**{f"kubernetes.io/{key}": value for key, value in of_machine.items()}, **self.labels}
         body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name, "labels": labels}}
         ground.recreate({**body, "spec": {"taints": [*self.taints]}})
         api = ground.api.twin()
@@ -128,7 +130,8 @@ class AddedNode:
         conditions += [{"type": each, "status": "False", **usual} for each in pressures]
         room = {"cpu": "4", "memory": "8Gi", "pods": "110"}
         info = dict.fromkeys(("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion"), "none")
-        info |= {"kubeletVersion": "v1.37.2", "kubeProxyVersion": "", "operatingSystem": self.system, "architecture": "amd64"}
+        info |= {"kubeletVersion": "v1.37.2", "kubeProxyVersion": "", "operatingSystem": self.system}
+        info["architecture"] = self.architecture
         return {
             "addresses": [*self.addresses],
             "conditions": conditions,

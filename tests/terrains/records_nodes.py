@@ -19,6 +19,7 @@ VIRTUAL = AddedNode(
     ({"key": "virtual-kubelet.io/provider", "value": "any", "effect": "NoSchedule"},),
 )
 WINDOWS = AddedNode("windows", system="windows")
+ARM = AddedNode("arm", addresses=({"type": "ExternalIP", "address": "203.0.113.9"},), architecture="arm64")
 FAR = AddedNode("far", taints=(KEEP_OFF,), addresses=({"type": "ExternalIP", "address": "203.0.113.9"},))
 
 TERRAINS = (
@@ -51,6 +52,14 @@ TERRAINS = (
     ),
     Terrain("virtual-node", "Nodes", "has a virtual Node", (VIRTUAL,)),
     Terrain("windows-node", "Nodes", "has a Windows Node", (WINDOWS,)),
+    Terrain(
+        "arm-node",
+        "Nodes",
+        "has an arm64 Node, and the images are for amd64",
+        (ARM,),
+        ("--image-architectures", "amd64"),
+        skips=(AS_TYPED,),
+    ),
     Terrain("node-without-internal-ip", "Nodes", "has a Node with an ExternalIP alone", (FAR,)),
 )
 # Their Nodes come and go.
