@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.conditions import pods as on_pods
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
 from kubechain.core.errors import HarnessError, NotApplicable
@@ -18,8 +19,10 @@ from kubechain.observe.wait import Waiter
 from kubechain.workload import cluster_nodes
 from kubechain.workload.chain import Chain
 from kubechain.workload.cluster_nodes import ClusterNodes, why_unable
+from kubechain.workload.manifests import LABELS
+from kubechain.workload.node_addresses import NodeAddresses
 from kubechain.workload.sources import answers, at_nodes
-from tests.fakes import FakeApi, FakeClock, changed, conditions, pod, service, thing
+from tests.fakes import FakeApi, FakeClock, changed, conditions, pod, service, state, thing
 
 ADDRESSES = [{"type": "InternalIP", "address": "fd00::2"}, {"type": "InternalIP", "address": "172.18.0.2"}]
 
@@ -62,6 +65,35 @@ def test_machine_of_a_cluster_of_our_own_must_serve_and_a_stranger_there_may_be_
     down = [changed(node(name), "status.conditions", []) for name in ("kind-worker", "stranger")]
     assert list(cluster_nodes.unable(down, "10.96.0.9", "kind")) == ["stranger"]
     assert list(cluster_nodes.unable(down, "10.96.0.9")) == ["kind-worker", "stranger"]
+
+
+def test_pod_on_a_node_that_has_just_joined_is_on_a_node_of_the_cluster() -> None:
+    asked: list[str] = []
+
+    def listed(_method: str, path: str, query: Any) -> str:
+        asked.append(path)
+        return json.dumps({"items": [node("new").body] if "new" in str(query) else []})
+
+    class Listing(FakeApi):
+        def call(self, method: str, path: str, query: Any = None, *_: Any, **__: Any) -> str:
+            return listed(method, path, query)
+
+    cluster = ClusterNodes(Listing(listed), FakeClock(), (node("old"),))
+    addresses = NodeAddresses((node("old"),), cluster)
+    on_nodes = on_pods.on_nodes(LABELS, addresses)
+
+    def bound(name: str) -> bool:
+        placed = changed(changed(pod(0), "spec.nodeName", name), "status.hostIP", "172.18.0.2")
+        return on_nodes(state(placed)).met
+
+    assert bound("old")
+    assert asked == []
+    assert bound("new")
+    assert not bound("stranger")
+    assert not bound("")
+    assert len(asked) == 2
+    assert dict(addresses) == {"old": ["fd00::2", "172.18.0.2"]}
+    assert "new" not in NodeAddresses((node("old"),))
 
 
 def test_nodes_are_read_again_when_they_are_needed_later() -> None:

@@ -154,9 +154,10 @@ def on_nodes(labels: Mapping[str, str], addresses: Mapping[str, Collection[str]]
 
     def check(pod: KubeObject) -> Result:
         node = pod.at("spec.nodeName")
-        if node not in addresses:
+        known = addresses.get(node)
+        if known is None:
             return unmet(text(node), f"spec.nodeName among {text(sorted(addresses))}")
-        address, known = pod.at("status.hostIP"), addresses[node]
+        address = pod.at("status.hostIP")
         return expect(not known or address in known, text(address), f"status.hostIP among {text(sorted(known))}")
 
     return every_pod(labels, "bound to a Node, at its address", check)

@@ -30,9 +30,10 @@ from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.obstruction import obstacle
+from kubechain.workload.node_addresses import NodeAddresses
 from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
-from kubechain.workload.urls import addresses_of, url
+from kubechain.workload.urls import url
 
 T = TypeVar("T")
 CLIENT = "client"
@@ -133,9 +134,9 @@ class Chain:
         return self.cluster_nodes.now() if self.cluster_nodes else self.nodes
 
     @property
-    def node_addresses(self) -> dict[str, list[str]]:
+    def node_addresses(self) -> NodeAddresses:
         """Node name -> its addresses, internal and external."""
-        return {node.name: addresses_of(node, "InternalIP", "ExternalIP") for node in self.nodes_now}
+        return NodeAddresses(self.nodes_now, self.cluster_nodes)
 
     @property
     def client(self) -> PodProbe:

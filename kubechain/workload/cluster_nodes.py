@@ -39,6 +39,11 @@ class ClusterNodes:
             self.known, self._read = tuple(filter(self.api.shape.selects, self.api.list("Node").items)), self.clock.now()
         return self.known
 
+    def named(self, name: str) -> KubeObject | None:
+        """Return a Node that may be used by its name, read now, None if there is none."""
+        found = self.api.list("Node", only=f"metadata.name={name}").items
+        return next(filter(self.api.shape.selects, found), None)
+
 
 def unable(nodes: Iterable[KubeObject], address: str, own: str = "") -> dict[str, str]:
     """Return the Nodes that say that they do not serve a Service with this clusterIP: name -> why.
