@@ -99,6 +99,23 @@ def test_page_that_trickles_is_a_timeout_after_the_given_seconds() -> None:
     assert (page.failure, page.status) == ("timeout", 0)
 
 
+def trickling_headers(connection: socket.socket, ended: threading.Event) -> None:
+    """Send headers a byte at a time, and never end them."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    with contextlib.suppress(OSError):
+        while not ended.wait(0.05):
+            connection.sendall(b"x")
+
+
+@pytest.mark.parametrize("port", [0, 31_991])
+def test_headers_that_trickle_are_a_timeout_after_the_given_seconds(port: int) -> None:
+    with serving(trickling_headers) as server:
+        began = time.monotonic()
+        page = fetch(server.url, seconds=0.3, port=port)
+        assert time.monotonic() - began < 2
+    assert (page.failure, page.status) == ("timeout", 0)
+
+
 def test_body_is_limited() -> None:
     with serving(response(200, HI + "x" * 3 * BODY_LIMIT)) as server:
         page = fetch(server.url)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -45,7 +45,7 @@ def seconds_left() -> float:
     return _deadline.get() - time.monotonic()
 
 
-class _Bounded(socket.socket):
+class LimitedSocket(socket.socket):
     """A socket whose every operation ends by its own timeout and by the deadline, whichever is first."""
 
     _own: float | None = None
@@ -64,25 +64,41 @@ class _Bounded(socket.socket):
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         self._limit()
+        return super().recv(*args, **kwargs)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._limit()
+        return super().send(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self._limit()
+        super().sendall(*args, **kwargs)
+
+
+class _Bounded(LimitedSocket):
+    """A limited socket of the API, whose bytes are counted."""
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
         data = super().recv(*args, **kwargs)
         TRAFFIC.received(len(data))
         return data
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self._limit()
         count = super().recv_into(*args, **kwargs)
         TRAFFIC.received(count)
         return count
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        self._limit()
         count = super().send(*args, **kwargs)
         TRAFFIC.sent(count)
         return count
 
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._limit()
-        super().sendall(*args, **kwargs)
+
+S = TypeVar("S", bound=LimitedSocket)
 
 
 class BoundedSocket(_Bounded):
@@ -107,12 +123,18 @@ class BoundedTlsSocket(_Bounded, ssl.SSLSocket):
         super().do_handshake(block)
 
 
+def limited(connected: socket.socket, kind: type[S]) -> S:
+    """Return a connected socket as one of a kind with a total deadline."""
+    timeout = connected.gettimeout()
+    made = kind(connected.family, connected.type, connected.proto, fileno=connected.detach())
+    made.settimeout(timeout)
+    return made
+
+
 def bounded(connected: socket.socket) -> BoundedSocket:
     """Return a connected socket as one with a total deadline."""
     TRAFFIC.connected()
-    timeout = connected.gettimeout()
-    made = BoundedSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
-    made.settimeout(timeout)
+    made = limited(connected, BoundedSocket)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEPALIVE.items():
         # Some systems have none of these options, and periods of their own.

@@ -10,36 +10,51 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 
 from kubechain.conditions.http import Failure, Page
+from kubechain.kube.bounded_sockets import LimitedSocket, Pools, limited, within
 
 REQUEST_SECONDS = 3.0
 BODY_LIMIT = 4096
 
 
-class FromPort(HTTPAdapter):
-    """Connects from a fixed source port."""
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return limited(super()._new_conn(), LimitedSocket)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls: Any = _Connection
+
+
+POOLS: Pools = {"http": _Pool}
+
+
+class Adapter(HTTPAdapter):
+    """Connects from a source port (0: any), by sockets with a total deadline: a server may send its headers a byte a second."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self._source = {"source_address": ("", port)} if port else {}
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # passed to the base class
-        """Make the pool of connections with the source port."""
-        super().init_poolmanager(*args, source_address=("", self._port), **kwargs)  # pyright: ignore[reportUnknownMemberType]
+        """Make the pool of such connections."""
+        super().init_poolmanager(*args, **self._source, **kwargs)  # pyright: ignore[reportUnknownMemberType]
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
 
 def fetch(url: str, *, seconds: float = REQUEST_SECONDS, port: int = 0) -> Page:
     """Send one GET request without retries, redirects, proxies or keep-alive; return a Page also if the network fails.
 
-    `port` is the source port, 0 for any; a port in use gives the failure "local".
+    All of it takes at most `seconds`. `port` is the source port, 0 for any; a port in use gives the failure "local".
     """
     start = time.monotonic()
     try:
-        with requests.Session() as session:
+        with requests.Session() as session, within(seconds):
             session.trust_env = False
-            if port:
-                session.mount("http://", FromPort(port))
+            session.mount("http://", Adapter(port))
             response = session.get(url, timeout=seconds, headers={"Connection": "close"}, allow_redirects=False, stream=True)
             body = _beginning(response.raw, start + seconds)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
