@@ -101,9 +101,9 @@ def test_status_returns_429_without_a_retry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 60), (429, "", 0), (429, "soon", 0), (503, "1", 0)]
+    ("status", "later", "seconds"), [(429, "1", 1), (429, "60", 60), (429, "", 0), (429, "soon", 0), (503, "1", 1), (500, "1", 0)]
 )
-def test_retry_after_counts_for_429_only_and_is_limited(status: int, later: str, seconds: float) -> None:
+def test_retry_after_counts_for_429_and_503(status: int, later: str, seconds: float) -> None:
     assert retry_after(status, later) == seconds
 
 

@@ -77,15 +77,37 @@ def test_exec_whose_handshake_hangs_ends_in_time(tmp_path: Path, answer: Answer)
         assert time.monotonic() - began < 2
 
 
-def test_pause_that_the_server_asks_for_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_pause_that_the_server_asks_for_is_kept(tmp_path: Path, status: int) -> None:
     with api_server() as server:
         api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
         server.store[PODS] = json.loads(LIST)
-        server.faults = in_turn(Fault(429, headers={"Retry-After": "1"}), method="GET")
+        server.faults = in_turn(Fault(status, headers={"Retry-After": "1"}), method="GET")
         began = time.monotonic()
         assert api.list("Pod", "ns").version == "7"
         assert 1 <= time.monotonic() - began < 3
         assert len(server.requests) == 2
+        api.close()
+
+
+def test_creation_after_503_waits_as_long_and_what_was_created_is_known_again(tmp_path: Path) -> None:
+    with api_server() as server:
+        api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
+        server.faults = in_turn(Fault(503, executed=True, headers={"Retry-After": "1"}))
+        began = time.monotonic()
+        assert api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}, "ns").name == "a"
+        assert 1 <= time.monotonic() - began < 4
+        assert len(server.sent("POST")) == 2
+        api.close()
+
+
+def test_deletion_after_503_is_done_if_the_object_is_missing(tmp_path: Path) -> None:
+    with api_server() as server:
+        api = Api(loopback.kubeconfig(tmp_path, server.url), "test", tmp_path)
+        server.store["/api/v1/namespaces/ns/pods/a"] = {}
+        server.faults = in_turn(Fault(503, executed=True, headers={"Retry-After": "1"}), method="DELETE")
+        api.delete("Pod", "ns", "a")
+        assert len(server.sent("DELETE")) == 2
         api.close()
 
 

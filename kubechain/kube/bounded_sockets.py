@@ -51,6 +51,7 @@ class LimitedSocket(socket.socket):
     _own: float | None = None
 
     def settimeout(self, value: float | None) -> None:
+        """Set the timeout of each operation."""
         self._own = value
         super().settimeout(value)
 
@@ -63,18 +64,22 @@ class LimitedSocket(socket.socket):
         super().settimeout(None if limit == float("inf") else limit)
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        """Receive before the deadline."""
         self._limit()
         return super().recv(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive before the deadline."""
         self._limit()
         return super().recv_into(*args, **kwargs)
 
     def send(self, *args: Any, **kwargs: Any) -> int:
+        """Send before the deadline."""
         self._limit()
         return super().send(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
+        """Send before the deadline."""
         self._limit()
         super().sendall(*args, **kwargs)
 

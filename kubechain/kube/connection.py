@@ -99,9 +99,10 @@ class Connection:
         """Send a request and return the response, with its body unless `stream`.
 
         With `refuse`, a status from 400 on is an error, and a request that is rejected with 429 is sent again after its
-        Retry-After. All of it takes at most `seconds`. After 401, the credentials are renewed once. A request that may be
-        sent twice (`repeatable`) is sent again if its connection breaks before the answer: load balancers close connections
-        at any time. If a repeated DELETE is answered with 404, the first one has deleted the object.
+        Retry-After; so is one after 503, if it may be sent twice, because part of it may have been executed. All of it takes
+        at most `seconds`. After 401, the credentials are renewed once. A request that may be sent twice (`repeatable`) is sent
+        again if its connection breaks before the answer: load balancers close connections at any time. If a repeated DELETE is
+        answered with 404, the first one has deleted the object.
 
         Raises:
             ApiRefused: status 4xx, except 429.
@@ -110,7 +111,8 @@ class Connection:
         """
         url, ends = self.server + path, time.monotonic() + seconds
         data = None if body is None else json.dumps(body)
-        renewed, resends = False, 0
+        renewed, unclear, resends = False, False, 0
+        twice = repeatable(method, path, headers, body)
         with network_errors(self._where), within(seconds):
             while True:
                 self.wait_until_wanted(method, url, ends)
@@ -123,19 +125,21 @@ class Connection:
                 try:
                     response = self._manager.urlopen(method, url, body=data, headers=all_headers, **options)
                 except (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError) as error:
-                    if resends == MOST_RESENDS or not broke(error) or not repeatable(method, path, headers, body):
+                    if resends == MOST_RESENDS or not broke(error) or not twice:
                         raise
-                    resends += 1
+                    unclear, resends = True, resends + 1
                     continue
                 if response.status == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
                     if self.renew():
                         response.drain_conn()
                         continue
-                if refuse and self.postpone(method, url, response.status, response.headers.get("Retry-After", ""), ends):
+                again = refuse and self.postpone(method, url, response.status, response.headers.get("Retry-After", ""), ends)
+                if again and (twice or response.status == HTTPStatus.TOO_MANY_REQUESTS):
+                    unclear = unclear or response.status != HTTPStatus.TOO_MANY_REQUESTS
                     response.drain_conn()
                     continue
-                gone = resends > 0 and method == "DELETE" and response.status == HTTPStatus.NOT_FOUND
+                gone = unclear and method == "DELETE" and response.status == HTTPStatus.NOT_FOUND
                 if response.status >= HTTPStatus.BAD_REQUEST and not gone:
                     _refused(method, path, response, refuse=refuse)
                 return response
@@ -155,7 +159,7 @@ class Connection:
         wanted = self._not_before.get((method, url), 0.0)
         left = wanted - time.monotonic()
         if wanted > ends:
-            what = f"API server: 429: it asks for a pause (Retry-After), of which {left:.0f} s are left"
+            what = f"API server: it asks for a pause (429 or 503 with Retry-After), of which {left:.0f} s are left"
             raise ApiUnavailable(what, ExitCode.UNREACHABLE)
         self._not_before.pop((method, url), None)
         if left > 0:
@@ -268,8 +272,8 @@ def _refused(method: str, path: str, response: urllib3.BaseHTTPResponse, *, refu
 
 
 def retry_after(status: int, later: str) -> float:
-    """Return the seconds of Retry-After in a response 429, 0 for every other status and for a header without a time."""
-    if status != HTTPStatus.TOO_MANY_REQUESTS or not later:
+    """Return the seconds of Retry-After in a response 429 or 503, 0 for other statuses and for a header without a time."""
+    if status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) or not later:
         return 0.0
     try:
         return urllib3.Retry().parse_retry_after(later)

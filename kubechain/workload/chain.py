@@ -29,8 +29,8 @@ from kubechain.workload.asked_nodes import AskedNodes
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
-from kubechain.workload.obstruction import obstacle
 from kubechain.workload.node_addresses import NodeAddresses
+from kubechain.workload.obstruction import obstacle
 from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 from kubechain.workload.urls import url
