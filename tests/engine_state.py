@@ -31,7 +31,7 @@ elif words[0] == "ps":
             if "cluster" in found:
                 print(found["cluster"])
         elif label is None or found.get("cluster") == label:
-            print(identity, found.get("image", ""))
+            print(identity, found.get("image", ""), found.get("creation", ""))
 elif words[0] == "rm":
     for identity in words[3:]:
         del state["containers"][identity]

@@ -165,7 +165,7 @@ def test_no_node_is_made_where_the_machine_has_too_few_inotify_instances(
     monkeypatch.setattr(provision.inotify, "limit", answering(1))
     cluster = Cluster("dev", tmp_path / "run", "image", tmp_path / "never-run", tmp_path / "kubectl", client(engine))
     with pytest.raises(SetupError, match=r"inotify instances.*sysctl") as caught:
-        provision._create(cluster, settings.load(), None)  # pyright: ignore[reportPrivateUsage]
+        provision._create(cluster, settings.load(), None, Progress())  # pyright: ignore[reportPrivateUsage]
     assert caught.value.code == ExitCode.CLUSTER
     assert run_locks.made(tmp_path / "cache", "dev") == frozenset()
     assert "tags" not in json.loads(engine.read_text())

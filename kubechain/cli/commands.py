@@ -16,6 +16,7 @@ from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
+    ControlPlanes,
     DoctorSettings,
     ExistingCluster,
     Expression,
@@ -53,6 +54,7 @@ class RunCommand(
     Reach,
     KindCluster,
     Network,
+    ControlPlanes,
     Version,
     Images,
     Results,
@@ -104,7 +106,7 @@ class BenchCommand(Command, Benching, KindCluster, Version, Images, Folders):
 
 
 class UpgradeCommand(
-    Command, Phase, Entrances, ExistingCluster, Compliance, Hops, KindCluster, Expression, Images, Results, Folders
+    Command, Phase, Entrances, ExistingCluster, Compliance, Hops, KindCluster, ControlPlanes, Expression, Images, Results, Folders
 ):
     """Create a cluster, upgrade it with kubeadm, and sample every network path during the upgrade.
 

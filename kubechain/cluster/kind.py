@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +15,17 @@ from typing import Any
 import yaml
 from pytest_kind import KindCluster
 
-from kubechain.cluster.kind_config import CONFIG
+from kubechain.cluster.kind_config import CONFIG, control_planes
 from kubechain.core import secret_files
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check, run
 from kubechain.images.docker import Docker
+from kubechain.images.load_balancer import CREATION_LABEL
 
-CREATE_SECONDS = 300.0
+# Control planes join one after another.
+CREATE_SECONDS, JOIN_SECONDS = 300.0, 150.0
 READY = "120s"
 STOP_SECONDS = 5.0
 QUERY_SECONDS = 60.0
@@ -32,6 +35,8 @@ NODE_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
 # How kind names the container that distributes requests to several control planes.
 LOAD_BALANCER = "-external-load-balancer"
+# One control plane has no number.
+CONTROL_PLANE = re.compile(r"-control-plane\d*$")
 LOG_LINES = 50
 API_PORT = 6443
 # Of kind, which looks for docker, podman and nerdctl, and may find another than kubechain uses.
@@ -42,7 +47,7 @@ CREATION = f"{PROJECT}/cluster"
 
 @dataclass(frozen=True)
 class NodeContainer:
-    """A node container: its id, and the name of the image that it was created from."""
+    """A node container: its id, and the name of the image that it was created from, or the creation that it is labelled with."""
 
     id: str
     image: str
@@ -94,7 +99,8 @@ class Cluster(KindCluster):
         words = ["create", "cluster", "--name", self.name, "--image", self.creation, "--config", config]
         command = [self.kind_path, *words, "--kubeconfig", self.kubeconfig_path, "--wait", READY, "--retain"]
         self.docker.call("tag", self.image or "", self.creation)
-        done = run(command, timeout=CREATE_SECONDS, env=PROVIDER)
+        joining = max(0, control_planes(Path(config)) - 1)
+        done = run(command, timeout=CREATE_SECONDS + JOIN_SECONDS * joining, env=PROVIDER)
         self.log.write_text(done.stdout + done.stderr, encoding="utf-8")
         if done.status != 0:
             raise SetupError(
@@ -121,13 +127,9 @@ class Cluster(KindCluster):
         )
 
     def nodes(self) -> list[str]:
-        """Return the names of the node containers."""
+        """Return the names of the node containers that are Nodes: not the load balancer before several control planes."""
         listed = self.docker.call("ps", "--all", "--filter", f"label={NODE_LABEL}={self.name}", "--format", "{{.Names}}")
-        return sorted(listed.split())
-
-    def machines(self) -> list[str]:
-        """Return the names of the node containers that are Nodes: not the one before several control planes."""
-        return [name for name in self.nodes() if not name.endswith(LOAD_BALANCER)]
+        return sorted(name for name in listed.split() if not name.endswith(LOAD_BALANCER))
 
     def kubelet_log(self, node: str) -> str:
         """Return the end of the log of a node's kubelet, "" if it cannot be read."""
@@ -212,17 +214,19 @@ def stop_kubelets(docker: Docker, nodes: list[str]) -> None:
             docker.call("exec", node, "systemctl", "stop", "kubelet", seconds=STOP_SECONDS)
 
 
-def split(nodes: list[str]) -> tuple[str, list[str]]:
-    """Return the control plane node and the workers, from the names of the nodes of a cluster with one control plane."""
-    control_plane = next(node for node in nodes if node.endswith("control-plane"))
-    return control_plane, [node for node in nodes if node != control_plane]
+def split(nodes: list[str]) -> tuple[list[str], list[str]]:
+    """Return the nodes with a control plane, the first of the cluster first, and the workers, from the names of all nodes."""
+    control_planes = sorted(filter(CONTROL_PLANE.search, nodes))
+    return control_planes, [node for node in nodes if node not in control_planes]
 
 
 def containers(docker: Docker, name: str) -> list[NodeContainer]:
     """Return the node containers of a cluster, [] if it does not exist."""
-    words = ["ps", "--all", "--no-trunc", "--filter", f"label={NODE_LABEL}={name}", "--format", "{{.ID}} {{.Image}}"]
-    listed = (line.partition(" ") for line in docker.call(*words).splitlines())
-    return [NodeContainer(identity, image) for identity, _, image in listed]
+    # A load balancer has the image that kind names, and a label of the creation.
+    form = f'{{{{.ID}}}} {{{{.Image}}}} {{{{.Label "{CREATION_LABEL}"}}}}'
+    words = ["ps", "--all", "--no-trunc", "--filter", f"label={NODE_LABEL}={name}", "--format", form]
+    listed = (line.split() for line in docker.call(*words).splitlines())
+    return [NodeContainer(identity, "".join(image[-1:])) for identity, *image in listed]
 
 
 def remove(docker: Docker, ids: list[str]) -> None:

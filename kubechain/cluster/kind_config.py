@@ -1,6 +1,6 @@
-"""The configuration of a new kind cluster by its IP families and the mode of kube-proxy.
+"""The configuration of a new kind cluster by its IP families and its control planes.
 
-https://kind.sigs.k8s.io/docs/user/configuration/#networking says what kind reads.
+https://kind.sigs.k8s.io/docs/user/configuration/
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.kube.families import IPV4, IPV6
 
 CONFIG = ROOT / "images" / "node" / "kind.yaml"
-FILE = "kind.yaml"
+FILE, ROLE = "kind.yaml", "control-plane"
 # Value of --ip-family -> the families of Pods and Services; the first is that of a Service that asks for none.
 FAMILIES = {"ipv4": (IPV4,), "ipv6": (IPV6,), "dual": (IPV4, IPV6), "dual-ipv6": (IPV6, IPV4)}
 DEFAULT = "ipv4"
@@ -24,24 +24,24 @@ PODS = {IPV4: "10.244.0.0/16", IPV6: "fd00:10:244::/56"}
 SERVICES = {IPV4: "10.96.0.0/16", IPV6: "fd00:10:96::/112"}
 
 
-def write(folder: Path, ip_family: str, proxy_mode: str = "") -> Path:
-    """Return the file with the configuration; for another network than the default, it is written into the folder."""
-    networking: dict[str, str] = {}
+def write(folder: Path, ip_family: str, planes: int = 1) -> Path:
+    """Return the file with the configuration; if it is not the default, it is written into the folder.
+
+    `planes` is the number of control planes; kind puts a load balancer before several.
+    """
     families = FAMILIES[ip_family or DEFAULT]
+    if families == FAMILIES[DEFAULT] and planes == 1:
+        return CONFIG
+    config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    config["nodes"] = [{"role": ROLE}] * planes + [node for node in config["nodes"] if node["role"] != ROLE]
     if families != FAMILIES[DEFAULT]:
-        networking = {
+        config["networking"] = {
             "ipFamily": "dual" if len(families) > 1 else "ipv6",
             # The API server is reached from this machine alone, by an address that every machine has.
             "apiServerAddress": "127.0.0.1",
             "podSubnet": ",".join(PODS[family] for family in families),
             "serviceSubnet": ",".join(SERVICES[family] for family in families),
         }
-    if proxy_mode not in ("", DEFAULT_MODE):
-        networking["kubeProxyMode"] = proxy_mode
-    if not networking:
-        return CONFIG
-    config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    config["networking"] = networking
     path = folder / FILE
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path
@@ -51,6 +51,12 @@ def size(path: Path) -> int:
     """Return the number of Nodes of a configuration."""
     config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     return len(config["nodes"])
+
+
+def control_planes(path: Path) -> int:
+    """Return the number of control planes of a configuration."""
+    config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return sum(node["role"] == ROLE for node in config["nodes"])
 
 
 def option_of(families: tuple[str, ...]) -> str:

@@ -131,6 +131,15 @@ class Network(Group):
     proxy_mode: ProxyMode = Field("", description="mode of kube-proxy in the cluster: iptables (default) or nftables")
 
 
+class ControlPlanes(Group):
+    """The control planes of the kind cluster that a run creates."""
+
+    title: ClassVar[str] = "a cluster of its own"
+    control_planes: int = Field(
+        1, ge=1, le=7, description="number of control planes; several are behind a load balancer (HAProxy), three survive one"
+    )
+
+
 class KindCluster(Group):
     """The kind cluster that a run creates."""
 
@@ -237,6 +246,7 @@ class Settings(
     Reach,
     KindCluster,
     Network,
+    ControlPlanes,
     Version,
     Images,
     Faults,

@@ -75,7 +75,7 @@ class Testbed:
     @property
     def control_plane(self) -> str:
         """The name of the control plane's node."""
-        return split(self.cluster.nodes())[0]
+        return split(self.cluster.nodes())[0][0]
 
     @property
     def workers(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +21,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
-from kubechain.images import pins, resolve
-from kubechain.images.mutation import Guard
+from kubechain.images import load_balancer, pins, resolve
 from kubechain.kube import shape
 from kubechain.kube.client import Api
 from kubechain.provision import inotify, kept_network, occupied, settling
@@ -175,7 +175,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             if reused:
                 cluster.attach()
             else:
-                _create(cluster, settings, choice.config)
+                _create(cluster, settings, choice.config, progress)
         with progress.step("images on every node"):
             cluster.load([images.nginx, images.client], store)
         with progress.step("nodes and system Pods ready"):
@@ -225,12 +225,16 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     return Provided(target, cluster)
 
 
-def _create(cluster: Cluster, settings: Settings, given: Path | None) -> None:
+def _create(cluster: Cluster, settings: Settings, given: Path | None, progress: Progress) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
-    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family, settings.proxy_mode)
+    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family, settings.control_planes)
     inotify.require_room(kind_config.size(config))
     run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
-    cluster.create(config)
+    with ExitStack() as named:
+        if kind_config.control_planes(config) > 1:
+            store = resolve.store_of(settings)
+            named.enter_context(load_balancer.under_the_name_of_kind(cluster.docker, cluster.creation, store, progress))
+        cluster.create(config)
     run_locks.mark_made(settings.cache, cluster.name, cluster.ids)
     cluster.untag()
 

@@ -39,7 +39,7 @@ def settle(api: Api, cluster: Cluster) -> None:
         SetupError: they do not become so in time (exit code CLUSTER); the message has what a kubelet says whose Node is not.
 
     """
-    nodes = cluster.machines()
+    nodes = cluster.nodes()
     source = Polled("nodes and system Pods", lambda: api.list("Node").items + api.list("Pod", "kube-system").items, RealClock())
     condition = Condition[list[KubeObject]]("every Node and system Pod ready", lambda objects: settled(objects, nodes))
     try:

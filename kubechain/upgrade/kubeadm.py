@@ -113,32 +113,41 @@ class Hop:
     fresh: Fresh | None = None
 
     def run(self) -> None:
-        """Upgrade the control plane, then the workers in order; wait until all Nodes and system Pods are ready.
+        """Upgrade the control planes, then the workers in order; wait until all Nodes and system Pods are ready.
+
+        The first control plane is upgraded by `upgrade apply`, others by `upgrade node`.
 
         Raises:
             SetupError: a step fails, or the cluster does not become ready (exit code CLUSTER).
 
         """
-        control_plane, workers = split(self.cluster.nodes())
+        control_planes, workers = split(self.cluster.nodes())
         title = f"upgrade to {self.to}"
         with self.progress.step(f"{title}: control plane"):
-            self._control_plane(control_plane)
+            self._control_plane(*control_planes)
             # The new kubelet restarts the control plane some seconds after it is ready. Pods that were drained before that
             # would be neither replaced nor removed from endpoints, because no controller runs.
             self._settle_steadily()
         for worker in workers:
             with self.progress.step(f"{title}: {worker}{'' if self.way == 'in place' else f', {self.way}'}"):
-                self._workers(control_plane).run(worker)
+                self._workers(control_planes[0]).run(worker)
         with self.progress.step(f"{title}: nodes and system Pods ready"):
             self._settle()
 
-    def _control_plane(self, node: str) -> None:
+    def _control_plane(self, node: str, *others: str) -> None:
         self._commands.replace(node, "kubeadm")
         self.record_step(f"kubeadm upgrade apply v{self.to}")
         skipped = "--skip-phases=addon/kube-proxy"
         self._commands.run(node, "kubeadm", "upgrade", "apply", f"v{self.to}", "--yes", IGNORED, skipped, seconds=APPLY_SECONDS)
         self.record_step("control plane upgraded")
         self._commands.replace(node, "kubectl")
+        for other in others:
+            # A member of etcd that is not back yet, and one more, would be two of three.
+            self._await_members()
+            self._commands.replace(other, "kubeadm")
+            self.record_step(f"kubeadm upgrade node on {other}")
+            self._commands.run(other, "kubeadm", "upgrade", "node", IGNORED, skipped, seconds=APPLY_SECONDS)
+            self._commands.replace(other, "kubectl")
         # CoreDNS, then kube-proxy, then the kubelet: a Node without a running kube-proxy, or without a control plane, does not
         # learn of new CoreDNS Pods, and would send DNS queries to deleted ones.
         self._settle(proxies=False)
@@ -146,6 +155,10 @@ class Hop:
         self.record_step("kube-proxy upgraded")
         self._settle()
         self._workers(node).kubelet(node)
+        for other in others:
+            # The kubelet restarts the API server and etcd beside it.
+            self._settle_steadily()
+            self._workers(node).kubelet(other)
 
     def _workers(self, control_plane: str) -> WorkerHop:
         return WorkerHop(self._commands, self.api, self.record_step, control_plane, self.way, self.fresh)
@@ -153,6 +166,12 @@ class Hop:
     @property
     def _commands(self) -> NodeCommands:
         return NodeCommands(self.cluster, self.waiter, self.to, self.bundle)
+
+    def _await_members(self) -> None:
+        """Wait until all Nodes and system Pods are ready, whatever version the API server has that answers."""
+        source = Polled("the system", self._system, self.waiter.clock, POLL_SECONDS)
+        ready = Condition[tuple[str, list[KubeObject]]]("every control plane ready", lambda state: settled(state[1], ""))
+        self._commands.wait(source, ready, SETTLED)
 
     def _settle(self, *, proxies: bool = True) -> None:
         """Wait until the API server has the new version, all Nodes are ready, and the system Pods are rolled out.

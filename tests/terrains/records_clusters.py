@@ -6,7 +6,7 @@ from kubechain.images import pins
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.objects import Json
 from tests.terrains.flannel import FLANNEL
-from tests.terrains.make import CONTROL_PLANE, FILES, Make
+from tests.terrains.make import CONTROL_PLANE, FILES, WORKER, Make
 from tests.terrains.records_policies import OF_PODS, OF_SERVICES
 from tests.terrains.terrain import Terrain, Unfit
 
@@ -41,6 +41,11 @@ OTHER_RANGES = Make(
     ),
 )
 ONE_NODE = Make("one-node", "has one Node, which runs the control plane and takes Pods", nodes=(CONTROL_PLANE,))
+THREE = Make(
+    "three-control-planes",
+    "has three control planes behind a load balancer",
+    nodes=(CONTROL_PLANE, CONTROL_PLANE, CONTROL_PLANE, WORKER, WORKER),
+)
 IPV6 = Make("ipv6", "has IPv6 alone", ip_family="ipv6")
 DUAL = Make("dual", "has IPv4 and IPv6", ip_family="dual")
 DUAL_IPV6 = Make("dual-ipv6", "has IPv6 and IPv4, IPv6 first", ip_family="dual-ipv6")
@@ -99,6 +104,7 @@ TERRAINS = (
     made(NFTABLES),
     made(OTHER_RANGES, Unfit("the fault drops what goes to the usual range of nodePorts", ("node-port-dropped",))),
     made(ONE_NODE, Unfit("the fault is one of a worker", ("node-port-dropped",))),
+    made(THREE, Unfit("the fault is one of a control plane, and two others go on", ("api-proxy-dropped",))),
     made(IPV6, *OF_IPV4),
     made(DUAL),
     made(DUAL_IPV6, *OF_IPV4),
