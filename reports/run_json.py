@@ -60,7 +60,7 @@ def document(result: RunResult) -> RunRecord:
         exit_code=verdict.exit_code,
         counts=verdict.counts,
         cluster=ClusterRecord(**{key: cluster.get(key) for key in ClusterRecord.model_fields}),
-        versions=versions(cluster.get("versions", {})),
+        versions=versions({**cluster.get("versions", {}), **(measured[0]["images"] if measured else {})}),
         probe_from=measured[0]["probeFrom"] if measured else None,
         phases=_phases(result),
         change_to_wait_ms=latency([ms for worker in measured for ms in worker["changeToWaitMs"]]),

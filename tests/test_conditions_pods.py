@@ -250,6 +250,8 @@ def test_container_is_the_one_that_was_asked_for(first: bool) -> None:  # noqa: 
 def test_images_of_one_inexact_name_may_differ() -> None:
     other = changed(SECOND, CONTAINER + "imageID", "docker.io/nginx@sha256:bb")
     assert containers.run_image(LABELS, "nginx:1", same=False)(state(FIRST, other)).met
+    ran = containers.images_run(nginxImage=[FIRST, other], clientImage=[])
+    assert ran == {"nginxImage": ", ".join(sorted(containers.image_ids([FIRST, other])))}
     assert not containers.run_image(LABELS, "nginx:1", same=False)(state(FIRST, changed(SECOND, CONTAINER + "imageID", ""))).met
 
 

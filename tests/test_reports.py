@@ -27,7 +27,12 @@ RECORDS = [
     record(Link.API, "inconclusive", message="unreachable"),
     record(Link.NODES, "skipped", message="needs 2 nodes"),
 ]
-MEASURED = {"probeFrom": "host", "changeToWaitMs": [1.0, 2.0, 9.0], "timeline": [{"what": "Pod ready", "seconds": 1.2}]}
+MEASURED = {
+    "probeFrom": "host",
+    "images": {"nginxImage": "docker.io/library/nginx@sha256:aa"},
+    "changeToWaitMs": [1.0, 2.0, 9.0],
+    "timeline": [{"what": "Pod ready", "seconds": 1.2}],
+}
 
 
 def content(records: list[ClaimRecord], measured: list[dict[str, Any]]) -> RunRecord:
@@ -50,6 +55,7 @@ def test_run_json_has_verdict_counts_and_claims() -> None:
 def test_run_json_has_versions_phases_and_latency() -> None:
     run = content(RECORDS, [MEASURED, {**MEASURED, "changeToWaitMs": [5.0]}]).as_json()
     assert run["versions"]["server"] == "v1.37.2"
+    assert run["versions"]["nginxImage"] == "docker.io/library/nginx@sha256:aa"
     assert {"kubechain", "python", "pytest", "kubernetes"} <= set(run["versions"])
     assert [phase["phase"] for phase in run["phases"]] == ["container engine", "claims"]
     assert run["changeToWaitMs"] == {"count": 4, "median": 3.5, "p99": 8.88, "max": 9.0}

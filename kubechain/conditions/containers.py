@@ -112,6 +112,12 @@ def image_ids(pods: Iterable[KubeObject]) -> set[str]:
     return {str(status.get("imageID", "")) for status in statuses}
 
 
+def images_run(**pods: Iterable[KubeObject]) -> dict[str, str]:
+    """Return what the Pods under each name run, by its digest: a tag may mean another image tomorrow. None that is not known."""
+    found = {name: ", ".join(sorted(image_ids(of_name) - {""})) for name, of_name in pods.items()}
+    return {name: ids for name, ids in found.items() if ids}
+
+
 def run_image(labels: Mapping[str, str], image: str, *, same: bool = True) -> Condition[NamespaceState]:
     """Each Pod's own container has `image` in its spec, and all of them report an imageID, the `same` one on request."""
 
