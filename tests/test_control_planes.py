@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from kubechain.images import load_balancer
 from kubechain.images.docker import Docker
 from kubechain.images.pins import FOLDER
 from tests.engine_state import client, engine_in, put
+from tests.test_upgrade_kubeadm import CONTROL_PLANE, IGNORED, World, kubelet, replaced, whole_hop
 
 PROGRAM = FOLDER / "load-balancer" / "overlay" / "usr" / "local" / "bin" / "envoy"
 # As kind 0.33.0 writes them.
@@ -69,6 +71,24 @@ def test_configuration_has_the_control_planes_and_the_workers(tmp_path: Path) ->
 def test_nodes_are_told_apart_by_their_names() -> None:
     names = ["c-control-plane2", "c-worker", "c-control-plane", "c-worker2", "c-control-plane3"]
     assert kind.split(names) == (list(NAMES), ["c-worker", "c-worker2"])
+
+
+def test_other_control_planes_follow_one_by_one_before_any_kubelet(tmp_path: Path) -> None:
+    others = ("c-control-plane2", "c-control-plane3")
+    world = World(tmp_path, others=(*others, "c-external-load-balancer"))
+    world.hop.run()
+    lines = [line for line, _ in itertools.groupby(line for line in world.log.lines if not line.startswith("ps "))]
+    joined: list[str] = []
+    for node in others:
+        joined += ["? settled", *replaced(node, "kubeadm"), f"# kubeadm upgrade node on {node}"]
+        joined += [f"exec {node} kubeadm upgrade node {IGNORED} --skip-phases=addon/kube-proxy", *replaced(node, "kubectl")]
+    kubelets: list[str] = []
+    for node in others:
+        kubelets += ["? settled", *kubelet(node), f"? {node}"]
+    one = whole_hop()
+    first, started = one.index("? settled"), one.index(f"? {CONTROL_PLANE}") + 1
+    assert lines == [*one[:first], *joined, *one[first:started], *kubelets, *one[started:]]
+    assert not any("load-balancer" in line for line in lines)
 
 
 def rendered(folder: Path, address: str = "0.0.0.0", names: tuple[str, ...] = NAMES) -> subprocess.CompletedProcess[str]:  # noqa: S104

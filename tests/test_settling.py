@@ -23,7 +23,7 @@ def settle(*there: str, log: str = LOG) -> None:
     def answer(_method: str, path: str, _body: Any) -> str:
         return json.dumps({"items": listed if path.endswith("/nodes") else []})
 
-    made = SimpleNamespace(machines=lambda: ["c-control-plane", "c-worker"], kubelet_log={"c-worker": log}.__getitem__)
+    made = SimpleNamespace(nodes=lambda: ["c-control-plane", "c-worker"], kubelet_log={"c-worker": log}.__getitem__)
     settling.settle(FakeApi(answer), cast("Cluster", made))
 
 
@@ -52,5 +52,10 @@ def test_other_words_have_no_hint_and_none_are_left_out() -> None:
 
 
 def test_node_container_before_several_control_planes_is_no_node() -> None:
-    cluster = SimpleNamespace(nodes=lambda: ["c-control-plane", "c-control-plane2", "c-external-load-balancer"])
-    assert Cluster.machines(cast("Cluster", cluster)) == ["c-control-plane", "c-control-plane2"]
+    names = "c-external-load-balancer\nc-control-plane2\nc-control-plane\n"
+
+    def listed(*_: object) -> str:
+        return names
+
+    cluster = SimpleNamespace(name="c", docker=SimpleNamespace(call=listed))
+    assert Cluster.nodes(cast("Cluster", cluster)) == ["c-control-plane", "c-control-plane2"]

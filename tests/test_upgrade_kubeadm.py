@@ -168,24 +168,6 @@ def test_hop_runs_its_steps_in_order(tmp_path: Path, way: Way) -> None:
     assert world.hop.waiter.clock.now() >= 1000 + kubeadm.STEADY_SECONDS
 
 
-def test_other_control_planes_follow_one_by_one_before_any_kubelet(tmp_path: Path) -> None:
-    others = ("c-control-plane2", "c-control-plane3")
-    world = World(tmp_path, others=(*others, "c-external-load-balancer"))
-    world.hop.run()
-    lines = [line for line, _ in itertools.groupby(line for line in world.log.lines if not line.startswith("ps "))]
-    joined: list[str] = []
-    for node in others:
-        joined += ["? settled", *replaced(node, "kubeadm"), f"# kubeadm upgrade node on {node}"]
-        joined += [f"exec {node} kubeadm upgrade node {IGNORED} --skip-phases=addon/kube-proxy", *replaced(node, "kubectl")]
-    kubelets: list[str] = []
-    for node in others:
-        kubelets += ["? settled", *kubelet(node), f"? {node}"]
-    one = whole_hop()
-    first, started = one.index("? settled"), one.index(f"? {CONTROL_PLANE}") + 1
-    assert lines == [*one[:first], *joined, *one[first:started], *kubelets, *one[started:]]
-    assert not any("load-balancer" in line for line in lines)
-
-
 def test_workers_start_after_the_control_plane_was_steady_since_its_last_outage(tmp_path: Path) -> None:
     world = World(tmp_path)
     clock, answer = world.hop.waiter.clock, world.answer
