@@ -50,7 +50,7 @@ def test_bundles_and_their_images_are_on_every_node_before_an_upgrade(tmp_path: 
     log = docker(tmp_path)
     files = prepared(log, monkeypatch)
     assert [each.bundle for each in files] == [tmp_path / "node-1.35.4", tmp_path / "node-1.36.3"]
-    assert [each.fresh.image for each in files] == ["node-1.35.4", "node-1.36.3"]
+    assert [each.machines.image for each in files] == ["node-1.35.4", "node-1.36.3"]
     lines = [line for line in log.lines if not line.startswith("ps ")]
     assert lines[:2] == ["bundle of node-1.35.4", "bundle of node-1.36.3"]
     # The nodes in parallel, the versions in the order of the hops.

@@ -109,7 +109,8 @@ class World:
 
     def proxies(self) -> list[KubeObject]:
         """Return the Pods of kube-proxy on workers, in other containers after each restart of their Node."""
-        nodes = [*WORKERS, *([NEW] if any(f"exec {NEW} kubeadm join" in line for line in self.log.lines) else [])]
+        joined = [line.split()[1] for line in self.log.lines if line.startswith("exec ") and " kubeadm join" in line]
+        nodes = [*WORKERS, *joined]
         counts = {node: self.log.lines.count(f"restart --time 30 {node}") for node in nodes}
         ready = conditions(Ready="True")
         return [

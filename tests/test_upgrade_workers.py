@@ -1,19 +1,22 @@
 """Workers that are replaced during an upgrade: which commands run in which order, and who removes the new ones."""
 
 import json
+from collections import deque
 from pathlib import Path
 
 import pytest
 import yaml
 
 from kubechain.cleanup import run_locks
+from kubechain.cluster.kind import Cluster
 from kubechain.cluster.worker_nodes import free_name, join_configuration, ordered
 from kubechain.core.build_cache import BuildCache
 from kubechain.core.change_settings import Hops
 from kubechain.core.errors import SetupError
-from kubechain.upgrade.workers import Fresh, container_ids, started_again, way_of
+from kubechain.upgrade.machines import Machines
+from kubechain.upgrade.workers import container_ids, started_again, way_of
 from tests.fakes import changed, conditions, thing
-from tests.test_upgrade_kubeadm import CONTROL_PLANE, DRAIN, NEW, WORKERS, World
+from tests.test_upgrade_kubeadm import CONTROL_PLANE, DRAIN, NEW, WORKERS, Log, World
 
 PRINTED = "kubeadm join c-control-plane:6443 --token ab.cd --discovery-token-ca-cert-hash sha256:00"
 HOST = json.dumps({"NetworkMode": "kind", "Sysctls": {"net.ipv6.conf.all.disable_ipv6": "0"}})
@@ -24,32 +27,67 @@ def world(folder: Path, answers: str = "") -> World:
     listed = "\n".join(f"*'exec {node} ctr'*'images list'*) printf '{names}';;" for node, names in IMAGES.items())
     own = f"*'images list'*) ;;\n*HostConfig*) printf '{HOST}';;\n*IPAddress*) printf '172.18.0.9 ';;"
     own += f"\n*token*) printf '{PRINTED}';;"
-    run = f"'run --name'*) printf id-{NEW};;\n'cp '*kubechain-images*) touch \"$3\";;"
-    fresh = Fresh("node:1.35.4", folder / "cache", BuildCache(folder / "store"))
-    return World(folder, f"{answers}\n{listed}\n{own}\n{run}", way="replaced", fresh=fresh)
+    run = "'run --name'*) printf \"id-$3\";;\n'cp '*kubechain-images*) touch \"$3\";;"
+    machines = Machines("node:1.35.4", folder / "cache", BuildCache(folder / "store"))
+    made = World(folder, f"{answers}\n{listed}\n{own}\n{run}", way="replaced", machines=machines)
+    made.hop.cluster.ids = frozenset(["id-c-worker"])
+    run_locks.mark_made(folder / "cache", "c", ["id-c-worker"])
+    for worker in WORKERS:
+        machines.start(made.hop.cluster, worker, made.hop.waiter)
+    return made
 
 
 def shown(lines: list[str]) -> list[str]:
-    """Return the commands about the first worker, and the steps, without waits."""
-    start = lines.index(f"# starting {NEW}")
-    return [line for line in lines[start:] if not line.startswith(("?", "ps "))]
+    """Return the commands and the steps without waits."""
+    return [line for line in lines if not line.startswith(("?", "ps "))]
 
 
-def test_new_worker_joins_before_the_old_one_is_drained_and_deleted(tmp_path: Path) -> None:
+def test_machines_are_started_with_their_images_before_the_upgrade(tmp_path: Path) -> None:
     made = world(tmp_path)
-    made.hop.cluster.ids = frozenset(["id-c-worker"])
-    run_locks.mark_made(tmp_path / "cache", "c", ["id-c-worker"])
-    made.hop.run()
-    lines = shown(made.log.lines)
+    cluster, lines = made.hop.cluster, shown(made.log.lines)
     order = [
-        f"# starting {NEW}",
         "tag node:1.35.4",
         f"run --name {NEW} --hostname {NEW}",
         f"exec {NEW} ctr --namespace=k8s.io version",
         "images export /kind/kubechain-images.tar docker.io/nginx:1",
+        "run --name c-worker4 --hostname c-worker4",
+    ]
+    assert places(lines, order) == sorted(places(lines, order))
+    (started,) = [line for line in lines if line.startswith(f"run --name {NEW} ")]
+    for option in ("--net kind", "--sysctl=net.ipv6.conf.all.disable_ipv6=0", "--label io.x-k8s.kind.cluster=c", "--privileged"):
+        assert option in started
+    assert "--cpu-shares=256" in started
+    assert started.endswith(cluster.creation)
+    # The run and, if it is killed, the next one remove what it made.
+    assert {f"id-{NEW}", "id-c-worker4"} <= cluster.ids
+    assert run_locks.made(tmp_path / "cache", "c") == {"id-c-worker", f"id-{NEW}", "id-c-worker4"}
+
+
+def test_idle_machine_is_no_node_until_it_joins(tmp_path: Path) -> None:
+    cluster = Cluster("c", tmp_path, "", Path("kind"), Path("kubectl"), Log(tmp_path, f"ps*) printf 'c-worker {NEW}';;").client)
+    cluster.idle = frozenset([NEW])
+    machines = Machines("node:1.35.4", tmp_path, BuildCache(tmp_path), deque([NEW]))
+    assert cluster.nodes() == ["c-worker"]
+    assert machines.take(cluster) == NEW
+    assert cluster.nodes() == ["c-worker", NEW]
+    with pytest.raises(SetupError, match="no machine is left"):
+        machines.take(cluster)
+
+
+def places(lines: list[str], order: list[str]) -> list[int]:
+    return [next(number for number, line in enumerate(lines) if step in line) for step in order]
+
+
+def test_new_worker_joins_before_the_old_one_is_drained_and_deleted(tmp_path: Path) -> None:
+    made = world(tmp_path)
+    before = len(made.log.lines)
+    made.hop.run()
+    lines = shown(made.log.lines[before:])
+    order = [
         f"exec {CONTROL_PLANE} kubeadm token create --ttl=10m --print-join-command",
         f"# joining {NEW}",
         f"exec {NEW} kubeadm join --config=/kind/kubechain-join.yaml --skip-phases=preflight",
+        f"update --cpu-shares=1024 {NEW}",
         f"# joined {NEW}",
         "# draining c-worker",
         f"exec {CONTROL_PLANE} {DRAIN.format('c-worker')}",
@@ -58,16 +96,12 @@ def test_new_worker_joins_before_the_old_one_is_drained_and_deleted(tmp_path: Pa
         "rm --force --volumes c-worker",
         f"exec {CONTROL_PLANE} kubectl --kubeconfig=/etc/kubernetes/admin.conf delete node c-worker",
         "# deleted c-worker",
+        "# joining c-worker4",
+        "# deleted c-worker2",
     ]
-    places = [next(number for number, line in enumerate(lines) if step in line) for step in order]
-    assert places == sorted(places)
-    (started,) = [line for line in lines if line.startswith(f"run --name {NEW} ")][:1]
-    for option in ("--net kind", "--sysctl=net.ipv6.conf.all.disable_ipv6=0", "--label io.x-k8s.kind.cluster=c", "--privileged"):
-        assert option in started
-    assert started.endswith(made.hop.cluster.creation)
-    # The run and, if it is killed, the next one remove what it made.
-    assert f"id-{NEW}" in made.hop.cluster.ids
-    assert run_locks.made(tmp_path / "cache", "c") >= {"id-c-worker", f"id-{NEW}"}
+    assert places(lines, order) == sorted(places(lines, order))
+    # Nothing is started or copied while the samplers run.
+    assert not [line for line in lines if line.startswith("run ") or " images " in line]
     # No worker is upgraded in place.
     assert not [line for line in lines if "kubeadm upgrade node" in line]
     assert not (tmp_path / "join.yaml").exists()

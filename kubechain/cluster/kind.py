@@ -69,6 +69,8 @@ class Cluster(KindCluster):
         # By this name of its image, which nobody else uses, a node of this creation is known before its id is.
         self.creation = f"{CREATION}:{secrets.token_hex(8)}"
         self.ids: frozenset[str] = frozenset()
+        # Names of node containers that run, and are no Nodes yet.
+        self.idle: frozenset[str] = frozenset()
 
     @property
     def context(self) -> str:
@@ -127,9 +129,13 @@ class Cluster(KindCluster):
         )
 
     def nodes(self) -> list[str]:
-        """Return the names of the node containers that are Nodes: not the load balancer before several control planes."""
+        """Return the names of the node containers, without those that are to join later."""
         listed = self.docker.call("ps", "--all", "--filter", f"label={NODE_LABEL}={self.name}", "--format", "{{.Names}}")
-        return sorted(name for name in listed.split() if not name.endswith(LOAD_BALANCER))
+        return sorted({*listed.split()} - self.idle)
+
+    def machines(self) -> list[str]:
+        """Return the names of the node containers that are Nodes: not the one before several control planes."""
+        return [name for name in self.nodes() if not name.endswith(LOAD_BALANCER)]
 
     def kubelet_log(self, node: str) -> str:
         """Return the end of the log of a node's kubelet, "" if it cannot be read."""

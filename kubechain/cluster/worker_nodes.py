@@ -27,6 +27,8 @@ EXPORTED = "/kind/kubechain-images.tar"
 # Pinned, as the images of the node image are: the kubelet does not remove them when the disk is full.
 PINNED = ("--label=io.cri-containerd.pinned=pinned",)
 JOIN = "/kind/kubechain-join.yaml"
+# Of the processor, while the nodes that stay want it: a new node must not delay the samplers on them until it is ready.
+LOW_SHARES, SHARES = "256", "1024"
 OPTIONS = (
     *("--detach", "--tty", "--privileged", "--restart=on-failure:1", "--init=false", "--cgroupns=private"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
@@ -51,8 +53,14 @@ def start(cluster: Cluster, name: str, image: str, like: str) -> str:
     settings: dict[str, str] = host.get("Sysctls") or {}
     sysctls = [f"--sysctl={key}={value}" for key, value in settings.items()]
     labels = ["--label", f"{NODE_LABEL}={cluster.name}", "--label", f"{ROLE_LABEL}=worker"]
-    words = ["run", "--name", name, "--hostname", name, *labels, "--net", str(host["NetworkMode"]), *OPTIONS, *sysctls, image]
+    words = ["run", "--name", name, "--hostname", name, *labels, "--net", str(host["NetworkMode"])]
+    words += [*OPTIONS, f"--cpu-shares={LOW_SHARES}", *sysctls, image]
     return cluster.docker.call(*words, seconds=RUN_SECONDS, doing=f"starting the node {name}").strip()
+
+
+def release(cluster: Cluster, name: str) -> None:
+    """Give a new worker the same share of the processor as other nodes have."""
+    cluster.docker.call("update", f"--cpu-shares={SHARES}", name)
 
 
 def runtime(cluster: Cluster, name: str) -> Completed:

@@ -27,8 +27,9 @@ from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
 from kubechain.provision import inotify
+from kubechain.upgrade.machines import Machines
 from kubechain.upgrade.node_commands import NodeCommands
-from kubechain.upgrade.workers import IGNORED, Fresh, Way, WorkerHop
+from kubechain.upgrade.workers import IGNORED, Way, WorkerHop
 
 APPLY_SECONDS = 600.0
 SETTLED = Timeout(240, "kube-proxy and CoreDNS are replaced Pod by Pod; leases of previous leaders expire")
@@ -39,21 +40,21 @@ PROXY = "kube-proxy"
 
 
 class HopFiles(NamedTuple):
-    """The folder with the programs and images of a version, and what new workers of that version are made of."""
+    """The folder with the programs and images of a version, and the machines for new workers of that version."""
 
     bundle: Path
-    fresh: Fresh
+    machines: Machines
 
 
 def prepare(
     cluster: Cluster, versions: tuple[Kubernetes, ...], settings: Settings, store: BuildCache, progress: Progress
 ) -> list[HopFiles]:
-    """Return the files of the hop to each version but the first, and import their images on every node.
+    """Return the files of the hop to each version but the first, import their images on every node, start new machines.
 
-    This happens before the upgrade, like pulling images in advance, because building and importing load the machine.
+    This happens before the upgrade, like pulling images in advance, because all of it loads the machine.
 
     Raises:
-        SetupError: a bundle cannot be built, or a node does not import its images.
+        SetupError: a bundle cannot be built, a node does not import its images, or a machine does not start.
 
     """
     docker, nodes = cluster.docker, cluster.nodes()
@@ -62,10 +63,15 @@ def prepare(
     for bundle, to in zip(bundles, versions[1:], strict=True):
         with progress.step(f"images of {to.version} on every node"), ThreadPoolExecutor(len(nodes)) as pool:
             list(pool.map(partial(cluster.import_archive, archive=bundle / ARCHIVE, options=PINNED), nodes))
+    files = [HopFiles(bundle, Machines(image, settings.cache, store)) for bundle, image in zip(bundles, images, strict=True)]
     if settings.replace:
-        # One more node than before, until the one that it replaces is deleted.
-        inotify.require_room(1)
-    return [HopFiles(bundle, Fresh(image, settings.cache, store)) for bundle, image in zip(bundles, images, strict=True)]
+        workers = split(nodes)[1]
+        inotify.require_room(len(workers) * len(files))
+        for to, of_hop in zip(versions[1:], files, strict=True):
+            with progress.step(f"machines for new workers of {to.version}"):
+                for worker in workers:
+                    of_hop.machines.start(cluster, worker, Waiter(RealClock()))
+    return files
 
 
 def upgrade(
@@ -90,7 +96,7 @@ def upgrade(
     for to, of_hop in zip(versions[1:], files, strict=True):
         drained |= dict.fromkeys(split(cluster.nodes())[1] if way != "in place" else ())
         waiter = Waiter(RealClock())
-        Hop(cluster, api, waiter, progress, record_step, to.version, of_hop.bundle, way, of_hop.fresh).run()
+        Hop(cluster, api, waiter, progress, record_step, to.version, of_hop.bundle, way, of_hop.machines).run()
     return tuple(drained)
 
 
@@ -98,8 +104,8 @@ def upgrade(
 class Hop:
     """A hop to the version `to`, with the folder `bundle` of its programs and images.
 
-    `record_step` is called as each step begins or ends; `way` is what is done to each worker, `fresh` what new workers are made
-    of.
+    `record_step` is called as each step begins or ends; `way` is what is done to each worker, `machines` are those of new
+    workers.
     """
 
     cluster: Cluster
@@ -110,7 +116,7 @@ class Hop:
     to: str
     bundle: Path
     way: Way = "in place"
-    fresh: Fresh | None = None
+    machines: Machines | None = None
 
     def run(self) -> None:
         """Upgrade the control planes, then the workers in order; wait until all Nodes and system Pods are ready.
@@ -161,7 +167,7 @@ class Hop:
             self._workers(node).kubelet(other)
 
     def _workers(self, control_plane: str) -> WorkerHop:
-        return WorkerHop(self._commands, self.api, self.record_step, control_plane, self.way, self.fresh)
+        return WorkerHop(self._commands, self.api, self.record_step, control_plane, self.way, self.machines)
 
     @property
     def _commands(self) -> NodeCommands:

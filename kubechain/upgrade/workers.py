@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
-from kubechain.cleanup import run_locks
 from kubechain.cluster import worker_nodes
 from kubechain.conditions.condition import Condition, Result, expect, unmet
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import NODE_BACK, Timeout
 from kubechain.core import redact
-from kubechain.core.build_cache import BuildCache
 from kubechain.core.errors import SetupError
-from kubechain.core.process import Completed
 from kubechain.core.settings import Settings
 from kubechain.kube.client import Api
 from kubechain.kube.errors import starting_up
 from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.wait import Polled
+from kubechain.upgrade.machines import Machines
 from kubechain.upgrade.node_commands import NodeCommands
 from kubechain.workload.urls import addresses_of
 
@@ -45,24 +42,15 @@ def way_of(settings: Settings) -> Way:
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """What new workers are made of: the node image of the new version, the cache with the marks of runs, and the store."""
-
-    image: str
-    cache: Path
-    store: BuildCache
-
-
-@dataclass(frozen=True)
 class WorkerHop:
-    """The hop of each worker; `record_step` is called as each step begins or ends."""
+    """The hop of each worker; `record_step` is called as each step begins or ends, `machines` are those of new workers."""
 
     commands: NodeCommands
     api: Api
     record_step: Callable[[str], None]
     control_plane: str
     way: Way = "in place"
-    fresh: Fresh | None = None
+    machines: Machines | None = None
 
     def run(self, node: str) -> None:
         """Bring a worker to the new version; SetupError if a step fails (exit code CLUSTER)."""
@@ -121,24 +109,18 @@ class WorkerHop:
         self.record_step(f"restarted {node}")
 
     def _replace(self, node: str) -> None:
-        """Join a new worker at the new version; then drain a worker, and delete its machine and its Node."""
-        if self.fresh is None:
-            raise SetupError(f"{node}: no node image to replace it with")
+        """Join a machine as a new worker at the new version; then drain a worker, and delete its machine and its Node."""
+        if self.machines is None:
+            raise SetupError(f"{node}: no machine to replace it with")
         commands, cluster = self.commands, self.commands.cluster
-        new = worker_nodes.free_name(cluster.name, cluster.nodes())
-        self.record_step(f"starting {new}")
-        self._start(new, node, self.fresh)
-        runs = Condition[Completed](
-            f"the container runtime of {new} to run", lambda done: expect(done.status == 0, done.last_words)
-        )
-        commands.wait(Polled("runtime", lambda: worker_nodes.runtime(cluster, new), commands.waiter.clock), runs, NODE_BACK)
-        worker_nodes.copy_images(cluster, node, new, self.fresh.store)
+        new = self.machines.take(cluster)
         token = commands.retry(self.control_plane, "kubeadm", "token", "create", "--ttl=10m", "--print-join-command")
         self.record_step(f"joining {new}")
         old = self._node(node)
         families = [family_of(address) for address in addresses_of(old)] if old else []
         worker_nodes.join(cluster, new, token.stdout, cluster.path, families)
         self._await_kubelet(new)
+        worker_nodes.release(cluster, new)
         source = Polled(f"Pods of {new}", lambda: self._system_pods(new), commands.waiter.clock, POLL_SECONDS)
         running = Condition[list[KubeObject]](f"the system Pods of {new} ready", partial(started_again, {}))
         commands.wait(source, running, NODE_BACK)
@@ -147,16 +129,6 @@ class WorkerHop:
         worker_nodes.stop(cluster, node)
         commands.retry(self.control_plane, *KUBECTL, "delete", "node", node)
         self.record_step(f"deleted {node}")
-
-    def _start(self, new: str, like: str, fresh: Fresh) -> None:
-        """Start a node container that the next run removes if this one is killed: a mark names it before there is one."""
-        cluster, made = self.commands.cluster, run_locks.made(fresh.cache, self.commands.cluster.name)
-        cluster.docker.call("tag", fresh.image, cluster.creation)
-        run_locks.mark_made(fresh.cache, cluster.name, made | {cluster.creation})
-        identity = worker_nodes.start(cluster, new, cluster.creation, like)
-        cluster.ids |= {identity}
-        run_locks.mark_made(fresh.cache, cluster.name, made | {identity})
-        cluster.untag()
 
     def _node(self, name: str) -> KubeObject | None:
         with starting_up():
