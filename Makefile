@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during soak test pages hostile canary ends nightly watch-rounds in-cluster programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during upgrades soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ upgrade-during: env ## phase 2: sample every path until all Nodes are upgraded, 
 
 upgrade-after: env ## phase 3: compare with SNAPSHOT, then check the whole chain
 	@$(PYTHON) -m kubechain upgrade after
+
+upgrades: export UPGRADES_RUNS := $(call given,RUNS)
+upgrades: export UPGRADES_LOSE := $(call given,LOSE)
+upgrades: env ## upgrade RUNS=1 clusters from FROM to TO (REBOOT=1, REPLACE=1), lose a path of a Node that stays (LOSE=none: nothing), check what is said
+	@$(PYTHON) -m tests.upgrades
 
 soak: export SOAK_RUNS := $(call given,RUNS)
 soak: export SOAK_MODE := $(call given,MODE)
