@@ -10,11 +10,10 @@ from kubechain.faults.catalogue import (
     in_passing,
     midway,
     nodes,
-    obstacles,
     partly,
     status,
     upgrade,
-    witnesses,
+    upgrade_events,
 )
 from kubechain.faults.fault import Fault
 from kubechain.faults.mutants import catalogue
@@ -29,8 +28,7 @@ ALL: tuple[Fault, ...] = (
     *partly.FAULTS,
     *midway.FAULTS,
     *upgrade.FAULTS,
-    *witnesses.FAULTS,
-    *obstacles.FAULTS,
+    *upgrade_events.FAULTS,
     *harmless.FAULTS,
 )
 MUTANTS: tuple[Fault, ...] = tuple(mutant.fault for mutant in catalogue.ALL)
