@@ -160,6 +160,11 @@ KINDS: dict[str, tuple[Callable[[], list[Blocker]], tuple[str, str], list[Callab
         [lambda: stored("v1beta1", "v1"), lambda: stored("v1", served=False)],
     ),
     "stored version that is gone": (lambda: stored("v1alpha1", "v1"), ("stored as v1alpha1", "status.storedVersions"), []),
+    "kubelet": (
+        lambda: target_version.old_kubelets({"a": "v1.34.0"}, "v1.38"),
+        ("Node a: kubelet v1.34.0, too old for an API server of v1.38", "upgrade its kubelet to 3 minor versions behind"),
+        [lambda: target_version.old_kubelets({"a": "v1.35.0"}, "v1.38"), lambda: target_version.old_kubelets({}, "v1.38")],
+    ),
     "IPVS": (
         lambda: mode("mode: ipvs"),
         ("ConfigMap kube-system/kube-proxy: mode ipvs, which v1.40 has no more", "nftables"),

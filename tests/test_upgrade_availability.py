@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.conditions.target_version import old_kubelets
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json
 from kubechain.probes.load import Sample, State, Tally
@@ -18,7 +19,6 @@ from kubechain.upgrade.availability import (
     proxies_as_wanted,
     skew_allowed,
     skewed,
-    too_old,
 )
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions
 from kubechain.upgrade.phases import After
@@ -212,8 +212,8 @@ def test_unknown_versions_are_undecided(versions: tuple[Versions, ...]) -> None:
 
 def test_kubelets_too_old_for_the_next_version_are_found() -> None:
     kubelets = {"a": "v1.34.0", "b": "v1.33.9", "c": NEW}
-    assert too_old(kubelets, NEW) == {"b": "v1.33.9"}
-    assert too_old(kubelets, next_minor(NEW)) == {"a": "v1.34.0", "b": "v1.33.9"}
+    assert [each.name for each in old_kubelets(kubelets, NEW)] == ["Node b"]
+    assert [each.name for each in old_kubelets(kubelets, next_minor(NEW))] == ["Node a", "Node b"]
 
 
 def test_next_minor_version_is_one_more() -> None:

@@ -184,7 +184,7 @@ CHECKS: list[Callable[[NamespaceState], Condition[Any]]] = [
 @pytest.mark.parametrize("condition", CHECKS)
 def test_missing_snapshot_of_a_kind_is_an_error(condition: Callable[[NamespaceState], Condition[Any]]) -> None:
     condition(BEFORE)
-    with pytest.raises(HarnessError, match="is known from before the upgrade"):
+    with pytest.raises(HarnessError, match="is known from before the change"):
         condition(state(WEB_DEPLOYMENT))
 
 

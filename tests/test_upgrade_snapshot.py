@@ -234,7 +234,7 @@ def test_configuration_is_compared_if_the_snapshot_has_it() -> None:
     before = {"CoreDNS": COREFILE, "kube-proxy": PROXY_CONFIG}
     for name in before:
         assert addon_config.kept(name, before)(before).met
-        assert str(addon_config.kept(name, before)({})) == f"expected the configuration of {name} as before the upgrade, got none"
+        assert str(addon_config.kept(name, before)({})) == f"expected the configuration of {name} as before, got none"
     other = {"CoreDNS": COREFILE.replace("errors", "log"), "kube-proxy": PROXY_CONFIG.replace("nftables", "ipvs")}
     assert addon_config.kept("CoreDNS", before)(other).got == "no line errors"
     assert addon_config.kept("kube-proxy", before)(other).got == "mode ipvs (before: nftables)"

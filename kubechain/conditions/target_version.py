@@ -11,6 +11,8 @@ from kubechain.conditions.blockers import Blocker, name_of
 from kubechain.core.versions import minor
 from kubechain.kube.objects import Json, KubeObject
 
+# https://kubernetes.io/releases/version-skew-policy/
+KUBELET_BEHIND = 3
 # https://kep.k8s.io/5495: disabled unless a feature gate enables it.
 IPVS_OFF = 40
 # https://kubernetes.io/docs/concepts/architecture/cgroups/#deprecation-of-cgroup-v1: failCgroupV1 is true by default.
@@ -28,6 +30,16 @@ def requested_apis(deprecated: Mapping[str, str], target: str, unasked: str) -> 
         Blocker(f"API {name}", f"requested since the API server started, and removed in {release}", remedy)
         for name, release in sorted(deprecated.items())
         if 0 <= minor(release) <= minor(target)
+    ]
+
+
+def old_kubelets(kubelets: Mapping[str, str], target: str) -> list[Blocker]:
+    """Return the Nodes whose kubelets are too old for an API server of the target version; `kubelets` is Node -> version."""
+    remedy = f"upgrade its kubelet to {KUBELET_BEHIND} minor versions behind at most, or delete the Node"
+    return [
+        Blocker(f"Node {node}", f"kubelet {version}, too old for an API server of {target}", remedy)
+        for node, version in kubelets.items()
+        if minor(target) - minor(version) > KUBELET_BEHIND
     ]
 
 

@@ -46,7 +46,7 @@ def _without_secrets(plain: str) -> str:
 def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
     """The configuration of that name is kept; the state is what `read` returns; HarnessError if there was none before."""
     compare = lines_lost if name == "CoreDNS" else values_lost
-    what = f"the configuration of {name} as before the upgrade"
+    what = f"the configuration of {name} as before"
 
     def check(after: Mapping[str, str]) -> Result:
         if name not in before:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
+from kubechain.conditions.target_version import KUBELET_BEHIND
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.probes.load import Tally
@@ -18,8 +18,6 @@ from kubechain.upgrade.versions import minor
 
 # How long the state of a route may be unknown before its claim is undecided; scaled for routes with a longer interval.
 KNOWN_SECONDS = 2.0
-# https://kubernetes.io/releases/version-skew-policy/
-KUBELET_BEHIND = 3
 
 
 def routes_of(record: UpgradeRecord, kind: Kind) -> list[RouteSamples]:
@@ -155,11 +153,6 @@ def skewed(versions: Versions) -> str:
             if version and minor(version) >= 0 and server >= 0 and not 0 <= behind <= KUBELET_BEHIND:
                 return f"{component} of {node} {version}, API server {versions.server}"
     return ""
-
-
-def too_old(kubelets: Mapping[str, str], server: str) -> dict[str, str]:
-    """Return Node name -> kubelet version of those that are too old for an API server of version `server`."""
-    return {node: version for node, version in kubelets.items() if minor(server) - minor(version) > KUBELET_BEHIND}
 
 
 def kubelets_as_wanted() -> Condition[After]:

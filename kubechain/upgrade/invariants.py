@@ -89,7 +89,7 @@ def _known(before: NamespaceState, kind: str) -> tuple[KubeObject, ...]:
     """Return the objects of a kind from before the upgrade; HarnessError if there are none, since nothing could be checked."""
     objects = before.all(kind)
     if not objects:
-        raise HarnessError(f"no {kind} is known from before the upgrade")
+        raise HarnessError(f"no {kind} is known from before the change")
     return objects
 
 
@@ -163,7 +163,7 @@ def still_there(
         problems = [*([f"no {some(missing)}"] if missing else []), *changed]
         return expect(not problems, some(problems, "; "))
 
-    return Condition(f"every {' and '.join(kinds)} as before the upgrade", check)
+    return Condition(f"every {' and '.join(kinds)} as before", check)
 
 
 def never_restarted(before: NamespaceState, labels: Mapping[str, str]) -> Condition[Log]:
@@ -241,7 +241,7 @@ def endpoints_follow(before: NamespaceState, service: str, *, until: float | Non
     """
     slices = slices_of(before, service)
     if not slices:
-        raise HarnessError(f"no EndpointSlice of {service} is known from before the upgrade")
+        raise HarnessError(f"no EndpointSlice of {service} is known from before the change")
 
     def check(log: Log) -> Result:
         listed = {each.uid: _ready_targets(each) for each in slices}

@@ -8,7 +8,6 @@ from kubechain.claims.requirements import ADDONS, API_SERVERS, EXEC, LISTED, TWO
 from kubechain.conditions import blockers, drain_room, target_version
 from kubechain.conditions.blockers import nothing_blocks
 from kubechain.observe.wait import require
-from kubechain.upgrade.availability import too_old
 from kubechain.upgrade.cluster_state import ClusterState, with_cgroup_v1
 from kubechain.upgrade.phases import Before
 from kubechain.upgrade.versions import next_minor
@@ -29,7 +28,9 @@ def test_chain_holds_before(chain_before: RunRecord) -> None:
 @claim("BEFORE-NODES-010")
 def test_kubelets_are_new_enough(before: Before) -> None:
     """Before an upgrade every kubelet MUST be new enough for the API server of the next minor version."""
-    assert not too_old(before.snapshot.nodes, next_minor(before.snapshot.server))
+    target = next_minor(before.snapshot.server)
+    found = target_version.old_kubelets(before.snapshot.nodes, target)
+    require(found, nothing_blocks(f"no Node whose kubelet is too old for {target}"))
 
 
 @claim("BEFORE-NODES-020", spec="concepts/architecture/nodes/#condition", requires=[LISTED])
