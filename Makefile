@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during upgrades soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults upgrade upgrade-before upgrade-during upgrade-after during upgrades blockers changes soak test pages hostile canary ends terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,13 @@ upgrades: export UPGRADES_RUNS := $(call given,RUNS)
 upgrades: export UPGRADES_LOSE := $(call given,LOSE)
 upgrades: env ## upgrade RUNS=1 clusters from FROM to TO (REBOOT=1, REPLACE=1), lose a path of a Node that stays (LOSE=none: nothing), check what is said
 	@$(PYTHON) -m tests.upgrades
+
+blockers: env ## make what blocks an upgrade on the kept kind cluster CLUSTER, one of each kind and harmless twins, and run the claims before
+	@$(PYTHON) -m tests.blockers
+
+changes: export CHANGES_IDS := $(call given,CHANGES)
+changes: env ## make changes that are no upgrades on the kept kind cluster CLUSTER with kubechain during (CHANGES=ids), and check go or no-go
+	@$(PYTHON) -m tests.changes
 
 soak: export SOAK_RUNS := $(call given,RUNS)
 soak: export SOAK_MODE := $(call given,MODE)

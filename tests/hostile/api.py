@@ -89,6 +89,8 @@ class ApiServer:
                 raise Refused(401, "Unauthorized", "Unauthorized")
             if request.path == "/version":
                 return of_json(200, {"gitVersion": VERSION, "major": "1", "minor": "37"})
+            if request.path in discovery.VERSIONS:
+                return of_json(200, discovery.resources(request.path))
             if request.path in discovery.PATHS:
                 answer = of_json(200, discovery.groups(request.path))
                 return replace(answer, headers={"Content-Type": discovery.TYPE})
@@ -135,8 +137,9 @@ class ApiServer:
             raise Refused(403, "Forbidden", f'{place.plural} is forbidden: User "{request.user}" {what}')
 
     def _review(self, request: Request) -> Json:
-        asked: dict[str, str] = request.body["spec"]["resourceAttributes"]
-        resource = "/".join(filter(None, [asked["resource"], asked.get("subresource", "")]))
+        spec: Json = request.body["spec"]
+        asked: dict[str, str] = spec.get("resourceAttributes") or spec["nonResourceAttributes"]
+        resource = "/".join(filter(None, [asked.get("resource", asked.get("path", "")), asked.get("subresource", "")]))
         return {
             **request.body,
             "status": {"allowed": self._permits(request.user, asked["verb"], resource, asked.get("namespace", ""))},

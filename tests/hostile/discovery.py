@@ -12,6 +12,7 @@ from kubechain.kube.paths import PLURALS
 from tests.hostile.resources import is_namespaced
 
 PATHS = ("/api", "/apis")
+VERSIONS = frozenset(prefix for prefix, _ in PLURALS.values())
 TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 SHORT = {"Deployment": ["deploy"], "ReplicaSet": ["rs"], "Pod": ["po"], "Service": ["svc"], "Endpoints": ["ep"]}
@@ -29,6 +30,17 @@ def groups(path: str) -> Json:
         for (group, version), resources in found.items()
     ]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def resources(path: str) -> Json:
+    """Return the resources of a version, such as /api/v1, in the form of a version alone."""
+    found = [
+        {"name": plural, "kind": kind, "namespaced": is_namespaced(kind), "verbs": VERBS}
+        for kind, (prefix, plural) in PLURALS.items()
+        if prefix == path
+    ]
+    version = path.removeprefix("/apis/").removeprefix("/api/")
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": found}
 
 
 def _resource(kind: str, plural: str, group: str, version: str) -> Json:

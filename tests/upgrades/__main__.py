@@ -75,7 +75,7 @@ def upgrade(number: int, given: Settings, cluster: str, paths: list[Kind], out: 
         finished = follow(["upgrade"], out / f"run-{number}", {"KUBECHAIN_CLUSTER": cluster, "KUBECHAIN_KEEP": "0"}, losing.seen)
         losses = losing.losing.result() if losing.losing else []
     if len(losses) < len(paths):
-        raise HarnessError(f"the hop of no worker began; see {finished.out / 'output.log'}")
+        raise HarnessError(f"the hop of no worker began; see {finished.log}")
     return judged(number, way_of(given), finished.document(), finished.run(), losses)
 
 
@@ -95,7 +95,7 @@ def main() -> int:
         help=f"the paths to lose for 3 s each, or none (default: {','.join(PATHS)})",
     )
     given = parser.parse_args()
-    paths = [path for path in PATHS if path in str(given.lose).split(",")]
+    paths: list[Kind] = [path for path in PATHS if path in str(given.lose).split(",")]
     if unknown := sorted({*str(given.lose).split(",")} - {*PATHS, "none"}):
         parser.error(f"--lose {','.join(unknown)}: choose from {', '.join(PATHS)}, or none")
     out = Path(given.out).absolute()

@@ -24,6 +24,11 @@ class Finished:
     exit_code: int
     out: Path
 
+    @property
+    def log(self) -> Path:
+        """The file of its output: beside the folder, because a run publishes only into a folder of its own."""
+        return log_of(self.out)
+
     def run(self) -> RunRecord:
         """Return its run.json; HarnessError if it wrote none."""
         return read_run(self._file("run.json"))
@@ -35,8 +40,13 @@ class Finished:
     def _file(self, name: str) -> Path:
         file = self.out / name
         if not file.exists():
-            raise HarnessError(f"the run wrote no {file} (exit code {self.exit_code}); see {self.out / 'output.log'}")
+            raise HarnessError(f"the run wrote no {file} (exit code {self.exit_code}); see {self.log}")
         return file
+
+
+def log_of(out: Path) -> Path:
+    """Return the file of the output of a run with its results in `out`."""
+    return out.with_name(f"{out.name}.log")
 
 
 def follow(words: Sequence[str], out: Path, given: Mapping[str, str], seen: Callable[[str], None] = lambda _: None) -> Finished:
@@ -44,13 +54,14 @@ def follow(words: Sequence[str], out: Path, given: Mapping[str, str], seen: Call
 
     `given` are settings in the form of environment variables; the others are those of this process.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     for name in ("run.json", "upgrade.json"):
         (out / name).unlink(missing_ok=True)
     environment = {**os.environ, **given, "KUBECHAIN_OUT": str(out), "KUBECHAIN_HTML": "0"}
     command = [sys.executable, "-m", "kubechain", *words]
-    with (out / "output.log").open("w", encoding="utf-8") as log:
-        child = subprocess.Popen(
+    with (
+        log_of(out).open("w", encoding="utf-8") as log,
+        subprocess.Popen(
             command,
             cwd=ROOT,
             env=environment,
@@ -59,7 +70,8 @@ def follow(words: Sequence[str], out: Path, given: Mapping[str, str], seen: Call
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        )
+        ) as child,
+    ):
         try:
             for line in child.stdout or ():
                 log.write(line)
