@@ -21,6 +21,11 @@ class Kept:
     nginx: str
     client: str
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a run on it besides its context, as environment variables: it is no cluster of the run's own."""
+        return {"KUBECHAIN_NGINX_IMAGE": self.nginx, "KUBECHAIN_CLIENT_IMAGE": self.client, "KUBECHAIN_CLUSTER": ""}
+
 
 def engine() -> Docker | None:
     """Return the container engine, None if none answers."""

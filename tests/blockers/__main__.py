@@ -50,8 +50,7 @@ class Rig:
             self._make(made)
             words = ["upgrade", "before", "--context", self.found.context, "--kubeconfig", str(self.found.kubeconfig)]
             words += ["--snapshot", str(file), "--claims", NOT_THE_CHAIN]
-            images = {"KUBECHAIN_NGINX_IMAGE": self.found.nginx, "KUBECHAIN_CLIENT_IMAGE": self.found.client}
-            return follow(words, self.out / name, images).run()
+            return follow(words, self.out / name, self.found.settings).run()
         finally:
             self._undo(made)
             if file.exists():
@@ -62,6 +61,7 @@ class Rig:
     def _make(self, made: Sequence[Made]) -> None:
         self.api.create(manifests.namespace(SPACE, {}))
         self.api.create(manifests.service_account(), SPACE)
+        self.api.create(manifests.nginx_config(), SPACE)
         for each in made:
             metadata = each.body["metadata"]
             kind, namespace, name = each.body["kind"], metadata.get("namespace", ""), metadata["name"]

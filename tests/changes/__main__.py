@@ -32,9 +32,8 @@ def make(change: Change, found: Kept, docker: Docker, nodes: list[str], out: Pat
     file = out / f"{change.id}.sh"
     file.write_text(script_of(change.script, str(docker.client), nodes), encoding="utf-8")
     words = ["during", "--context", found.context, "--kubeconfig", str(found.kubeconfig)]
-    images = {"KUBECHAIN_NGINX_IMAGE": found.nginx, "KUBECHAIN_CLIENT_IMAGE": found.client}
     try:
-        finished = follow([*words, "--command", shlex.join(["sh", str(file)])], out / change.id, images)
+        finished = follow([*words, "--command", shlex.join(["sh", str(file)])], out / change.id, found.settings)
     finally:
         if change.undo:
             undo = script_of(change.undo, str(docker.client), nodes)
