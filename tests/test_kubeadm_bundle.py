@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from kubechain.images import pins, resolve
 from kubechain.images.docker import Docker
 from kubechain.images.kubeadm_bundle import ARCHIVE, PROGRAMS, bundle_of
 from kubechain.images.node import tag
+from kubechain.observe.wait import Waiter
 from kubechain.upgrade import kubeadm
+from kubechain.upgrade.machines import Machines
 from kubechain.upgrade.versions import hops
 from tests.test_upgrade_hops import PINNED
 from tests.test_upgrade_kubeadm import CONTROL_PLANE, WORKERS, Log
@@ -104,3 +107,21 @@ def test_bundle_of_a_missing_image_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="node image node:1: the container engine does not have it") as caught:
         bundle_of("node:1", docker, BuildCache(tmp_path / "store"), Progress())
     assert caught.value.code == ExitCode.IMAGES
+
+
+def test_machines_for_new_workers_are_started_after_the_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = docker(tmp_path)
+
+    def start(self: Machines, _cluster: Cluster, like: str, _waiter: Waiter) -> None:
+        log.add(f"machine of {self.image} like {like}")
+
+    monkeypatch.setattr(Machines, "start", start)
+    monkeypatch.setattr(kubeadm.inotify, "require_room", lambda count: log.add(f"room for {count}"))
+    prepared(log, monkeypatch)
+    assert not [line for line in log.lines if line.startswith("machine")]
+    monkeypatch.setenv("KUBECHAIN_REPLACE", "1")
+    for version in ("1.35.4", "1.36.3"):
+        shutil.rmtree(tmp_path / f"node-{version}")
+    prepared(log, monkeypatch)
+    machines = [f"machine of node-{version} like {worker}" for version in ("1.35.4", "1.36.3") for worker in WORKERS]
+    assert log.lines[-5:] == ["room for 4", *machines]
