@@ -19,9 +19,17 @@ class Factory:
         raise ApiUnavailable("API server: refused", ExitCode.UNREACHABLE)
 
 
+def state_of(_config: object) -> Any:
+    return SimpleNamespace(factory=Factory())
+
+
+def no_marker(_name: str) -> None:
+    return None
+
+
 def test_claim_runs_though_the_api_server_is_away_when_the_next_chain_would_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "run_state", lambda _: SimpleNamespace(factory=Factory()))
-    item = cast("Any", SimpleNamespace(nodeid="a", fixturenames=(), get_closest_marker=lambda _: None))
+    monkeypatch.setattr(ahead, "run_state", state_of)
+    item = cast("Any", SimpleNamespace(nodeid="a", fixturenames=(), get_closest_marker=no_marker))
     protocol = Ahead(cast("Any", SimpleNamespace(workerinput={}))).pytest_runtest_protocol(item, None)
     next(protocol)
     with pytest.raises(StopIteration) as ended:

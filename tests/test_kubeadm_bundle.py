@@ -115,8 +115,11 @@ def test_machines_for_new_workers_are_started_after_the_imports(tmp_path: Path, 
     def start(self: Machines, _cluster: Cluster, like: str, _waiter: Waiter) -> None:
         log.add(f"machine of {self.image} like {like}")
 
+    def require_room(count: int) -> None:
+        log.add(f"room for {count}")
+
     monkeypatch.setattr(Machines, "start", start)
-    monkeypatch.setattr(kubeadm.inotify, "require_room", lambda count: log.add(f"room for {count}"))
+    monkeypatch.setattr(kubeadm.inotify, "require_room", require_room)
     prepared(log, monkeypatch)
     assert not [line for line in log.lines if line.startswith("machine")]
     monkeypatch.setenv("KUBECHAIN_REPLACE", "1")
