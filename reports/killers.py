@@ -13,6 +13,7 @@ BEYOND = {
     "BEFORE-CLUSTERIP-010": "the next minor version of the testbed still has every mode of kube-proxy",
     "BEFORE-NODES-040": "the Nodes of the testbed have the cgroup version of the machine",
     "BEFORE-DELETION-010": "an object counts as stuck after 300 s, and nobody can set its deletionTimestamp",
+    "CHAIN-NODEPORT-090": "the Nodes of the testbed have no external addresses",
     "DURING-API-010": "a single API server may be away for 180 s, and a rehearsal takes 120 s",
     "DURING-API-020": "a single API server may be away for 180 s, and a rehearsal takes 120 s",
     "DURING-SERVICE-020": "the testbed has no load balancers",

@@ -35,6 +35,26 @@ MUTANTS = (
     Mutant("scale-status-empty", SERVER, f"{REGISTRY}/apps/deployment/storage", "scaleFromDeployment",
            replaced("deployment.Status.Replicas", "0", of="int32"), "the scale subresource of a Deployment counts no replicas",
            Link.SCALE, ("LIFE-SCALE-040",), "assert (0|None) =="),
+    Mutant("unknown-conditions-dropped", SERVER, f"{REGISTRY}/apps/deployment", "deploymentStatusStrategy.PrepareForUpdate",
+           begin("status := &obj.(*apps.Deployment).Status; all := status.Conditions; status.Conditions = nil; "
+                 "for _, each := range all { switch each.Type "
+                 "{ case apps.DeploymentAvailable, apps.DeploymentProgressing, apps.DeploymentReplicaFailure: "
+                 "status.Conditions = append(status.Conditions, each) } }"),
+           "a Deployment keeps no condition of a type that Kubernetes does not know", Link.DEPLOYMENT, ("CHAIN-DEPLOYMENT-110",),
+           "got no condition Written"),
+    Mutant("spec-written-by-status", SERVER, f"{REGISTRY}/apps/deployment", "deploymentStatusStrategy.PrepareForUpdate",
+           replaced("oldDeployment.Spec", "newDeployment.Spec"), "a change of the status of a Deployment changes its spec",
+           Link.DEPLOYMENT, ("CHAIN-DEPLOYMENT-120",), r"assert \{"),
+    Mutant("replaced-scale-unstored", SERVER, f"{REGISTRY}/apps/deployment/storage", "scaleUpdatedObjectInfo.UpdatedObject",
+           after("Replicas", "if info, found := genericapirequest.RequestInfoFrom(ctx); found && info.Verb == \"update\" "
+                 "{ deployment.Spec.Replicas = oldScale.Spec.Replicas }"),
+           "a Scale that replaces that of a Deployment is not stored", Link.SCALE, ("LIFE-SCALE-060",), r"assert \d+ == "),
+    Mutant("replica-set-scale-unstored", SERVER, f"{REGISTRY}/apps/replicaset/storage", "scaleUpdatedObjectInfo.UpdatedObject",
+           replaced("scale.Spec.Replicas", "oldScale.Spec.Replicas"), "the Scale of a ReplicaSet is not stored", Link.SCALE,
+           ("LIFE-SCALE-070",), "got 1 of 1 ready"),
+    Mutant("scale-selector-wrong", SERVER, f"{REGISTRY}/apps/replicaset/storage", "scaleFromReplicaSet",
+           replaced("selector.String()", '"name=" + rs.Name'), "the Scale of a ReplicaSet has another selector", Link.SCALE,
+           ("LIFE-SCALE-080",), r"assert \(2, 2, 'name="),
     Mutant("qos-burstable", SERVER, f"{REGISTRY}/core/pod", "podStrategy.PrepareForCreate",
            after("GetPodQOS", "pod.Status.QOSClass = api.PodQOSBurstable"), "every Pod is of QoS class Burstable", Link.PODS,
            ("CHAIN-PODS-080",), "got Burstable"),

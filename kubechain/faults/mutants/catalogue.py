@@ -13,6 +13,7 @@ from kubechain.faults.mutants import (
     outages,
     ownership,
     reach,
+    services,
     tools,
     typed,
 )
@@ -32,6 +33,7 @@ ALL: tuple[Mutant, ...] = (
     *typed.MUTANTS,
     *families.MUTANTS,
     *crowds.MUTANTS,
+    *services.MUTANTS,
 )
 # All of them are in the programs of one node image.
 GUARDS: tuple[Guard, ...] = tuple(guard for mutant in ALL for guard in mutant.guards)
