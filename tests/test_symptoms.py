@@ -1,26 +1,22 @@
 """The symptom of each fault matches the `got` of its claims' messages under the fault, and not their `expected`."""
 
 import re
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from kubechain.conditions import deployments, dns, endpoints, env, http, nodes, objects, pods, services, timeouts, tokens
-from kubechain.conditions.condition import Condition, Result
+from kubechain.conditions.condition import Result
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
 from kubechain.conditions.timeouts import Timeout
 from kubechain.faults.catalogue import selection
 from kubechain.faults.testbed import NOBODY
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import ObjectChange
-from kubechain.probes.load import Sample, Tally
-from kubechain.upgrade import availability, invariants
-from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord
-from kubechain.upgrade.phases import After
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB, WELCOME
 from tests.fakes import changed, conditions, deployment, endpoint_slice, entry, not_ready, pod, replica_set, service, state, thing
 from tests.fakes import endpoints as endpoints_of
+from tests.symptoms_of_upgrades import UPGRADES, Unmet
 
 A, B = pod(0), pod(1)
 AT = "http://10.96.0.9:80/"
@@ -31,7 +27,6 @@ BACKENDS = http.every_backend(BOTH, WELCOME)
 SLICES = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, 2)
 LEGACY = endpoints.endpoints_list_exactly(WEB, LABELS, CONTAINER_PORT, 2)
 RESOLVES = dns.resolves_to("10.96.0.9")
-Unmet = tuple[Condition[Any], Any]
 
 
 def pending(kind: str, status: str = "False", **why: str) -> Unmet:
@@ -82,27 +77,11 @@ def left(kind: str, resource: KubeObject) -> Unmet:
     return pods.deleted(kind, frozenset([resource.uid])), state(resource)
 
 
-def lost(kind: Kind, seconds: float) -> Unmet:
-    """Return the condition that the routes of a kind are up, and the record of one that was down for so long."""
-    times = [1000 + 0.1 * number for number in range(200)]
-    samples = tuple(Sample(at, at, "down" if 1005 <= at < 1005 + seconds else "up", "timeout") for at in times)
-    seen = RouteSamples(Route(kind, "", "n1", reuse=False), Tally(kind, samples))
-    record = UpgradeRecord(("1",), 1000, 1020, (seen,), (), (), 0, 0, 1, upgraded_by_this_run=True)
-    return availability.kept_up(kind), record
-
-
-def versions(**kubelets: str) -> After:
-    nothing = cast("Any", None)
-    return After(nothing, None, "", "v1.37.2", kubelets, {}, state=nothing, configuration={}, unready=[])
-
-
 NODE = thing("Node", "kind-worker", status={"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]})
 LISTED = state(A, not_ready(B), endpoint_slice(entry(A), entry(B)), endpoints_of(A, B))
 FOREIGN = endpoint_slice(entry(A), entry(B), {"addresses": [NOBODY]})
 ENDING = {"ready": True, "serving": True, "terminating": False}
 EMPTIED = state(A, B, endpoint_slice(entry(A), entry(B)), endpoints_of())
-MOVED = changed(service(), "spec.ports.0.nodePort", 30081)
-RESTARTED = changed(A, "status.containerStatuses.0.restartCount", 1)
 STUCK = waiting("ImagePullBackOff")[1].all("Pod")[0]
 UNPLACED = state(changed(A, "status.conditions", []))
 COUNTED = dict.fromkeys(("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"), 2)
@@ -245,16 +224,7 @@ UNMET: dict[str, list[Unmet] | str] = {
     "midway-node-port-dropped": [(WELCOMES, [*answer(), *TIMEOUT]), (http.all_refused(), TIMEOUT)],
     "midway-dns-dropped": [resolved(rcode="timeout"), (WELCOMES, TIMEOUT), (WELCOMES, failure("name", 6))],
     "midway-scheduler-frozen": [pending("PodScheduled", status=""), (pods.ready(A.name), UNPLACED)],
-    "upgrade-node-port-away": [lost("NodePort", 3.0)],
-    "upgrade-dns-away": [lost("DNS", 3.1)],
-    "upgrade-proxy-flushed": [lost("ClusterIP", 3.0)],
-    "upgrade-kubelet-old": [(availability.kubelets_as_wanted(), versions(**{"kind-worker": "v1.36.3"}))],
-    "upgrade-pod-restarted": [(invariants.never_restarted(state(A), LABELS), [ObjectChange(1, 1.0, 1.0, "MODIFIED", RESTARTED)])],
-    "upgrade-node-port-moved": [
-        (invariants.unchanged(state(service()), ["Service"]), [ObjectChange(1, 1.0, 1.0, "MODIFIED", MOVED)]),
-        (invariants.still_there(state(service()), ["Service"]), state(MOVED)),
-    ],
-    "upgrade-api-removed": "PodDisruptionBudget",
+    **UPGRADES,
 }
 REASONS = [each.reason for each in vars(timeouts).values() if isinstance(each, Timeout)]
 WITH_SYMPTOM = {fault.id: fault.symptom for fault in selection.ALL if fault.symptom}
