@@ -79,7 +79,11 @@ class Site:
     def close(self) -> None:
         """Stop listening, and close every connection."""
         if self.server:
-            self.server.close()
+            loop = asyncio.get_running_loop()
+            for listening in self.server.sockets:
+                loop.remove_reader(listening.fileno())
+            # After the connections that it is accepting: asyncio leaves those of a closed server open (gh-109564).
+            loop.call_soon(self.server.close)
         for writer in self.writers:
             writer.close()
 
@@ -89,6 +93,8 @@ class Site:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.add(writer)
+        if self.server and not self.server.is_serving():
+            writer.close()
         with contextlib.suppress(OSError, EOFError):
             served = 1
             while await self._answer(await self._request(reader, writer), served, writer):

@@ -133,18 +133,14 @@ UPGRADES: dict[str, list[Unmet] | str] = {
     "upgrade-kubelet-old": [(availability.kubelets_as_wanted(), after(**{"kind-worker": "v1.36.3"}))],
     "upgrade-kubelet-newer": [(availability.skew_allowed(), upgrade(kubelet=FUTURE))],
     "upgrade-node-lost": NOT_BACK,
-    "upgrade-node-not-back": NOT_BACK,
     "upgrade-pod-restarted": [(invariants.never_restarted(BEFORE, LABELS), [seen(RESTARTED)])],
     "upgrade-pod-deleted": [*GONE, (pods.exactly_ready(LABELS, REPLICAS), state(*PODS, not_ready(pod(REPLICAS))))],
-    "upgrade-witness-deleted": GONE,
     "upgrade-budget-exceeded": TOO_FEW,
-    "upgrade-budget-broken": TOO_FEW,
     "upgrade-node-port-moved": differs(MOVED),
     "upgrade-deployment-changed": relabelled(deployment()),
     "upgrade-deployment-paused": differs(changed(deployment(), "spec.paused", value=True)),
     "upgrade-replica-set-changed": relabelled(replica_set()),
     "upgrade-slices-remade": REMADE,
-    "upgrade-slices-replaced": REMADE,
     "upgrade-endpoint-stale": [
         (invariants.endpoints_follow(BEFORE, WEB), [seen(not_ready(FIRST)), seen(FIRST, at=1.0 + STALE_SECONDS)])
     ],
@@ -152,7 +148,6 @@ UPGRADES: dict[str, list[Unmet] | str] = {
         (addon_config.kept("kube-proxy", {"kube-proxy": "mode: iptables\n"}), {"kube-proxy": "mode: nftables\n"})
     ],
     "upgrade-corefile-lost": LINE_LOST,
-    "upgrade-corefile-line-lost": LINE_LOST,
     "upgrade-scaling-lost": [(pods.exactly_ready(LABELS, REPLICAS + 1), state(*PODS))],
     "upgrade-rolling-lost": [
         (deployments.rolled_out(WEB, REPLICAS, 3), ROLLED),

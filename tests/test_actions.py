@@ -8,9 +8,11 @@ from kubechain.core.errors import Unmet
 from kubechain.kube.errors import ApiRefused
 from kubechain.workload import actions
 
+POLICY = "ValidatingAdmissionPolicy 'ports' with binding 'ports' denied request: no nodePorts"
 
-def refused(status: int) -> str:
-    raise ApiRefused(status, "Invalid", "provided port is already allocated")
+
+def refused(status: int, why: str = "provided port is already allocated") -> str:
+    raise ApiRefused(status, "Invalid", why)
 
 
 def test_request_that_is_accepted_returns_its_answer() -> None:
@@ -22,6 +24,8 @@ def test_request_that_is_refused_as_invalid_breaks_the_claim_and_another_refusal
         actions.accepted(lambda: refused(422))
     with pytest.raises(ApiRefused):
         actions.accepted(lambda: refused(403))
+    with pytest.raises(ApiRefused):
+        actions.accepted(lambda: refused(422, POLICY))
 
 
 def test_request_that_must_be_refused_and_is_not_breaks_the_claim() -> None:

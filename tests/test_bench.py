@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import stat
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 
 from kubechain.bench import api_load, ratios, rounds, selection
 from kubechain.bench.api_load import ApiLoad, Reading
-from kubechain.bench.records import BenchRecord, LeftOut, LoadRecord, Measurement, Ratio, Ratios, Release, Side
+from kubechain.bench.records import LeftOut, LoadRecord, Measurement, Ratio, Ratios, Release, Side
 from kubechain.bench.rounds import Rounds
 from kubechain.bench.upstream import UpstreamSide
 from kubechain.claims.claim import Link
@@ -20,9 +19,8 @@ from kubechain.cli import bench as command
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.progress import Progress
 from kubechain.images.docker import Docker
-from reports import bench_page, catalogue, coverage
+from reports import catalogue, coverage
 from tests.fakes import FakeClock, record, run_record
-from tests.json_schema import problems
 
 LOAD = LoadRecord(requests=100, watches=7, bytes_sent=1_000_000, bytes_received=2_500_000)
 GATEWAY = "172.18.0.1"
@@ -266,41 +264,3 @@ def test_sides_take_turns_on_a_settled_cluster_and_the_first_changes_with_the_ro
     assert found.serial == Ratio(median=3.0, min=3.0, max=3.0, rounds=2)
     assert found.parallel4 is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-kubechain-4", "2-kubechain-4"], "only what failed is kept"
-
-
-def bench(measurements: list[Measurement], **over: object) -> BenchRecord:
-    chosen = selection.select([("one <two>", ["A", "B"]), ("none", [])], [LeftOut(claims=["B"], reason="2,000 requests")])
-    found = ratios.ratios(measurements)
-    code, line = ratios.outcome(found, [], None)
-    fields: dict[str, object] = {
-        "verdict": line, "exit_code": code, "release": "1.1", "kubernetes": "1.37.2", "cores": 2, "rounds": 2,
-        "specs": chosen.specs, "without_claims": chosen.without_claims, "left_out": chosen.left_out,
-        "measurements": measurements, "ratios": found, "before": None,
-    }  # fmt: skip
-    return BenchRecord.model_validate({**fields, **over})
-
-
-def test_page_shows_both_sides_and_what_is_compared(tmp_path: Path) -> None:
-    made = bench([*pairs(1, (60, 20), (80, 20)), *pairs(2, (30, 20))])
-    bench_page.write(made, tmp_path)
-    page = (tmp_path / "bench.html").read_text()
-    assert "Serially: 3.50 times as fast (3.00 to 4.00)" in page
-    assert "With 4 processes each: no ratio" in page
-    assert re.findall(r"--width:([\d.]+)%", page)[:2] == ["87.50", "25.00"]
-    assert "one &lt;two&gt;" in page
-    assert "2,000 requests" in page
-    assert "<script" not in page
-    content = json.loads((tmp_path / "bench.json").read_text())
-    assert content["ratios"]["serial"] == {"median": 3.5, "min": 3.0, "max": 4.0, "rounds": 2}
-    assert problems(content, "bench") == []
-
-
-def test_release_is_remembered_once_for_each_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "releases.json"
-    path.write_text(json.dumps({"releases": [release(of_all(1.0), 4).as_json()]}))
-    monkeypatch.setattr(command, "RELEASES", path)
-    for seconds in (20.0, 30.0):
-        command.remember(bench(pairs(1, (60, seconds))))
-    kept = command.releases().releases
-    assert [(each.release, each.cores) for each in kept] == [("1.0", 4), ("1.1", 2)]
-    assert kept[1].ratios.serial == Ratio(median=2.0, min=2.0, max=2.0, rounds=1)

@@ -1,7 +1,6 @@
 """chain.html without a browser: content, order, escaping, redaction and size."""
 
 import re
-import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -10,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
-from kubechain.claims.records import ClaimRecord, CollectedClaim, read_run
-from kubechain.core import redact_files
-from reports import catalogue, chain_page, chain_view, templates
+from kubechain.claims.records import ClaimRecord, read_run
+from reports import chain_page, chain_view, templates
 from reports.chain_view import Message, State
 from tests.fakes import record, run_record
-from tests.pages.runs import FAULTS, NO_DUAL_STACK, RUNS, Fault, broken, claims, green
+from tests.pages.runs import FAULTS, NO_DUAL_STACK, RUNS, Fault, claims, green
 
 HOSTILE = "</pre></style><script>alert(1)</script><img src=https://evil.example/x onerror=alert(1)>\"'&{{ 7*7 }}"
 # Elements that have no end tag.
@@ -237,54 +235,6 @@ def test_text_from_a_cluster_stays_text() -> None:
     assert "{{ 7*7 }}" in page.text
     assert "\x00" not in text
     assert "\u202e" not in text
-
-
-PLANTED = "s3cr3t-s3cr3t-s3cr3t"
-
-
-def test_page_is_redacted_before_it_is_html_and_not_after(tmp_path: Path) -> None:
-    (tmp_path / "evidence").mkdir()
-    fault = Fault(Link.DNS, f"expected a, got b token={PLANTED} (waited 1.0 of 1 s: c)", f"password: {PLANTED}")
-    made = broken(fault)
-    (tmp_path / "evidence" / f"{next(iter(made.evidence))}.txt").write_text(f"# log\nAuthorization: Bearer {PLANTED}\ntoken:")
-    text = chain_page.published(made.run, tmp_path)
-    assert PLANTED not in text
-    assert text.count("[redacted]") >= 3
-    # The second is of a run of the suite under a fault.
-    pages = [tmp_path / "chain.html", tmp_path / "faults" / "x" / "chain.html"]
-    pages[1].parent.mkdir(parents=True)
-    for file in pages:
-        file.write_text(text)
-    redact_files.folder(tmp_path)
-    assert [file.read_text() for file in pages] == [text, text]
-    Reader(text)
-
-
-def test_evidence_is_bounded() -> None:
-    kept = chain_page.bounded({str(n): "x" * 100_000 for n in range(20)})
-    assert kept["0"].endswith("... 40,000 more characters are in evidence/0.txt")
-    assert sum(len(text) for text in kept.values()) < chain_page.MOST_OF_PAGE + 20 * 80
-    assert chain_page.bounded({"a": "short"}) == {"a": "short"}
-
-
-def test_largest_page_of_a_quick_run_is_under_a_megabyte_and_made_in_under_three_seconds() -> None:
-    last = RUNS["trend"]()
-    failed = [claim.ended(Outcome.FAILED, "expected a, got " + "b " * 500, suspects="c " * 200) for claim in claims()]
-    run = last.run.model_copy(update={"claims": failed, "chains": [*green().run.chains[:1] * 50]})
-    began = time.process_time()
-    text = chain_page.page(run, {claim.id: "line <of> a log\n" * 10_000 for claim in failed}, last.earlier)
-    assert time.process_time() - began < 3
-    assert len(text.encode()) < 1_000_000
-
-
-def test_largest_page_of_a_full_run_with_faults_is_under_ten_megabytes() -> None:
-    last = RUNS["trend"]()
-    every = [CollectedClaim.of(entry.claim, entry.nodeid) for entry in catalogue.collect()]
-    failed = [claim.ended(Outcome.FAILED, "expected a, got " + "b " * 500, suspects="c " * 200) for claim in every]
-    assert {claim.level for claim in failed} == {"quick", "full"}
-    run = last.run.model_copy(update={"claims": failed, "chains": [*green().run.chains[:1] * 50]})
-    text = chain_page.page(run, {claim.id: "line <of> a log\n" * 10_000 for claim in failed}, last.earlier)
-    assert len(text.encode()) < 10_000_000
 
 
 def test_file_of_schema_1_becomes_a_page() -> None:

@@ -58,13 +58,13 @@ NAMES = ("c-control-plane", "c-control-plane2", "c-control-plane3")
 
 
 def test_configuration_has_the_control_planes_and_the_workers(tmp_path: Path) -> None:
-    three = kind_config.write(tmp_path, "", 3)
+    three = kind_config.write(tmp_path, "", planes=3)
     roles = [node["role"] for node in yaml.safe_load(three.read_text())["nodes"]]
     assert roles == ["control-plane"] * 3 + ["worker"] * 2
     assert (kind_config.size(three), kind_config.control_planes(three)) == (5, 3)
     assert "networking" not in yaml.safe_load(three.read_text())
     assert kind_config.control_planes(kind_config.CONFIG) == 1
-    dual = yaml.safe_load(kind_config.write(tmp_path, "dual", 3).read_text())
+    dual = yaml.safe_load(kind_config.write(tmp_path, "dual", planes=3).read_text())
     assert (len(dual["nodes"]), dual["networking"]["ipFamily"]) == (5, "dual")
 
 

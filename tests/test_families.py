@@ -156,7 +156,7 @@ def test_kind_gets_the_mode_of_the_proxy_beside_the_families(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("option", ["ipv6", "dual", "dual-ipv6"])
 def test_kind_gets_the_ranges_in_the_order_of_the_families(option: str, tmp_path: Any) -> None:
-    assert kind_config.write(tmp_path, "", 1) == kind_config.write(tmp_path, "ipv4") == kind_config.CONFIG
+    assert kind_config.write(tmp_path, "", planes=1) == kind_config.write(tmp_path, "ipv4") == kind_config.CONFIG
     path = kind_config.write(tmp_path, option)
     made, base = (yaml.safe_load(each.read_text()) for each in (path, kind_config.CONFIG))
     network = made.pop("networking")

@@ -29,7 +29,12 @@ from tests.json_schema import FOLDER, problems, published
 
 WAIT = WaitRecord(what="objects", condition="2 Pods ready", seconds=1.5, observations=3, ended_by="change 7")
 CLUSTER = {"name": "c", "context": "kind-c", "uid": "u", "owned": True, "versions": {"server": "v1.37.2"}}
-MEASURED = {"probeFrom": "host", "changeToWaitMs": [1.0, 2.0], "timeline": [{"what": "Pod ready", "seconds": 1.2}]}
+MEASURED = {
+    "probeFrom": "host",
+    "images": {"nginxImage": "sha256:0a1b"},
+    "changeToWaitMs": [1.0, 2.0],
+    "timeline": [{"what": "Pod ready", "seconds": 1.2}],
+}
 FAULT = Fault("pods", "node", "Pods do not start", Link.PODS, frozen("x"), ("CHAIN-PODS-010",), "PodScheduled")
 HARMLESS = Fault("harmless", "harmless", "nothing", None, frozen("x"))
 

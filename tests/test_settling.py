@@ -1,6 +1,7 @@
 """A kind cluster is ready when each of its nodes is a Node that is ready; else its kubelet says why."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -51,11 +52,12 @@ def test_other_words_have_no_hint_and_none_are_left_out() -> None:
         settle("c-control-plane", log="")
 
 
-def test_node_container_before_several_control_planes_is_no_node() -> None:
+def test_node_container_before_several_control_planes_is_no_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = "c-external-load-balancer\nc-control-plane2\nc-control-plane\n"
 
     def listed(*_: object) -> str:
         return names
 
-    cluster = SimpleNamespace(name="c", docker=SimpleNamespace(call=listed))
-    assert Cluster.nodes(cast("Cluster", cluster)) == ["c-control-plane", "c-control-plane2"]
+    cluster = Cluster("c", tmp_path, "image", Path("kind"), Path("kubectl"), Path("docker"))
+    monkeypatch.setattr(type(cluster.docker), "call", listed)
+    assert cluster.nodes() == ["c-control-plane", "c-control-plane2"]

@@ -30,7 +30,8 @@ from tests.in_pods import run
 pytestmark = pytest.mark.whole_runs
 
 CONFIG_MAP = ("--json-line", "--result-config-map", "kube-system/kubechain-result")
-FEW = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-SERVICE-010,CHAIN-ENDPOINTS-010"
+# Each of them waits for Pods, in whatever part it is.
+FEW = "CHAIN-PODS-010,CHAIN-PODS-020,CHAIN-PODS-030,CHAIN-ENDPOINTS-010"
 NAMESPACE = "kubechain-"
 
 

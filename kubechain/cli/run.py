@@ -29,7 +29,7 @@ from kubechain.upgrade import snapshot, versions
 
 SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
-OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "control_planes", "images")
+OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "proxy_mode", "control_planes", "images")
 HOPS = ("from_", "to", "drain", "reboot", "replace")
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"

@@ -129,13 +129,9 @@ class Cluster(KindCluster):
         )
 
     def nodes(self) -> list[str]:
-        """Return the names of the node containers, without those that are to join later."""
+        """Return the names of the node containers that are Nodes: not the load balancer, and not those that are to join later."""
         listed = self.docker.call("ps", "--all", "--filter", f"label={NODE_LABEL}={self.name}", "--format", "{{.Names}}")
-        return sorted({*listed.split()} - self.idle)
-
-    def machines(self) -> list[str]:
-        """Return the names of the node containers that are Nodes: not the one before several control planes."""
-        return [name for name in self.nodes() if not name.endswith(LOAD_BALANCER)]
+        return sorted(name for name in {*listed.split()} - self.idle if not name.endswith(LOAD_BALANCER))
 
     def kubelet_log(self, node: str) -> str:
         """Return the end of the log of a node's kubelet, "" if it cannot be read."""

@@ -1,4 +1,4 @@
-"""The configuration of a new kind cluster by its IP families and its control planes.
+"""The configuration of a new kind cluster by its IP families, the mode of kube-proxy and its control planes.
 
 https://kind.sigs.k8s.io/docs/user/configuration/
 """
@@ -24,24 +24,29 @@ PODS = {IPV4: "10.244.0.0/16", IPV6: "fd00:10:244::/56"}
 SERVICES = {IPV4: "10.96.0.0/16", IPV6: "fd00:10:96::/112"}
 
 
-def write(folder: Path, ip_family: str, planes: int = 1) -> Path:
+def write(folder: Path, ip_family: str, proxy_mode: str = "", planes: int = 1) -> Path:
     """Return the file with the configuration; if it is not the default, it is written into the folder.
 
     `planes` is the number of control planes; kind puts a load balancer before several.
     """
+    networking: dict[str, str] = {}
     families = FAMILIES[ip_family or DEFAULT]
-    if families == FAMILIES[DEFAULT] and planes == 1:
-        return CONFIG
-    config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    config["nodes"] = [{"role": ROLE}] * planes + [node for node in config["nodes"] if node["role"] != ROLE]
     if families != FAMILIES[DEFAULT]:
-        config["networking"] = {
+        networking = {
             "ipFamily": "dual" if len(families) > 1 else "ipv6",
             # The API server is reached from this machine alone, by an address that every machine has.
             "apiServerAddress": "127.0.0.1",
             "podSubnet": ",".join(PODS[family] for family in families),
             "serviceSubnet": ",".join(SERVICES[family] for family in families),
         }
+    if proxy_mode not in ("", DEFAULT_MODE):
+        networking["kubeProxyMode"] = proxy_mode
+    if not networking and planes == 1:
+        return CONFIG
+    config: Any = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    config["nodes"] = [{"role": ROLE}] * planes + [node for node in config["nodes"] if node["role"] != ROLE]
+    if networking:
+        config["networking"] = networking
     path = folder / FILE
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path

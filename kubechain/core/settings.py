@@ -173,7 +173,8 @@ class Faults(Group):
 
     title: ClassVar[str] = "faults"
     faults: str = Field("", description="ids of the faults to inject, separated by commas; default: all")
-    short: bool = Field(default=False, description="inject only 6 faults, one for each part of the chain")
+    mutants: bool = Field(default=False, description="inject mutants of Kubernetes, built from source, in place of faults")
+    short: bool = Field(default=False, description="inject only a few, each of another kind or component")
     compare: Literal["", "upstream"] = Field(
         "", description="upstream: also run the closest tests of Kubernetes under each fault"
     )

@@ -77,8 +77,9 @@ class Fault:
     ones. Without `claims`, no claim states what is broken: then one that is blocked by `at` must name the symptom. `breaks` are
     further links that the fault breaks by itself; those of `also` do not need `at`, so that the verdict must call them broken,
     too. With `midway` the fault is injected in the middle of a run: when the first claim of that link has ended. A fault that is
-    not `lasting` ends by itself. The `short` ones, one for each part of the chain, are the short form of
-    `kubechain faults`.
+    not `lasting` ends by itself. The `short` ones, each of another kind or component, are the short form of `kubechain faults`.
+    Those that are `dual` are tried on a cluster with two IP families alone. One that comes `ahead` is there before an upgrade,
+    and is looked for by its claims alone. `given` are settings of the run under the fault, as environment variables.
     """
 
     id: str

@@ -52,15 +52,16 @@ def tools(
     With `cgo`, parts in C are compiled, too, by the C compiler of this machine. `tags` are build tags, which leave parts out.
     """
     module = pins.module(component, version)
-    tagged = ["-tags", tags] if tags else []
-    inputs = key(module / "go.mod", module / "go.sum", linker_flags, *tagged)
+    inputs = key(module / "go.mod", module / "go.sum", linker_flags, *_tagged(tags))
 
     def build(folder: Path) -> None:
-        # go build writes several programs into a folder only if its name ends with a slash.
-        words = ["build", *tagged, "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
-        _go(words, f"{component} {version}", module, store, progress, cgo=cgo)
+        compile_tools(module, folder, f"{component} {version}", store, progress, linker_flags=linker_flags, tags=tags, cgo=cgo)
 
     return store.artifact(f"{component}-{version}", inputs, build, needs_gib=needed_gib(component))
+
+
+def _tagged(tags: str) -> list[str]:
+    return ["-tags", tags] if tags else []
 
 
 def needed_gib(component: str) -> int:
@@ -76,11 +77,12 @@ def compile_tools(
     progress: Progress,
     *,
     linker_flags: str = "",
+    tags: str = "",
     cgo: bool = False,
 ) -> None:
     """Build the tools of the go.mod in the folder `module` into `folder`; see `tools`."""
     # go build writes several programs into a folder only if its name ends with a slash.
-    words = ["build", "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
+    words = ["build", *_tagged(tags), "-trimpath", "-ldflags", linker_flags, "-o", f"{folder}/", "tool"]
     _go(words, what, module, store, progress, cgo=cgo)
 
 

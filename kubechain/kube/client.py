@@ -190,10 +190,7 @@ class Api:
         return creation.create(post, lambda: self.get(kind, namespace, name), body, seconds)
 
     def replace(self, resource: Json, namespace: str, sub: str = "", *, of: str = "") -> KubeObject:
-        """Replace an object (PUT), or its subresource `sub`, with a body of the same name.
-
-        `of` is the kind of the object, where the body has another: a Scale.
-        """
+        """Replace an object (PUT) or its subresource `sub`; `of` is the kind of the object if the body has another: a Scale."""
         path = path_of(of or resource["kind"], namespace, resource["metadata"]["name"], sub)
         return as_object(self.call("PUT", path, body=resource), resource["kind"])
 

@@ -22,6 +22,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.run import Run
 from kubechain.core.settings import Settings
 from kubechain.images import load_balancer, pins, resolve
+from kubechain.images.mutation import Guard
 from kubechain.kube import shape
 from kubechain.kube.client import Api
 from kubechain.provision import inotify, kept_network, occupied, settling
@@ -227,7 +228,9 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
 
 def _create(cluster: Cluster, settings: Settings, given: Path | None, progress: Progress) -> None:
     """Create a kind cluster; from the first node on a mark says that kubechain made it."""
-    config = given or kind_config.write(secret_files.folder(cluster.path), settings.ip_family, settings.control_planes)
+    config = given or kind_config.write(
+        secret_files.folder(cluster.path), settings.ip_family, settings.proxy_mode, settings.control_planes
+    )
     inotify.require_room(kind_config.size(config))
     run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
     with ExitStack() as named:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from kubechain.claims.obstacles import refuser
 from kubechain.cleanup import cordons
 from kubechain.core.errors import Unmet
 from kubechain.core.run import RUN_LABEL
@@ -163,13 +164,13 @@ def accepted(attempt: Callable[[], T]) -> T:
     """Return what a request returns.
 
     Raises:
-        Unmet: the API server refused it as invalid.
+        Unmet: the API server refused it as invalid, and no policy or webhook did.
 
     """
     try:
         return attempt()
     except ApiRefused as refused:
-        if refused.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        if refused.status != HTTPStatus.UNPROCESSABLE_ENTITY or refuser(refused.detail):
             raise
         raise Unmet(f"expected the API server to accept a request, got {refused.reason}: {refused.detail}") from refused
 

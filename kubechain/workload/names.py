@@ -15,10 +15,11 @@ from kubechain.workload.manifests import WEB
 
 # Of the chain, of scenarios, and of the objects that claims make, or of which they say that there are none.
 LISTED = """
-web client bare absent after-late another astray awaited bordering both changing crashing early echo ending exposed first handmade
-headless holder late later local-inside local-outside lonely many moved multi multi-env named named-early named-late neighbour
-nobody obedient orphan outside reader released renewed second settler squatter srv sticky stubborn sub taken twin unlinked unready
-waiting witness
+web client bare absent addressed after-late another astray awaited balanced bordering both changing come-home crashing early
+echo elsewhere ending exposed far first handmade headless healthy hinted holder last late later local-inside local-outside lone
+lonely loose many mixed moved multi multi-env named named-early named-late near neighbour nobody obedient orphan outside reader
+released renamed renewed scaled second settler slices split squatter srv srv-short sticky sticky-outside stubborn sub taken
+to-cluster-ip to-node-port twin unlinked unready waiting witness
 """
 NAMES = frozenset(LISTED.split())
 

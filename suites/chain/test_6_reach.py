@@ -183,10 +183,14 @@ def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> Non
     require(chain.client.repeat(at, MANY), none_slower(1.0))
 
 
-@claim("CHAIN-NODEPORT-030", spec="#traffic-to-services", requires=[NODE_REQUESTS])
+@claim("CHAIN-NODEPORT-030", spec="#traffic-to-services", requires=[NODE_REQUESTS, right("patch", "services")])
 def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
-    """The nodePort of a Service with no endpoints MUST refuse connections on every Node."""
-    port = node_port(create(chain, service_manifests.service(name="nobody", app="nobody", kind=service_manifests.NODE_PORT)))
+    """The nodePort of a Service that has lost its endpoints MUST refuse connections on every Node."""
+    service = create(chain, service_manifests.service(name="nobody", kind=service_manifests.NODE_PORT))
+    port = node_port(service)
+    # A port that no kube-proxy knows yet refuses connections, too.
+    eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_welcome(WELCOME)))
+    actions.service(chain, {"selector": {"app": "nobody"}}, service.name)
     eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_refused()))
 
 

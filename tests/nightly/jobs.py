@@ -52,7 +52,9 @@ def whole(pinned: Pins) -> list[Job]:
     versions = sorted(pinned.kubernetes, key=Version)
     return [
         *(chain("full", *each) for each in product(reversed(versions), MODES, FAMILIES)),
-        Job("faults", ("faults",)),
+        Job("faults", ("faults",), 240),
+        Job("mutants", ("mutants", "IP_FAMILY=dual"), 240),
+        Job("bench", ("bench",)),
         Job("upgrade", ("upgrade", f"FROM={versions[0]}", f"TO={versions[-1]}"), 180),
         Job("terrains", ("terrains", "FAULTS=1", f"CLUSTER={CLUSTER}-terrains"), 240),
         Job("soak", ("soak", "RUNS=200"), 240, on_kept=True),
@@ -66,6 +68,7 @@ def short(pinned: Pins) -> list[Job]:
     return [
         *(chain("quick", pinned.default, mode, "ipv4") for mode in MODES),
         Job("faults", ("faults", "SHORT=1"), 30),
+        Job("mutants", ("mutants", "SHORT=1"), 30),
         Job("watch-rounds", ("watch-rounds",), 10),
     ]
 

@@ -35,6 +35,11 @@ def clean_cluster(folder: Path) -> Generator[Cluster]:
     """Run a cluster, of which every Pod of a run is gone in the end."""
     with cluster(folder, with_token(folder)) as made:
         yield made
+        # A Pod may still end when its test does.
+        for _ in range(200):
+            if not made.store.all("Pod"):
+                return
+            made.api.closed.wait(0.05)
         assert made.store.all("Pod") == []
 
 

@@ -133,7 +133,7 @@ FAULTS = (
     Fault("not-ready-published", "endpoints", "Services list Pods that are not ready", Link.ENDPOINTS,
           Mutation("not-ready-published", "Service", set_to("/spec/publishNotReadyAddresses", "true"), SERVICE,
                    lambda s: s.at("spec.publishNotReadyAddresses") is True),
-          ("CHAIN-ENDPOINTS-060",), r"got \S+, \S+ in EndpointSlices"),
+          ("CHAIN-ENDPOINTS-060",), r"got \S+, \S+ in EndpointSlices", short=True),
     Fault("foreign-address", "endpoints", "EndpointSlices list an address of no Pod", Link.ENDPOINTS,
           Mutation("foreign-address", "EndpointSlice",
                    set_to("/endpoints/-", f'Object.endpoints{{addresses: ["{NOBODY}"]}}'),

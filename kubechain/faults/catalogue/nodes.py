@@ -193,7 +193,7 @@ FAULTS = (
           ("CHAIN-CLUSTERIP-010",), ": 404"),
     Fault("hairpin-broken", "network", "a Pod does not reach itself through its Service", Link.CLUSTERIP,
           IptablesRule("filter", "FORWARD -s {pods} -d {pods} -m mark --mark 0x4000/0x4000 -j DROP", "workers"),
-          ("CHAIN-CLUSTERIP-030",), f"timeout|{MISSING_BACKEND}"),
+          ("CHAIN-CLUSTERIP-030",), f"timeout|{MISSING_BACKEND}", short=True),
     Fault("packets-lost", "network", "three of ten packets to Pods of another node are lost", Link.CLUSTERIP,
           IptablesRule("filter", f"FORWARD -p tcp --dport {CONTAINER_PORT} -m statistic --mode random --probability 0.3 -j DROP",
                "workers"),

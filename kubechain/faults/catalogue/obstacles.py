@@ -15,7 +15,7 @@ from kubechain.faults.testbed import SCHEDULER, TRIAL, Testbed
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.workload import manifests
 
-NAME, GROUP = "kubechain-fault", "kubechain.test"
+NAME, GROUP = "kubechain-fault", "fault.kubechain.test"
 # Nobody has such objects.
 RULES = [{"apiGroups": [GROUP], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nothings"]}]
 ANYTHING = {"openAPIV3Schema": {"type": "object"}}

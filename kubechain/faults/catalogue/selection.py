@@ -10,10 +10,12 @@ from kubechain.faults.catalogue import (
     in_passing,
     midway,
     nodes,
+    obstacles,
     partly,
     status,
     upgrade,
     upgrade_events,
+    witnesses,
 )
 from kubechain.faults.fault import Fault
 from kubechain.faults.mutants import catalogue
@@ -28,6 +30,8 @@ ALL: tuple[Fault, ...] = (
     *partly.FAULTS,
     *midway.FAULTS,
     *upgrade.FAULTS,
+    *witnesses.FAULTS,
+    *obstacles.FAULTS,
     *upgrade_events.FAULTS,
     *harmless.FAULTS,
 )

@@ -10,6 +10,7 @@ from kubechain.images.mutation import after, begin, never, replaced, skip
 SLICES = "k8s.io/endpointslice"
 SLICES_CONTROLLER, ENDPOINTS = f"{CONTROLLERS}/endpointslice", f"{CONTROLLERS}/endpoint"
 MOST = "int(r.maxEndpointsPerSlice)"
+LAST_KEPT = "left := 0; for _, pod := range pods { if pod.DeletionTimestamp == nil { left++ } }; if left == 0 { return nil }"
 
 MUTANTS = (
     Mutant("slice-port-of-service", MANAGER, SLICES, "getEndpointPorts",
@@ -47,10 +48,10 @@ MUTANTS = (
            "a Service without a selector gets EndpointSlices of all Pods", Link.SERVICE, ("CHAIN-SERVICE-130",),
            "got .*(refused|web-|timeout)"),
     Mutant("slices-keep-last-pods", MANAGER, SLICES_CONTROLLER, "Controller.syncService",
-           after("List", "if len(pods) == 0 { return nil }", 1, 2), "EndpointSlices keep their Pods when the last of them go",
+           after("List", LAST_KEPT, 1, 2), "EndpointSlices keep their Pods when the last of them end",
            Link.DELETION, ("CHAIN-DELETION-030",), r"got .+:\d+ in EndpointSlices, none in Endpoints|in EndpointSlices"),
     Mutant("endpoints-keep-last-pods", MANAGER, ENDPOINTS, "Controller.syncService",
-           after("List", "if len(pods) == 0 { return nil }"), "Endpoints keep their Pods when the last of them go",
+           after("List", LAST_KEPT), "Endpoints keep their Pods when the last of them end",
            Link.DELETION, ("CHAIN-DELETION-030",), r"got none in EndpointSlices, .+:\d+ in Endpoints"),
     Mutant("endpoints-outlive-service", MANAGER, ENDPOINTS, "Controller.syncService", skip("Delete", 1, 2),
            "Endpoints stay when their Service is deleted", Link.DELETION, ("CHAIN-DELETION-070",), "Endpoints web still there"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from kubechain.claims.claim import Link
-from kubechain.faults.mutants.api_server import REGISTRY, SERVER
 from kubechain.faults.mutants.controllers import CONTROLLERS, MANAGER
 from kubechain.faults.mutants.mutant import Mutant
 from kubechain.faults.mutants.network import PROXIES, PROXY
 from kubechain.faults.mutants.nodes import KUBELET, RUNTIME, SCHEDULER, SCHEDULING
-from kubechain.images.mutation import after, begin, replaced
+from kubechain.images.mutation import after, begin, never, replaced
 
 PLUGINS = f"{SCHEDULING}/framework/plugins"
 LOST = r"got [\d,]+ of [\d,]+ lost"
@@ -20,20 +19,23 @@ MUTANTS = (
     Mutant("lost-taints-kept", MANAGER, f"{CONTROLLERS}/nodelifecycle", "Controller.markNodeAsReachable",
            begin("return false, nil"), "a Node that comes back keeps the taints of a lost one", Link.NODES, ("LIFE-NODES-060",),
            r"taints node\.kubernetes\.io/unreachable:NoExecute"),
-    Mutant("return-evicts-others", MANAGER, f"{CONTROLLERS}/tainteviction", "Controller.handleNodeUpdate",
+    Mutant("return-unreadies-others", MANAGER, f"{CONTROLLERS}/tainteviction", "Controller.handleNodeUpdate",
            after("cancelWorkWithEvent",
                  'if i == 0 { if others, err := tc.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil '
                  '{ for _, other := range others.Items { if other.Namespace != "kube-system" && other.Spec.NodeName != node.Name '
                  "&& metav1.GetControllerOf(&other) != nil "
-                 "{ _ = tc.client.CoreV1().Pods(other.Namespace).Delete(ctx, other.Name, metav1.DeleteOptions{}) } } } }"),
-           "when a Node loses its taints, Pods of other Nodes are evicted", Link.NODES, ("LIFE-NODES-070",), LOST),
+                 "{ _, _ = tc.client.CoreV1().Pods(other.Namespace).Patch(ctx, other.Name, "
+                 'types.StrategicMergePatchType, []byte(`{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`), '
+                 'metav1.PatchOptions{}, "status") } } } }'),
+           "when a Node loses its taints, the Pods of other Nodes count as not ready", Link.NODES, ("LIFE-NODES-070",), LOST),
     Mutant("cordon-ignored", SCHEDULER, f"{PLUGINS}/nodeunschedulable", "NodeUnschedulable.Filter", begin("return nil"),
            "Pods are bound to Nodes that are cordoned", Link.NODES, ("LIFE-NODES-080",), r"got \d on ",
            more=((f"{PLUGINS}/tainttoleration", "TaintToleration.Filter",
                   begin("if nodeInfo.Node().Spec.Unschedulable { return nil }")),)),
-    Mutant("evicted-at-once", SERVER, f"{REGISTRY}/core/pod/storage", "addConditionAndDeletePod",
-           begin("options = options.DeepCopy(); none := int64(0); options.GracePeriodSeconds = &none"),
-           "a Pod that is evicted gets no grace period", Link.NODES, ("LIFE-NODES-080",), LOST),
+    Mutant("hook-ignored-in-drain", KUBELET, RUNTIME, "kubeGenericRuntimeManager.killContainer", never("PreStop"),
+           "containers of drained Pods are stopped at once, a second before EndpointSlices change", Link.NODES,
+           ("LIFE-NODES-080",), LOST,
+           more=((f"{CONTROLLERS}/endpointslice", "Controller.syncService", begin("time.Sleep(1e9)")),)),
     Mutant("containers-restarted-with-kubelet", KUBELET, RUNTIME, "kubeGenericRuntimeManager.computePodActions",
            replaced("changed", 'func() bool { seen, err := time.Parse(time.RFC3339Nano, '
                     'pod.Annotations["kubernetes.io/config.seen"]); return changed || err == nil '

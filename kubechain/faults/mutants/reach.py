@@ -14,12 +14,13 @@ RULES = "Proxier.syncProxyRules"
 
 MUTANTS = (
     Mutant("pod-of-second-family", KUBELET, PODS, "Kubelet.convertStatusToAPIStatus",
-           after("sortPodIPs", 'if !strings.Contains(podIPs[0], ":") { podIPs = append(podIPs[:1:1], "2001:db8::1") }'),
+           after("sortPodIPs", 'if len(podIPs) > 0 && !strings.Contains(podIPs[0], ":") '
+                 '{ podIPs = append(podIPs[:1:1], "2001:db8::1") }'),
            "Pods report an address besides that in the range of their Node", Link.PODS, ("CHAIN-PODS-050",), "got 2001:db8::1"),
     Mutant("back-off-renamed", KUBELET, RUNTIME, "kubeGenericRuntimeManager.doBackOff",
            replaced("kubecontainer.ErrCrashLoopBackOff", 'errors.New("RestartDelayed")', of="error"),
            "a container that waits for its restart does not say CrashLoopBackOff", Link.PODS, ("CHAIN-PODS-150",),
-           r"got .*container state waiting \(RestartDelayed\)"),
+           r"in CrashLoopBackOff .*got restartCount \d+, last exitCode 1"),
     Mutant("pull-told-of-present-image", KUBELET, f"{PODS}/images", "imageManager.EnsureImageExists",
            after("imagePullRequired", "m.logIt(logger, objRef, v1.EventTypeNormal, events.PullingImage, logPrefix, "
                  'fmt.Sprintf("Pulling image %q", requestedImage))', 2, 3),
@@ -44,7 +45,7 @@ MUTANTS = (
            r"got http\S+: timeout"),
     Mutant("empty-node-port-dropped", PROXY, IPTABLES, RULES, replaced('"REJECT"', '"DROP"', 2, 2),
            "the nodePort of a Service with no endpoints gives no answer", Link.NODEPORT, ("CHAIN-NODEPORT-030",),
-           r"got http\S+: timeout"),
+           r"of Node \S+: timeout"),
     Mutant("pods-shared-by-one", PROXY, IPTABLES, RULES,
            after("CategorizeEndpoints", "for other := range proxier.svcPortMap { if others := proxier.endpointsMap[other]; "
                  "other.Namespace == svcName.Namespace && other.Port == svcName.Port && other.Protocol == svcName.Protocol "
@@ -58,7 +59,7 @@ MUTANTS = (
            "every connection to a nodePort goes to the same Pod", Link.NODEPORT, ("CHAIN-NODEPORT-020",),
            r"got web-[\w-]+ \(\d+ times\)"),
     Mutant("deleted-services-served", PROXY, PROXIES, "ServicePortMap.Update", skip("unmerge"),
-           "the nodePort of a deleted Service leads to its Pods", Link.DELETION, ("CHAIN-DELETION-050",), r"got http\S+: 200",
+           "the nodePort of a deleted Service leads to its Pods", Link.DELETION, ("CHAIN-DELETION-050",), r"of Node \S+: 200",
            more=((PROXIES, "ServicePortMap.Update",
                   replaced("make(map[types.NamespacedName]*serviceChange)",
                            "func() map[types.NamespacedName]*serviceChange { kept := map[types.NamespacedName]*serviceChange{}; "

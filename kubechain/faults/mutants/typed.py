@@ -12,7 +12,7 @@ MUTANTS = (
            after("Type", 'if service.Spec.Type == corev1.ServiceTypeNodePort && o.Name == "" '
                  "{ service.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal }"),
            "`kubectl expose` makes a Service that answers on the Nodes of its Pods alone", Link.NODEPORT, ("WALK-NODEPORT-010",),
-           r"got http\S+: (timeout|refused|unreachable)"),
+           r"of Node \S+: (timeout|refused|unreachable)"),
     Mutant("expose-mislabels", KUBECTL, f"{COMMANDS}/expose", "ExposeServiceOptions.createService",
            after("labels", 'labels = map[string]string{"app": "another"}'),
            "`kubectl expose` gives the Service other labels than the Deployment has", Link.SERVICE, ("CHAIN-SERVICE-050",),

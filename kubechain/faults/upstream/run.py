@@ -53,6 +53,7 @@ LOG_CHARACTERS = 16_000
 SUITE_ONLY = frozenset(
     [
         "selector-changed",
+        "large-packets-lost",
         "target-port-changed",
         "image-replaced",
         "page-wrong",
