@@ -67,6 +67,8 @@ def test_replaced_node_loses_nothing_and_a_loss_on_a_node_that_stays_is_found(cl
         pause(1)
         cluster.change("uid-leaves", "spec.unschedulable", value=True)
         pause(0.5)
+        cluster.close("uid-leaves")
+        pause(0.5)
         cluster.remove("uid-leaves")
         cluster.join("leaves", "127.0.1.3", uid="0123456789")
         pause(1)
