@@ -20,6 +20,7 @@ from kubechain.kube.objects import Json
 from kubechain.probes.load import Sample
 from kubechain.sampler.dns import AAAA
 from kubechain.upgrade.samples import Samples, read
+from tests import listening
 from tests.loopback import HOST
 
 PROGRAM = (sys.executable, "-m", "kubechain.sampler")
@@ -79,11 +80,7 @@ class Site:
     def close(self) -> None:
         """Stop listening, and close every connection."""
         if self.server:
-            loop = asyncio.get_running_loop()
-            for listening in self.server.sockets:
-                loop.remove_reader(listening.fileno())
-            # After the connections that it is accepting: asyncio leaves those of a closed server open (gh-109564).
-            loop.call_soon(self.server.close)
+            listening.stop(self.server)
         for writer in self.writers:
             writer.close()
 

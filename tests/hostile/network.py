@@ -10,6 +10,8 @@ import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
+from tests import listening
+
 PAGE = b"<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>\n"
 ENDS = 10.0
 # An address and a port.
@@ -60,13 +62,13 @@ class Network:
         """Stop the server of a Pod, if it has one."""
         server = self._pods.pop(uid, None)
         if server:
-            self._run(_closed(server))
+            self._run(listening.stopped(server))
 
     def forward(self, wanted: Mapping[Place, Iterable[Place]]) -> None:
         """Lead each place to one of its backends by chance; every other place refuses connections."""
         backends = {place: list(some) for place, some in wanted.items() if some}
         for place in [place for place in self._ways if place not in backends]:
-            self._run(_closed(self._ways.pop(place)))
+            self._run(listening.stopped(self._ways.pop(place)))
         self._backends = backends
         for place in backends:
             if place not in self._ways:
@@ -76,7 +78,7 @@ class Network:
         """Answer at each place with a status."""
         self._statuses = {**statuses}
         for place in [place for place in self._health if place not in statuses]:
-            self._run(_closed(self._health.pop(place)))
+            self._run(listening.stopped(self._health.pop(place)))
         for place in statuses:
             if place not in self._health:
                 self._health[place] = self._run(self._reporter(place))
@@ -101,14 +103,6 @@ class Network:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ENDS)
-
-
-async def _closed(server: asyncio.Server) -> None:
-    """Close a server after the connections that it is accepting: asyncio leaves those of a closed server open (gh-109564)."""
-    for listening in server.sockets:
-        asyncio.get_running_loop().remove_reader(listening.fileno())
-    await asyncio.sleep(0)
-    server.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from kubechain.kube.kubeconfig import private_copy
+from tests import listening
 
 HOST = "127.0.0.1"
 CHUNK = 65536
@@ -72,12 +73,12 @@ class Proxy:
         try:
             while not await _within(self.mode.refuse_every or None, ended.wait()):
                 # The port is closed, so the kernel refuses connections.
-                server.close()
+                await listening.stopped(server)
                 self.refusals += 1
                 await _within(self.mode.refuse_for, ended.wait())
                 server = await self._open()
         finally:
-            server.close()
+            await listening.stopped(server)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubechain.claims.claim import Link
 from kubechain.faults.fault import Component
+from kubechain.faults.mutants.controllers import CONTROLLERS
 from kubechain.faults.mutants.mutant import Mutant
 from kubechain.images.mutation import always, begin, never, replaced, skip
 
@@ -11,6 +12,8 @@ KUBELET: Component = "kubelet"
 SCHEDULER: Component = "kube-scheduler"
 PODS, SCHEDULING = "k8s.io/kubernetes/pkg/kubelet", "k8s.io/kubernetes/pkg/scheduler"
 RUNTIME = f"{PODS}/kuberuntime"
+# A second makes sure that requests meet the Pods that are gone; EndpointSlices may be that late.
+LATE_SLICES = (f"{CONTROLLERS}/endpointslice", "Controller.syncService", begin("time.Sleep(1e9)"))
 
 MUTANTS = (
     Mutant("affinity-ignored", SCHEDULER, f"{SCHEDULING}/framework/plugins/interpodaffinity", "InterPodAffinity.Filter",
@@ -48,11 +51,9 @@ MUTANTS = (
            (Link.ENDPOINTS,)),
     Mutant("hook-ignored", KUBELET, RUNTIME, "kubeGenericRuntimeManager.executePreStopHook", begin("return 0"),
            "the preStop hook of a container is not run", Link.ROLLOUT, ("LIFE-ROLLOUT-030",), r"got [\d,]+ of [\d,]+ lost"),
-    # A second makes sure that requests meet the Pods that are gone; EndpointSlices may be that late.
     Mutant("hook-ignored-in-scaling", KUBELET, RUNTIME, "kubeGenericRuntimeManager.killContainer", never("PreStop"),
            "containers with a preStop hook are stopped at once, a second before the EndpointSlices change", Link.SCALE,
-           ("LIFE-SCALE-050",), r"got [\d,]+ of [\d,]+ lost",
-           more=(("k8s.io/kubernetes/pkg/controller/endpointslice", "Controller.syncService", begin("time.Sleep(1e9)")),)),
+           ("LIFE-SCALE-050",), r"got [\d,]+ of [\d,]+ lost", more=(LATE_SLICES,)),
     Mutant("grace-cut", KUBELET, RUNTIME, "kubeGenericRuntimeManager.killContainer",
            replaced("gracePeriod", "0", 9, 10, of="int64"), "containers are killed at once, without SIGTERM", Link.DELETION,
            ("LIFE-DELETION-030", "LIFE-DELETION-040"), r"assert \(?(137|-1|[0-9.]+ >)"),

@@ -6,7 +6,7 @@ from kubechain.claims.claim import Link
 from kubechain.faults.mutants.controllers import CONTROLLERS, MANAGER
 from kubechain.faults.mutants.mutant import Mutant
 from kubechain.faults.mutants.network import PROXIES, PROXY
-from kubechain.faults.mutants.nodes import KUBELET, RUNTIME, SCHEDULER, SCHEDULING
+from kubechain.faults.mutants.nodes import KUBELET, LATE_SLICES, RUNTIME, SCHEDULER, SCHEDULING
 from kubechain.images.mutation import after, begin, never, replaced
 
 PLUGINS = f"{SCHEDULING}/framework/plugins"
@@ -34,8 +34,7 @@ MUTANTS = (
                   begin("if nodeInfo.Node().Spec.Unschedulable { return nil }")),)),
     Mutant("hook-ignored-in-drain", KUBELET, RUNTIME, "kubeGenericRuntimeManager.killContainer", never("PreStop"),
            "containers of drained Pods are stopped at once, a second before EndpointSlices change", Link.NODES,
-           ("LIFE-NODES-080",), LOST,
-           more=((f"{CONTROLLERS}/endpointslice", "Controller.syncService", begin("time.Sleep(1e9)")),)),
+           ("LIFE-NODES-080",), LOST, more=(LATE_SLICES,)),
     Mutant("containers-restarted-with-kubelet", KUBELET, RUNTIME, "kubeGenericRuntimeManager.computePodActions",
            replaced("changed", 'func() bool { seen, err := time.Parse(time.RFC3339Nano, '
                     'pod.Annotations["kubernetes.io/config.seen"]); return changed || err == nil '
