@@ -79,6 +79,24 @@ def test_consistently_with_a_watch_that_is_down_cannot_tell(fake: FakeClock, his
         Waiter(fake).consistently(history, READY, during=TEN)
 
 
+def test_consistently_waits_for_a_watch_that_is_cut_at_its_end(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(9.8, lambda: history.lost("Pod", "reset"))
+    fake.at(10.4, lambda: history.restored("Pod", gap=False))
+    # Cut once more: it has been up since the end.
+    fake.at(10.4, lambda: history.lost("Pod", "reset"))
+    Waiter(fake).consistently(history, READY, during=TEN)
+    assert fake.time == 1010.4
+
+
+def test_consistently_is_broken_by_what_a_watch_delivers_that_was_cut_at_its_end(fake: FakeClock, history: History) -> None:
+    history.record("ADDED", POD)
+    fake.at(9.8, lambda: history.lost("Pod", "reset"))
+    fake.at(10.4, lambda: (history.record("DELETED", POD), history.record("ADDED", POD), history.restored("Pod", gap=False)))
+    with pytest.raises(Unmet):
+        Waiter(fake).consistently(history, READY, during=TEN)
+
+
 def test_nothing_is_decided_between_a_version_that_is_gone_and_the_new_list(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     history.lost("Pod", "410 Expired", gap=True)

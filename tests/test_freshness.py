@@ -18,8 +18,8 @@ from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import RealClock
-from kubechain.observe.freshness import DELIVERY_SECONDS, RESUME_SECONDS, Freshness
-from kubechain.observe.history import History
+from kubechain.observe.freshness import DELIVERY_SECONDS, Freshness
+from kubechain.observe.history import RESUME_SECONDS, History
 from kubechain.observe.history_conditions import at_every_moment, deleted_in_order, last_version
 from kubechain.observe.reflector import Reflector
 from kubechain.observe.wait import Waiter

@@ -171,7 +171,7 @@ def test_other_harness_errors_end_the_wait_at_once(fake: FakeClock) -> None:
 def test_source_that_is_not_up_to_date_at_the_timeout_is_a_harness_error(fake: FakeClock, history: History) -> None:
     history.record("ADDED", not_ready(POD))
     fake.at(4, lambda: history.lost("Pod", "connection refused"))
-    with pytest.raises(HarnessError, match=r"watch of Pod down for 6\.0 s: connection refused"):
+    with pytest.raises(HarnessError, match=r"watch of Pod down for 11\.0 s: connection refused"):
         Waiter(fake).eventually(history, READY, within=TEN)
 
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from kubechain.core.errors import Transient
 from kubechain.kube.listing import Listing
 from kubechain.observe.clock import Clock
-from kubechain.observe.history import History
+from kubechain.observe.history import RESUME_SECONDS, History
 from kubechain.observe.reflector import Feed, Reflector
 
-# For what is on its way when the list is made, and for a watch that resumes on another connection.
+# For what is on its way when the list is made.
 DELIVERY_SECONDS = 1.0
-RESUME_SECONDS = 5.0
 
 
 class Freshness:

