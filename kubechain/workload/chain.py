@@ -285,8 +285,12 @@ class Chain:
         return {role: (each,) for role, each in found.items() if each} | {"Pod": state.all("Pod", LABELS)}
 
     def present(self, kind: str, name: str) -> KubeObject:
-        """Return an object of this namespace as last watched; HarnessError if it does not exist."""
-        return self.required(self.objects.read().one(kind, name), kind, name)
+        """Return an object of this namespace as last watched, or from a fresh list; HarnessError if it does not exist."""
+        found = self.objects.read().one(kind, name)
+        if found is None and self.objects.refresh():
+            # A watch may deliver late what was just made.
+            found = self.objects.read().one(kind, name)
+        return self.required(found, kind, name)
 
     def required(self, resource: KubeObject | None, kind: str, name: str) -> KubeObject:
         """Return an object of this namespace; HarnessError if it does not exist."""
