@@ -243,3 +243,27 @@ def test_object_of_nobody_is_not_refused(tmp_path: Path) -> None:
         server.faults = always(Fault(401), path="/deployments")
         with pytest.raises(ApiRefused, match="401"):
             populate(api, "ns", objects(TARGET, DEPLOYMENT))
+
+
+REFUSED_AGAIN = {
+    "nodePort": (422, '{"reason": "Invalid", "message": "nodePort: Invalid value: 30080: provided port is already allocated"}'),
+    "quota": (403, '{"reason": "Forbidden", "message": "services \\"web\\" is forbidden: exceeded quota"}'),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED_AGAIN)
+def test_what_the_first_attempt_took_is_no_refusal_after_a_lost_answer(tmp_path: Path, why: str) -> None:
+    status, body = REFUSED_AGAIN[why]
+    with connected(tmp_path) as (api, server):
+        server.faults = in_turn(LOST, Fault(status, body=body))
+        assert api.create(service_manifests.service(), "ns").uid == next(iter(server.store.values()))["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("why", REFUSED_AGAIN)
+def test_refusal_after_an_attempt_that_created_nothing_is_one(tmp_path: Path, why: str) -> None:
+    status, body = REFUSED_AGAIN[why]
+    with connected(tmp_path) as (api, server):
+        server.faults = in_turn(DROPPED, Fault(status, body=body))
+        with pytest.raises(ApiRefused) as caught:
+            api.create(service_manifests.service(), "ns")
+        assert caught.value.status == status

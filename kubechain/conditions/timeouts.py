@@ -22,6 +22,7 @@ ENDPOINTS = Timeout(15, "the EndpointSlice controller batches for up to a second
 DATA_PLANE = Timeout(20, "kube-proxy syncs at least once a second when something changed")
 PROXY_SYNC = Timeout(2, "kube-proxy waits up to 1 s between two syncs, and one takes well below 1 s")
 API = Timeout(10, "the API server answers at once; 10 s allow for its start")
+RELEASED = Timeout(5, "the API server releases what a Service had right after it has deleted it")
 DNS = Timeout(35, "CoreDNS learns a Service by watch; a cached NXDOMAIN lives for up to 30 s")
 CRASH_LOOP = Timeout(60, "the kubelet waits 10 s before the second restart, 20 s before the third")
 MANY_PODS = Timeout(180, "more than a hundred Pods on two cores, a few starting each second")

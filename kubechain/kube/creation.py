@@ -58,9 +58,10 @@ def persistently(attempt: Callable[[], T], seconds: float) -> T:
 
 
 def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None], body: Json, seconds: float) -> KubeObject:
-    """Create `body` by `post`; after an attempt without a clear answer, AlreadyExists of our own object is success.
+    """Create `body` by `post`; after an attempt without a clear answer, a refusal is success if our own object is there.
 
-    `get` reads the object of that name, None if it does not exist.
+    The first attempt may have created it: then the next is refused with AlreadyExists, or because the object has the nodePort,
+    the clusterIP or what was left of a quota. `get` reads the object of that name, None if it does not exist.
 
     Raises:
         HarnessError: the object exists, and may be ours, but the user may not read it.
@@ -78,7 +79,7 @@ def create(post: Callable[[], KubeObject], get: Callable[[], KubeObject | None],
             unclear = True
             raise
         except ApiRefused as refused:
-            stored = _read(get, refused) if unclear and refused.reason == "AlreadyExists" else None
+            stored = _read(get, refused) if unclear else None
             if stored is None or stored.deleting or not is_own(body, stored):
                 raise
             return stored
@@ -110,12 +111,14 @@ def delete(send: Callable[[], object], missing: Collection[int], seconds: float,
     persistently(attempt, seconds)
 
 
-def _read(get: Callable[[], KubeObject | None], exists: ApiRefused) -> KubeObject | None:
+def _read(get: Callable[[], KubeObject | None], refusal: ApiRefused) -> KubeObject | None:
     try:
         return get()
     except ApiRefused as refused:
+        if refusal.reason != "AlreadyExists":
+            return None
         raise HarnessError(
-            f"{exists}; an answer was lost, and who created it cannot be read: {refused}", refused.code
+            f"{refusal}; an answer was lost, and who created it cannot be read: {refused}", refused.code
         ) from refused
 
 

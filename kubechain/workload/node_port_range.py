@@ -9,6 +9,7 @@ from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.errors import ApiRefused
 from kubechain.workload import service_manifests
 from kubechain.workload.chain import Chain
+from kubechain.workload.released import ALLOCATED
 
 NODE_PORTS = (30000, 32767)
 # The lowest and the highest port: a range has one of them at most, unless it is the range of all ports.
@@ -40,6 +41,8 @@ def node_port_range(chain: Chain) -> PortRange:
         try:
             service = chain.api.create(manifest, chain.namespace)
         except ApiRefused as refused:
+            if ALLOCATED in refused.detail:
+                continue
             named = RANGE.search(refused.detail)
             if named is None or (refused.status, refused.reason) != (422, "Invalid"):
                 raise Unmet(f"expected 422 Invalid with the range of valid ports for nodePort {port}, got {refused}") from refused

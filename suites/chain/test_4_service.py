@@ -12,7 +12,7 @@ from kubechain.conditions.http import all_welcome, only_from
 from kubechain.kube.families import other_family
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, node_port_range, service_manifests, sources, unchanged
+from kubechain.workload import actions, node_port_range, released, service_manifests, sources, unchanged
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -99,13 +99,14 @@ def test_node_port_out_of_range_is_refused(chain: Chain) -> None:
 
 
 @claim("CHAIN-SERVICE-080", spec="#nodeport-custom-port", requires=[NODE_PORTS])
-def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create) -> None:
+def test_released_node_port_can_be_allocated_again(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The nodePort of a deleted Service MUST be there for the next one that asks for it."""
     first = create(chain, service_manifests.service(name="first", kind=service_manifests.NODE_PORT))
-    released = services.node_port(first)
+    port = services.node_port(first)
     actions.delete(chain, first)
-    second = actions.accepted(lambda: create(chain, service_manifests.service_at(node_port=released, name="second")))
-    assert services.node_port(second) == released
+    wanted = service_manifests.service_at(node_port=port, name="second")
+    second = actions.accepted(lambda: released.taken(chain, eventually, lambda: create(chain, wanted)))
+    assert services.node_port(second) == port
 
 
 @claim("CHAIN-SERVICE-090", spec="#type-clusterip", requires=[right("patch", "services")])

@@ -10,7 +10,7 @@ from kubechain.conditions.env import has_variables, multi_port_variables, servic
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.families import RECORDS, cluster_ips, other_family
 from kubechain.observe.protocols import Eventually
-from kubechain.workload import actions, manifests, service_manifests, sources
+from kubechain.workload import actions, manifests, released, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -119,7 +119,8 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     eventually(sources.answers(chain, place, service.name), resolves_to(old))
     actions.delete(chain, service)
     # Another Service takes the old address, so that the new Service gets another one.
-    create(chain, service_manifests.service_at(name="squatter", cluster_ip=old))
+    squatter = service_manifests.service_at(name="squatter", cluster_ip=old)
+    released.taken(chain, eventually, lambda: create(chain, squatter))
     new = str(create(chain, service_manifests.service(name="moved")).at("spec.clusterIP"))
     assert new != old
     eventually(sources.answers(chain, place, service.name), resolves_to(new))
@@ -216,7 +217,8 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     eventually(lookups, resolves_to(old))
     ttl = client.time_to_live(chain.full_name(service.name, client), RECORDS[chain.family])
     actions.delete(chain, service)
-    create(chain, service_manifests.service_at(name="holder", cluster_ip=old))
+    holder = service_manifests.service_at(name="holder", cluster_ip=old)
+    released.taken(chain, eventually, lambda: create(chain, holder))
     new = str(create(chain, service_manifests.service(name="renewed")).at("spec.clusterIP"))
     eventually(lookups, resolves_to(new), within=timeouts.renewal(ttl))
 
