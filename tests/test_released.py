@@ -46,7 +46,10 @@ def test_another_refusal_is_raised_at_once() -> None:
 
 
 def test_port_that_another_service_has_is_in_the_range() -> None:
-    answers = [ALLOCATED, ApiRefused(422, "Invalid", "provided port is not in the valid range. The range of valid ports is 1-32767")]
+    answers = [
+        ALLOCATED,
+        ApiRefused(422, "Invalid", "provided port is not in the valid range. The range of valid ports is 1-32767"),
+    ]
 
     def refuse(*_: object) -> KubeObject:
         raise answers.pop(0)
