@@ -31,6 +31,8 @@ SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
 OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "proxy_mode", "control_planes", "images")
 HOPS = ("from_", "to", "drain", "reboot", "replace")
+# More processes wait for the cluster, and not for each other.
+MOST_PROCESSES = 4
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 # No claim uses Hypothesis, whose plugin imports all of it at the end of a run, where it is installed.
@@ -71,9 +73,19 @@ def claims(command: RunCommand) -> int:
     require_for_pods(command)
     cluster.require_alone(command.namespace, command.context, command.processes, disruptive=command.disruptive)
     pins.load().find(command.k8s)
-    workers = ["-n", str(command.processes)] if command.processes > 1 else []
+    number = processes_of(command)
+    workers = ["-n", str(number)] if number > 1 else []
     # The Pod of a run on another cluster says nothing there.
     return start(command, SUITES, workers, {} if command.context == in_cluster.CONTEXT else {"pod": ""})
+
+
+def processes_of(command: RunCommand) -> int:
+    """Return the number of processes: what the command says, else what the machine has where all claims run on it."""
+    if command.processes:
+        return command.processes
+    # A few claims end before another process has begun; what another cluster can bear is not known.
+    few = command.context or command.claims or command.only
+    return 1 if few else min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
 
 def require_for_pods(command: RunCommand) -> None:

@@ -153,11 +153,12 @@ class Cluster(KindCluster):
     def load(self, images: list[str], store: BuildCache) -> None:
         """Copy images from the engine to every node in parallel; skip images that all nodes have."""
         nodes = self.nodes()
-        missing = [image for image in images if not all(self.holds(node, image) for node in nodes)]
-        if not missing:
-            return
         pool = ThreadPoolExecutor(len(nodes))
         try:
+            held = list(pool.map(self.held, nodes, [images] * len(nodes)))
+            missing = [image for image in images if not all(image in each for each in held)]
+            if not missing:
+                return
             with store.scratch() as folder:
                 archive = folder / "images.tar"
                 self.docker.call("save", "--output", archive, *missing, seconds=LOAD_SECONDS)
@@ -166,11 +167,11 @@ class Cluster(KindCluster):
             # An interrupted run does not wait: the imports end with the nodes, which are deleted next.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def holds(self, node: str, image: str) -> bool:
-        """Whether containerd on a node has an image of that name; SetupError if the node does not run."""
-        words = ["exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name==docker.io/{image}"]
+    def held(self, node: str, images: Sequence[str]) -> frozenset[str]:
+        """Return which of the images of the engine containerd on a node has; SetupError if the node does not run."""
+        words = ["exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet"]
         done = check([self.docker.client, *words], timeout=QUERY_SECONDS, code=ExitCode.CLUSTER, doing=f"images of {node}")
-        return bool(done.strip())
+        return frozenset(image for image in images if f"docker.io/{image}" in done.split())
 
     def import_archive(self, node: str, archive: Path, *, options: Sequence[str] = ("--all-platforms",)) -> None:
         """Import the images of an archive (docker save) into containerd on a node."""

@@ -78,7 +78,12 @@ class Workers(Group):
     """The number of processes."""
 
     title: ClassVar[str] = "claims"
-    processes: Annotated[int, MakeVariable("N")] = Field(1, ge=0, description="number of processes that run claims in parallel")
+    processes: Annotated[int, MakeVariable("N")] = Field(
+        0,
+        ge=0,
+        description="number of processes that run claims in parallel; 0 means one for each processor, at most 4, "
+        "for all claims on a kind cluster, and else 1",
+    )
 
 
 class ExistingCluster(Group):

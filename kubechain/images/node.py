@@ -15,7 +15,7 @@ from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
-from kubechain.images import golang, kubernetes, mutation, pins, rootfs
+from kubechain.images import golang, kubernetes, mutation, pins, rootfs, workload
 from kubechain.images.docker import OWNER_LABEL, Docker, context, copy
 from kubechain.images.mutation import BUILT_IN, SWITCHES, Guard
 from kubechain.images.pins import FOLDER, Kubernetes, Pins
@@ -32,8 +32,10 @@ TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tabl
 LINKS = f'mkdir -p "$1/usr/sbin"; for n in {" ".join(TABLES)}; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done'
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ROUTES = "docker.io/kubechain/routes:pinned"
-IMPORT = "ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned --all-platforms --no-unpack \
---digests -"
+# Every node has them from its beginning: to load them takes longer than all else but the creation of the cluster.
+WORKLOAD = (workload.NGINX.tag, workload.CLIENT.tag)
+IMPORT = "ctr --namespace=k8s.io images import --all-platforms --no-unpack --digests"
+PINNED = "--label=io.cri-containerd.pinned=pinned"
 START = "nohup containerd > /dev/null 2>&1 & until ctr version > /dev/null 2>&1; do sleep 0.1; done"
 IMPORT_SECONDS = 600.0
 # Every container of a node with mutants has the folder of the switches: containerd adds to this what a container asks for.
@@ -56,7 +58,7 @@ def tag(pinned: Kubernetes, pinning: Pins, guards: Sequence[Guard] = ()) -> str:
         pins.module("containerd", pinning.containerd) / "go.sum",
         pins.module("kind", pinning.kind) / "go.sum",
     ]
-    recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, Path(rootfs.__file__)]
+    recipe = [HERE, Path(__file__), kubernetes.linker_flags(pinned.version), pinned.pause, Path(rootfs.__file__), *WORKLOAD]
     inserted = [mutation.key_of(guards), Path(mutation.__file__)] if guards else []
     return f"kubechain/node:{pinned.version}-{'mutants-' if guards else ''}{key(*recipe, *modules, *inserted)}"
 
@@ -70,7 +72,10 @@ def build(
     store: BuildCache,
     progress: Progress,
 ) -> None:
-    """Build the node image `name`, with mutants if there are guards; SetupError (exit code IMAGES or DISK) if that fails."""
+    """Build the node image `name`, with mutants if there are guards; the engine has the images of WORKLOAD.
+
+    SetupError (exit code IMAGES or DISK) if that fails.
+    """
     programs = kubernetes.programs(pinned, guards, store, progress)
     coredns = mutation.tools("coredns", pinned.coredns, guards, store, progress)
     containerd = golang.tools("containerd", pinning.containerd, store, progress)
@@ -100,9 +105,12 @@ def build(
             stack.callback(docker.call, "rmi", base_tag)
             with docker.container(base_tag, "--entrypoint", "sleep") as container:
                 docker.call("exec", container, "bash", "-c", START, doing="starting containerd in the node image")
-                with archive.open("rb") as stream:
-                    words = [docker.client, "exec", "--interactive", container, *IMPORT.split()]
-                    check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
+                carried = files / "workload.tar"
+                docker.call("save", "--output", carried, *WORKLOAD, seconds=IMPORT_SECONDS)
+                for tar, options in ((archive, [PINNED]), (carried, [])):
+                    with tar.open("rb") as stream:
+                        words = [docker.client, "exec", "--interactive", container, *IMPORT.split(), *options, "-"]
+                        check(words, timeout=IMPORT_SECONDS, stdin=stream, code=ExitCode.IMAGES, doing="importing images")
                 docker.call("exec", container, "pkill", "-x", "containerd")
                 if guards:
                     ids = dict.fromkeys(guard.id for guard in guards)

@@ -17,6 +17,7 @@ from kubechain.images import node, pins, workload
 from kubechain.images.docker import Docker
 from kubechain.images.mutation import Guard
 from kubechain.images.pins import Kubernetes, Pins
+from kubechain.images.workload import Workload
 
 REGISTRY_SECONDS = 5.0
 PULL_SECONDS = 900.0
@@ -158,18 +159,19 @@ def _fetch(image: str, docker: Docker, progress: Progress) -> None:
 
 def _build_workload(settings: Settings, docker: Docker, progress: Progress) -> tuple[str, str]:
     store = store_of(settings)
-    named = {
-        settings.nginx_image or workload.NGINX.tag: None
-        if settings.nginx_image
-        else lambda: workload.build(workload.NGINX, docker, store, progress),
-        settings.client_image or workload.CLIENT.tag: None
-        if settings.client_image
-        else lambda: workload.build(workload.CLIENT, docker, store, progress),
-    }
-    for name, make in named.items():
-        _ensure(name, make, docker, store, progress)
-    nginx, client = named
+    names: list[str] = []
+    for named, image in ((settings.nginx_image, workload.NGINX), (settings.client_image, workload.CLIENT)):
+        if named:
+            _fetch(named, docker, progress)
+        else:
+            _ensure_workload(image, docker, store, progress)
+        names.append(named or image.tag)
+    nginx, client = names
     return nginx, client
+
+
+def _ensure_workload(image: Workload, docker: Docker, store: BuildCache, progress: Progress) -> None:
+    _ensure(image.tag, lambda: workload.build(image, docker, store, progress), docker, store, progress)
 
 
 def _build_node(
@@ -182,17 +184,22 @@ def _build_node(
     progress: Progress,
 ) -> str:
     store = store_of(settings)
-    name = named or node.tag(pinned, pinning, guards)
-    make = None if named else lambda: node.build(name, pinned, pinning, guards, docker, store, progress)
+    if named:
+        _fetch(named, docker, progress)
+        return named
+    name = node.tag(pinned, pinning, guards)
+
+    def make() -> None:
+        for image in (workload.NGINX, workload.CLIENT):
+            _ensure_workload(image, docker, store, progress)
+        node.build(name, pinned, pinning, guards, docker, store, progress)
+
     _ensure(name, make, docker, store, progress)
     return name
 
 
-def _ensure(name: str, make: Callable[[], None] | None, docker: Docker, store: BuildCache, progress: Progress) -> None:
-    """Build an image with `make` if the engine does not have it; without `make`, pull it."""
-    if make is None:
-        _fetch(name, docker, progress)
-        return
+def _ensure(name: str, make: Callable[[], None], docker: Docker, store: BuildCache, progress: Progress) -> None:
+    """Build an image with `make` if the engine does not have it."""
     if docker.image_id(name):
         with progress.step(f"image {name}") as step:
             step.note("cached")
