@@ -99,13 +99,17 @@ overhead: export OVERHEAD_ROUNDS := $(call given,ROUNDS)
 overhead: dev ## measure what the observer costs in runs on a cluster on loopback: median of ROUNDS=10
 	@$(PYTHON) -m tests.overhead
 
-hostile: dev ## run the command against clusters that misbehave, and the full form of make test (N=2; SECONDS=600 draws sequences)
+hostile: export HOSTILE_SLOWNESS := $(call given,SLOWNESS)
+hostile: export HOSTILE_LEDGER := $(call given,LEDGER)
+hostile: dev ## run the command against clusters that misbehave, and the full form of make test (N=2; SECONDS=600 draws sequences; LEDGER=file; SLOWNESS=3: a loaded machine)
 	@$(PYTHON) -m tests.hostile
 
 canary: dev ## run the suite on CONTEXT with planted secrets, and look for them in all results (NGINX_IMAGE, CLIENT_IMAGE)
 	@$(PYTHON) -m tests.canary
 
-ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kind clusters named CLUSTER, and list what is left
+ends: export ENDS_CASES := $(call given,CASES)
+ends: export ENDS_LEDGER := $(call given,LEDGER)
+ends: dev ## end runs by signals, kills and at every phase, on CONTEXT or on kind clusters named CLUSTER, and list what is left (CASES=ids, LEDGER=file: go on from it)
 	@$(PYTHON) -m tests.ends
 
 nightly: export NIGHTLY_JOBS := $(call given,JOBS)
@@ -145,7 +149,10 @@ lint: dev ## check format, lint, types, layers, security, shell, workflows and g
 chart: programs ## check deploy/ with helm and promtool, which are built from their Go modules
 	@$(PYTHON) -m pytest -q tests/test_helm.py tests/test_alerts.py tests/test_deploy.py
 
-rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused
+rights: export RIGHTS_ROLES := $(call given,ROLES)
+rights: export RIGHTS_WITHOUT := $(call given,WITHOUT)
+rights: export RIGHTS_LEDGER := $(call given,LEDGER)
+rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused (ROLES=, WITHOUT=all, LEDGER=file)
 	@$(PYTHON) -m tests.rights
 
 list: env ## print the catalogue of claims (FORMAT=json, markdown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.hostile.catalogue import RECORDS
 from tests.hostile.records import Record
 from tests.hostile.runner import run, wrong
 from tests.hostile.sequences import COMBINABLE, together
+from tests.hostile.summary import told
 
 pytestmark = pytest.mark.whole_runs
 
@@ -33,9 +35,13 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Access:
 
 
 @pytest.mark.parametrize("record", cases(RECORDS))
-def test_command_ends_as_the_record_allows(record: Record, access: Access, tmp_path: Path) -> None:
+def test_command_ends_as_the_record_allows(
+    record: Record, access: Access, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     ended = run(record, access, tmp_path)
-    assert wrong(record, ended) == [], ended.output
+    found = wrong(record, ended)
+    told(record_property, f"{ended.code} {ended.verdict.partition(':')[0]}", found)
+    assert found == [], ended.output
 
 
 @pytest.mark.hostile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.hostile.access_runner import environment, run, wrong
 from tests.hostile.access_scene import Keys, Scene
 from tests.hostile.access_way import Way
 from tests.hostile.cases import cases
+from tests.hostile.summary import told
 
 pytestmark = pytest.mark.whole_runs
 
@@ -29,9 +31,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 
 @pytest.mark.parametrize("way", cases(WAYS))
-def test_command_ends_as_the_way_allows(way: Way, keys: Keys, tmp_path: Path) -> None:
+def test_command_ends_as_the_way_allows(
+    way: Way, keys: Keys, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     arrived = run(way, keys, tmp_path)
-    assert wrong(way, arrived) == [], arrived.output
+    found = wrong(way, arrived)
+    told(record_property, f"{arrived.code} on a way to a cluster", found)
+    assert found == [], arrived.output
 
 
 @pytest.mark.hostile

@@ -1,6 +1,7 @@
 """End runs in every way, and print what is left: on a cluster that stays, or on kind clusters of their own.
 
-`make ends CONTEXT=NAME` or `make ends CLUSTER=NAME`; the settings are those of `kubechain run`.
+`make ends CONTEXT=NAME` or `make ends CLUSTER=NAME`; the settings are those of `kubechain run`. With a ledger, each case is
+written there as it ends; those that have held on the present code are not run again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +27,7 @@ from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
 from tests.ends import judge, matrix
 from tests.ends.run import Case, Ended, Rig, wait_for
+from tests.ledger import Ledger, code
 
 # A namespace whose deletion has begun when a run is killed; the next run does not wait for it.
 DELETED_SECONDS = 90.0
@@ -45,39 +46,53 @@ def main() -> int:
     environment = {name: os.environ.get(f"{PREFIX}{name}", "") for name in ("CONTEXT", "KUBECONFIG", "CLUSTER", *IMAGES)}
     for name, value in environment.items():
         parser.add_argument(f"--{name.lower().replace('_', '-')}", default=value, help="as of kubechain run")
-    parser.add_argument("--match", default="", help="run only cases whose name has this part")
+    told_by = os.environ.get
+    parser.add_argument("--cases", default=told_by("ENDS_CASES", ""), help="ids or patterns of ids, with commas; default: all")
+    parser.add_argument("--ledger", type=Path, default=told_by("ENDS_LEDGER") or None, help="file of the results, to go on from")
+    parser.add_argument("--list", action="store_true", help="print the ids and what the ledger says of each, and run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, on a cluster that stays")
     given = parser.parse_args()
     if bool(given.context) == bool(given.cluster):
         parser.error("either a context or the name of a kind cluster is needed")
+    every = matrix.own_cluster() if given.cluster else [*matrix.signalled(), *matrix.killed()]
+    try:
+        cases = matrix.chosen(every, given.cases)
+    except ValueError as error:
+        parser.error(str(error))
+    ledger = Ledger(given.ledger, code("tests/ends"))
+    if given.list:
+        write("\n".join(matrix.listed(cases, ledger.problems())))
+        return 0
+    due = [case for case in cases if case.id not in ledger.held()]
+    write(f"{len(cases)} cases, {len(cases) - len(due)} of them held on this code before")
     told = {f"{PREFIX}{name}": getattr(given, name.lower()) for name in IMAGES}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ends-") as home:
         folder = Path(home)
         if given.cluster:
-            cases, jobs = matrix.own_cluster(), 1
+            jobs = 1
             rig = Rig(
                 [*PROGRAM, "run", "--cluster", given.cluster], folder, told, builds=BUILDS, next_command=[*PROGRAM, "clean"]
             )
             left = partial(of_cluster, given.cluster)
         else:
-            cases, jobs = [*matrix.signalled(), *matrix.killed()], given.jobs
+            jobs = given.jobs
             (folder / "keys").mkdir()
             kubeconfig = existing.kubeconfig(given.kubeconfig, given.context, folder / "keys")
             command = [*PROGRAM, "run", "--context", given.context, "--kubeconfig", str(kubeconfig)]
             rig = Rig(command, folder, told, builds=BUILDS, next_command=[*command, "--only", "CHAIN-SERVICE-010"])
             left = partial(on_cluster, existing.connect(kubeconfig, given.context, folder / "keys"))
-        cases = [case for case in cases if given.match in case.name]
         with ThreadPoolExecutor(jobs) as pool:
-            found = list(pool.map(partial(judged, rig, left), cases, range(len(cases))))
-    write(table(cases, found))
-    bad = sum(map(bool, found))
-    write(f"{len(cases)} cases, {bad} with problems, {time.monotonic() - began:.0f} s")
+            found = list(pool.map(partial(judged, rig, left, ledger), due, range(len(due))))
+    known = {**ledger.problems(), **{case.id: each for case, each in zip(due, found, strict=True)}}
+    write(matrix.table(cases, known))
+    bad = sum(bool(known[case.id]) for case in cases)
+    write(f"{len(cases)} cases, {bad} with problems, {len(due)} run in {time.monotonic() - began:.0f} s")
     return int(bad > 0)
 
 
-def judged(rig: Rig, left: Left, case: Case, number: int) -> list[str]:
-    """Run a case, and after a kill the next start; print and return what does not hold."""
+def judged(rig: Rig, left: Left, ledger: Ledger, case: Case, number: int) -> list[str]:
+    """Run a case, and after a kill the next start; print, write to the ledger and return what does not hold."""
     folder, ended = rig.end(case, number)
     found = judge.problems(case, folder, ended)
     if case.leaves:
@@ -89,6 +104,7 @@ def judged(rig: Rig, left: Left, case: Case, number: int) -> list[str]:
         wait_for(lambda: None if left(ended.run) else True, DELETED_SECONDS)
     found += [f"on the cluster: {each}" for each in left(ended.run)]
     say(case, ended, found)
+    ledger.add(case.id, found, exit_code=ended.code, seconds=round(ended.seconds, 1))
     return found
 
 
@@ -122,14 +138,6 @@ def say(case: Case, ended: Ended, found: Sequence[str]) -> None:
         write(f"      {each}")
     if found:
         write("      | " + "\n      | ".join(ended.output.splitlines()[-25:]))
-
-
-def table(cases: Sequence[Case], found: Sequence[Sequence[str]]) -> str:
-    """Return the number of cases and of those with problems by phase, as a table of Markdown."""
-    number = Counter(case.phase for case in cases)
-    bad = Counter(case.phase for case, each in zip(cases, found, strict=True) if each)
-    rows = [f"| {phase} | {count} | {bad[phase]} |" for phase, count in number.items()]
-    return "\n".join(["| phase | cases | with problems |", "|---|---|---|", *rows])
 
 
 sys.exit(main())

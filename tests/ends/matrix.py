@@ -1,7 +1,10 @@
-"""Which cases the rig runs."""
+"""Which cases the rig runs, and the matrix of what they came to."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import product
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 
@@ -46,3 +49,33 @@ def own_cluster() -> list[Case]:
         Case("kind delete", (SIGTERM, SIGTERM), "group"),
         Case("kind delete", (SIGKILL,), "child"),
     ]
+
+
+def chosen(every: Sequence[Case], patterns: str) -> list[Case]:
+    """Return the cases whose ids match one of these patterns with commas between them, all for none.
+
+    Raises:
+        ValueError: a pattern matches no case.
+
+    """
+    wanted = [each.strip() for each in patterns.split(",") if each.strip()]
+    idle = [each for each in wanted if not any(fnmatchcase(case.id, each) for case in every)]
+    if idle:
+        raise ValueError(f"no case has the id {', '.join(idle)}; --list prints the ids")
+    return [case for case in every if not wanted or any(fnmatchcase(case.id, each) for each in wanted)]
+
+
+def listed(cases: Sequence[Case], known: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each case: what it came to on this code, and its id."""
+    states = {case.id: "not run" if case.id not in known else "bad" if known[case.id] else "held" for case in cases}
+    return [f"{states[case.id]:8}{case.id}" for case in cases]
+
+
+def table(cases: Sequence[Case], known: Mapping[str, Sequence[str]]) -> str:
+    """Return, for each phase, the number of cases, of those that ran on this code and of those with problems, in Markdown."""
+    number = Counter(case.phase for case in cases)
+    run = Counter(case.phase for case in cases if case.id in known)
+    bad = Counter(case.phase for case in cases if known.get(case.id))
+    rows = [f"| {phase} | {count} | {run[phase]} | {bad[phase]} |" for phase, count in number.items()]
+    total = f"| all | {len(cases)} | {run.total()} | {bad.total()} |"
+    return "\n".join(["| phase | cases | run on this code | with problems |", "|---|---|---|---|", *rows, total])

@@ -48,6 +48,12 @@ class Case:
         return f"{self.phase}: {sent} to the {self.target}, -n {self.processes}"
 
     @property
+    def id(self) -> str:
+        """The case in one word, such as "last-teardown:2xSIGINT:group:n1"."""
+        sent = f"{len(self.signals)}x{self.signals[0].name}"
+        return f"{self.phase.replace(' ', '-')}:{sent}:{self.target}:n{self.processes}"
+
+    @property
     def where(self) -> Phase:
         """The phase."""
         return PHASES[self.phase]
