@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from reports import rights
 
 TOKEN_LIFETIME = "3h"  # noqa: S105  # a duration
 
@@ -51,6 +54,14 @@ def renamed(manifest: str, name: str) -> list[dict[str, Any]]:
             each["roleRef"]["name"] = name
             each["subjects"] = [{"kind": "ServiceAccount", "name": name, "namespace": name}]
     return objects
+
+
+def named_anew(role: rights.Role) -> tuple[str, rights.Role, list[dict[str, Any]]]:
+    """Return a new name, the role under it, and its objects; those of a role in one namespace have that namespace with them."""
+    name = f"kubechain-{role.name}-{secrets.token_hex(3)}"
+    placed = replace(role, inside=name) if role.inside else role
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    return name, placed, [*([space] if role.inside else []), *renamed(rights.manifest(placed), name)]
 
 
 def without(objects: Iterable[dict[str, Any]], taken: Iterable[tuple[str, str, str]]) -> None:

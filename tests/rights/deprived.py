@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from kubechain.claims.claim import Claim
+from kubechain.claims.requirements import rights_of
 from kubechain.kube.rights import Right
 from reports import rights
-from tests.rights.account import Admin, account, renamed, without
+from tests.rights.account import Admin, account, named_anew, without
 
 # A claim of each way in which claims reach the cluster, to pass where it does not need the right.
 SAMPLE = (
@@ -26,15 +28,20 @@ SAMPLE = (
 )
 
 
-def trouble(role: rights.Role, right: Right, admin: Admin, words: list[str]) -> tuple[int, list[str]]:
+def needs(role: rights.Role, claim: Claim, right: Right) -> bool:
+    """Whether a claim of a role is skipped without a right."""
+    return right in (rights_of(claim.needs, inside=True) if role.inside else claim.rights)
+
+
+def trouble(role: rights.Role, right: Right, admin: Admin, words: Sequence[str]) -> tuple[int, list[str]]:
     """Return how many claims were skipped without the right, and what is wrong with the outcomes."""
-    expected = {claim.id for claim in role.claims if right in claim.rights}
-    name = f"kubechain-without-{secrets.token_hex(3)}"
-    objects = renamed(rights.manifest(role), name)
+    expected = {claim.id for claim in role.claims if needs(role, claim, right)}
+    name, role, objects = named_anew(role)
     without(objects, [(right.group, right.resource, right.verb)])
     with tempfile.TemporaryDirectory() as scratch, account(admin, objects, name, Path(scratch)) as kubeconfig:
         options = ["--context", name, "--kubeconfig", str(kubeconfig), "--out", f"{scratch}/out", "--cache", f"{scratch}/cache"]
-        chosen = ",".join(sorted({*expected, *SAMPLE}))
+        options += ["--namespace", name] if role.inside else []
+        chosen = ",".join(sorted(expected | {claim.id for claim in role.claims if claim.id in SAMPLE}))
         done = subprocess.run(
             [sys.executable, "-m", "kubechain", "run", "--only", chosen, *options, *words],
             env={**os.environ},
