@@ -241,6 +241,11 @@ def test_missing_exit_status_is_an_error_and_not_status_0(text: str) -> None:
         status_of(text)
 
 
+def test_stream_without_an_exit_status_is_trouble_that_may_pass() -> None:
+    with pytest.raises(ApiUnavailable, match="`dig` in pod client: the stream ended before its exit status"):
+        status_of("")
+
+
 @pytest.mark.parametrize("quoted", ['"dig": executable file not found in $PATH', "executable file `dig` not found in $PATH"])
 def test_program_that_an_image_lacks_is_told_from_other_trouble(quoted: str) -> None:
     with pytest.raises(NoProgram, match=r"`dig` in pod client: .*dig.* not found"):

@@ -219,6 +219,34 @@ def test_command_is_run_again_if_its_stream_breaks_and_not_if_it_fails() -> None
     assert answers == []
 
 
+ASKED: dict[str, tuple[Callable[[PodProbe], object], str]] = {
+    "page": (lambda place: place.fetch(URL), f"{CHUNK}7 000  0.1{CHUNK}"),
+    "pages": (lambda place: place.repeat(URL, 1), f"{CHUNK}7 000  0.1{CHUNK}"),
+    "API server": (lambda place: place.ask_api("/version"), f"{CHUNK}7 000  0.1{CHUNK}"),
+    "name": (lambda place: place.lookup("web", record="A"), header("NXDOMAIN")),
+    "datagram": (lambda place: place.echo("10.0.0.1", 53), "echo\n"),
+    "file": (lambda place: place.resolver(), "nameserver 10.96.0.10\n"),
+}
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize("name", ASKED)
+def test_every_probe_survives_a_stream_that_breaks_and_not_one_that_breaks_for_good(name: str) -> None:
+    ask, printed = ASKED[name]
+    troubles = [ApiUnavailable("the stream broke")] * 3
+
+    def run(_: Sequence[str]) -> Executed:
+        if troubles:
+            raise troubles.pop()
+        return executed(printed)
+
+    place = PodProbe(Running(run), "ns", "client")
+    assert ask(place)
+    troubles.extend([ApiUnavailable("the stream broke")] * 99)
+    with pytest.raises(ApiUnavailable, match=r"the stream broke \(\d+ attempts in"):
+        ask(place)
+
+
 def test_commands_name_the_container_and_go_past_proxies() -> None:
     scripts: list[str] = []
     api = Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}"))

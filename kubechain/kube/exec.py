@@ -132,13 +132,13 @@ def exit_status(status: str, argv: Sequence[str], pod: str) -> int:
     """Return the exit status of a command from the Status object on its error channel.
 
     Raises:
-        Transient: there is none.
+        ApiUnavailable: there is none: something on the way ended the stream.
         NoProgram: the image of the container lacks the program.
         HarnessError: it cannot be read.
 
     """
     if not status:
-        raise Transient(f"`{' '.join(argv)}` in pod {pod}: the stream ended before its exit status")
+        raise ApiUnavailable(f"`{named(argv)}` in pod {pod}: the stream ended before its exit status")
     try:
         body: Json = json.loads(status)
         if body.get("status") == "Success":

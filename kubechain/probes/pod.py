@@ -48,24 +48,27 @@ class PodProbe:
     container: str = ""
 
     def run(self, *argv: str, seconds: float = EXEC_SECONDS) -> Executed:
-        """Run a command and return its output and exit status.
+        """Run a command that may run twice and return its output and exit status.
+
+        It is run again if the API server or the connection failed, because then it is not known whether it ran.
 
         Raises:
             NoProgram: the image lacks the program, or one that a script runs.
             HarnessError: it cannot run, or exceeds `seconds`.
 
         """
-        done = self.api.execute(self.namespace, self.pod, argv, container=self.container, seconds=seconds)
+
+        def attempt() -> Executed:
+            return self.api.execute(self.namespace, self.pod, argv, container=self.container, seconds=seconds)
+
+        done = persistently(attempt, AGAIN_SECONDS)
         if done.status == NOT_FOUND:
             raise NoProgram(f"`{named(argv)}` in pod {self.pod}: {done.stderr.strip() or 'command not found'}")
         return done
 
     def must_run(self, *argv: str) -> str:
-        """Run a command that may run twice and return its stdout; HarnessError if its exit status is not 0.
-
-        It is run again if the API server or the connection failed, because then it is not known whether it ran.
-        """
-        done = persistently(lambda: self.run(*argv), AGAIN_SECONDS)
+        """Run a command (see `run`) and return its stdout; HarnessError if its exit status is not 0."""
+        done = self.run(*argv)
         if done.status != 0:
             raise HarnessError(f"`{' '.join(argv)}` in pod {self.pod}: status {done.status}: {done.stderr.strip()}")
         return done.stdout
