@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.test_api import speaking
 OBJECT = '{"kind": "Pod", "metadata": {"name": "a"}}'
 MISSING = '{"kind": "Status", "code": 404, "reason": "NotFound", "message": "a not found"}'
 POD = {"kind": "Pod", "metadata": {"name": "a"}}
+REPLACES = [{"op": "replace", "path": "/spec/nodeName", "value": "b"}]
 REPEATED: dict[str, Callable[[Api], object]] = {
     "get": lambda api: api.get("Pod", "ns", "a"),
     "delete": lambda api: api.delete("Pod", "ns", "a", seconds=0),
@@ -26,9 +28,11 @@ REPEATED: dict[str, Callable[[Api], object]] = {
     "strategic merge patch": lambda api: api.patch("Pod", "ns", "a", {"spec": {}}, form="strategic-merge", seconds=0),
     "access review": lambda api: api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={}),
     "replace": lambda api: api.replace(POD, "ns"),
+    "JSON patch that replaces": lambda api: api.patch("Pod", "ns", "a", REPLACES, form="json", seconds=0),
 }
 ONCE: dict[str, Callable[[Api], object]] = {
-    "JSON patch": lambda api: api.patch("Pod", "ns", "a", [], form="json"),
+    "JSON patch": lambda api: api.patch("Pod", "ns", "a", [*REPLACES, {"op": "add", "path": "/x/-", "value": 1}], form="json"),
+    "JSON patch of nothing": lambda api: api.patch("Pod", "ns", "a", [], form="json"),
     "patch of a version": lambda api: api.patch("Pod", "ns", "a", {"metadata": {"resourceVersion": "1"}}),
     "replacement of a version": lambda api: api.replace({**POD, "metadata": {"name": "a", "resourceVersion": "1"}}, "ns"),
     "eviction": lambda api: api.request("POST", "/api/v1/namespaces/ns/pods/a/eviction", {}),
@@ -54,12 +58,47 @@ def test_request_that_may_be_repeated_survives_broken_connections(tmp_path: Path
         assert len(server.requests) == MOST_RESENDS + 1
 
 
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize("form", ["replace", "JSON patch that replaces"])
+def test_change_that_may_be_repeated_survives_a_503(tmp_path: Path, form: str) -> None:
+    changes: dict[str, Callable[[Api], object]] = {
+        "replace": REPEATED["replace"],
+        "JSON patch that replaces": lambda api: api.patch("Pod", "ns", "a", REPLACES, form="json"),
+    }
+    with speaking(tmp_path, breaking(2, response(503, "{}"), response(200, OBJECT))) as (api, server):
+        changes[form](api)
+        assert len(server.requests) == 3
+
+
+@pytest.mark.usefixtures("pauses")
+def test_replacement_of_a_version_is_sent_once(tmp_path: Path) -> None:
+    with speaking(tmp_path, breaking(1, response(503, "{}"), response(200, OBJECT))) as (api, server):
+        with pytest.raises(ApiUnavailable):
+            ONCE["replacement of a version"](api)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("pauses")
+def test_patient_twin_asks_again_and_a_plain_one_does_not(tmp_path: Path) -> None:
+    with speaking(tmp_path, breaking(2, response(503, "{}"), response(200, OBJECT))) as (api, server):
+        patient = Api(api.kubeconfig, "test", tmp_path, patience=5.0)
+        with closing(patient.twin()) as plain, pytest.raises(ApiUnavailable):
+            plain.get("Pod", "ns", "a")
+        with closing(patient.twin(patient=True)) as twin:
+            assert twin.get("Pod", "ns", "a")
+        assert len(server.requests) == 3
+        patient.close()
+
+
+@pytest.mark.usefixtures("pauses")
 @pytest.mark.parametrize("name", [*REPEATED, *ONCE])
 def test_connections_that_break_for_good_are_trouble(tmp_path: Path, name: str) -> None:
     with speaking(tmp_path, loopback.closing) as (api, server):
         with pytest.raises(ApiUnavailable):
             (REPEATED | ONCE)[name](api)
-        assert len(server.requests) == (MOST_RESENDS + 1 if name in REPEATED else 1)
+        sent, attempt = len(server.requests), MOST_RESENDS + 1 if name in REPEATED else 1
+        # A replacement is attempted for some seconds.
+        assert sent % attempt == 0 if name == "replace" else sent == attempt
 
 
 def test_deletion_whose_answer_was_lost_has_succeeded(tmp_path: Path) -> None:

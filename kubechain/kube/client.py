@@ -66,15 +66,16 @@ class Api:
         name = self._connection.impersonated
         return f"the user {name}, whom context {self.context} impersonates," if name else f"the user of context {self.context}"
 
-    def twin(self, keep: Keep = trimmed) -> Api:
-        """Return a client with connections of its own to the same cluster, without patience; `keep` is that of the class."""
-        twin = Api(self.kubeconfig, self.context, self.secrets, keep=keep)
+    def twin(self, keep: Keep = trimmed, *, patient: bool = False) -> Api:
+        """Return a client with connections of its own to the same cluster, `patient` or not; `keep` is that of the class."""
+        twin = Api(self.kubeconfig, self.context, self.secrets, patience=self._patience if patient else 0.0, keep=keep)
         twin.shape = self.shape
         return twin
 
     def at(self, address: str) -> Api:
         """Return a client for the API server at one address of several (`handover.at_address`)."""
-        return Api(handover.at_address(self._connection, address, self.secrets), self.context, self.secrets)
+        there = handover.at_address(self._connection, address, self.secrets)
+        return Api(there, self.context, self.secrets, patience=self._patience)
 
     def close(self) -> None:
         """Close the connections."""
@@ -190,9 +191,13 @@ class Api:
         return creation.create(post, lambda: self.get(kind, namespace, name), body, seconds)
 
     def replace(self, resource: Json, namespace: str, sub: str = "", *, of: str = "") -> KubeObject:
-        """Replace an object (PUT) or its subresource `sub`; `of` is the kind of the object if the body has another: a Scale."""
+        """Replace an object (PUT) or its subresource `sub`; `of` is the kind of the object if the body has another: a Scale.
+
+        A replacement of any version is sent again for CHANGE_SECONDS after 5xx or no answer.
+        """
         path = path_of(of or resource["kind"], namespace, resource["metadata"]["name"], sub)
-        return as_object(self.call("PUT", path, body=resource), resource["kind"])
+        again = CHANGE_SECONDS if repeatable("PUT", path, {}, resource) else 0.0
+        return creation.persistently(lambda: as_object(self.call("PUT", path, body=resource), resource["kind"]), again)
 
     def patch(
         self,
@@ -210,12 +215,8 @@ class Api:
         A patch that can be applied twice (`connection.repeatable`) is sent again for `seconds` after 5xx or no answer.
         """
         content, path = f"application/{form}-patch+json", path_of(kind, namespace, name, sub)
-
-        def send() -> KubeObject:
-            return as_object(self.call("PATCH", path, body=patch, content=content), kind)
-
-        again = repeatable("PATCH", path, {"Content-Type": content}, patch)
-        return creation.persistently(send, seconds if again else 0.0)
+        again = seconds if repeatable("PATCH", path, {"Content-Type": content}, patch) else 0.0
+        return creation.persistently(lambda: as_object(self.call("PATCH", path, body=patch, content=content), kind), again)
 
     def delete(
         self,

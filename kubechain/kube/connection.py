@@ -253,12 +253,13 @@ def broke(error: urllib3.exceptions.HTTPError) -> bool:
 def repeatable(method: str, path: str, headers: Mapping[str, str], body: object) -> bool:
     """Whether a request may be sent twice: the second one changes nothing, and is answered as the first one.
 
-    A POST creates, except of a review, which is an answer alone; a JSON patch may append, and an update with a
-    resourceVersion conflicts with itself.
+    A POST creates, except of a review, which is an answer alone; a JSON patch may append, unless it replaces alone, and an
+    update with a resourceVersion conflicts with itself.
     """
     metadata: Any = cast("Mapping[str, Any]", body).get("metadata") if isinstance(body, Mapping) else None
     versioned = isinstance(metadata, Mapping) and "resourceVersion" in metadata
-    patches = method == "PATCH" and headers.get("Content-Type") in MERGES
+    replaces = isinstance(body, list) and all(each.get("op") == "replace" for each in cast("list[dict[str, Any]]", body))
+    patches = method == "PATCH" and (headers.get("Content-Type") in MERGES or (bool(body) and replaces))
     review = method == "POST" and path.startswith(REVIEWS)
     return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
 

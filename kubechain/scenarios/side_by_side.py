@@ -112,7 +112,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Open the connections."""
-        self.api = self.factory.api.twin()
+        self.api = self.factory.api.twin(patient=True)
 
     def make(self) -> Future[Chain]:
         """Begin to make a chain."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from kubechain.conditions.drain_room import MIRROR
 from kubechain.conditions.endpoints import SERVICE_NAME
 from kubechain.conditions.text import some
 from kubechain.kube.client import Api
+from kubechain.kube.decoding import as_json
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.upgrade import requested_apis
@@ -106,7 +106,7 @@ class ClusterState:
         policies = {each.name: each for each in self.all("ValidatingAdmissionPolicy")}
         known: dict[str, bool] = {}
         # A client of its own: of which kind a parameter is, no claim can declare.
-        with contextlib.closing(self.api.twin()) as api:
+        with contextlib.closing(self.api.twin(patient=True)) as api:
             for binding in self.all("ValidatingAdmissionPolicyBinding"):
                 policy, reference = policies.get(str(binding.at("spec.policyName"))), binding.at("spec.paramRef", {})
                 if policy and policy.at("spec.paramKind") and reference.get("name"):
@@ -120,7 +120,7 @@ def _parameter(api: Api, kind: Json, reference: Json) -> bool | None:
     version = str(kind["apiVersion"])
     prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
     try:
-        served: Json = json.loads(api.call("GET", prefix))
+        served: Json = as_json(api.call("GET", prefix), f"resources of {version}")
         resources: list[Json] = served.get("resources") or []
         found = next((each for each in resources if each["kind"] == kind["kind"] and "/" not in each["name"]), None)
         if found is None:
