@@ -13,16 +13,15 @@ from typing import IO
 
 from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.conditions.timeouts import CONTROLLER
-from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.process import Completed, check, environment, run
+from kubechain.core.errors import ExitCode
+from kubechain.core.process import Completed, environment, run
 from kubechain.kube.creation import CREATE_SECONDS, persistently
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from kubechain.probes.kubectl_errors import NOT_REACHED, error_of
 
 COMMAND_SECONDS = 30.0
-# What kubectl says of a status that may be another the next time; it repeats no request without Retry-After.
-UNAVAILABLE = re.compile(r"Error from server \((ServiceUnavailable|TooManyRequests|InternalError|Timeout|ServerTimeout)\)")
 LISTENING = re.compile(r"(127\.0\.0\.1:\d+)")
 
 
@@ -43,12 +42,10 @@ class Kubectl:
         """
 
         def attempt() -> str:
-            try:
-                return check([*self._base, *words], timeout=COMMAND_SECONDS, code=ExitCode.HARNESS)
-            except SetupError as error:
-                if UNAVAILABLE.search(str(error)):
-                    raise ApiUnavailable(str(error), error.code) from error
-                raise
+            done = run([*self._base, *words], timeout=COMMAND_SECONDS)
+            if done.status != 0:
+                raise error_of(replace(done, argv=(self.program.name, *words)))
+            return done.stdout
 
         return persistently(attempt, CREATE_SECONDS)
 
@@ -102,6 +99,7 @@ class Listener:
 
         Raises:
             Unmet: it does not listen within the timeout CONTROLLER; the message has the output of its last attempt.
+            HarnessError: nor does it reach the API server.
 
         """
         printed = Polled("kubectl", self._said, RealClock(), interval=0.2)
@@ -117,7 +115,12 @@ class Listener:
         self._process = self._output = None
 
     def _said(self) -> tuple[str, int | None]:
-        """Return the output so far, and the exit status or None; one that has ended is started again at the next call."""
+        """Return the output so far, and the exit status or None; one that has ended is started again at the next call.
+
+        Raises:
+            ApiUnavailable: it did not reach the API server.
+
+        """
         if not self._process or not self._output:
             self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by end
             # With the mark of its owner, so that the next run ends it if this process is killed.
@@ -137,7 +140,10 @@ class Listener:
             self._ended = text, status
             self.end()
         # One that has just started has said nothing yet.
-        return (text, status) if text else self._ended
+        said = (text, status) if text else self._ended
+        if NOT_REACHED.search(said[0]):
+            raise ApiUnavailable(f"kubectl: {' '.join(said[0].split())}", ExitCode.UNREACHABLE)
+        return said
 
 
 def _listens() -> Condition[tuple[str, int | None]]:

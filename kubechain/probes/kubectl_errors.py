@@ -43,6 +43,8 @@ UNAVAILABLE = re.compile(
     r"|http2: |the server is currently unable|the server was unable|Too many requests|too many requests|etcdserver: "
     r"|unable to upgrade connection|error upgrading connection|websocket: "
 )
+# The API server itself was not reached, which says nothing of what is behind it.
+NOT_REACHED = re.compile(r"Unable to connect to the server|The connection to the server")
 # Of the shell's convention, and of the runtime.
 NO_PROGRAM = re.compile(r"executable file not found|no such file or directory: unknown|command terminated with exit code 12[67]")
 IN_POD = re.compile(r"command terminated with exit code (\d+)")
