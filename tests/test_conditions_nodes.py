@@ -107,6 +107,13 @@ def test_refusal_without_the_cause_is_of_a_busy_api_server_and_decides_nothing()
     assert disruption.causes("no JSON") == disruption.causes("[]") == []
 
 
+def test_eviction_that_the_budget_allows_is_carried_out_at_once_or_has_been_by_an_attempt_without_an_answer() -> None:
+    for status in (201, 404):
+        assert disruption.carried_out()((status, [])).met
+    for result in ((429, ["DisruptionBudget"]), (403, []), (200, [])):
+        assert disruption.carried_out()(result).hopeless
+
+
 @pytest.mark.parametrize(("status", "done"), [(201, True), (404, True), (429, False), (500, False), (200, False), (0, False)])
 def test_evicted_accepts_201_and_404_only(status: int, *, done: bool) -> None:
     assert disruption.evicted()(status).met == done

@@ -140,6 +140,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
         disruption.allows(1, of=3), thing("PodDisruptionBudget", "web", generation=2, status={"currentHealthy": 2})
     ),
     "disruption.refused_by_budget": (disruption.refused_by_budget(), (201, [])),
+    "disruption.carried_out": (disruption.carried_out(), (429, ["DisruptionBudget"])),
     "disruption.evicted": (disruption.evicted(), 429),
     "dns.resolves_to": (dns.resolves_to("10.96.0.9"), ANSWERS),
     "dns.no_such_name": (dns.no_such_name(), ANSWERS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless
+from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, met
 from kubechain.conditions.text import counted, some
 from kubechain.conditions.timeouts import API, CONTROLLER, DELETION
 from kubechain.kube.objects import Json, KubeObject
@@ -50,6 +50,16 @@ def refused_by_budget() -> Condition[tuple[int, list[str]]]:
         return expect(status == 429 and BUDGET in reasons, got)
 
     return Condition(f"eviction refused with status 429 and cause {BUDGET}", check, API)
+
+
+def carried_out() -> Condition[tuple[int, list[str]]]:
+    """An eviction was accepted (201); 404 says that an earlier attempt was, whose answer was lost."""
+
+    def check(result: tuple[int, list[str]]) -> Result:
+        status, reasons = result
+        return met() if status in (201, 404) else hopeless(f"status {status} with cause {some(reasons)}")
+
+    return Condition("eviction answered with status 201", check, API)
 
 
 def evicted() -> Condition[int]:
