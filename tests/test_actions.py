@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+from typing import cast
+
 import pytest
 
 from kubechain.core.errors import Unmet
 from kubechain.kube.errors import ApiRefused
+from kubechain.kube.objects import KubeObject
 from kubechain.workload import actions
+from kubechain.workload.chain import Chain
 
 POLICY = "ValidatingAdmissionPolicy 'ports' with binding 'ports' denied request: no nodePorts"
 
@@ -32,3 +38,43 @@ def test_request_that_must_be_refused_and_is_not_breaks_the_claim() -> None:
     assert actions.refusal(lambda: refused(422)).detail == "provided port is already allocated"
     with pytest.raises(Unmet, match="accepted a request that it must refuse"):
         actions.refusal(lambda: "done")
+
+
+class Container:
+    """A container whose first process is a file with its stat; a command in it is run by the shell of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stat, self.killed = folder / "stat", folder / "killed"
+        self.begin(1234)
+
+    def begin(self, ticks: int) -> None:
+        """Start its first process at a time."""
+        self.stat.write_text(f"1 (a (b) c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {ticks} 99 88 77\n")
+
+    def inside(self, _pod: object) -> Container:
+        """Return the container, as a chain returns where its Pods are asked."""
+        return self
+
+    def run(self, *argv: str) -> str:
+        """Run a script, which ends the first process once."""
+        script = argv[-1].replace("/proc/1/stat", str(self.stat)).replace("kill -TERM 1", f"echo x >> {self.killed}")
+        return subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, text=True).stdout
+
+    must_run = run
+
+
+def test_container_is_ended_once_also_if_the_command_is_run_again(tmp_path: Path) -> None:
+    container, commands = Container(tmp_path), list[str]()
+    plain = container.run
+
+    def run(*argv: str) -> str:
+        commands.append(argv[-1])
+        return plain(*argv)
+
+    container.run = run  # pyright: ignore[reportAttributeAccessIssue]  # the commands are noted
+    actions.end_container(cast("Chain", container), KubeObject({}))
+    assert container.killed.read_text() == "x\n"
+    # It has been restarted, and the answer to the command was lost.
+    container.begin(5678)
+    plain("sh", "-c", commands[-1])
+    assert container.killed.read_text() == "x\n"

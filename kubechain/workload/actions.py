@@ -5,7 +5,6 @@ Where admission undoes a change, the claim does not apply (NotApplicable).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from kubechain.claims.obstacles import refuser
 from kubechain.cleanup import cordons
 from kubechain.core.errors import Unmet
 from kubechain.core.run import RUN_LABEL
+from kubechain.kube.decoding import as_object
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
@@ -23,6 +23,8 @@ from kubechain.workload.manifests import WEB
 
 T = TypeVar("T")
 
+# When the first process began, in field 22 of its stat; the second field is its name, in parentheses.
+BEGUN = "read -r stat < /proc/1/stat; set -- ${stat##*) }"
 UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe fails while it exists
 
 
@@ -42,7 +44,7 @@ def replace_scale(chain: Chain, replicas: int, kind: str = "Deployment", name: s
 
 def read_scale(chain: Chain, kind: str = "Deployment", name: str = WEB) -> KubeObject:
     """Return the Scale of a Deployment or a ReplicaSet."""
-    return KubeObject(json.loads(chain.api.call("GET", path_of(kind, chain.namespace, name, "scale"))))
+    return as_object(chain.api.call("GET", path_of(kind, chain.namespace, name, "scale")), "Scale")
 
 
 def patch_status(chain: Chain, resource: KubeObject, status: Json, **more: object) -> KubeObject:
@@ -142,8 +144,10 @@ def eviction(chain: Chain, pod: KubeObject) -> tuple[int, str]:
 
 
 def end_container(chain: Chain, pod: KubeObject) -> None:
-    """Send SIGTERM to the first process of a Pod's container; the exec may end before it returns a status."""
-    chain.inside(pod).run("sh", "-c", "kill -TERM 1")
+    """Send SIGTERM to the first process of a Pod's container, once: a command that is run again does not end the next one."""
+    place = chain.inside(pod)
+    started = place.must_run("sh", "-c", f"{BEGUN}; echo ${{20}}").strip()
+    place.run("sh", "-c", f"{BEGUN}; [ ${{20}} != {started} ] || kill -TERM 1")
 
 
 def refusal(attempt: Callable[[], object]) -> ApiRefused:
