@@ -16,11 +16,11 @@ from kubechain.core.bundle import ROOT
 from tests.hostile.access_environment import LOGIN
 from tests.hostile.access_scene import TOKEN, Keys, Scene, without_proxies
 from tests.hostile.access_way import Way
-from tests.hostile.runner import CRASHES, SETTLE_SECONDS
+from tests.hostile.runner import CRASHES, SETTLE_SECONDS, SLOWNESS
 
 # With commands in Pods, requests through the API server's proxy, and watches.
 CLAIMS = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-API-010,CHAIN-ENV-010"
-SECONDS = 120.0
+SECONDS = 120.0 * SLOWNESS
 MOST_CHARACTERS = 700
 SECRETS = (TOKEN, LOGIN.partition(":")[2], "PRIVATE KEY-----")
 

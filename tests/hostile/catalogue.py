@@ -7,6 +7,7 @@ from tests.hostile import (
     records_commands,
     records_families,
     records_lists,
+    records_networks,
     records_objects,
     records_policies,
     records_terrain,
@@ -16,6 +17,6 @@ from tests.hostile import (
 
 MODULES = (
     records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_policies,
-    records_terrain, records_families,
+    records_terrain, records_families, records_networks,
 )  # fmt: skip
 RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kubechain.claims.claim import Link
 from kubechain.core.errors import ExitCode
 from tests.hostile.cluster import Cluster
+from tests.hostile.tcp_proxy import Mode
 
 # Claims from the creation of the Deployment to its cascading deletion, over every way to the Service.
 CLAIMS = (
@@ -55,6 +56,7 @@ class Record:
 
     `text` says what the cluster does, `make` makes it do that, `allowed` are the only ends, `says` is what the verdict line
     or the output must have, `seconds` bound the command. `undeletable` says that the cluster keeps what is deleted.
+    `network` is what lies between the command and the cluster, None for nothing.
     """
 
     id: str
@@ -66,3 +68,4 @@ class Record:
     seconds: float = 120.0
     undeletable: bool = False
     short: bool = False
+    network: Mode | None = None

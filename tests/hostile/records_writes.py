@@ -65,25 +65,21 @@ RECORDS = (
         "LOST-DELETE-DEPLOYMENT",
         "deletes the Deployment and closes the connection without an answer",
         rule(on("delete", "Deployment"), lost, times=1),
-        EITHER,
     ),
     Record(
         "LOST-DELETE-SERVICE",
         "deletes the first Service and closes the connection without an answer",
         rule(on("delete", "Service"), lost, times=1),
-        EITHER,
     ),
     Record(
         "DELETE-DEPLOYMENT-503",
         "answers the first delete of a Deployment with 503",
         rule(on("delete", "Deployment"), failing(503), times=1),
-        EITHER,
     ),
     Record(
         "PATCH-SERVICE-500",
         "answers the first patch of a Service with 500",
         rule(on("patch", "Service"), failing(500), times=1),
-        EITHER,
     ),
     Record("PATCH-NAMESPACE-500", "answers every patch of a Namespace with 500", rule(on("patch", "Namespace"), failing(500))),
     Record(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from kubechain.core.bundle import ROOT
 from tests.hostile.access import CONTEXT, Access
 from tests.hostile.cluster import cluster
 from tests.hostile.records import CLEAN, DOCTOR, Record
+from tests.hostile.tcp_proxy import proxied
 
 VERDICTS = ("chain holds", "chain broken", "no verdict")
 CRASHES = ("Traceback (most recent call last)", "INTERNALERROR")
+# How much longer than on a machine that is idle a command may take: the seconds of records are for such a machine.
+SLOWNESS = float(os.environ.get("HOSTILE_SLOWNESS") or 1.0)
 # A watch is noticed as closed within this time.
 SETTLE_SECONDS = 3.0
 
@@ -37,17 +41,21 @@ class Ended:
 
 def run(record: Record, access: Access, folder: Path) -> Ended:
     """Run the command of a record against its cluster, with all its files in a folder."""
-    with cluster(folder, access, record.make) as made:
+    with ExitStack() as stack:
+        made = stack.enter_context(cluster(folder, access, record.make))
+        kubeconfig = made.kubeconfig
+        if record.network:
+            kubeconfig = stack.enter_context(proxied(kubeconfig, CONTEXT, record.network, folder))[0]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBECHAIN_")}
         environment |= {"KUBECHAIN_OUT": str(folder / "out"), "KUBECHAIN_CACHE": str(folder / "cache")}
-        command = [sys.executable, "-m", "kubechain", *record.command, "--context", CONTEXT, "--kubeconfig", str(made.kubeconfig)]
+        command = [sys.executable, "-m", "kubechain", *record.command, "--context", CONTEXT, "--kubeconfig", str(kubeconfig)]
         began = time.monotonic()
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
         )  # fmt: skip
         try:
-            output, code = process.communicate(timeout=record.seconds)[0], process.returncode
+            output, code = process.communicate(timeout=record.seconds * SLOWNESS)[0], process.returncode
         except subprocess.TimeoutExpired:
             process.kill()
             output, code = process.communicate()[0], None
@@ -60,7 +68,7 @@ def run(record: Record, access: Access, folder: Path) -> Ended:
 
 def wrong(record: Record, ended: Ended) -> list[str]:
     """Return what is wrong with an end: a hang, a traceback, another verdict than the allowed ones, leftovers."""
-    found = [f"hang: no end after {record.seconds:.0f} s"] if ended.code is None else []
+    found = [f"hang: no end after {record.seconds * SLOWNESS:.0f} s"] if ended.code is None else []
     found += [f"traceback: {word} in the output" for word in CRASHES if word in ended.output]
     line = ended.output if record.command[0] in (*DOCTOR, *CLEAN) else ended.verdict
     if ended.code is not None and not any(

@@ -10,7 +10,11 @@ from tests.hostile.catalogue import RECORDS
 from tests.hostile.records import HOLDS, RUN, UNDECIDED, UNREACHABLE, Ending, Record
 
 # A chain that a record breaks or that has no verdict for ever says nothing of the record beside it.
-COMBINABLE = [record for record in RECORDS if record.command == RUN and HOLDS in record.allowed and not record.undeletable]
+COMBINABLE = [
+    record
+    for record in RECORDS
+    if record.command == RUN and HOLDS in record.allowed and not (record.undeletable or record.network)
+]
 
 
 def together(records: Sequence[Record]) -> Record:
