@@ -10,9 +10,8 @@ import pytest
 
 from kubechain.core.errors import Unmet
 from kubechain.kube.errors import ApiRefused
-from kubechain.kube.objects import KubeObject
+from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions
-from kubechain.workload.chain import Chain
 
 POLICY = "ValidatingAdmissionPolicy 'ports' with binding 'ports' denied request: no nodePorts"
 
@@ -51,10 +50,6 @@ class Container:
         """Start its first process at a time."""
         self.stat.write_text(f"1 (a (b) c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 {ticks} 99 88 77\n")
 
-    def inside(self, _pod: object) -> Container:
-        """Return the container, as a chain returns where its Pods are asked."""
-        return self
-
     def run(self, *argv: str) -> str:
         """Run a script, which ends the first process once."""
         script = argv[-1].replace("/proc/1/stat", str(self.stat)).replace("kill -TERM 1", f"echo x >> {self.killed}")
@@ -72,7 +67,7 @@ def test_container_is_ended_once_also_if_the_command_is_run_again(tmp_path: Path
         return plain(*argv)
 
     container.run = run  # pyright: ignore[reportAttributeAccessIssue]  # the commands are noted
-    actions.end_container(cast("Chain", container), KubeObject({}))
+    actions.end_container(cast("PodProbe", container))
     assert container.killed.read_text() == "x\n"
     # It has been restarted, and the answer to the command was lost.
     container.begin(5678)

@@ -258,8 +258,9 @@ def repeatable(method: str, path: str, headers: Mapping[str, str], body: object)
     """
     metadata: Any = cast("Mapping[str, Any]", body).get("metadata") if isinstance(body, Mapping) else None
     versioned = isinstance(metadata, Mapping) and "resourceVersion" in metadata
-    replaces = isinstance(body, list) and all(each.get("op") == "replace" for each in cast("list[dict[str, Any]]", body))
-    patches = method == "PATCH" and (headers.get("Content-Type") in MERGES or (bool(body) and replaces))
+    operations = cast("list[dict[str, Any]]", body) if isinstance(body, list) else []
+    replaces = bool(operations) and all(each.get("op") == "replace" for each in operations)
+    patches = method == "PATCH" and (headers.get("Content-Type") in MERGES or replaces)
     review = method == "POST" and path.startswith(REVIEWS)
     return method in ("GET", "DELETE") or review or ((method == "PUT" or patches) and not versioned)
 

@@ -18,6 +18,7 @@ from kubechain.kube.decoding import as_object
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
+from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB
 
@@ -143,9 +144,8 @@ def eviction(chain: Chain, pod: KubeObject) -> tuple[int, str]:
     return chain.api.request("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
 
 
-def end_container(chain: Chain, pod: KubeObject) -> None:
+def end_container(place: PodProbe) -> None:
     """Send SIGTERM to the first process of a Pod's container, once: a command that is run again does not end the next one."""
-    place = chain.inside(pod)
     started = place.must_run("sh", "-c", f"{BEGUN}; echo ${{20}}").strip()
     place.run("sh", "-c", f"{BEGUN}; [ ${{20}} != {started} ] || kill -TERM 1")
 

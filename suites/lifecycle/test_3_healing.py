@@ -24,7 +24,7 @@ claim = ClaimDecorator(level="full")
 def test_ended_container_is_restarted(own_chain: Chain, eventually: Eventually) -> None:
     """A container that ends MUST be started again in the same Pod, counted as one restart, and serve again."""
     pod = own_chain.pods[0]
-    actions.end_container(own_chain, pod)
+    actions.end_container(own_chain.inside(pod))
     eventually(own_chain.objects, containers.restarted(pod.name, pod.uid, 1))
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas)
     eventually(own_chain.objects, listed, within=timeouts.PODS_READY)

@@ -23,6 +23,7 @@ from kubechain.images import pins, resolve
 from kubechain.images.kubeadm_bundle import bundle_of
 from kubechain.kube.objects import KubeObject
 from kubechain.probes.pod import PodProbe
+from kubechain.workload import actions
 from kubechain.workload.manifests import WEB
 
 OUTAGE_SECONDS = 3
@@ -141,7 +142,7 @@ def restart_witness(testbed: Testbed) -> None:
     """Terminate the container of a Pod of the witnesses."""
     namespace = witnesses(testbed)
     pod = testbed.api.list("Pod", namespace, f"app={WEB}").items[0]
-    PodProbe(testbed.api, namespace, pod.name, pod.container).run("sh", "-c", "kill -TERM 1")
+    actions.end_container(PodProbe(testbed.api, namespace, pod.name, pod.container))
 
 
 def move_node_port(testbed: Testbed) -> None:
