@@ -51,9 +51,8 @@ class Api:
         """
         self._keep = keep
         self.kubeconfig, self.context, self.secrets = kubeconfig, context, secrets.absolute()
-        self._patience = patience
         self._connection = Connection(kubeconfig, context, self.secrets)
-        self.permit = Permit()
+        self._patience, self.permit = patience, Permit()
 
     @property
     def server(self) -> str:
