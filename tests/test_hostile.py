@@ -45,11 +45,13 @@ def test_command_ends_as_the_record_allows(
 
 
 @pytest.mark.hostile
-def test_command_ends_as_a_sequence_of_records_allows(request: pytest.FixtureRequest, access: Access, tmp_path: Path) -> None:
+def test_command_ends_as_a_sequence_of_records_allows(
+    request: pytest.FixtureRequest, access: Access, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     seconds = float(str(request.config.getoption("--hostile-seconds")))
     if not seconds:
         pytest.skip("needs --hostile-seconds")
-    ends = time.monotonic() + seconds
+    ends, drawn = time.monotonic() + seconds, list[str]()
 
     @settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=CHECKS, phases=[Phase.generate])
     @given(st.lists(st.sampled_from(COMBINABLE), min_size=2, max_size=4, unique_by=lambda record: record.id))
@@ -59,7 +61,10 @@ def test_command_ends_as_a_sequence_of_records_allows(request: pytest.FixtureReq
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         (tmp_path / "run").mkdir()
         ended = run(record, access, tmp_path / "run")
-        assert wrong(record, ended) == [], f"{record.id}: {ended.output}"
+        drawn.append(f"{record.id}: {ended.code}")
+        found = wrong(record, ended)
+        told(record_property, f"{len(drawn)} sequences, the last {drawn[-1]}", found)
+        assert found == [], f"{record.id}: {ended.output}"
 
     draw()
 

@@ -48,7 +48,8 @@ class Summary:
         if report.when != "call" and not report.failed:
             return
         properties = cast("list[tuple[str, list[str]]]", report.user_properties)
-        ended, *wrong = next((value for name, value in properties if name == ENDED), [""])
+        # Of a sequence there are several; the last counts.
+        ended, *wrong = next((value for name, value in reversed(properties) if name == ENDED), [""])
         if ended:
             self._ended[ended] += 1
             self._wrong.append(wrong)
