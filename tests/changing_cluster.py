@@ -65,9 +65,9 @@ class ClusterApi(FakeApi):
         """Return no settings of TLS."""
         del folder
 
-    def twin(self, keep: Any = None) -> Any:
+    def twin(self, keep: Any = None, *, patient: bool = False) -> Any:
         """Return this API."""
-        del keep
+        del keep, patient
         return self
 
     def close(self) -> None:

@@ -24,9 +24,9 @@ class Server(FakeApi):
         self.objects, self.answers = objects, answers
         self.paths: list[str] = []
 
-    def twin(self, keep: Any = None) -> Any:
+    def twin(self, keep: Any = None, *, patient: bool = False) -> Any:
         """Return this server."""
-        del keep
+        del keep, patient
         return self
 
     def close(self) -> None:

@@ -245,7 +245,7 @@ class TwinApi(FakeApi):
 
     closed = 0
 
-    def twin(self, keep: Keep = trimmed) -> "TwinApi":  # noqa: ARG002
+    def twin(self, keep: Keep = trimmed, *, patient: bool = False) -> "TwinApi":  # noqa: ARG002
         """Return itself."""
         return self
 

@@ -104,7 +104,7 @@ class Versioned(FakeApi):
             raise ApiUnavailable("refused")
         return json.dumps({"gitVersion": version})
 
-    def twin(self, keep: Keep = trimmed) -> Api:  # noqa: ARG002
+    def twin(self, keep: Keep = trimmed, *, patient: bool = False) -> Api:  # noqa: ARG002
         """Return this API server."""
         return self
 
