@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from kubechain.claims.requirements import rights_of
+from kubechain.claims.rights import CORE, LIVING, RENEWAL, SWEEP
 from kubechain.cluster.access import REVIEWS
 from kubechain.core.run import RUN_LABEL
-from kubechain.kube.rights import right
+from kubechain.kube.rights import Right, right
 from reports import catalogue, rights
 from tests.hostile.access import ADMIN, CONTEXT, with_token
 from tests.hostile.admission import admitted
 from tests.hostile.cluster import Cluster, cluster
 from tests.hostile.furniture import namespace
-from tests.hostile.records import CLAIMS
 from tests.ledger import Ledger
 from tests.rights import __main__ as rig
 from tests.rights import deprived
@@ -27,11 +28,9 @@ from tests.rights.proofs import ABSENT, Proof
 from tests.rights.proofs import namespace as prove_namespace
 from tests.rights.rows import Row, prints
 
-# What only claims use that are not run here, and a run that is held up.
-OF_OTHER_CLAIMS = {
-    *("get pods/portforward", "create pods/portforward", "create pods/eviction"),
-    *("get poddisruptionbudgets", "create poddisruptionbudgets"),
-}
+FEW = "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010,CHAIN-SERVICE-010,CHAIN-API-010,CHAIN-ENV-010,CHAIN-DELETION-010"
+# What a run in one namespace needs whatever its claims are, and what clean needs there.
+OF_EVERY_RUN = (CORE.inside or frozenset[Right]()) | rights_of(part.requirement for part in (RENEWAL, SWEEP, LIVING))
 
 
 @dataclass(frozen=True)
@@ -88,19 +87,18 @@ def audit(server: Cluster) -> list[str]:
 
 
 @pytest.mark.whole_runs
-def test_role_of_one_namespace_grants_what_is_used_and_nothing_else(
+def test_run_in_one_namespace_asks_for_nothing_else_and_uses_what_every_such_run_has(
     server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = rights.roles([(entry.nodeid, entry.claim) for entry in catalogue.collect()], CONTEXT)["namespace"]
     granted = {f"{each.verb} {each.resource}" for each in role.rights}
     server.api.allows = lambda _user, verb, resource: f"{verb} {resource}" in granted
-    monkeypatch.setenv("KUBECHAIN_ONLY", CLAIMS)
+    monkeypatch.setenv("KUBECHAIN_ONLY", FEW)
     proof = Proof(Hands(server.kubeconfig, CONTEXT, server), CONTEXT, server.kubeconfig, tmp_path, [])
     prove_namespace(proof)
     found = uses(audit(server), ADMIN)
     assert (found.refused, proof.failed) == ([], [])
-    unused = {str(rig.plain(role, each)) for each in rig.unused_of(role, found)}
-    assert unused <= OF_OTHER_CLAIMS, unused - OF_OTHER_CLAIMS
+    assert sorted({rig.plain(role, each) for each in rig.unused_of(role, found)} & OF_EVERY_RUN) == []
     assert [each for each in server.store.objects.values() if RUN_LABEL in each["metadata"].get("labels", {})] == []
 
 
