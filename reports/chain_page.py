@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from kubechain.kube import traffic
 
 from . import chain_view, evidence_view, process_view, trend_view
 from .chain_view import State
-from .templates import MOST_AT_TOP, environment
+from .templates import MOST_AT_TOP, environment, size
 
-# Characters of evidence: of one claim, and of the page.
-MOST_OF_CLAIM, MOST_OF_PAGE = 60_000, 400_000
+# Bytes of evidence as HTML: of one claim, and of the page.
+MOST_OF_CLAIM, MOST_OF_PAGE = 90_000, 450_000
 SLOWEST, LONGEST = 8, 10
 # They are not known yet when the page is made, which run.json can make again.
 OWN_PHASES = ("chain page", "HTML report")
@@ -92,14 +93,16 @@ def evidence_in(folder: Path, run: RunRecord) -> dict[str, str]:
 
 
 def bounded(evidence: Mapping[str, str]) -> dict[str, str]:
-    """Return the evidence, cut so that one claim has MOST_OF_CLAIM characters and all together have MOST_OF_PAGE."""
+    """Return the evidence, cut so that one claim takes MOST_OF_CLAIM bytes of the page and all together take MOST_OF_PAGE."""
     kept: dict[str, str] = {}
     left = MOST_OF_PAGE
     for name, text in evidence.items():
         most = min(MOST_OF_CLAIM, left)
-        cut = f"\n... {len(text) - most:,} more characters are in evidence/{name}.txt" if len(text) > most else ""
-        kept[name] = text[:most] + cut
-        left -= min(most, len(text))
+        # A quotation mark takes six bytes, a letter of many scripts three. No character takes none.
+        fits = bisect_right(range(min(len(text), most) + 1), most, key=lambda length: size(text[:length])) - 1
+        cut = f"\n... {len(text) - fits:,} more characters are in evidence/{name}.txt" if len(text) > fits else ""
+        kept[name] = text[:fits] + cut
+        left -= size(text[:fits])
     return kept
 
 

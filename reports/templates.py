@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ def environment(clean: Callable[[str], str] = str) -> Environment:
     """Return the environment of the templates, which escapes every text after `clean` has had it."""
 
     def shown(value: object) -> object:
-        return "" if value is None else UNSHOWN.sub("\ufffd", clean(value)) if type(value) is str else value
+        return "" if value is None else printable(clean(value)) if type(value) is str else value
 
     made = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -27,6 +28,16 @@ def environment(clean: Callable[[str], str] = str) -> Environment:
     )  # fmt: skip
     made.filters |= {"seconds": seconds, "short": short, "slug": slug}
     return made
+
+
+def printable(text: str) -> str:
+    """Return a text with a sign in place of each character that is not shown."""
+    return UNSHOWN.sub("\ufffd", text)
+
+
+def size(text: str) -> int:
+    """Return how many bytes a text takes in a page at most."""
+    return len(html.escape(printable(text)).encode())
 
 
 def seconds(value: float) -> str:
