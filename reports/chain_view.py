@@ -45,6 +45,7 @@ SINCE = {
     steps.NAME: "after the question",
     steps.GONE: "after its deletion",
     steps.UNLISTED: "after the Pod is gone",
+    steps.REFUSED: "after Service or question",
     steps.START_UP: "creation to start, no pull",
     steps.POD_UP: "creation to Ready",
     steps.CHAIN_UP: "Deployment to address",
@@ -196,7 +197,7 @@ class Waterfall:
 PARTS = {
     "Comes up": frozenset(steps.STEPS[: steps.STEPS.index(steps.LISTED) + 1]),
     "First answers, from the first question": frozenset({steps.CLUSTER_IP, steps.NODE_PORT, steps.NAME}),
-    "Goes, from the deletion of the Pod": frozenset({steps.GONE, steps.UNLISTED}),
+    "Goes, from the deletion": frozenset({steps.GONE, steps.UNLISTED, steps.REFUSED}),
 }
 
 

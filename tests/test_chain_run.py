@@ -18,7 +18,12 @@ from tests.hostile.exchange import Exchange
 from tests.hostile.runner import run
 
 pytestmark = pytest.mark.whole_runs
-CLAIMS = "CHAIN-PODS-010,CHAIN-CLUSTERIP-010,CHAIN-NODEPORT-010,CHAIN-DNS-010,CHAIN-DELETION-020,CHAIN-DELETION-030"
+CLAIMS = ",".join(
+    f"CHAIN-{each}"
+    for each in ("PODS-010", "CLUSTERIP-010", "NODEPORT-010", "DNS-010", "DELETION-020", "DELETION-030", "DELETION-050")
+)
+ANSWERS = ("clusterIP answers", "each nodePort answers", "name resolves")
+ENDS = ("Pod gone", "address gone", "each nodePort refuses")
 # Of a run, on a machine that does much else.
 SECONDS = 400.0
 
@@ -30,9 +35,9 @@ def test_run_records_the_hand_overs_of_every_chain_and_publishes_the_page(tmp_pa
     out = tmp_path / "out"
     content = read_run(out / "run.json")
     counts = {each.what: each.count for each in content.hand_overs}
-    # The chain that each process shares, and the one that is deleted.
-    assert counts["chain up"] == len(content.chains) == 3
-    for what in ("clusterIP answers", "each nodePort answers", "name resolves", "Pod gone", "address gone"):
+    # The chain that each process shares, and those of which an object is deleted.
+    assert counts["chain up"] == len(content.chains) == 4
+    for what in (*ANSWERS, *ENDS):
         assert counts[what] >= 1, what
     assert all(step.seconds >= 0 for chain in content.chains for step in chain.steps)
     page = (out / "chain.html").read_text()

@@ -63,7 +63,12 @@ DOWN: list[Step] = [
 
 
 def chain_of(
-    history: list[Step], answered: dict[Link, tuple[float, float]] | None = None, *, loaded: bool = False, gap: bool = False
+    history: list[Step],
+    answered: dict[Link, tuple[float, float]] | None = None,
+    refused: tuple[tuple[float, float], ...] = (),
+    *,
+    loaded: bool = False,
+    gap: bool = False,
 ) -> Any:
     clock, versions = FakeClock(), iter(range(1, 1000))
     kept, start = History("ns", clock), clock.time
@@ -73,7 +78,8 @@ def chain_of(
     times = {link: (start + asked, start + at) for link, (asked, at) in (answered or {}).items()}
     if gap:
         kept.restored("Pod", gap=True)
-    return record(kept, times, loaded=loaded)
+    closed = [(start + asked, start + at) for asked, at in refused]
+    return record(kept, times, closed, loaded=loaded)
 
 
 def taken(chain: ChainRecord) -> dict[str, tuple[float, float]]:
@@ -135,6 +141,22 @@ def test_end_of_a_pod_counts_from_its_deletion_until_no_slice_names_it() -> None
 def test_address_that_went_before_its_pod_takes_no_time() -> None:
     found = taken(chain_of([*UP, DOWN[0], (10.0, "DELETED", SLICE), DOWN[2]]))
     assert found["address gone"] == (11.0, 11.0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "expected"),
+    [
+        ((8.0, 10.5), (10.0, 10.5)),
+        ((10.25, 10.5), (10.25, 10.5)),
+        # The watch is late.
+        ((8.0, 9.5), (9.5, 9.5)),
+    ],
+)
+def test_node_ports_close_after_their_service_is_gone(refused: tuple[float, float], expected: tuple[float, float]) -> None:
+    deleted: list[Step] = [*UP, (10.0, "DELETED", thing("Service", "web"))]
+    assert taken(chain_of(deleted, refused=(refused,)))["each nodePort refuses"] == expected
+    assert "each nodePort refuses" not in taken(chain_of(deleted))
+    assert "each nodePort refuses" not in taken(chain_of(UP, refused=(refused,)))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ NODE_PORT = "each nodePort answers"
 NAME = "name resolves"
 GONE = "Pod gone"
 UNLISTED = "address gone"
+REFUSED = "each nodePort refuses"
 # The hand-overs of a chain, in their order.
-STEPS = (REPLICASET, POD, SCHEDULED, IMAGE, STARTED, READY, LISTED, CLUSTER_IP, NODE_PORT, NAME, GONE, UNLISTED)
+STEPS = (REPLICASET, POD, SCHEDULED, IMAGE, STARTED, READY, LISTED, CLUSTER_IP, NODE_PORT, NAME, GONE, UNLISTED, REFUSED)
 # Sums of hand-overs.
 START_UP = "Pod start-up"
 POD_UP = "Pod up"

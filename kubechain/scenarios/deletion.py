@@ -12,7 +12,8 @@ from kubechain.claims.requirements import NODE_REQUESTS, refused
 from kubechain.conditions.http import all_welcome
 from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.wait import Waiter
+from kubechain.observe.wait import Observation, Waiter
+from kubechain.probes.http import Page
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
@@ -43,6 +44,11 @@ class Deleted:
             raise NotApplicable(self.changed)
         if self.silent:
             raise Unmet(self.silent)
+
+    def refused(self, observation: Observation[list[Page]]) -> None:
+        """Keep when each nodePort was asked and refused, for the hand-overs of the chain."""
+        now = self.chain.objects.clock.now()
+        self.chain.refused.append((now - observation.seconds, now))
 
     @property
     def pod_uids(self) -> frozenset[str]:

@@ -75,6 +75,8 @@ class Chain:
     reached: Reached | None = None
     # Link -> when it was first asked, and when it answered (monotonic seconds).
     answered: dict[Link, tuple[float, float]] = field(default_factory=dict[Link, tuple[float, float]])
+    # When each nodePort was asked, and refused, after the Service was deleted.
+    refused: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     last_answers: LastAnswers = field(default_factory=LastAnswers)
 
     @property

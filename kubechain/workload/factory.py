@@ -158,7 +158,8 @@ class ChainFactory:
         finally:
             # A chain that no claim used may be deleted before it is up.
             if self._ahead is None or name not in self._ahead.unused:
-                self.chains.extend(filter(None, [hand_overs(chain.objects, chain.answered, loaded=not chain.pulled)]))
+                found = hand_overs(chain.objects, chain.answered, chain.refused, loaded=not chain.pulled)
+                self.chains.extend(filter(None, [found]))
 
     def _chain(self, observer: WatchedNamespace, waiter: Waiter) -> Chain:
         """Return a chain in a watched namespace, of which nothing has been made yet."""

@@ -21,11 +21,17 @@ ANSWERS = {Link.CLUSTERIP: steps.CLUSTER_IP, Link.NODEPORT: steps.NODE_PORT, Lin
 Check = Callable[[KubeObject], bool]
 
 
-def hand_overs(history: History, answered: Mapping[Link, tuple[float, float]], *, loaded: bool) -> ChainRecord | None:
+def hand_overs(
+    history: History,
+    answered: Mapping[Link, tuple[float, float]],
+    refused: Sequence[tuple[float, float]] = (),
+    *,
+    loaded: bool,
+) -> ChainRecord | None:
     """Return the record of the chain in a namespace; None without its Deployment, or if versions were missed: times are unknown.
 
-    `answered` is link -> when it was first asked and when it answered (monotonic seconds); `loaded` says that the Nodes had the
-    image before the run.
+    `answered` is link -> when it was first asked and when it answered (monotonic seconds), `refused` the same of the nodePorts of
+    a deleted Service; `loaded` says that the Nodes had the image before the run.
     """
     if history.relists:
         return None
@@ -53,7 +59,9 @@ def hand_overs(history: History, answered: Mapping[Link, tuple[float, float]], *
     pulled = False if loaded else _pulled(log, pod)
     seen = next(entry.wall for entry in log if entry.now == start)
     began = datetime.fromtimestamp(seen, UTC)
-    return ChainRecord(namespace=history.namespace, pulled=pulled, steps=[*watched, *asked, *ends], began=began)
+    return ChainRecord(
+        namespace=history.namespace, pulled=pulled, steps=[*watched, *asked, *ends, *_closed(log, refused, start)], began=began
+    )
 
 
 def _step(what: str, start: float, began: float, ended: float) -> StepRecord:
@@ -131,6 +139,12 @@ def _ends(log: Sequence[ObjectChange], pod: KubeObject, start: float) -> list[St
         if entry.sequence >= gone.sequence and not any(_names(each, pod) for each in current.values()):
             return [*ended, _step(steps.UNLISTED, start, gone.now, entry.now)]
     return ended
+
+
+def _closed(log: Sequence[ObjectChange], refused: Sequence[tuple[float, float]], start: float) -> list[StepRecord]:
+    """Return how the nodePorts closed: from when the Service was gone, or from the first question if that came later."""
+    gone = next((e.now for e in log if e.change == "DELETED" and (e.resource.kind, e.resource.name) == ("Service", WEB)), None)
+    return [_step(steps.REFUSED, start, max(gone, asked), at) for asked, at in refused[:1] if gone is not None]
 
 
 def _names(endpoint_slice: KubeObject, pod: KubeObject) -> bool:

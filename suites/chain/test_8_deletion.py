@@ -62,7 +62,7 @@ def test_node_port_closes_with_its_service(without_service: Deleted, eventually:
     without_service.require_served()
     chain, urls = without_service.chain, without_service.node_urls
     pages = sources.pages_at(chain, urls)
-    eventually(pages, noted(all_refused(), without_service.nodes_note))
+    without_service.refused(eventually(pages, noted(all_refused(), without_service.nodes_note)))
 
 
 @claim(

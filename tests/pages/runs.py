@@ -62,12 +62,13 @@ def _quick() -> tuple[catalogue.Entry, ...]:
     )
 
 
-def chain(number: int, *, until: str = steps.UNLISTED, factor: float = 1.0) -> ChainRecord:
+def chain(number: int, *, until: str = steps.REFUSED, factor: float = 1.0) -> ChainRecord:
     """Return a chain whose last step is `until`, `factor` times as slow as a usual one."""
     ends = {
         steps.REPLICASET: (0.0, 0.016), steps.POD: (0.016, 0.025), steps.SCHEDULED: (0.025, 0.047), steps.IMAGE: (0.047, 0.31),
         steps.STARTED: (0.31, 0.44), steps.READY: (0.44, 0.79), steps.LISTED: (0.79, 0.81), steps.CLUSTER_IP: (2.1, 2.31),
         steps.NODE_PORT: (2.8, 2.86), steps.NAME: (3.2, 3.29), steps.GONE: (12.4, 14.1), steps.UNLISTED: (14.1, 14.13),
+        steps.REFUSED: (14.4, 14.52),
     }  # fmt: skip
     kept = steps.STEPS[: steps.STEPS.index(until) + 1]
     # Only one chain is asked and deleted.
