@@ -33,6 +33,8 @@ def page(record: UpgradeRecord, verdict_line: str) -> str:
             tone=tone(verdict_line),
             record=record,
             document=document(record, verdict_line),
+            loss=upgrade_view.loss(record),
+            prefix=upgrade_view.prefix(record),
             labels=labels,
             lanes=max((label.lane for label in labels), default=-1) + 1,
             without_label=len(upgrade_view.events(record)) - len(labels),

@@ -20,6 +20,10 @@ CELLS = 2000
 # Of the axis at 1280 pixels and no zoom, and of a letter, in pixels.
 AXIS, LETTER, PADDING = 800, 6.4, 14
 LONGEST, MOST_LANES = 44, 14
+# What all names of Nodes begin with is left out if it is at least so long.
+LEAST_PREFIX = 6
+# Of the events before an outage, at the top of the page.
+MOST_BEFORE = 4
 # An event up to so many seconds before an outage may be its cause.
 BEFORE = 15.0
 BADNESS = ("", "up", "unknown", "down")
@@ -73,6 +77,15 @@ class OutageRow:
     events: Sequence[UpgradeEvent]
 
 
+@dataclass(frozen=True)
+class Loss:
+    """The longest outage of a route that was unreachable for longer than allowed, with the figures of the route."""
+
+    path: Figures
+    outage: Outage
+    before: Sequence[UpgradeEvent]
+
+
 def place(record: UpgradeRecord, moment: float) -> float:
     """Return the place of a moment (Unix seconds) on the axis."""
     share = (moment - record.began) / max(record.ended - record.began, 0.001)
@@ -91,8 +104,10 @@ def labels(record: UpgradeRecord) -> list[Label]:
     """
     lanes: list[list[tuple[float, float]]] = []
     found: list[Label] = []
+    common = prefix(record)
     for event in sorted(events(record), key=_rank):
-        text = event.what if len(event.what) <= LONGEST else f"{event.what[: LONGEST - 1]}…"
+        what = without(common, event.what)
+        text = what if len(what) <= LONGEST else f"{what[: LONGEST - 1]}…"
         width = 100 * (len(text) * LETTER + PADDING) / AXIS
         at = place(record, event.at)
         left = max(0.0, min(at, 100 - width))
@@ -115,13 +130,47 @@ def _rank(event: UpgradeEvent) -> tuple[int, float]:
     return (ORDER.index(event.kind) if important else len(ORDER), event.at)
 
 
+def prefix(record: UpgradeRecord) -> str:
+    """Return what the names of all Nodes begin with, "" if there are not several or if it is short."""
+    names = {node for entry in record.versions for node in entry.kubelets}.union(span.name for span in record.nodes)
+    if len(names) <= 1:
+        return ""
+    pairs = zip(min(names), max(names), strict=False)
+    common = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    common = common[: max(common.rfind("-"), common.rfind(".")) + 1]
+    return common if len(common) >= LEAST_PREFIX else ""
+
+
+def without(common: str, text: str) -> str:
+    """Return a text with a sign in place of what the names of all Nodes begin with."""
+    return text.replace(common, "…") if common else text
+
+
 def routes(record: UpgradeRecord) -> list[Row]:
-    """Return a row for each route, by kind."""
-    paths = sorted((figures(record, samples) for samples in record.routes), key=lambda path: KINDS.index(path.seen.route.kind))
-    return [Row(path.seen.route.name, list(_runs(record, path)), note(path), TONES[path.within]) for path in paths]
+    """Return a row for each route: those that did not keep their allowance, those of which that is not known, others; by kind."""
+    paths = sorted((figures(record, samples) for samples in record.routes), key=_badness)
+    common = prefix(record)
+    return [
+        Row(without(common, path.seen.route.name), list(_runs(record, path)), note(path), TONES[path.within]) for path in paths
+    ]
 
 
-TONES = {True: "good", False: "bad", None: "unknown"}
+TONES = {False: "bad", None: "unknown", True: "good"}
+
+
+def _badness(path: Figures) -> tuple[int, int]:
+    return [*TONES].index(path.within), KINDS.index(path.seen.route.kind)
+
+
+def loss(record: UpgradeRecord) -> Loss | None:
+    """Return the longest outage of the routes that were unreachable for longer than allowed, None if none was."""
+    paths = [figures(record, seen) for seen in record.routes]
+    lost = [(path, outage) for path in paths if path.within is False for outage in path.outages]
+    if not lost:
+        return None
+    path, outage = max(lost, key=lambda each: each[1].seconds)
+    before = [event for event in events(record) if outage.start - BEFORE <= event.at <= outage.start]
+    return Loss(path, outage, before[-MOST_BEFORE:])
 
 
 def note(path: Figures) -> str:
@@ -172,7 +221,7 @@ def nodes(record: UpgradeRecord) -> list[Row]:
         spans = [span for span in record.nodes if span.uid == uid]
         places = [(place(record, span.start), place(record, span.end), span.ended or "serves") for span in spans]
         bars = [Bar(left, right - left, "serves", title) for left, right, title in places]
-        rows.append(Row(f"Node {spans[0].name}", bars, spans[-1].ended))
+        rows.append(Row(f"Node {without(prefix(record), spans[0].name)}", bars, spans[-1].ended))
     return rows
 
 
@@ -195,7 +244,7 @@ def versions(record: UpgradeRecord) -> list[Row]:
                 shown = version if (right - left) * AXIS / 100 > (len(version) + 1) * LETTER else ""
                 bars.append(Bar(left, right - left, f"version-{known.index(version) % 4}", version, shown))
         if bars:
-            found.append(Row(name, bars))
+            found.append(Row(without(prefix(record), name), bars))
     return found
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kubechain.core import redact
 from kubechain.probes.load import Tally
 from kubechain.upgrade.figures import figures
-from kubechain.upgrade.model import AsideSamples, EventKind, NodeSpan, RouteSamples, UpgradeEvent, UpgradeRecord
+from kubechain.upgrade.model import AsideSamples, EventKind, NodeSpan, RouteSamples, UpgradeEvent, UpgradeRecord, Versions
 from reports.upgrade_page import ZOOMS, page, tone
 from reports.upgrade_view import (
     AXIS,
@@ -22,9 +22,11 @@ from reports.upgrade_view import (
     Label,
     cells,
     labels,
+    loss,
     nodes,
     outages,
     placed_ticks,
+    prefix,
     routes,
     ticks,
     versions,
@@ -221,3 +223,59 @@ def test_tick_at_the_right_end_has_no_label_that_would_leave_the_axis() -> None:
 )
 def test_verdict_gives_the_page_its_colour(line: str, expected: str) -> None:
     assert tone(line) == expected
+
+
+def on_nodes(*names: str) -> tuple[Versions, ...]:
+    kubelets = dict.fromkeys(names, "v1.36.3")
+    return (Versions(BEGAN, "v1.36.3", kubelets, kubelets),)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("kind-a-control-plane", "kind-a-worker", "kind-a-worker2"), "kind-a-"),
+        (("ip-10-0-1-7.internal", "ip-10-0-1-24.internal"), "ip-10-0-1-"),
+        (("worker1", "worker2"), ""),
+        (("n-1", "n-2"), ""),
+        (("only-one-node",), ""),
+        ((), ""),
+    ],
+)
+def test_what_the_names_of_all_nodes_begin_with_is_left_out(names: tuple[str, ...], expected: str) -> None:
+    assert prefix(record(versions=on_nodes(*names))) == expected
+
+
+def test_labels_and_rows_name_nodes_in_short_and_tables_in_full() -> None:
+    first, second = "kind-a-worker", "kind-a-worker2"
+    made = record(
+        seen("NodePort", second, down=(10, 12)),
+        versions=on_nodes(first, second),
+        nodes=(NodeSpan("1", first, BEGAN, BEGAN + 50),),
+        events=(UpgradeEvent(BEGAN + 5, "node", f"{second} cordoned"),),
+    )
+    assert [label.text for label in labels(made)] == ["…worker2 cordoned"]
+    assert [row.name for row in (*routes(made), *nodes(made))] == ["NodePort …worker2, new connections", "Node …worker"]
+    texts = parsed(made).texts
+    assert {"NodePort kind-a-worker2, new connections", "kind-a-worker2 cordoned", "…worker2 cordoned"} <= set(texts)
+    assert any("… stands for kind-a-." in text for text in texts)
+
+
+def test_longest_loss_beyond_its_allowance_is_at_the_top_with_what_happened_before() -> None:
+    long, allowed = seen("NodePort", "b", down=(10, 14)), seen("API server", "get", down=(20, 60))
+    made = record(seen("NodePort", "a", down=(10, 12)), allowed, long)
+    found = loss(made)
+    assert found
+    assert (found.path.seen, round(found.outage.seconds)) == (long, 4)
+    assert [event.what for event in found.before] == ["kubelet of <b> & co", "etcd of cp started"]
+    texts = parsed(made, "chain broken").texts
+    assert {"unreachable for at most 0 s", "0:05.0 kubelet of <b> & co"} <= set(texts)
+    assert any(text.startswith("4.0 ± 0.1 s from 0:10.0 on, 40 lost: 40 refused <&>") for text in texts)
+    assert [row.tone for row in routes(made)] == ["bad", "bad", "good"]
+    assert loss(record(allowed, seen("NodePort", unknown=(1, 3)))) is None
+
+
+def test_events_at_the_top_are_few_and_the_last_before_the_outage() -> None:
+    events = tuple(UpgradeEvent(BEGAN + 50 + number, "pod", f"pod {number}") for number in range(9))
+    found = loss(record(seen("NodePort", down=(56, 58)), events=events))
+    assert found
+    assert [event.what for event in found.before] == ["pod 3", "pod 4", "pod 5", "pod 6"]

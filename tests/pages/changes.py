@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubechain.upgrade.model import AsideSamples, EventKind, NodeSpan, UpgradeEvent, UpgradeRecord, Versions
+from kubechain.upgrade.model import AsideSamples, EventKind, NodeSpan, RouteSamples, UpgradeEvent, UpgradeRecord, Versions
 from tests.test_upgrade_report import BEGAN, SECONDS, record, seen
 
 OLD, NEW = "v1.36.3", "v1.37.2"
@@ -38,17 +38,23 @@ def _on_worker(worker: str, began: float) -> tuple[Entry, ...]:
     )
 
 
+def _refused(each: RouteSamples) -> RouteSamples:
+    """Return a route whose lost samples were refused."""
+    samples = tuple(replace(sample, error="connection refused" if sample.error else "") for sample in each.tally.samples)
+    return replace(each, tally=replace(each.tally, samples=samples))
+
+
 def upgraded() -> UpgradeRecord:
     """Return an upgrade in which a nodePort was lost for too long, DNS was not known for a while, and the rest went well."""
     names: list[str] = [CONTROL_PLANE, *WORKERS]
     kubelets = dict.fromkeys(names, OLD)
     entries = [*ON_CONTROL_PLANE, *_on_worker(WORKERS[0], 80), *_on_worker(WORKERS[1], 130)]
     return record(
-        seen("NodePort", WORKERS[0], down=(88, 112)),
+        _refused(seen("NodePort", WORKERS[0], down=(88, 112))),
         seen("NodePort", WORKERS[1]),
         seen("ClusterIP", "web", unknown=(34, 35)),
         seen("DNS", "web", unknown=(140, 146)),
-        seen("API server", "get", down=(27, 33)),
+        _refused(seen("API server", "get", down=(27, 33))),
         events=tuple(UpgradeEvent(BEGAN + at, kind, what) for at, kind, what in entries),
         versions=(
             Versions(BEGAN, OLD, kubelets, kubelets),

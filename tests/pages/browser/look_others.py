@@ -1,4 +1,4 @@
-"""upgrade.html and fleet.html in Chromium: they fit, are accessible, and work by keyboard, from a file."""
+"""upgrade.html, fleet.html and bench.html in Chromium: they fit, are accessible, and work by keyboard, from a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from reports import fleet_page, upgrade_page
+from reports import bench_page, fleet_page, upgrade_page
 from tests.pages.browser.chromium import SEEN, SIZES, accessible, fits, photographed, reached_by_tab, sized
 from tests.pages.changes import replaced_nodes, upgraded
+from tests.test_bench import pairs
+from tests.test_bench_page import bench
 from tests.test_fleet import forty, made_of
 
 UPGRADE = "chain broken at UPGRADE: NodePort 240 of 4,000 lost, unreachable 24.0 s (+-0.1), allowed 0 s"
@@ -18,6 +20,7 @@ MADE: dict[str, Callable[[], str]] = {
     "upgrade": lambda: upgrade_page.page(upgraded(), UPGRADE),
     "upgrade-replaced": lambda: upgrade_page.page(replaced_nodes(), "upgrade 1.36.3 -> 1.37.2: chain holds"),
     "fleet": lambda: fleet_page.page(made_of(forty())),
+    "bench": lambda: bench_page.page(bench([*pairs(1, (60, 20), (80, 20)), *pairs(2, (30, 20)), *pairs(4, (20, 18))])),
 }
 
 
@@ -61,8 +64,10 @@ def test_axis_of_an_upgrade_zooms_by_keyboard(page: Page, others: Path) -> None:
 
 def test_labels_of_an_upgrade_do_not_overlap(page: Page, others: Path) -> None:
     page.goto((others / "upgrade.html").as_uri())
-    for width, _ in SIZES:
+    # On a telephone, names of events need a wider axis.
+    for (width, _), zoom in zip(SIZES, (1, 4), strict=True):
         sized(page, width)
+        page.locator(f"#zoom-{zoom}").check()
         boxes = [box for each in page.locator(".cause").all() if (box := each.bounding_box())]
         assert len(boxes) > 10
         overlapping = [
@@ -72,3 +77,13 @@ def test_labels_of_an_upgrade_do_not_overlap(page: Page, others: Path) -> None:
             if abs(one["y"] - other["y"]) < 2 and one["x"] < other["x"] + other["width"] and other["x"] < one["x"] + one["width"]
         ]
         assert overlapping == []
+
+
+def test_whole_change_is_in_the_window_of_a_telephone_with_what_was_lost(page: Page, others: Path) -> None:
+    page.goto((others / "upgrade.html").as_uri())
+    width, _ = SIZES[1]
+    sized(page, width)
+    plot = page.locator(".plot").bounding_box()
+    assert plot
+    assert plot["x"] + plot["width"] <= width
+    assert page.locator("#loss dd").nth(2).evaluate(SEEN)
