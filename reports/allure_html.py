@@ -28,6 +28,8 @@ INSTALL_SECONDS = 300.0
 GENERATE_SECONDS = 120.0
 ANALYTICS = re.compile(r"<script\b[^>]*>(?:(?!</script>).)*\bgtag\((?:(?!</script>).)*</script>|"
                        r"<script\b[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.DOTALL)  # fmt: skip
+# An iframe has 150 pixels unless it is told otherwise: too few for the chain.
+TALL = '<style>iframe[title="HTML attachment"] { min-height: 75vh; }</style>'
 # Links, and the data of the script that shows the title: the verdict has what the cluster answered, such as a page of HTML.
 TEXT = re.compile(r"<a\b[^>]*>|window\.allureReportOptions = .*")
 REMOTE = re.compile(
@@ -57,7 +59,7 @@ def generate(results: Path, folder: Path, store: BuildCache, title: str, gate: S
     finally:
         config.unlink()
     page = folder / "index.html"
-    text = without_analytics(page.read_text(encoding="utf-8"))
+    text = with_tall_pages(without_analytics(page.read_text(encoding="utf-8")))
     remote = remote_addresses(text)
     if remote:
         page.unlink()
@@ -90,6 +92,11 @@ def configuration(folder: Path, title: str) -> dict[str, Any]:
 def without_analytics(page: str) -> str:
     """Return a page without its scripts for Google Analytics and from remote hosts."""
     return ANALYTICS.sub("", page)
+
+
+def with_tall_pages(page: str) -> str:
+    """Return a page in which attachments that are pages themselves, such as chain.html, fill most of the window."""
+    return page.replace("<head>", f"<head>{TALL}", 1)
 
 
 def remote_addresses(page: str) -> list[str]:

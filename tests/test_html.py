@@ -29,6 +29,12 @@ def test_only_analytics_scripts_are_removed() -> None:
     assert allure_html.without_analytics(page(KEPT)) == page(KEPT)
 
 
+def test_only_the_height_of_pages_is_added() -> None:
+    made = allure_html.with_tall_pages(page(KEPT))
+    assert made.replace(allure_html.TALL, "", 1) == page(KEPT)
+    assert made.startswith(f"<html><head>{allure_html.TALL}")
+
+
 def test_page_without_analytics_has_no_remote_address() -> None:
     text = allure_html.without_analytics(page(TAG_MANAGER, INLINE, KEPT))
     assert allure_html.remote_addresses(text) == []

@@ -54,6 +54,12 @@ def test_report_has_the_gate_the_chain_and_the_verdict(page: Page, out: Path) ->
     chain.locator("h1").wait_for()
     assert "Chain broken at CLUSTERIP" in chain.locator("h1").inner_text()
     assert chain.locator("li.first .name").inner_text() == "CLUSTERIP"
+    # The whole answer is in the window: what was expected and what there was.
+    shown = page.locator("iframe[title='HTML attachment']").bounding_box()
+    answer = chain.locator("#first dd").nth(2).bounding_box()
+    assert shown
+    assert answer
+    assert answer["y"] + answer["height"] < min(shown["y"] + shown["height"], SIZES[0][1])
     page.screenshot(path=DOCS / "report.png")
 
 
