@@ -13,7 +13,8 @@ from kubechain.core import redact
 # GitHub shows ten errors of a step, and takes a summary of a MiB.
 MOST_ANNOTATIONS = 10
 MOST_SUMMARY = 1 << 20
-ARTIFACT = "junit_kubechain.xml"
+# Files of a run -> their names in $ARTIFACTS: prow reads junit*.xml, and shows pages.
+ARTIFACTS = {"junit.xml": "junit_kubechain.xml", "chain.html": "chain.html"}
 CUT = "\n\n(cut off: the whole text is in summary.md)\n"
 
 
@@ -45,9 +46,10 @@ def write(folder: Path, environment: Mapping[str, str]) -> list[str]:
     if artifacts := environment.get("ARTIFACTS"):
         try:
             Path(artifacts).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / "junit.xml", Path(artifacts) / ARTIFACT)
+            for name, there in ARTIFACTS.items():
+                shutil.copyfile(folder / name, Path(artifacts) / there)
         except OSError as error:
-            failed.append(f"no {ARTIFACT} in $ARTIFACTS ({artifacts}): {error.strerror}")
+            failed.append(f"not all of {', '.join(ARTIFACTS.values())} in $ARTIFACTS ({artifacts}): {error.strerror}")
     if summary := environment.get("GITHUB_STEP_SUMMARY"):
         try:
             with Path(summary).open("a", encoding="utf-8") as file:

@@ -136,7 +136,7 @@ def test_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert ci.write(tmp_path, {}) == []
     failed = ci.write(tmp_path, {"ARTIFACTS": str(tmp_path / "a"), "GITHUB_STEP_SUMMARY": str(tmp_path / "b")})
     assert [line.partition(" (")[0] for line in failed] == [
-        "no junit_kubechain.xml in $ARTIFACTS",
+        "not all of junit_kubechain.xml, chain.html in $ARTIFACTS",
         "no summary in $GITHUB_STEP_SUMMARY",
     ]
 
@@ -164,6 +164,7 @@ def test_run_writes_what_the_ci_system_asks_for(tmp_path: Path) -> None:
     assert annotation.startswith("::error title=T-PODS-010 (PODS) failed::It MUST pass.%0A")
     assert step.read_text() == (done.out / "summary.md").read_text()
     assert (artifacts / "junit_kubechain.xml").read_text() == (done.out / "junit.xml").read_text()
+    assert (artifacts / "chain.html").read_text() == (done.out / "chain.html").read_text()
     assert "T-PODS-010" in rows((done.out / "junit.xml").read_text())
     assert "kubechain_chain_holds" in (done.out / "metrics.txt").read_text()
     assert "s3cr3t" not in annotation + step.read_text() + (artifacts / "junit_kubechain.xml").read_text()
