@@ -28,8 +28,8 @@ def test_pictures_of_five_broken_links_and_of_an_upgrade_are_made(page: Page, tm
     (DOCS / "chain.png").write_bytes(dict(wide)["broken-endpoints"].read_bytes())
     shown(page, tmp_path, "upgrade", upgrade_page.page(upgraded(), UPGRADE)).rename(DOCS / "upgrade.png")
     trend = shown(page, tmp_path, "trend", RUNS["trend"]().page)
-    sheet(page, [*wide, ("trend", trend)], DOCS / "five-faults.png", columns=2, width=1600)
+    sheet(page, [*wide, ("trend", trend)], DOCS / "five-faults.png", columns=2, width=2000)
     width, height = SIZES[1]
     page.set_viewport_size({"width": width, "height": height})
     narrow = [(name, shown(page, tmp_path, name, RUNS[name]().page)) for name in names]
-    sheet(page, narrow, DOCS / "five-faults-390.png", columns=len(narrow), width=1600)
+    sheet(page, narrow, DOCS / "five-faults-390.png", columns=len(narrow), width=2000)
