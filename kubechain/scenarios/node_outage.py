@@ -22,7 +22,7 @@ from kubechain.workload.manifests import LABELS, WEB
 
 # Longer than the node lifecycle controller takes from NotReady to the Pods, which it looks at every 5 s.
 TOLERATION_SECONDS = 10
-# Least requests between the removal of the last address of the Node and its start.
+# Least requests between the removal of the last address of the Node and its start, and after its return.
 AFTER = 1000
 
 
@@ -109,5 +109,7 @@ def outage(chain: Chain, cluster: Cluster, clock: Clock) -> Generator[NodeOutage
             waiter.eventually(chain.objects, pods.deleted("Pod", frozenset([victim.uid])), within=timeouts.NODE_BACK)
             back = clock.now()
             waiter.eventually(stream.requests, enough_sent_since(started, LEAST))
+            # Controllers learn that the Node is back when it loses its taints; kube-proxy learns what they then do.
+            waiter.eventually(stream.requests, enough_sent_since(back + timeouts.PROXY_SYNC.seconds, AFTER))
             tally = stream.tally()
         yield NodeOutage(chain, nodes.history, lost, victim, killed, not_ready, unready, unlisted, replaced, started, back, tally)

@@ -88,7 +88,7 @@ def test_returning_node_is_usable(
 
 @claim("LIFE-NODES-070", requires=LOST, after=[Link.NODEPORT])
 def test_node_return_loses_no_request(node_outage: NodeOutage) -> None:
-    """While a Node comes back, the NodePorts of the other Nodes MUST NOT lose a request."""
+    """While a Node comes back, and once it takes Pods again, the NodePorts of the other Nodes MUST NOT lose a request."""
     require(node_outage.requests.between(node_outage.started, math.inf), none_lost(LEAST))
 
 

@@ -21,13 +21,16 @@ MUTANTS = (
            r"taints node\.kubernetes\.io/unreachable:NoExecute"),
     Mutant("return-unreadies-others", MANAGER, f"{CONTROLLERS}/tainteviction", "Controller.handleNodeUpdate",
            after("cancelWorkWithEvent",
-                 'if i == 0 { if others, err := tc.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil '
-                 '{ for _, other := range others.Items { if other.Namespace != "kube-system" && other.Spec.NodeName != node.Name '
+                 # A kubelet reports the conditions of its Pods again every 10 s.
+                 "if i == 0 { name := node.Name; go func() { for range 12 { "
+                 'if others, err := tc.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{}); err == nil '
+                 '{ for _, other := range others.Items { if other.Namespace != "kube-system" && other.Spec.NodeName != name '
                  "&& metav1.GetControllerOf(&other) != nil "
                  "{ _, _ = tc.client.CoreV1().Pods(other.Namespace).Patch(ctx, other.Name, "
                  'types.StrategicMergePatchType, []byte(`{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`), '
-                 'metav1.PatchOptions{}, "status") } } } }'),
-           "when a Node loses its taints, the Pods of other Nodes count as not ready", Link.NODES, ("LIFE-NODES-070",), LOST),
+                 'metav1.PatchOptions{}, "status") } } }; time.Sleep(time.Second / 2) } }() }'),
+           "when a Node loses its taints, the Pods of other Nodes count as not ready for some seconds", Link.NODES,
+           ("LIFE-NODES-070",), LOST),
     Mutant("cordon-ignored", SCHEDULER, f"{PLUGINS}/nodeunschedulable", "NodeUnschedulable.Filter", begin("return nil"),
            "Pods are bound to Nodes that are cordoned", Link.NODES, ("LIFE-NODES-080",), r"got \d on ",
            more=((f"{PLUGINS}/tainttoleration", "TaintToleration.Filter",
