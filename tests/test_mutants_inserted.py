@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,27 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
 from kubechain.images import golang, mutation
-from kubechain.images.mutation import Change, Guard, after, always, at_once, begin, negate, never, replaced, skip, swapped
+from kubechain.images.mutation import (
+    Change,
+    Guard,
+    after,
+    always,
+    at_once,
+    begin,
+    constant,
+    enter,
+    negate,
+    never,
+    replaced,
+    skip,
+    swapped,
+)
 
 TOY = Path(__file__).parent / "data" / "toy"
 MODULE = "example.test/toy"
 SHAPES = f"{MODULE}/shapes"
 RIGHT = {"area": "9", "grown": "17", "kind": "small", "notes": "first,second", "checked": "6 <nil>"}
+RIGHT["marks"] = "[false true true false] 3"
 # id of a mutant -> function, change, and the line that is wrong.
 WRONG: dict[str, tuple[str, Change, str, str]] = {
     "returns-at-once": ("Square.Area", at_once(), "area", "0"),
@@ -27,7 +43,7 @@ WRONG: dict[str, tuple[str, Change, str, str]] = {
     "begins-with": ("Square.Area", begin("if s.Side == 3 { return 1 }"), "area", "1"),
     "negated": ("Kind", negate("Limit"), "kind", "large"),
     "second-of-two": ("Kind", always("side", 2, 2), "kind", "none"),
-    "never-taken": ("Checked", never("value"), "checked", "7 <nil>"),
+    "never-taken": ("Checked", never("new"), "checked", "7 <nil>"),
     "skipped": ("Notes", skip("add"), "notes", "second"),
     "after-a-call": ("Notes", after("add", 'notes = append(notes, "more")'), "notes", "first,more,second"),
     "literal": ("Notes", replaced('"second"', '"another"'), "notes", "first,another"),
@@ -35,7 +51,19 @@ WRONG: dict[str, tuple[str, Change, str, str]] = {
     "operator": ("Square.Area", replaced("s.Side * s.Side", "s.Side + s.Side"), "area", "6"),
     "inner-of-operator": ("Square.Area", replaced("s.Side", "10", 2, 2, of="int32"), "area", "30"),
     "exchanged": ("Square.Grown", swapped("grow", 1, 2), "grown", "11"),
+    "any-condition": ("Checked", negate(""), "checked", "7 <nil>"),
+    "constant-of-a-condition": ("Checked", constant(1, 2), "checked", "7 <nil>"),
+    "constant-of-a-return": ("Checked", constant(2, 2), "checked", "7 <nil>"),
+    "number-in-a-call": ("Marks", constant(1, 5), "marks", "[false false true false] 3"),
+    "truth-in-a-call": ("Marks", constant(2, 5), "marks", "[false false true false] 3"),
+    "skipped-call": ("Marks", skip("mark"), "marks", "[false false true false] 3"),
+    "number-of-a-target": ("Marks", constant(3, 5), "marks", "[false true false true] 3"),
+    "truth-that-is-set": ("Marks", constant(4, 5), "marks", "[false true false false] 3"),
+    "number-beside-a-value": ("Marks", constant(5, 5), "marks", "[false true true false] 4"),
 }
+# What notes the first call of a function.
+NOTED = "noted"
+NOTES = ("Square.Area", "Kind", "Notes")
 
 
 @dataclass(frozen=True)
@@ -71,7 +99,8 @@ def inserted(folder: Path, wanted: list[Guard]) -> Path:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     folder = tmp_path_factory.mktemp("toy")
     store = BuildCache(folder / "builds")
-    module = inserted(folder, guards({name: (function, change) for name, (function, change, _, _) in WRONG.items()}))
+    wrong = guards({name: (function, change) for name, (function, change, _, _) in WRONG.items()})
+    module = inserted(folder, [*wrong, *(Guard(NOTED, SHAPES, name, enter(f"{SHAPES}.{name}")) for name in NOTES)])
     mutation.replace(module, [], folder / "modules", store, Progress())
     go = golang.toolchain(store, Progress())
     check([go, "build", "-o", folder / "program", "."], timeout=600, cwd=module, env=golang.PLAIN)
@@ -94,6 +123,58 @@ def test_mutant_that_is_reached_leaves_a_file_that_says_so(toy: Toy) -> None:
     assert sorted(path.name for path in toy.switches.iterdir() if path.name.endswith(".reached")) == ["negated.reached"]
 
 
+def test_functions_are_noted_once_and_by_the_program_that_calls_them(toy: Toy) -> None:
+    assert toy.lines(NOTED) == RIGHT
+    noted = (toy.switches / f"{NOTED}.program.reached").read_text()
+    assert noted == "".join(f"{SHAPES}.{name}\n" for name in NOTES)
+    toy.lines()
+    assert not list(toy.switches.iterdir())
+
+
+def test_program_that_runs_on_says_again_that_code_is_reached_once_that_is_forgotten(toy: Toy) -> None:
+    toy.lines()
+    (toy.switches / "negated").touch()
+    file = toy.switches / "negated.reached"
+    env = {**os.environ, mutation.VARIABLE: str(toy.switches)}
+    with subprocess.Popen([toy.program, "again"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdin
+        assert program.stdout
+        for _ in range(2):
+            read = [program.stdout.readline() for _ in RIGHT]
+            assert "kind large\n" in read
+            assert file.exists()
+            file.unlink()
+            # The program looks into the folder ten times a second at most.
+            threading.Event().wait(0.2)
+            program.stdin.write("\n")
+            program.stdin.flush()
+        program.stdin.close()
+
+
+def test_what_can_be_changed_by_rule_is_listed(tmp_path: Path) -> None:
+    found = mutation.candidates([SHAPES], {MODULE: TOY}, BuildCache(tmp_path / "builds"), Progress())
+    listed = {each.function: (each.conditions, each.among, each.constants) for each in found}
+    # A name that a file for another system also has counts once.
+    assert listed == {
+        "Checked": ((1,), 1, 2),
+        "Kind": ((1, 2), 2, 1),
+        "Marks": ((), 0, 5),
+        "Notes": ((), 0, 0),
+        "Square.Area": ((), 0, 0),
+        "Square.Grown": ((), 0, 0),
+        "add": ((), 0, 0),
+        "grow": ((), 0, 0),
+        "mark": ((), 0, 0),
+    }
+    assert list(listed) == sorted(listed)
+    assert {each.name for each in found} >= {f"{SHAPES}.Square.Area", f"{SHAPES}.Kind"}
+
+
+def test_functions_of_an_unknown_package_cannot_be_listed(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="circles: no such package"):
+        mutation.candidates([f"{MODULE}/circles"], {MODULE: TOY}, BuildCache(tmp_path / "builds"), Progress())
+
+
 def test_program_without_the_folder_is_as_before(toy: Toy) -> None:
     env = {**os.environ, mutation.VARIABLE: str(toy.switches / "missing")}
     printed = subprocess.run([toy.program], env=env, capture_output=True, text=True, check=True, timeout=20).stdout
@@ -107,7 +188,7 @@ def test_program_without_the_folder_is_as_before(toy: Toy) -> None:
         ("Kind", negate("side"), "expected an if with side 1 times, got 2"),
         ("Kind", negate("side", 3, 2), "expected an if with side 2 times, got 2"),
         ("Kind", skip("append"), "expected a statement with append 1 times, got 0"),
-        ("Checked", replaced("value", "1"), "expected value 1 times, got 2"),
+        ("Checked", replaced("new", "1"), "expected new 1 times, got 2"),
         ("Square.Grown", swapped("grow", 1, 3), "expected two of the 3 arguments, got 1 and 3"),
         ("Square.Area", begin("return ("), "return ("),
         ("Square.Area", replaced("s.Side", "1 +", 1, 2), "1 +"),

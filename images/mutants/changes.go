@@ -17,6 +17,8 @@ import (
 //	after    runs the statements Text after the statement that calls or sets Name
 //	replace  an expression that is written Name has the value Text, of type Type if a constant needs it
 //	swap     the call of Name has the arguments First and Second in the other order
+//	constant a number in a statement or condition is one greater, or true is false and false true (see places.go)
+//	enter    nothing: while the mutant is on, the first call of the function is noted as Text
 //
 // Name is matched Nth among the Among matches of the function; another number of matches is an error.
 type change struct {
@@ -43,6 +45,11 @@ func (f *function) edits(each guard) ([]wrap, error) {
 		return f.replaced(each.ID, todo)
 	case "swap":
 		return f.swapped(each.ID, todo)
+	case "constant":
+		return f.changed(on, todo)
+	case "enter":
+		place := f.file.offset(f.declaration.Body.Lbrace) + 1
+		return []wrap{{place, place, fmt.Sprintf(" %s.Enter(%q, %q);", alias, each.ID, todo.Text), ""}}, nil
 	}
 	return nil, fmt.Errorf("unknown kind of change: %s", todo.Kind)
 }
@@ -55,13 +62,13 @@ func (f *function) begin(on, statements string) ([]wrap, error) {
 	return []wrap{{place, place, fmt.Sprintf(" if %s { %s };", on, statements), ""}}, nil
 }
 
-// Zeros returns the statement that returns the zero value of each result.
+// Zeros returns the statement that returns the zero value of each result: by a name that no parameter has, as new may be one.
 func (f *function) zeros() string {
 	var values []string
 	if results := f.declaration.Type.Results; results != nil {
 		for _, field := range results.List {
 			for range max(1, len(field.Names)) {
-				values = append(values, fmt.Sprintf("*new(%s)", f.file.textOf(field.Type)))
+				values = append(values, fmt.Sprintf("%s.Zero[%s]()", alias, f.file.textOf(field.Type)))
 			}
 		}
 	}
@@ -69,19 +76,24 @@ func (f *function) zeros() string {
 }
 
 func (f *function) condition(on string, todo change) ([]wrap, error) {
-	var conditions []ast.Expr
-	ast.Inspect(f.declaration.Body, func(node ast.Node) bool {
-		if branch, ok := node.(*ast.IfStmt); ok && mentions(branch.Cond, todo.Name) {
-			conditions = append(conditions, branch.Cond)
-		}
-		return true
-	})
-	condition, err := chosen(conditions, todo, "an if with "+todo.Name)
+	condition, err := chosen(f.conditions(todo.Name), todo, "an if with "+todo.Name)
 	if err != nil {
 		return nil, err
 	}
 	before := map[string]string{"negate": on + " != (", "always": on + " || (", "never": "!" + on + " && ("}[todo.Kind]
 	return []wrap{f.around(condition, before, ")")}, nil
+}
+
+// Conditions returns those of the ifs that mention a name, all of them for "".
+func (f *function) conditions(name string) []ast.Expr {
+	var conditions []ast.Expr
+	ast.Inspect(f.declaration.Body, func(node ast.Node) bool {
+		if branch, ok := node.(*ast.IfStmt); ok && mentions(branch.Cond, name) {
+			conditions = append(conditions, branch.Cond)
+		}
+		return true
+	})
+	return conditions
 }
 
 func (f *function) around(node ast.Node, before, after string) wrap {

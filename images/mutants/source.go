@@ -18,6 +18,7 @@ const alias = "kubechainMutant"
 
 // A file of a copied module. Edits only insert text, so that several guards can change one line.
 type source struct {
+	path    string
 	text    []byte
 	set     *token.FileSet
 	tree    *ast.File
@@ -50,23 +51,29 @@ func (s *source) mutated() []byte {
 	all := append([]wrap{{name, name, fmt.Sprintf("; import %s %q", alias, switchPath), ""}}, s.wrapped...)
 	// The wider range is the outer one; of equal ranges, that of the earlier guard.
 	slices.SortStableFunc(all, func(a, b wrap) int { return (b.to - b.from) - (a.to - a.from) })
+	starts, ends := map[int][]wrap{}, map[int][]wrap{}
+	for _, each := range all {
+		starts[each.from] = append(starts[each.from], each)
+		if each.from < each.to {
+			ends[each.to] = append(ends[each.to], each)
+		}
+	}
 	var result []byte
 	for place := range len(s.text) + 1 {
 		// Ranges end before others begin at the same place; the inner one ends first.
-		for _, each := range slices.Backward(all) {
-			if each.to == place && each.from < each.to {
-				result = append(result, each.after...)
-			}
+		for _, each := range slices.Backward(ends[place]) {
+			result = append(result, each.after...)
 		}
-		for _, each := range all {
-			if each.from == place && each.from == each.to {
+		// What is inserted without a range stands before the ranges, and is the last in the order of their width.
+		points := slices.IndexFunc(starts[place], func(each wrap) bool { return each.from == each.to })
+		if points >= 0 {
+			for _, each := range starts[place][points:] {
 				result = append(result, each.before...)
 			}
+			starts[place] = starts[place][:points]
 		}
-		for _, each := range all {
-			if each.from == place && each.from < each.to {
-				result = append(result, each.before...)
-			}
+		for _, each := range starts[place] {
+			result = append(result, each.before...)
 		}
 		if place < len(s.text) {
 			result = append(result, s.text[place])
@@ -75,15 +82,21 @@ func (s *source) mutated() []byte {
 	return result
 }
 
-// Find returns the one function of a package, "Name" or "Type.Name", among the files that are built for Linux.
-func find(folder, name string, files map[string]*source) (*function, error) {
+// The files of packages that were parsed, by the folder of the package.
+type packages map[string][]*source
+
+// Of returns the files of a package that are built for Linux, without those of its tests.
+func (p packages) of(folder string) ([]*source, error) {
+	if known, ok := p[folder]; ok {
+		return known, nil
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, errors.New("no such package")
 	}
 	target := build.Default
 	target.GOOS, target.CgoEnabled = "linux", false
-	var found []*function
+	var files []*source
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".go") || strings.HasSuffix(entry.Name(), "_test.go") {
 			continue
@@ -91,45 +104,58 @@ func find(folder, name string, files map[string]*source) (*function, error) {
 		if built, err := target.MatchFile(folder, entry.Name()); err != nil || !built {
 			continue
 		}
-		path := filepath.Join(folder, entry.Name())
-		declared, err := functionsOf(path, name, files)
+		file, err := parse(filepath.Join(folder, entry.Name()))
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, declared...)
+		files = append(files, file)
+	}
+	p[folder] = files
+	return files, nil
+}
+
+func parse(path string) (*source, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	return &source{path: path, text: text, set: set, tree: tree}, nil
+}
+
+// Functions returns the functions of a file that have a body.
+func (s *source) functions() []*function {
+	var found []*function
+	for _, each := range s.tree.Decls {
+		if declaration, ok := each.(*ast.FuncDecl); ok && declaration.Body != nil {
+			found = append(found, &function{s, declaration})
+		}
+	}
+	return found
+}
+
+// Find returns the one function of a package, "Name" or "Type.Name".
+func (p packages) find(folder, name string) (*function, error) {
+	files, err := p.of(folder)
+	if err != nil {
+		return nil, err
+	}
+	var found []*function
+	for _, file := range files {
+		for _, each := range file.functions() {
+			if nameOf(each.declaration) == name {
+				found = append(found, each)
+			}
+		}
 	}
 	if len(found) != 1 {
 		return nil, fmt.Errorf("expected one such function, got %d", len(found))
 	}
 	return found[0], nil
-}
-
-// FunctionsOf returns the functions of a name in a file, which it keeps in files if there is one.
-func functionsOf(path, name string, files map[string]*source) ([]*function, error) {
-	parsed, known := files[path]
-	if !known {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		set := token.NewFileSet()
-		tree, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
-		if err != nil {
-			return nil, err
-		}
-		parsed = &source{text: text, set: set, tree: tree}
-	}
-	var found []*function
-	for _, each := range parsed.tree.Decls {
-		declaration, ok := each.(*ast.FuncDecl)
-		if ok && declaration.Body != nil && nameOf(declaration) == name {
-			found = append(found, &function{parsed, declaration})
-		}
-	}
-	if len(found) > 0 {
-		files[path] = parsed
-	}
-	return found, nil
 }
 
 // NameOf returns "Name", or "Type.Name" for a method, be its receiver a pointer or generic or not.

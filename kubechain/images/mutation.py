@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kubechain.core.build_cache import BuildCache, key
 from kubechain.core.errors import ExitCode
@@ -26,7 +26,7 @@ SWITCHES = "/etc/kubechain/mutants"
 VARIABLE = "KUBECHAIN_MUTANTS_FOLDER"
 BUILT_IN = "/etc/kubechain/built-in-mutants"
 INSERT_SECONDS = 600.0
-Kind = Literal["begin", "return", "negate", "always", "never", "skip", "after", "replace", "swap"]
+Kind = Literal["begin", "return", "negate", "always", "never", "skip", "after", "replace", "swap", "constant", "enter"]
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,37 @@ class Guard:
     @property
     def module(self) -> str:
         """The path of the Go module of the package."""
-        parts = self.package.split("/")
-        return "/".join(parts[: 3 if parts[0] == "github.com" else 2])
+        return module_of(self.package)
 
     @property
     def component(self) -> str:
         """The component whose go.mod has the module, as in images/go."""
         return "coredns" if self.module == "github.com/coredns/coredns" else "kubernetes"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A function of a package that can be changed by rule, as images/mutants/places.go finds it.
+
+    `conditions` are its ifs that can be negated, counted from 1 `among` all of them; `constants` is how many can be changed.
+    """
+
+    package: str
+    function: str
+    conditions: tuple[int, ...]
+    among: int
+    constants: int
+
+    @property
+    def name(self) -> str:
+        """The name of the function with its package."""
+        return f"{self.package}.{self.function}"
+
+
+def module_of(package: str) -> str:
+    """Return the path of the Go module of a package."""
+    parts = package.split("/")
+    return "/".join(parts[: 3 if parts[0] == "github.com" else 2])
 
 
 def tools(
@@ -110,13 +134,32 @@ def insert(guards: Sequence[Guard], sources: dict[str, Path], folder: Path, stor
         SetupError: a guard does not fit: the message names the mutant, and what was expected and found (exit code IMAGES).
 
     """
-    go = golang.toolchain(store, progress)
     folder.mkdir(parents=True)
-    plan = folder / "plan.json"
-    modules = {path: str(source) for path, source in sources.items()}
-    plan.write_text(json.dumps({"modules": modules, "guards": [asdict(guard) for guard in guards]}), encoding="utf-8")
-    check([go, "run", ".", plan, folder], timeout=INSERT_SECONDS, cwd=HERE, env=golang.PLAIN, code=ExitCode.IMAGES,
-          doing="inserting mutants")  # fmt: skip
+    plan = {"modules": sources, "guards": [asdict(guard) for guard in guards]}
+    _run(plan, folder, [folder], "inserting mutants", store, progress)
+
+
+def candidates(packages: Sequence[str], sources: dict[str, Path], store: BuildCache, progress: Progress) -> list[Candidate]:
+    """Return the functions of these packages that can be changed by rule, in the order of their names.
+
+    `sources` are the modules that have the packages, path -> folder.
+
+    Raises:
+        SetupError: a module has no such package, or its source cannot be read (exit code IMAGES).
+
+    """
+    with store.scratch() as scratch:
+        listed = _run({"modules": sources, "packages": packages}, scratch, [], "listing functions", store, progress)
+    found: list[dict[str, Any]] = json.loads(listed)
+    return [Candidate(**{**each, "conditions": tuple(each["conditions"])}) for each in found]
+
+
+def _run(plan: Mapping[str, Any], folder: Path, words: Sequence[Path], doing: str, store: BuildCache, progress: Progress) -> str:
+    """Run the program in images/mutants on a plan, which is written to `folder`; return its output."""
+    file = folder / "plan.json"
+    file.write_text(json.dumps(plan, default=str), encoding="utf-8")
+    command = [golang.toolchain(store, progress), "run", ".", file, *words]
+    return check(command, timeout=INSERT_SECONDS, cwd=HERE, env=golang.PLAIN, code=ExitCode.IMAGES, doing=doing)
 
 
 def replace(module: Path, paths: Iterable[str], folder: Path, store: BuildCache, progress: Progress) -> None:
@@ -168,3 +211,13 @@ def replaced(name: str, text: str, nth: int = 1, among: int = 1, *, of: str = ""
 def swapped(name: str, first: int, second: int, nth: int = 1, among: int = 1) -> Change:
     """Return the change that two arguments of the call of a name are exchanged, counted from 0."""
     return Change("swap", name, nth, among, first=first, second=second)
+
+
+def constant(nth: int, among: int) -> Change:
+    """Return the change that a number is one greater, or a truth value is the other one."""
+    return Change("constant", nth=nth, among=among)
+
+
+def enter(name: str) -> Change:
+    """Return the change that notes the first call of the function by this name, and does nothing else."""
+    return Change("enter", text=name)

@@ -31,12 +31,14 @@ type state struct {
 var (
 	current atomic.Pointer[state]
 	reading sync.Mutex
-	// Mutants that have a file with the ending reached from this process, until they are off.
-	marked sync.Map
-	base   = cmp.Or(os.Getenv(variable), folder)
+	// Mutants that have a file with the ending reached, and functions that are noted, from this process.
+	marked  sync.Map
+	entered sync.Map
+	base    = cmp.Or(os.Getenv(variable), folder)
 )
 
-// On says whether a mutant is on. The first call after it was switched on leaves a file that says that the code was reached.
+// On says whether a mutant is on. The first call after it was switched on, or after the file was removed, leaves a file that says
+// that the code was reached.
 func On(id string) bool {
 	names := current.Load()
 	if names == nil || time.Since(names.read) > fresh {
@@ -60,22 +62,45 @@ func Or[T any](id string, mutated, original T) T {
 	return original
 }
 
+// Zero returns the zero value of a type.
+func Zero[T any]() T {
+	var zero T
+	return zero
+}
+
+// Enter notes the name of a function that is called while a mutant is on: once, as a line of a file for each program.
+func Enter(id, function string) {
+	if !On(id) {
+		return
+	}
+	if _, known := entered.LoadOrStore(function, true); known {
+		return
+	}
+	path := filepath.Join(base, id+"."+filepath.Base(os.Args[0])+reached)
+	if file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
+		_, _ = file.WriteString(function + "\n")
+		_ = file.Close()
+	}
+}
+
 func refresh() *state {
 	reading.Lock()
 	defer reading.Unlock()
 	if last := current.Load(); last != nil && time.Since(last.read) <= fresh {
 		return last
 	}
-	names := &state{time.Now(), map[string]bool{}}
+	names, written := &state{time.Now(), map[string]bool{}}, map[string]bool{}
 	// Without the folder, all mutants are off.
 	entries, _ := os.ReadDir(base)
 	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), reached) {
-			names.on[entry.Name()] = true
+		if id, ends := strings.CutSuffix(entry.Name(), reached); ends {
+			written[id] = true
+		} else {
+			names.on[id] = true
 		}
 	}
 	marked.Range(func(id, _ any) bool {
-		if !names.on[id.(string)] {
+		if !written[id.(string)] {
 			marked.Delete(id)
 		}
 		return true

@@ -40,10 +40,10 @@ func Notes() []string {
 
 func add(notes []string, note string) []string { return append(notes, note) }
 
-// Checked returns several values.
-func Checked(value int) (int, error) {
-	if value > 6 {
+// Checked returns several values, and has a parameter with the name of a builtin function.
+func Checked(new int) (int, error) {
+	if new > 6 {
 		return 6, nil
 	}
-	return value, nil
+	return new, nil
 }
