@@ -31,6 +31,7 @@ from . import (
     ci,
     closing,
     fault_matrix,
+    fault_table,
     junit,
     metrics,
     run_json,
@@ -80,6 +81,7 @@ def pytest_kubechain_run_finished(run: RunResult) -> None:
         faults = fault_matrix.document(run.faults, run.verdict.line)
         files.write(run.folder / "faults.json", json.dumps(redact.tree(faults.as_json()), indent=2))
         files.write(run.folder / "faults.svg", redact.text(fault_matrix.svg(run.faults)))
+        files.write(run.folder / "faults.md", redact.text(fault_table.markdown(run.faults, run.verdict.line)))
     if run.upgrade:
         upgrade = upgrade_json.document(run.upgrade, run.verdict.line)
         files.write(run.folder / "upgrade.json", json.dumps(redact.tree(upgrade.as_json()), indent=2))

@@ -192,7 +192,7 @@ def test_upstream_does_not_change_the_result_and_is_left_out_if_not_compared() -
 
 def test_document_holds_every_outcome_of_upstream() -> None:
     (fault,) = fault_matrix.document([scored(BROKEN, "passed", "timeout")], "line").as_json()["faults"]
-    assert fault["upstream"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0}
+    assert fault["upstream"] == {"outcomes": {"a": "passed", "b": "timeout"}, "seconds": 7.0, "codeReached": True}
     assert fault["seconds"] == {"inject": 0.0, "verdict": 12.0, "heal": 0.0}
 
 

@@ -117,6 +117,10 @@ def test_mutant_is_on_while_its_file_is_on_every_node() -> None:
     assert not switched.reached(testbed)
     nodes.files["b"].add("one.reached")
     assert switched.reached(testbed)
+    switched.forget(testbed)
+    assert nodes.files == {"a": {"one"}, "b": {"one"}}
+    assert not switched.reached(testbed)
+    nodes.files["a"].add("one.reached")
     switched.heal(testbed)
     assert nodes.files == {"a": set(), "b": set()}
     assert str(switched.in_effect(testbed).got) == "mutant one not on, on a, b"
@@ -144,6 +148,9 @@ def test_mutant_of_kubectl_is_on_while_its_file_is_in_the_results(tmp_path: Path
     assert not switched.reached(testbed)
     (tmp_path / "mutants" / "one.reached").touch()
     assert switched.reached(testbed)
+    switched.forget(testbed)
+    assert not switched.reached(testbed)
+    assert switched.in_effect(testbed).met
     switched.heal(testbed)
     assert list((tmp_path / "mutants").iterdir()) == []
     assert VARIABLE not in os.environ

@@ -9,7 +9,7 @@ import yaml
 
 from kubechain.core.process import Completed
 from kubechain.faults import testbed as module
-from kubechain.faults.testbed import GIVEN_UP_SECONDS, LEADERS, Testbed, is_frozen
+from kubechain.faults.testbed import GIVEN_UP_SECONDS, LEADERS, SERVER, Testbed, is_frozen
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.objects import Json
 from tests.engine_objects import KnownNodes, as_testbed, chain_factory
@@ -22,12 +22,21 @@ SINCE = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 BEFORE, LATER = "2026-01-01T11:59:59.999999Z", "2026-01-01T12:00:01.000000Z"
 
 
+PODS = "/api/v1/namespaces/kube-system/pods"
+
+
+def pod(name: str, ready: str) -> Json:
+    """Return a Pod whose condition Ready has this status."""
+    return {"kind": "Pod", "metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
 class Node:
     """The control plane's node: its processes and files, and the leases in its API server."""
 
     def __init__(self, *running: str, frozen: Sequence[str] = (), renewed: str = LATER) -> None:
         self.running, self.frozen = {name[:15] for name in running}, set(frozen)
-        self.files = {f"{PLACE}/{name}.yaml": yaml.safe_dump(POD) for name in LEADERS}
+        self.files = {f"{PLACE}/{name}.yaml": yaml.safe_dump(POD) for name in (*LEADERS, SERVER)}
+        self.pods: dict[str, str] = {}
         self.leases: dict[str, str] = dict.fromkeys(LEADERS, renewed)
         self.written: list[str] = []
         self.deleted: list[str] = []
@@ -39,6 +48,11 @@ class Node:
             raise ApiUnavailable("refused")
         if path == "/readyz":
             return "ok"
+        if path == PODS:
+            return json.dumps({"metadata": {}, "items": [pod(name, ready) for name, ready in self.pods.items()]})
+        if path.startswith(f"{PODS}/"):
+            self.deleted.append(path.removeprefix(f"{PODS}/"))
+            return "{}"
         name = path.removeprefix("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/")
         if method == "DELETE":
             self.deleted.append(name)
@@ -49,7 +63,7 @@ class Node:
         assert timeout > 0
         typed = tuple(map(str, words))
         assert typed[:5] == ("docker", "exec", "kind-control-plane", "sh", "-c")
-        answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in LEADERS}}
+        answers = {f"pgrep -x {name}": name in self.running for name in {each[:15] for each in (*LEADERS, SERVER)}}
         answers |= {f"test ! -e {PLACE}/{name}.yaml": f"{PLACE}/{name}.yaml" not in self.files for name in LEADERS}
         answers |= {is_frozen(name): name in self.frozen for name in LEADERS}
         no_lease = "--leader-elect=false"
@@ -107,6 +121,18 @@ def test_exited_leader_is_revived_once_and_leads_when_it_runs(monkeypatch: pytes
     node.running.add(name[:15])
     assert testbed.leading(SINCE, {}).met
     assert (node.written, node.deleted) == ([name], [name])
+
+
+def test_what_has_exited_is_restarted_and_pods_that_are_not_ready_are_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(*LEADERS, renewed="2099-01-01T12:00:00.000000Z")
+    node.pods = {"kube-proxy-a": "True", "kube-proxy-b": "False", "coredns-a": "False"}
+    testbed = make_testbed(node, monkeypatch)
+    testbed.restart_ended()
+    assert (node.written, node.deleted) == ([SERVER], ["kube-proxy-b", "coredns-a"])
+    node.running.add(SERVER[:15])
+    node.pods = dict.fromkeys(node.pods, "True")
+    testbed.restart_ended()
+    assert (node.written, node.deleted) == ([SERVER], ["kube-proxy-b", "coredns-a"])
 
 
 def test_all_exited_leaders_are_revived_in_one_check(monkeypatch: pytest.MonkeyPatch) -> None:

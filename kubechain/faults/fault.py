@@ -14,6 +14,7 @@ FaultKind = Literal["control plane", "admission", "node", "network", "dns", "end
 # The programs that have mutants.
 Component = Literal["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "CoreDNS", "kubectl"]
 Kind = FaultKind | Component
+Expectation = Literal["unreachable", "refused", "anywhere"]
 # The claims that run under every fault during an upgrade.
 UPGRADE_CLAIMS = (
     "DURING-DEPLOYMENT-010",
@@ -72,20 +73,22 @@ class Fault:
     """A fault: `at` is the link that must be the first broken one, None for a harmless change.
 
     `at` is "unreachable" if the suite must give no verdict, "refused" if it must say what keeps the cluster from taking its
-    objects, in words in which `symptom` is found: then it calls no link broken, whatever else is. Else at least one of `claims`
-    must fail with a message in which the regular expression `symptom` is found; those of the level full run besides the quick
-    ones. Without `claims`, no claim states what is broken: then one that is blocked by `at` must name the symptom. `breaks` are
-    further links that the fault breaks by itself; those of `also` do not need `at`, so that the verdict must call them broken,
-    too. With `midway` the fault is injected in the middle of a run: when the first claim of that link has ended. A fault that is
-    not `lasting` ends by itself. The `short` ones, each of another kind or component, are the short form of `kubechain faults`.
-    Those that are `dual` are tried on a cluster with two IP families alone. One that comes `ahead` is there before an upgrade,
-    and is looked for by its claims alone. `given` are settings of the run under the fault, as environment variables.
+    objects, in words in which `symptom` is found: then it calls no link broken, whatever else is. It is "anywhere" if nobody
+    knows what is broken, as where a change is drawn by rule; `equivalent` says why no claim can notice it, if that is known.
+    Else at least one of `claims` must fail with a message in which the regular expression `symptom` is found; those of the level
+    full run besides the quick ones. Without `claims`, no claim states what is broken: then one that is blocked by `at` must name
+    the symptom. `breaks` are further links that the fault breaks by itself; those of `also` do not need `at`, so that the verdict
+    must call them broken, too. With `midway` the fault is injected in the middle of a run: when the first claim of that link has
+    ended. A fault that is not `lasting` ends by itself. The `short` ones, each of another kind or component, are the short form
+    of `kubechain faults`. Those that are `dual` are tried on a cluster with two IP families alone. One that comes `ahead` is
+    there before an upgrade, and is looked for by its claims alone. `given` are settings of the run under the fault, as
+    environment variables.
     """
 
     id: str
     kind: Kind
     title: str
-    at: Link | Literal["unreachable", "refused"] | None
+    at: Link | Expectation | None
     injection: Injection
     claims: tuple[str, ...] = ()
     symptom: str = ""
@@ -97,6 +100,7 @@ class Fault:
     dual: bool = False
     ahead: bool = False
     given: Mapping[str, str] = field(default_factory=dict[str, str])
+    equivalent: str = ""
 
     @property
     def upgrade_claims(self) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from pydantic import ConfigDict, Field
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.core.records import JsonRecord, rounded
-from kubechain.faults.fault import Kind
+from kubechain.faults.fault import Expectation, Kind
 
-Result = Literal["killed", "survived", "misattributed", "false alarm", "green"]
-GOOD: tuple[Result, ...] = ("killed", "green")
+Result = Literal["killed", "survived", "misattributed", "false alarm", "green", "equivalent", "not reached"]
+GOOD: tuple[Result, ...] = ("killed", "green", "equivalent", "not reached")
 UpstreamOutcome = Literal["passed", "failed", "timeout", "skipped"]
 
 
@@ -22,11 +22,13 @@ class Comparison(JsonRecord):
     """Test -> outcome; "timeout" is a test that was stopped at its time limit."""
     seconds: Annotated[float, rounded(2)] = 0.0
     """How long all tests took together."""
+    code_reached: bool = True
+    """Whether a program came to the changed code of a mutant meanwhile; true for a fault."""
 
     @property
     def reached(self) -> bool:
         """Whether the fault reaches upstream's tests."""
-        return bool(self.outcomes)
+        return bool(self.outcomes) and self.code_reached
 
     def count(self, outcome: UpstreamOutcome) -> int:
         """Return how many tests have this outcome."""
@@ -60,11 +62,12 @@ class Score(JsonRecord):
     title: str
     result: Result
     """Killed if an expected claim failed at the expected link, survived if no claim failed, misattributed if another one did;
-    for a harmless change green or false alarm."""
+    for a harmless change green or false alarm. What is drawn is killed at any link; what survives is equivalent if a reason is
+    known why no claim can notice it, and not reached if no program came to the changed code."""
     why: str
-    expected: Link | Literal["unreachable", "refused"] | None
+    expected: Link | Expectation | None
     """The link that must be the first broken one, "unreachable" if there must be no verdict, "refused" if the run must say what
-    keeps the cluster from taking its objects; null for a harmless change."""
+    keeps the cluster from taking its objects, "anywhere" for a mutant that is drawn; null for a harmless change."""
     first_broken_link: Link | None
     verdict: str
     """The line that the suite ended with under the fault."""
@@ -76,7 +79,7 @@ class Score(JsonRecord):
 
     @property
     def good(self) -> bool:
-        """Whether the result is "killed" or "green"."""
+        """Whether the result leaves nothing to explain."""
         return self.result in GOOD
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from kubechain.claims.claim import Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
 from kubechain.claims.verdict import ALSO
 from kubechain.core.errors import ExitCode
-from kubechain.faults.fault import Fault
+from kubechain.faults.fault import Component, Fault
 from kubechain.faults.records import Comparison, FaultSeconds, Result, Score
 from kubechain.workload.gates import used
 
@@ -38,24 +40,37 @@ def score(fault: Fault, run: RunRecord, seconds: FaultSeconds, upstream: Compari
 
 def unreached(scored: Score) -> Score:
     """Return the score of a mutant to whose code no program came: what failed under it, it did not make fail."""
-    result: Result = "misattributed" if scored.result == "killed" else scored.result
+    results: dict[Result, Result] = {"killed": "misattributed"}
+    if scored.expected == "anywhere":
+        results = {"killed": "misattributed", "survived": "not reached", "equivalent": "not reached"}
+    result = results.get(scored.result, scored.result)
     return scored.model_copy(update={"result": result, "why": f"no program came to the changed code: {scored.why}"})
 
 
 def _result(fault: Fault, run: RunRecord) -> tuple[Result, str]:
     if fault.at is None:
         return ("green", "") if run.holds else ("false alarm", run.verdict)
+    if fault.at == "anywhere":
+        return _anywhere(fault, run)
     if run.holds:
         return "survived", run.verdict
-    if fault.at == "unreachable":
-        inconclusive = run.first_broken_link is None and run.exit_code in INCONCLUSIVE_CODES
-        return ("killed" if inconclusive else "misattributed"), run.verdict
-    if fault.at == "refused":
-        said = run.first_broken_link is None and run.exit_code == ExitCode.REFUSED and re.search(fault.symptom, run.verdict)
-        return ("killed" if said else "misattributed"), run.verdict
+    if fault.at in {"unreachable", "refused"}:
+        said = re.search(fault.symptom, run.verdict) and run.exit_code == ExitCode.REFUSED
+        rightly = said if fault.at == "refused" else run.exit_code in INCONCLUSIVE_CODES
+        return ("killed" if rightly and run.first_broken_link is None else "misattributed"), run.verdict
     if run.first_broken_link != fault.at:
         return "misattributed", f"{run.first_broken_link} is called broken, not {fault.at}: {run.verdict}"
     return _by_symptom(fault, run)
+
+
+def _anywhere(fault: Fault, run: RunRecord) -> tuple[Result, str]:
+    """Return the result for what may break any link: killed if a link is called broken, or the cluster has no working API."""
+    if run.holds:
+        return ("equivalent", fault.equivalent) if fault.equivalent else ("survived", run.verdict)
+    if fault.equivalent:
+        return "misattributed", f"it is called equivalent, and noticed: {run.verdict}"
+    noticed = run.first_broken_link is not None or run.exit_code in INCONCLUSIVE_CODES - {ExitCode.HARNESS} | {ExitCode.REFUSED}
+    return ("killed" if noticed else "misattributed"), run.verdict
 
 
 def _by_symptom(fault: Fault, run: RunRecord) -> tuple[Result, str]:
@@ -110,15 +125,29 @@ def verdict_line(scores: Sequence[Score], wanted: int) -> tuple[bool, str]:
     """Return whether all `wanted` faults have a score and all scores are good, and the line that a run ends with."""
     faults = [each for each in scores if each.expected is not None]
     harmless = [each for each in scores if each.expected is None]
+    drawn = [each for each in faults if each.expected == "anywhere"]
     killed, green = sum(each.good for each in faults), sum(each.good for each in harmless)
-    line = f"faults: {killed} of {len(faults)} killed at the right link, {green} of {len(harmless)} harmless changes green"
+    noun = "mutants" if faults and all(each.kind in get_args(Component) for each in faults) else "faults"
+    line = f"{noun}: {killed} of {len(faults)} killed at the right link, {green} of {len(harmless)} harmless changes green"
+    if drawn:
+        line = _drawn(drawn)
     bad = [f"{each.fault} ({each.result})" for each in scores if not each.good]
     missing = wanted - len(scores)
     rest = [*([f"wrong: {', '.join(bad)}"] if bad else []), *([f"{missing} without a score"] if missing else [])]
-    return not rest and wanted > 0, "; ".join([line, *rest, *_compared(faults, harmless)])
+    return not rest and wanted > 0, "; ".join([line, *rest, *_compared(faults, harmless, noun)])
 
 
-def _compared(faults: Sequence[Score], harmless: Sequence[Score]) -> list[str]:
+def _drawn(scores: Sequence[Score]) -> str:
+    """Return the score of mutants that are drawn: of those that a program came to, how many the suite noticed."""
+    counts = Counter(each.result for each in scores)
+    reached = len(scores) - counts["not reached"]
+    share = f" ({100 * counts['killed'] / reached:.0f} %)" if reached else ""
+    rest = [f"{counts[result]} {result}" for result in ("survived", "equivalent", "misattributed")]
+    line = f"drawn mutants: {counts['killed']} of {reached} killed{share}, {', '.join(rest)}"
+    return f"{line}; {counts['not reached']} of {len(scores)} not reached"
+
+
+def _compared(faults: Sequence[Score], harmless: Sequence[Score], noun: str) -> list[str]:
     """Return what upstream's tests noticed, if they were compared; faults noticed by timeouts alone are counted too."""
     broken = [each.upstream for each in faults if each.upstream]
     whole = [each.upstream for each in harmless if each.upstream]
@@ -129,7 +158,7 @@ def _compared(faults: Sequence[Score], harmless: Sequence[Score]) -> list[str]:
     unreached = len(broken) - len(reached)
     notes = [_by_timeout(reached), f"{unreached} do not reach it" if unreached else ""]
     alarms = sum(each.noticing > 0 for each in whole)
-    line = f"upstream noticed {noticed} of {len(reached)} faults{_bracketed(notes)}"
+    line = f"upstream noticed {noticed} of {len(reached)} {noun}{_bracketed(notes)}"
     return [f"{line}, {alarms} false alarms on harmless{_bracketed([_by_timeout(whole)])}"]
 
 

@@ -171,6 +171,20 @@ class Testbed:
         for pod in self.api.list("Pod", "kube-system", "k8s-app in (kube-proxy, kube-dns)").items:
             self.api.delete("Pod", "kube-system", pod.name, {"gracePeriodSeconds": 0})
 
+    def restart_ended(self) -> None:
+        """Restart what has exited, and would wait in back-off: programs of the control plane, kube-proxy and CoreDNS.
+
+        Raises:
+            HarnessError, Unmet: the API server does not answer yet, or a leader does not renew its lease in time.
+
+        """
+        if not self.succeeds_on(self.control_plane, f"pgrep -x {SERVER[:15]}"):
+            self.revive(SERVER)
+        self.require_leaders()
+        for pod in self.api.list("Pod", "kube-system", "k8s-app in (kube-proxy, kube-dns)").items:
+            if not pods.is_ready(pod):
+                self.api.delete("Pod", "kube-system", pod.name, {"gracePeriodSeconds": 0}, missing_ok=True)
+
     def require_kubelets(self) -> None:
         """Wait until the kubelet of every Node reports on a new Pod: after an outage of the API server, some reconnect late.
 

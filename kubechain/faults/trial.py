@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, Result, met, unmet
@@ -10,7 +11,7 @@ from kubechain.core.errors import Blocked, HarnessError, Unmet
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod
 from kubechain.faults.mutants.mutant import Switched
-from kubechain.faults.records import FaultSeconds, Score
+from kubechain.faults.records import Comparison, FaultSeconds, Score
 from kubechain.faults.scoring import score, unreached
 from kubechain.faults.testbed import SERVER, Testbed
 from kubechain.faults.upstream import setup
@@ -32,6 +33,9 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     start = clock.now()
     injected = start
     out = testbed.folder / "faults" / fault.id
+    # What an earlier one broke for good must not count as noticed.
+    if fault.at == "anywhere" and not (works := attempt(testbed.require_working_chain)).met:
+        raise HarnessError(f"no chain works before fault {fault.id}: {works.got}")
     try:
         given = {"KUBECHAIN_LEVEL": "quick", "KUBECHAIN_ALSO": ",".join(fault.claims), **fault.given}
         if fault.ahead:
@@ -48,7 +52,7 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
             record = suite_run.verdict_of(testbed.folder, out, given)
         ran = clock.now()
         reached = not isinstance(fault.injection, Switched) or fault.injection.reached(testbed)
-        compared = upstream.under(fault, out / "upstream", clock) if upstream else None
+        compared = compare(testbed, fault, upstream, out / "upstream", clock) if upstream else None
         began = clock.now()
     except Unmet as unmet:
         raise HarnessError(f"fault {fault.id} not injected: {unmet}") from unmet
@@ -59,6 +63,15 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
     seconds = FaultSeconds(inject=injected - start, verdict=ran - injected, heal=clock.now() - began)
     scored = score(fault, record, seconds, compared)
     return scored if reached else unreached(scored)
+
+
+def compare(testbed: Testbed, fault: Fault, upstream: UpstreamTests, folder: Path, clock: Clock) -> Comparison:
+    """Run upstream's tests under a fault; for a mutant, say whether a program came to the changed code meanwhile."""
+    if not isinstance(fault.injection, Switched):
+        return upstream.under(fault, folder, clock)
+    fault.injection.forget(testbed)
+    compared = upstream.under(fault, folder, clock)
+    return compared.model_copy(update={"code_reached": fault.injection.reached(testbed)})
 
 
 def inject(testbed: Testbed, fault: Fault) -> None:
@@ -88,10 +101,13 @@ def heal(testbed: Testbed, fault: Fault) -> str:
     """
     healed = Condition[Testbed]("the injection to be reverted", lambda testbed: attempt(lambda: fault.injection.heal(testbed)))
     ended = Condition[Testbed]("the fault to end", lambda testbed: no_longer_in_effect(fault, testbed))
+    restarted = Condition[Testbed]("programs to run again", lambda testbed: attempt(testbed.restart_ended))
     works = Condition[Testbed]("a new chain to work", lambda testbed: attempt(testbed.require_working_chain))
     try:
         testbed.until(f"fault {fault.id}", healed, timeouts.HEALED)
         testbed.until(f"fault {fault.id}", ended, timeouts.HEALED)
+        if fault.at == "anywhere":
+            testbed.until(f"fault {fault.id}", restarted, timeouts.HEALED)
         if fault.kind in LEADERLESS or disrupts_api_server(fault):
             testbed.require_leaders()
         if disrupts_api_server(fault):

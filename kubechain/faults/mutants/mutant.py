@@ -49,8 +49,13 @@ class Switched:
         for node in testbed.nodes("all"):
             testbed.run_on(node, f"rm -f {self._file} {self._file}.reached")
 
+    def forget(self, testbed: Testbed) -> None:
+        """Remove the file that says that the changed code was reached; it is there again when a program comes to the code."""
+        for node in testbed.nodes("all"):
+            testbed.run_on(node, f"rm -f {self._file}.reached")
+
     def reached(self, testbed: Testbed) -> bool:
-        """Whether a program has come to the changed code since the mutant was switched on."""
+        """Whether a program has come to the changed code since the mutant was switched on, or since `forget`."""
         return len(testbed.failing_nodes("all", f"test -e {self._file}.reached")) < len(testbed.nodes("all"))
 
 
@@ -74,12 +79,21 @@ class SwitchedHere(Switched):
             path.unlink(missing_ok=True)
         os.environ.pop(VARIABLE, None)
 
+    def forget(self, testbed: Testbed) -> None:
+        """Remove the file that says that the changed code was reached."""
+        self._here(testbed, ".reached").unlink(missing_ok=True)
+
     def reached(self, testbed: Testbed) -> bool:
-        """Whether kubectl has come to the changed code since the mutant was switched on."""
+        """Whether kubectl has come to the changed code since the mutant was switched on, or since `forget`."""
         return self._here(testbed, ".reached").exists()
 
     def _here(self, testbed: Testbed, ending: str = "") -> Path:
         return testbed.folder / "mutants" / f"{self.id}{ending}"
+
+
+def switch(id: str, component: Component) -> Switched:  # noqa: A002  # as the field of a mutant
+    """Return what switches a mutant of a component."""
+    return SwitchedHere(id) if component == "kubectl" else Switched(id)
 
 
 @dataclass(frozen=True)
@@ -113,8 +127,7 @@ class Mutant:
     @property
     def fault(self) -> Fault:
         """The fault as which the mutant is judged."""
-        injection = SwitchedHere(self.id) if self.component == "kubectl" else Switched(self.id)
         return Fault(
-            self.id, self.component, self.does, self.at, injection, self.claims, self.symptom, self.breaks, short=self.short,
-            dual=self.dual, given=self.given,
+            self.id, self.component, self.does, self.at, switch(self.id, self.component), self.claims, self.symptom, self.breaks,
+            short=self.short, dual=self.dual, given=self.given,
         )  # fmt: skip
