@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 # make passes variables of its command line, and of no other origin, unchanged through the environment: a context or folder
 # that happens to be in the environment must not select a cluster, and no value may become part of a shell command.
 VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBECONFIG NAMESPACE IMAGES CLUSTER KEEP IP_FAMILY PROXY_MODE CONTROL_PLANES K8S \
-  NGINX_IMAGE CLIENT_IMAGE IMAGE_ARCHITECTURES PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS MUTANTS SHORT COMPARE FROM TO \
+  NGINX_IMAGE CLIENT_IMAGE IMAGE_ARCHITECTURES PULL_SECRET REGISTRY_MIRROR OVERLAY TOLERATE NODES NODE_PORT OUT HTML FAULTS MUTANTS DRAWN COVER SHORT COMPARE FROM TO \
   DRAIN REBOOT REPLACE FOR COMMAND ASK ASK_ALLOWANCE LOAD_BALANCER SNAPSHOT FORMAT \
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
   RESULT_CONFIG_MAP REPORT_URL UPLOAD RESULTS BUILD ARCHITECTURE CONTEXTS \
@@ -29,7 +29,7 @@ SCRIPTS := $(wildcard .ci/*.sh images/*/*.sh .ci/run)
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := images/go/actionlint/1.7.12
 
-.PHONY: help e2e faults mutants bench upgrade upgrade-before upgrade-during upgrade-after during upgrades blockers changes soak test pages overhead hostile canary ends nightly watch-rounds in-cluster programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
+.PHONY: help e2e faults mutants draw bench upgrade upgrade-before upgrade-during upgrade-after during upgrades blockers changes soak test pages overhead hostile canary ends nightly watch-rounds in-cluster programs terrains lint chart rights list images report compare history gate fleet watch clean env dev catalogue
 
 help: ## list targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,11 @@ e2e: env ## check every link of the chain on a cluster, and write a report
 faults: env ## check that the suite finds injected faults (FAULTS=ids, SHORT=1, COMPARE=upstream)
 	@$(PYTHON) -m kubechain faults
 
-mutants: env ## check that the suite finds mutants of Kubernetes, built from source (FAULTS=ids, SHORT=1, KEEP=1, COMPARE=upstream)
+mutants: env ## check that the suite finds mutants of Kubernetes, built from source (FAULTS=ids, DRAWN=1, SHORT=1, KEEP=1, COMPARE=upstream)
 	@$(PYTHON) -m kubechain faults --mutants
+
+draw: dev ## find the functions that a green run of the quick claims comes to, and draw the mutants of `make mutants DRAWN=1` from them
+	@$(PYTHON) -m tests.drawing
 
 bench: env ## measure the claims beside upstream's tests of the same behaviour, on one cluster, in turn (ROUNDS=3, RECORD=1)
 	@$(PYTHON) -m kubechain bench

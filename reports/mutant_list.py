@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from kubechain.claims.claim import Claim
 from kubechain.conditions.text import counted
+from kubechain.faults.mutants import drawn
 from kubechain.faults.mutants.catalogue import ALL
+from kubechain.faults.mutants.drawn import Drawn
 from kubechain.faults.mutants.mutant import Mutant
 from reports import killers
 
@@ -26,13 +28,37 @@ must fail with a message that names the symptom. Mutants for two IP families are
 |---|---|---|---|---|---|
 """
 
+DRAWN_HEAD = """
+## Drawn by rule
+
+`make mutants DRAWN=1` tries mutants that nobody has chosen, and states their score apart: {of_each} of each component, by a rule
+with the seed {seed}, from the functions that a green run of the quick claims comes to ([how](BUILD.md#drawn-by-rule)). The suite
+may notice them at any link.
+
+| mutant | component | function | change | why no claim can notice it |
+|---|---|---|---|---|
+"""
+
 
 def markdown(claims: Sequence[Claim]) -> str:
     """Return the table of all mutants, and that of all claims with what kills them."""
     rows = "\n".join(_row(mutant) for mutant in ALL)
     components = Counter(mutant.component for mutant in ALL)
     shares = ", ".join(f"{component} {number}" for component, number in components.items())
-    return f"{HEAD}{rows}\n\n{counted(len(ALL), 'mutant')}: {shares}.\n{killers.markdown(claims)}"
+    named = f"{HEAD}{rows}\n\n{counted(len(ALL), 'mutant')}: {shares}.\n"
+    return f"{named}{_drawn(drawn.ALL)}{killers.markdown(claims)}"
+
+
+def _drawn(mutants: Sequence[Drawn]) -> str:
+    """Return the section on mutants that are drawn by rule; "" if none are drawn."""
+    if not mutants:
+        return ""
+    rows = [
+        f"| {mutant.id} | {mutant.component} | `{mutant.package}` `{mutant.function}` | {mutant.place} | "
+        f"{drawn.EQUIVALENT.get(mutant.id, '-')} |"
+        for mutant in mutants
+    ]
+    return DRAWN_HEAD.format(of_each=drawn.OF_EACH, seed=drawn.SEED) + "\n".join(rows) + "\n"
 
 
 def _row(mutant: Mutant) -> str:

@@ -104,8 +104,14 @@ def require_for_pods(command: RunCommand) -> None:
 def faults(command: FaultsCommand) -> int:
     """Run the suite under injected faults; return the exit code of the run."""
     try:
-        dual = command.ip_family == "dual"
-        selection.chosen(short=command.short, only=ids(command.faults), mutants=command.mutants, dual=dual)
+        selection.chosen(
+            short=command.short,
+            only=ids(command.faults),
+            mutants=command.mutants,
+            dual=command.ip_family == "dual",
+            drawn=command.drawn,
+            cover=command.cover,
+        )
     except ValueError as error:
         listed = "docs/MUTANTS.md" if command.mutants else "docs/FAULTS.md"
         raise SetupError(f"--faults={command.faults}: {error}; {listed} lists them", ExitCode.USAGE) from error

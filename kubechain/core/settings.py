@@ -179,6 +179,8 @@ class Faults(Group):
     title: ClassVar[str] = "faults"
     faults: str = Field("", description="ids of the faults to inject, separated by commas; default: all")
     mutants: bool = Field(default=False, description="inject mutants of Kubernetes, built from source, in place of faults")
+    drawn: bool = Field(default=False, description="of the mutants those that are drawn by a rule, in place of the named ones")
+    cover: bool = Field(default=False, description="inject nothing, and write covered.txt: the functions that programs call")
     short: bool = Field(default=False, description="inject only a few, each of another kind or component")
     compare: Literal["", "upstream"] = Field(
         "", description="upstream: also run the closest tests of Kubernetes under each fault"

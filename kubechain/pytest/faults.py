@@ -25,7 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
     given = state.settings
     try:
         state.faults.chosen = selection.chosen(
-            short=given.short, only=ids(given.faults), mutants=given.mutants, dual=given.ip_family == "dual"
+            short=given.short,
+            only=ids(given.faults),
+            mutants=given.mutants,
+            dual=given.ip_family == "dual",
+            drawn=given.drawn,
+            cover=given.cover,
         )
         state.faults.upstream = e2e_tests.version_of(given.k8s) if given.compare else ""
     except ValueError as error:

@@ -19,7 +19,9 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
-from kubechain.faults.mutants import catalogue
+from kubechain.faults.mutants import catalogue, covering, drawn
+from kubechain.images.mutation import Guard
+from kubechain.images.resolve import store_of
 from kubechain.kube import shape
 from kubechain.provision import cluster
 from kubechain.provision.cluster import Choice
@@ -146,18 +148,27 @@ def _provide(config: pytest.Config) -> None:
     """Provide the cluster; if that fails, end the run with the exit code of the error."""
     state, option = run_state(config), config.option
     name = "" if option.cluster_name == PYTEST_KIND_DEFAULT_NAME else option.cluster_name
-    choice = Choice(
-        name, option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
-        option.kind_kubectl_bin, guards=catalogue.GUARDS if state.settings.mutants else (),
-    )  # fmt: skip
     _hold_locks(state)
     fresh_line(config)
     with uncaptured(config):
         try:
+            choice = Choice(
+                name, option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
+                option.kind_kubectl_bin, guards=_guards(state),
+            )  # fmt: skip
             state.provided = _cluster_of(config, state, choice)
         except HarnessError as error:
             end(config, error)
     state.provided.target.write(state.run.folder)
+
+
+def _guards(state: RunState) -> tuple[Guard, ...]:
+    """Return what is inserted into the programs of the run's cluster."""
+    if not state.settings.mutants:
+        return ()
+    if state.settings.cover:
+        return covering.guards(store_of(state.settings), state.progress)
+    return (*catalogue.GUARDS, *drawn.GUARDS)
 
 
 def _cluster_of(config: pytest.Config, state: RunState, choice: Choice) -> cluster.Provided:

@@ -18,7 +18,8 @@ from kubechain.faults.catalogue import (
     witnesses,
 )
 from kubechain.faults.fault import Fault
-from kubechain.faults.mutants import catalogue
+from kubechain.faults.mutants import catalogue, covering
+from kubechain.faults.mutants import drawn as by_rule
 
 ALL: tuple[Fault, ...] = (
     *control_plane.FAULTS,
@@ -38,16 +39,26 @@ ALL: tuple[Fault, ...] = (
 MUTANTS: tuple[Fault, ...] = tuple(mutant.fault for mutant in catalogue.ALL)
 
 
-def chosen(*, short: bool, only: frozenset[str], mutants: bool = False, dual: bool = False) -> list[Fault]:
+DRAWN: tuple[Fault, ...] = tuple(mutant.fault for mutant in by_rule.ALL)
+
+
+def chosen(
+    *, short: bool, only: frozenset[str], mutants: bool = False, dual: bool = False, drawn: bool = False, cover: bool = False
+) -> list[Fault]:
     """Return the faults of a run: those with an id in `only`; if it is empty all, or with `short` the short form.
 
-    With `mutants` they are the mutants. Those for two IP families are left out unless `dual`: the cluster has IPv4 and IPv6.
+    With `mutants` they are the mutants, or with `drawn` those that are drawn by rule, or with `cover` what notes the functions
+    from which they are drawn. Those for two IP families are left out unless `dual`: the cluster has IPv4 and IPv6.
 
     Raises:
-        ValueError: `only` has an id that none of them has, or that of one which is left out.
+        ValueError: `only` has an id that none of them has, or that of one which is left out; or there are none to choose from.
 
     """
-    known = MUTANTS if mutants else ALL
+    if (drawn or cover) and not mutants:
+        raise ValueError("--drawn and --cover are about mutants: add --mutants")
+    if drawn and not DRAWN:
+        raise ValueError("no mutants are drawn yet: run `make draw`")
+    known = (covering.FAULT,) if cover else DRAWN if drawn else MUTANTS if mutants else ALL
     unknown = only - {fault.id for fault in known}
     if unknown:
         raise ValueError(f"no such {'mutant' if mutants else 'fault'}: {', '.join(sorted(unknown))}")
