@@ -28,7 +28,9 @@ def noticed(compared: Comparison) -> Noticed:
 def markdown(scores: Sequence[Score], line: str) -> str:
     """Return the tables: the results by kind, what upstream's tests noticed, and every fault."""
     compared = [score.upstream for score in scores if score.upstream]
-    parts = [f"# {line}\n", _by_kind(scores)]
+    seconds = [score.seconds.total for score in scores]
+    time = f"{sum(seconds) / 60:.1f} min for {len(scores)}: median {median(seconds):.1f} s, longest {max(seconds):.1f} s"
+    parts = [f"# {line}\n", f"Trials, without the cluster and what is built: {time}.\n", _by_kind(scores)]
     if compared:
         counts = Counter(noticed(each) for each in compared)
         parts += [UPSTREAM, _table(get_args(Noticed), [[counts[way] for way in get_args(Noticed)]])]

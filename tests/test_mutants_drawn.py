@@ -206,7 +206,11 @@ def test_functions_that_programs_noted_are_listed_once_each_also_by_a_second_att
 
 def test_what_is_drawn_is_kept_beside_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / covering.LISTED).write_text("".join(f"{name}\n" for name in sorted(COVERED)))
-    monkeypatch.setattr(covering, "candidates", lambda *_: CANDIDATES)
+
+    def candidates(*_: object) -> list[Candidate]:
+        return CANDIDATES
+
+    monkeypatch.setattr(covering, "candidates", candidates)
     for name in ("COVERED", "DRAWN"):
         monkeypatch.setattr(drawn, name, tmp_path / f"kept-{name}")
     mutants = drawing.keep(load().model_copy(update={"out": tmp_path}), Progress())
@@ -244,7 +248,7 @@ class Nothing:
         raise AssertionError(testbed)
 
     def in_effect(self, testbed: Testbed) -> Result:
-        return expect(testbed is None, "nothing")
+        return expect(testbed.folder == Path(), "nothing")
 
     def heal(self, testbed: Testbed) -> None:
         """Heal nothing."""

@@ -151,7 +151,10 @@ def candidates(packages: Sequence[str], sources: dict[str, Path], store: BuildCa
     with store.scratch() as scratch:
         listed = _run({"modules": sources, "packages": packages}, scratch, [], "listing functions", store, progress)
     found: list[dict[str, Any]] = json.loads(listed)
-    return [Candidate(**{**each, "conditions": tuple(each["conditions"])}) for each in found]
+    return [
+        Candidate(each["package"], each["function"], tuple(each["conditions"]), each["among"], each["constants"])
+        for each in found
+    ]
 
 
 def _run(plan: Mapping[str, Any], folder: Path, words: Sequence[Path], doing: str, store: BuildCache, progress: Progress) -> str:
