@@ -216,6 +216,11 @@ def test_what_is_drawn_is_kept_beside_the_rule(tmp_path: Path, monkeypatch: pyte
     mutants = drawing.keep(load().model_copy(update={"out": tmp_path}), Progress())
     assert (tmp_path / "kept-COVERED").read_text() == (tmp_path / covering.LISTED).read_text()
     assert list(drawn.read((tmp_path / "kept-DRAWN").read_text())) == mutants == draw(COVERED, CANDIDATES)
+    few = [each for each in CANDIDATES if "coredns" not in each.package or each.function == "f2"]
+    (tmp_path / covering.LISTED).write_text("".join(f"{each.name}\n" for each in few))
+    with pytest.raises(HarnessError, match="expected 10 functions of each component that the run calls, got CoreDNS 3"):
+        drawing.keep(load().model_copy(update={"out": tmp_path}), Progress())
+    assert list(drawn.read((tmp_path / "kept-DRAWN").read_text())) == mutants
 
 
 class Broken:
