@@ -54,12 +54,14 @@ WRONG: dict[str, tuple[str, Change, str, str]] = {
     "any-condition": ("Checked", negate(""), "checked", "7 <nil>"),
     "constant-of-a-condition": ("Checked", constant(1, 2), "checked", "7 <nil>"),
     "constant-of-a-return": ("Checked", constant(2, 2), "checked", "7 <nil>"),
-    "number-in-a-call": ("Marks", constant(1, 5), "marks", "[false false true false] 3"),
-    "truth-in-a-call": ("Marks", constant(2, 5), "marks", "[false false true false] 3"),
+    "number-in-a-call": ("Marks", constant(1, 6), "marks", "[false false true false] 3"),
+    "truth-in-a-call": ("Marks", constant(2, 6), "marks", "[false false true false] 3"),
     "skipped-call": ("Marks", skip("mark"), "marks", "[false false true false] 3"),
-    "number-of-a-target": ("Marks", constant(3, 5), "marks", "[false true false true] 3"),
-    "truth-that-is-set": ("Marks", constant(4, 5), "marks", "[false true false false] 3"),
-    "number-beside-a-value": ("Marks", constant(5, 5), "marks", "[false true true false] 4"),
+    "number-of-a-target": ("Marks", constant(3, 6), "marks", "[false true false false] 3"),
+    "truth-that-is-set": ("Marks", constant(4, 6), "marks", "[false true false false] 3"),
+    "number-beside-a-value": ("Marks", constant(6, 6), "marks", "[false true true false] 4"),
+    "truth-beside-a-mask": ("Marks", constant(5, 6), "marks", "[false true true true] 3"),
+    "zeros-of-named-results": ("Marks", at_once(), "marks", "[false false false false] 0"),
 }
 # What notes the first call of a function.
 NOTED = "noted"
@@ -158,7 +160,7 @@ def test_what_can_be_changed_by_rule_is_listed(tmp_path: Path) -> None:
     assert listed == {
         "Checked": ((1,), 1, 2),
         "Kind": ((1, 2), 2, 1),
-        "Marks": ((), 0, 5),
+        "Marks": ((), 0, 6),
         "Notes": ((), 0, 0),
         "Square.Area": ((), 0, 0),
         "Square.Grown": ((), 0, 0),

@@ -17,7 +17,7 @@ import (
 //	after    runs the statements Text after the statement that calls or sets Name
 //	replace  an expression that is written Name has the value Text, of type Type if a constant needs it
 //	swap     the call of Name has the arguments First and Second in the other order
-//	constant a number in a statement or condition is one greater, or true is false and false true (see places.go)
+//	constant a decimal number in a statement or condition is one greater, or true is false and false true (see places.go)
 //	enter    nothing: while the mutant is on, the first call of the function is noted as Text
 //
 // Name is matched Nth among the Among matches of the function; another number of matches is an error.
@@ -62,12 +62,13 @@ func (f *function) begin(on, statements string) ([]wrap, error) {
 	return []wrap{{place, place, fmt.Sprintf(" if %s { %s };", on, statements), ""}}, nil
 }
 
-// Zeros returns the statement that returns the zero value of each result: by a name that no parameter has, as new may be one.
+// Zeros returns the statement that returns the zero value of each result. Results with names still have it; where there are none, it
+// is made by a name that no parameter has, as new may be one.
 func (f *function) zeros() string {
 	var values []string
 	if results := f.declaration.Type.Results; results != nil {
 		for _, field := range results.List {
-			for range max(1, len(field.Names)) {
+			if len(field.Names) == 0 {
 				values = append(values, fmt.Sprintf("%s.Zero[%s]()", alias, f.file.textOf(field.Type)))
 			}
 		}

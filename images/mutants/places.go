@@ -25,6 +25,9 @@ type candidate struct {
 // A constant that can be changed: the statement or the condition that has it, and its own node.
 type constant struct{ whole, literal ast.Node }
 
+// Other numbers are masks and modes.
+var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
 // List prints the functions of the packages of the plan, in the order of their names.
@@ -69,7 +72,7 @@ func candidatesOf(path string, files []*source) []candidate {
 	return slices.DeleteFunc(found, func(each candidate) bool { return times[each.Function] > 1 })
 }
 
-// Constants returns the numbers and truth values of a function that can be changed in a copy of the condition of an if, or of a
+// Constants returns the decimal numbers and truth values of a function that can be changed in a copy of the condition of an if, or of a
 // statement, which is on one line, has no function in it and writes no log.
 func (f *function) constants() []constant {
 	var found []constant
@@ -101,7 +104,7 @@ func (f *function) constants() []constant {
 
 func (f *function) line(place token.Pos) int { return f.file.set.Position(place).Line }
 
-// Literals returns the numbers and truth values in a node: no length of an array and no key; none if there is a function in it.
+// Literals returns the decimal numbers and truth values in a node: no length of an array and no key; none if there is a function in it.
 func literals(whole ast.Node) []ast.Node {
 	var found []ast.Node
 	closed := false
@@ -119,7 +122,7 @@ func literals(whole ast.Node) []ast.Node {
 			ast.Inspect(kind.X, look)
 			return false
 		case *ast.BasicLit:
-			if kind.Kind == token.INT {
+			if decimal.MatchString(kind.Value) {
 				found = append(found, kind)
 			}
 		case *ast.Ident:

@@ -217,7 +217,7 @@ def swapped(name: str, first: int, second: int, nth: int = 1, among: int = 1) ->
 
 
 def constant(nth: int, among: int) -> Change:
-    """Return the change that a number is one greater, or a truth value is the other one."""
+    """Return the change that a decimal number is one greater, or a truth value is the other one."""
     return Change("constant", nth=nth, among=among)
 
 

@@ -1,11 +1,13 @@
 package shapes
 
-// Marks sets elements by constants: in a call, in an assignment and in a return.
-func Marks() ([4]bool, int) {
-	var marks [4]bool
+type marks [4]bool
+
+// Marks sets elements by constants: in a call, in assignments and in a return. A result has the name of its type.
+func Marks() (marks marks, last int) {
 	mark(&marks, 1, true)
 	marks[2] = true
+	marks[0x3] = false
 	return marks, 3
 }
 
-func mark(marks *[4]bool, at int, value bool) { marks[at] = value }
+func mark(marks *marks, at int, value bool) { marks[at] = value }
