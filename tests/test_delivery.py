@@ -49,6 +49,8 @@ def test_result_is_in_all_places(tmp_path: Path, before: str) -> None:
     assert line["verdict"].startswith("chain holds: 1 claim in ")
     assert (line["holds"], line["exitCode"], line["counts"]["passed"], line["report"]) == (True, 0, 1, WORDS[-1])
     assert (line["cluster"], line["kubernetes"]) != ("", "")
+    # One claim waits for objects: they are created, read and deleted.
+    assert line["requests"] > 10
     assert (tmp_path / "message").read_text() == line["verdict"]
     assert json.loads(config_map["data"]["result.json"]) == line
     assert (config_map["data"]["verdict"], config_map["data"]["link"]) == (line["verdict"], WORDS[-1])

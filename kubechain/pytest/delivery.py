@@ -44,6 +44,7 @@ def record_of(result: RunResult, code: ExitCode) -> ResultRecord:
         run=result.run.id,
         started=result.run.started.replace(microsecond=0),
         seconds=result.seconds,
+        requests=result.load.total if result.load else None,
         cluster=result.cluster.get("uid") or "",
         kubernetes=versions.get("server", ""),
         kubechain=__version__,

@@ -37,6 +37,8 @@ class ResultRecord(JsonRecord):
     started: AwareDatetime
     seconds: Annotated[float, rounded(1)]
     """From the beginning of the first claim to the end of the last."""
+    requests: int | None = None
+    """Number of requests to the API server, null if it is not known."""
     cluster: str
     """UID of the namespace kube-system, or of the only namespace that the run used; "" if it is not known."""
     kubernetes: str

@@ -29,7 +29,8 @@ from kubechain.images import resolve, runner
 from reports import catalogue
 from reports.deploy.files import NAMESPACE
 from tests import kept
-from tests.in_cluster.cases import CASES, PODS, Case, Json, jobs, of_case
+from tests.in_cluster import pods
+from tests.in_cluster.cases import CASES, Case, Json, jobs, of_case
 from tests.rights.account import Admin
 
 CASE_SECONDS, GONE_SECONDS = 900.0, 180.0
@@ -37,12 +38,16 @@ CASE_SECONDS, GONE_SECONDS = 900.0, 180.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How the Jobs of a case ended: the exit codes of their containers by the begin of these, and all that they said."""
+    """How the Jobs of a case ended: the exit codes of their containers by the begin of these, and all that they said.
+
+    `requests` is how many requests the API server got from the runs that told it, all together.
+    """
 
     codes: list[int]
     said: str
     seconds: float
     left: list[str]
+    requests: int = 0
 
     def problems(self, case: Case) -> list[str]:
         """Return what is not as the case states."""
@@ -76,29 +81,34 @@ def left(admin: Admin) -> list[str]:
     return [each["metadata"]["name"] for each in listed(admin, "get", "namespaces", "--selector", RUN_LABEL)]
 
 
-def tried(admin: Admin, case: Case, found: Sequence[Json]) -> Ended:
-    """Create the objects of a case, wait for the end of its Jobs, and delete them."""
+def tried(admin: Admin, case: Case, found: Sequence[Json], folder: Path) -> Ended:
+    """Create the objects of a case, wait for the end of its Jobs, and delete them; the states of its Pods are kept in `folder`."""
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(found)})
     names = [job["metadata"]["name"] for job in jobs(found)]
-    began = time.monotonic()
     try:
-        admin.run("apply", "-f", "-", given=manifest)
-        if case.midway:
-            if not until(lambda: any(_chains(admin)), CASE_SECONDS):
-                raise SetupError(f"{case.id}: expected a chain within {CASE_SECONDS:.0f} s, got none", ExitCode.HARNESS)
-            case.midway(admin)
-        if not until(lambda: all(_over(admin, name) for name in names), CASE_SECONDS):
-            raise SetupError(f"{case.id}: expected the Job to end within {CASE_SECONDS:.0f} s", ExitCode.HARNESS)
-        seconds = time.monotonic() - began
-        pods = json.loads(admin.run(*PODS))["items"]
-        ends = [end for pod in pods for end in [_end(pod)] if end]
-        ends.sort(key=lambda end: end["startedAt"])
-        logs = [_log(admin, pod["metadata"]["name"]) for pod in pods]
+        with pods.watched(admin, folder / f"{case.id}.json") as watched:
+            began = time.monotonic()
+            admin.run("apply", "-f", "-", given=manifest)
+            if case.midway:
+                if not until(lambda: any(_chains(admin)), CASE_SECONDS):
+                    raise SetupError(f"expected a chain within {CASE_SECONDS:.0f} s, got none", ExitCode.HARNESS)
+                case.midway(admin)
+            if not until(lambda: all(_over(admin, name) for name in names), CASE_SECONDS):
+                raise SetupError(f"expected the Job to end within {CASE_SECONDS:.0f} s", ExitCode.HARNESS)
+            seconds = time.monotonic() - began
+            logs = [_log(admin, pod["metadata"]["name"]) for pod in pods.listed(admin)]
+            spaces, ends = left(admin), watched.ends()
         said = "\n".join([*logs, *(end.get("message", "") for end in ends)])
-        return Ended([end["exitCode"] for end in ends], said, seconds, left(admin))
+        return Ended([end["exitCode"] for end in ends], said, seconds, spaces, sum(map(requests, logs)))
     finally:
         admin.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=manifest)
         until(lambda: not admin.run("get", "namespace", NAMESPACE, "--ignore-not-found").strip(), GONE_SECONDS)
+
+
+def requests(log: str) -> int:
+    """Return the number of requests in the line of JSON that a run prints last, 0 without one."""
+    last = next(reversed(log.splitlines()), "")
+    return (json.loads(last)["requests"] or 0) if last.startswith('{"') else 0
 
 
 def _chains(admin: Admin) -> list[Any]:
@@ -109,12 +119,6 @@ def _chains(admin: Admin) -> list[Any]:
 def _over(admin: Admin, job: str) -> bool:
     status = json.loads(admin.run("get", "job", job, "--namespace", NAMESPACE, "-o", "json")).get("status", {})
     return any(each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", []))
-
-
-def _end(pod: Any) -> Json:
-    """Return how the container of a Pod ended, {} if it is not known."""
-    ends: list[Json] = [each["state"].get("terminated", {}) for each in pod["status"].get("containerStatuses", [])]
-    return ends[0] if ends else {}
 
 
 def _log(admin: Admin, pod: str) -> str:
@@ -155,14 +159,21 @@ def main() -> int:
         for case in CASES:
             if wanted and case.id not in wanted:
                 continue
-            ended = tried(admin, case, of_case(case, found.nginx, image, claims))
-            problems = ended.problems(case)
-            if case.again:
-                (whole,) = (each for each in CASES if each.id == "holds")
-                after = tried(admin, whole, of_case(whole, found.nginx, image, claims))
-                problems += [f"afterwards: {each}" for each in after.problems(whole)]
+            line, problems = "", list[str]()
+            try:
+                ended = tried(admin, case, of_case(case, found.nginx, image, claims), Path(folder))
+                line = f"{ended.seconds:.0f} s, {ended.requests:,} requests, exit codes {ended.codes}"
+                problems = ended.problems(case)
+                if case.again:
+                    (whole,) = (each for each in CASES if each.id == "holds")
+                    after = tried(admin, whole, of_case(whole, found.nginx, image, claims), Path(folder))
+                    problems += [f"afterwards: {each}" for each in after.problems(whole)]
+            except SetupError as error:
+                problems.append(str(error))
+            except subprocess.CalledProcessError as error:
+                problems.append(f"kubectl {' '.join(error.cmd[5:8])}: {error.stderr.strip()}")
             bad += bool(problems)
-            say(f"{'BAD' if problems else 'ok '} {case.id}: {ended.seconds:.0f} s, exit codes {ended.codes}")
+            say(f"{'BAD' if problems else 'ok '} {case.id}: {line}")
             for problem in problems:
                 say(f"      {problem}")
     say(f"{bad} cases with problems")

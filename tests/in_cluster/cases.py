@@ -9,12 +9,12 @@ from typing import Any
 
 from reports.deploy import files, nodes, objects, values
 from reports.deploy.files import NAMESPACE, Pairs
+from tests.in_cluster import pods
 from tests.rights.account import Admin
 
 Json = dict[str, Any]
 ABSENT = "localhost/kubechain/absent:0"
 BUCKET, SECRET = "s3://reports/night", "bucket"  # the name of a Secret
-PODS = ("get", "pods", "--namespace", NAMESPACE, "--selector", "batch.kubernetes.io/job-name", "-o", "json")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _delete_account(admin: Admin) -> None:
 
 
 def _evict(admin: Admin) -> None:
-    (pod,) = json.loads(admin.run(*PODS))["items"]
+    (pod,) = pods.listed(admin)
     name = pod["metadata"]["name"]
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": NAMESPACE}}
     admin.run("create", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction", "-f", "-", given=json.dumps(body))

@@ -25,10 +25,14 @@ class Admin:
     kubeconfig: Path
     context: str
 
+    def command(self, *words: str) -> list[str]:
+        """Return a command line of kubectl."""
+        return ["kubectl", "--kubeconfig", str(self.kubeconfig), "--context", self.context, *words]
+
     def run(self, *words: str, given: str = "") -> str:
         """Run kubectl with a text on its stdin, and return its stdout."""
-        program = ["kubectl", "--kubeconfig", str(self.kubeconfig), "--context", self.context]
-        return subprocess.run([*program, *words], input=given, text=True, check=True, capture_output=True, timeout=120).stdout
+        argv = self.command(*words)
+        return subprocess.run(argv, input=given, text=True, check=True, capture_output=True, timeout=120).stdout
 
     def kubeconfig_of(self, name: str) -> dict[str, Any]:
         """Return a kubeconfig with the cluster of the context and a token of the ServiceAccount and namespace `name`."""
