@@ -87,7 +87,7 @@ def test_end_of_a_pod_that_is_gone_is_known(tmp_path: Path) -> None:
             assert [(end["exitCode"], end["message"]) for end in watched.ends()] == [(2, "the end of a"), (0, "the end of b")]
 
 
-def test_state_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
+def test_state_that_is_not_whole_is_left_out() -> None:
     state = json.dumps({"metadata": {"uid": "u"}, "status": {}}, indent=4)
     assert len(pods.documents(f"{state}\n{state}\n{state[:20]}")) == 2
     assert pods.documents("") == []

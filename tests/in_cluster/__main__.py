@@ -82,7 +82,7 @@ def left(admin: Admin) -> list[str]:
 
 
 def tried(admin: Admin, case: Case, found: Sequence[Json], folder: Path) -> Ended:
-    """Create the objects of a case, wait for the end of its Jobs, and delete them; the states of its Pods are kept in `folder`."""
+    """Create the objects of a case, wait for the end of its Jobs, and delete them; `folder` gets the states of its Pods."""
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(found)})
     names = [job["metadata"]["name"] for job in jobs(found)]
     try:
