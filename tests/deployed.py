@@ -77,14 +77,14 @@ class Deployed:
         (found,) = (each for each in self.objects if each["kind"] == kind and name in ("", each["metadata"]["name"]))
         return found
 
-    def begin(self, name: str, index: int = 0, **more: str) -> subprocess.Popen[str]:
+    def begin(self, name: str, more: Mapping[str, str], index: int = 0) -> subprocess.Popen[str]:
         """Begin the container of a Pod of the Job, with more variables; its files are in a folder of that name."""
         folder, spec = self.folder / name, self.of_kind("Job")["spec"]["template"]["spec"]
         for place in ("results", "files", "tmp", "site", "account"):
             (folder / place).mkdir(parents=True)
         (folder / "message").touch()
         (container,) = spec["containers"]
-        variables = self._variables(container, self._pod(name), index) | more
+        variables = self._variables(container, self._pod(name), index) | dict(more)
         self._become(folder)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAIN_", "PYTEST_", "AWS_"))}
         kept.pop("KUBECONFIG", None)

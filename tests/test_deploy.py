@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -80,6 +82,15 @@ def test_chart_and_kustomization_are_the_same_objects(variant: str) -> None:
     _, changes = files.VARIANTS[variant]
     found = [each for each in of_kubectl(variant) if each["kind"] != "Namespace"]
     assert by_name(found) == by_name(of_chart(TEMPLATES, values.defaults(**changes), files.NAMESPACE))
+
+
+@pytest.mark.skipif(not which("kubectl"), reason="needs kubectl")
+@pytest.mark.parametrize("variant", files.VARIANTS)
+def test_kustomization_of_kubectl_is_the_objects_of_its_files(variant: str) -> None:
+    argv = ["kubectl", "kustomize", files.FOLDER / variant]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert by_name(list(yaml.safe_load_all(done.stdout))) == by_name(of_kubectl(variant))
 
 
 def watched(on: bool) -> values.Watch:  # noqa: FBT001  # drawn

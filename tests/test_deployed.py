@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -34,7 +34,7 @@ def healthy(_made: Cluster) -> None:
 
 
 @contextmanager
-def deployed(folder: Path, variant: str, prepare: Any = healthy) -> Generator[Deployed]:
+def deployed(folder: Path, variant: str, prepare: Callable[[Cluster], object]) -> Generator[Deployed]:
     """Apply a folder of deploy/ to a cluster on loopback."""
     with cluster(folder, with_token(folder), prepare) as made:
         found = Deployed(made, of_kubectl(variant), folder)
@@ -63,7 +63,7 @@ def without_endpoints(made: Cluster) -> None:
 )
 def test_result_of_the_job_is_where_its_manifest_says(tmp_path: Path, variant: str, make: Any, code: int) -> None:
     with deployed(tmp_path, variant, make) as found:
-        returned, line = ended(found.begin("kubechain-0-a", **FAST))
+        returned, line = ended(found.begin("kubechain-0-a", FAST))
         assert (returned, left(found.made)) == (code, []), line
         config_map = result(found)
     assert problems(line, "result") == []
@@ -77,10 +77,10 @@ def test_result_of_the_job_is_where_its_manifest_says(tmp_path: Path, variant: s
 @pytest.mark.parametrize("make", [full(healthy), without_endpoints])
 def test_parts_of_the_sharded_job_are_merged_to_the_verdict_of_the_whole(tmp_path: Path, make: Any) -> None:
     with deployed(tmp_path, "", make) as found:
-        code, whole = ended(found.begin("kubechain-0-a", **FAST))
+        code, whole = ended(found.begin("kubechain-0-a", FAST))
         sharded = Deployed(found.made, of_kubectl("sharded"), tmp_path)
         parts = sharded.of_kind("Job")["spec"]["completions"]
-        codes = [ended(sharded.begin(f"kubechain-{index}-b", index, **FAST))[0] for index in range(parts)]
+        codes = [ended(sharded.begin(f"kubechain-{index}-b", FAST, index))[0] for index in range(parts)]
         assert len({result(sharded, f"kubechain-result-{index}")["metadata"]["uid"] for index in range(parts)}) == parts
         where = ("--context", CONTEXT, "--kubeconfig", str(found.made.kubeconfig), "--out", str(tmp_path / "merged"))
         done = kubechain(tmp_path, "merge", "--result-config-map", f"{sharded.space}/kubechain-result", *where)
@@ -93,7 +93,7 @@ def test_parts_of_the_sharded_job_are_merged_to_the_verdict_of_the_whole(tmp_pat
 def test_evicted_pod_tells_that_there_is_no_verdict_and_leaves_nothing(tmp_path: Path) -> None:
     with deployed(tmp_path, "", lambda made: made.off.add("ReplicaSet")) as found:
         # So patient that no claim ends before the eviction.
-        process = found.begin("kubechain-0-a", KUBECHAIN_ONLY=FEW, KUBECHAIN_PATIENCE="20")
+        process = found.begin("kubechain-0-a", {"KUBECHAIN_ONLY": FEW, "KUBECHAIN_PATIENCE": "20"})
         await_chain(found.made)
         process.send_signal(signal.SIGTERM)
         code, line = ended(process)
@@ -110,7 +110,7 @@ def test_right_that_the_role_lacks_is_named(tmp_path: Path) -> None:
     with cluster(tmp_path, with_token(tmp_path)) as made:
         found = Deployed(made, objects, tmp_path)
         found.apply()
-        code, line = ended(found.begin("kubechain-0-a", **FAST))
+        code, line = ended(found.begin("kubechain-0-a", FAST))
     assert (code, "create deployments" in line["verdict"]) == (ExitCode.RIGHTS, True), line
 
 

@@ -15,7 +15,7 @@ from tests.hostile.cluster import CONTROLLERS, cluster
 from tests.hostile.furniture import namespace
 from tests.in_cluster import pods
 from tests.in_cluster.__main__ import Ended, requests, until
-from tests.in_cluster.cases import CASES, Case, jobs, of_case, pod_spec
+from tests.in_cluster.cases import CASES, Case, jobs, of_case, pod_spec, values_of
 from tests.rights.account import Admin
 from tests.test_deploy import claims
 
@@ -24,7 +24,7 @@ BY_ID = {case.id: case for case in CASES}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_objects_of_a_case_are_those_of_kubernetes(case: Case) -> None:
-    found = of_case(case, "nginx:1", "runner:1", claims())
+    found = of_case(case, values_of(case, "nginx:1", "runner:1"), claims())
     unknown = [each for each in found if each["kind"] == "Secret"]
     assert [problem for each in found if each not in unknown for problem in models.problems(each)] == []
     assert (found[0]["kind"], found[0]["metadata"]["name"]) == ("Namespace", NAMESPACE)
@@ -32,7 +32,7 @@ def test_objects_of_a_case_are_those_of_kubernetes(case: Case) -> None:
 
 
 def test_cases_differ_in_what_goes_wrong() -> None:
-    made = {name: of_case(BY_ID[name], "nginx:1", "runner:1", claims()) for name in BY_ID}
+    made = {case.id: of_case(case, values_of(case, "nginx:1", "runner:1"), claims()) for case in CASES}
     assert [job["metadata"]["name"] for job in jobs(made["two-at-once"])] == ["kubechain", "other"]
     assert not any(each["kind"].endswith("Binding") for each in made["no-rights"])
     (volume,) = [each for each in pod_spec(jobs(made["volume-full"])[0])["volumes"] if each["name"] == "results"]

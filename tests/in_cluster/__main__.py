@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,19 @@ from kubechain.cluster.kind import Cluster
 from kubechain.core import settings
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
+from kubechain.core.process import check
 from kubechain.core.progress import Progress
 from kubechain.core.run import RUN_LABEL
 from kubechain.images import resolve, runner
 from reports import catalogue
-from reports.deploy.files import NAMESPACE
+from reports.deploy.files import CHART, NAMESPACE, Pairs
 from tests import kept
+from tests.go_programs import HELM
 from tests.in_cluster import pods
-from tests.in_cluster.cases import CASES, Case, Json, jobs, of_case
+from tests.in_cluster.cases import CASES, Case, Json, jobs, of_case, values_of
 from tests.rights.account import Admin
 
-CASE_SECONDS, GONE_SECONDS = 900.0, 180.0
+CASE_SECONDS, GONE_SECONDS, INSTALL_SECONDS = 900.0, 180.0, 120.0
 
 
 @dataclass(frozen=True)
@@ -81,28 +83,58 @@ def left(admin: Admin) -> list[str]:
     return [each["metadata"]["name"] for each in listed(admin, "get", "namespaces", "--selector", RUN_LABEL)]
 
 
-def tried(admin: Admin, case: Case, found: Sequence[Json], folder: Path) -> Ended:
-    """Create the objects of a case, wait for the end of its Jobs, and delete them; `folder` gets the states of its Pods."""
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(found)})
-    names = [job["metadata"]["name"] for job in jobs(found)]
-    try:
-        with pods.watched(admin, folder / f"{case.id}.json") as watched:
-            began = time.monotonic()
-            admin.run("apply", "-f", "-", given=manifest)
-            if case.midway:
-                if not until(lambda: any(_chains(admin)), CASE_SECONDS):
-                    raise SetupError(f"expected a chain within {CASE_SECONDS:.0f} s, got none", ExitCode.HARNESS)
-                case.midway(admin)
-            if not until(lambda: all(_over(admin, name) for name in names), CASE_SECONDS):
-                raise SetupError(f"expected the Job to end within {CASE_SECONDS:.0f} s", ExitCode.HARNESS)
-            seconds = time.monotonic() - began
-            logs = [_log(admin, pod["metadata"]["name"]) for pod in pods.listed(admin)]
-            spaces, ends = left(admin), watched.ends()
-        said = "\n".join([*logs, *(end.get("message", "") for end in ends)])
-        return Ended([end["exitCode"] for end in ends], said, seconds, spaces, sum(map(requests, logs)))
-    finally:
-        admin.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=manifest)
-        until(lambda: not admin.run("get", "namespace", NAMESPACE, "--ignore-not-found").strip(), GONE_SECONDS)
+@dataclass(frozen=True)
+class Tried:
+    """Where cases are tried, and what is the same in all of them; `folder` gets the states of their Pods."""
+
+    admin: Admin
+    nginx: str
+    runner: str
+    claims: Pairs
+    folder: Path
+
+    def end(self, case: Case) -> Ended:
+        """Create the objects of a case, wait for the end of its Jobs, and delete them.
+
+        Raises:
+            SetupError: there is no chain in time, or a Job does not end, or helm refuses.
+
+        """
+        given = values_of(case, self.nginx, self.runner)
+        found = of_case(case, given, self.claims)
+        manifest, admin = json.dumps({"apiVersion": "v1", "kind": "List", "items": found}), self.admin
+        names = [job["metadata"]["name"] for job in jobs(found)]
+        try:
+            with pods.watched(admin, self.folder / f"{case.id}.json") as watched:
+                began = time.monotonic()
+                if case.helm:
+                    self._install(given)
+                else:
+                    admin.run("apply", "-f", "-", given=manifest)
+                if case.midway:
+                    if not until(lambda: any(_chains(admin)), CASE_SECONDS):
+                        raise SetupError(f"expected a chain within {CASE_SECONDS:.0f} s, got none", ExitCode.HARNESS)
+                    case.midway(admin)
+                if not until(lambda: all(_over(admin, name) for name in names), CASE_SECONDS):
+                    raise SetupError(f"expected the Job to end within {CASE_SECONDS:.0f} s", ExitCode.HARNESS)
+                seconds = time.monotonic() - began
+                logs = [_log(admin, pod["metadata"]["name"]) for pod in pods.listed(admin)]
+                spaces, ends = left(admin), watched.ends()
+            said = "\n".join([*logs, *(end.get("message", "") for end in ends)])
+            return Ended([end["exitCode"] for end in ends], said, seconds, spaces, sum(map(requests, logs)))
+        finally:
+            # The namespace has what helm knows of its release.
+            admin.run("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=manifest)
+            until(lambda: not admin.run("get", "namespace", NAMESPACE, "--ignore-not-found").strip(), GONE_SECONDS)
+
+    def _install(self, given: Json) -> None:
+        """Install the chart with values."""
+        path = self.folder / "values.json"
+        path.write_text(json.dumps(given), encoding="utf-8")
+        where = ["--kubeconfig", self.admin.kubeconfig, "--kube-context", self.admin.context, "--namespace", NAMESPACE]
+        home = {name: str(self.folder / name) for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
+        words = ["install", NAMESPACE, CHART, *where, "--create-namespace", "--values", path]
+        check([HELM.built(), *words], timeout=INSTALL_SECONDS, env=home, code=ExitCode.HARNESS, doing="helm install")
 
 
 def requests(log: str) -> int:
@@ -155,19 +187,18 @@ def main() -> int:
         store = resolve.store_of(settings.load())
         image = runner.build(docker, store, Progress())
         Cluster(given.cluster, Path(folder), "", Path(), Path(), docker.client).load([found.nginx, image], store)
-        admin = Admin(found.kubeconfig, found.context)
+        place = Tried(Admin(found.kubeconfig, found.context), found.nginx, image, claims, Path(folder))
         for case in CASES:
             if wanted and case.id not in wanted:
                 continue
             line, problems = "", list[str]()
             try:
-                ended = tried(admin, case, of_case(case, found.nginx, image, claims), Path(folder))
+                ended = place.end(case)
                 line = f"{ended.seconds:.0f} s, {ended.requests:,} requests, exit codes {ended.codes}"
                 problems = ended.problems(case)
                 if case.again:
                     (whole,) = (each for each in CASES if each.id == "holds")
-                    after = tried(admin, whole, of_case(whole, found.nginx, image, claims), Path(folder))
-                    problems += [f"afterwards: {each}" for each in after.problems(whole)]
+                    problems += [f"afterwards: {each}" for each in place.end(whole).problems(whole)]
             except SetupError as error:
                 problems.append(str(error))
             except subprocess.CalledProcessError as error:

@@ -22,7 +22,8 @@ class Case:
     """A Job with `changes` of values and then of its objects; `midway` is done once its chain is there.
 
     Its containers end with `codes`, in the order of their begin, and `said` is found in their logs and messages. With `again`,
-    the run leaves something, and another one removes it.
+    the run leaves something, and another one removes it. With `helm`, the chart is installed in place of the objects, which are
+    the same.
     """
 
     id: str
@@ -32,15 +33,18 @@ class Case:
     change: Callable[[list[Json]], list[Json]] = lambda found: found
     midway: Callable[[Admin], None] | None = None
     again: bool = False
+    helm: bool = False
 
 
-def of_case(case: Case, nginx: str, runner: str, claims: Pairs) -> list[Json]:
-    """Return the objects of a case, the Namespace first; images are never pulled."""
+def values_of(case: Case, nginx: str, runner: str) -> Json:
+    """Return the values of a case, as the chart takes them; images are never pulled."""
     images = {"nginx_image": nginx, "image": runner, "image_pull_policy": "Never"}
-    given = {
-        **values.defaults(**{**images, "cron_job": values.CronJob(enabled=False), **case.changes}),
-        nodes.NAMESPACE: NAMESPACE,
-    }
+    return values.defaults(**{**images, "cron_job": values.CronJob(enabled=False), **case.changes})
+
+
+def of_case(case: Case, given: Json, claims: Pairs) -> list[Json]:
+    """Return the objects of a case with these values, the Namespace first."""
+    given = {**given, nodes.NAMESPACE: NAMESPACE}
     return case.change([each for file in files.FILES for each in files.rendered(file, given, claims)])
 
 
@@ -92,6 +96,7 @@ def _evict(admin: Admin) -> None:
 
 CASES = (
     Case("holds"),
+    Case("helm", helm=True),
     *(Case(f"shards-{count}", codes=((0,),) * count, changes={"shards": count}) for count in (2, 4)),
     Case("two-at-once", codes=((0,), (0,)), change=_with_another_job),
     Case("evicted", codes=((2,), (0,)), midway=_evict),

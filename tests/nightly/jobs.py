@@ -59,6 +59,7 @@ def whole(pinned: Pins) -> list[Job]:
         Job("terrains", ("terrains", "FAULTS=1", f"CLUSTER={CLUSTER}-terrains"), 240),
         Job("soak", ("soak", "RUNS=200"), 240, on_kept=True),
         Job("watch-rounds", ("watch-rounds",), 180, on_kept=True),
+        Job("in-cluster", ("in-cluster",), on_kept=True),
         Job("hostile", ("hostile", "N=2", "SECONDS=1800")),
     ]
 
