@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import urllib.error
@@ -148,6 +150,15 @@ def get(url: str) -> tuple[int, str]:
         return error.code, ""
 
 
+def hang_up(url: str) -> None:
+    """Ask for the figures and break the connection at once, as Prometheus does after its scrape timeout."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        # Closed with unsent data thrown away: the other end gets a reset.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -> None:
     with cluster(tmp_path, plain()) as made, watching(made, tmp_path, "--every", "1s") as (process, url):
         assert process.stdout
@@ -164,8 +175,11 @@ def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -
             states.append(line.split()[1].rstrip(":"))
         now = read(get(f"{url}/metrics")[1])
         assert (get(f"{url}/healthz")[0], get(f"{url}/other")[0]) == (200, 404)
+        for _ in range(20):
+            hang_up(url)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == ExitCode.INTERRUPTED
+        assert "Traceback" not in process.stdout.read()
         left = [each for each in made.left() if "watches" not in each]
     assert states == ["holds", "broken", "undecided", "holds"]
     assert now["kubechain_watch_rounds_total", "broken"] >= 1

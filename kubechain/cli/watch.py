@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from kubechain.results.rounds import Rounds
 OWN = ("every", "deadline", "rounds", "address", "port", "out")
 # A watch stands still if no round has ended for so many intervals and the longest time of a round.
 MOST_INTERVALS = 3
+CLIENT_SECONDS = 60.0
 
 
 def work(command: WatchCommand) -> int:
@@ -78,6 +80,9 @@ def _server(command: WatchCommand, registry: Any, healthy: Callable[[], bool]) -
     class Handler(MetricsHandler):
         """/metrics is that of the library."""
 
+        # A client that says nothing keeps no thread for ever.
+        timeout = CLIENT_SECONDS
+
         def do_GET(self) -> None:  # noqa: N802  # a name of the library
             if self.path.partition("?")[0] == "/metrics":
                 super().do_GET()
@@ -98,6 +103,11 @@ def _server(command: WatchCommand, registry: Any, healthy: Callable[[], bool]) -
 
         address_family = socket.AF_INET6 if ":" in command.address else socket.AF_INET
         daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            # Prometheus hangs up when its scrape timeout is over, and its alerts say that it has no figures.
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
 
     Handler.registry = registry
     try:
