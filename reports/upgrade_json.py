@@ -51,6 +51,7 @@ def document(record: UpgradeRecord, verdict_line: str) -> UpgradeDocument:
             NodeRecord(name=span.name, uid=span.uid, start=since(span.start), end=since(span.end), ended=span.ended)
             for span in record.nodes
         ],
+        absences=[WindowRecord(start=since(start), end=since(end)) for start, end in record.absences],
         sampled=_sampled(record),
         load=list(record.load),
     )
@@ -61,7 +62,7 @@ def _sampled(record: UpgradeRecord) -> SampledRecord:
     asked = [each for each in record.routes if each.route.kind in ("API server", "API proxy")]
 
     def rate(routes: Iterable[RouteSamples]) -> float:
-        return sum(len(each.tally.samples) for each in routes) / seconds
+        return sum(each.tally.requests for each in routes) / seconds
 
     return SampledRecord(
         requests=rate(asked),
@@ -90,11 +91,12 @@ def _route(path: Figures, began: float) -> RouteRecord:
         probe_from=route.place,
         connections="kept" if route.reuse else "new",
         windows=[WindowRecord(start=start - began, end=end - began) for start, end in path.seen.windows],
+        unseen=[WindowRecord(start=start - began, end=end - began) for start, end in path.seen.unseen],
         aside=[AsideRecord(why=why, samples=aside.samples, lost=aside.lost) for why, aside in path.seen.aside.items()],
         answered=path.seen.answered,
-        samples=len(tally.samples),
+        samples=tally.requests,
         up=tally.up,
-        lost=len(tally.lost),
+        lost=tally.down,
         unknown=tally.unknown,
         largest_gap=path.gap,
         outages=outages,

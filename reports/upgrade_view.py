@@ -176,11 +176,12 @@ def loss(record: UpgradeRecord) -> Loss | None:
 def note(path: Figures) -> str:
     """Return the figures of a route in words."""
     tally = path.seen.tally
-    parts = [f"{len(tally.lost):,} of {len(tally.samples):,} lost"]
+    parts = [f"{tally.down:,} of {tally.requests:,} lost"]
     parts += [f"unreachable {duration(path)}"] if tally.lost else []
     parts += [] if path.seen.answered else ["no answer before the change"]
     parts += [f"{tally.unknown:,} unknown"] if tally.unknown else []
     parts += [f"nothing known for {path.gap:.1f} s"] if path.unknown else []
+    parts += [f"not observed for {path.seen.unseen_seconds:.1f} s"] if path.seen.unseen else []
     parts += [f"aside ({why}): {aside.lost:,} of {aside.samples:,}" for why, aside in path.seen.aside.items()]
     return ", ".join(parts)
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubechain.claims.claim import Claim
-from kubechain.cli.commands import RunCommand
+from kubechain.cli.commands import DuringCommand, RunCommand
 from kubechain.cli.in_cluster_commands import WatchCommand
 from kubechain.cli.options import options
 from kubechain.core.errors import ExitCode
@@ -32,6 +32,7 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"scope": "all"},
     {"cronJob": {"schedule": "never"}},
     {"watch": {"every": "soon"}},
+    {"detached": {"for": "soon"}},
     {"options": {"KUBECHAIN_LEVEL": 1}},
     {"image": ""},
     {"upload": {"url": "https://reports"}},
@@ -101,6 +102,10 @@ def once(on: bool) -> values.Job:  # noqa: FBT001  # drawn
     return values.Job(enabled=on)
 
 
+def around(length: str) -> values.Detached:
+    return values.Detached.model_validate({"enabled": True, "for": length})
+
+
 def kept(claim: str) -> values.Persistence:
     return values.Persistence(claim=claim)
 
@@ -112,6 +117,7 @@ CHANGES = st.fixed_dictionaries(
         "scope": st.sampled_from(["cluster", "namespace"]),
         "watch": st.booleans().map(watched),
         "job": st.booleans().map(once),
+        "detached": st.sampled_from(["", "2h"]).map(around),
         "persistence": st.sampled_from(["", "results"]).map(kept),
         "image": st.sampled_from(["registry.example.org:5000/kubechain/runner@sha256:0f", "runner"]),
         "options": st.dictionaries(st.sampled_from(["KUBECHAIN_LEVEL", "KUBECHAIN_NODES"]), TEXT, max_size=2),
@@ -180,7 +186,7 @@ def test_pods_are_restricted_and_may_have_any_uid(variant: str) -> None:
 @pytest.mark.parametrize("variant", files.VARIANTS)
 def test_settings_of_the_pods_are_settings_of_a_run(variant: str) -> None:
     known = {option.variable for option in options(RunCommand)}
-    commands = {"run": RunCommand, "watch": WatchCommand}
+    commands = {"run": RunCommand, "watch": WatchCommand, "during": DuringCommand}
     for spec in pods(variant):
         (container,) = spec["containers"]
         named = [each["name"] for each in container["env"] if each["name"].startswith("KUBECHAIN_")]
@@ -196,6 +202,19 @@ def test_verdict_is_final_and_a_killed_run_is_run_again() -> None:
     codes = set(rules[1]["onExitCodes"]["values"])
     assert {int(ExitCode.CHAIN_BROKEN), int(ExitCode.UNREACHABLE)} <= codes
     assert codes.isdisjoint({0, int(ExitCode.INTERRUPTED), 137, 143})
+
+
+def test_run_around_a_change_has_its_state_and_its_rights_and_as_many_pods_as_evictions() -> None:
+    found = of_kubectl("detached")
+    (job,) = [each for each in found if each["kind"] == "Job"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"][:2] == ["during", "--state=$(POD_NAMESPACE)/kubechain-state"]
+    # Not counted: an eviction. The Pod of a Node that is restarted is.
+    assert job["spec"]["podFailurePolicy"]["rules"][0]["action"] == "Ignore"
+    assert (job["spec"]["completions"], job["spec"]["backoffLimitPerIndex"]) == (1, 6)
+    roles = {each["metadata"]["name"]: each for each in found if each["kind"] == "ClusterRole"}
+    granted = [rule for rule in roles["kubechain-upgrade"]["rules"] if "daemonsets" in rule.get("resources", [])]
+    assert [rule["verbs"] for rule in granted] == [["create", "delete", "get"]]
 
 
 @pytest.mark.parametrize(("variant", "kinds"), [("", {"ClusterRole", "Role"}), ("namespace", {"Role"})])

@@ -114,7 +114,8 @@ class Versioned(FakeApi):
 
 
 def test_versions_of_the_api_server_are_recorded_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    def observer(_api: Api, namespace: str, clock: FakeClock, kinds: tuple[str, ...], *_: object) -> Any:
+    def observer(_api: Api, namespace: str, clock: FakeClock, kinds: tuple[str, ...], *_: object, since: object) -> Any:
+        assert since is None
         assert (namespace, kinds) in (("", ("Node",)), ("kube-system", ("Pod", "Lease")))
         return nullcontext(SimpleNamespace(history=History(namespace, clock)))
 

@@ -67,7 +67,7 @@ WATCHING = allowed(
 SAMPLING = allowed(
     "samplers",
     *EXEC.rights,
-    *_rights(configmaps="create get patch delete", daemonsets="create delete", pods="list"),
+    *_rights(configmaps="create get patch delete", daemonsets="create get delete", pods="list"),
     right("get", "services/proxy"),
 )
 # What `kubechain clean --context` needs: namespaces of dead runs are deleted, and Nodes that they left cordoned uncordoned.

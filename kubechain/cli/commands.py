@@ -121,7 +121,9 @@ class UpgradeCommand(
     )
 
 
-class DuringCommand(Command, Change, Entrances, ExistingCluster, Compliance, Expression, Images, Results, Folders):
+class DuringCommand(
+    Command, Change, Entrances, ExistingCluster, Compliance, Expression, Images, Results, History, Delivery, Folders
+):
     """Sample every network path of an existing cluster before, during and after any change; the exit code is 0 for go.
 
     The change is the command after --, or what you do meanwhile, until --for is over or until Ctrl-C.
@@ -131,6 +133,7 @@ class DuringCommand(Command, Change, Entrances, ExistingCluster, Compliance, Exp
         "kubechain during --context staging -- kubectl --context staging -n kube-system rollout restart daemonset/kube-proxy",
         "kubechain during --context staging --for 30m -- ./replace-coredns.sh",
         "kubechain during --context staging --for 30m",
+        "kubechain during --context in-cluster --state kubechain/kubechain-state",
         "kubechain during --context staging --for 30m --ask https://shop.example.org/health --ask-allowance 5s",
     )
 

@@ -148,11 +148,17 @@ def during(command: DuringCommand) -> int:
     shape.of("", command.overlay, command.tolerate, "")
     if not command.context:
         raise SetupError("during: --context is missing: set the context of the cluster that is changed", ExitCode.USAGE)
-    require_context(command)
     words = shlex.split(command.command)
+    if words and command.state:
+        raise SetupError(f"--state={command.state}: a run that is continued cannot continue a command; omit it", ExitCode.USAGE)
+    require_context(command)
     if words and not shutil.which(words[0]):
         raise SetupError(f"during: {words[0]}: no such program; nothing was begun", ExitCode.TOOLS)
-    return start(command, [f"suites/upgrade/{file}" for file in CHANGE], [], {})
+    if command.upload:
+        upload.server(os.environ)
+    # The Pod of a run on another cluster says nothing there.
+    fixed = {} if command.context == in_cluster.CONTEXT else {"pod": ""}
+    return start(command, [f"suites/upgrade/{file}" for file in CHANGE], [], fixed)
 
 
 def require_context(command: RunCommand | UpgradeCommand | DuringCommand) -> None:

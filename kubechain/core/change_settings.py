@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
 
+from kubechain.core.in_cluster_settings import config_map
 from kubechain.core.setting_groups import Group
 from kubechain.core.setting_values import seconds, urls, words_of_shell
 
@@ -33,6 +34,11 @@ class Change(Group):
     )
     command: Annotated[str, AfterValidator(words_of_shell)] = Field(
         "", description="the command that changes the cluster; on the command line also after --"
+    )
+    state: Annotated[str, AfterValidator(config_map)] = Field(
+        "",
+        description="NAMESPACE/NAME of a ConfigMap that keeps what a run has seen: one that is evicted or killed is continued by "
+        "the next; without --for, it ends when every Node is upgraded and quiet",
     )
 
 

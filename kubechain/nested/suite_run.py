@@ -17,6 +17,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import HarnessError
 from kubechain.core.process import run
 from kubechain.core.run import COLLECTED, FINISHED, FOLDERS
+from kubechain.core.setting_groups import PREFIX
 from kubechain.observe.clock import Clock
 from kubechain.observe.wait import Polled, Waiter
 
@@ -31,6 +32,7 @@ REHEARSING = "rehearsing"
 REHEARSED_ALONE = {"KUBECHAIN_REHEARSAL": str(REHEARSAL_SECONDS), "KUBECHAIN_PHASE": "", "KUBECHAIN_SNAPSHOT": ""}
 # Before and after the disruption, so that the samplers record both states.
 UNDISTURBED_SECONDS = 3.0
+DELIVERY = ("STATE", "JSON_LINE", "VERDICT_FILE", "RESULT_CONFIG_MAP", "UPLOAD")
 
 
 def verdict_of(joined: Path, out: Path, given: Mapping[str, str] | None = None, *, processes: int = 1) -> RunRecord:
@@ -152,6 +154,8 @@ def _run(words: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]
         "KUBECHAIN_WAIVERS": "",
         "KUBECHAIN_HISTORY": "",
         "KUBECHAIN_GATE": "",
+        # The result of the outer run alone goes anywhere.
+        **dict.fromkeys((f"{PREFIX}{name}" for name in DELIVERY), ""),
         "PYTEST_ADDOPTS": "",
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]

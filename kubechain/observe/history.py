@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from kubechain.core.errors import HarnessError, Transient
-from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.core.errors import HarnessError
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -35,6 +35,20 @@ class DownWatch:
 
     since: float
     error: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a watch was at a time (Unix seconds): the version of each kind up to which it has seen all, and the objects then."""
+
+    wall: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    objects: tuple[Json, ...] = ()
+
+    def has(self, resource: KubeObject) -> bool:
+        """Whether a version of an object was there then; what comes later is delivered to the watch that goes on."""
+        version = self.versions.get(resource.kind)
+        return version is None or number(resource.version) <= number(version)
 
 
 def apply(objects: dict[Key, KubeObject], entry: ObjectChange) -> None:
@@ -80,6 +94,13 @@ class History:
         self._ended = False
         self._unseen: set[str] = set()
         self._proof: Callable[[], object] | None = None
+        self._place: Callable[[], Position] = Position
+
+    def begin(self, since: Position) -> None:
+        """Take the objects that an earlier watch ended with, as of that time."""
+        with self._changed:
+            for body in since.objects:
+                self._record("ADDED", KubeObject(body), self.clock.now(), since.wall)
 
     def record(self, change: Change, resource: KubeObject) -> None:
         """Add one change and wake the waits; a resourceVersion that is already in the history is ignored."""
@@ -124,6 +145,14 @@ class History:
     def proved_by(self, proof: Callable[[], object]) -> None:
         """Let `refresh` call `proof`, which brings the history up to date or raises."""
         self._proof = proof
+
+    def placed_by(self, place: Callable[[], Position]) -> None:
+        """Let `position` return what `place` returns."""
+        self._place = place
+
+    def position(self) -> Position:
+        """Return where the watches are, so that others can go on from there; an empty one where no watch feeds the history."""
+        return self._place()
 
     def end(self) -> None:
         """Note that the watches are closed: the history stays as it is, and a watch that ends is not lost."""

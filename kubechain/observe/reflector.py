@@ -79,12 +79,15 @@ class Sink(Protocol):
 
 
 class Reflector:
-    """Writes the changes of one kind, in one namespace or all, into a history; `synced` is set after the first list."""
+    """Writes the changes of one kind, in one namespace or all, into a history; `synced` is set after the first list.
 
-    def __init__(self, feed: Feed, kind: str, history: Sink) -> None:
+    With a `version`, the history has what there was then: it is watched from there, and listed if that version is too old.
+    """
+
+    def __init__(self, feed: Feed, kind: str, history: Sink, version: str | None = None) -> None:
         self._feed, self.kind, self._history = feed, kind, history
-        self._version: str | None = None
-        self._listed_before = False
+        self._version = version
+        self._listed_before = version is not None
         self._refused = 0
         self._failures = 0
         self._short = 0
@@ -129,6 +132,11 @@ class Reflector:
         self._failures += 1
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # no secret
 
+    @property
+    def version(self) -> str | None:
+        """The version up to which all changes are in the history, None before the first list and after a gap."""
+        return self._version
+
     def interrupt(self) -> None:
         """End the open watch: it resumes where it ended, on another connection."""
         self._feed.interrupt()
@@ -161,6 +169,7 @@ class Reflector:
     def _watch(self) -> None:
         changes = self._feed.watch(self.kind, self._history.namespace, self._version or "0", WATCH_SECONDS)
         self._history.restored(self.kind, gap=False)
+        self.synced.set()
         self._refused = 0
         opened, self._short = self._history.clock.now(), self._short + 1
         for change, body in changes:

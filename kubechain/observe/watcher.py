@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Self
 
 from kubechain.conditions.timeouts import LARGE_SYNC, SYNC
@@ -11,10 +12,12 @@ from kubechain.kube.listing import Keep
 from kubechain.observe.clock import Clock
 from kubechain.observe.filtered import Choice, FilteredFeed
 from kubechain.observe.freshness import Freshness
-from kubechain.observe.history import History
+from kubechain.observe.history import History, Position, latest
 from kubechain.observe.reflector import Feed
 from kubechain.observe.watches import Watches
 
+# A version that no API server has any more: who watches from it is told to list.
+UNKNOWN = "1"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice", "Event")
 
 
@@ -34,18 +37,22 @@ class Watcher:
         kinds: tuple[str, ...] = KINDS,
         keep: Keep | None = None,
         choice: Choice | None = None,
+        since: Position | None = None,
     ) -> None:
         """Watch; with `keep`, only that is kept of each object, and only the versions in which it differs.
 
-        `choice` says which objects are watched, None for all.
+        `choice` says which objects are watched, None for all; `since` is where an earlier watch ended: this one goes on from
+        there, and its history begins with the objects of that time.
         """
         self.history, self.kinds = History(namespace, clock, every_version=keep is None), kinds
+        since = since or Position()
+        self.history.begin(since)
 
         def connect() -> Feed:
             twin = api.twin(keep) if keep else api.twin()
             return FilteredFeed(twin, choice) if choice else twin
 
-        self._watches = Watches(connect, kinds, self.history)
+        self._watches = Watches(connect, kinds, self.history, since.versions)
         self._freshness = Freshness(connect, self._watches.reflectors, self.history, clock)
         try:
             # What is kept is chosen where there may be thousands.
@@ -54,6 +61,14 @@ class Watcher:
             self.close()
             raise
         self.history.proved_by(self._freshness.prove)
+        self.history.placed_by(self._position)
+
+    def _position(self) -> Position:
+        # The versions come first: what a watch has delivered up to its version is in the history.
+        versions = {each.kind: each.version or UNKNOWN for each in self._watches.reflectors}
+        here = Position(self.history.clock.wall(), versions)
+        seen = latest(entry for entry in self.history.log() if here.has(entry.resource))
+        return replace(here, objects=tuple(each.body for each in seen.objects))
 
     def close(self) -> None:
         """Stop the watches (`Watches.close`); the history stays as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError
@@ -15,11 +15,14 @@ CLOSE_SECONDS, CLOSE_ROUNDS = 5.0, 20
 class Watches:
     """Feeds a sink with the objects of `kinds` from construction to `close`."""
 
-    def __init__(self, connect: Callable[[], Feed], kinds: tuple[str, ...], sink: Sink) -> None:
-        """Start the threads; `connect` opens the connections of one kind."""
+    def __init__(
+        self, connect: Callable[[], Feed], kinds: tuple[str, ...], sink: Sink, versions: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the threads; `connect` opens the connections of one kind, `versions` are those to watch from, by kind."""
+        versions = versions or {}
         self._stop = threading.Event()
         self._feeds = [connect() for _ in kinds]
-        self.reflectors = [Reflector(feed, kind, sink) for feed, kind in zip(self._feeds, kinds, strict=True)]
+        self.reflectors = [Reflector(feed, kind, sink, versions.get(kind)) for feed, kind in zip(self._feeds, kinds, strict=True)]
         # Daemons: a watch that the server does not end must not keep a process alive that has finished.
         self._threads = [
             threading.Thread(target=each.run, args=(self._stop,), name=f"watch {each.kind}", daemon=True)

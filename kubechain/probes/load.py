@@ -27,12 +27,16 @@ WORDS = {"refused": "connection refused", "reset": "connection reset", "closed":
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request, from `sent` to `done` (monotonic seconds); `error` is "" if its state is up."""
+    """A request, from `sent` to `done` (monotonic seconds); `error` is "" if its state is up.
+
+    Where samples are condensed, it stands for `count` requests with the same result, the others less than a second after it.
+    """
 
     sent: float
     done: float
     state: State
     error: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,30 @@ class Tally:
     @property
     def up(self) -> int:
         """The number of requests with the expected answer."""
-        return sum(sample.state == "up" for sample in self.samples)
+        return self._requests("up")
+
+    @property
+    def requests(self) -> int:
+        """The number of requests, with those that could not be sent in time."""
+        return self._requests("up", "down", "unknown")
 
     @property
     def lost(self) -> list[Sample]:
-        """The requests without the expected answer."""
+        """The samples without the expected answer."""
         return [sample for sample in self.samples if sample.state == "down"]
+
+    @property
+    def down(self) -> int:
+        """The number of requests without the expected answer."""
+        return self._requests("down")
 
     @property
     def unknown(self) -> int:
         """The number of requests that could not be sent in time."""
-        return sum(sample.state == "unknown" for sample in self.samples)
+        return self._requests("unknown")
+
+    def _requests(self, *states: State) -> int:
+        return sum(sample.count for sample in self.samples if sample.state in states)
 
     @property
     def gap(self) -> float:
@@ -68,10 +85,12 @@ class Tally:
         return Tally(self.path, tuple(sample for sample in self.samples if start <= sample.sent < end))
 
     def __str__(self) -> str:
-        errors = Counter(WORDS.get(sample.error, sample.error) for sample in self.lost)
+        errors = Counter[str]()
+        for sample in self.lost:
+            errors[WORDS.get(sample.error, sample.error)] += sample.count
         why = ", ".join(f"{count:,} {error}" for error, count in errors.most_common(3))
         doubt = f"; {self.unknown:,} could not be sent in time" if self.unknown else ""
-        return f"{len(self.lost):,} of {len(self.samples):,} lost{f' ({why})' if why else ''}{doubt}"
+        return f"{self.down:,} of {self.requests:,} lost{f' ({why})' if why else ''}{doubt}"
 
 
 @dataclass
@@ -145,7 +164,7 @@ def enough_sent(least: int) -> Condition[Tally]:
     """At least `least` requests were sent, with any answer."""
 
     def check(tally: Tally) -> Result:
-        sent = len(tally.samples) - tally.unknown
+        sent = tally.requests - tally.unknown
         return expect(sent >= least, f"{sent:,}")
 
     return Condition(f"at least {least:,} requests sent", check, LOAD)

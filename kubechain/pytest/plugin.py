@@ -33,6 +33,7 @@ PARTS = (
     "live",
     "faults",
     "upgrade",
+    "detached",
 )
 
 

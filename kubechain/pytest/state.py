@@ -24,6 +24,7 @@ from kubechain.observe.clock import RealClock
 from kubechain.observe.pace import Pace
 from kubechain.observe.wait_record import WaitRecord
 from kubechain.provision.cluster import Provided
+from kubechain.upgrade.kept_state import KeptState
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot
 from kubechain.workload.chain import Chain
@@ -58,13 +59,15 @@ class UpgradeState:
     """The upgrade of a run.
 
     `hops` are the versions from the first to the last (empty for an upgrade by other means), `snapshot` is that of an earlier
-    phase, `record` is made during the upgrade, and `complete` says that the last claim has run.
+    phase, `record` is made during the upgrade, and `complete` says that the last claim has run; `kept` is the state of a run
+    that another one may continue, None without --state.
     """
 
     hops: tuple[Kubernetes, ...] = ()
     snapshot: Snapshot | None = None
     record: UpgradeRecord | None = None
     complete: bool = False
+    kept: KeptState | None = None
 
 
 @dataclass

@@ -42,13 +42,12 @@ from kubechain.upgrade import (
 )
 from kubechain.upgrade.change import WitnessCare
 from kubechain.upgrade.cluster_watch import ClusterWatch
+from kubechain.upgrade.kept_state import SAMPLES, SNAPSHOT
 from kubechain.upgrade.kubeadm import HopFiles
 from kubechain.upgrade.model import NodeSpan, UpgradeRecord
 from kubechain.upgrade.phases import Before, During
 from kubechain.upgrade.workers import way_of
 
-# Files beside the snapshot that an interrupted phase needs: the folder of samples, and the cluster after the upgrade.
-SAMPLES, AFTER = "asked", "after.json"
 # A sampler waits for a late answer for up to 3 s, and writes its samples every 0.25 s.
 SETTLE_SECONDS = 4.0
 WATCH_SECONDS = 0.5
@@ -75,7 +74,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if settings.phase:
             require_input(settings)
         if settings.phase in ("during", "after"):
-            state.upgrade.snapshot = snapshot.read(snapshot_file(settings))
+            state.upgrade.snapshot = snapshot.read(snapshot_file(state))
         elif not settings.phase and not settings.rehearsal and not is_change(settings):
             state.upgrade.hops = versions.hops(settings.k8s, settings.to, pins.load())
     except SetupError as error:
@@ -91,21 +90,22 @@ def require_input(settings: Settings) -> None:
     """Check that a phase has a cluster and a snapshot file; SetupError if not."""
     if not settings.context:
         raise SetupError("--context is missing: name the context of the cluster that is upgraded", ExitCode.USAGE)
-    file = snapshot_file(settings)
+    file = settings.snapshot
+    if file is None:
+        raise SetupError("--snapshot is missing: name the file that `kubechain upgrade before` writes", ExitCode.USAGE)
     if settings.phase == "before" and file.exists():
         raise SetupError(f"--snapshot={file}: the file exists, and so may its witnesses; choose another file", ExitCode.SNAPSHOT)
 
 
-def snapshot_file(settings: Settings) -> Path:
-    """Return the snapshot file of the run; SetupError if it is not set."""
-    if settings.snapshot is None:
-        raise SetupError("--snapshot is missing: name the file that `kubechain upgrade before` writes", ExitCode.USAGE)
-    return settings.snapshot
+def snapshot_file(state: RunState) -> Path:
+    """Return the snapshot file of the run: that of its phases, that of its kept state, or one in its folder."""
+    folder = state.upgrade.kept.folder if state.upgrade.kept else state.run.folder
+    return (state.settings.snapshot if state.settings.phase else None) or folder / SNAPSHOT
 
 
-def beside(settings: Settings, what: str) -> Path:
+def beside(state: RunState, what: str) -> Path:
     """Return the file or folder beside the snapshot, SNAPSHOT.WHAT, that an interrupted phase needs to continue."""
-    file = snapshot_file(settings)
+    file = snapshot_file(state)
     return file.with_name(f"{file.name}.{what}")
 
 
@@ -137,7 +137,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     chain, waiter = before.witnesses, before.witnesses.waiter
     start, unseen = chain.objects.sequence(), chain.objects.unseen
     first = latest(chain.objects.log()[:start])
-    folder = beside(settings, SAMPLES) if settings.phase else run.folder / SAMPLES
+    folder = beside(state, SAMPLES) if settings.phase else run.folder / SAMPLES
     with (
         uncaptured(config),
         cluster_watch.watching(chain.api, clock) as watched,

@@ -49,7 +49,7 @@ def undecidable(record: UpgradeRecord, samples: RouteSamples) -> bool:
 
     The route did not answer before, all samples are unknown, or they are for so long that it may have been down for too long.
     """
-    if not samples.answered or samples.tally.unknown == len(samples.tally.samples):
+    if not samples.answered or samples.tally.unknown == samples.tally.requests:
         return True
     bound, limit = known_seconds(record, samples), limit_of(record, samples).seconds
     found = outages.outages(*samples.parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,11 +11,13 @@ from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.background import run_periodically
 from kubechain.observe.clock import Clock
-from kubechain.observe.history import History
+from kubechain.observe.history import History, Position
 from kubechain.observe.watcher import Watcher
 from kubechain.upgrade import events
 from kubechain.upgrade.model import UpgradeEvent
+from kubechain.upgrade.presence import absence
 from kubechain.upgrade.versions import kubelets, minor
+from kubechain.workload.cluster_nodes import is_virtual
 
 VERSION_SECONDS = 1.0
 # A Node that is not Ready for longer is not waited for: a reboot takes less.
@@ -81,6 +83,13 @@ class ClusterWatch:
         names = {entry.resource.name for entry in log if entry.change == "DELETED" or entry.resource.at("spec.unschedulable")}
         return tuple(sorted(names))
 
+    def quiet(self, seconds: float) -> bool:
+        """Whether every Node serves that is not lost, and no Node has changed for so many seconds."""
+        lost = self._lost()
+        serving = all(absence(node) is None or node.uid in lost for node in self.nodes.read().all("Node") if not is_virtual(node))
+        last = max((entry.wall for entry in self.nodes.log()), default=0.0)
+        return serving and self.clock.wall() - last >= seconds
+
     def upgraded_from(self, server: str) -> bool:
         """Whether the API server and all kubelets have the same minor version, and none has the version `server`."""
         versions = {self.server or server, *self.kubelets().values()}
@@ -88,12 +97,13 @@ class ClusterWatch:
 
 
 @contextmanager
-def watching(api: Api, clock: Clock) -> Generator[ClusterWatch]:
-    """Watch a cluster during the body."""
+def watching(api: Api, clock: Clock, since: Sequence[Position] = ()) -> Generator[ClusterWatch]:
+    """Watch a cluster during the body; `since` is where earlier watches of Nodes and kube-system were, () without one."""
+    of_nodes, of_system = since or (None, None)
     twin = api.twin()
     with (
-        Watcher(api, "", clock, ("Node",), kept) as nodes,
-        Watcher(api, "kube-system", clock, ("Pod", "Lease"), kept) as system,
+        Watcher(api, "", clock, ("Node",), kept, since=of_nodes) as nodes,
+        Watcher(api, "kube-system", clock, ("Pod", "Lease"), kept, since=of_system) as system,
     ):
         watch = ClusterWatch(nodes.history, system.history, clock, began=clock.wall())
 

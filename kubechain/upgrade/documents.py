@@ -83,6 +83,8 @@ class RouteRecord(JsonRecord):
     connections: Literal["new", "kept"]
     windows: list[WindowRecord]
     """When the route counts, because its Nodes serve; empty for all of the time."""
+    unseen: list[WindowRecord]
+    """When nobody asked, because the run was away; not in the windows."""
     aside: list[AsideRecord]
     answered: bool
     """False for a route that was there before the change and did not answer then."""
@@ -163,6 +165,8 @@ class UpgradeDocument(JsonRecord):
     """Names of the drained Nodes."""
     nodes: list[NodeRecord]
     """When each Node served."""
+    absences: list[WindowRecord]
+    """When the run was away, because its Pod was evicted or killed; samplers in Pods asked meanwhile."""
     sampled: SampledRecord
     """The load of the samplers on the API server."""
     load: list[MinuteRecord]

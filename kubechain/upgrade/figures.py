@@ -92,11 +92,13 @@ def _totals(name: str, routes: Sequence[Figures]) -> str:
     parts[0] += f" ({aside:,} lost on Nodes that were not Ready)" if aside else ""
     parts += [f"{unknown:,} unknown"] if unknown else []
     parts += [f"no known sample for {gap:.1f} s"] if gap else []
+    unseen = max(each.seen.unseen_seconds for each in routes)
+    parts += [f"not observed for {unseen:.1f} s"] if unseen else []
     return ", ".join(parts)
 
 
 def _counts(each: Figures) -> tuple[int, int, int]:
-    return len(each.seen.tally.lost), len(each.seen.tally.samples), each.seen.tally.unknown
+    return each.seen.tally.down, each.seen.tally.requests, each.seen.tally.unknown
 
 
 def duration(each: Figures) -> str:

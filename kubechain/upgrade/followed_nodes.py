@@ -32,7 +32,8 @@ class FollowedNodes:
 
     `nodes` is the history of the Nodes, `owner` the DaemonSet of the samplers in Pods, `local` the sampler on this machine, if
     it reaches a Node; `far` are the UIDs of the Nodes that it does not reach, whose nodePorts are asked from a Pod;
-    `without_pods` are those that the image of the samplers is not for.
+    `without_pods` are those that the image of the samplers is not for. With `from_pods`, every nodePort is asked from a Pod, and
+    samplers of an earlier run go on with the routes that they have.
     """
 
     chain: Chain
@@ -40,6 +41,7 @@ class FollowedNodes:
     owner: KubeObject
     store: SampleStore
     sampler: str = "data"
+    from_pods: bool = False
     local: LocalSampler | None = None
     asked: dict[str, tuple[Place, str]] = field(default_factory=dict[str, tuple[Place, str]])
     in_pods: list[PodSampler] = field(default_factory=list[PodSampler])
@@ -113,12 +115,15 @@ class FollowedNodes:
 
     def _add(self, nodes: Sequence[KubeObject], api: Api) -> None:
         addresses = {node.uid: serving_address(node, self.chain.cluster_ip) for node in nodes}
-        far = node_reach.far(self.chain, addresses.values(), api) if nodes else set[str]()
+        far = set(addresses.values()) if self.from_pods else set[str]()
+        far |= node_reach.far(self.chain, addresses.values(), api) if nodes and not self.from_pods else set()
+        earlier = self._names() if nodes else {}
         # Without an answer to this machine or to a Pod, a Node is taken to be like the others.
         as_others = bool(self.asked) and not self.requests
         for node in nodes:
-            known = any(place.name == node.name for place, _ in self.asked.values())
-            place, address = Place(f"{node.name} ({node.uid[:8]})" if known else node.name, node.uid), addresses[node.uid]
+            known = any(place.name == node.name for place, _ in self.asked.values()) or node.name in earlier.values()
+            name = earlier.get(node.uid) or (f"{node.name} ({node.uid[:8]})" if known else node.name)
+            place, address = Place(name, node.uid), addresses[node.uid]
             self.asked[node.uid] = place, address
             self.without_pods |= set() if self.chain.api.shape.runs_on(node) else {node.uid}
             if address in far or as_others:
@@ -136,13 +141,32 @@ class FollowedNodes:
             sampler = PodSampler(pod, self.chain.namespace, self.asked[uid][0], self.store)
             with contextlib.suppress(HarnessError):
                 self._dns = self._dns or pod_samplers.resolver(sampler.probe(api))
-                sampler.requests += routes.from_pod(self.chain, sampler.node, *self._dns)
+                sampler.requests += self._as_before(sampler, routes.from_pod(self.chain, sampler.node, *self._dns))
                 sampler.follow(api, self._pod_plan(sampler))
                 self.in_pods.append(sampler)
 
+    def _names(self) -> dict[str, str]:
+        """Return UID -> the name of a Node in the routes of an earlier run."""
+        described = [self.store.described(sampler) for sampler in self.store.samplers()]
+        known = [route for of_sampler in described for route in of_sampler if route.nodes]
+        return {route.nodes[0]: route.what or route.place for route in known}
+
+    def _as_before(self, sampler: PodSampler, requests: list[RouteRequest]) -> list[RouteRequest]:
+        """Return the requests of a sampler: those that it has of an earlier run, at the same places, or else these.
+
+        The request of a route to a Node that is gone is empty.
+        """
+        places = [self.asked[uid] for uid in self.asked if uid in self.far]
+        able = [*requests, *(each for place in places for each in routes.node_port(self.chain, *place, sampler.node))]
+        by_route = {each.route: each for each in able}
+        before = self.store.described(sampler.pod.name)
+        return [by_route.get(route) or RouteRequest(route, {}) for route in before] or requests
+
     def _pod_plan(self, sampler: PodSampler) -> dict[str, object]:
-        requests = routes.with_source_ports(sampler.requests, self.room if sampler is self.asker else 0)
-        return routes.plan(requests, routes.DATA_INTERVAL, nodes=self._count)
+        asks = sampler is self.asker or any(each.route.kind == "NodePort" for each in sampler.requests)
+        requests = routes.with_source_ports(sampler.requests, self.room if asks else 0)
+        ended = {each.route for each in sampler.requests if not each.request}
+        return routes.plan(requests, routes.DATA_INTERVAL, nodes=self._count, ended=ended)
 
     def _hand_on(self, api: Api, present: dict[str, KubeObject]) -> None:
         """Have a sampler on a Node that serves ask the nodePorts, where this machine does not reach them; another if it goes."""
@@ -151,7 +175,8 @@ class FollowedNodes:
             for each in self.in_pods
             if each.node.uid in present and self._serves(present[each.node.uid]) and self.present(each)
         ]
-        asker = self.asker if self.asker in able else next(iter(able), None)
+        # One that asked for an earlier run goes on.
+        asker = self.asker if self.asker in able else max(able, key=lambda each: len(each.requests), default=None)
         if asker is None:
             return
         asks = {uid for each in asker.requests if each.route.kind == "NodePort" for uid in each.route.nodes[:1]}

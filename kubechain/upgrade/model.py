@@ -10,8 +10,9 @@ from kubechain.probes.load import Tally
 
 Kind = Literal["NodePort", "ClusterIP", "DNS", "LoadBalancer", "URL", "API server", "API proxy"]
 EventKind = Literal["step", "version", "restart", "leader", "node", "pod", "watch"]
-# Why the time of a Node does not count: it is not Ready yet, it is cordoned, it is not Ready any more, it does not exist.
-Absence = Literal["joining", "cordoned", "not ready", "deleted"]
+# Why the time of a Node does not count: it is not Ready yet, it is cordoned, it is not Ready any more, it does not exist, or
+# whether it served is not known, because the run was away.
+Absence = Literal["joining", "cordoned", "not ready", "deleted", "not watched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class RouteSamples:
     """The samples of a route that count, and when they do: in the `windows` (start, end), () for all of the time.
 
     `aside` are the samples at other times, by what kept a Node of the route from serving. `answered` is False for a route that
-    was there before the change and did not answer then: what it lost, the change may not have caused.
+    was there before the change and did not answer then: what it lost, the change may not have caused. `unseen` are the times
+    (start, end) in which nobody asked, because the run was away; they are in no window.
     """
 
     route: Route
@@ -78,6 +80,12 @@ class RouteSamples:
     windows: tuple[tuple[float, float], ...] = ()
     aside: dict[Absence, AsideSamples] = field(default_factory=dict["Absence", AsideSamples])
     answered: bool = True
+    unseen: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def unseen_seconds(self) -> float:
+        """For how many seconds in all nobody asked."""
+        return sum(end - start for start, end in self.unseen)
 
     @property
     def parts(self) -> list[Tally]:
@@ -114,7 +122,8 @@ class UpgradeRecord:
     means; `change` is the command of a change that need not be an upgrade, "" for an upgrade;
     `ask_allowance` is for how many seconds each URL of --ask may be unreachable; `drained` are the names of
     drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the API server about deprecated
-    APIs; `load` is what the run asked of the API server, minute by minute, without the samplers.
+    APIs; `load` is what the run asked of the API server, minute by minute, without the samplers; `absences` are the times
+    (start, end) in which the run was away, because its Pod was evicted or killed.
     """
 
     hops: tuple[str, ...]
@@ -133,3 +142,4 @@ class UpgradeRecord:
     nodes: tuple[NodeSpan, ...] = ()
     warnings: tuple[str, ...] = ()
     load: tuple[MinuteRecord, ...] = ()
+    absences: tuple[tuple[float, float], ...] = ()

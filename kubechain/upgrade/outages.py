@@ -13,8 +13,8 @@ from kubechain.probes.load import Sample, Tally
 class Outage:
     """An outage of a route from `start` to `end` (Unix seconds).
 
-    The true duration is within `error` seconds of `seconds`. `lost` is the number of samples that are down, `errors` maps
-    each error to its number of samples.
+    The true duration is within `error` seconds of `seconds`. `lost` is the number of requests that are down, `errors` maps
+    each error to its number of requests.
     """
 
     start: float
@@ -60,7 +60,10 @@ def _outage(before: Sample | None, between: Sequence[Sample], after: Sample | No
     start, end = down[0].sent, after.sent if after else between[-1].done
     # The outage began after the sample `before` was sent, and ended after the last down sample was sent.
     error = max(start - (before or between[0]).sent, end - down[-1].sent)
-    return [Outage(start, end, error, len(down), dict(Counter(sample.error for sample in down)))]
+    errors = Counter[str]()
+    for sample in down:
+        errors[sample.error] += sample.count
+    return [Outage(start, end, error, errors.total(), dict(errors))]
 
 
 def downtime(*parts: Tally) -> tuple[float, float]:

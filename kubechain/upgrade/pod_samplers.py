@@ -54,7 +54,7 @@ class PodSampler:
         """Fetch the new part of its samples; HarnessError if that is not possible now."""
         file, probe = self.store.file(self.pod.name), self.probe(api)
         while True:
-            have = file.stat().st_size if file.exists() else 0
+            have = self.store.have(self.pod.name)
             words = ["sh", "-c", f"tail -c +{have + 1} {HOME}/out 2>/dev/null | head -c {CHUNK}"]
             new = probe.must_run(*words).encode()
             with file.open("ab") as out:
@@ -64,17 +64,28 @@ class PodSampler:
 
 
 @contextmanager
-def running(chain: Chain, only: Sequence[str]) -> Generator[KubeObject]:
-    """Run the DaemonSet of samplers during the body; each waits for its plan. `only` are the names of its Nodes, () for all."""
+def running(chain: Chain, only: Sequence[str], *, stay: bool = False) -> Generator[KubeObject]:
+    """Run the DaemonSet of samplers during the body; each waits for its plan. `only` are the names of its Nodes, () for all.
+
+    With `stay`, the DaemonSet of an interrupted run goes on, and that of a body that is interrupted stays.
+    """
+    before = chain.api.get("DaemonSet", chain.namespace, SAMPLER) if stay else None
+    stays = stay
+    try:
+        yield before or _create(chain, only)
+        stays = False
+    finally:
+        if not stays:
+            for kind in ("DaemonSet", "ConfigMap"):
+                with contextlib.suppress(HarnessError):
+                    actions.remove(chain, kind, SAMPLER)
+
+
+def _create(chain: Chain, only: Sequence[str]) -> KubeObject:
     for kind in ("DaemonSet", "ConfigMap"):
         actions.remove(chain, kind, SAMPLER)
     chain.api.create(config_map(), chain.namespace)
-    try:
-        yield chain.api.create(daemon_set(chain.client_image, only), chain.namespace)
-    finally:
-        for kind in ("DaemonSet", "ConfigMap"):
-            with contextlib.suppress(HarnessError):
-                actions.remove(chain, kind, SAMPLER)
+    return chain.api.create(daemon_set(chain.client_image, only), chain.namespace)
 
 
 def ready(objects: Sequence[KubeObject], owner: KubeObject) -> list[KubeObject]:

@@ -6,6 +6,8 @@ restart of the machine changes nothing: the Node served meanwhile.
 
 from __future__ import annotations
 
+import itertools
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +24,8 @@ from kubechain.workload.cluster_nodes import is_virtual
 ASKED_SECONDS = 5.0
 # A sampler on a new Node may have to wait for its image. What is not asked at all for longer than this is undecided.
 IMAGE_SECONDS = 60.0
+# While a run is away, a route without a sample for longer than this was not asked.
+ASKING_SECONDS = 2.0
 Window = tuple[float, float]
 
 
@@ -112,29 +116,52 @@ def absence(node: KubeObject) -> Absence | None:
     return "cordoned" if node.at("spec.unschedulable") or node.deleting else None
 
 
-def counted(route: Route, tally: Tally, nodes: Sequence[NodeSpan], began: float, ended: float) -> RouteSamples | None:
+def counted(
+    route: Route, tally: Tally, nodes: Sequence[NodeSpan], began: float, ended: float, absences: Sequence[Window] = ()
+) -> RouteSamples | None:
     """Return the samples of a route that count, None if it never counts: a Node of it never served while it was asked.
 
-    The route of a Node that becomes Ready counts from its first answer, or from ASKED_SECONDS after Ready.
+    The route of a Node that becomes Ready counts from its first answer, or from ASKED_SECONDS after Ready. In the `absences` of
+    the run, a route counts only while somebody asked.
     """
     answered = any(sample.state == "up" for sample in tally.samples if sample.sent < began)
     first = min((sample.sent for sample in tally.samples), default=began)
     tally = tally.between(began, ended)
-    if not route.nodes:
-        return RouteSamples(route, tally, answered=answered or first >= began)
     sent = [sample.sent for sample in tally.samples]
-    windows = [(began, ended)]
+    # A Pod asks nodePorts from when another does it no more: the Node of that one was cordoned.
+    windows = [(max(began, first) if route.kind == "NodePort" and route.place else began, ended)]
+    if not route.nodes:
+        windows, unseen = _asked_in(windows, sent, absences)
+        return RouteSamples(route, tally, tuple(windows) if unseen else (), answered=answered or first >= began, unseen=unseen)
     for uid in route.nodes:
         spans = [_asked(span, tally.samples, sent, began) for span in nodes if span.uid == uid]
         windows = [both for window in windows for span in spans if span and (both := _overlap(window, span))]
     if not windows:
         return None
+    windows, unseen = _asked_in(windows, sent, absences)
     places = [(bisect_left(sent, start), bisect_left(sent, end)) for start, end in windows]
     kept = [sample for first, last in places for sample in tally.samples[first:last]]
     aside = _aside(route, tally.samples, windows, nodes)
     # A Node that begins to serve later is one that came, or came back.
     answered = answered or first >= began or windows[0][0] > began
-    return RouteSamples(route, Tally(tally.path, tuple(kept)), tuple(windows), aside, answered)
+    return RouteSamples(route, Tally(tally.path, tuple(kept)), tuple(windows), aside, answered, unseen)
+
+
+def _asked_in(
+    windows: Sequence[Window], sent: Sequence[float], absences: Sequence[Window]
+) -> tuple[list[Window], tuple[Window, ...]]:
+    """Return the windows without the times of absences in which nobody asked, and these times."""
+    found, unseen = list[Window](), list[Window]()
+    for start, end in windows:
+        times, begin = [start, *sent[bisect_left(sent, start) : bisect_left(sent, end)], end], start
+        for earlier, later in itertools.pairwise(times):
+            if later - earlier > ASKING_SECONDS and any(_overlap((earlier, later), absence) for absence in absences):
+                unseen.append((earlier, later))
+                # The last sample before counts.
+                found += [(begin, math.nextafter(earlier, math.inf))] if earlier > begin else []
+                begin = later
+        found += [(begin, end)] if begin < end else []
+    return found, tuple(unseen)
 
 
 def _asked(span: NodeSpan, samples: Sequence[Sample], sent: Sequence[float], began: float) -> Window | None:
@@ -172,8 +199,8 @@ def _aside(
         if any(start <= sample.sent < end for start, end in windows):
             continue
         why = _first(_why(of_node, sample.sent) for of_node in spans)
-        found[why] += 1
-        lost[why] += sample.state == "down"
+        found[why] += sample.count
+        lost[why] += sample.count if sample.state == "down" else 0
     return {why: AsideSamples(count, lost[why]) for why, count in found.items() if why != "deleted"}
 
 

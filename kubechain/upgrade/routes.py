@@ -22,7 +22,7 @@ from kubechain.workload.urls import url
 
 # Requests to load balancers and to URLs of users leave the cluster, and may be paid for.
 DATA_INTERVAL, API_INTERVAL, OUTSIDE_INTERVAL = 0.05, 0.5, 0.2
-SECONDS = 2 * 3600
+SECONDS = 12 * 3600
 # What the samplers may ask of the API server, per second: new TLS connections (those that fetch samples included), writes to
 # etcd, requests. An API server may be replaced for 10 s at least, so that two samples a second suffice.
 MOST_CONNECTIONS, MOST_WRITES, MOST_REQUESTS = 10.0, 4.0, 20.0

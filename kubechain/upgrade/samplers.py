@@ -27,6 +27,7 @@ from kubechain.upgrade.local_sampler import local_sampler
 from kubechain.upgrade.model import NodeSpan, Route, RouteSamples
 from kubechain.upgrade.presence import continued
 from kubechain.upgrade.sample_store import SampleStore
+from kubechain.upgrade.sampler_manifests import SAMPLER
 from kubechain.workload.chain import Chain
 from kubechain.workload.node_sample import SAMPLE
 
@@ -76,13 +77,20 @@ class RunningSamplers:
         self.store.keep_nodes(self.run, spans)
         return whole, tuple(self.nodes.samples(whole, began, ended))
 
+    def fold(self) -> None:
+        """Condense what was fetched."""
+        for name in self.store.samplers():
+            self.store.fold(name, again=name.startswith(f"{SAMPLER}-"))
+
 
 @contextmanager
-def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str = "") -> Generator[RunningSamplers]:
+def sampling(
+    chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str = "", *, stay: bool = False
+) -> Generator[RunningSamplers]:
     """Run the samplers during the body, and threads that ask new Nodes and fetch the samples of those in Pods.
 
     `nodes` is the history of the Nodes; `folder` keeps the samples, so that an interrupted run can be continued; `urls` are
-    sampled besides, from this machine.
+    sampled besides, from this machine. With `stay`, samplers in Pods ask every Node, and go on while the run is away.
 
     Raises:
         HarnessError: another process uses the folder, or a sampler does not start.
@@ -91,8 +99,8 @@ def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str
     folder.mkdir(parents=True, exist_ok=True)
     store, run, chosen = SampleStore(folder), f"{clock.wall():.0f}", frozenset(chain.asked)
     only = sorted(chosen) if len(chosen) >= SAMPLE else []
-    with locked(folder), pod_samplers.running(chain, only) as owner, ExitStack() as running:
-        followed = FollowedNodes(chain, nodes, owner, store, sampler=f"data-{run}")
+    with locked(folder), pod_samplers.running(chain, only, stay=stay) as owner, ExitStack() as running:
+        followed = FollowedNodes(chain, nodes, owner, store, sampler=f"data-{run}", from_pods=stay)
         followed.begin(chosen)
         everywhere = Condition[list[str]](
             "a sampler on every Node that serves", lambda lacking: expect(not lacking, some(lacking))
@@ -122,7 +130,7 @@ def sampling(chain: Chain, nodes: History, folder: Path, clock: Clock, urls: str
         samplers.silent = samplers.without_answers()
         samplers.began = began(folder, clock)
         running.enter_context(_following(followed, clock))
-        running.enter_context(_fetching(followed, secrets))
+        running.enter_context(_fetching(samplers, secrets))
         yield samplers
 
 
@@ -155,8 +163,12 @@ def _following(followed: FollowedNodes, clock: Clock) -> Generator[None]:
 
 
 @contextmanager
-def _fetching(followed: FollowedNodes, secrets: Path) -> Generator[None]:
-    """Fetch the samples of the samplers in Pods from time to time and at the end; renew the credentials of the local sampler."""
+def _fetching(samplers: RunningSamplers, secrets: Path) -> Generator[None]:
+    """Fetch the samples of the samplers in Pods from time to time and at the end; renew the credentials of the local sampler.
+
+    What an interrupted body leaves to the next run is fetched by that.
+    """
+    followed = samplers.nodes
     chain = followed.chain
     twin = chain.api.twin()
 
@@ -164,15 +176,21 @@ def _fetching(followed: FollowedNodes, secrets: Path) -> Generator[None]:
         with contextlib.suppress(HarnessError):
             twin.for_sampler(secrets)
         fetch_all(followed, twin)
+        samplers.fold()
 
+    interrupted = False
     try:
         with run_periodically("fetch samples", routes.scaled(FETCH_SECONDS, len(followed.asked)), fetch, chain.waiter.clock):
             yield
+    except KeyboardInterrupt:
+        interrupted = followed.from_pods
+        raise
     finally:
         twin.close()
-        source = Polled("samples", lambda: fetch_all(followed, chain.api), chain.waiter.clock, interval=1.0)
-        fetched = Condition[list[str]]("every sample fetched", lambda errors: expect(not errors, some(errors, "; ")))
-        require(chain.waiter, source, fetched, FETCHED)
+        if not interrupted:
+            source = Polled("samples", lambda: fetch_all(followed, chain.api), chain.waiter.clock, interval=1.0)
+            fetched = Condition[list[str]]("every sample fetched", lambda errors: expect(not errors, some(errors, "; ")))
+            require(chain.waiter, source, fetched, FETCHED)
 
 
 def fetch_all(followed: FollowedNodes, api: Api) -> list[str]:

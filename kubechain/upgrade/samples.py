@@ -25,8 +25,10 @@ class Samples:
     started: tuple[float, ...]
 
 
-def read(text: str, count: int) -> Samples:
+def read(text: str, count: int, *, begun: bool = False) -> Samples:
     """Parse a file of samples of `count` routes, of which some may have been added after its header.
+
+    What has `begun` before is the rest of a file, which needs no header.
 
     Raises:
         HarnessError: a record is unknown or torn, or the file is about more routes.
@@ -51,7 +53,7 @@ def read(text: str, count: int) -> Samples:
                     raise ValueError
         except (ValueError, TypeError, IndexError):
             raise HarnessError(f"samples file, line {number}: unknown record {redact.beginning(line, 100)!r}") from None
-    if not started and any((*samples, *renewed)):
+    if not (started or begun) and any((*samples, *renewed)):
         raise HarnessError("samples file, line 1: no header of a sampler")
     by_route = tuple(tuple(sorted(of_route, key=lambda sample: sample.sent)) for of_route in samples)
     return Samples(by_route, tuple(tuple(sorted(times)) for times in renewed), tuple(started))

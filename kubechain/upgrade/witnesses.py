@@ -18,6 +18,7 @@ from kubechain.core.run import EXPIRES_LABEL, UPGRADE_LABEL, WITNESS_LIFETIME
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.history import Position
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources
@@ -177,10 +178,14 @@ def attach(
     image_ids: frozenset[str],
     waiter: Waiter,
     reached: Reached | None = None,
+    since: Position | None = None,
 ) -> Chain:
-    """Return the chain of existing witnesses, and start to watch them; the caller closes its observer."""
+    """Return the chain of existing witnesses, and start to watch them; the caller closes its observer.
+
+    `since` is where an earlier watch of them was, from which this one goes on.
+    """
     target = environment.target
-    observer = Watcher(api, namespace, waiter.clock, build.watched_kinds(environment.access))
+    observer = Watcher(api, namespace, waiter.clock, build.watched_kinds(environment.access), since=since)
     return Chain(
         api,
         namespace,

@@ -27,6 +27,7 @@ FILES: Mapping[str, Callable[[Pairs], list[Conditional]]] = {
     "network-policy": lambda _claims: objects.network_policy(),
     "job": lambda _claims: objects.job(),
     "cron-job": lambda _claims: objects.cron_job(),
+    "detached": lambda _claims: objects.detached(),
     "watch": lambda _claims: objects.watch(),
     "monitors": lambda _claims: objects.monitors(),
 }
@@ -39,6 +40,10 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"scope": "namespace"},
     ),
     "sharded": ("The same with the claims of a run in four Pods.", {"shards": 4}),
+    "detached": (
+        "A run around a change of the cluster, such as its upgrade, which goes on in another Pod where one was evicted.",
+        {**NO_JOBS, "detached": values.Detached(enabled=True)},
+    ),
     "watch": ("Runs again and again, with figures for Prometheus.", {**NO_JOBS, "watch": values.Watch(enabled=True)}),
     "monitored": (
         "The same for clusters with the Prometheus operator: a ServiceMonitor, alerts, and a dashboard for Grafana.",

@@ -24,6 +24,9 @@ ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": HOME}
 IN_CLUSTER, IN_NAMESPACE = (If(Value("scope"), equals=each) for each in ("cluster", "namespace"))
 MANY = If(Value("shards"), above=1)
 WATCHING = If(Value("watch.enabled"))
+DETACHED = If(Value("detached.enabled"))
+# Each reboot of a Node that kills the Pod without an eviction counts.
+RETRIES, DETACHED_RETRIES = 1, 6
 WATCH = f"{NAME}-watch"
 WATCH_LABELS = {**LABELS, "app.kubernetes.io/component": "watch"}
 METRICS, METRICS_PORT = "metrics", 9464
@@ -52,7 +55,8 @@ def access(claims: Sequence[tuple[str, Claim]]) -> list[Conditional]:
     found = rights.roles(claims)
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": False}
     objects = [Conditional(account)]
-    for role, condition in ((found["run"], IN_CLUSTER), (found["namespace"], IN_NAMESPACE)):
+    granted_to = ((found["run"], IN_CLUSTER), (found["namespace"], IN_NAMESPACE), (found["upgrade"], DETACHED))
+    for role, condition in granted_to:
         for space in sorted({right.namespace for right in role.rights}):
             granted = rights.rules(right for right in role.rights if right.namespace == space)
             place = {"namespace": HOME if space == role.inside else space} if space else {}
@@ -95,8 +99,23 @@ def network_policy() -> list[Conditional]:
 
 def job() -> list[Conditional]:
     """Return the Job that runs once."""
-    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(NAME), "spec": _job_spec()}
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(NAME), "spec": _run_spec()}
     return [Conditional(body, (If(Value("job.enabled")),))]
+
+
+def detached() -> list[Conditional]:
+    """Return the Job around a change, whose state is in a ConfigMap."""
+    name, length = f"{NAME}-detached", Value("detached.for")
+    arguments = [
+        "during",
+        f"--state=$(POD_NAMESPACE)/{NAME}-state",
+        f"--out={RESULTS}/out",
+        f"--result-config-map=$(POD_NAMESPACE)/{name}",
+    ]
+    chosen = Either(If(length), [*arguments, Text(("--for=", length))], arguments)
+    spec = _job_spec(chosen, 1, DETACHED_RETRIES, Value("detached.deadlineSeconds"))
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(name), "spec": spec}
+    return [Conditional(body, (DETACHED,))]
 
 
 def cron_job() -> list[Conditional]:
@@ -110,7 +129,7 @@ def cron_job() -> list[Conditional]:
         "startingDeadlineSeconds": 3600,
         "successfulJobsHistoryLimit": 3,
         "failedJobsHistoryLimit": 3,
-        "jobTemplate": {"metadata": {"labels": LABELS}, "spec": _job_spec()},
+        "jobTemplate": {"metadata": {"labels": LABELS}, "spec": _run_spec()},
     }
     body = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata(f"{NAME}-nightly"), "spec": spec}
     return [Conditional(body, (If(Value("cronJob.enabled")),))]
@@ -179,13 +198,17 @@ def monitors() -> list[Conditional]:
     ]
 
 
-def _job_spec() -> Json:
+def _run_spec() -> Json:
+    return _job_spec(_run(), Value("shards"), RETRIES, Value("deadlineSeconds"))
+
+
+def _job_spec(arguments: Any, pods: Any, retries: int, deadline: Value) -> Json:
     by_code = {"containerName": NAME, "operator": "In", "values": FINAL}
     return {
-        "completions": Value("shards"),
-        "parallelism": Value("shards"),
+        "completions": pods,
+        "parallelism": pods,
         "completionMode": "Indexed",
-        "backoffLimitPerIndex": 1,
+        "backoffLimitPerIndex": retries,
         # Else the Pod of an index may begin while the one before it still ends.
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {
@@ -194,9 +217,9 @@ def _job_spec() -> Json:
                 {"action": "FailIndex", "onExitCodes": by_code},
             ]
         },
-        "activeDeadlineSeconds": Value("deadlineSeconds"),
+        "activeDeadlineSeconds": deadline,
         "ttlSecondsAfterFinished": Value("keepSeconds"),
-        "template": {"metadata": {"labels": LABELS}, "spec": {"restartPolicy": "Never", **pod_spec(_run())}},
+        "template": {"metadata": {"labels": LABELS}, "spec": {"restartPolicy": "Never", **pod_spec(arguments)}},
     }
 
 

@@ -81,6 +81,17 @@ class Watch(_Part):
     """Create a ConfigMap with a dashboard, which the sidecar of Grafana finds."""
 
 
+class Detached(_Part):
+    """A run around a change of the cluster, such as its upgrade, that goes on in another Pod where one was evicted."""
+
+    enabled: bool = False
+    """Check the cluster before, during and after a change."""
+    for_: str = Field(default="", alias="for", pattern=f"^$|{DURATION}")
+    """How long to sample, such as 2h, at most 11h; "": until every Node is upgraded and quiet."""
+    deadline_seconds: int = Field(default=46800, ge=600)
+    """Seconds after which it is ended, with the time in which no Pod ran."""
+
+
 class Values(_Part):
     """The values of the chart."""
 
@@ -103,6 +114,7 @@ class Values(_Part):
     job: Job = Field(default_factory=Job)
     cron_job: CronJob = Field(default_factory=CronJob)
     watch: Watch = Field(default_factory=Watch)
+    detached: Detached = Field(default_factory=Detached)
     deadline_seconds: int = Field(default=1800, ge=60)
     """Seconds after which a run is ended."""
     keep_seconds: int = Field(default=86400, ge=60)

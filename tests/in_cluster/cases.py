@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubechain.core.errors import ExitCode, SetupError
+from kubechain.upgrade import kept_state
+from kubechain.upgrade.observed import OBSERVED
 from reports.deploy import files, nodes, objects, values
 from reports.deploy.files import NAMESPACE, Pairs
 from tests.in_cluster import pods
@@ -15,6 +21,8 @@ from tests.rights.account import Admin
 Json = dict[str, Any]
 ABSENT = "localhost/kubechain/absent:0"
 BUCKET, SECRET = "s3://reports/night", "bucket"  # the name of a Secret
+STATE, SAMPLING_SECONDS = f"{objects.NAME}-state", 600
+PODS = ("get", "pods", "--namespace", NAMESPACE, "--selector", "batch.kubernetes.io/job-name", "-o", "json")
 
 
 @dataclass(frozen=True)
@@ -94,12 +102,38 @@ def _evict(admin: Admin) -> None:
     admin.run("create", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction", "-f", "-", given=json.dumps(body))
 
 
+def _while_it_samples(act: Callable[[Admin], None]) -> Callable[[Admin], None]:
+    """Return what acts once a run around a change has kept what it has seen of it."""
+
+    def wait(admin: Admin) -> None:
+        for _ in range(SAMPLING_SECONDS):
+            found = admin.run("get", "configmap", STATE, "--namespace", NAMESPACE, "--ignore-not-found", "-o", "json")
+            packed = json.loads(found or "{}").get("binaryData", {}).get(kept_state.ENTRY)
+            if packed and OBSERVED in json.loads(gzip.decompress(base64.b64decode(packed))):
+                return act(admin)
+            threading.Event().wait(1.0)
+        raise SetupError(f"expected samples within {SAMPLING_SECONDS} s, got none", ExitCode.HARNESS)
+
+    return wait
+
+
+def _kill(admin: Admin) -> None:
+    (pod,) = json.loads(admin.run(*PODS))["items"]
+    admin.run("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--grace-period=0", "--force")
+
+
+AROUND = {"job": values.Job(enabled=False), "detached": values.Detached.model_validate({"enabled": True, "for": "90s"})}
+GONE_ON = "chain holds; .*not observed for"
 CASES = (
     Case("holds"),
     Case("helm", helm=True),
     *(Case(f"shards-{count}", codes=((0,),) * count, changes={"shards": count}) for count in (2, 4)),
     Case("two-at-once", codes=((0,), (0,)), change=_with_another_job),
     Case("evicted", codes=((2,), (0,)), midway=_evict),
+    Case("change", changes=AROUND),
+    Case("change-evicted", codes=((2,), (0,)), said=GONE_ON, changes=AROUND, midway=_while_it_samples(_evict)),
+    # Nothing is known of the Pod that was deleted by force.
+    Case("change-killed", said=GONE_ON, changes=AROUND, midway=_while_it_samples(_kill)),
     Case("account-deleted", codes=((10, 18),), said="no verdict", midway=_delete_account, again=True),
     Case("no-rights", codes=((18,),), said="no verdict: .*create deployments", change=_without_rights),
     Case("image-missing", codes=((13,),), said=ABSENT, changes={"nginx_image": ABSENT}),
