@@ -11,7 +11,7 @@ from kubechain.conditions.endpoints import SERVICE_NAME
 from kubechain.faults.catalogue import obstacles
 from kubechain.faults.catalogue.witnesses import APART, FUTURE, STALE_SECONDS, SYSTEM
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Change, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade import addon_config, availability, invariants
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions

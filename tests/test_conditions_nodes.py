@@ -110,8 +110,8 @@ def test_refusal_without_the_cause_is_of_a_busy_api_server_and_decides_nothing()
 def test_eviction_that_the_budget_allows_is_carried_out_at_once_or_has_been_by_an_attempt_without_an_answer() -> None:
     for status in (201, 404):
         assert disruption.carried_out()((status, [])).met
-    for result in ((429, ["DisruptionBudget"]), (403, []), (200, [])):
-        assert disruption.carried_out()(result).hopeless
+    for status, causes in ((429, ["DisruptionBudget"]), (403, list[str]()), (200, list[str]())):
+        assert disruption.carried_out()((status, causes)).hopeless
 
 
 @pytest.mark.parametrize(("status", "done"), [(201, True), (404, True), (429, False), (500, False), (200, False), (0, False)])

@@ -10,7 +10,8 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import History, ObjectChange, Position
+from kubechain.observe.changes import ObjectChange, Position
+from kubechain.observe.history import History
 from kubechain.observe.reflector import Reflector
 from kubechain.probes.load import Sample, State, Tally
 from kubechain.upgrade import kept_state, observed

@@ -13,8 +13,9 @@ from typing import Any, cast
 import pytest
 
 from kubechain.kube.objects import KubeObject
+from kubechain.observe.changes import Position, latest
 from kubechain.observe.clock import RealClock
-from kubechain.observe.history import History, Position, latest
+from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.pytest import detached
 from kubechain.upgrade import cluster_watch, kept_state, phases, routes, samplers

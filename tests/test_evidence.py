@@ -15,7 +15,8 @@ from kubechain.diagnostics.evidence import events, evidence, graph, manifests, s
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.shape import Shape
-from kubechain.observe.history import Change, History, ObjectChange, latest
+from kubechain.observe.changes import Change, ObjectChange, latest
+from kubechain.observe.history import History
 from kubechain.observe.timeline import milestones
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher

@@ -12,7 +12,7 @@ from kubechain.diagnostics.evidence import MOST_OF_CLAIM, MOST_OF_SECTION, Occas
 from kubechain.diagnostics.last_changes import MOST_LINES, MOST_OBJECTS, last_changes
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.refusals import MOST, REFUSALS, Refusals
-from kubechain.observe.history import Change
+from kubechain.observe.changes import Change
 from kubechain.workload.last_answers import MOST as MOST_ANSWERS
 from kubechain.workload.last_answers import LastAnswers
 from reports import evidence_view

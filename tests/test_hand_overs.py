@@ -10,7 +10,8 @@ from kubechain.claims.chain_records import ChainRecord, StepRecord
 from kubechain.claims.claim import Link
 from kubechain.claims.records import read_run
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import Change, History
+from kubechain.observe.changes import Change
+from kubechain.observe.history import History
 from kubechain.workload.hand_overs import hand_overs as record
 from reports import hand_overs
 from tests.fakes import (

@@ -8,7 +8,8 @@ from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.pods import ready
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject, NamespaceState
-from kubechain.observe.history import Change, History, latest
+from kubechain.observe.changes import Change, latest
+from kubechain.observe.history import History
 from kubechain.observe.history_conditions import at_every_moment, deleted_in_order, last_version, seen_in_history
 from tests.fakes import FakeClock, changed, not_ready, pod, service
 

@@ -3,7 +3,8 @@
 import pytest
 
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import Change, History, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
+from kubechain.observe.history import History
 from kubechain.upgrade.invariants import SLICE_SECONDS, budget_held, endpoints_follow
 from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import FakeClock, changed, endpoint_slice, entry, not_ready, pod, state, thing

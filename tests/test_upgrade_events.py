@@ -3,7 +3,7 @@ from typing import Any, get_args
 import pytest
 
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Change, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
 from kubechain.upgrade import cluster_watch
 from kubechain.upgrade.allowances import ALLOWANCES, allowed
 from kubechain.upgrade.events import proxy_version, tag, upgrade_events, versions

@@ -6,7 +6,7 @@ import pytest
 from kubechain.conditions.condition import Condition
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
-from kubechain.observe.history import Change, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
 from kubechain.upgrade.invariants import (
     budget_held,
     difference,

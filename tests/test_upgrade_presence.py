@@ -6,7 +6,7 @@ import pytest
 
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import Change, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
 from kubechain.probes.load import Sample, State, Tally
 from kubechain.upgrade.availability import kept_up, undecidable
 from kubechain.upgrade.figures import figures, line

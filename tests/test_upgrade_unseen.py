@@ -8,7 +8,8 @@ import pytest
 from kubechain.conditions.condition import Condition
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import NamespaceState
-from kubechain.observe.history import Change, History, ObjectChange
+from kubechain.observe.changes import Change, ObjectChange
+from kubechain.observe.history import History
 from kubechain.upgrade import addon_config
 from kubechain.upgrade.invariants import (
     budget_held,

@@ -10,8 +10,9 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.listing import Keep, trimmed
 from kubechain.kube.objects import KubeObject
+from kubechain.observe.changes import Change
 from kubechain.observe.clock import RealClock
-from kubechain.observe.history import Change, History
+from kubechain.observe.history import History
 from kubechain.upgrade import cluster_watch
 from kubechain.upgrade.cluster_watch import CONTROL_PLANE, LOST_SECONDS, ClusterWatch, watching
 from tests.fakes import FakeApi, FakeClock, changed, conditions, thing

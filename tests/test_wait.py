@@ -51,10 +51,6 @@ class Readings:
         """Wait for a second at most."""
         self.clock.wait(threading.Condition(), min(1.0, seconds))
 
-    def trouble(self) -> str | None:
-        """Return the trouble that was set."""
-        return self.down
-
     def refresh(self) -> bool:
         """Do nothing: each reading is new."""
         return False
@@ -62,6 +58,10 @@ class Readings:
     def first_met(self, holds: object, start: float) -> float | None:  # noqa: ARG002
         """Return None: the readings have no times of their own."""
         return None
+
+    def seen_late(self, at: float) -> bool:  # noqa: ARG002
+        """Return False: each reading shows what is there."""
+        return False
 
 
 @pytest.fixture
@@ -262,6 +262,24 @@ def test_watched_change_that_came_after_the_deadline_is_unmet_however_late_it_is
     fake.time += 20
     with pytest.raises(Unmet, match=r"^expected .*, got it after 40\.0 s \(waited 0\.0 s, 60\.0 of 10 s since its cause: "):
         Waiter(fake).eventually(history, READY, within=TEN, since=start)
+
+
+@pytest.mark.parametrize(("resumed", "error"), [(39, HarnessError), (20, Unmet)])
+def test_change_that_a_watch_delivered_as_it_resumed_may_have_been_in_time(
+    fake: FakeClock, history: History, resumed: float, error: type[Exception]
+) -> None:
+    start = fake.now()
+    history.record("ADDED", not_ready(POD))
+    fake.time += 5
+    history.lost("Pod", "timed out")
+    fake.time = start + resumed
+    history.restored("Pod", gap=False)
+    fake.time = start + 40
+    history.record("MODIFIED", changed(POD, "metadata.resourceVersion", "900"))
+    fake.time += 20
+    with pytest.raises(error) as caught:
+        Waiter(fake).eventually(history, READY, within=TEN, since=start)
+    assert type(caught.value) is error
 
 
 def test_watched_change_that_came_in_time_is_met_however_late_it_is_read(fake: FakeClock, history: History) -> None:

@@ -167,6 +167,10 @@ class Cluster(KindCluster):
             # An interrupted run does not wait: the imports end with the nodes, which are deleted next.
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def holds(self, node: str, image: str) -> bool:
+        """Whether containerd on a node has an image of that name; SetupError if the node does not run."""
+        return image in self.held(node, [image])
+
     def held(self, node: str, images: Sequence[str]) -> frozenset[str]:
         """Return which of the images of the engine containerd on a node has; SetupError if the node does not run."""
         words = ["exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet"]

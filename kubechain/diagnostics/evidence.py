@@ -22,7 +22,7 @@ from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
 from kubechain.kube.refusals import REFUSALS
 from kubechain.kube.rights import named
-from kubechain.observe.history import latest
+from kubechain.observe.changes import latest
 from kubechain.observe.timeline import milestones
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB

@@ -10,7 +10,7 @@ import yaml
 
 from kubechain.core import redact
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.changes import ObjectChange
 
 # Objects, and lines of the difference of one.
 MOST_OBJECTS, MOST_LINES = 10, 30

@@ -5,28 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from kubechain.core.errors import HarnessError
-from kubechain.kube.objects import Json, KubeObject, NamespaceState
+from kubechain.core.errors import HarnessError, Transient
+from kubechain.kube.objects import KubeObject, NamespaceState
+from kubechain.observe.changes import Change, Key, ObjectChange, Position, apply, number
 from kubechain.observe.clock import Clock
 
-Change = Literal["ADDED", "MODIFIED", "DELETED"]
-Key = tuple[str, str]
 # For a watch that resumes on another connection.
 RESUME_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
-    """One change of an object, which is `resource` after it; `now` (monotonic) and `wall` (Unix) are its arrival in seconds."""
-
-    sequence: int
-    now: float
-    wall: float
-    change: Change
-    resource: KubeObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,42 +22,6 @@ class DownWatch:
 
     since: float
     error: str
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a watch was at a time (Unix seconds): the version of each kind up to which it has seen all, and the objects then."""
-
-    wall: float = 0.0
-    versions: dict[str, str] = field(default_factory=dict[str, str])
-    objects: tuple[Json, ...] = ()
-
-    def has(self, resource: KubeObject) -> bool:
-        """Whether a version of an object was there then; what comes later is delivered to the watch that goes on."""
-        version = self.versions.get(resource.kind)
-        return version is None or number(resource.version) <= number(version)
-
-
-def apply(objects: dict[Key, KubeObject], entry: ObjectChange) -> None:
-    """Bring the objects of a namespace up to date with one change."""
-    key = (entry.resource.kind, entry.resource.name)
-    if entry.change == "DELETED":
-        objects.pop(key, None)
-    else:
-        objects[key] = entry.resource
-
-
-def number(version: str) -> int:
-    """Return a resourceVersion as a number: the API server counts all changes of a kind in one order (KEP-5504)."""
-    return int(version) if version.isdecimal() else 0
-
-
-def latest(log: Iterable[ObjectChange]) -> NamespaceState:
-    """Return the last version of each object that was not deleted."""
-    current: dict[Key, KubeObject] = {}
-    for entry in log:
-        apply(current, entry)
-    return NamespaceState(tuple(current.values()))
 
 
 class History:
@@ -91,6 +42,7 @@ class History:
         self._gaps = 0
         self._relists = 0
         self._losses = 0
+        self._resumed: list[float] = []
         self._ended = False
         self._unseen: set[str] = set()
         self._proof: Callable[[], object] | None = None
@@ -209,6 +161,11 @@ class History:
                 return max(start, seen.now)
         return None
 
+    def seen_late(self, at: float) -> bool:
+        """Whether a watch had resumed just before `at`: it then delivered what had happened since it fell silent."""
+        with self._changed:
+            return any(resumed <= at <= resumed + RESUME_SECONDS for resumed in self._resumed)
+
     def lost(self, kind: str, error: str, *, gap: bool = False) -> None:
         """Note that the watch of a kind is down; the time of the first loss is kept until it is up again.
 
@@ -225,7 +182,8 @@ class History:
     def restored(self, kind: str, *, gap: bool) -> None:
         """Note that the watch of a kind is up; `gap` says that the history may lack versions from before."""
         with self._changed:
-            self._down.pop(kind, None)
+            if self._down.pop(kind, None):
+                self._resumed.append(self.clock.now())
             self._gaps += gap
             self._relists += gap
             self._changed.notify_all()

@@ -9,7 +9,8 @@ from kubechain.conditions.condition import Condition, Result, expect, met, undec
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError, Transient
 from kubechain.kube.objects import KubeObject, NamespaceState
-from kubechain.observe.history import History, number
+from kubechain.observe.changes import number
+from kubechain.observe.history import History
 
 
 def _require_complete(history: History, what: str) -> None:

@@ -16,8 +16,8 @@ from kubechain.kube.decoding import as_object
 from kubechain.kube.errors import ApiRefused, ApiUnavailable, status_error
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.changes import Change
 from kubechain.observe.clock import Clock
-from kubechain.observe.history import Change
 
 # The server ends each watch after this time, so that a connection that is dead without a word is noticed soon after.
 WATCH_SECONDS = 60.0

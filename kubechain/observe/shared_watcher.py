@@ -19,9 +19,10 @@ from kubechain.kube.decoding import as_json
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
+from kubechain.observe.changes import Change
 from kubechain.observe.clock import Clock
 from kubechain.observe.freshness import Freshness
-from kubechain.observe.history import Change, History
+from kubechain.observe.history import History
 from kubechain.observe.watches import Watches
 
 EVENT = "Event"

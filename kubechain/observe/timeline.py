@@ -9,7 +9,7 @@ from typing import Any
 from kubechain.conditions.endpoints import SERVICE_NAME, slice_addresses
 from kubechain.conditions.pods import is_ready
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.changes import ObjectChange
 
 
 @dataclass(frozen=True, slots=True)

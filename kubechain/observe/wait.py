@@ -54,6 +54,10 @@ class Source(Protocol[S_co]):
         """Return when (monotonic seconds), at `start` or later, a state met a check first; None where it is not known."""
         ...
 
+    def seen_late(self, at: float) -> bool:
+        """Whether a state that was seen at `at` (monotonic seconds) may have come to be long before."""
+        ...
+
     @property
     def gaps(self) -> int:
         """A number that grows whenever states may be missed."""
@@ -204,7 +208,7 @@ class Waiter:
         if not late:
             return entry.counted
         entry.ended_by = "timeout"
-        if met_at is None or unsure:
+        if met_at is None or unsure or source.seen_late(met_at):
             seen = f"it was seen after {entry.counted:.1f} s, too late to know if {limit.seconds:g} s sufficed"
             raise undecided(condition.what, seen)
         raise Unmet(f"expected {condition.what}, got it after {met_at - start:.1f} s ({entry.waited(limit)})")
@@ -283,3 +287,7 @@ class Polled(Generic[T]):
     def first_met(self, holds: Callable[[T], bool], start: float) -> float | None:  # noqa: ARG002
         """What was between two pulls is not known."""
         return None
+
+    def seen_late(self, at: float) -> bool:  # noqa: ARG002
+        """A poll shows what is there now."""
+        return False

@@ -9,10 +9,11 @@ from kubechain.conditions.timeouts import LARGE_SYNC, SYNC
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.listing import Keep
+from kubechain.observe.changes import Position, latest
 from kubechain.observe.clock import Clock
 from kubechain.observe.filtered import Choice, FilteredFeed
 from kubechain.observe.freshness import Freshness
-from kubechain.observe.history import History, Position, latest
+from kubechain.observe.history import History
 from kubechain.observe.reflector import Feed
 from kubechain.observe.watches import Watches
 

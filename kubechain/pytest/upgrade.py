@@ -22,8 +22,9 @@ from kubechain.images import pins
 from kubechain.images.resolve import store_of
 from kubechain.kube.traffic import TRAFFIC
 from kubechain.nested import suite_run
+from kubechain.observe.changes import latest
 from kubechain.observe.clock import Clock
-from kubechain.observe.history import History, latest
+from kubechain.observe.history import History
 from kubechain.observe.wait import Polled
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state

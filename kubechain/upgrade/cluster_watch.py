@@ -10,8 +10,9 @@ from kubechain.cluster import existing
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.background import run_periodically
+from kubechain.observe.changes import Position
 from kubechain.observe.clock import Clock
-from kubechain.observe.history import History, Position
+from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
 from kubechain.upgrade import events
 from kubechain.upgrade.model import UpgradeEvent

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Key, ObjectChange, apply
+from kubechain.observe.changes import Key, ObjectChange, apply
 from kubechain.upgrade.model import EventKind, UpgradeEvent, Versions
 from kubechain.workload.cluster_nodes import is_virtual
 

@@ -12,7 +12,7 @@ from kubechain.conditions.endpoints import SERVICE_NAME, ready_endpoints, slices
 from kubechain.conditions.text import some, text
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.changes import ObjectChange
 from kubechain.upgrade.phases import During
 
 # Every version of the witnesses that was seen, beginning with those at the start.

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
-from kubechain.observe.history import Change, ObjectChange, Position
+from kubechain.observe.changes import Change, ObjectChange, Position
 from kubechain.upgrade import snapshot
 from kubechain.upgrade.model import NodeSpan, UpgradeEvent, Versions
 from kubechain.upgrade.presence import Window, absence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kubechain.core.errors import HarnessError, Transient
-from kubechain.observe.history import Position, latest
+from kubechain.observe.changes import Position, latest
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade import events, observed, phases, snapshot
 from kubechain.upgrade.cluster_watch import ClusterWatch

@@ -16,7 +16,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.kube.paths import path_of
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.changes import ObjectChange
 from kubechain.upgrade import addon_config, events, requested_apis, snapshot, witnesses
 from kubechain.upgrade.model import UpgradeRecord
 from kubechain.upgrade.snapshot import Snapshot

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.history import ObjectChange
+from kubechain.observe.changes import ObjectChange
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade.model import Absence, AsideSamples, NodeSpan, Route, RouteSamples
 from kubechain.workload.cluster_nodes import is_virtual

@@ -18,7 +18,7 @@ from kubechain.core.run import EXPIRES_LABEL, UPGRADE_LABEL, WITNESS_LIFETIME
 from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import Position
+from kubechain.observe.changes import Position
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
 from kubechain.workload import actions, manifests, service_manifests, sources

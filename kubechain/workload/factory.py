@@ -14,7 +14,7 @@ from kubechain.claims.requirements import Environment
 from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import latest
+from kubechain.observe.changes import latest
 from kubechain.observe.protocols import WatchedNamespace
 from kubechain.observe.shared_watcher import SharedWatcher
 from kubechain.observe.wait import Waiter

@@ -11,7 +11,8 @@ from kubechain.claims.claim import Link
 from kubechain.conditions.endpoints import SERVICE_NAME, slice_addresses
 from kubechain.conditions.pods import is_ready
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import History, ObjectChange, apply
+from kubechain.observe.changes import ObjectChange, apply
+from kubechain.observe.history import History
 from kubechain.workload.manifests import LABELS, WEB
 
 # What the kubelet says of an image that it did not have to pull.

@@ -22,7 +22,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.creation import CREATE_SECONDS
 from kubechain.kube.errors import ApiFailed, ApiRefused, ApiUnavailable
 from kubechain.kube.objects import Json, KubeObject
-from kubechain.observe.history import latest
+from kubechain.observe.changes import latest
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import KINDS, Watcher
 from kubechain.workload import manifests, names, network_policies, service_manifests

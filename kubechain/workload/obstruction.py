@@ -7,7 +7,8 @@ from collections.abc import Collection
 from kubechain.claims.obstacles import Obstacle, no_room, refuser
 from kubechain.conditions import obstructed
 from kubechain.conditions.text import some
-from kubechain.observe.history import History, latest
+from kubechain.observe.changes import latest
+from kubechain.observe.history import History
 
 
 def obstacle(objects: History, images: Collection[str]) -> tuple[Obstacle, str] | None:

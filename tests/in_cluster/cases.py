@@ -22,7 +22,6 @@ Json = dict[str, Any]
 ABSENT = "localhost/kubechain/absent:0"
 BUCKET, SECRET = "s3://reports/night", "bucket"  # the name of a Secret
 STATE, SAMPLING_SECONDS = f"{objects.NAME}-state", 600
-PODS = ("get", "pods", "--namespace", NAMESPACE, "--selector", "batch.kubernetes.io/job-name", "-o", "json")
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _while_it_samples(act: Callable[[Admin], None]) -> Callable[[Admin], None]:
 
 
 def _kill(admin: Admin) -> None:
-    (pod,) = json.loads(admin.run(*PODS))["items"]
+    (pod,) = pods.listed(admin)
     admin.run("delete", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--grace-period=0", "--force")
 
 

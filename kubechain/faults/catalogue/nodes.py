@@ -120,7 +120,7 @@ class MissingImage:
     def in_effect(self, testbed: Testbed) -> Result:
         """Check that no such node has the image."""
         image = testbed.chain_factory.environment.target.nginx
-        left = [node for node in testbed.nodes(self.where) if testbed.cluster.held(node, [image])]
+        left = [node for node in testbed.nodes(self.where) if testbed.cluster.holds(node, image)]
         return expect(not left, f"the image still on {some(left)}")
 
     def heal(self, testbed: Testbed) -> None:
