@@ -99,7 +99,7 @@ pages: ## look at the reports of every kind of run in Chromium: layout, accessib
 	@$(PYTHON) -m pytest -q -n 0 -p tests.pages.browser.chromium -o python_files='look_*.py' tests/pages/browser
 
 overhead: export OVERHEAD_ROUNDS := $(call given,ROUNDS)
-overhead: dev ## measure what the observer costs in runs on a cluster on loopback: median of ROUNDS=10
+overhead: dev ## measure what the observer costs in quick runs on CLUSTER, a kind cluster that a run kept: median of ROUNDS=10
 	@$(PYTHON) -m tests.overhead
 
 hostile: export HOSTILE_SLOWNESS := $(call given,SLOWNESS)
