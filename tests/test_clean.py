@@ -128,7 +128,7 @@ def test_kept_with_a_context_removes_there_and_not_on_this_machine(tmp_path: Pat
     put(engine, a={"cluster": "dev"}, b={"cluster": "other"})
     for name, node in (("dev", "a"), ("other", "b")):
         run_locks.mark_made(tmp_path / "cache", name, [node])
-        run_locks.mark_kept(tmp_path / "cache", name)
+        run_locks.mark_kept(tmp_path / "cache", name, "uid")
     cleaning(tmp_path, context="prod", kept=True, yes=True).clusters(found(engine))
     assert set(left(engine)) == {"a", "b"}
     api = Namespaces()

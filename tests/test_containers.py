@@ -47,8 +47,8 @@ def test_only_clusters_of_dead_runs_are_removed(tmp_path: Path, engine: Path) ->
         c={"cluster": "kept"}, d={"cluster": "kubechain-elsewhere"}, e={"cluster": "theirs"}, f={"cluster": "again"})  # fmt: skip
     for name, mark in (("kubechain-dead", "kubechain/cluster:1"), ("kubechain-live", "b"), ("kept", "c"), ("again", "older")):
         run_locks.mark_made(tmp_path, name, [mark])
-    run_locks.mark_kept(tmp_path, "kept")
-    run_locks.mark_kept(tmp_path, "theirs")
+    run_locks.mark_kept(tmp_path, "kept", "uid")
+    run_locks.mark_kept(tmp_path, "theirs", "uid")
     lock = run_locks.acquire(tmp_path, "kubechain-live")
     assert leftovers.remove_dead(tmp_path, client(engine), Progress()) == ["kubechain-dead"]
     assert set(left(engine)) == {"b", "c", "d", "e", "f"}

@@ -42,7 +42,7 @@ def test_query_creates_no_lock(tmp_path: Path) -> None:
 
 
 def test_marks_on_a_cluster_are_kept_until_it_is_forgotten(tmp_path: Path) -> None:
-    run_locks.mark_kept(tmp_path, "c")
+    run_locks.mark_kept(tmp_path, "c", "uid")
     run_locks.mark_made(tmp_path, "c", ["n1", "n2"])
     assert run_locks.is_kept(tmp_path, "c")
     assert run_locks.made(tmp_path, "c") == {"n1", "n2"}
@@ -69,3 +69,12 @@ def test_lock_file_of_a_run_that_died_before_it_made_anything_is_removed(tmp_pat
     run_locks.forget_unmarked(tmp_path)
     assert run_locks.names(tmp_path) == ["alive", "visitor"]
     living.release()
+
+
+def test_dead_visitors_of_a_cluster_are_forgotten_with_it_and_those_of_others_are_not(tmp_path: Path) -> None:
+    run_locks.mark_kept(tmp_path, "c", "uid-1")
+    for name, uid in (("dead", "uid-1"), ("elsewhere", "uid-2")):
+        (run_locks.folder(tmp_path) / name).touch()
+        run_locks.mark_visited(tmp_path, name, "kind-c", uid)
+    run_locks.forget(tmp_path, "c")
+    assert run_locks.names(tmp_path) == ["elsewhere"]

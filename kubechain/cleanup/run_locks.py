@@ -102,9 +102,9 @@ def made(cache: Path, name: str) -> frozenset[str]:
     return frozenset((_read_mark(cache, name, "made") or "").split())
 
 
-def mark_kept(cache: Path, name: str) -> None:
-    """Mark a cluster as kept on purpose (--keep)."""
-    _mark(cache, name, "kept")
+def mark_kept(cache: Path, name: str, uid: str) -> None:
+    """Mark a cluster as kept on purpose (--keep); `uid` is that of the cluster."""
+    _mark(cache, name, "kept", uid)
 
 
 def is_kept(cache: Path, name: str) -> bool:
@@ -131,7 +131,13 @@ def visitors(cache: Path, context: str) -> list[str]:
 
 
 def unmark(cache: Path, name: str) -> None:
-    """Remove the marks of a deleted cluster; the next cluster of that name may belong to another user."""
+    """Remove the marks of a deleted cluster; the next cluster of that name may belong to another user.
+
+    The dead runs that visited it are forgotten: what they left there is gone with it.
+    """
+    uid = _read_mark(cache, name, "kept")
+    if uid:
+        forget_visitors(cache, uid)
     for mark in MARKS:
         (folder(cache) / f"{name}.{mark}").unlink(missing_ok=True)
 

@@ -222,7 +222,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
             give_up(cluster, settings.cache, progress)
         raise
     if choice.keep:
-        run_locks.mark_kept(settings.cache, cluster.name)
+        run_locks.mark_kept(settings.cache, cluster.name, uid)
     return Provided(target, cluster)
 
 
