@@ -13,6 +13,7 @@ from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, Merge
 from kubechain.core.bench_settings import Benching
 from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.in_cluster_settings import Delivery, Sharding
+from kubechain.core.run_settings import Workers
 from kubechain.core.settings import (
     CleanSettings,
     Compliance,
@@ -36,7 +37,6 @@ from kubechain.core.settings import (
     RoleName,
     Selection,
     Version,
-    Workers,
 )
 
 

@@ -74,18 +74,6 @@ class QualityGate(Group):
     gate: Path | None = Field(default=None, description="YAML file of rules that the result must keep, else exit code 24")
 
 
-class Workers(Group):
-    """The number of processes."""
-
-    title: ClassVar[str] = "claims"
-    processes: Annotated[int, MakeVariable("N")] = Field(
-        0,
-        ge=0,
-        description="number of processes that run claims in parallel; 0 means one for each processor, at most 4, "
-        "for all claims on a kind cluster, and else 1",
-    )
-
-
 class ExistingCluster(Group):
     """An existing cluster; the kubeconfig is used only together with a context."""
 

@@ -288,10 +288,8 @@ class Chain:
 
     def present(self, kind: str, name: str) -> KubeObject:
         """Return an object of this namespace as last watched, or from a fresh list; HarnessError if it does not exist."""
-        found = self.objects.read().one(kind, name)
-        if found is None and self.objects.refresh():
-            # A watch may deliver late what was just made.
-            found = self.objects.read().one(kind, name)
+        # A watch may deliver late what was just made.
+        found = self.objects.read().one(kind, name) or (self.objects.refresh() and self.objects.read().one(kind, name)) or None
         return self.required(found, kind, name)
 
     def required(self, resource: KubeObject | None, kind: str, name: str) -> KubeObject:

@@ -19,7 +19,18 @@ from tests.ledger import Ledger, code
 
 # Whole runs, then properties with many examples.
 FILES = (
-    *("hostile", "hostile_access", "delivery", "ends", "fail_fast", "full_disk", "integrations", "interrupts", "live"),
+    *(
+        "hostile",
+        "hostile_access",
+        "delivery",
+        "deployed",
+        "ends",
+        "fail_fast",
+        "full_disk",
+        "integrations",
+        "interrupts",
+        "live",
+    ),
     *("one_namespace", "output", "own_claims", "results_of_runs", "rights_runs", "run_command", "sharding", "time_limit"),
     *("trouble_in_pods", "waivers"),
     *("conditions_endpoints", "conditions_http", "deploy", "history", "redact", "reports", "upgrade_outages", "upgrade_page"),
