@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Generator, Mapping
@@ -91,7 +91,7 @@ def s3(folder: Path) -> Generator[int]:
         try:
             for _ in range(300):
                 try:
-                    http.client.HTTPConnection(HOST, port, timeout=5).connect()
+                    socket.create_connection((HOST, port), 5.0).close()
                     break
                 except OSError:
                     threading.Event().wait(0.1)

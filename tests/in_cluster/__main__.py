@@ -187,10 +187,11 @@ def main() -> int:
         store = resolve.store_of(settings.load())
         image = runner.build(docker, store, Progress())
         Cluster(given.cluster, Path(folder), "", Path(), Path(), docker.client).load([found.nginx, image], store)
+        chosen = [case for case in CASES if not wanted or case.id in wanted]
+        if any(case.helm for case in chosen):
+            HELM.built()  # A build is no part of the seconds of a case.
         place = Tried(Admin(found.kubeconfig, found.context), found.nginx, image, claims, Path(folder))
-        for case in CASES:
-            if wanted and case.id not in wanted:
-                continue
+        for case in chosen:
             line, problems = "", list[str]()
             try:
                 ended = place.end(case)

@@ -131,8 +131,8 @@ CASES = (
     Case("evicted", codes=((2,), (0,)), midway=_evict),
     Case("change", changes=AROUND),
     Case("change-evicted", codes=((2,), (0,)), said=GONE_ON, changes=AROUND, midway=_while_it_samples(_evict)),
-    # Nothing is known of the Pod that was deleted by force.
-    Case("change-killed", said=GONE_ON, changes=AROUND, midway=_while_it_samples(_kill)),
+    # A Pod of a Job that is deleted by force stays until its container has ended: the Job controller's finalizer holds it.
+    Case("change-killed", codes=((137,), (0,)), said=GONE_ON, changes=AROUND, midway=_while_it_samples(_kill)),
     Case("account-deleted", codes=((10, 18),), said="no verdict", midway=_delete_account, again=True),
     Case("no-rights", codes=((18,),), said="no verdict: .*create deployments", change=_without_rights),
     Case("image-missing", codes=((13,),), said=ABSENT, changes={"nginx_image": ABSENT}),
