@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from kubechain.core.errors import Unmet
 from kubechain.kube.errors import ApiRefused
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions
+from tests.fakes import pod
 
 POLICY = "ValidatingAdmissionPolicy 'ports' with binding 'ports' denied request: no nodePorts"
 
@@ -37,6 +39,23 @@ def test_request_that_must_be_refused_and_is_not_breaks_the_claim() -> None:
     assert actions.refusal(lambda: refused(422)).detail == "provided port is already allocated"
     with pytest.raises(Unmet, match="accepted a request that it must refuse"):
         actions.refusal(lambda: "done")
+
+
+@pytest.mark.parametrize(("status", "why"), [(401, "Unauthorized"), (403, "forbidden: cannot create services"), (422, POLICY)])
+def test_refusal_of_who_asks_or_by_a_policy_does_not_break_the_claim(status: int, why: str) -> None:
+    with pytest.raises(ApiRefused, match=why.partition(" ")[0]):
+        actions.refusal(lambda: refused(status, why))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_eviction_that_the_account_may_not_make_does_not_break_the_claim(status: int) -> None:
+    def answer(_method: str, _path: str, body: object) -> tuple[int, str]:
+        assert body
+        return status, '{"reason": "Refused", "message": "not you"}'
+
+    chain = cast("Any", SimpleNamespace(api=SimpleNamespace(request=answer), namespace="ns"))
+    with pytest.raises(ApiRefused, match=f"{status} Refused: not you"):
+        actions.evict(chain, pod())
 
 
 class Container:

@@ -62,6 +62,7 @@ def test_configuration_has_the_control_planes_and_the_workers(tmp_path: Path) ->
     roles = [node["role"] for node in yaml.safe_load(three.read_text())["nodes"]]
     assert roles == ["control-plane"] * 3 + ["worker"] * 2
     assert (kind_config.size(three), kind_config.control_planes(three)) == (5, 3)
+    assert kind_config.size(three, replaced=True) == 7
     assert "networking" not in yaml.safe_load(three.read_text())
     assert kind_config.control_planes(kind_config.CONFIG) == 1
     dual = yaml.safe_load(kind_config.write(tmp_path, "dual", planes=3).read_text())

@@ -47,7 +47,7 @@ def test_problems_are_what_is_not_as_the_case_states() -> None:
     assert good.problems(BY_ID["evicted"]) == []
     assert good.problems(BY_ID["holds"]) == ["expected the exit codes ((0,),), got [2, 0]"]
     left = Ended([10], "no verdict: the account is gone", 40.0, ["kubechain-1-main-0"])
-    assert left.problems(BY_ID["account-deleted"]) == []
+    assert left.problems(BY_ID["account-deleted-0"]) == []
     assert Ended([0], "chain holds", 1.0, left.left).problems(BY_ID["holds"]) == ["left kubechain-1-main-0"]
     assert Ended([0], "?", 1.0, []).problems(BY_ID["holds"]) == ["expected 'chain holds', got ?"]
 

@@ -45,6 +45,18 @@ def test_another_refusal_is_raised_at_once() -> None:
         take(ApiRefused(422, "Invalid", "denied by a policy"), service())
 
 
+@pytest.mark.parametrize(
+    ("status", "why"), [(401, "Unauthorized"), (403, "not you"), (422, "ValidatingAdmissionPolicy 'p' denied request: no")]
+)
+def test_refusal_of_who_asks_or_by_a_policy_says_nothing_about_the_range(status: int, why: str) -> None:
+    def refuse(*_: object) -> KubeObject:
+        raise ApiRefused(status, "Refused", why)
+
+    chain = cast("Any", SimpleNamespace(api=SimpleNamespace(create=refuse), namespace="ns", admission=None))
+    with pytest.raises(ApiRefused, match=f"{status} Refused"):
+        node_port_range.node_port_range(chain)
+
+
 def test_port_that_another_service_has_is_in_the_range() -> None:
     answers = [
         ALLOCATED,

@@ -52,10 +52,11 @@ def write(folder: Path, ip_family: str, proxy_mode: str = "", planes: int = 1) -
     return path
 
 
-def size(path: Path) -> int:
-    """Return the number of Nodes of a configuration."""
+def size(path: Path, *, replaced: bool = False) -> int:
+    """Return the number of Nodes of a configuration; with `replaced`, each worker counts twice: its successor is there before it goes."""
     config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return len(config["nodes"])
+    nodes = len(config["nodes"])
+    return 2 * nodes - control_planes(path) if replaced else nodes
 
 
 def control_planes(path: Path) -> int:

@@ -14,6 +14,7 @@ from kubechain.core.errors import ExitCode, HarnessError, Transient
 from kubechain.kube import reasons
 from kubechain.kube.objects import Json
 
+OF_THE_ACCOUNT = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 REJECTED = "; it does not accept the credentials in the kubeconfig: renew them"
 
 
@@ -21,12 +22,17 @@ class ApiRefused(HarnessError):
     """The API server refused a request; `status` is the HTTP status, `reason` and `detail` come from the Status object."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
-        code = ExitCode.RIGHTS if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) else ExitCode.HARNESS
-        hint = REJECTED if status == HTTPStatus.UNAUTHORIZED else ""
-        super().__init__(f"API server: {status} {reason}: {message}{hint}", code)
         self.status = status
+        hint = REJECTED if status == HTTPStatus.UNAUTHORIZED else ""
+        code = ExitCode.RIGHTS if self.of_the_account else ExitCode.HARNESS
+        super().__init__(f"API server: {status} {reason}: {message}{hint}", code)
         self.reason = reason
         self.detail = message
+
+    @property
+    def of_the_account(self) -> bool:
+        """Whether it is about who asks (401, 403), and says nothing about what is asked."""
+        return self.status in OF_THE_ACCOUNT
 
 
 class ApiUnavailable(Transient):

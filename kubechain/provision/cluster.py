@@ -231,7 +231,7 @@ def _create(cluster: Cluster, settings: Settings, given: Path | None, progress: 
     config = given or kind_config.write(
         secret_files.folder(cluster.path), settings.ip_family, settings.proxy_mode, settings.control_planes
     )
-    inotify.require_room(kind_config.size(config))
+    inotify.require_room(kind_config.size(config, replaced=settings.replace))
     run_locks.mark_made(settings.cache, cluster.name, [cluster.creation])
     with ExitStack() as named:
         if kind_config.control_planes(config) > 1:

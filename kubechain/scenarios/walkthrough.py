@@ -251,7 +251,7 @@ class Walkthrough:
             return NotApplicable(f"needs `{command}`, which is refused by {by}: {error}")
         if isinstance(error, NoProgram):
             return NotApplicable(f"needs an image with the program: {error}")
-        if isinstance(error, ApiRefused) and error.reason not in ("Unauthorized", "Forbidden"):
+        if isinstance(error, ApiRefused) and not error.of_the_account:
             return Unmet(f"expected the API server to accept `{command}`, got {error.detail}")
         return error
 

@@ -14,8 +14,9 @@ from kubechain.claims.obstacles import refuser
 from kubechain.cleanup import cordons
 from kubechain.core.errors import Unmet
 from kubechain.core.run import RUN_LABEL
+from kubechain.kube import errors
 from kubechain.kube.decoding import as_object
-from kubechain.kube.errors import ApiRefused
+from kubechain.kube.errors import OF_THE_ACCOUNT, ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.probes.pod import PodProbe
@@ -139,9 +140,17 @@ def evict(chain: Chain, pod: KubeObject) -> int:
 
 
 def eviction(chain: Chain, pod: KubeObject) -> tuple[int, str]:
-    """Evict a Pod and return the HTTP status and the body of the response."""
+    """Evict a Pod and return the HTTP status and the body of the response.
+
+    Raises:
+        ApiRefused: the account may not evict it (401, 403).
+
+    """
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod.name}}
-    return chain.api.request("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
+    status, text = chain.api.request("POST", path_of("Pod", chain.namespace, pod.name, "eviction"), body=body)
+    if status in OF_THE_ACCOUNT:
+        raise errors.refusal(status, text)
+    return status, text
 
 
 def end_container(place: PodProbe) -> None:
@@ -154,12 +163,15 @@ def refusal(attempt: Callable[[], object]) -> ApiRefused:
     """Return the refusal of a request by the API server.
 
     Raises:
+        ApiRefused: it is about the account (401, 403), or by a policy or webhook: what is asked for was not judged.
         Unmet: the API server accepted the request.
 
     """
     try:
         attempt()
     except ApiRefused as refused:
+        if refused.of_the_account or refuser(refused.detail):
+            raise
         return refused
     raise Unmet("the API server accepted a request that it must refuse")
 

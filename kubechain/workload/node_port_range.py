@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from kubechain.claims.obstacles import refuser
 from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.errors import ApiRefused
 from kubechain.workload import service_manifests
@@ -33,6 +34,7 @@ def node_port_range(chain: Chain) -> PortRange:
 
     Raises:
         NotApplicable: it accepts the lowest and the highest port: every port is in the range.
+        ApiRefused: it refuses who asks (401, 403), or a policy or webhook refuses the Service.
         Unmet: it does so on a cluster of this project, refuses the Service as something else than invalid, or names no range.
 
     """
@@ -43,6 +45,8 @@ def node_port_range(chain: Chain) -> PortRange:
         except ApiRefused as refused:
             if ALLOCATED in refused.detail:
                 continue
+            if refused.of_the_account or refuser(refused.detail):
+                raise
             named = RANGE.search(refused.detail)
             if named is None or (refused.status, refused.reason) != (422, "Invalid"):
                 raise Unmet(f"expected 422 Invalid with the range of valid ports for nodePort {port}, got {refused}") from refused

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TypeVar
 
 from kubechain.conditions import disruption
@@ -47,7 +46,7 @@ def _proxy(chain: Chain, path: str) -> Page:
         # With 502 and 503, the proxy reports the backend.
         return Page(path, failure="other", detail=str(error))
     except ApiRefused as refused:
-        if refused.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if refused.of_the_account:
             raise
         # The proxy says that a Pod or Service that the chain has is not there: what the claim is about.
         return Page(path, failure="other", detail=str(refused))

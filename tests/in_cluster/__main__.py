@@ -57,7 +57,7 @@ class Ended:
         if len(self.codes) != len(case.codes) or not all(code in some for code, some in zip(self.codes, case.codes, strict=True)):
             found.append(f"expected the exit codes {case.codes}, got {self.codes}")
         if not re.search(case.said, self.said):
-            found.append(f"expected {case.said!r}, got {self.said[-300:]}")
+            found.append(f"expected {case.said!r}, got {self.said[-4000:]}")
         if self.left and not case.again:
             found.append(f"left {', '.join(self.left)}")
         return found

@@ -90,8 +90,14 @@ def _with_keys(found: list[Json]) -> list[Json]:
     return [found[0], secret, *found[1:]]
 
 
-def _delete_account(admin: Admin) -> None:
-    admin.run("delete", "serviceaccount", objects.NAME, "--namespace", NAMESPACE)
+def _delete_account(after: float) -> Callable[[Admin], None]:
+    """Return what deletes the account of a run some seconds after its chain is there, when other claims are in the middle."""
+
+    def act(admin: Admin) -> None:
+        threading.Event().wait(after)
+        admin.run("delete", "serviceaccount", objects.NAME, "--namespace", NAMESPACE)
+
+    return act
 
 
 def _evict(admin: Admin) -> None:
@@ -133,7 +139,10 @@ CASES = (
     Case("change-evicted", codes=((2,), (0,)), said=GONE_ON, changes=AROUND, midway=_while_it_samples(_evict)),
     # A Pod of a Job that is deleted by force stays until its container has ended: the Job controller's finalizer holds it.
     Case("change-killed", codes=((137,), (0,)), said=GONE_ON, changes=AROUND, midway=_while_it_samples(_kill)),
-    Case("account-deleted", codes=((10, 18),), said="no verdict", midway=_delete_account, again=True),
+    *(
+        Case(f"account-deleted-{after}", codes=((10, 18),), said="no verdict", midway=_delete_account(after), again=True)
+        for after in (0, 4, 8, 12)
+    ),
     Case("no-rights", codes=((18,),), said="no verdict: .*create deployments", change=_without_rights),
     Case("image-missing", codes=((13,),), said=ABSENT, changes={"nginx_image": ABSENT}),
     Case("volume-full", codes=((14, 21),), said="is full", change=_with_a_small_volume),
