@@ -53,7 +53,7 @@ def write(folder: Path, ip_family: str, proxy_mode: str = "", planes: int = 1) -
 
 
 def size(path: Path, *, replaced: bool = False) -> int:
-    """Return the number of Nodes of a configuration; with `replaced`, each worker counts twice: its successor is there before it goes."""
+    """Return the number of Nodes of a configuration; with `replaced`, workers count twice: their successors come first."""
     config: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     nodes = len(config["nodes"])
     return 2 * nodes - control_planes(path) if replaced else nodes

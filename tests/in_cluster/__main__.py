@@ -27,6 +27,7 @@ from kubechain.core.process import check
 from kubechain.core.progress import Progress
 from kubechain.core.run import RUN_LABEL
 from kubechain.images import resolve, runner
+from kubechain.images.docker import Docker
 from reports import catalogue
 from reports.deploy.files import CHART, NAMESPACE, Pairs
 from tests import kept
@@ -160,6 +161,13 @@ def _log(admin: Admin, pod: str) -> str:
         return str(error.stderr)
 
 
+def _named_by_its_id(docker: Docker, image: str) -> str:
+    """Return another name of an image: Nodes keep what they have, which may be an older build, under the name of a version."""
+    name = f"{image.partition(':')[0]}:{str(docker.image_id(image)).rpartition(':')[2][:12]}"
+    docker.call("tag", image, name)
+    return name
+
+
 def say(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
@@ -185,7 +193,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="in-cluster-") as folder:
         found = kept.kept(docker, given.cluster, Path(folder))
         store = resolve.store_of(settings.load())
-        image = runner.build(docker, store, Progress())
+        image = _named_by_its_id(docker, runner.build(docker, store, Progress()))
         Cluster(given.cluster, Path(folder), "", Path(), Path(), docker.client).load([found.nginx, image], store)
         chosen = [case for case in CASES if not wanted or case.id in wanted]
         if any(case.helm for case in chosen):
