@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,7 +23,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gate, Gatekeeper, awaited, gated, used
 from kubechain.workload.manifests import WEB, WELCOME
 from tests.engine_objects import run_state
-from tests.fakes import FakeClock, changed, claim_of, healthy, not_ready
+from tests.fakes import FakeApi, FakeClock, changed, claim_of, healthy, not_ready, thing
 
 
 def up_to(*objects: KubeObject) -> tuple[Chain, Waiter, FakeClock]:
@@ -31,7 +32,8 @@ def up_to(*objects: KubeObject) -> tuple[Chain, Waiter, FakeClock]:
     for each in objects:
         history.record("ADDED", each)
     observer = cast("Any", SimpleNamespace(history=history))
-    return Chain(cast("Any", None), "ns", observer, waiter, (), "host", "nginx", frozenset(), "client", 2), waiter, clock
+    api = FakeApi(lambda _method, _path, _body: json.dumps(thing("Namespace", "ns").body))
+    return Chain(api, "ns", observer, waiter, (), "host", "nginx", frozenset(), "client", 2), waiter, clock
 
 
 def sick() -> list[KubeObject]:

@@ -14,11 +14,12 @@ class Obstacle(StrEnum):
     ADMISSION = "ADMISSION"
     ROOM = "ROOM"
     IMAGES = "IMAGES"
+    NAMESPACE = "NAMESPACE"
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of a run that ends at the obstacle."""
-        return ExitCode.IMAGES if self == Obstacle.IMAGES else ExitCode.REFUSED
+        return {Obstacle.IMAGES: ExitCode.IMAGES, Obstacle.NAMESPACE: ExitCode.HARNESS}.get(self, ExitCode.REFUSED)
 
     @property
     def what(self) -> str:
@@ -27,6 +28,7 @@ class Obstacle(StrEnum):
             Obstacle.ADMISSION: "the cluster refuses objects of this run",
             Obstacle.ROOM: "no Node takes the Pods of this run",
             Obstacle.IMAGES: "an image of this run cannot be run",
+            Obstacle.NAMESPACE: "somebody else deleted a namespace of this run",
         }[self]
 
 

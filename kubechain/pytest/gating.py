@@ -22,7 +22,6 @@ from kubechain.pytest.rights import permissions
 from kubechain.pytest.state import chain_of, claim_state, run_state
 from kubechain.workload.chain import Chain
 from kubechain.workload.gates import GATES, RESTS, Gatekeeper, awaited, used
-from kubechain.workload.obstruction import obstacle
 
 # Every claim on a chain requests this fixture, directly or not.
 OF_CHAINS = "chain_factory"
@@ -98,9 +97,8 @@ def to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:
         if shared and DISRUPTION not in stated.needs:
             links = _askable(item.config, used(stated.link, stated.after))
             keeper.ask_again(links, shared, Waiter(shared.waiter.clock))
-        if (chain := claim_state(item).chain) and (found := obstacle(chain.objects, chain.pulled)):
-            keeper.shut(*found)
-            return Blocked(*found)
+        if (chain := claim_state(item).chain) and keeper.obstruct(found := chain.blocked(stated.link, error)):
+            return found
         if shared:
             keeper.require_fed(stated, shared, Waiter(shared.waiter.clock))
     except Blocked as blocked:

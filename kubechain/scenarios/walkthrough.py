@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from string import Template
 
 from kubechain.claims.claim import Link
-from kubechain.claims.obstacles import refuser
+from kubechain.claims.obstacles import Obstacle, refuser
 from kubechain.conditions import endpoints, pods
 from kubechain.conditions.admission import changes
 from kubechain.conditions.condition import met
@@ -34,7 +34,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from kubechain.workload.gates import ASKED_AGAIN
 from kubechain.workload.manifests import CONTAINER_PORT, WEB
-from kubechain.workload.obstruction import obstacle
+from kubechain.workload.obstruction import obstacle, taken_away
 from kubechain.workload.stock import LABELS, NGINX
 from kubechain.workload.urls import url
 
@@ -145,6 +145,8 @@ class Walkthrough:
             if left > 0:
                 waiter.consistently(self.objects, runs, during=Timeout(left, LASTS.reason))
         except Unmet as unmet:
+            if taken := taken_away(self.chain.api, self.chain.namespace):
+                raise Blocked(Obstacle.NAMESPACE, taken) from unmet
             found = obstacle(self.objects, [self.chain.image])
             why = found[1] if found else stock.why_not_run(self.objects.read(), labels)
             error = NotApplicable(f"needs Pods that run as kubectl makes them: {why}") if why else unmet

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kubechain.claims.claim import Link
+from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.premises import Premise
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.conditions import pods
@@ -30,7 +31,7 @@ from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.last_answers import LastAnswers
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.node_addresses import NodeAddresses
-from kubechain.workload.obstruction import obstacle
+from kubechain.workload.obstruction import obstacle, taken_away
 from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 from kubechain.workload.urls import url
@@ -78,6 +79,7 @@ class Chain:
     # When each nodePort was asked, and refused, after the Service was deleted.
     refused: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     last_answers: LastAnswers = field(default_factory=LastAnswers)
+    given_up: set[str] = field(default_factory=set[str])  # the namespace, once the claim itself has deleted it
 
     @property
     def objects(self) -> History:
@@ -146,12 +148,7 @@ class Chain:
         return self.ready_inside(CLIENT)
 
     def ready_inside(self, name: str) -> PodProbe:
-        """Return the probe from a Pod of this namespace, once the Pod is ready.
-
-        Raises:
-            Blocked: the Pod did not become ready.
-
-        """
+        """Return the probe from a Pod of this namespace, once the Pod is ready; Blocked if it does not become ready."""
         if name in self.never_ready:
             raise Blocked(Link.PODS, self.never_ready[name])
         try:
@@ -162,10 +159,11 @@ class Chain:
             raise self.blocked(Link.PODS, unmet) from unmet
         return self.inside(self.present("Pod", name))
 
-    def blocked(self, link: Link, unmet: Unmet) -> Blocked:
+    def blocked(self, link: Link, unmet: AssertionError) -> Blocked:
         """Return Blocked by the obstacle that the chain stands before, else by a link that is not up."""
-        found = obstacle(self.objects, self.pulled)
-        return Blocked(*found) if found else Blocked(link, str(unmet))
+        if not self.given_up and (taken := taken_away(self.api, self.namespace)):
+            return Blocked(Obstacle.NAMESPACE, taken)
+        return Blocked(*(obstacle(self.objects, self.pulled) or (link, str(unmet))))
 
     def inside(self, pod: KubeObject) -> PodProbe:
         """Return the probe from a Pod of this namespace, ready or not."""

@@ -25,6 +25,7 @@ from kubechain.workload.chains_ahead import ChainsAhead
 from kubechain.workload.cluster_nodes import ClusterNodes
 from kubechain.workload.gates import Gatekeeper, gated
 from kubechain.workload.hand_overs import hand_overs
+from kubechain.workload.obstruction import taken_away
 from kubechain.workload.reached import Reached
 from kubechain.workload.service_manifests import CLUSTER_IP, NODE_PORT
 
@@ -142,7 +143,9 @@ class ChainFactory:
             self.admission.require_kept(deployment, stored["Deployment"])
         self._refused.update(refused)
         by_policy = next((message for message in refused.values() if refuser(message)), "")
-        if by_policy:
+        if refused and (taken := taken_away(api, name)):
+            self.gatekeeper.shut(Obstacle.NAMESPACE, taken)
+        elif by_policy:
             self.gatekeeper.shut(Obstacle.ADMISSION, by_policy)
         else:
             self.gatekeeper.refuse({link: refused[kind] for kind, link in LINKS.items() if kind in refused})

@@ -7,8 +7,21 @@ from collections.abc import Collection
 from kubechain.claims.obstacles import Obstacle, no_room, refuser
 from kubechain.conditions import obstructed
 from kubechain.conditions.text import some
+from kubechain.core.errors import HarnessError
+from kubechain.kube.client import Api
 from kubechain.observe.changes import latest
 from kubechain.observe.history import History
+
+
+def taken_away(api: Api, namespace: str) -> str:
+    """Return since when a namespace is being deleted, "" if it is not, or if that cannot be known."""
+    try:
+        found = api.get("Namespace", "", namespace)
+    except HarnessError:
+        return ""
+    if found is None:
+        return f"{namespace} is gone"
+    return f"{namespace}, at {found.at('metadata.deletionTimestamp')}" if found.deleting else ""
 
 
 def obstacle(objects: History, images: Collection[str]) -> tuple[Obstacle, str] | None:

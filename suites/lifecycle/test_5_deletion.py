@@ -101,7 +101,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
 )
 def test_namespace_is_deleted_with_its_content(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
-    own_chain.api.delete("Namespace", "", own_chain.namespace)
+    actions.delete_namespace(own_chain)
     eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.CONTENT_GONE)
     for kind, name in (("Deployment", WEB), ("Service", WEB), ("Pod", CLIENT)):
         eventually(own_chain.objects, absent(kind, name), within=timeouts.CONTENT_GONE)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kubechain.claims.claim import Link
 from kubechain.kube.objects import Json
-from tests.hostile.acts import any_request, on, reshaped, rule, without_fields
+from tests.hostile.acts import any_request, of_namespace, on, reshaped, rule, without_fields
 from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange
 from tests.hostile.records import CLEANUP, HOLDS, IMPATIENT, UNDECIDED, Record, broken
@@ -126,6 +126,13 @@ def _taken(cluster: Cluster) -> None:
     rule(on("create", "Namespace"), furnish)(cluster)
 
 
+def _namespace_deleted(exchange: Exchange) -> None:
+    """Delete the namespace of an object that is made, as somebody who does not know the run would."""
+    exchange.serve()
+    with exchange.api.store.changed:
+        exchange.api.store.delete(("Namespace", "", exchange.request.place.namespace))
+
+
 def _taken_namespace(exchange: Exchange) -> None:
     """Create a namespace of that name for another run first."""
     metadata = {"name": exchange.request.body["metadata"]["name"], "labels": {"owner": "others"}}
@@ -181,6 +188,14 @@ RECORDS = (
     ),
     Record(
         "TAKEN-CONFIGMAP", "has a ConfigMap nginx of others in every new namespace", _taken, (UNDECIDED,), says="already exists"
+    ),
+    Record(
+        "NAMESPACE-DELETED",
+        "has somebody who deletes the first namespace of the run that has a Service",
+        rule(of_namespace(on("create", "Service")), _namespace_deleted, times=1),
+        (UNDECIDED,),
+        says="somebody else deleted a namespace of this run: kubechain-",
+        command=IMPATIENT,
     ),
     Record(
         "TAKEN-NAMESPACE",
