@@ -134,11 +134,13 @@ def test_load_balancer_belongs_to_the_cluster_of_its_creation(tmp_path: Path) ->
     assert set(json.loads(engine.read_text())["containers"]) == {"c"}
 
 
-@pytest.mark.parametrize("before", ["", "sha256:theirs"])
-def test_image_has_the_name_that_kind_uses_only_while_a_cluster_is_created(before: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("before", "ours"), [("", False), ("sha256:theirs", False), ("sha256:killed", True)])
+def test_image_has_the_name_that_kind_uses_only_while_a_cluster_is_created(before: str, tmp_path: Path, *, ours: bool) -> None:
     log, program = tmp_path / "log", tmp_path / "docker"
     answer = f"echo {before}" if before else "exit 1"
-    inspect = f"*inspect*{load_balancer.NAME}) {answer};;\n*inspect*) echo sha256:ours;;"
+    inspect = (
+        f"*inspect*{load_balancer.NAME}) {answer};;\n*inspect*) echo sha256:ours;;\nimages*) echo {'killed' if ours else ''};;"
+    )
     program.write_text(f'#!/bin/sh\necho "$*" >> {log}\ncase "$*" in\n{inspect}\nesac\n')
     program.chmod(0o755)
     named = load_balancer.under_the_name_of_kind(Docker(program), "kubechain/cluster:1", BuildCache(tmp_path), Progress())
@@ -148,7 +150,8 @@ def test_image_has_the_name_that_kind_uses_only_while_a_cluster_is_created(befor
     created = lines.index("# created")
     assert lines[created - 1].startswith("build ")
     assert f"--tag {load_balancer.NAME} " in lines[created - 1]
-    assert lines[created + 1 :] == [f"tag {before} {load_balancer.NAME}" if before else f"rmi --no-prune {load_balancer.NAME}"]
+    name = load_balancer.NAME
+    assert lines[created + 1 :] == [f"tag {before} {name}" if before and not ours else f"rmi --force --no-prune {name}"]
 
 
 def test_name_is_that_of_the_pinned_kind() -> None:

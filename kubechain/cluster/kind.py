@@ -244,8 +244,9 @@ def remove(docker: Docker, ids: list[str]) -> None:
 
 
 def untag(docker: Docker, creation: str) -> None:
-    """Remove a name in CREATION from its image, which has another name; ignore failures."""
+    """Remove a name in CREATION from its image, which has another one, and images of load balancers that are gone, if it can."""
     run([docker.client, "rmi", "--no-prune", creation], timeout=QUERY_SECONDS)
+    run([docker.client, "image", "prune", "--force", "--filter", f"label={CREATION_LABEL}"], timeout=QUERY_SECONDS)
 
 
 def context(name: str) -> str:

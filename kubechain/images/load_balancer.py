@@ -37,7 +37,9 @@ def under_the_name_of_kind(docker: Docker, creation: str, store: BuildCache, pro
         workload.build(IMAGE, docker, store, progress)
     # Two runs do not use the name at once.
     with store.locked("load-balancer"), store.scratch() as folder:
-        before = docker.image_id(NAME)
+        # One of ours is of a run that was killed here.
+        ours = docker.call("images", "--quiet", "--filter", f"label={CREATION_LABEL}", NAME).strip()
+        before = None if ours else docker.image_id(NAME)
         (folder / "Dockerfile").write_text(f"FROM {IMAGE.tag}\nLABEL {CREATION_LABEL}={creation}\n", encoding="utf-8")
         try:
             docker.build(NAME, folder / "Dockerfile", folder)
@@ -46,4 +48,5 @@ def under_the_name_of_kind(docker: Docker, creation: str, store: BuildCache, pro
             if before:
                 docker.call("tag", before, NAME)
             else:
-                docker.call("rmi", "--no-prune", NAME)
+                # The load balancer runs it: without --force, an image that is in use keeps its last name.
+                docker.call("rmi", "--force", "--no-prune", NAME)
