@@ -1,9 +1,10 @@
+from datetime import date
 from typing import Any
 
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
-from kubechain.claims.records import ClaimRecord
+from kubechain.claims.records import ClaimRecord, KnownIssue
 from kubechain.claims.verdict import complete, first_broken, lost, verdict_of
 from kubechain.core.errors import ExitCode
 from tests.fakes import collected, record
@@ -147,6 +148,24 @@ def test_blocked_claim_stays_blocked_after_its_teardown() -> None:
 def test_claim_that_passed_is_inconclusive_if_its_teardown_fails() -> None:
     reported = [record(Link.PODS, "passed"), record(Link.PODS, "inconclusive", message="cannot delete the namespace")]
     assert complete([collected(Link.PODS)], reported)[0].outcome == "inconclusive"
+
+
+def test_trouble_in_a_part_of_a_claim_counts_whatever_its_other_parts_and_its_end_say() -> None:
+    trouble = record(Link.PODS, "inconclusive", message="server unreachable")
+    for later in ("passed", "skipped"):
+        (found,) = complete([collected(Link.PODS)], [trouble, record(Link.PODS, later)])
+        assert (found.outcome, found.message) == ("inconclusive", "server unreachable")
+    (found,) = complete([collected(Link.PODS)], [trouble, failed(Link.PODS, "0/2 ready"), record(Link.PODS, "passed")])
+    assert found.outcome == "failed"
+
+
+def test_known_issue_does_not_excuse_a_teardown_that_fails() -> None:
+    issue = KnownIssue(reason="bug 1", owner="ann", expires=date(2999, 1, 1))
+    known = failed(Link.PODS, "0/2 ready").model_copy(update={"known": issue})
+    (found,) = complete([collected(Link.PODS)], [known, record(Link.PODS, "inconclusive", message="cannot delete")])
+    assert (found.outcome, found.message) == ("inconclusive", "cannot delete")
+    (found,) = complete([collected(Link.PODS)], [known, record(Link.PODS, "passed")])
+    assert found.known == issue
 
 
 def test_run_that_ended_at_a_broken_link_did_not_run_the_claims_that_had_not_begun() -> None:

@@ -16,6 +16,7 @@ from kubechain.core.errors import ExitCode
 # How the line of a verdict names the broken links besides the first.
 ALSO_BROKEN = "; also broken: "
 ALSO = re.compile(rf"{ALSO_BROKEN}(?P<links>[A-Z]+(, [A-Z]+)*)")
+FIRST_COUNTS = 3
 NOT_RUN = "the run ended at the first broken link (--fail-fast)"
 
 
@@ -47,13 +48,24 @@ def complete(
 
 
 def latest(reported: Iterable[ClaimRecord]) -> dict[str, ClaimRecord]:
-    """Return node id -> the record that counts: the last, but a claim that failed or was blocked stays so after its teardown."""
+    """Return node id -> the record that counts: the last, but a claim that failed, was blocked or is inconclusive stays so.
+
+    It may have records of its subtests, of itself and of its teardown.
+    """
     last: dict[str, ClaimRecord] = {}
     for record in reported:
         known = last.get(record.nodeid)
-        if known is None or known.outcome not in (Outcome.FAILED, Outcome.BLOCKED):
+        if known is None or _weight(record) > _weight(known) or (_weight(record) == _weight(known) < FIRST_COUNTS):
             last[record.nodeid] = record
     return last
+
+
+def _weight(record: ClaimRecord) -> int:
+    """Return how much a record counts against others of its claim; of equal ones from FIRST_COUNTS on, the first counts."""
+    if record.outcome == Outcome.FAILED and record.known:
+        # What is not known of it, such as a teardown that failed, is no part of the known issue.
+        return 1
+    return {Outcome.INCONCLUSIVE: 2, Outcome.FAILED: FIRST_COUNTS, Outcome.BLOCKED: FIRST_COUNTS}.get(record.outcome, 0)
 
 
 def _unreported(claim: CollectedClaim, begun: Collection[str] | None) -> ClaimRecord:
