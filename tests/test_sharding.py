@@ -11,6 +11,7 @@ import pytest
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import RunRecord, ShardRecord, read_run
+from kubechain.core.build_cache import key
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.results import merging
 from tests import finished_runs
@@ -73,10 +74,13 @@ def test_parts_together_are_the_whole(tmp_path: Path, make: Callable[[Cluster], 
     assert (lacking.returncode, "ConfigMap kube-system/part-1 does not exist" in lacking.stderr) == (ExitCode.USAGE, True)
 
 
-def part(number: int, *claims: Any, parts: int = 2, suite: str = "s", total: int = 2, day: int = 0, **over: Any) -> RunRecord:
+def part(number: int, *claims: Any, parts: int = 2, suite: str | None = None, day: int = 0, **over: Any) -> RunRecord:
+    """Return the result of a part of the suite with these ids, by default those of PODS and DNS."""
     made = finished_runs.run(10 * day + number, *claims)
     over.setdefault("started", MADE + timedelta(minutes=10 * day + number))
-    shard = ShardRecord(part=number, parts=parts, suite=suite, claims=total, stale=over.pop("stale", []))
+    ids = over.pop("ids", (DNS.id, PODS.id))
+    name = key(*ids) if suite is None else suite
+    shard = ShardRecord(part=number, parts=parts, suite=name, claims=over.pop("total", len(ids)), stale=over.pop("stale", []))
     return made.model_copy(update={"shard": shard, **over})
 
 
@@ -103,9 +107,15 @@ def test_lost_claims_leave_the_verdict_open() -> None:
     assert (found.verdict, found.exit_code) == ("no verdict: 2 of 3 claims are in the results of the parts", ExitCode.HARNESS)
 
 
+def test_claim_that_two_parts_have_does_not_stand_for_one_that_none_has() -> None:
+    found = merging.merged([part(0, PODS), part(1, PODS)])
+    assert (found.holds, found.exit_code) == (False, ExitCode.HARNESS)
+    assert found.verdict.startswith("no verdict: the parts have some claims twice and others not at all")
+
+
 def test_part_without_claims_is_no_trouble() -> None:
-    empty = part(1, total=1, verdict="no verdict: no claim was run", exit_code=ExitCode.NOTHING_SELECTED)
-    assert merging.merged([part(0, PODS, total=1), empty]).holds
+    empty = part(1, ids=[PODS.id], verdict="no verdict: no claim was run", exit_code=ExitCode.NOTHING_SELECTED)
+    assert merging.merged([part(0, PODS, ids=[PODS.id]), empty]).holds
 
 
 def test_known_issue_that_no_longer_fails_is_told() -> None:

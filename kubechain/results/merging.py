@@ -8,6 +8,7 @@ from dataclasses import replace
 from kubechain.claims.records import ClaimRecord, PeakRecord, PhaseRecord, RunRecord, ShardRecord
 from kubechain.claims.verdict import Verdict, verdict_of
 from kubechain.conditions.text import some
+from kubechain.core.build_cache import key
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import LIFETIME
 from kubechain.kube.traffic import together
@@ -109,13 +110,24 @@ def _verdict(parts: Sequence[RunRecord], claims: Sequence[ClaimRecord], seconds:
     if lost and lost[0].shard:
         trouble = f"part {lost[0].shard.part} of {len(parts)}: {lost[0].verdict.removeprefix('no verdict: ')}"
     verdict = verdict_of(claims, seconds, trouble=trouble, stale=stale)
-    expected = max((run.shard.claims for run in parts if run.shard), default=0)
-    if not trouble and verdict.exit_code != ExitCode.CHAIN_BROKEN and len(claims) != expected:
-        line = f"no verdict: {len(claims)} of {expected} claims are in the results of the parts"
-        return replace(verdict, holds=False, line=line, exit_code=ExitCode.HARNESS)
+    lacking = "" if trouble or verdict.exit_code == ExitCode.CHAIN_BROKEN else _lacking(parts, claims)
+    if lacking:
+        return replace(verdict, holds=False, line=f"no verdict: {lacking}", exit_code=ExitCode.HARNESS)
     if trouble and verdict.exit_code == ExitCode.HARNESS:
         return replace(verdict, exit_code=lost[0].exit_code)
     return verdict
+
+
+def _lacking(parts: Sequence[RunRecord], claims: Sequence[ClaimRecord]) -> str:
+    """Return why the results are not those of each claim of the suite once, "" if they are."""
+    expected = max((run.shard.claims for run in parts if run.shard), default=0)
+    if len(claims) != expected:
+        return f"{len(claims)} of {expected} claims are in the results of the parts"
+    # Two checkouts of one version may divide the same claims differently.
+    suites = {run.shard.suite for run in parts if run.shard and run.shard.suite}
+    if suites - {key(*sorted(claim.id for claim in claims))}:
+        return "the parts have some claims twice and others not at all: run all of them again with the same version"
+    return ""
 
 
 def _error(why: str) -> SetupError:
