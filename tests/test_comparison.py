@@ -69,6 +69,15 @@ def test_run_that_says_nothing_is_no_success() -> None:
     assert found.line == "no verdict: no claim passed in 1 run: no verdict: no claim was run"
 
 
+def test_claim_that_is_never_judged_any_more_is_no_success_though_it_was_not_always_judged_before() -> None:
+    sometimes = [run(0, PODS, passed(Link.DNS)), run(1, PODS, UNSURE)]
+    found = comparison.compare(sometimes, [run(2, PODS, UNSURE), run(3, PODS, UNSURE)])
+    assert found.exit_code == ExitCode.HARNESS
+    assert found.line == f"no verdict: nothing broke, but 1 claim cannot be judged: {UNSURE.id}"
+    assert comparison.compare([run(1, PODS, UNSURE)], sometimes).exit_code == ExitCode.HOLDS
+    assert comparison.compare(sometimes, [run(2, PODS, UNSURE), run(3, PODS, passed(Link.DNS))]).exit_code == ExitCode.HOLDS
+
+
 def test_claim_that_fails_always_and_failed_seldom_before_is_worse() -> None:
     seldom = [run(0, PODS, FAILED), run(1, PODS, passed(Link.DNS))]
     assert comparison.compare(seldom, [run(2, PODS, FAILED)]).exit_code == ExitCode.WORSE

@@ -9,7 +9,7 @@ from typing import Literal
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
 from kubechain.claims.verdict import excused
-from kubechain.conditions.text import counted
+from kubechain.conditions.text import counted, some
 from kubechain.core.errors import ExitCode
 from kubechain.core.records import JsonRecord
 from kubechain.results import runs as finished
@@ -73,7 +73,7 @@ class Comparison(JsonRecord):
 def compare(before: Sequence[RunRecord], after: Sequence[RunRecord], measured: Speed | None = None) -> Comparison:
     """Compare two sets of runs; `measured` replaces what they say about speed."""
     found, pace = _claims(before, after), measured or speed.changes(before, after)
-    line, code = _result(found, pace, after)
+    line, code = _result(found, pace, after, _lost(before, after))
     sides = _side(before), _side(after)
     return Comparison(
         line=line, exit_code=code, different=_different(*sides), before=sides[0], after=sides[1], claims=found, speed=pace
@@ -171,17 +171,24 @@ def _different(before: Side, after: Side) -> str:
     return f"the runs differ in more than time: {'; '.join(parts)}" if parts else ""
 
 
-def _result(found: Sequence[ClaimChange], pace: Speed, after: Sequence[RunRecord]) -> tuple[str, ExitCode]:
+def _lost(before: Sequence[RunRecord], after: Sequence[RunRecord]) -> list[str]:
+    """Return the claims that were judged before, and of which no run after says anything, though some tried."""
+    old, new = _counts(before), _counts(after)
+    open_ = [claim for claim, now in new.items() if now["undecided"] and set(now) <= {"undecided", "skipped"}]
+    return sorted(claim for claim in open_ if set(old.get(claim, ())) - {"undecided"})
+
+
+def _result(found: Sequence[ClaimChange], pace: Speed, after: Sequence[RunRecord], lost: Sequence[str]) -> tuple[str, ExitCode]:
     counts = Counter(NAMES[each.change] for each in found)
     counts["slower"] = sum(each.slower for each in pace.changes)
     counts["faster"] = len(pace.changes) - counts["slower"]
     what = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     worse = sum(each.worse for each in found) + counts["slower"]
-    lost = [each.id for each in found if each.change == "undecided" and not each.after.get("passed")]
     if worse:
         return f"worse: {what}", ExitCode.WORSE
     if not any(claim.outcome == Outcome.PASSED for run in after for claim in run.claims):
         return f"no verdict: no claim passed in {counted(len(after), 'run')}: {after[-1].verdict}", ExitCode.HARNESS
     if lost:
-        return f"no verdict: nothing broke, but {counted(len(lost), 'claim')} cannot be judged: {what}", ExitCode.HARNESS
+        which = f"{counted(len(lost), 'claim')} cannot be judged: {what or some(lost)}"
+        return f"no verdict: nothing broke, but {which}", ExitCode.HARNESS
     return f"nothing broke: {what or 'no difference'}", ExitCode.HOLDS
