@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kubechain.claims.claim import Link, Outcome
-from kubechain.claims.records import ClusterRecord, KnownIssue, RunRecord
+from kubechain.claims.records import ClusterRecord, KnownIssue, RunRecord, ShardRecord
 from kubechain.core.errors import ExitCode
 from kubechain.results import fleet, rules
 from kubechain.results.rules import Gate
@@ -53,8 +53,7 @@ def forty() -> list[RunRecord]:
 
 
 def made_of(runs: list[RunRecord], gate: Gate | None = None) -> fleet.FleetRecord:
-    rows = [fleet.row(name, group, gate, last=20) for name, group in fleet.by_cluster(runs).items()]
-    return fleet.record(rows, MADE)
+    return fleet.record(fleet.rows(runs, gate, last=20), MADE)
 
 
 def test_forty_clusters_are_rows_of_which_those_that_need_a_person_come_first() -> None:
@@ -96,6 +95,18 @@ def test_gate_decides_where_every_chain_holds(tmp_path: Path) -> None:
 def test_cluster_without_a_verdict_is_never_called_broken() -> None:
     found = made_of([run for run in forty() if run.cluster.context != "cluster-07"])
     assert found.exit_code == ExitCode.HARNESS
+
+
+def test_part_of_a_suite_does_not_stand_for_its_cluster() -> None:
+    part = ShardRecord(part=0, parts=2, suite="s", claims=2, stale=[])
+    parts = [on(1, 3, PODS, shard=part), on(2, 3, PODS, shard=part)]
+    found = made_of([on(1, 0, PODS, NO_DNS), on(3, 0, PODS, DNS), *parts])
+    assert {row.name: row.state for row in found.clusters} == {
+        "cluster-01": "broken",
+        "cluster-02": "undecided",
+        "cluster-03": "holds",
+    }
+    assert found.clusters[1].verdict == "no verdict: parts of a suite alone: join them with `kubechain merge`"
 
 
 def test_clusters_of_one_name_are_two_and_a_run_that_could_not_begin_belongs_to_its_context() -> None:

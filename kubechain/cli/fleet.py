@@ -107,8 +107,7 @@ def work(command: FleetCommand) -> int:
     gate = rules.read(command.gate, command.history) if command.gate else None
     require_writable("--out", command.out)
     if command.source and command.source.expanduser().is_dir():
-        found = fleets.by_cluster(runs.read_all(command.source.expanduser()))
-        rows = [fleets.row(name, group, gate, last=command.last) for name, group in found.items()]
+        rows = fleets.rows(runs.read_all(command.source.expanduser()), gate, last=command.last)
     else:
         entries = _entries(command)
         (command.out / FOLDER).mkdir(exist_ok=True)

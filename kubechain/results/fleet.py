@@ -85,6 +85,16 @@ def by_cluster(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     }
 
 
+def rows(runs: Sequence[RunRecord], gate: Gate | None, *, last: int) -> list[ClusterRow]:
+    """Return the row of each cluster; a part of a suite (--shard) says nothing of its cluster."""
+    return [
+        row(name, whole, gate, last=last)
+        if (whole := [run for run in group if run.shard is None])
+        else without_run(name, "no verdict: parts of a suite alone: join them with `kubechain merge`", ExitCode.HARNESS)
+        for name, group in by_cluster(runs).items()
+    ]
+
+
 def row(name: str, runs: Sequence[RunRecord], gate: Gate | None, *, last: int, report: str = "") -> ClusterRow:
     """Return the row of a cluster from its runs, the newest last; `last` is the length of the trend."""
     run = runs[-1]
