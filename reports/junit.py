@@ -35,8 +35,14 @@ class Row:
 
 
 def document(run: RunRecord, faults: Sequence[Score] = ()) -> str:
-    """Return the file: the verdict is the first property of its only test suite, and the rows are in the order of the chain."""
+    """Return the file: the verdict is the first property of its only test suite, and the rows are in the order of the chain.
+
+    The verdict is a row of its own where it is not good, and no other row says so.
+    """
     rows = [_of_fault(score) for score in faults] or list(_of_claims(run.claims))
+    if not run.holds and not any(row.kind in ("failure", "error") for row in rows):
+        # Of a run that could not begin, or whose waivers are stale: who reads the rows alone must not take it for a success.
+        rows.append(Row("verdict", PROJECT, 0.0, {}, "error", f"exit code {int(run.exit_code)}", run.verdict, run.verdict))
     root = Element("testsuites", name=PROJECT)
     suite = ElementTree.SubElement(root, "testsuite", _attributes(run, rows))
     _properties(suite, {"verdict": run.verdict, "exitCode": str(int(run.exit_code)), "run": run.run})

@@ -12,6 +12,8 @@ from junitparser import Error, Failure, JUnitXml, Properties, Skipped, TestCase
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from kubechain.claims.claim import Link
+from kubechain.claims.records import RunRecord
+from kubechain.core.errors import ExitCode
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import frozen
 from kubechain.faults.records import FaultSeconds
@@ -81,6 +83,21 @@ def test_junit_is_not_red_for_claims_behind_a_known_issue() -> None:
     assert held.holds
     (suite,) = JUnitXml.fromstring(junit.document(held).encode())
     assert (suite.failures, suite.errors, suite.skipped) == (0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("ended", "type_"),
+    [
+        (run(0).model_copy(update={"verdict": "no verdict: API server: refused", "exit_code": ExitCode.UNREACHABLE}), "17"),
+        (run(0, PODS).model_copy(update={"holds": False, "exit_code": ExitCode.WAIVERS}), "25"),
+        (run(0, PODS).model_copy(update={"holds": False, "exit_code": ExitCode.INTERRUPTED}), "2"),
+    ],
+)
+def test_junit_of_a_run_that_does_not_hold_is_red_though_no_claim_is(ended: RunRecord, type_: str) -> None:
+    (result,) = rows(junit.document(ended))["verdict"].result
+    assert isinstance(result, Error)
+    assert (result.type, result.message) == (f"exit code {type_}", ended.verdict)
+    assert "verdict" not in rows(junit.document(run(0, PODS)))
 
 
 def test_junit_of_faults_has_a_row_for_each_fault() -> None:
