@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from kubechain.claims.claim import Link
+from kubechain.cli import children
 from kubechain.cli.commands import FaultsCommand, RunCommand, UpgradeCommand
 from kubechain.cli.options import options
 from kubechain.core.bundle import ROOT
@@ -23,7 +24,7 @@ from kubechain.results import fleet as fleets
 from tests import finished_runs
 from tests.fakes import record
 from tests.finished_runs import passed
-from tests.nightly.__main__ import tried
+from tests.nightly.__main__ import row, tried
 from tests.nightly.jobs import FAMILIES, MODES, Job, chosen, short, whole
 from tests.nightly.records import JobResult, table, together
 
@@ -88,6 +89,8 @@ clean:
 def stub(folder: Path, code: int = 0, claim: str = "passed") -> str:
     """Write a make that leaves a finished run, and exits with a code; return the PATH on which it is found."""
     run = finished_runs.run(1, record(Link.DNS, claim, "x", id="CHAIN-DNS-010"))
+    # Of this night, whenever that is.
+    run = run.model_copy(update={"started": datetime(2999, 1, 1, tzinfo=UTC)})
     (folder / "run.json").write_text(json.dumps(run.as_json()))
     (folder / "Makefile").write_text(STUB)
     program = folder / "bin" / "make"
@@ -139,6 +142,18 @@ def test_job_that_fails_or_takes_too_long_puts_things_back(
     monkeypatch.setenv("PATH", stub(tmp_path))
     result = tried(job, tmp_path, tmp_path / "history", None)
     assert (result.status != 0, said in (tmp_path / f"{job.id}.log").read_text()) == (True, True)
+
+
+def test_run_of_an_earlier_night_is_no_result_of_this_one(tmp_path: Path) -> None:
+    earlier = finished_runs.run(1, passed(Link.DNS, id="CHAIN-DNS-010"))
+    for folder in (tmp_path / "history" / "chain", tmp_path / "chain"):
+        folder.mkdir(parents=True)
+    (tmp_path / "history" / "chain" / "2026-01-01T000000Z-00000001.json").write_text(json.dumps(earlier.as_json()))
+    (tmp_path / "chain" / "run.json").write_text(json.dumps(earlier.as_json()))
+    ended = JobResult(id="chain", command="make e2e", status=2, seconds=9.0, verdict="no verdict: x", report="", run="")
+    assert row(ended, tmp_path / "history", None).state == "undecided"
+    assert row(ended.model_copy(update={"run": earlier.run}), tmp_path / "history", None).state == "holds"
+    assert children.result(tmp_path / "chain", datetime.now(UTC)) is None
 
 
 def test_rule_of_the_gate_that_is_not_kept_decides(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kubechain.claims.records import read_run
+from kubechain.cli import children
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.interrupts import INTERRUPTS
@@ -29,7 +29,6 @@ from kubechain.results import fleet as fleets
 from kubechain.results import rules, runs
 from kubechain.results.fleet import ClusterRow
 from kubechain.results.rules import Gate
-from kubechain.results.runs import RUN_JSON
 from reports import fleet_page
 from tests.nightly.jobs import Job, chosen, short, whole
 from tests.nightly.records import JobResult, table, together
@@ -51,8 +50,8 @@ def tried(job: Job, out: Path, history: Path, gate: Path | None) -> JobResult:
     """Run a job with its results in its folder of `out`, and its output beside it."""
     folder, log = out / job.id, out / f"{job.id}.log"
     log.unlink(missing_ok=True)
-    began, status = time.monotonic(), 0
-    say(f"{datetime.now(UTC):%H:%M:%S} {job.id}")
+    began, started, status = time.monotonic(), datetime.now(UTC), 0
+    say(f"{started:%H:%M:%S} {job.id}")
     for number, call in enumerate(job.calls):
         # The last call of several puts back what the first has made.
         if status == 0 or number + 1 == len(job.calls):
@@ -61,12 +60,14 @@ def tried(job: Job, out: Path, history: Path, gate: Path | None) -> JobResult:
                 words += [f"HISTORY={history / job.id}", *([f"GATE={gate}"] if gate else [])]
             status = made(words, log, job.minutes * 60) or status
     seconds = round(time.monotonic() - began, 1)
+    ended = children.result(folder, started)
     found = JobResult(
         id=job.id,
         command="; ".join(f"make {' '.join(call)}" for call in job.calls),
         status=status,
         seconds=seconds,
-        verdict=verdict(folder, log),
+        verdict=ended[0].verdict if ended else last_words(log),
+        run=ended[0].run if ended else "",
         report=next((f"{job.id}/{page}" for page in ("chain.html", "upgrade.html") if (folder / page).is_file()), ""),
     )
     (out / RESULTS).mkdir(exist_ok=True)
@@ -117,13 +118,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def verdict(folder: Path, log: Path) -> str:
-    """Return the verdict of the run in a folder, else the last line of the output that is not of make."""
-    try:
-        return read_run(folder / RUN_JSON).verdict
-    except (SetupError, OSError):
-        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line and not line.startswith("make")), "it said nothing")
+def last_words(log: Path) -> str:
+    """Return the last line of an output that is not of make."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line and not line.startswith("make")), "it said nothing")
 
 
 def row(job: JobResult, history: Path, gate: Gate | None) -> ClusterRow:
@@ -131,6 +129,9 @@ def row(job: JobResult, history: Path, gate: Gate | None) -> ClusterRow:
     try:
         found = runs.read_all(history / job.id)
     except SetupError:
+        found = []
+    if job.run not in {run.run for run in found}:
+        # What an earlier night says is no result of this one.
         return fleets.without_run(job.id, job.verdict, ExitCode.HARNESS)
     return fleets.row(job.id, found, gate, last=LAST, report=job.report)
 

@@ -21,6 +21,8 @@ class JobResult(JsonRecord):
     verdict: str
     report: str
     """The page of its run, from the folder of the results; "" for none."""
+    run: str = ""
+    """The id of its run, "" if none has begun."""
 
 
 class Night(JsonRecord):
