@@ -28,6 +28,7 @@ PARTS = (
     "ahead",
     "sharding",
     "delivery",
+    "others",
     "recording",
     "present",
     "live",

@@ -27,7 +27,7 @@ from kubechain.core.run import COLLECTED
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
-from kubechain.pytest import delivery, ending, published, sharding
+from kubechain.pytest import delivery, ending, others, published, sharding
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
@@ -209,6 +209,9 @@ def _finish(config: pytest.Config, exitstatus: int) -> int:
     code = result.verdict.exit_code
     if code == ExitCode.HOLDS and gate:
         code = gate.exit_code
+    if line := others.line(config):
+        console.print(line, style="bold red", soft_wrap=True, markup=False)
+        code = ExitCode.CHAIN_BROKEN if code == ExitCode.HOLDS else code
     trouble = [*state.at_end, *unkept, *ending.clean_up(config), *delivery.to_cluster(state, result, code, where)]
     if unpublished:
         # Not before the cluster is cleaned up, which needs the keys in the folder.
@@ -232,7 +235,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         state.run,
         state.settings,
         state.progress,
-        _verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED),
+        others.undecided(_verdict(state, records, seconds, interrupted=exitstatus == ExitCode.INTERRUPTED), exitstatus),
         records,
         seconds,
         json.loads(target.read_text(encoding="utf-8")) if target.exists() else {},
