@@ -18,8 +18,11 @@ def of(resource: KubeObject, namespace: str = "shop") -> KubeObject:
     return KubeObject({**resource.body, "metadata": {**resource.body["metadata"], "namespace": namespace}})
 
 
-def budget(*, expected: int = 2, healthy: int = 2, allowed: int = 0, **spec: Any) -> list[Blocker]:
-    status = {"expectedPods": expected, "currentHealthy": healthy, "desiredHealthy": 2, "disruptionsAllowed": allowed}
+def budget(*, expected: int = 2, healthy: int = 2, allowed: int = 0, reason: str = "", **spec: Any) -> list[Blocker]:
+    status: Json = {"expectedPods": expected, "currentHealthy": healthy, "desiredHealthy": 2, "disruptionsAllowed": allowed}
+    if reason:
+        message = "gadgets.shop.io does not implement the scale subresource"
+        status["conditions"] = [{"type": "DisruptionAllowed", "status": "False", "reason": reason, "message": message}]
     return blockers.budgets([of(thing("PodDisruptionBudget", "web", spec={"minAvailable": 2, **spec}, status=status))])
 
 
@@ -105,6 +108,11 @@ KINDS: dict[str, tuple[Callable[[], list[Blocker]], tuple[str, str], list[Callab
             lambda: budget(expected=0, healthy=0),
             lambda: budget(healthy=0, unhealthyPodEvictionPolicy="AlwaysAllow"),
         ],
+    ),
+    "budget of Pods that cannot be counted": (
+        lambda: budget(expected=0, healthy=0, reason="SyncFailed"),
+        ("cannot be counted (gadgets.shop.io does not implement the scale subresource)", "state minAvailable as a number"),
+        [lambda: budget(expected=0, healthy=0, reason="InsufficientPods")],
     ),
     "budget of Pods that are not ready": (lambda: budget(healthy=1), ("1 of 2 Pods healthy", "make its Pods ready"), []),
     "webhook": (

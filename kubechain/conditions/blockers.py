@@ -49,6 +49,8 @@ def budgets(objects: Iterable[KubeObject]) -> list[Blocker]:
 
 
 def _allows_nothing(budget: KubeObject) -> bool:
+    if _uncounted(budget):
+        return True
     if not budget.at("status.expectedPods", 0) or budget.at("status.disruptionsAllowed", 0):
         return False
     # Pods that are not ready may be evicted in any case, and there are no others.
@@ -56,7 +58,16 @@ def _allows_nothing(budget: KubeObject) -> bool:
     return not evictable
 
 
+def _uncounted(budget: KubeObject) -> str:
+    """Return why the controller cannot count the Pods of a budget, "" if it can: it then expects none, and allows nothing."""
+    condition = budget.condition("DisruptionAllowed")
+    return str(condition.get("message") or "no message") if condition.get("reason") == "SyncFailed" else ""
+
+
 def _budget(budget: KubeObject) -> Blocker:
+    if uncounted := _uncounted(budget):
+        why = f"allows no disruption, because its Pods cannot be counted ({uncounted})"
+        return Blocker(name_of(budget), why, "state minAvailable as a number, or give its Pods a controller that can be scaled")
     healthy, needed = budget.at("status.currentHealthy", 0), budget.at("status.desiredHealthy", 0)
     why = f"allows no disruption ({healthy} of {budget.at('status.expectedPods', 0)} Pods healthy, {needed} needed)"
     remedy = "make its Pods ready" if healthy < needed else "add replicas, or let it require fewer Pods"
