@@ -86,6 +86,12 @@ def test_claim_does_not_apply_where_nothing_is_promised(
         claim(walk(config, address), on_the_node(tmp_path, mode), walk().chain.waiter.eventually)
 
 
+def test_kube_proxy_that_does_not_say_its_mode_is_no_reason_to_skip(tmp_path: Path) -> None:
+    silent = CURL.replace("""  http://localhost:10249/proxyMode) printf '%s' "{mode}" ;;\n""", "")
+    with pytest.raises(Unmet, match="refused curl exit 7"):
+        claim(walk(), on_the_node(tmp_path, port=1, script=silent), walk().chain.waiter.eventually)
+
+
 def test_node_without_curl_skips_the_claim(tmp_path: Path) -> None:
     missing = '#!/bin/sh\necho "exec: \\"curl\\": executable file not found" >&2\nexit 127\n'
     with pytest.raises(NotApplicable, match=r"needs curl on Node a: .*not found"):
