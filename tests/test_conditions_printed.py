@@ -130,6 +130,9 @@ def test_description_has_what_the_api_holds() -> None:
     )
     assert not describes("ReplicaSet")(printed(DESCRIPTION.replace("Deployment/web", "Deployment/b"), replica_set)).met
     assert not describes("ReplicaSet")(printed("", replica_set)).met
+    uncontrolled = changed(replica_set, "metadata.ownerReferences", [])
+    result = describes("ReplicaSet")(printed(DESCRIPTION.replace("Controlled By:  Deployment/web\n", ""), uncontrolled))
+    assert str(result) == "expected ReplicaSet web-5d4f with Controlled By: its controller, got none"
 
 
 def event(of: KubeObject, reason: str) -> KubeObject:
@@ -141,6 +144,8 @@ def test_description_has_the_events_of_the_api() -> None:
     two = [event(replica_set, reason) for reason in ("Scheduled", "Pulled")]
     check = describes_events("ReplicaSet")
     assert check(printed(DESCRIPTION, replica_set, *two)).met
+    assert describes_events("ReplicaSet", "Scheduled")(printed(DESCRIPTION, replica_set, *two)).met
+    assert not describes_events("ReplicaSet", "Scheduled", "Started")(printed(DESCRIPTION, replica_set, *two)).met
     result = check(printed(DESCRIPTION, replica_set, *two, event(replica_set, "Killing")))
     assert "Events Killing, Pulled, Scheduled, got ------, Pulled, Reason, Scheduled" in str(result)
     assert not check(printed(DESCRIPTION, replica_set)).met

@@ -147,7 +147,8 @@ def _labels(resource: KubeObject) -> list[str]:
 
 def _controller(resource: KubeObject) -> list[str]:
     controller = resource.controller
-    return [f"{controller['kind']}/{controller['name']}"] if controller else []
+    # Nothing prints the controller of an object that has none.
+    return [f"{controller['kind']}/{controller['name']}" if controller else "its controller"]
 
 
 def _replicas(deployment: KubeObject) -> str:
@@ -215,14 +216,14 @@ def describes(kind: str) -> Condition[Printed]:
     return Condition(f"a description of each {kind} as the API holds it", check, CONTROLLER)
 
 
-def describes_events(kind: str) -> Condition[Printed]:
-    """`kubectl describe` of one object prints an Event of every reason that its Events have, and it has some."""
+def describes_events(kind: str, *reasons: str) -> Condition[Printed]:
+    """`kubectl describe` of one object prints an Event of every reason that its Events have, these among them."""
 
     def check(printed: Printed) -> Result:
         there = described(printed.stdout)
         objects = [each for each in printed.state.all(kind) if each.name in there]
         for each in objects:
-            stored = {str(event.at("reason")) for event in events_of(printed.state, each)}
+            stored = {*reasons, *(str(event.at("reason")) for event in events_of(printed.state, each))}
             lines = [line.split() for line in there.get(each.name, {}).get("Events", [])]
             shown = {words[1] for words in lines if len(words) > 1}
             if not stored or not stored <= shown:

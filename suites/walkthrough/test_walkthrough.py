@@ -92,7 +92,7 @@ def test_describe_pod_prints_its_events(walkthrough: Walkthrough, eventually: Ev
     """`kubectl describe pod` MUST print the Events of the Pod, from its scheduling to its start."""
     walkthrough.after(CREATE).with_pods()
     walkthrough.require_events()
-    eventually(walkthrough.prints("kubectl describe pod $POD"), describes_events("Pod"))
+    eventually(walkthrough.prints("kubectl describe pod $POD"), describes_events("Pod", "Scheduled", "Started"))
 
 
 @claim(
