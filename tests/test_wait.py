@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kubechain.conditions.condition import Condition, equal, expect, hopeless
-from kubechain.conditions.pods import ready
+from kubechain.conditions.pods import ready, same_and_ready
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import ExitCode, HarnessError, Transient, Unmet
 from kubechain.kube.objects import NamespaceState
@@ -67,6 +67,25 @@ class Readings:
 @pytest.fixture
 def fake() -> FakeClock:
     return FakeClock()
+
+
+def test_state_that_is_to_last_counts_only_in_a_history_that_is_up_to_date(fake: FakeClock) -> None:
+    history = History("ns", fake)
+    history.record("ADDED", POD)
+    assert Waiter(fake).eventually(history, same_and_ready(POD)).readings == 1
+    # The watch has not delivered yet that the Pod is gone.
+    history.proved_by(lambda: history.record("DELETED", POD))
+    assert Waiter(fake).eventually(history, READY).readings == 1
+    with pytest.raises(Unmet, match=f"got no Pod {POD.name}"):
+        Waiter(fake).eventually(history, same_and_ready(POD))
+    history.proved_by(failing)
+    history.record("ADDED", POD)
+    with pytest.raises(HarnessError, match=r"cannot decide: .*the list failed"):
+        Waiter(fake).eventually(history, same_and_ready(POD))
+
+
+def failing() -> None:
+    raise Transient("the list failed")
 
 
 @pytest.fixture

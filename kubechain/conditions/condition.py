@@ -79,12 +79,14 @@ class Condition(Generic[T]):
     """A named, pure check of a state.
 
     `what` follows the word "expected" in messages: a noun ("no ready address for web") or a clause ("web to have 2 Pods").
-    `timeout` is the usual timeout of a wait for the condition; None if each wait passes its own.
+    `timeout` is the usual timeout of a wait for the condition; None if each wait passes its own. `lasting` says that a state from
+    before what must not change it meets it, too: it is looked at in a source that is up to date.
     """
 
     what: str
     check: Callable[[T], Result]
     timeout: Timeout | None = None
+    lasting: bool = False
 
     def __call__(self, state: T) -> Result:
         """Check one state; `expected` of an unmet result is never empty."""

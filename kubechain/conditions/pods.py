@@ -187,7 +187,7 @@ def same_and_ready(*wanted: KubeObject) -> Condition[NamespaceState]:
                 return unmet(f"{now.name} with restartCount {restarts(now)} instead of {restarts(before)}")
         return expect(bool(wanted), "no Pod to look at")
 
-    return Condition(f"Pods {names(wanted)} to stay, ready and without a restart", check, CONTROLLER)
+    return Condition(f"Pods {names(wanted)} to stay, ready and without a restart", check, CONTROLLER, lasting=True)
 
 
 def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Condition[NamespaceState]:

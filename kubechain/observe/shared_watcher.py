@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from kubechain.conditions.timeouts import SYNC
@@ -171,7 +172,7 @@ class SharedWatcher:
         history = self._sink.history_of(namespace)
         # Which Events there are decides nothing: they are best-effort, and not all of them are watched.
         proved = [each for each in self._watches.reflectors if each.kind != EVENT]
-        freshness = Freshness(self._api.twin, proved, history, self._clock)
+        freshness = Freshness(partial(self._api.twin, patient=True), proved, history, self._clock)
         history.proved_by(freshness.prove)
         return View(history, self._kinds, freshness)
 

@@ -107,7 +107,7 @@ class Waiter:
         timeout = within or condition.timeout
         if timeout is None:
             raise HarnessError(f"no timeout for {condition.what}: pass within=, or give the condition a timeout")
-        entry = self._begin(source.what, condition.what)
+        entry = self._begin(source, condition)
         began = entry.began
         limit = self.pace.limit(timeout, self.patience)
         result, proved, held_up = unmet("no state", condition.what), False, False
@@ -152,7 +152,7 @@ class Waiter:
             HarnessError: the source could not be read, or may have skipped states.
 
         """
-        entry = self._begin(source.what, condition.what)
+        entry = self._begin(source, condition)
         start, gaps, sequence, ended = entry.began, source.gaps, source.sequence(), False
         with PRESENT_WAITS.wait(source.what, condition.what, start, during.seconds) as present:
             state = source.read()
@@ -227,10 +227,13 @@ class Waiter:
         with passing:
             self.clock.wait(passing, seconds)
 
-    def _begin(self, what: str, condition: str) -> WaitRecord:
-        entry = WaitRecord(what=what, condition=condition, began=self.clock.now())
+    def _begin(self, source: Source[T], condition: Condition[T]) -> WaitRecord:
+        """Begin a wait; where the state is to last, with all that has happened before."""
+        entry = WaitRecord(what=source.what, condition=condition.what, began=self.clock.now())
         self.record.append(entry)
         WAITS.add(entry)
+        if condition.lasting:
+            self._refreshed(source, condition)
         return entry
 
     @staticmethod

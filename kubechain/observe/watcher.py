@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from kubechain.conditions.timeouts import LARGE_SYNC, SYNC
@@ -49,12 +50,13 @@ class Watcher:
         since = since or Position()
         self.history.begin(since)
 
-        def connect() -> Feed:
-            twin = api.twin(keep) if keep else api.twin()
+        def connect(*, patient: bool = False) -> Feed:
+            twin = api.twin(keep, patient=patient) if keep else api.twin(patient=patient)
             return FilteredFeed(twin, choice) if choice else twin
 
         self._watches = Watches(connect, kinds, self.history, since.versions)
-        self._freshness = Freshness(connect, self._watches.reflectors, self.history, clock)
+        # A watch that fails is opened again; a list that fails once would leave a verdict open.
+        self._freshness = Freshness(partial(connect, patient=True), self._watches.reflectors, self.history, clock)
         try:
             # What is kept is chosen where there may be thousands.
             self._watches.require_synced(LARGE_SYNC if keep else SYNC, namespace, self.history.trouble)
