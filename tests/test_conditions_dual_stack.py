@@ -81,7 +81,8 @@ def test_slices_of_each_family(slices: Sequence[KubeObject], got: str) -> None:
 
 def test_pod_without_an_address_of_a_family_is_reported() -> None:
     here = state(A, pod(1), web(**BOTH), listed(A, pod(1), family="IPv4"), listed(A, family="IPv6"))
-    assert str(dual_stack.slices_of_each_family(WEB, LABELS, CONTAINER_PORT, 2)(here)).endswith("got 1 address")
+    result = dual_stack.slices_of_each_family(WEB, LABELS, CONTAINER_PORT, 2)(here)
+    assert str(result).endswith(f"got no IPv6 address of {pod(1).name}")
     assert not dual_stack.slices_of_each_family("other", LABELS, CONTAINER_PORT, 2)(here).met
 
 

@@ -99,6 +99,19 @@ def test_slices_are_exact_only_if_listed_ready_and_wanted_agree(
     assert exact == (listed == ready and len(ready) == count)
 
 
+def test_ready_pod_without_an_address_is_no_reason_to_list_nothing() -> None:
+    lacking = [changed(each, "status", {**each.at("status"), "podIP": ""}) for each in (A, B)]
+    result = SLICES(state(*lacking, endpoint_slice()))
+    assert (result.met, result.got) == (False, f"no IPv4 address of {A.name}, {B.name}")
+
+
+def test_deleted_pod_is_without_an_address_only_if_no_unready_one_is_left() -> None:
+    ended = state(endpoint_slice(entry(A, ready=False), entry(B)))
+    assert on.without(WEB, A.uid)(ended).met
+    assert not on.without(WEB, A.uid, unready=True)(ended).met
+    assert on.without(WEB, A.uid, unready=True)(state(endpoint_slice(entry(B)))).met
+
+
 BELONG = on.slices_belong(WEB)
 
 

@@ -176,6 +176,9 @@ def test_endpoints_name_the_nodes_of_their_pods() -> None:
     assert not there(state(A, B)).met
     assert not there(state(A, B, changed(BOTH, "endpoints.0.nodeName", "node-1"))).met
     assert not there(state(A, B, endpoint_slice(entry(A), entry(B)))).met
+    # The first of two endpoints of one Pod is wrong, the second right.
+    second = endpoint_slice({**entry(A, ip="fd00::5"), "nodeName": "node-0"}, name="web-6", addressType="IPv6")
+    assert not there(state(A, changed(BOTH, "endpoints.0.nodeName", "node-1"), B, second)).met
 
 
 def test_endpoint_without_a_pod_or_a_node_is_unmet() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
 from kubechain.conditions.endpoints import exactly, of_family, slice_addresses, slices_of
 from kubechain.conditions.services import service
-from kubechain.conditions.text import counted, some
+from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import ENDPOINTS
 from kubechain.kube.families import families_of, family_of
 from kubechain.kube.objects import KubeObject, NamespaceState
@@ -50,9 +50,6 @@ def slices_of_each_family(name: str, labels: Mapping[str, str], port: int, count
         for family in families_of(owner):
             listed = slice_addresses(of_family(slices_of(state, name), family))
             result = exactly(state, listed, labels, port, count, [family])
-            # A Pod without an address of the family is listed nowhere.
-            if result.met and len(listed) != count:
-                result = unmet(counted(len(listed), "address"))
             if not result.met:
                 return unmet(result.got, f"EndpointSlices of {name} with the {family} address of each of {count} ready Pods")
         return Result(met=True)

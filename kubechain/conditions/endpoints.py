@@ -121,6 +121,9 @@ def exactly(
         return unmet(f"no ready address ({counted(len(pods), 'Pod')} ready)")
     if listed != wanted:
         return unmet(f"{counted(len(listed), 'address')} ({_difference(listed, wanted)})")
+    unlisted = [pod.name for pod in pods if pod.uid not in {address.uid for address in listed}]
+    if unlisted:
+        return unmet(f"no {' or '.join(of)} address of {some(unlisted)}")
     return expect(len(pods) == count, f"{counted(len(pods), 'ready Pod')}, all listed")
 
 
@@ -202,8 +205,9 @@ def on_their_nodes(name: str) -> Condition[NamespaceState]:
 
     def check(state: NamespaceState) -> Result:
         pods = {pod.uid: pod for pod in state.all("Pod")}
-        listed = {str(entry.get("targetRef", {}).get("uid")): entry.get("nodeName") for entry in entries(slices_of(state, name))}
-        for uid, node in listed.items():
+        # A Pod may have several: one of each family, and while slices are rewritten.
+        listed = [(str(each.get("targetRef", {}).get("uid")), each.get("nodeName")) for each in entries(slices_of(state, name))]
+        for uid, node in listed:
             if uid not in pods:
                 return unmet(f"one for UID {uid}", f"endpoints of {name} for Pods alone")
             result = equal("nodeName", node, pods[uid].at("spec.nodeName"))
@@ -242,15 +246,15 @@ def lists(name: str, *pods: KubeObject) -> Condition[NamespaceState]:
     return Condition(what, check, ENDPOINTS)
 
 
-def without(name: str, uid: str) -> Condition[NamespaceState]:
-    """Neither Endpoints nor EndpointSlices of the Service list a ready address for the Pod with this UID."""
+def without(name: str, uid: str, *, unready: bool = False) -> Condition[NamespaceState]:
+    """Neither Endpoints nor EndpointSlices of the Service list a ready address (`unready`: any) for the Pod with this UID."""
 
     def check(state: NamespaceState) -> Result:
-        slices = [address for address in slice_addresses(slices_of(state, name)) if address.uid == uid]
-        endpoints = [address for address in endpoints_addresses(state.one("Endpoints", name)) if address.uid == uid]
+        slices = [each for each in slice_addresses(slices_of(state, name), unready=unready) if each.uid == uid]
+        endpoints = [each for each in endpoints_addresses(state.one("Endpoints", name), unready=unready) if each.uid == uid]
         return expect(not slices and not endpoints, _both(slices, endpoints))
 
-    return Condition(f"no ready address of {name} for the Pod with UID {uid}", check, ENDPOINTS)
+    return Condition(f"no {'' if unready else 'ready '}address of {name} for the Pod with UID {uid}", check, ENDPOINTS)
 
 
 def listed_unready(name: str, uid: str) -> Condition[NamespaceState]:
