@@ -48,6 +48,16 @@ def absent(kind: str, name: str, uid: str = "") -> Condition[NamespaceState]:
     return Condition(f"no {kind} {name}", check, DELETION)
 
 
+def none_left(*kinds: str) -> Condition[NamespaceState]:
+    """No object of these kinds exists."""
+
+    def check(state: NamespaceState) -> Result:
+        left = [f"{each.kind} {each.name}" for kind in kinds for each in state.all(kind)]
+        return expect(not left, f"{some(left)} still there")
+
+    return Condition(f"no {some(kinds, most=len(kinds))} left", check, DELETION)
+
+
 def controlled_by(kind: str, name: str, uid: str | None) -> Condition[NamespaceState]:
     """The object's controller has this UID; None means that it has no controller."""
     return one(

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # When the first process began, in field 22 of its stat; the second field is its name, in parentheses.
 BEGUN = "read -r stat < /proc/1/stat; set -- ${stat##*) }"
+VERSION = "kubechain/version"
 UNREADY = "/tmp/unready"  # noqa: S108  # in the container; the readiness probe fails while it exists
 
 
@@ -73,12 +74,14 @@ def deployment(chain: Chain, spec: Json) -> KubeObject:
 
 def template(chain: Chain, annotation: str) -> KubeObject:
     """Set an annotation of the Deployment's Pod template, which starts a rolling update."""
-    return deployment(chain, {"template": {"metadata": {"annotations": {"kubechain/version": annotation}}}})
+    return deployment(chain, {"template": {"metadata": {"annotations": {VERSION: annotation}}}})
 
 
-def image(chain: Chain, name: str) -> KubeObject:
-    """Set the image of the Deployment's container."""
-    patch: Json = {"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": name}]}}}}
+def image(chain: Chain, name: str, version: str | None = None) -> KubeObject:
+    """Set the image of the Deployment's container, and with a `version` the annotation of `template` as well."""
+    annotations = {"annotations": {VERSION: version}} if version else {}
+    template: Json = {"metadata": annotations, "spec": {"containers": [{"name": "nginx", "image": name}]}}
+    patch: Json = {"spec": {"template": template}}
     return _kept(chain, patch, chain.api.patch("Deployment", chain.namespace, WEB, patch, form="strategic-merge"))
 
 

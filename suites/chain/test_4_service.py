@@ -71,11 +71,12 @@ def test_defaults(chain: Chain, eventually: Eventually) -> None:
 
 @claim("CHAIN-SERVICE-050", spec="reference/kubectl/generated/kubectl_expose/", requires=[right("get", "deployments"), KUBECTL])
 def test_expose_makes_this_service(chain: Chain, kubectl: Kubectl, create: Create) -> None:
-    """Exposing a Deployment MUST give a Service of its name, with its Pods' selector, its labels and the ports asked for."""
+    """Exposing a Deployment MUST give a Service with its labels, its Pods' selector, and the name, type and ports asked for."""
     words = ["expose", f"deployment/{WEB}", "--name", "exposed", "--type", chain.service_type, "--dry-run=client", "-o", "json"]
     ports = ["--port", str(SERVICE_PORT), "--target-port", str(CONTAINER_PORT)]
     manifest = json.loads(kubectl.run("--namespace", chain.namespace, *words, *ports))
     # What kubectl has made of the Deployment: admission may change either when it is stored.
+    assert (manifest["metadata"]["name"], manifest["spec"]["type"]) == ("exposed", chain.service_type)
     assert manifest["metadata"]["labels"] == chain.deployment.labels
     assert manifest["spec"]["selector"] == chain.deployment.at("spec.selector.matchLabels")
     exposed = create(chain, manifest)

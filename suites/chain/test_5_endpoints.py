@@ -3,12 +3,13 @@
 from fixtures.chain import Create
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import DUAL_STACK, EXEC, SLEEP_ACTION, right
-from kubechain.conditions import endpoints, timeouts
+from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions.dual_stack import slices_of_each_family
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, service_manifests
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
+from kubechain.workload.two_families import cluster_ips_of_both
 
 claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 
@@ -87,6 +88,8 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
     eventually(own_chain.objects, endpoints.without(WEB, deleted.uid))
     replaced = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, own_chain.replicas)
     eventually(own_chain.objects, replaced, within=timeouts.PODS_READY)
+    eventually(own_chain.objects, pods.deleted("Pod", frozenset([deleted.uid])))
+    eventually(own_chain.objects, endpoints.without(WEB, deleted.uid, unready=True))
     assert other.uid in {pod.uid for pod in own_chain.pods}
 
 
@@ -116,5 +119,6 @@ def test_unready_addresses_are_published_on_request(chain: Chain, create: Create
 @claim("CHAIN-ENDPOINTS-120", spec="concepts/services-networking/dual-stack/#services", requires=[DUAL_STACK])
 def test_slices_of_each_family(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with two IP families MUST have EndpointSlices of each, with the address of every ready Pod of that family."""
-    name = create(chain, service_manifests.dual_stack("both")).name
-    eventually(chain.objects, slices_of_each_family(name, LABELS, CONTAINER_PORT, chain.replicas))
+    service = create(chain, service_manifests.dual_stack("both"))
+    cluster_ips_of_both(service)
+    eventually(chain.objects, slices_of_each_family(service.name, LABELS, CONTAINER_PORT, chain.replicas))

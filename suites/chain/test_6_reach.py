@@ -31,7 +31,7 @@ from kubechain.conditions.http import (
     spread_over,
 )
 from kubechain.conditions.services import node_port
-from kubechain.kube.families import cluster_ips, other_family
+from kubechain.kube.families import other_family
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
@@ -42,6 +42,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.placement import on_same_node
 from kubechain.workload.pod_spec import ACCOUNT
+from kubechain.workload.two_families import cluster_ips_of_both
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("reference/networking/virtual-ips/")
@@ -106,6 +107,7 @@ def test_api_proxy_reaches_each_pod(chain: Chain, eventually: Eventually) -> Non
 @claim("CHAIN-CLUSTERIP-030", spec="tasks/debug/debug-application/debug-service/", requires=[EXEC], premises=premises.SPREAD)
 def test_pod_reaches_itself_through_its_service(chain: Chain, eventually: Eventually) -> None:
     """A Pod of a Service MUST reach itself and every other Pod through the clusterIP."""
+    chain.require_listed(WEB)
     for pod in chain.pods:
         backends = sources.backends_inside(chain, chain.inside(pod), url(chain.cluster_ip))
         eventually(backends, every_backend(chain.pod_names, WELCOME))
@@ -231,7 +233,7 @@ def test_both_cluster_ips_reach_every_backend(chain: Chain, create: Create, even
     """Connections to each clusterIP of a Service with two IP families MUST reach every ready Pod, and no other."""
     service = create(chain, service_manifests.dual_stack("both"))
     chain.require_listed(service.name)
-    urls = [url(address) for address in cluster_ips(service).values()]
+    urls = [url(address) for address in cluster_ips_of_both(service).values()]
     eventually(sources.backends_inside(chain, chain.client, *urls), every_backend(chain.pod_names, WELCOME))
 
 
@@ -249,7 +251,7 @@ def test_node_port_answers_at_addresses_of_both_families(chain: Chain, create: C
     """The nodePort of a Service with two IP families MUST answer at the address of each family of every Node."""
     service = create(chain, service_manifests.dual_stack("both", kind=service_manifests.NODE_PORT))
     chain.require_listed(service.name)
-    for address in cluster_ips(service).values():
+    for address in cluster_ips_of_both(service).values():
         # From inside: this machine may reach the Nodes by one family alone.
         pages = sources.pages_at_nodes_inside(chain, chain.client, node_port(service), address)
         eventually(pages, chain.asked_at(address).among(all_welcome(WELCOME)))

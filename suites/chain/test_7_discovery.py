@@ -8,11 +8,12 @@ from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.dns import no_address, no_such_name, resolves_to, reverse_name, searches, serves
 from kubechain.conditions.env import has_variables, multi_port_variables, service_variables, variables_are
 from kubechain.conditions.http import all_welcome
-from kubechain.kube.families import RECORDS, cluster_ips, other_family
+from kubechain.kube.families import RECORDS, other_family
 from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, released, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.two_families import cluster_ips_of_both
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("concepts/services-networking/dns-pod-service/", requires=(EXEC,))
@@ -259,7 +260,7 @@ def test_name_has_no_address_of_another_family(chain: Chain, eventually: Eventua
 def test_name_has_the_addresses_of_both_families(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The name of a Service with two IP families MUST resolve to its clusterIP of each, by A and by AAAA."""
     service = create(chain, service_manifests.dual_stack("both"))
-    for family, address in cluster_ips(service).items():
+    for family, address in cluster_ips_of_both(service).items():
         answers = sources.answers(chain, chain.client, service.name, record=RECORDS[family])
         eventually(answers, resolves_to(address))
 

@@ -9,7 +9,7 @@ from kubechain.conditions.http import all_refused
 from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
 from kubechain.workload import sources
-from kubechain.workload.manifests import WEB
+from kubechain.workload.manifests import LABELS, WEB
 from kubechain.workload.node_sample import noted
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
@@ -34,6 +34,8 @@ def test_replica_set_goes_with_its_deployment(without_deployment: Deleted, event
 def test_pods_go_with_their_deployment(without_deployment: Deleted, eventually: Eventually) -> None:
     """Deleting a Deployment in the background MUST delete the Pods of its ReplicaSet."""
     eventually(without_deployment.chain.objects, pods.deleted("Pod", without_deployment.pod_uids))
+    # Nor may the ReplicaSet have made others in their place before it was deleted.
+    eventually(without_deployment.chain.objects, pods.count(LABELS, 0))
 
 
 @claim("CHAIN-DELETION-030", spec="concepts/services-networking/endpoint-slices/")

@@ -46,6 +46,7 @@ def test_deleted_pod_is_replaced(own_chain: Chain, eventually: Eventually) -> No
     eventually(own_chain.objects, pods.exactly_ready(LABELS, own_chain.replicas))
     count = pods.controlled_count(own_chain.replica_set.uid, own_chain.replicas)
     eventually(own_chain.objects, count, within=timeouts.CONTROLLER)
+    assert deleted.name not in own_chain.pod_names
 
 
 @claim(

@@ -7,13 +7,13 @@ from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import OWN_NAMESPACE, right
 from kubechain.conditions import containers, deployments, pods, timeouts
 from kubechain.conditions.condition import empty
-from kubechain.conditions.objects import absent, controlled_by
+from kubechain.conditions.objects import absent, controlled_by, none_left, present
 from kubechain.observe.history_conditions import deleted_in_order, last_version, seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.workload import actions, manifests, sources
-from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.manifests import LABELS, WEB
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
@@ -57,6 +57,8 @@ def test_orphans_survive_and_are_adopted(own_chain: Chain, eventually: Eventuall
     again = own_chain.api.create(manifests.deployment(own_chain.image), own_chain.namespace)
     adopted = controlled_by("ReplicaSet", replica_set.name, again.uid)
     eventually(own_chain.objects, adopted)
+    # The other Deployment would make a ReplicaSet of the same name.
+    eventually(own_chain.objects, present(replica_set))
     eventually(own_chain.objects, deployments.counts(WEB, own_chain.replicas))
     eventually(own_chain.objects, pods.same_and_ready(*running))
 
@@ -101,8 +103,8 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
 )
 def test_namespace_is_deleted_with_its_content(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
-    actions.delete_namespace(own_chain)
-    eventually(own_chain.objects, pods.count(LABELS, 0), within=timeouts.CONTENT_GONE)
-    for kind, name in (("Deployment", WEB), ("Service", WEB), ("Pod", CLIENT)):
-        eventually(own_chain.objects, absent(kind, name), within=timeouts.CONTENT_GONE)
+    own_chain.api.delete("Namespace", "", own_chain.namespace)
+    # Events outlive what they are about.
+    kinds = [kind for kind in own_chain.observer.kinds if kind != "Event"]
+    eventually(own_chain.objects, none_left(*kinds), within=timeouts.CONTENT_GONE)
     eventually(sources.remaining(own_chain, "Namespace", own_chain.namespace), empty("namespace"), within=timeouts.NAMESPACE_GONE)
