@@ -48,7 +48,7 @@ def test_there_is_room_to_drain(cluster_state: ClusterState) -> None:
 
 @claim("BEFORE-NODES-040", spec="concepts/architecture/cgroups/#deprecation-of-cgroup-v1", requires=[EXEC, ADDONS])
 def test_kubelets_will_start_on_their_cgroups(before: Before, cluster_state: ClusterState) -> None:
-    """Before an upgrade every Node MUST have the cgroup version that the kubelet of the next minor version needs."""
+    """Before an upgrade every Node with a witness MUST have the cgroup version that the kubelet of the next minor needs."""
     target, kubelet = next_minor(before.snapshot.server), cluster_state.kubelet_configuration()
     found = target_version.cgroup_v1(with_cgroup_v1(before.witnesses), kubelet, target)
     require(found, nothing_blocks(f"no Node on which the kubelet of {target} does not start"))
@@ -84,7 +84,7 @@ def test_nothing_asks_for_removed_apis(before: Before, cluster_state: ClusterSta
     ],
 )
 def test_webhooks_that_fail_closed_answer(cluster_state: ClusterState) -> None:
-    """Before an upgrade every webhook that fails closed MUST have a Service with a ready endpoint."""
+    """Before an upgrade every webhook that fails closed and asks a Service MUST find a ready endpoint there."""
     hooks = cluster_state.all("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
     found = blockers.webhooks(hooks, *cluster_state.behind(hooks))
     require(found, nothing_blocks("no webhook that fails closed and has no endpoint"))
@@ -96,7 +96,7 @@ def test_webhooks_that_fail_closed_answer(cluster_state: ClusterState) -> None:
     requires=[right("list", "validatingadmissionpolicies"), right("list", "validatingadmissionpolicybindings")],
 )
 def test_parameters_of_policies_exist(cluster_state: ClusterState) -> None:
-    """Before an upgrade every ValidatingAdmissionPolicy that denies without its parameter MUST have it."""
+    """Before an upgrade every ValidatingAdmissionPolicy that denies without its parameter MUST have it, if that can be read."""
     policies, bindings = map(cluster_state.all, ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"))
     found = blockers.parameters(policies, bindings, cluster_state.known_parameters())
     require(found, nothing_blocks("no policy that denies because its parameter does not exist"))
