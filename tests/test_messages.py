@@ -195,6 +195,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "objects.has": (objects.has("Deployment", WEB, {"spec.replicas": 3, "spec.paused": None}), SICK),
     "objects.present": (objects.present(changed(A, "metadata.uid", "other")), SICK),
     "objects.absent": (objects.absent("Pod", A.name), SICK),
+    "objects.none_left": (objects.none_left("Pod", "Service"), SICK),
     "objects.controlled_by": (objects.controlled_by("Pod", A.name, None), SICK),
     "objects.any_event": (objects.any_event(), SICK),
     "objects.happened": (objects.happened("Pod", LABELS, "Scheduled", "Started"), SICK),
