@@ -180,6 +180,12 @@ def test_missing_line_of_a_corefile_is_lost_and_added_or_moved_lines_are_not() -
     assert lines_lost("\n\n", "") == []
 
 
+def test_line_of_one_server_block_does_not_stand_for_that_of_another() -> None:
+    inner, outer = "corp:53 {\n  forward . 10.0.0.53\n}\n", ".:53 {\n  forward . 10.0.0.53\n}\n"
+    assert lines_lost(inner + outer, outer + inner) == []
+    assert lines_lost(inner + outer, inner + outer.replace("  forward . 10.0.0.53\n", "")) == ["fewer lines forward . 10.0.0.53"]
+
+
 def test_empty_document_has_lost_every_value() -> None:
     (lost,) = values_lost(PROXY_CONFIG, "")
     assert lost.startswith("no document (before: mode=nftables")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -61,8 +62,9 @@ def kept(name: str, before: Mapping[str, str]) -> Condition[Mapping[str, str]]:
 
 def lines_lost(before: str, after: str) -> list[str]:
     """Return the lines of a Corefile that are missing after the upgrade, regardless of their order."""
-    now = {" ".join(line.split()) for line in after.splitlines()}
-    return [f"no line {line}" for raw in before.splitlines() if (line := " ".join(raw.split())) and line not in now]
+    # A line of one server block does not stand for the same line of another.
+    old, now = (Counter(" ".join(raw.split()) for raw in text.splitlines()) for text in (before, after))
+    return [f"no line {line}" if not now[line] else f"fewer lines {line}" for line in old - now if line.strip("}")]
 
 
 def values_lost(before: str, after: str) -> list[str]:
