@@ -17,6 +17,13 @@ def other_node(chain: Chain) -> str:
     return others[0]
 
 
+def require_two_nodes(chain: Chain) -> None:
+    """Raise NotApplicable if all ready Pods of the Deployment are on one Node: there, every Pod is one of the same Node."""
+    places = {str(pod.at("spec.nodeName")) for pod in chain.pods}
+    if len(places) < 2:
+        raise NotApplicable(f"needs Pods of the Service on two Nodes, which are all on {', '.join(places) or 'none'}")
+
+
 def on_same_node(chain: Chain, pod: KubeObject) -> list[str]:
     """Return the names of the ready Pods of the Deployment on the Node of a Pod."""
     return [other.name for other in chain.pods if other.at("spec.nodeName") == pod.at("spec.nodeName")]

@@ -40,7 +40,7 @@ from kubechain.probes.kubectl import Kubectl
 from kubechain.workload import actions, manifests, node_reach, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
-from kubechain.workload.placement import on_same_node
+from kubechain.workload.placement import on_same_node, require_two_nodes
 from kubechain.workload.pod_spec import ACCOUNT
 from kubechain.workload.two_families import cluster_ips_of_both
 from kubechain.workload.urls import url
@@ -142,6 +142,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
 )
 def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
+    require_two_nodes(chain)
     name = create(chain, service_manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
     chain.require_listed(name)
     first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))

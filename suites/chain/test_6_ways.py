@@ -11,7 +11,7 @@ from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.workload import actions, beside_node_ports, manifests, service_manifests, sources
 from kubechain.workload.chain import CLIENT, Chain
 from kubechain.workload.manifests import WELCOME
-from kubechain.workload.placement import on_same_node, other_node
+from kubechain.workload.placement import on_same_node, other_node, require_two_nodes
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("reference/networking/virtual-ips/", level="full")
@@ -63,6 +63,7 @@ def test_large_body_crosses_nodes(chain: Chain, create: Create, eventually: Even
 )
 def test_same_node_is_preferred(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With trafficDistribution PreferSameNode kube-proxy MUST lead a Pod to those of its Node, and without any to all others."""
+    require_two_nodes(chain)
     name = create(chain, service_manifests.with_policy("near", trafficDistribution="PreferSameNode")).name
     chain.require_listed(name)
     for pod in (chain.present("Pod", CLIENT), *chain.pods):

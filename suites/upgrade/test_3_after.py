@@ -67,6 +67,7 @@ def test_slices_are_still_managed(witnesses: Chain, eventually: Eventually) -> N
     actions.service(witnesses, {"selector": {"app": "nobody"}}, INNER)
     eventually(witnesses.objects, endpoints.no_address(INNER))
     actions.service(witnesses, {"selector": LABELS}, INNER)
+    eventually(witnesses.objects, endpoints.slices_list_exactly(INNER, LABELS, CONTAINER_PORT, REPLICAS))
     eventually(witnesses.objects, endpoints.lists(INNER, *witnesses.pods))
 
 
