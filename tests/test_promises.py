@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from kubechain.core.errors import Blocked, NotApplicable, Unmet
+from kubechain.core.errors import Blocked, Unmet
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.scenarios.deletion import Deleted
 from kubechain.upgrade.witnesses import INNER, REPLICAS
@@ -16,9 +16,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, WEB
 from kubechain.workload.two_families import cluster_ips_of_both
 from suites.chain.test_5_endpoints import test_address_leaves_with_its_pod as address_leaves
-from suites.chain.test_6_reach import test_internal_traffic_policy_local_stays_on_the_node as stays_local
 from suites.chain.test_6_reach import test_pod_reaches_itself_through_its_service as reaches_itself
-from suites.chain.test_6_ways import test_same_node_is_preferred as is_preferred
 from suites.chain.test_8_deletion import test_pods_go_with_their_deployment as pods_go
 from suites.lifecycle.test_2_rollout import test_rollover_goes_straight_to_the_last as rollover
 from suites.lifecycle.test_3_healing import test_deleted_pod_is_replaced as is_replaced
@@ -139,13 +137,6 @@ def test_service_that_lists_nobody_again_has_not_followed_its_selector_back(monk
     monkeypatch.setattr(actions, "service", nothing)
     with pytest.raises(Unmet, match=f"EndpointSlices of inner to list exactly the {REPLICAS} ready Pods"):
         are_managed(chain, waiter.eventually)
-
-
-@pytest.mark.parametrize("claim", [stays_local, is_preferred])
-def test_node_that_has_every_pod_shows_no_preference_for_its_own(claim: Callable[..., None]) -> None:
-    chain, waiter, _ = up_to(changed(A, "spec.nodeName", "node-1"), B)
-    with pytest.raises(NotApplicable, match="needs Pods of the Service on two Nodes, which are all on node-1"):
-        claim(chain, nothing, waiter.eventually)
 
 
 def test_service_that_requires_two_families_has_an_address_of_each() -> None:

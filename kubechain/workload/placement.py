@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kubechain.conditions.nodes import takes_pods
-from kubechain.core.errors import NotApplicable
-from kubechain.kube.objects import KubeObject
+from kubechain.core.errors import Blocked, NotApplicable
+from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import CLIENT, Chain
 
 
@@ -17,13 +17,18 @@ def other_node(chain: Chain) -> str:
     return others[0]
 
 
-def require_two_nodes(chain: Chain) -> None:
-    """Raise NotApplicable if all ready Pods of the Deployment are on one Node: there, every Pod is one of the same Node."""
-    places = {str(pod.at("spec.nodeName")) for pod in chain.pods}
-    if len(places) < 2:
-        raise NotApplicable(f"needs Pods of the Service on two Nodes, which are all on {', '.join(places) or 'none'}")
+def ready_on_its_node(chain: Chain, name: str) -> PodProbe:
+    """Return the probe from a Pod that is for one Node, once it is ready.
 
+    Raises:
+        NotApplicable: the Node does not take the Pod.
+        Blocked: the Pod did not become ready.
 
-def on_same_node(chain: Chain, pod: KubeObject) -> list[str]:
-    """Return the names of the ready Pods of the Deployment on the Node of a Pod."""
-    return [other.name for other in chain.pods if other.at("spec.nodeName") == pod.at("spec.nodeName")]
+    """
+    try:
+        return chain.ready_inside(name)
+    except Blocked:
+        told = chain.present("Pod", name).condition("PodScheduled")
+        if told.get("reason") != "Unschedulable":
+            raise
+        raise NotApplicable(f"needs a Node that takes Pod {name}: {told.get('message', 'no message')}") from None

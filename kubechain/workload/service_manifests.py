@@ -40,9 +40,9 @@ def service_at(*, name: str = "another", node_port: int = 0, cluster_ip: str = "
     return manifest
 
 
-def with_policy(name: str, *, kind: str = CLUSTER_IP, **fields: object) -> Json:
-    """Return a Service for the nginx Pods with more fields in its spec, such as sessionAffinity."""
-    manifest = service(name=name, kind=kind)
+def with_policy(name: str, *, app: str = WEB, kind: str = CLUSTER_IP, **fields: object) -> Json:
+    """Return a Service for the Pods with the label app=<app> with more fields in its spec, such as sessionAffinity."""
+    manifest = service(name=name, app=app, kind=kind)
     manifest["spec"] |= fields
     return manifest
 
@@ -94,7 +94,8 @@ def named_ports(name: str, ports: Mapping[str, int]) -> Json:
 
 def load_balancer(name: str, **fields: object) -> Json:
     """Return a Service of type LoadBalancer for the nginx Pods, of a class that no controller serves: nothing is made for it."""
-    return with_policy(name, kind=LOAD_BALANCER, loadBalancerClass=NO_CLASS, allocateLoadBalancerNodePorts=False, **fields)
+    with_class = {"loadBalancerClass": NO_CLASS, "allocateLoadBalancerNodePorts": False}
+    return with_policy(name, app=WEB, kind=LOAD_BALANCER, **with_class, **fields)
 
 
 def serving(kind: str) -> Json:

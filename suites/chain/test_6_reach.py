@@ -40,7 +40,6 @@ from kubechain.probes.kubectl import Kubectl
 from kubechain.workload import actions, manifests, node_reach, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
-from kubechain.workload.placement import on_same_node, require_two_nodes
 from kubechain.workload.pod_spec import ACCOUNT
 from kubechain.workload.two_families import cluster_ips_of_both
 from kubechain.workload.urls import url
@@ -131,25 +130,6 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = sources.backends_inside(chain, chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME))
-
-
-@claim(
-    "CHAIN-CLUSTERIP-050",
-    spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
-    level="full",
-    requires=[EXEC],
-    premises=premises.SPREAD,
-)
-def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
-    """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
-    require_two_nodes(chain)
-    name = create(chain, service_manifests.with_policy("local-inside", internalTrafficPolicy="Local")).name
-    chain.require_listed(name)
-    first = sources.pages_inside(chain, chain.inside(chain.pods[0]), url(chain.address(name)))
-    eventually(first, all_welcome(WELCOME))
-    for pod in chain.pods:
-        pages = sources.repeated(chain, chain.inside(pod), url(chain.address(name)), MANY)
-        eventually(pages, only_from(*on_same_node(chain, pod)))
 
 
 @claim("CHAIN-CLUSTERIP-060", spec="#traffic-to-services", requires=[EXEC])

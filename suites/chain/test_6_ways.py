@@ -1,4 +1,4 @@
-"""Ways to the Pods of a Service: by affinity, by preference, to the last one, for large bodies, and from external addresses."""
+"""Ways to the Pods of a Service: by policy, affinity and preference, to the last one, for large bodies, at external addresses."""
 
 from fixtures.chain import Create
 from kubechain.claims import premises
@@ -10,8 +10,8 @@ from kubechain.conditions.services import node_port
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.workload import actions, beside_node_ports, manifests, service_manifests, sources
 from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.manifests import WELCOME
-from kubechain.workload.placement import on_same_node, other_node, require_two_nodes
+from kubechain.workload.manifests import CONTAINER_PORT, WELCOME
+from kubechain.workload.placement import other_node, ready_on_its_node
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("reference/networking/virtual-ips/", level="full")
@@ -21,6 +21,27 @@ SERVICE = "concepts/services-networking/service/"
 MANY = 60
 # Longer than the claim needs, and shorter than the grace period of 30 s.
 ENDING_SECONDS = 20
+
+
+@claim(
+    "CHAIN-CLUSTERIP-050",
+    spec="concepts/services-networking/service-traffic-policy/#using-service-internal-traffic-policy",
+    requires=[TWO_NODES, EXEC],
+    premises=premises.SPREAD,
+)
+def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: Create, eventually: Eventually) -> None:
+    """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
+    name = create(chain, service_manifests.with_policy("local-inside", app="local-inside", internalTrafficPolicy="Local")).name
+    # One on each of two Nodes: the scheduler may put all Pods of a Deployment on one, where each is of the same Node.
+    nodes = {"web-here": str(chain.present("Pod", CLIENT).at("spec.nodeName")), "web-there": other_node(chain)}
+    for pod, node in nodes.items():
+        create(chain, manifests.on_node(manifests.web_pod_at(pod, chain.image, name, "http", CONTAINER_PORT), node))
+    inside = {pod: ready_on_its_node(chain, pod) for pod in nodes}
+    eventually(chain.objects, endpoints.slices_list_exactly(name, {"app": name}, CONTAINER_PORT, len(nodes)))
+    at = url(chain.address(name))
+    for place, near in ((chain.client, "web-here"), (inside["web-there"], "web-there")):
+        eventually(sources.pages_inside(chain, place, at), all_welcome(WELCOME))
+        eventually(sources.repeated(chain, place, at, MANY), only_from(near))
 
 
 @claim(
@@ -58,17 +79,20 @@ def test_large_body_crosses_nodes(chain: Chain, create: Create, eventually: Even
     "CHAIN-CLUSTERIP-150",
     spec=SERVICE + "#traffic-distribution",
     # A preference may be met otherwise: this is how kube-proxy does it.
-    requires=[OWN_CLUSTER, EXEC, kubernetes(35)],
+    requires=[OWN_CLUSTER, TWO_NODES, EXEC, kubernetes(35)],
     premises=premises.SPREAD[:1],
 )
 def test_same_node_is_preferred(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With trafficDistribution PreferSameNode kube-proxy MUST lead a Pod to those of its Node, and without any to all others."""
-    require_two_nodes(chain)
-    name = create(chain, service_manifests.with_policy("near", trafficDistribution="PreferSameNode")).name
-    chain.require_listed(name)
-    for pod in (chain.present("Pod", CLIENT), *chain.pods):
-        near = on_same_node(chain, pod) or [*chain.pod_names]
-        eventually(sources.repeated(chain, chain.inside(pod), url(chain.address(name)), MANY), only_from(*near))
+    name = create(chain, service_manifests.with_policy("near", app="near", trafficDistribution="PreferSameNode")).name
+    at = url(chain.address(name))
+    # First there is none on the Node of the client.
+    nodes = {"web-there": other_node(chain), "web-here": str(chain.present("Pod", CLIENT).at("spec.nodeName"))}
+    for pod, node in nodes.items():
+        create(chain, manifests.on_node(manifests.web_pod_at(pod, chain.image, name, "http", CONTAINER_PORT), node))
+        ready_on_its_node(chain, pod)
+        eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
+        eventually(sources.repeated(chain, chain.client, at, MANY), only_from(pod))
 
 
 @claim(

@@ -1,0 +1,106 @@
+"""Claims about Services that prefer the Node of who asks, on a cluster that heeds it and on one that does not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fixtures.chain import Create
+from kubechain.claims.claim import Link
+from kubechain.conditions.objects import present
+from kubechain.core.errors import Blocked, NotApplicable, Unmet
+from kubechain.kube.objects import Json, KubeObject
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
+from kubechain.workload.placement import ready_on_its_node
+from suites.chain import test_6_ways as ways
+from tests.hostile.cluster import Cluster
+from tests.hostile.containers import Container
+from tests.walkthrough.walking import clean_cluster, factory_on
+
+pytestmark = pytest.mark.whole_runs
+
+BY_NODE = [ways.test_internal_traffic_policy_local_stays_on_the_node, ways.test_same_node_is_preferred]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Cluster]:
+    with clean_cluster(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def chain(server: Cluster, tmp_path: Path) -> Iterator[Chain]:
+    """A chain that is up."""
+    with factory_on(server, tmp_path) as factory, factory.serving(factory.waiter()) as made:
+        yield made
+
+
+@pytest.fixture
+def create() -> Iterator[Create]:
+    """Create objects as the fixture of claims does."""
+    with ExitStack() as stack:
+
+        def one(chain: Chain, manifest: Json) -> KubeObject:
+            made = chain.api.create(manifest, chain.namespace)
+            stack.callback(actions.remove, chain, made.kind, made.name)
+            chain.waiter.eventually(chain.objects, present(made))
+            return made
+
+        yield one
+
+
+@pytest.mark.parametrize("claim", BY_NODE)
+def test_preference_for_a_node_holds_where_it_is_heeded(
+    claim: Callable[..., None], chain: Chain, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Callable[..., Any] = getattr(Container, "_request")  # noqa: B009
+
+    def heeding(self: Container, url: str, method: str) -> Any:
+        listed = [
+            (entry, each["ports"][0]["port"])
+            for each in self.core.store.all("EndpointSlice", chain.namespace)
+            if each["metadata"]["labels"]["kubernetes.io/service-name"] in {"local-inside", "near"}
+            for entry in each["endpoints"]
+            if entry["conditions"]["ready"]
+        ]
+        own = [each for each in listed if each[0]["nodeName"] == self.pod["spec"]["nodeName"]]
+        for entry, port in (own or listed)[:1]:
+            return asked(self, f"http://{entry['addresses'][0]}:{port}/", method)
+        return asked(self, url, method)
+
+    monkeypatch.setattr(Container, "_request", heeding)
+    claim(chain, create, chain.waiter.eventually)
+
+
+@pytest.mark.parametrize("claim", BY_NODE)
+def test_preference_for_a_node_that_is_ignored_is_noticed_though_one_node_has_every_pod(
+    claim: Callable[..., None], chain: Chain, create: Create, server: Cluster
+) -> None:
+    # This cluster knows no such policy.
+    for pod in chain.pods:
+        server.store.modify(("Pod", chain.namespace, pod.name), lambda body: body["spec"].update(nodeName="hostile-1"))
+    chain.objects.refresh()
+    with pytest.raises(Unmet, match=r"expected answers of web-here alone, got web-here \(\d+ times\), web-there"):
+        claim(chain, create, chain.waiter.eventually)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "says"),
+    [
+        ("Unschedulable", NotApplicable, "needs a Node that takes Pod web-here: Too many pods"),
+        ("SchedulerError", Blocked, "never ready"),
+    ],
+)
+def test_pod_that_its_node_does_not_take_is_no_obstacle(reason: str, error: type[Exception], says: str) -> None:
+    def never(_: str) -> None:
+        raise Blocked(Link.PODS, "never ready")
+
+    condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": "Too many pods"}
+    pod = KubeObject({"kind": "Pod", "metadata": {"name": "web-here"}, "status": {"conditions": [condition]}})
+    chain = cast("Chain", SimpleNamespace(ready_inside=never, present=lambda *_: pod))
+    with pytest.raises(error, match=says):
+        ready_on_its_node(chain, "web-here")
