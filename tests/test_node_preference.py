@@ -32,7 +32,11 @@ BY_NODE = [ways.test_internal_traffic_policy_local_stays_on_the_node, ways.test_
 def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     # The cluster sends them one after the other before it accepts the exec; it leads to the Pods in turn, lest chance hides one.
     turns = count()
-    monkeypatch.setattr(network, "random", SimpleNamespace(choice=lambda places: places[next(turns) % max(len(places), 1)]))
+
+    def in_turn(places: list[tuple[str, int]]) -> tuple[str, int]:
+        return places[next(turns) % max(len(places), 1)]
+
+    monkeypatch.setattr(network, "random", SimpleNamespace(choice=in_turn))
     monkeypatch.setattr(ways, "MANY", 6)
 
 
@@ -109,8 +113,11 @@ def test_pod_that_its_node_does_not_take_is_no_obstacle(reason: str, error: type
     def never(_: str) -> None:
         raise Blocked(Link.PODS, "never ready")
 
+    def present_pod(*_: str) -> KubeObject:
+        return pod
+
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": "Too many pods"}
     pod = KubeObject({"kind": "Pod", "metadata": {"name": "web-here"}, "status": {"conditions": [condition]}})
-    chain = cast("Chain", SimpleNamespace(ready_inside=never, present=lambda *_: pod))
+    chain = cast("Chain", SimpleNamespace(ready_inside=never, present=present_pod))
     with pytest.raises(error, match=says):
         ready_on_its_node(chain, "web-here")
