@@ -77,7 +77,7 @@ BROKEN: list[tuple[str, Change]] = [
     ("in_pod_cidr", put("spec.nodeName", "node-9")),
     ("never_restarted", put(CONTAINER + "restartCount", 1)),
     ("never_restarted", put("status.phase", "Pending")),
-    ("never_restarted", put("status.phase", "Failed")),
+    ("never_restarted", put("status.phase", "Unknown")),
     ("never_restarted", put(CONTAINER + "state", {"terminated": {"exitCode": 1}})),
     ("never_restarted", put(CONTAINER + "state", {"waiting": {"reason": "CrashLoopBackOff"}})),
 ]
@@ -94,6 +94,13 @@ def test_one_wrong_pod_of_two_is_unmet_with_a_message(name: str, change: Change)
     result = ALL[name](state(change(FIRST), SECOND))
     assert not result.met
     assert result.got
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_pod_that_its_node_did_not_take_is_no_pod_of_its_controller(name: str) -> None:
+    refused: Json = {"phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource: pods"}
+    assert ALL[name](state(FIRST, SECOND, pod(2, status=refused))).met
+    assert not ALL[name](state(pod(0, status=refused), pod(1, status=refused))).met
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
 from kubechain.conditions.objects import event_names, one
-from kubechain.conditions.pods import PULL_FAILED, restarts
+from kubechain.conditions.pods import PULL_FAILED, lasting, restarts
 from kubechain.conditions.text import text
 from kubechain.conditions.timeouts import CONTROLLER, CRASH_LOOP
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -122,7 +122,7 @@ def run_image(labels: Mapping[str, str], image: str, *, same: bool = True) -> Co
     """Each Pod's own container has `image` in its spec, and all of them report an imageID, the `same` one on request."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
+        pods = lasting(state, labels)
         images: set[str] = {container["image"] for pod in pods for container in pod.own("spec.containers")}
         if images != {image}:
             return unmet(f"image {text(images)}")
@@ -136,7 +136,7 @@ def run_image_of(labels: Mapping[str, str], digests: frozenset[str]) -> Conditio
     """Every imageID of the Pods ends with one of these digests."""
 
     def check(state: NamespaceState) -> Result:
-        reported = {image_id.rpartition("@")[2] for image_id in image_ids(state.all("Pod", labels))}
+        reported = {image_id.rpartition("@")[2] for image_id in image_ids(lasting(state, labels))}
         return expect(bool(reported) and reported <= digests, text(reported))
 
     return Condition(f"Pods with {text(labels)} to run the loaded image, imageID {text(digests)}", check, CONTROLLER)

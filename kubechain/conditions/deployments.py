@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, all_of, equal, expect, fields, unmet
 from kubechain.conditions.objects import one
+from kubechain.conditions.pods import lasting
 from kubechain.conditions.text import counted, some, text
 from kubechain.conditions.timeouts import CONTROLLER, DELETION, ROLLOUT
 from kubechain.kube.objects import KubeObject, NamespaceState, names
@@ -214,7 +215,7 @@ def within_bounds(name: str, labels: Mapping[str, str], most: int, least: int) -
     """At most `most` Pods with these labels have no deletionTimestamp, and at least `least` of them are ready."""
 
     def check(state: NamespaceState) -> Result:
-        pods = [pod for pod in state.all("Pod", labels) if not pod.deleting]
+        pods = [pod for pod in lasting(state, labels) if not pod.deleting]
         ready = [pod for pod in pods if pod.is_true("Ready")]
         return expect(len(pods) <= most and len(ready) >= least, f"{counted(len(pods), 'Pod')}, {len(ready)} ready")
 
@@ -225,8 +226,7 @@ def one_hash_at_a_time(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """All Pods with these labels that have not ended have the same pod-template-hash."""
 
     def check(state: NamespaceState) -> Result:
-        alive = [pod for pod in state.all("Pod", labels) if not pod.over]
-        hashes = {pod.labels.get(HASH) for pod in alive}
+        hashes = {pod.labels.get(HASH) for pod in lasting(state, labels)}
         return expect(len(hashes) <= 1, text(hashes))
 
     return Condition(f"Pods with {text(labels)} to have one {HASH} at a time", check)

@@ -77,7 +77,8 @@ def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[N
     """Each object of this kind with these labels has an Event with each of these reasons."""
 
     def check(state: NamespaceState) -> Result:
-        objects = state.all(kind, labels)
+        # Of a Pod that its Node did not take there are others.
+        objects = [resource for resource in state.all(kind, labels) if not resource.over]
         for resource in objects:
             event_reasons = {event.at("reason") for event in events_of(state, resource)}
             if not event_reasons.issuperset(reasons):

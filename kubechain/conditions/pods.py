@@ -30,6 +30,11 @@ def is_ready(pod: KubeObject) -> bool:
     return pod.is_true("Ready") and not pod.deleting
 
 
+def lasting(state: NamespaceState, labels: Mapping[str, str] | None = None) -> tuple[KubeObject, ...]:
+    """Return the Pods with these labels that are not over: what a Node evicts or does not take stays, and is replaced."""
+    return tuple(pod for pod in state.all("Pod", labels) if not pod.over)
+
+
 def ready_pods(state: NamespaceState, labels: Mapping[str, str]) -> tuple[KubeObject, ...]:
     """Return the ready Pods with these labels."""
     return tuple(pod for pod in state.all("Pod", labels) if is_ready(pod))
@@ -99,7 +104,7 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
     """Exactly `count` Pods have these labels, and all are ready; hopeless if a container cannot start."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
+        pods = lasting(state, labels)
         all_stuck = [f"{pod.name}: {why}" for pod in pods if (why := stuck(state, pod))]
         if all_stuck:
             return hopeless(all_stuck[0])
@@ -116,7 +121,7 @@ def scheduled(labels: Mapping[str, str], number: int) -> Condition[NamespaceStat
     """At least `number` Pods have these labels, and each is bound to a Node, or waits for a Node that an autoscaler makes."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
+        pods = lasting(state, labels)
         awaited = {e.at("involvedObject.uid") for e in state.all("Event") if e.at("reason") in SCALING_UP}
         waiting = [why_not_ready(pod) for pod in pods if not pod.at("spec.nodeName") and pod.uid not in awaited]
         if waiting:
@@ -143,7 +148,7 @@ def every_pod(labels: Mapping[str, str], what: str, check: Callable[[KubeObject]
     """At least one Pod has these labels, and each such Pod passes `check`."""
 
     def check_all(state: NamespaceState) -> Result:
-        results = [check(pod).of(f"Pod {pod.name} with") for pod in state.all("Pod", labels)]
+        results = [check(pod).of(f"Pod {pod.name} with") for pod in lasting(state, labels)]
         return next((result for result in results if not result.met), expect(bool(results), "no Pods"))
 
     return Condition(f"each Pod ({text(labels)}) {what}", check_all, CONTROLLER)
@@ -194,7 +199,7 @@ def in_pod_cidr(labels: Mapping[str, str], cidrs: Mapping[str, list[str]]) -> Co
     """Each address of a Pod is its own, and in a podCIDR of its Node; `cidrs` is node name -> spec.podCIDRs."""
 
     def check(state: NamespaceState) -> Result:
-        pods, addresses = state.all("Pod", labels), list[str]()
+        pods, addresses = lasting(state, labels), list[str]()
         for pod in pods:
             ranges = cidrs.get(str(pod.at("spec.nodeName")), [])
             for address in pod_addresses(pod) or [""]:
@@ -211,7 +216,7 @@ def never_restarted(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """Pods with these labels exist, all Running with running containers and a restartCount of 0, whatever sidecars do."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
+        pods = lasting(state, labels)
         restarted = [f"{pod.name} with restartCount {restarts(pod)}" for pod in pods if restarts(pod)]
         if restarted:
             return hopeless(some(restarted))
@@ -238,7 +243,7 @@ def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
     """Exactly `count` Pods have the object with this UID as their controller."""
 
     def check(state: NamespaceState) -> Result:
-        controlled = [pod for pod in state.all("Pod") if (pod.controller or {}).get("uid") == uid]
+        controlled = [pod for pod in lasting(state) if (pod.controller or {}).get("uid") == uid]
         return expect(len(controlled) == count, _counted(controlled))
 
     return Condition(f"exactly {count} Pods controlled by UID {uid}", check, PODS_READY)
@@ -248,7 +253,7 @@ def count(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:
     """Exactly `number` Pods have these labels, ready or not."""
 
     def check(state: NamespaceState) -> Result:
-        pods = state.all("Pod", labels)
+        pods = lasting(state, labels)
         return expect(len(pods) == number, _counted(pods))
 
     return Condition(f"{f'exactly {number}' if number else 'no'} Pods with {text(labels)}", check, DELETION)
