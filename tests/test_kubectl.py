@@ -19,7 +19,7 @@ from kubechain.probes import kubectl
 from kubechain.probes.kubectl import Kubectl
 
 # It waits without `exec sleep`, during which the kernel shows no environment, and without a child that would outlive it.
-LISTENS = """#!/bin/sh
+KUBECTL = """#!/bin/sh
 mkfifo "$3.never"
 echo $$ > "$3"
 echo "Starting to serve on 127.0.0.1:4321"
@@ -37,7 +37,7 @@ with Kubectl(Path(sys.argv[1]), Path("k"), sys.argv[2]).listening("proxy"):
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     path = tmp_path / "kubectl"
-    path.write_text(LISTENS.replace("$3", str(tmp_path / "pid")))
+    path.write_text(KUBECTL.replace("$3", str(tmp_path / "pid")))
     path.chmod(0o755)
     return path
 
@@ -85,7 +85,7 @@ def test_kubectl_that_never_listens_is_unmet_with_its_last_words(tmp_path: Path,
     program = tmp_path / "kubectl"
     program.write_text("#!/bin/sh\necho 'error: services \"web\" not found'\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kubectl, "CONTROLLER", Timeout(0.5, "a test"))
+    monkeypatch.setattr(kubectl, "KUBECTL", Timeout(0.5, "a test"))
     expected = 'expected kubectl to listen on loopback, got exit status 1: error: services "web" not found'
     with pytest.raises(Unmet, match=expected), Kubectl(program, Path("k"), "c").listening("port-forward"):
         pass
@@ -97,7 +97,7 @@ def test_kubectl_that_never_reaches_the_api_server_says_nothing_of_the_chain(
     program = tmp_path / "kubectl"
     program.write_text("#!/bin/sh\necho 'Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout'\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kubectl, "CONTROLLER", Timeout(0.5, "a test"))
+    monkeypatch.setattr(kubectl, "KUBECTL", Timeout(0.5, "a test"))
     with pytest.raises(HarnessError, match="Unable to connect"), Kubectl(program, Path("k"), "c").listening("port-forward"):
         pass
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.conditions.condition import Condition, Result, expect, unmet
 from kubechain.conditions.text import some
-from kubechain.conditions.timeouts import CONTROLLER, DNS
+from kubechain.conditions.timeouts import DNS, IN_CONTAINER
 
 NOTHING = ("NOERROR", "NXDOMAIN")
 
@@ -104,4 +104,4 @@ def searches(namespace: str, domain: str) -> Condition[str]:
             return unmet(some(search, " "), f"a search list that begins with {' '.join(wanted)}")
         return expect("ndots:5" in options, some(options, " "), "ndots:5 among the options of resolv.conf")
 
-    return Condition(f"the search list of {namespace} and ndots:5 in resolv.conf", check, CONTROLLER)
+    return Condition(f"the search list of {namespace} and ndots:5 in resolv.conf", check, IN_CONTAINER)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from kubechain.conditions.condition import Condition, Result, expect, fields
 from kubechain.conditions.text import some
-from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.conditions.timeouts import IN_CONTAINER
 from kubechain.kube.families import host_of
 
 # What follows the name of the Service in its variables.
@@ -45,7 +45,7 @@ def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str
         return fields(actual, dict(wanted)).of(f"variables for Service {name}:")
 
     what = f"the {len(wanted)} variables" if wanted else "no variables"
-    return Condition(f"{what} for Service {name}", check, CONTROLLER)
+    return Condition(f"{what} for Service {name}", check, IN_CONTAINER)
 
 
 def multi_port_variables(name: str, address: str, ports: Mapping[str, int]) -> dict[str, str]:
@@ -66,7 +66,7 @@ def has_variables(*names: str) -> Condition[Mapping[str, str]]:
         missing = [name for name in names if not environment.get(name)]
         return expect(not missing, f"no {some(missing)}")
 
-    return Condition(f"variables {', '.join(names)}", check, CONTROLLER)
+    return Condition(f"variables {', '.join(names)}", check, IN_CONTAINER)
 
 
 def printed_variables(text: str) -> dict[str, str]:

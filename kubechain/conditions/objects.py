@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from kubechain.conditions.condition import Condition, Result, equal, expect, fields, unmet
 from kubechain.conditions.text import field, some, text
-from kubechain.conditions.timeouts import CONTROLLER, DELETION, Timeout
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, EVENTS, Timeout
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 
@@ -70,7 +70,7 @@ def controlled_by(kind: str, name: str, uid: str | None) -> Condition[NamespaceS
 
 def any_event() -> Condition[NamespaceState]:
     """The namespace has an Event of any component about any object."""
-    return Condition("any Event", lambda state: expect(bool(state.all("Event")), "none"), CONTROLLER)
+    return Condition("any Event", lambda state: expect(bool(state.all("Event")), "none"), EVENTS)
 
 
 def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[NamespaceState]:
@@ -85,7 +85,7 @@ def happened(kind: str, labels: Mapping[str, str], *reasons: str) -> Condition[N
                 return unmet(text(event_reasons), f"Events {', '.join(reasons)} for {kind} {resource.name}")
         return expect(bool(objects), f"no {kind}")
 
-    return Condition(f"Events {', '.join(reasons)} for each {kind} with {text(labels)}", check, CONTROLLER)
+    return Condition(f"Events {', '.join(reasons)} for each {kind} with {text(labels)}", check, EVENTS)
 
 
 def never_happened(kind: str, labels: Mapping[str, str], reason: str, after: str) -> Condition[NamespaceState]:
@@ -102,7 +102,7 @@ def never_happened(kind: str, labels: Mapping[str, str], reason: str, after: str
         ]
         return expect(not with_event, f"one for {some(with_event)}") if result.met else result
 
-    return Condition(f"no Event {reason} for any {kind} with {text(labels)}", check, CONTROLLER)
+    return Condition(f"no Event {reason} for any {kind} with {text(labels)}", check, EVENTS)
 
 
 def event_names(kind: str, name: str, reason: str, words: str) -> Condition[NamespaceState]:
@@ -114,7 +114,7 @@ def event_names(kind: str, name: str, reason: str, words: str) -> Condition[Name
         messages = [str(event.at("message")) for event in events if event.at("reason") == reason]
         return expect(any(words in message for message in messages), some(messages, "; "))
 
-    return Condition(f"an Event {reason} of {kind} {name} that names {words}", check, CONTROLLER)
+    return Condition(f"an Event {reason} of {kind} {name} that names {words}", check, EVENTS)
 
 
 def exists(what: str) -> Condition[KubeObject | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kubechain.conditions.condition import Condition, Result, expect, fields, met, unmet
 from kubechain.conditions.objects import events_of
 from kubechain.conditions.text import some
-from kubechain.conditions.timeouts import CONTROLLER, DELETION, DNS
+from kubechain.conditions.timeouts import DELETION, DNS, KUBECTL
 from kubechain.core.redact import beginning
 from kubechain.kube.families import host_of
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
@@ -196,7 +196,7 @@ def prints_all(*kinds: str) -> Condition[Printed]:
                 return result.of(f"{name} with")
         return met()
 
-    return Condition(f"the rows of each {some(kinds)} as the API holds them", check, CONTROLLER)
+    return Condition(f"the rows of each {some(kinds)} as the API holds them", check, KUBECTL)
 
 
 def describes(kind: str) -> Condition[Printed]:
@@ -213,7 +213,7 @@ def describes(kind: str) -> Condition[Printed]:
                     return unmet(some(shown, "; "), f"{kind} {each.name} with {name}: {some(lines, '; ')}")
         return met()
 
-    return Condition(f"a description of each {kind} as the API holds it", check, CONTROLLER)
+    return Condition(f"a description of each {kind} as the API holds it", check, KUBECTL)
 
 
 def describes_events(kind: str, *reasons: str) -> Condition[Printed]:
@@ -230,7 +230,7 @@ def describes_events(kind: str, *reasons: str) -> Condition[Printed]:
                 return unmet(some(sorted(shown)), f"{kind} {each.name} with Events {some(sorted(stored))}")
         return expect(bool(objects), f"no {kind}")
 
-    return Condition(f"the Events of a {kind} in its description", check, CONTROLLER)
+    return Condition(f"the Events of a {kind} in its description", check, KUBECTL)
 
 
 def nothing_found() -> Condition[Printed]:

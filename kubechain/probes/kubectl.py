@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from kubechain.conditions.condition import Condition, Result, met, unmet
-from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.conditions.timeouts import KUBECTL
 from kubechain.core.errors import ExitCode
 from kubechain.core.process import Completed, environment, run
 from kubechain.kube.creation import CREATE_SECONDS, persistently
@@ -73,7 +73,7 @@ class Kubectl:
         """Run a command that listens on loopback, such as proxy or port-forward, during the body.
 
         Raises:
-            Unmet: it does not listen within the timeout CONTROLLER.
+            Unmet: it does not listen within the timeout KUBECTL.
 
         """
         listener = Listener([*self._base, *words])
@@ -98,7 +98,7 @@ class Listener:
         """Return "127.0.0.1:port" once kubectl listens there.
 
         Raises:
-            Unmet: it does not listen within the timeout CONTROLLER; the message has the output of its last attempt.
+            Unmet: it does not listen within the timeout KUBECTL; the message has the output of its last attempt.
             HarnessError: nor does it reach the API server.
 
         """
@@ -154,4 +154,4 @@ def _listens() -> Condition[tuple[str, int | None]]:
             return unmet(f"exit status {ended}: {' '.join(text.split())}")
         return met(found[1]) if found else unmet(f"the output {text.strip()!r}")
 
-    return Condition("kubectl to listen on loopback", check, CONTROLLER)
+    return Condition("kubectl to listen on loopback", check, KUBECTL)

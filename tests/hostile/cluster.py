@@ -68,13 +68,14 @@ class Cluster:
     def control(self) -> None:
         """Call the controllers after each change, until the cluster is closed."""
         store = self.store
-        seen = -1
+        seen: object = None
         while not self.api.closed.is_set():
             with store.changed:
-                if store.version == seen:
+                now = store.version, frozenset(self.off)
+                if now == seen:
                     store.changed.wait(0.2)
                     continue
-                seen = store.version
+                seen = now
                 for name, controller in CONTROLLERS.items():
                     if name not in self.off:
                         controller(self.core)

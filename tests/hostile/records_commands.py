@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import count
 
@@ -24,6 +25,20 @@ def _without(id: str, what: str, name: str, link: Link, *, undeletable: bool = F
         cluster.off.add(name)
 
     return Record(id, f"has no {what}", make, (broken(link),), command=IMPATIENT, seconds=200, undeletable=undeletable)
+
+
+def _taken_over(*names: str) -> Callable[[Cluster], None]:
+    """Have none of these controllers for TAKEN_OVER_SECONDS from the first Deployment on, as between two leaders."""
+
+    def make(cluster: Cluster) -> None:
+        def lose(exchange: Exchange) -> None:
+            cluster.off.update(names)
+            threading.Timer(TAKEN_OVER_SECONDS, lambda: cluster.off.difference_update(names)).start()
+            exchange.serve()
+
+        rule(on("create", "Deployment"), lose, times=1)(cluster)
+
+    return make
 
 
 def is_exec(request: Request) -> bool:
@@ -74,6 +89,9 @@ def _stops(exchange: Exchange) -> None:
 
 
 EITHER = (HOLDS, UNDECIDED)
+# The Lease of the last leader lasts for 15 s, the next tries to take it every 2 s, and begins with lists.
+TAKEN_OVER_SECONDS = 19.0
+MANAGER = ("namespace", "garbage collector", "Deployment", "ReplicaSet", "EndpointSlice", "Endpoints")
 WHOLE = Ending(ExitCode.HOLDS, "")
 RECORDS = (
     _without("OFF-DEPLOYMENT", "Deployment controller", "Deployment", Link.DEPLOYMENT),
@@ -84,6 +102,8 @@ RECORDS = (
     _without("OFF-ENDPOINTS", "Endpoints controller", "Endpoints", Link.ENDPOINTS),
     _without("OFF-KUBE-PROXY", "kube-proxy", "kube-proxy", Link.CLUSTERIP),
     _without("OFF-GARBAGE", "garbage collector", "garbage collector", Link.DELETION),
+    Record("MANAGER-LOST", "has no controller manager until another takes over, after 19 s", _taken_over(*MANAGER), seconds=180),
+    Record("SCHEDULER-LOST", "has no scheduler until another takes over, after 19 s", _taken_over("scheduler"), seconds=180),
     Record("EXEC-500", "answers the first command in a Pod with 500", rule(is_exec, failing(500), times=1)),
     Record(
         "EXEC-500-EVER",
