@@ -132,13 +132,13 @@ def scheduled(labels: Mapping[str, str], number: int) -> Condition[NamespaceStat
 
 
 def ready(name: str) -> Condition[NamespaceState]:
-    """The Pod is ready; hopeless if a container cannot start."""
+    """The Pod is ready; hopeless if a container cannot start, or the Pod is over."""
 
     def check(state: NamespaceState) -> Result:
         pod = state.one("Pod", name)
         if pod is None:
             return unmet(f"no Pod {name}")
-        why = stuck(state, pod)
+        why = stuck(state, pod) or (progress(pod) if pod.over else "")
         return (hopeless(why) if why else expect(is_ready(pod), progress(pod))).of(f"Pod {name} with")
 
     return Condition(f"Pod {name} ready", check, PODS_READY)

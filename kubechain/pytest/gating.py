@@ -13,18 +13,23 @@ import pytest
 from kubechain.claims import claim
 from kubechain.claims.claim import Claim, Link
 from kubechain.claims.obstacles import Obstacle
-from kubechain.claims.requirements import DISRUPTION, EXEC, refused
+from kubechain.claims.requirements import DISRUPTION, EXEC, refused, right
 from kubechain.claims.rights import GATES as NEEDED
 from kubechain.core.errors import Blocked, HarnessError, NoProgram, NotApplicable, Unmet
+from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Waiter
 from kubechain.pytest.outcomes import known_links
 from kubechain.pytest.rights import permissions
 from kubechain.pytest.state import chain_of, claim_state, run_state
 from kubechain.workload.chain import Chain
-from kubechain.workload.gates import GATES, RESTS, Gatekeeper, awaited, used
+from kubechain.workload.ended_pods import ended_since
+from kubechain.workload.gates import ASKED_AGAIN, GATES, RESTS, Gatekeeper, awaited, used
+from kubechain.workload.manifests import WEB
+from kubechain.workload.obstruction import obstacle
 
 # Every claim on a chain requests this fixture, directly or not.
 OF_CHAINS = "chain_factory"
+EVICTION = right("create", "pods/eviction")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,7 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     stated = _on_a_chain(item)
     if stated:
         run_state(item.config).gatekeeper.require_untried(stated)
-    with _judged(item, Unmet):
+    with _judged(item, Unmet, RealClock().now()):
         return (yield)
 
 
@@ -44,7 +49,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     It is blocked by the first of them that is broken.
     """
     stated, chain = _on_a_chain(item), chain_of(item)
-    with _judged(item, AssertionError):
+    with _judged(item, AssertionError, RealClock().now()):
         if stated and chain:
             require_premises(stated, chain)
         began = chain.objects.clock.now() if chain else 0.0
@@ -55,8 +60,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def _judged(item: pytest.Item, failure: type[AssertionError]) -> Generator[None]:
-    """Skip a claim that does not apply, try a command after trouble, and block a claim whose `failure` another link explains."""
+def _judged(item: pytest.Item, failure: type[AssertionError], began: float) -> Generator[None]:
+    """Skip a claim that does not apply, try a command after trouble, and block a claim whose `failure` another link explains.
+
+    A `failure` while the cluster has ended a Pod of the chain, at `began` (monotonic seconds) or later, says nothing.
+    """
     try:
         yield
     except NotApplicable as reason:
@@ -74,9 +82,28 @@ def _judged(item: pytest.Item, failure: type[AssertionError]) -> Generator[None]
         _try_command(item)
         raise
     except failure as error:
+        if ended := ended_meanwhile(item, began):
+            raise HarnessError(f"cannot decide: {ended} meanwhile; {error}") from error
         if blocked := to_blame(item, error):
             raise blocked from error
         raise
+
+
+def ended_meanwhile(item: pytest.Item, began: float) -> str:
+    """Return which Pod of a claim's chain the cluster has ended; "" if none, or if the claim evicts Pods or stops Nodes itself.
+
+    Where the Deployment has lost its Pods for good, the claim says so.
+    """
+    stated, chain = _on_a_chain(item), chain_of(item)
+    if stated is None or chain is None or {DISRUPTION, EVICTION} & {*stated.needs}:
+        return ""
+    ended = ended_since(chain.objects, began)
+    if ended and chain.objects.read().one("Deployment", WEB):
+        try:
+            GATES[Link.PODS](chain).wait(Waiter(chain.waiter.clock), ASKED_AGAIN)
+        except (Unmet, HarnessError):
+            return ""
+    return ended
 
 
 def to_blame(item: pytest.Item, error: AssertionError) -> Blocked | None:

@@ -25,6 +25,7 @@ from kubechain.observe.history import History
 from kubechain.observe.protocols import WatchedNamespace
 from kubechain.observe.wait import Waiter
 from kubechain.probes.pod import PodProbe
+from kubechain.workload import ended_pods
 from kubechain.workload.admission import Admission, gone
 from kubechain.workload.asked_nodes import AskedNodes
 from kubechain.workload.cluster_nodes import ClusterNodes
@@ -151,10 +152,12 @@ class Chain:
         """Return the probe from a Pod of this namespace, once the Pod is ready; Blocked if it does not become ready."""
         if name in self.never_ready:
             raise Blocked(Link.PODS, self.never_ready[name])
+        again = name == CLIENT and ended_pods.made_again(self.api, self.objects, self.waiter, name, self.client_image)
         try:
-            since = self.begun if name == CLIENT else None
+            since = self.begun if name == CLIENT and not again else None
             self.waiter.eventually(self.objects, pods.ready(name), since=since)
         except Unmet as unmet:
+            ended_pods.require_going_on(self.objects, name)
             self.never_ready[name] = str(unmet)
             raise self.blocked(Link.PODS, unmet) from unmet
         return self.inside(self.present("Pod", name))

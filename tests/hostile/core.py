@@ -26,7 +26,8 @@ class Core:
     """The parts of the cluster below its API; `mutate` is a mutating webhook, `ca` the CA's certificate in PEM.
 
     `environments` are the variables of containers by the UID of their Pod; `absent` is an image that no registry has; `full` is
-    why the scheduler finds no Node, "" if it does. The controller of EndpointSlices lists no addresses of the families
+    why the scheduler finds no Node, "" if it does; `turned_away` is how many Pods of controllers their Nodes still do not take.
+    The controller of EndpointSlices lists no addresses of the families
     `unlisted`, kube-proxy forwards none of `unproxied`, and the DNS has no records of `unnamed`.
     """
 
@@ -37,6 +38,7 @@ class Core:
     mutate: Callable[[Json], Json] = unchanged
     absent: str = ""
     full: str = ""
+    turned_away: int = 0
     unlisted: set[str] = field(default_factory=set[str])
     unproxied: set[str] = field(default_factory=set[str])
     unnamed: set[str] = field(default_factory=set[str])

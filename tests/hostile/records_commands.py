@@ -16,6 +16,7 @@ from tests.hostile.exchange import Exchange, Request
 from tests.hostile.furniture import namespace
 from tests.hostile.records import CLEAN, DOCTOR, HOLDS, IMPATIENT, UNDECIDED, Ending, Record, broken
 from tests.hostile.records_objects import null_lists
+from tests.hostile.store import key_of
 
 
 def _without(id: str, what: str, name: str, link: Link, *, undeletable: bool = False) -> Record:  # noqa: A002  # as of a record
@@ -39,6 +40,25 @@ def _taken_over(*names: str) -> Callable[[Cluster], None]:
         rule(on("create", "Deployment"), lose, times=1)(cluster)
 
     return make
+
+
+def _drained(cluster: Cluster) -> None:
+    """Evict all Pods of the client's Node when a Service is changed for the first time."""
+
+    def drain(exchange: Exchange) -> None:
+        pods = cluster.store.all("Pod")
+        nodes = {pod["spec"].get("nodeName") for pod in pods if pod["metadata"]["name"] == "client"}
+        for pod in (each for each in pods if each["spec"].get("nodeName") in nodes):
+            cluster.store.modify(key_of(pod), lambda body: body["status"].setdefault("conditions", []).append(EVICTED))
+            cluster.store.delete(key_of(pod))
+        exchange.serve()
+
+    rule(on("patch", "Service"), drain, times=1)(cluster)
+
+
+def _turning_away(cluster: Cluster) -> None:
+    """Have Nodes that do not take the first two Pods of controllers."""
+    cluster.core.turned_away = 2
 
 
 def is_exec(request: Request) -> bool:
@@ -92,6 +112,7 @@ EITHER = (HOLDS, UNDECIDED)
 # The Lease of the last leader lasts for 15 s, the next tries to take it every 2 s, and begins with lists.
 TAKEN_OVER_SECONDS = 19.0
 MANAGER = ("namespace", "garbage collector", "Deployment", "ReplicaSet", "EndpointSlice", "Endpoints")
+EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "evicting"}
 WHOLE = Ending(ExitCode.HOLDS, "")
 RECORDS = (
     _without("OFF-DEPLOYMENT", "Deployment controller", "Deployment", Link.DEPLOYMENT),
@@ -104,6 +125,8 @@ RECORDS = (
     _without("OFF-GARBAGE", "garbage collector", "garbage collector", Link.DELETION),
     Record("MANAGER-LOST", "has no controller manager until another takes over, after 19 s", _taken_over(*MANAGER), seconds=180),
     Record("SCHEDULER-LOST", "has no scheduler until another takes over, after 19 s", _taken_over("scheduler"), seconds=180),
+    Record("NODE-DRAINED", "loses all Pods of a Node, which somebody drains, in the middle of the run", _drained),
+    Record("PODS-TURNED-AWAY", "has Nodes that do not take the first two Pods of controllers", _turning_away),
     Record("EXEC-500", "answers the first command in a Pod with 500", rule(is_exec, failing(500), times=1)),
     Record(
         "EXEC-500-EVER",

@@ -52,6 +52,11 @@ def is_ready(pod: Json) -> bool:
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
+def is_active(pod: Json) -> bool:
+    """Whether a controller counts a Pod: it is neither over nor being deleted."""
+    return pod["status"].get("phase") != "Failed" and not pod["metadata"].get("deletionTimestamp")
+
+
 def _controlled(core: Core, kind: str, owner: Json) -> list[Json]:
     uid, space = owner["metadata"]["uid"], owner["metadata"]["namespace"]
     return [each for each in core.store.all(kind, space) if owner_of(each).get("uid") == uid]
@@ -115,7 +120,7 @@ def replica_sets(core: Core) -> None:
     for owner in core.store.all("ReplicaSet"):
         if owner["metadata"].get("deletionTimestamp"):
             continue
-        pods = [pod for pod in _controlled(core, "Pod", owner) if not pod["metadata"].get("deletionTimestamp")]
+        pods = [pod for pod in _controlled(core, "Pod", owner) if is_active(pod)]
         failure: list[Json] = []
         for pod in pods[owner["spec"]["replicas"] :]:
             core.store.delete(key_of(pod))
@@ -181,6 +186,10 @@ def kubelet(core: Core) -> None:
         if pod["metadata"].get("deletionTimestamp"):
             core.network.stop(pod["metadata"]["uid"])
             core.store.remove(key_of(pod))
+        elif core.turned_away and owner_of(pod) and pod["status"]["phase"] == "Pending":
+            core.turned_away -= 1
+            why = {"phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource: pods"}
+            core.store.modify(key_of(pod), lambda body, why=why: body["status"].update(why))
         elif core.absent in [container["image"] for container in pod["spec"]["containers"]]:
             statuses: list[Json] = pod["status"].get("containerStatuses", [])
             if not statuses or statuses[0]["state"]["waiting"]["reason"] == "ErrImagePull":
@@ -190,7 +199,7 @@ def kubelet(core: Core) -> None:
             core.store.modify(key_of(pod), _started(core, pod, int(node.rpartition("-")[2])))
             for reason in ("Pulled", "Created", "Started"):
                 core.event(pod, reason, f"container of {pod['metadata']['name']}")
-        elif not is_ready(pod) and all(core.passes(container) for container in pod["spec"]["containers"]):
+        elif is_active(pod) and not is_ready(pod) and all(core.passes(container) for container in pod["spec"]["containers"]):
             core.store.modify(key_of(pod), lambda body: _report(core, body, ready=True))
 
 
