@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kubechain.conditions import containers, qos
+from kubechain.conditions import containers, qos, scheduling
 from kubechain.conditions import pods as on
 from kubechain.conditions.condition import Condition
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -94,13 +94,6 @@ def test_one_wrong_pod_of_two_is_unmet_with_a_message(name: str, change: Change)
     result = ALL[name](state(change(FIRST), SECOND))
     assert not result.met
     assert result.got
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_pod_that_its_node_did_not_take_is_no_pod_of_its_controller(name: str) -> None:
-    refused: Json = {"phase": "Failed", "reason": "OutOfpods", "message": "Node didn't have enough resource: pods"}
-    assert ALL[name](state(FIRST, SECOND, pod(2, status=refused))).met
-    assert not ALL[name](state(pod(0, status=refused), pod(1, status=refused))).met
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -212,7 +205,7 @@ def test_why_not_ready_shows_reasons_of_containers() -> None:
 
 
 def test_pods_are_scheduled_if_each_has_a_node_or_an_autoscaler_makes_one() -> None:
-    condition = on.scheduled(LABELS, 2)
+    condition = scheduling.scheduled(LABELS, 2)
     assert condition(state(FIRST, SECOND)).met
     assert not condition(state(FIRST)).met
     full = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "3 Insufficient cpu"}]
@@ -223,6 +216,7 @@ def test_pods_are_scheduled_if_each_has_a_node_or_an_autoscaler_makes_one() -> N
     assert "Insufficient cpu" in result.got
     event = thing("Event", "e", involvedObject={"uid": alone.uid}, reason="TriggeredScaleUp")
     assert condition(state(FIRST, alone, event)).met
+    assert [scheduling.bound(LABELS)(each).met for each in (state(FIRST, SECOND), state(FIRST, alone, event))] == [True, False]
 
 
 def test_ready_pods_have_the_labels_are_ready_and_not_terminating() -> None:

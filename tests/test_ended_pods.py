@@ -8,7 +8,7 @@ import pytest
 from kubechain.claims import claim
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import DISRUPTION, Requirement, right
-from kubechain.conditions import containers, deployments, objects, pods
+from kubechain.conditions import containers, deployments, objects, pods, scheduling
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.ended import why_ended
 from kubechain.core.errors import Blocked, HarnessError
@@ -30,7 +30,7 @@ OUT_OF_PODS = {"phase": "Failed", "reason": "OutOfpods", "message": "no room"}
 # Conditions of two Pods.
 CONDITIONS: dict[str, Condition[NamespaceState]] = {
     "exactly_ready": pods.exactly_ready(LABELS, 2),
-    "scheduled": pods.scheduled(LABELS, 2),
+    "scheduled": scheduling.scheduled(LABELS, 2),
     "count": pods.count(LABELS, 2),
     "controlled_count": pods.controlled_count(replica_set().uid, 2),
     "conditions_true": pods.conditions_true(LABELS),

@@ -56,15 +56,6 @@ def test_gates_take_as_long_as_the_claims_that_open_them() -> None:
     }
 
 
-@pytest.mark.parametrize("link", WATCHED)
-def test_gate_opens_after_another_leader_has_taken_over(link: Link) -> None:
-    chain, waiter, clock = up_to()
-    for each in healthy():
-        clock.at(19.0, lambda each=each: chain.objects.record("ADDED", each))
-    GATES[link](chain).wait(waiter)
-    assert clock.time == pytest.approx(1019.0, abs=0.5)
-
-
 def test_awaited_links_are_in_the_order_of_the_chain() -> None:
     assert awaited(claim_of(Link.CLUSTERIP)) == [
         Link.DEPLOYMENT,

@@ -23,6 +23,7 @@ from kubechain.conditions import (
     printed,
     qos,
     replica_sets,
+    scheduling,
     services,
     tokens,
 )
@@ -62,7 +63,7 @@ SLICE, ON_NODE = endpoint_slice(entry(A), entry(pod(9))), endpoint_slice({**entr
 LISTED = state(A, B, service(), SLICE, endpoints_of(A))
 REVISION = {"deployment.kubernetes.io/revision": "7"}
 OLD = replica_set(annotations=REVISION)
-BARE = changed(A, "status", {})
+BARE, LOOSE = changed(A, "status", {}), changed(A, "spec.nodeName", None)
 NODE = thing("Node", "n1", spec={"taints": [{"key": "k", "effect": "NoSchedule"}]}, status={})
 PAGES = [Page("http://10.96.0.9:80/", failure="timeout", detail="curl exit 28", seconds=3.0)] * 5
 PRINTED = printed.Printed("NAME   TYPE\nweb    ClusterIP\n", "", state(A, service()))
@@ -97,7 +98,7 @@ READY = on_pods.ready(A.name)
 SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "condition.all_of": (condition.all_of("small and even", lambda n: expect(n < 5, f"{n}")), 7),
     "condition.empty": (condition.empty("namespace"), ["a", "b", "c", "d", "e", "f", "g"]),
-    "pods.scheduled": (on_pods.scheduled(LABELS, 3), SICK),
+    "scheduling.scheduled": (scheduling.scheduled(LABELS, 3), SICK), "scheduling.bound": (scheduling.bound(LABELS), state(LOOSE)),
     "containers.waits_because": (containers.waits_because(A.name, "ErrImagePull"), SICK),
     "containers.pull_failed": (containers.pull_failed(A.name), SICK),
     "containers.unschedulable": (containers.unschedulable(A.name), SICK),
@@ -203,8 +204,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "objects.event_names": (objects.event_names("Pod", A.name, "Failed", "absent:1"), SICK),
     "objects.exists": (objects.exists("ServiceAccount default"), None),
     "objects.holds_certificate": (objects.holds_certificate("ca.crt"), thing("ConfigMap", "x", data={"other": ""})),
-    "pods.exactly_ready": (on_pods.exactly_ready(LABELS, 2), SICK),
-    "pods.ready": (on_pods.ready(A.name), SICK),
+    "pods.exactly_ready": (on_pods.exactly_ready(LABELS, 2), SICK), "pods.ready": (on_pods.ready(A.name), SICK),
     "pods.every_pod": (on_pods.every_pod(LABELS, "odd", lambda each: expect(ok=False, got=each.name)), SICK),
     "pods.on_nodes": (on_pods.on_nodes(LABELS, {"n1": ["172.18.0.9"]}), SICK),
     "pods.conditions_true": (on_pods.conditions_true(LABELS), SICK),

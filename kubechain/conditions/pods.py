@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import events_of
 from kubechain.conditions.text import counted, field, some, text
-from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED, SCHEDULED
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
 from kubechain.kube.families import pod_addresses
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
@@ -19,8 +19,6 @@ HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError
 BACK_OFF, PULL_FAILED, FAILURES = "ImagePullBackOff", "ErrImagePull", 2
 # The runtime could not start the command of a container, as if the image lacks it.
 NOT_STARTED = ("StartError", "ContainerCannotRun")
-# Events of the cluster autoscaler and of Karpenter about a Pod for which they make a Node.
-SCALING_UP = ("TriggeredScaleUp", "Nominated")
 # A message shows the state of at most this many Pods that are not ready.
 MOST_PODS = 3
 
@@ -115,20 +113,6 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
         return expect(len(pods) == count, ready)
 
     return Condition(f"exactly {count} ready Pods with {text(labels)}", check, PODS_READY)
-
-
-def scheduled(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:
-    """At least `number` Pods have these labels, and each is bound to a Node, or waits for a Node that an autoscaler makes."""
-
-    def check(state: NamespaceState) -> Result:
-        pods = lasting(state, labels)
-        awaited = {e.at("involvedObject.uid") for e in state.all("Event") if e.at("reason") in SCALING_UP}
-        waiting = [why_not_ready(pod) for pod in pods if not pod.at("spec.nodeName") and pod.uid not in awaited]
-        if waiting:
-            return unmet(f"{len(pods) - len(waiting)} of {len(pods)} bound: {some(waiting, '; ', MOST_PODS)}")
-        return expect(len(pods) >= number, f"{len(pods)} Pods")
-
-    return Condition(f"{number} Pods with {text(labels)} bound to Nodes", check, SCHEDULED)
 
 
 def ready(name: str) -> Condition[NamespaceState]:

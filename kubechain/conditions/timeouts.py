@@ -20,6 +20,7 @@ TAKEN_OVER = "when one ends, the next takes over within 20 s"
 CONTROLLER = Timeout(40, f"a controller acts within a second on an idle cluster; {TAKEN_OVER}")
 PODS_READY = Timeout(60, "image present, scheduled, started and probed in about 2 s; 60 s allow for a pull")
 SCHEDULED = Timeout(40, f"the scheduler binds a Pod within a second, or says why not; {TAKEN_OVER}")
+NODE_MADE = Timeout(300, "an autoscaler makes a Node within some minutes")
 ENDPOINTS = Timeout(40, f"the EndpointSlice controller batches for up to a second; {TAKEN_OVER}")
 EVENTS = Timeout(15, "an Event is written within a second; 15 s allow for a loaded component")
 DATA_PLANE = Timeout(20, "kube-proxy syncs at least once a second when something changed")

@@ -10,7 +10,7 @@ from kubechain.claims.claim import Link
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.premises import Premise
 from kubechain.claims.requirements import ProbeOrigin
-from kubechain.conditions import pods
+from kubechain.conditions import pods, scheduling
 from kubechain.conditions.admission import Change, changes
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.deployments import current_replica_set
@@ -154,7 +154,9 @@ class Chain:
             raise Blocked(Link.PODS, self.never_ready[name])
         again = name == CLIENT and ended_pods.made_again(self.api, self.objects, self.waiter, name, self.client_image)
         try:
-            since = self.begun if name == CLIENT and not again else None
+            state = self.objects.read()
+            late = again or any(scheduling.awaits_node(state, pod) for pod in state.all("Pod", {"app": CLIENT}))
+            since = self.begun if name == CLIENT and not late else None
             self.waiter.eventually(self.objects, pods.ready(name), since=since)
         except Unmet as unmet:
             ended_pods.require_going_on(self.objects, name)

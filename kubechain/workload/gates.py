@@ -15,7 +15,7 @@ from kubechain.claims.claim import Claim, Link
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.premises import Premise
 from kubechain.claims.requirements import EXEC
-from kubechain.conditions import deployments, endpoints, pods, services
+from kubechain.conditions import deployments, endpoints, pods, scheduling, services
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.dns import resolves_to
 from kubechain.conditions.env import service_variables, variables_are
@@ -71,18 +71,17 @@ ASKED_AGAIN = Timeout(3, "a working link answers at once; 3 s allow for one lost
 class Gate(Generic[T]):
     """The condition that a link is up on a chain, and the source that it is asked of.
 
-    `earlier` is a condition on the way there that is met sooner or not at all.
+    `earlier` are conditions on the way there, each of which is met sooner or not at all.
     """
 
     source: Source[T]
     condition: Condition[T]
-    earlier: Condition[T] | None = None
+    earlier: tuple[Condition[T], ...] = ()
 
     def wait(self, waiter: Waiter, within: Timeout | None = None) -> None:
         """Wait until the link is up; Unmet if it does not come up within the condition's timeout, or `within`."""
-        if self.earlier:
-            waiter.eventually(self.source, self.earlier, within=within)
-        waiter.eventually(self.source, self.condition, within=within)
+        for condition in (*self.earlier, self.condition):
+            waiter.eventually(self.source, condition, within=within)
 
 
 # Each link with a gate -> its gate on a chain. The timeout of a gate runs from when the links before are up.
@@ -90,7 +89,9 @@ GATES: dict[Link, Callable[[Chain], Gate[Any]]] = {
     Link.DEPLOYMENT: lambda chain: Gate(chain.objects, deployments.observed(WEB)),
     Link.REPLICASET: lambda chain: Gate(chain.objects, deployments.controls_one_replica_set(WEB, chain.replicas)),
     Link.PODS: lambda chain: Gate(
-        chain.objects, pods.exactly_ready(LABELS, chain.replicas), earlier=pods.scheduled(LABELS, chain.replicas)
+        chain.objects,
+        pods.exactly_ready(LABELS, chain.replicas),
+        earlier=(scheduling.scheduled(LABELS, chain.replicas), scheduling.bound(LABELS)),
     ),
     Link.SERVICE: lambda chain: Gate(chain.objects, services.allocated_by_type(WEB)),
     Link.ENDPOINTS: lambda chain: Gate(chain.objects, endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)),

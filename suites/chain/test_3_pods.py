@@ -7,7 +7,7 @@ from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EVENTS, EXEC, LISTED, OWN_CLUSTER, POD_CIDR, UNTOLERANT, right
 from kubechain.cluster.kind import Cluster
-from kubechain.conditions import containers, deployments, pods, qos, timeouts, tokens
+from kubechain.conditions import containers, deployments, pods, qos, scheduling, timeouts, tokens
 from kubechain.conditions.http import forbidden_to
 from kubechain.conditions.objects import event_names, exists, happened, holds_certificate, never_happened
 from kubechain.kube.objects import KubeObject
@@ -28,7 +28,8 @@ LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 def test_pods_become_ready(chain: Chain, eventually: Eventually) -> None:
     """As many Pods as the Deployment asks for MUST become ready, and no more."""
     # A Pod that no Node takes is known long before the time for a pull is over.
-    eventually(chain.objects, pods.scheduled(LABELS, chain.replicas))
+    eventually(chain.objects, scheduling.scheduled(LABELS, chain.replicas))
+    eventually(chain.objects, scheduling.bound(LABELS))
     eventually(chain.objects, pods.exactly_ready(LABELS, chain.replicas))
 
 
