@@ -37,7 +37,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, manifests, node_reach, service_manifests, sources
+from kubechain.workload import actions, manifests, node_reach, refusals, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.pod_spec import ACCOUNT
@@ -136,7 +136,8 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
 def test_cluster_ip_without_endpoints_refuses(chain: Chain, create: Create, eventually: Eventually) -> None:
     """The clusterIP of a Service with no endpoints MUST refuse connections, not leave them without an answer."""
     name = create(chain, service_manifests.service(name="nobody", app="nobody")).name
-    eventually(sources.pages_inside(chain, chain.client, url(chain.address(name))), all_refused())
+    pages = sources.pages_inside(chain, chain.client, url(chain.address(name)))
+    refusals.require_refused(chain, eventually, pages, all_refused())
 
 
 @claim("CHAIN-CLUSTERIP-070", spec=SERVICE + "#defining-a-service", level="full", requires=[EXEC], premises=premises.SPREAD)
@@ -174,7 +175,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
     # A port that no kube-proxy knows yet refuses connections, too.
     eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_welcome(WELCOME)))
     actions.service(chain, {"selector": {"app": "nobody"}}, service.name)
-    eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_refused()))
+    refusals.require_refused(chain, eventually, sources.pages_at_nodes(chain, port), chain.among_nodes(all_refused()))
 
 
 @claim(

@@ -5,11 +5,10 @@ from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import EXEC, NODE_REQUESTS
 from kubechain.conditions import endpoints, pods
 from kubechain.conditions.dns import no_such_name
-from kubechain.conditions.http import all_refused
 from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
-from kubechain.workload import sources
-from kubechain.workload.manifests import LABELS, WEB
+from kubechain.workload import refusals, sources
+from kubechain.workload.manifests import WEB
 from kubechain.workload.node_sample import noted
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")
@@ -60,11 +59,11 @@ def test_bystander_is_untouched(without_deployment: Deleted, eventually: Eventua
     after=[Link.NODEPORT],
 )
 def test_node_port_closes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
-    """The nodePort of a deleted Service MUST refuse connections on every Node, though the Pods still run."""
+    """The nodePort of a deleted Service MUST be closed on every Node, though the Pods still run."""
     without_service.require_served()
     chain, urls = without_service.chain, without_service.node_urls
     pages = sources.pages_at(chain, urls)
-    without_service.refused(eventually(pages, noted(all_refused(), without_service.nodes_note)))
+    without_service.refused(eventually(pages, noted(refusals.closed(chain), without_service.nodes_note)))
 
 
 @claim(
