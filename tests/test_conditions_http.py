@@ -154,12 +154,16 @@ def test_page_as_text_has_failure_or_status() -> None:
     assert str(page(status=503)) == f"{URL}: 503"
 
 
-def test_none_slower_rejects_late_and_wrong_pages() -> None:
+def test_none_slower_rejects_late_connections_and_wrong_pages() -> None:
     quick = on.none_slower(1.0)
-    assert quick([Page(URL, 200, seconds=0.9)] * 3).met
-    assert not quick([Page(URL, 200, seconds=0.9), Page(URL, 200, seconds=1.0)]).met
-    assert not quick([Page(URL, 200, seconds=0.1), Page(URL, 500, seconds=0.1)]).met
+    assert quick([Page(URL, 200, connected=0.9)] * 3).met
+    assert not quick([Page(URL, 200, connected=0.9), Page(URL, 200, connected=1.0)]).met
+    assert not quick([Page(URL, 200, connected=0.1), Page(URL, 500, connected=0.1)]).met
     assert not quick([]).met
+
+
+def test_backend_on_a_busy_node_may_take_its_time() -> None:
+    assert on.none_slower(1.0)([Page(URL, 200, seconds=2.4, connected=0.002)]).met
 
 
 def test_every_answer_has_the_status() -> None:

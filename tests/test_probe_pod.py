@@ -19,19 +19,19 @@ BODY = "<!DOCTYPE html>\n<html>\n\n<h1>Welcome to nginx!</h1>\n</html>\n"
 
 
 def test_page_of_curl_is_read_with_headers_body_and_peer() -> None:
-    page = parse_page(URL, f"{HEAD}\n{BODY}", "0 200 10.96.0.9 0.004123")
-    assert page == Page(URL, 200, BODY, "web-5d4f-0", "10.244.1.7", "10.96.0.9", seconds=0.004123)
+    page = parse_page(URL, f"{HEAD}\n{BODY}", "0 200 10.96.0.9 0.001 0.004123")
+    assert page == Page(URL, 200, BODY, "web-5d4f-0", "10.244.1.7", "10.96.0.9", seconds=0.004123, connected=0.001)
 
 
 @pytest.mark.parametrize(
     ("transfer", "failure"),
     [
-        ("7 000  0.001", "refused"),
-        ("28 000  3.000", "timeout"),
-        ("6 000  0.010", "name"),
-        ("52 000 10.96.0.9 0.002", "reset"),
-        ("56 000 10.96.0.9 0.002", "reset"),
-        ("3 000  0.000", "other"),
+        ("7 000  0.000 0.001", "refused"),
+        ("28 000  0.000 3.000", "timeout"),
+        ("6 000  0.000 0.010", "name"),
+        ("52 000 10.96.0.9 0.001 0.002", "reset"),
+        ("56 000 10.96.0.9 0.001 0.002", "reset"),
+        ("3 000  0.000 0.000", "other"),
     ],
 )
 def test_failure_of_curl_is_classified_by_its_exit_code(transfer: str, failure: str) -> None:
@@ -41,17 +41,17 @@ def test_failure_of_curl_is_classified_by_its_exit_code(transfer: str, failure: 
 
 
 def test_transfer_that_broke_after_its_headers_is_a_failure() -> None:
-    page = parse_page(URL, f"{HEAD}\nhalf a pa", "56 200 10.96.0.9 0.002")
+    page = parse_page(URL, f"{HEAD}\nhalf a pa", "56 200 10.96.0.9 0.001 0.002")
     assert (page.failure, page.status, page.body) == ("reset", 0, "")
 
 
 def test_error_page_is_no_failure() -> None:
-    page = parse_page(URL, "HTTP/1.1 503 Service Unavailable\nX-Backend: web-5d4f-0\n\nno\n", "0 503 10.96.0.9 0.002")
+    page = parse_page(URL, "HTTP/1.1 503 Service Unavailable\nX-Backend: web-5d4f-0\n\nno\n", "0 503 10.96.0.9 0.001 0.002")
     assert (page.status, page.failure) == (503, "")
 
 
 def test_page_without_backend_headers_has_no_backend() -> None:
-    page = parse_page(URL, f"HTTP/1.1 200 OK\nServer: other\n\n{BODY}", "0 200 10.96.0.9 0.002")
+    page = parse_page(URL, f"HTTP/1.1 200 OK\nServer: other\n\n{BODY}", "0 200 10.96.0.9 0.001 0.002")
     assert (page.backend, page.source) == ("", "")
 
 
@@ -147,8 +147,8 @@ def inside(printed: Executed) -> PodProbe:
 
 
 def test_output_of_several_requests_is_split_into_pages() -> None:
-    first = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}".replace("\n", "\r\n", 5)
-    second = f"{CHUNK}7 000  0.001{CHUNK}"
+    first = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.001 0.004{CHUNK}".replace("\n", "\r\n", 5)
+    second = f"{CHUNK}7 000  0.0 0.001{CHUNK}"
     pages = inside(executed(first + second)).fetch(URL, "http://10.96.0.10/")
     assert [(page.url, page.status, page.failure) for page in pages] == [
         (URL, 200, ""),
@@ -156,7 +156,7 @@ def test_output_of_several_requests_is_split_into_pages() -> None:
     ]
 
 
-@pytest.mark.parametrize("printed", [executed("", 2), executed(f"x{CHUNK}0 200 1.2.3.4 0.1{CHUNK}")])
+@pytest.mark.parametrize("printed", [executed("", 2), executed(f"x{CHUNK}0 200 1.2.3.4 0.1 0.1{CHUNK}")])
 def test_output_without_a_page_for_each_request_is_an_error(printed: Executed) -> None:
     with pytest.raises(HarnessError, match="did not report"):
         inside(printed).fetch(URL, URL)
@@ -170,7 +170,7 @@ def test_image_without_a_program_is_told_from_other_trouble() -> None:
 
 
 def test_failed_request_ends_repeated_requests() -> None:
-    good, bad = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.004{CHUNK}", f"{CHUNK}28 000  3.0{CHUNK}"
+    good, bad = f"{HEAD}\n{BODY}{CHUNK}0 200 10.96.0.9 0.001 0.004{CHUNK}", f"{CHUNK}28 000  0.0 3.0{CHUNK}"
     assert [page.failure for page in inside(executed(good + bad)).repeat(URL, 3)] == ["", "timeout"]
     assert [page.status for page in inside(executed(good * 3)).repeat(URL, 3)] == [200, 200, 200]
     for printed in ("", good, bad + good):
@@ -182,7 +182,7 @@ def test_failed_request_ends_repeated_requests() -> None:
 
 def test_repeated_requests_are_one_command_that_stops_at_a_failure() -> None:
     scripts: list[str] = []
-    place = PodProbe(Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}")), "ns", "client")
+    place = PodProbe(Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.0 0.1{CHUNK}")), "ns", "client")
     place.repeat(URL, 3)
     assert scripts[0].count(" && ") == 2
     assert scripts[0].count(URL) == 3
@@ -220,9 +220,9 @@ def test_command_is_run_again_if_its_stream_breaks_and_not_if_it_fails() -> None
 
 
 ASKED: dict[str, tuple[Callable[[PodProbe], object], str]] = {
-    "page": (lambda place: place.fetch(URL), f"{CHUNK}7 000  0.1{CHUNK}"),
-    "pages": (lambda place: place.repeat(URL, 1), f"{CHUNK}7 000  0.1{CHUNK}"),
-    "API server": (lambda place: place.ask_api("/version"), f"{CHUNK}7 000  0.1{CHUNK}"),
+    "page": (lambda place: place.fetch(URL), f"{CHUNK}7 000  0.0 0.1{CHUNK}"),
+    "pages": (lambda place: place.repeat(URL, 1), f"{CHUNK}7 000  0.0 0.1{CHUNK}"),
+    "API server": (lambda place: place.ask_api("/version"), f"{CHUNK}7 000  0.0 0.1{CHUNK}"),
     "name": (lambda place: place.lookup("web", record="A"), header("NXDOMAIN")),
     "datagram": (lambda place: place.echo("10.0.0.1", 53), "echo\n"),
     "file": (lambda place: place.resolver(), "nameserver 10.96.0.10\n"),
@@ -249,7 +249,7 @@ def test_every_probe_survives_a_stream_that_breaks_and_not_one_that_breaks_for_g
 
 def test_commands_name_the_container_and_go_past_proxies() -> None:
     scripts: list[str] = []
-    api = Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.1{CHUNK}"))
+    api = Running(lambda argv: scripts.append(argv[-1]) or executed(f"{CHUNK}7 000  0.0 0.1{CHUNK}"))
     place = PodProbe(api, "ns", "client", "nginx")
     for ask in (lambda: place.fetch(URL), lambda: place.repeat(URL, 1), lambda: place.ask_api("/version")):
         ask()

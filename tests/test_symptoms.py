@@ -180,7 +180,7 @@ UNMET: dict[str, list[Unmet] | str] = {
     "rules-stale": [(WELCOMES, REFUSED), (BACKENDS, {AT: [*answer(), *TIMEOUT]})],
     "service-hijacked": [(WELCOMES, answer(status=404, body="404 page not found", backend=""))],
     "hairpin-broken": [(BACKENDS, {AT: [*answer(), *TIMEOUT]}), ONE_ONLY],
-    "packets-lost": [(http.none_slower(1.0), [*answer(), *answer(seconds=1.04)]), (WELCOMES, TIMEOUT)],
+    "packets-lost": [(http.none_slower(1.0), [*answer(), *answer(connected=1.04)]), (WELCOMES, TIMEOUT)],
     "large-packets-lost": [(http.came_back(), ("1 288894", "2 0"))],
     "answers-refused": [(WELCOMES, REFUSED), (WELCOMES, failure("reset", 56)), ONE_ONLY],
     "dns-gone": [resolved(rcode="timeout")],

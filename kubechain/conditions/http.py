@@ -25,7 +25,8 @@ class Page:
     """The response to one HTTP request on a new connection, or its failure ("" with a response).
 
     `backend` is the Pod that answered (header X-Backend), `source` the client address that it saw (X-Source), `peer` the
-    address of the connection, `seconds` the duration from connect to the end of the body.
+    address of the connection, `seconds` the duration from connect to the end of the body, `connected` until the connection was
+    there, which the kernels do alone (asked from a Pod).
     """
 
     url: str
@@ -37,6 +38,7 @@ class Page:
     failure: Failure = ""
     detail: str = ""
     seconds: float = 0.0
+    connected: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.url}: {self.failure or self.status} {self.detail}".rstrip()
@@ -153,14 +155,14 @@ def spread_over(backends: frozenset[str]) -> Condition[list[Page]]:
 
 
 def none_slower(seconds: float) -> Condition[list[Page]]:
-    """Every page is a 200 that took less than `seconds`."""
+    """Every page is a 200 whose connection was there in less than `seconds`, however long a busy Node takes for the rest."""
 
     def check(pages: list[Page]) -> Result:
-        wrong = [f"{page} in {page.seconds:.2f} s" for page in pages if page.status != 200 or page.seconds >= seconds]
+        wrong = [f"{page} in {page.connected:.2f} s" for page in pages if page.status != 200 or page.connected >= seconds]
         got = f"{len(wrong)} of {len(pages)} late or lost: {_wrong(wrong)}" if pages else "no answer"
         return expect(bool(pages) and not wrong, got)
 
-    return Condition(f"every answer within {seconds:g} s", check)
+    return Condition(f"an answer to each request, connected within {seconds:g} s", check)
 
 
 def came_from(address: str) -> Condition[list[Page]]:

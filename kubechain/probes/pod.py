@@ -93,7 +93,7 @@ class PodProbe:
 
     def _curl(self, options: str, urls: Sequence[str], then: str = "; ") -> list[Page]:
         # curl writes headers and body, then CHUNK, the fields of the transfer, and CHUNK.
-        write = CHUNK + "%{exitcode} %{response_code} %{remote_ip} %{time_total}" + CHUNK
+        write = CHUNK + "%{exitcode} %{response_code} %{remote_ip} %{time_connect} %{time_total}" + CHUNK
         script = then.join(f"curl -s -i {options} -w '{write}' '{url}'" for url in urls)
         # When packets are lost, each request takes REQUEST_SECONDS.
         allowed = EXEC_SECONDS + REQUEST_SECONDS * len(urls)
@@ -153,16 +153,16 @@ class PodProbe:
 
 
 def parse_page(url: str, answer: str, transfer: str) -> Page:
-    """Return the Page for the output of `curl -i` and the fields "exitcode response_code remote_ip time_total"."""
+    """Return the Page for the output of `curl -i` and the fields "exitcode response_code remote_ip time_connect time_total"."""
     code, status, *rest = transfer.split()
-    peer, seconds = (rest[0] if len(rest) > 1 else "", float(rest[-1]))
+    peer, connected, seconds = rest[0] if len(rest) > 2 else "", float(rest[-2]), float(rest[-1])
     if int(code) != 0:
         failure = CURL_FAILURES.get(int(code), "other")
-        return Page(url, failure=failure, detail=f"curl exit {code}", peer=peer, seconds=seconds)
+        return Page(url, failure=failure, detail=f"curl exit {code}", peer=peer, seconds=seconds, connected=connected)
     head, _, body = answer.partition("\n\n")
     headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if ": " in line)
     backend, source = headers.get("x-backend", ""), headers.get("x-source", "")
-    return Page(url, int(status), body, backend, source, peer, seconds=seconds)
+    return Page(url, int(status), body, backend, source, peer, seconds=seconds, connected=connected)
 
 
 def parse_answer(name: str, record: str, done: Executed) -> Answer:

@@ -160,7 +160,7 @@ def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
 
 @claim("CHAIN-CLUSTERIP-090", requires=[EXEC])
 def test_no_request_is_lost_or_late(chain: Chain, eventually: Eventually) -> None:
-    """Once the clusterIP answers, it MUST answer every one of many requests, none of them slower than a lost packet makes it."""
+    """Once the clusterIP answers, it MUST answer each of many requests, and connect it without the delay of a lost packet."""
     at = url(chain.cluster_ip)
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
     # A lost SYN is retransmitted after one second (RFC 6298).
