@@ -1,22 +1,27 @@
 """What is asked inside of Pods goes to the container of the suite, and to the DNS that the Pods themselves ask."""
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from kubechain.conditions.http import all_welcome
-from kubechain.core.errors import NotApplicable
+from kubechain.conditions.condition import Condition, met
+from kubechain.conditions.dns import Answer, resolves_to
+from kubechain.conditions.http import Page, all_welcome
+from kubechain.conditions.timeouts import DATA_PLANE
+from kubechain.core.errors import HarnessError, NotApplicable, Transient
 from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
-from kubechain.observe.wait import Waiter
+from kubechain.observe.wait import Polled, Waiter
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
-from tests.fakes import FakeApi, FakeClock, changed, endpoint_slice, entry, pod, thing
+from tests.fakes import FakeApi, FakeClock, changed, endpoint_slice, entry, healthy, pod, service, thing
 
+SAMPLE = Condition[list[Page]]("a sample", lambda _: met(), DATA_PLANE)
 SIDECAR = {"name": "proxy", "image": "mesh:1"}
 
 
@@ -58,6 +63,70 @@ def test_replicas_of_the_dns_are_found_by_the_server_in_resolv_conf_at_their_own
 def test_dns_on_the_node_or_elsewhere_has_no_replicas_to_be_asked(service: list[KubeObject]) -> None:
     with pytest.raises(NotApplicable, match=r"replicas of the cluster's DNS cannot be found: 169\.254\.20\.10 in resolv\.conf"):
         sources.dns_servers(chain(*service), place("169.254.20.10"))
+
+
+def test_replica_of_the_dns_that_is_replaced_meanwhile_need_not_answer() -> None:
+    resolv_conf, up = place("10.96.0.53").resolver, "web.ns.svc.b."
+    listed = [resolver("10.96.0.53"), endpoint_slice(entry(pod(0)), entry(pod(1)), ports=[{"port": 53, "protocol": "UDP"}])]
+    later = chain(listed[0], endpoint_slice(entry(pod(0)), ports=[{"port": 53, "protocol": "UDP"}]))
+    asked, gone = chain(*listed), f"{pod(1).at('status.podIP')}#53"
+    api = cast("FakeApi", asked.api)
+
+    def lookup(name: str, *, record: str, server: str) -> list[Answer]:
+        assert record == "A"
+        if server == gone:
+            # It is asked, and the EndpointSlice has it no more when it should have answered.
+            api.answer = cast("FakeApi", later.api).answer
+            return [Answer(name, "timeout")]
+        return [Answer(name, "NOERROR", ("10.96.0.9",))]
+
+    asked.objects.record("ADDED", service())
+    probe = cast("PodProbe", SimpleNamespace(pod="client", resolver=resolv_conf, lookup=lookup))
+    source = sources.answers_of_servers(asked, probe, up)
+    assert asked.waiter.eventually(source, resolves_to("10.96.0.9")).readings == 2
+
+
+def test_time_to_live_is_that_of_the_replica_which_keeps_the_record_longest() -> None:
+    printed = iter(["", *(f"web.ns.svc.b. {seconds} IN A 10.96.0.9\n" for seconds in (3, 29, 4))])
+
+    def must_run(*_: str) -> str:
+        return next(printed)
+
+    probe = cast("PodProbe", SimpleNamespace(must_run=must_run))
+    assert PodProbe.time_to_live(probe, "web.ns.svc.b.", "A", 4) == 29
+
+
+def drawing(*changes: Callable[[Chain], object]) -> tuple[Chain, Polled[list[Page]]]:
+    """Return a chain that is up, and a source of a sample in which these changes happen, one at each reading."""
+    drawn, left = chain(), list(changes)
+    for each in healthy():
+        drawn.objects.record("ADDED", each)
+
+    def repeat(url: str, count: int) -> list[Page]:
+        if left:
+            left.pop(0)(drawn)
+        return [Page(url, 200)] * count
+
+    return drawn, sources.drawn(drawn, cast("PodProbe", SimpleNamespace(pod="client", repeat=repeat)), "http://10.96.0.9/", 3)
+
+
+def flap(on: Chain) -> None:
+    both, one = endpoint_slice(*map(entry, (pod(0), pod(1)))), endpoint_slice(entry(pod(0)), entry(pod(1), ready=False))
+    for each in (one, both):
+        on.objects.record("MODIFIED", each)
+
+
+def test_sample_is_drawn_again_if_a_pod_was_not_ready_meanwhile() -> None:
+    drawn, source = drawing(flap)
+    assert len(drawn.waiter.eventually(source, SAMPLE).state) == 3
+    with pytest.raises(Transient, match="the endpoints of web changed while 3 requests were sent"):
+        drawing(flap)[1].read()
+
+
+def test_sample_of_pods_that_never_stay_decides_nothing() -> None:
+    drawn, source = drawing(*[flap] * 1000)
+    with pytest.raises(HarnessError, match="cannot decide"):
+        drawn.waiter.eventually(source, SAMPLE)
 
 
 def proxying(status: int) -> Chain:

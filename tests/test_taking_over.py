@@ -7,6 +7,7 @@ import pytest
 from kubechain.claims.claim import Link
 from kubechain.core.errors import Unmet
 from kubechain.kube.objects import KubeObject
+from kubechain.workload import manifests
 from kubechain.workload.gates import GATES, WATCHED
 from tests.fakes import changed, healthy, not_ready, pod, thing
 from tests.test_gates import up_to
@@ -47,3 +48,9 @@ def test_chain_for_which_no_node_is_made_in_time_is_blocked() -> None:
     with pytest.raises(Unmet, match="expected each Pod with app=web bound to a Node"):
         GATES[Link.PODS](chain).wait(waiter)
     assert clock.time == pytest.approx(1300.0, abs=0.5)
+
+
+def test_nginx_is_given_time_to_say_that_it_is_ready_on_a_busy_node() -> None:
+    (nginx,) = manifests.nginx_pod_spec("nginx:1")["containers"]
+    probe = nginx["readinessProbe"]
+    assert (probe["timeoutSeconds"], probe["failureThreshold"], probe["periodSeconds"]) == (3, 1, 1)

@@ -89,12 +89,14 @@ def _listening(port: int, *, ipv6: bool) -> str:
 
 def nginx_pod_spec(image: str, port_name: str = "http", port: int = CONTAINER_PORT) -> Json:
     """Return the PodSpec of nginx that listens at one port, CONTAINER_PORT or OTHER_PORT."""
+    # It turns unready at once where nginx says so; the default timeout of 1 s would make it so on a busy Node as well.
+    probe = {"httpGet": {"path": "/ready", "port": port_name}, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1}
     nginx = container(
         "nginx",
         image,
         ["nginx", "-c", f"/etc/chain/{CONFIGURATIONS[port]}", "-g", "daemon off;"],
         ports=[{"name": port_name, "containerPort": port}],
-        readinessProbe={"httpGet": {"path": "/ready", "port": port_name}, "periodSeconds": 1, "failureThreshold": 1},
+        readinessProbe=probe,
         volumeMounts=[{"name": "config", "mountPath": "/etc/chain"}],
     )
     return pod_spec(nginx, NGINX_UID, [{"name": "config", "configMap": {"name": "nginx"}}])

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from kubechain.conditions import disruption
 from kubechain.conditions.dns import Answer, nameservers
-from kubechain.conditions.endpoints import ready_endpoints
+from kubechain.conditions.endpoints import ready_endpoints, slices_list_exactly
 from kubechain.conditions.http import Page
 from kubechain.conditions.text import some
-from kubechain.core.errors import NotApplicable
+from kubechain.core.errors import NotApplicable, Transient
 from kubechain.kube.errors import ApiRefused, ApiUnavailable, refusal
 from kubechain.kube.families import RECORDS, family_of
 from kubechain.kube.objects import Json, KubeObject
@@ -25,7 +25,7 @@ from kubechain.probes.kubectl import Listener
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import actions, node_reach
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import SERVICE_PORT
+from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB
 from kubechain.workload.urls import counted, url
 
 T = TypeVar("T")
@@ -133,6 +133,24 @@ def pages_inside(chain: Chain, place: PodProbe, *urls: str) -> Polled[list[Page]
 def repeated(chain: Chain, place: PodProbe, url: str, count: int) -> Polled[list[Page]]:
     """Return a source of `count` pages at a URL, requested from inside a Pod; it stops after a failed request."""
     return _polled(chain, f"{count} answers from pod {place.pod} at {url}", lambda: place.repeat(url, count))
+
+
+def drawn(chain: Chain, place: PodProbe, url: str, count: int) -> Polled[list[Page]]:
+    """Return a source of `count` pages at a URL of the chain's Service, requested from inside a Pod while its endpoints stay.
+
+    A Pod that is not ready for a moment gets no requests meanwhile: such a reading says nothing of their spread.
+    """
+    listed = slices_list_exactly(WEB, LABELS, CONTAINER_PORT, chain.replicas)
+
+    def ask() -> list[Page]:
+        before, first = chain.objects.sequence(), chain.objects.read()
+        pages = place.repeat(url, count)
+        chain.objects.refresh()
+        if not all(listed(state).met for state in (first, *chain.objects.since(before))):
+            raise Transient(f"the endpoints of {WEB} changed while {count} requests were sent")
+        return pages
+
+    return _polled(chain, f"{count} answers from pod {place.pod} at {url}", ask)
 
 
 def api_pages(chain: Chain, place: PodProbe, *paths: str, method: str = "GET") -> Polled[list[Page]]:

@@ -16,8 +16,10 @@ from kubechain.claims.requirements import (
     THREE_NODES,
     right,
 )
-from kubechain.conditions import pods
+from kubechain.conditions import pods, timeouts
+from kubechain.conditions.condition import Condition, met
 from kubechain.conditions.http import (
+    Page,
     all_refused,
     all_welcome,
     came_from,
@@ -50,6 +52,7 @@ SERVICE = "concepts/services-networking/service/"
 DUAL = "concepts/services-networking/dual-stack/#services"
 # Each of two backends gets at least 12 of this many requests, except with a probability below one in a million.
 MANY = 60
+DRAWN = Condition[list[Page]](f"{MANY} answers of the same Pods", lambda _: met(), timeouts.DATA_PLANE)
 PROXY = "tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls"
 
 
@@ -155,7 +158,8 @@ def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     at = url(chain.cluster_ip)
     eventually(sources.backends_inside(chain, chain.client, at), every_backend(chain.pod_names, WELCOME))
     # Drawn once: a sample that is drawn again until it is fair accepts every spread.
-    require(chain.client.repeat(at, MANY), spread_over(chain.pod_names))
+    sample = eventually(sources.drawn(chain, chain.client, at, MANY), DRAWN).state
+    require(sample, spread_over(chain.pod_names))
 
 
 @claim("CHAIN-CLUSTERIP-090", requires=[EXEC])
