@@ -111,10 +111,13 @@ class PodProbe:
         options = ["+search", "+showsearch", "+tries=1", f"+time={REQUEST_SECONDS}", "+noall", "+comments", "+answer"]
         return [parse_answer(name, record, self.run("dig", *at, name, record, *options)) for name in names]
 
-    def time_to_live(self, name: str, record: str) -> int:
-        """Return the TTL in seconds of the first such record of a name from the Pod's resolver; 0 if there is none."""
-        fields = self.must_run("dig", "+noall", "+answer", "+nottlunits", name, record).split()
-        return int(fields[1]) if len(fields) > 1 else 0
+    def time_to_live(self, name: str, record: str, times: int) -> int:
+        """Return the longest TTL in seconds of such a record of a name from the Pod's resolver; 0 if there is none.
+
+        It is asked for so many times, because each replica of the DNS keeps the record for a time of its own.
+        """
+        asked = (self.must_run("dig", "+noall", "+answer", "+nottlunits", name, record).split() for _ in range(times))
+        return max(int(fields[1]) if len(fields) > 1 else 0 for fields in asked)
 
     def echo(self, address: str, port: int) -> str:
         """Send a UDP datagram to an address and return the reply, "" if there is none within a second."""

@@ -203,6 +203,19 @@ def resolver(chain: Chain, place: PodProbe) -> Polled[str]:
     return _polled(chain, f"resolv.conf of pod {place.pod}", place.resolver)
 
 
+def answers_of_servers(chain: Chain, place: PodProbe, name: str) -> Polled[list[Answer]]:
+    """Return a source of the answers of each ready replica of the DNS for a name, requested from inside a Pod.
+
+    The replicas are looked up at each reading: one that is replaced meanwhile need not answer any more.
+    """
+    record = RECORDS[chain.family]
+    return _polled(
+        chain,
+        f"DNS servers from pod {place.pod}",
+        lambda: [place.lookup(name, record=record, server=server)[0] for server in dns_servers(chain, place)],
+    )
+
+
 def dns_servers(chain: Chain, place: PodProbe) -> list[str]:
     """Return the ready replicas behind the DNS servers that a Pod's resolv.conf names, sorted, each as "ADDRESS#PORT".
 

@@ -39,7 +39,7 @@ def test_alias_follows_a_changed_external_name(chain: Chain, create: Create, eve
     full = chain.full_name(name, client)
     lookups = sources.answers(chain, client, *[full] * LOOKUPS, record="CNAME")
     eventually(lookups, resolves_to(f"{EXTERNAL['externalName']}."))
-    ttl = client.time_to_live(full, "CNAME")
+    ttl = client.time_to_live(full, "CNAME", LOOKUPS)
     actions.service(chain, {"externalName": ANOTHER}, name)
     eventually(lookups, resolves_to(f"{ANOTHER}."), within=timeouts.renewal(ttl))
 
@@ -52,7 +52,7 @@ def test_name_follows_a_changed_type(chain: Chain, create: Create, eventually: E
     full = chain.full_name(name, client)
     aliases = sources.answers(chain, client, *[full] * LOOKUPS, record="CNAME")
     eventually(aliases, resolves_to(f"{EXTERNAL['externalName']}."))
-    renewal = timeouts.renewal(client.time_to_live(full, "CNAME"))
+    renewal = timeouts.renewal(client.time_to_live(full, "CNAME", LOOKUPS))
     address = str(actions.service(chain, service_manifests.serving(CLUSTER_IP), name).at("spec.clusterIP"))
     eventually(aliases, no_address(), within=renewal)
     eventually(sources.answers(chain, client, *[full] * LOOKUPS), resolves_to(address), within=renewal)

@@ -18,6 +18,8 @@ from kubechain.workload.urls import url
 
 claim = ClaimDecorator("concepts/services-networking/dns-pod-service/", requires=(EXEC,))
 
+# So many that each replica of the DNS is asked, before and after: one of them alone may serve its cache for too long.
+LOOKUPS = 10
 ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 
 
@@ -213,10 +215,9 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     """A name MUST follow its Service when that is made anew, no later than the old record's time to live."""
     service, client = create(chain, service_manifests.service(name="renewed")), chain.client
     old = str(service.at("spec.clusterIP"))
-    # So many that each replica of the DNS is asked, before and after: one of them alone may serve its cache for too long.
-    lookups = sources.answers(chain, client, *[service.name] * 10)
+    lookups = sources.answers(chain, client, *[service.name] * LOOKUPS)
     eventually(lookups, resolves_to(old))
-    ttl = client.time_to_live(chain.full_name(service.name, client), RECORDS[chain.family])
+    ttl = client.time_to_live(chain.full_name(service.name, client), RECORDS[chain.family], LOOKUPS)
     actions.delete(chain, service)
     holder = service_manifests.service_at(name="holder", cluster_ip=old)
     released.taken(chain, eventually, lambda: create(chain, holder))
@@ -237,13 +238,8 @@ def test_udp_and_tcp_answer_alike(chain: Chain, eventually: Eventually) -> None:
 def test_every_server_answers_alike(chain: Chain, eventually: Eventually) -> None:
     """Every replica of the cluster's DNS MUST answer a name with exactly the clusterIP, and an unknown one with NXDOMAIN."""
     client = chain.client
-    servers = sources.dns_servers(chain, client)
-    assert servers
-    for server in servers:
-        known = sources.answers(chain, client, chain.full_name(WEB, client), server=server)
-        eventually(known, resolves_to(chain.cluster_ip))
-        unknown = sources.answers(chain, client, chain.full_name("absent", client), server=server)
-        eventually(unknown, no_such_name())
+    eventually(sources.answers_of_servers(chain, client, chain.full_name(WEB, client)), resolves_to(chain.cluster_ip))
+    eventually(sources.answers_of_servers(chain, client, chain.full_name("absent", client)), no_such_name())
 
 
 @claim("CHAIN-DNS-180", spec="#a-aaaa-records", premises=premises.ONE_FAMILY)
