@@ -163,9 +163,14 @@ CASES["waits_for_dependents"] = (
         state(),
         state(DONE),
         state(changed(FOREGROUND, "metadata.finalizers", [])),
-        state(changed(FOREGROUND, "metadata.finalizers", ["foregroundDeletion", "other"])),
+        state(changed(FOREGROUND, "metadata.finalizers", ["foregroundDeletion", "orphan"])),
         state(changed(DONE, "metadata.finalizers", ["foregroundDeletion"])),
     ],
+)
+CASES["waits_for_dependents with a finalizer of others"] = (
+    deployments.waits_for_dependents(WEB),
+    state(changed(FOREGROUND, "metadata.finalizers", ["example.org/inventory", "foregroundDeletion"])),
+    [state(changed(FOREGROUND, "metadata.finalizers", ["example.org/inventory"]))],
 )
 CASES["current_replica_set_is"] = (
     deployments.current_replica_set_is(WEB, 2, lambda rs: expect(rs.name == NEW.name, rs.name)),

@@ -288,11 +288,11 @@ def kept_at_zero(name: str, old: KubeObject) -> Condition[NamespaceState]:
 
 
 def waits_for_dependents(name: str) -> Condition[NamespaceState]:
-    """The Deployment has a deletionTimestamp and foregroundDeletion as its only finalizer."""
+    """The Deployment has a deletionTimestamp and the finalizer foregroundDeletion, not orphan; others may have added theirs."""
 
     def check(resource: KubeObject) -> Result:
-        finalizers = resource.at("metadata.finalizers")
-        waits = resource.deleting and finalizers == ["foregroundDeletion"]
+        finalizers = resource.at("metadata.finalizers", [])
+        waits = resource.deleting and "foregroundDeletion" in finalizers and "orphan" not in finalizers
         return expect(waits, f"{'being' if resource.deleting else 'not'} deleted, finalizers {text(finalizers)}")
 
-    return deployment(name, "being deleted, with the finalizer foregroundDeletion alone", check)
+    return deployment(name, "being deleted, with the finalizer foregroundDeletion", check)

@@ -67,7 +67,7 @@ def last_version(history: History, resource: KubeObject) -> KubeObject:
 def deleted_in_order(*groups: frozenset[str]) -> Condition[History]:
     """All objects of each group of UIDs were deleted before any of the next group, by their resourceVersions.
 
-    The API server counts all changes of a cluster in one order (KEP-5504), which watches of several kinds do not keep.
+    One etcd counts all changes in one order, which watches of several kinds do not keep.
     """
     what = f"{len(groups)} groups of objects deleted in order, by resourceVersion"
 

@@ -11,9 +11,9 @@ from kubechain.conditions.objects import absent, controlled_by, none_left, prese
 from kubechain.observe.history_conditions import deleted_in_order, last_version, seen_in_history
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
-from kubechain.workload import actions, manifests, sources
-from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import WEB
+from kubechain.workload import actions, manifests, sources, version_order
+from kubechain.workload.chain import CLIENT, Chain
+from kubechain.workload.manifests import LABELS, WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
@@ -30,6 +30,7 @@ TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
 )
 def test_foreground_deletes_dependents_first(own_chain: Chain, eventually: Eventually) -> None:
     """Deleted in the foreground, a Deployment MUST stay with the finalizer foregroundDeletion until its dependents are gone."""
+    version_order.require_one_order(own_chain, "Pod", "ReplicaSet", "Deployment")
     deployment, replica_set = own_chain.deployment, own_chain.replica_set
     pod_uids = frozenset(pod.uid for pod in own_chain.pods)
     actions.delete(own_chain, deployment, propagationPolicy="Foreground")
