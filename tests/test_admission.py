@@ -216,11 +216,14 @@ def test_who_made_an_object_has_not_changed_it_at_admission(maker: str) -> None:
 
 
 def test_premises_hold_for_defaults_and_for_missing_fields_and_not_for_other_values() -> None:
-    (affinity, distribution) = premises.SPREAD
+    (affinity, distribution, *topology) = premises.SPREAD
     assert affinity.holds(service())
     assert affinity.holds(changed(service(), STICKY, "None"))
     assert not affinity.holds(changed(service(), STICKY, "ClientIP"))
     assert not distribution.holds(changed(service(), "spec.trafficDistribution", "PreferClose"))
+    aware = changed(service(), "metadata.annotations", {"service.kubernetes.io/topology-mode": "Auto"})
+    assert [each.holds(aware) for each in topology] == [False, True]
+    assert all(each.holds(service()) for each in topology)
     not_ready, unreachable = premises.TOLERATED_300_S
     for toleration, wanted in (
         ({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "tolerationSeconds": 300}, (True, True)),

@@ -57,6 +57,19 @@ class TolerationSeconds(Premise):
         return next((each.get("tolerationSeconds", "for ever") for each in meant), None)
 
 
+class Annotation(Premise):
+    """An annotation; `path` is its key."""
+
+    @property
+    def field(self) -> tuple[str, ...]:
+        """The path, as that of a Change."""
+        return ("metadata", "annotations", f"[{self.path}]")
+
+    def there(self, resource: KubeObject) -> object:
+        """Return the value, None without the annotation."""
+        return resource.annotations.get(self.path)
+
+
 def defaults(role: Role, **values: object) -> tuple[Premise, ...]:
     """Return premises about fields of the spec; two underscores stand for a dot."""
     return tuple(Premise(role, f"spec.{path.replace('__', '.')}", value) for path, value in values.items())
@@ -65,7 +78,11 @@ def defaults(role: Role, **values: object) -> tuple[Premise, ...]:
 # Every Pod reaches the Service at its clusterIP.
 REACHED = defaults("Service", internalTrafficPolicy="Cluster")
 # Each new connection may lead to any Pod of the Service.
-SPREAD = defaults("Service", sessionAffinity="None", trafficDistribution=None)
+SPREAD = (
+    *defaults("Service", sessionAffinity="None", trafficDistribution=None),
+    # https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/
+    *(Annotation("Service", f"service.kubernetes.io/topology-{name}", None) for name in ("mode", "aware-hints")),
+)
 # The Service has a nodePort, and every Node answers there.
 NODE_PORT = defaults("Service", type="NodePort")
 NODE_PORTS = (*NODE_PORT, *defaults("Service", externalTrafficPolicy="Cluster"))

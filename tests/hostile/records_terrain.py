@@ -120,6 +120,11 @@ def _beyond(cluster: Cluster) -> None:
     cluster.core.addresses.beyond = True
 
 
+def _aware(body: Json) -> None:
+    annotations: Json = body["metadata"].setdefault("annotations", {})
+    annotations["service.kubernetes.io/topology-mode"] = "Auto"
+
+
 def _selector(body: Json) -> None:
     if body["metadata"]["name"] == "web":
         body["spec"]["selector"] = {"app": "another"}
@@ -160,6 +165,12 @@ RECORDS = (
         "gives every Service session affinity",
         spec("Service", sessionAffinity="ClientIP"),
         f"{CHANGED}Service web spec.sessionAffinity ClientIP instead of None",
+    ),
+    terrain(
+        "TOPOLOGY",
+        "keeps connections in their zone by an annotation of every Service",
+        admitting("Service", _aware),
+        f"{CHANGED}Service web metadata.annotations[service.kubernetes.io/topology-mode] Auto",
     ),
     terrain(
         "INTERNAL-LOCAL",
