@@ -14,7 +14,7 @@ from kubechain.kube.objects import KubeObject
 from kubechain.observe.history_conditions import seen_in_history
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.scenarios.failing_pods import FailingPods
-from kubechain.workload import actions, manifests, sources, unchanged
+from kubechain.workload import actions, manifests, sources, unchanged, unrestricted
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, LABELS, WEB
 from kubechain.workload.pod_spec import ACCOUNT
@@ -121,9 +121,10 @@ def test_token_ca_and_namespace_are_projected(chain: Chain, bare_pod: KubeObject
 def test_token_authenticates_from_inside(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
     """The API server MUST know a Pod that shows its token as the Pod's ServiceAccount."""
     place = chain.ready_inside(bare_pod.name)
+    unrestricted.require_no_rights(chain, place)
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
     # The ServiceAccount has no rights, and the message of the 403 names the user that the API server authenticated.
-    pages = sources.api_pages(chain, place, f"/api/v1/namespaces/{chain.namespace}/secrets")
+    pages = sources.api_pages(chain, place, unrestricted.secrets(chain))
     eventually(pages, forbidden_to(who), within=timeouts.DATA_PLANE)
 
 

@@ -39,7 +39,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, manifests, node_reach, refusals, service_manifests, sources
+from kubechain.workload import actions, manifests, node_reach, refusals, service_manifests, sources, unrestricted
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.pod_spec import ACCOUNT
@@ -270,6 +270,7 @@ def test_port_forward(chain: Chain, kubectl: Kubectl, eventually: Eventually) ->
 def test_proxy_and_forwarding_need_the_right(chain: Chain, bare_pod: KubeObject, eventually: Eventually) -> None:
     """Proxy and port-forward MUST be refused to a user who was given no right to them."""
     place = chain.ready_inside(bare_pod.name)
+    unrestricted.require_no_rights(chain, place)
     who = f"system:serviceaccount:{chain.namespace}:{ACCOUNT}"
     eventually(sources.api_pages(chain, place, chain.service_proxy, *chain.pod_proxies), forbidden_to(who))
     forward = f"/api/v1/namespaces/{chain.namespace}/pods/{place.pod}/portforward"
