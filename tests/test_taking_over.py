@@ -29,12 +29,12 @@ def test_gate_opens_after_another_leader_has_taken_over(link: Link) -> None:
 def test_chain_whose_pods_wait_for_a_new_node_comes_up() -> None:
     unbound = [
         changed(changed(not_ready(each), "spec.nodeName", None), "metadata.labels.app", each.labels["app"])
-        for each in (*(pod for pod in healthy() if pod.kind == "Pod"), client())
+        for each in (*(up for up in healthy() if up.kind == "Pod"), client())
     ]
     about = [thing("Event", f"e-{each.name}", reason="Nominated", involvedObject={"uid": each.uid}) for each in unbound]
     chain, waiter, clock = up_to(*[each for each in healthy() if each.kind != "Pod"], *unbound, *about)
     chain = replace(chain, begun=clock.now())
-    for each in (*(pod for pod in healthy() if pod.kind == "Pod"), client()):
+    for each in (*(up for up in healthy() if up.kind == "Pod"), client()):
         clock.at(95.0, lambda each=each: chain.objects.record("MODIFIED", each))
     GATES[Link.PODS](chain).wait(waiter)
     assert chain.client.pod == "client"

@@ -1,8 +1,8 @@
 """How connections fail to which no Pod is to answer: Kubernetes does not promise that they are refused.
 
 kube-proxy refuses them where a Service has no endpoints. Other service proxies may drop them, as a setting (of Cilium:
-loadBalancer.serviceNoBackendResponse), a firewall of a Node may drop what comes to a port of no Service, and the proxy that a mesh
-adds to Pods accepts every connection: it then answers that there is no backend, or resets the connection.
+loadBalancer.serviceNoBackendResponse), and a firewall of a Node may drop what comes to a port of no Service. The proxy that a
+mesh adds to Pods accepts every connection: it then answers that there is no backend, or resets the connection.
 """
 
 from __future__ import annotations
