@@ -113,6 +113,22 @@ def test_image_that_cannot_be_pulled_is_an_obstacle_with_the_words_of_the_runtim
     assert obstacle(history(waiting("ErrImagePull", "not found", "other:1")), {"nginx:1"}) is None
 
 
+def event(reason: str) -> KubeObject:
+    return thing("Event", f"e-{reason}", reason=reason, involvedObject={"uid": pod().uid})
+
+
+def test_image_that_is_still_being_pulled_is_an_obstacle() -> None:
+    creating = waiting("ContainerCreating", "")
+    found = obstacle(history(creating, event("Scheduled"), event("Pulling")), {"nginx:1"})
+    assert found == (Obstacle.IMAGES, f"Pod {creating.name}: image nginx:1 is still being pulled")
+    for ended in ("Pulled", "Failed"):
+        assert obstacle(history(creating, event("Pulling"), event(ended)), {"nginx:1"}) is None
+    assert obstacle(history(creating, event("Scheduled")), {"nginx:1"}) is None
+    assert obstacle(history(pod(), event("Pulling")), {"nginx:1"}) is None
+    # Where the run has loaded its images, none is to be pulled.
+    assert obstacle(history(creating, event("Pulling")), ()) is None
+
+
 def test_pod_that_became_ready_after_all_is_no_obstacle() -> None:
     assert obstructed.image_failures([waiting("ErrImagePull", "busy"), pod()], {"nginx:1"}) == {}
 

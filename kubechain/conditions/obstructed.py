@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from kubechain.conditions.objects import events_of
 from kubechain.conditions.pods import is_ready
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 
 PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+# The Events after that of a pull.
+PULL_ENDED = {"Pulled", "Failed"}
 # The runtime cannot start the command of the suite in the image.
 STARTING = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
 
@@ -44,6 +47,18 @@ def image_failures(log: Iterable[KubeObject], images: Collection[str]) -> dict[s
                     if _matters(detail) and (pod.name not in found or detail.get("reason") != "ImagePullBackOff"):
                         found[pod.name] = f"Pod {pod.name}: {detail['reason']}: {detail.get('message', 'no message')}"
     return found
+
+
+def pulls(state: NamespaceState, images: Collection[str]) -> list[str]:
+    """Return which Pods wait for an image among `images` that their Nodes are still pulling, by their Events."""
+    waiting = [pod for pod in state.all("Pod") if not (pod.settled or pod.deleting)]
+    reasons = {pod.name: {str(event.at("reason")) for event in events_of(state, pod)} for pod in waiting}
+    return [
+        f"Pod {pod.name}: image {container['image']} is still being pulled"
+        for pod in waiting
+        for container in pod.own("spec.containers")
+        if container["image"] in images and "Pulling" in reasons[pod.name] and not reasons[pod.name] & PULL_ENDED
+    ]
 
 
 def _details(status: Json) -> list[Json]:

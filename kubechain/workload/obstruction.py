@@ -38,5 +38,7 @@ def obstacle(objects: History, images: Collection[str]) -> tuple[Obstacle, str] 
     full = [message for message in obstructed.unscheduled(state) if no_room(message)]
     if full:
         return Obstacle.ROOM, f"the scheduler says: {full[0]}"
-    failures = obstructed.image_failures((entry.resource for entry in log), images) if images else {}
-    return (Obstacle.IMAGES, some(failures.values(), "; ", 1)) if failures else None
+    failures = [*obstructed.image_failures((entry.resource for entry in log), images).values()] if images else []
+    # Nobody promises how long a registry takes.
+    lacking = failures or obstructed.pulls(state, images)
+    return (Obstacle.IMAGES, some(lacking, "; ", 1)) if lacking else None
