@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,13 +22,14 @@ from tests.go_programs import S3_SERVER
 from tests.hostile.access import plain
 from tests.hostile.cluster import cluster
 from tests.in_pods import kubechain, run
-from tests.loopback import HOST, Answer, closing, free_port, response, serving
+from tests.loopback import HOST, Answer, closing, free_port, response, serving, silent
 
 # Of Amazon's documentation of the signature: a PUT of an object.
 EXAMPLE = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 ID, KEY, BUCKET, PLACE = "kubechain", "kubechain-secret-key", "reports", "s3://reports/night"
 ONE = "CHAIN-DEPLOYMENT-010"
 FILES = {"run.json": "{}", "evidence/a b+c.txt": "what was seen", "chain.html": "<p>"}
+MOVED = '<?xml version="1.0"?><Error><Code>PermanentRedirect</Code></Error>'
 DENIED = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>'
 
 
@@ -130,6 +132,9 @@ def test_whole_run_is_in_the_bucket(tmp_path: Path) -> None:
         (response(403, DENIED), "answers 403 AccessDenied", 1),
         (response(404, "<html>"), "answers 404", 1),
         (response(503, ""), "answers 503", upload.ATTEMPTS),
+        # What S3 says of a bucket in another region, and a proxy that wants HTTPS: nothing was stored.
+        (response(301, MOVED, "Location: http://127.0.0.1:1/"), "answers 301 PermanentRedirect", 1),
+        (response(307, "", "Location: http://127.0.0.1:1/"), "answers 307", 1),
         (closing, "cannot be reached: ConnectionError", upload.ATTEMPTS),
     ],
 )
@@ -140,6 +145,44 @@ def test_server_that_refuses_is_one_line(
         said = put(results, server.port, monkeypatch)
     assert said == f"{BUCKET}/night/0a1b2c3d/chain.html: {HOST}:{server.port} {why}"
     assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("endpoint", ["http://S3.Localhost:80", "http://localhost:9000"])
+def test_host_is_sent_as_it_is_signed(results: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    place = endpoint.removeprefix("http://")
+    with serving(response(200, "")) as server:
+        # As a proxy on the way, so that any name and port are reached.
+        monkeypatch.setenv("http_proxy", server.url)
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ID)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+        assert upload.put(results, PLACE, "0a1b2c3d") == ""
+    sent = {name: value for name, _, value in (line.partition(": ") for line in server.requests[0].splitlines())}
+    moment = datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    file = min(FILES)
+    path, kind = f"/{BUCKET}/night/0a1b2c3d/{file}", {"Content-Type": "text/html"}
+    signed = sigv4.signed(Keys(ID, KEY), "PUT", sent["Host"], path, kind, FILES[file].encode(), moment)
+    assert (sent["Host"], sent["Authorization"]) == (place, signed["Authorization"])
+
+
+def test_password_of_another_program_for_the_host_is_not_sent(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serving(response(200, "")) as server:
+        assert put(results, server.port, monkeypatch) == ""
+    assert all("Authorization: AWS4-HMAC-SHA256 " in request for request in server.requests)
+
+
+def test_server_that_hangs_is_given_up_in_time(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(upload, "REQUEST_SECONDS", 0.8)
+    began = time.monotonic()
+    with serving(silent) as server:
+        assert "cannot be reached: ReadTimeout" in put(results, server.port, monkeypatch)
+    assert time.monotonic() - began < 1.7
 
 
 def test_files_that_take_too_long_are_named(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from xml.etree import ElementTree  # nosec B405  # Python's expat limits entities
 
@@ -66,30 +67,39 @@ def put(folder: Path, place: str, run: str) -> str:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.relative_to(folder).parts[0] not in ALWAYS]
     until = time.monotonic() + MOST_SECONDS
     with requests.Session() as session:
+        # Else a password for the host in a .netrc takes the place of the signature.
+        session.auth = lambda request: request
         for file in files:
             name = "/".join(filter(None, [bucket, prefix, run, file.relative_to(folder).as_posix()]))
             if time.monotonic() > until:
                 return f"{name} and more are missing after {MOST_SECONDS:.0f} s"
-            if why := _put(session, there, name, file):
+            if why := _put(session, there, name, file, until):
                 return f"{name}: {why}"
     return ""
 
 
-def _put(session: requests.Session, there: Server, name: str, file: Path) -> str:
-    """Put one file; return "", or why that failed."""
+def _put(session: requests.Session, there: Server, name: str, file: Path, until: float) -> str:
+    """Put one file until a time (monotonic seconds); return "", or why that failed."""
     parts = urllib.parse.urlsplit(there.url)
     path, body = sigv4.quoted(f"{parts.path}/{name}"), file.read_bytes()
     url = f"{parts.scheme}://{parts.netloc}{path}"
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    why = ""
+    why = "no time is left"
     for _ in range(ATTEMPTS):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
         headers = sigv4.signed(there.keys, "PUT", parts.netloc, path, {"Content-Type": kind}, body, datetime.now(UTC))
+        # As it is signed: without it, a default port is left out.
+        headers["Host"] = parts.netloc
         try:
-            answer = session.put(url, data=body, headers=headers, timeout=REQUEST_SECONDS, allow_redirects=False)
+            seconds = min(REQUEST_SECONDS, left)
+            answer = session.put(url, data=body, headers=headers, timeout=seconds, allow_redirects=False)
         except requests.RequestException as error:
             why = f"{parts.netloc} cannot be reached: {type(error).__name__}"
             continue
-        if answer.ok:
+        # A redirect, such as that of a bucket in another region, has stored nothing.
+        if answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return ""
         why = f"{parts.netloc} answers {answer.status_code} {said(answer.content)}".rstrip()
         if answer.status_code < 500:  # an answer that another attempt does not change
