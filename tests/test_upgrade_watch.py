@@ -10,7 +10,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiUnavailable
 from kubechain.kube.listing import Keep, trimmed
 from kubechain.kube.objects import KubeObject
-from kubechain.observe.changes import Change
+from kubechain.observe.changes import Change, Position
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import History
 from kubechain.upgrade import cluster_watch
@@ -51,7 +51,19 @@ def test_upgrade_is_complete_when_all_versions_changed_to_one_minor(
     servers: list[str], kubelets: tuple[str, str], *, complete: bool
 ) -> None:
     watch = watched(servers, *(node(f"n{number}", version) for number, version in enumerate(kubelets)))
-    assert watch.upgraded_from(OLD) == complete
+    assert watch.upgraded_from(OLD, {}) == complete
+
+
+def test_kubelets_that_were_behind_the_api_server_are_waited_for() -> None:
+    # As in clusters whose control plane is patched before the Nodes.
+    before = {"a": "v1.36.1", "b": "v1.36.1", "c": "v1.36.4"}
+    watch = watched(["v1.36.3", "v1.36.4"], *(node(name, version) for name, version in before.items()))
+    assert not watch.upgraded_from("v1.36.3", before)
+    watch.nodes.record("MODIFIED", node("a", "v1.36.4")[1])
+    assert not watch.upgraded_from("v1.36.3", before)
+    watch.nodes.record("MODIFIED", node("b", "v1.36.4")[1])
+    # That of c had the new version before.
+    assert watch.upgraded_from("v1.36.3", before)
 
 
 def test_cordoned_or_deleted_nodes_count_as_drained() -> None:
@@ -68,16 +80,40 @@ def test_nodes_of_which_no_new_version_comes_are_not_waited_for() -> None:
     virtual = "ADDED", changed(node("v", "v1.19.0-vk")[1], "metadata.labels", {"type": "virtual-kubelet"})
     watch = watched([OLD, NEW], ready(node("a", NEW), "True"), ready(node("lost", OLD), "Unknown"), virtual)
     watch.began = watch.clock.wall() + 1
-    assert watch.upgraded_from(OLD)
+    assert watch.upgraded_from(OLD, {})
     # One that was Ready when the watch began is waited for, as long as a reboot may take.
     watch.nodes.record(*ready(node("b", OLD), "True"))
     watch.began = 0.0
     watch.nodes.record("MODIFIED", ready(node("b", OLD), "False")[1])
-    assert not watch.upgraded_from(OLD)
+    assert not watch.upgraded_from(OLD, {})
     cast("FakeClock", watch.clock).time += LOST_SECONDS + 1
-    assert watch.upgraded_from(OLD)
+    assert watch.upgraded_from(OLD, {})
     watch.nodes.record("MODIFIED", ready(node("b", OLD), "True")[1])
-    assert not watch.upgraded_from(OLD)
+    assert not watch.upgraded_from(OLD, {})
+
+
+def test_node_that_is_away_when_a_run_goes_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    bodies = [changed(node(name, version)[1], "status.conditions", conditions(Ready=ready)).body for name, version, ready in (
+        ("a", NEW, "True"), ("rebooting", OLD, "Unknown"),
+    )]  # fmt: skip
+    left = Position(clock.wall(), {}, tuple(bodies))
+
+    def watcher(_api: Api, namespace: str, *_: object, since: Position) -> Any:
+        history = History(namespace, clock)
+        history.begin(since)
+        return nullcontext(SimpleNamespace(history=history))
+
+    monkeypatch.setattr(cluster_watch, "Watcher", watcher)
+    monkeypatch.setattr(cluster_watch, "Watcher", watcher)
+    monkeypatch.setattr(cluster_watch, "run_periodically", lambda *_: nullcontext())
+    # The next Pod of the run begins half a minute later.
+    clock.time += 30
+    with watching(Versioned(NEW), clock, [left, Position()]) as watch:
+        watch.servers.append((clock.wall(), NEW))
+        assert not watch.upgraded_from(OLD, {"a": OLD, "rebooting": OLD})
+        clock.time += LOST_SECONDS
+        assert watch.upgraded_from(OLD, {"a": OLD, "rebooting": OLD})
 
 
 def test_control_planes_are_counted_by_their_label() -> None:

@@ -19,7 +19,7 @@ from kubechain.kube.traffic import TRAFFIC
 from kubechain.observe.clock import Clock
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
-from kubechain.pytest.upgrade import SETTLE_SECONDS, WATCH_SECONDS, is_upgrade
+from kubechain.pytest.upgrade import SETTLE_SECONDS, WATCH_SECONDS, is_upgrade, upgraded
 from kubechain.results.runs import RUN_JSON
 from kubechain.upgrade import cluster_watch, figures, kept_state, presence, routes, samplers, snapshot, witnesses
 from kubechain.upgrade.change import WitnessCare
@@ -177,7 +177,7 @@ def _sample(state: RunState, before: Before, observing: Observing, saver: _Saver
     until = f"for {settings.for_:g} s" if settings.for_ else "until every Node is upgraded and quiet"
     with state.progress.step(redact.text(f"sampling {until}; with SIGTERM, another run goes on")):
         while waiter.clock.wall() < observing.began + length:
-            if not settings.for_ and watched.upgraded_from(before.snapshot.server) and watched.quiet(QUIET_SECONDS):
+            if not settings.for_ and upgraded(before, watched) and watched.quiet(QUIET_SECONDS):
                 return
             care.tend()
             saver.tend()

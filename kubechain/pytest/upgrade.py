@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
         waiter.pause(SETTLE_SECONDS)
     trouble = _trouble(chain.objects)
     nodes_served, samples = running.between(began, ended, spans(ended))
-    if settings.phase and watched.upgraded_from(before.snapshot.server):
+    if settings.phase and upgraded(before, watched):
         shutil.move(folder, run.folder / SAMPLES)
     nodes, system = watched.nodes.log(), watched.system.log()
     observed = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
@@ -192,6 +193,11 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     chain.objects.read()
     seen = phases.versions(chain.objects.log(), start)
     return During(before, record, first, seen, chain.objects.unseen - unseen, trouble)
+
+
+def upgraded(before: Before, watched: ClusterWatch) -> bool:
+    """Whether every part of the cluster has left the version of the snapshot."""
+    return watched.upgraded_from(before.snapshot.server, before.snapshot.nodes)
 
 
 def _trouble(objects: History) -> str:
@@ -238,7 +244,7 @@ def _upgrade(
         return watched.drained
     else:
         text = "sampling until every Node is upgraded, or until Ctrl-C"
-        _sample(state, before, watched, text, lambda: watched.upgraded_from(before.snapshot.server))
+        _sample(state, before, watched, text, partial(upgraded, before, watched))
         return watched.drained
     return ()
 

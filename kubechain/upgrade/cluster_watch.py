@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kubechain.cluster import existing
+from kubechain.core.versions import find
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
 from kubechain.observe.background import run_periodically
@@ -32,7 +33,7 @@ class ClusterWatch:
     """The histories of a watched cluster, and the recorded steps of its upgrade.
 
     `servers` are the versions of the API server, each with the Unix time of its first answer; `began` is when every kind had
-    been listed (Unix seconds).
+    been listed (Unix seconds). With `goes_on`, the histories begin with what an earlier watch of this change ended with.
     """
 
     nodes: History
@@ -41,6 +42,7 @@ class ClusterWatch:
     servers: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     steps: list[UpgradeEvent] = field(default_factory=list[UpgradeEvent])
     began: float = 0.0
+    goes_on: bool = False
 
     def record_step(self, what: str) -> None:
         """Record that a step of the upgrade begins or ends now."""
@@ -54,13 +56,13 @@ class ClusterWatch:
     def kubelets(self) -> dict[str, str]:
         """Return Node name -> the version of its kubelet, without Nodes of which no new version is to be expected.
 
-        Those are virtual, or have not been Ready for LOST_SECONDS, or since before the watch.
+        Those are virtual, or have not been Ready for LOST_SECONDS, or since before the change.
         """
         lost = self._lost()
         return kubelets(node for node in self.nodes.read().all("Node") if node.uid not in lost)
 
     def _lost(self) -> set[str]:
-        """Return the UIDs of the Nodes that are not Ready, and have not been since the watch began or for LOST_SECONDS."""
+        """Return the UIDs of the Nodes that are not Ready, and have not been since before the change or for LOST_SECONDS."""
         since: dict[str, float] = {}
         known: set[str] = set()
         for entry in self.nodes.log():
@@ -68,7 +70,8 @@ class ClusterWatch:
             if node.is_true("Ready"):
                 since.pop(node.uid, None)
             else:
-                since.setdefault(node.uid, entry.wall if node.uid in known or entry.wall > self.began else 0.0)
+                seen = self.goes_on or node.uid in known or entry.wall > self.began
+                since.setdefault(node.uid, entry.wall if seen else 0.0)
             known.add(node.uid)
         return {uid for uid, at in since.items() if self.clock.wall() - at > LOST_SECONDS}
 
@@ -91,10 +94,16 @@ class ClusterWatch:
         last = max((entry.wall for entry in self.nodes.log()), default=0.0)
         return serving and self.clock.wall() - last >= seconds
 
-    def upgraded_from(self, server: str) -> bool:
-        """Whether the API server and all kubelets have the same minor version, and none has the version `server`."""
-        versions = {self.server or server, *self.kubelets().values()}
-        return server not in versions and len({minor(version) for version in versions}) == 1
+    def upgraded_from(self, server: str, nodes: Mapping[str, str]) -> bool:
+        """Whether the API server and all kubelets have the same minor version, and none the version that it had.
+
+        `server` is that of the API server, `nodes` is Node name -> that of its kubelet. A kubelet that had the new release of the
+        API server needs no other.
+        """
+        now, kubelets = self.server or server, self.kubelets()
+        versions = {now, *kubelets.values()}
+        left = all(version != nodes.get(name) or find(version) == find(now) for name, version in kubelets.items())
+        return left and server not in versions and len({minor(version) for version in versions}) == 1
 
 
 @contextmanager
@@ -106,7 +115,7 @@ def watching(api: Api, clock: Clock, since: Sequence[Position] = ()) -> Generato
         Watcher(api, "", clock, ("Node",), kept, since=of_nodes) as nodes,
         Watcher(api, "kube-system", clock, ("Pod", "Lease"), kept, since=of_system) as system,
     ):
-        watch = ClusterWatch(nodes.history, system.history, clock, began=clock.wall())
+        watch = ClusterWatch(nodes.history, system.history, clock, began=clock.wall(), goes_on=bool(since))
 
         def read_version() -> None:
             version = existing.server_version(twin)
