@@ -159,7 +159,7 @@ def test_durations(text: object, wanted: float) -> None:
     assert seconds(text) == wanted
 
 
-@pytest.mark.parametrize("words", [("--for", "soon"), ("--for=-3m",), ("--command", "sh -c 'x")])
+@pytest.mark.parametrize("words", [("--for", "soon"), ("--for=-3m",), ("--for=12h",), ("--command", "sh -c 'x")])
 def test_value_that_is_none_is_a_usage_error(words: tuple[str, ...]) -> None:
     with pytest.raises(SetupError) as raised:
         parse(["during", "--context", "c", *words])

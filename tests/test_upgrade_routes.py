@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.core.change_settings import SAMPLER_SECONDS
 from kubechain.core.errors import HarnessError
 from kubechain.observe.history import History
 from kubechain.upgrade import routes, samplers
@@ -102,8 +103,8 @@ def test_ipv6_addresses_have_brackets_in_urls_only() -> None:
 def test_plan_is_bounded_by_number_and_duration(interval: float, nodes: int) -> None:
     plan = routes.plan(everything(), interval, nodes=nodes)
     assert plan["interval"] == pytest.approx(interval * max(1, nodes / 10))
-    assert routes.SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= routes.SECONDS
-    assert plan["seconds"] == routes.SECONDS
+    assert SAMPLER_SECONDS - plan["interval"] < plan["limit"] * plan["interval"] <= SAMPLER_SECONDS
+    assert plan["seconds"] == SAMPLER_SECONDS
     # The total rate is not higher than that of ten Nodes.
     assert nodes / plan["interval"] <= 10 / interval + 1e-9
 

@@ -12,6 +12,19 @@ from kubechain.core.in_cluster_settings import config_map
 from kubechain.core.setting_groups import Group
 from kubechain.core.setting_values import seconds, urls, words_of_shell
 
+# Samplers end by themselves after this time: one that nobody ends asks no longer.
+SAMPLER_SECONDS = 12 * 3600
+# They begin before the time that counts, and go on for some seconds after it.
+MOST_SECONDS = SAMPLER_SECONDS - 600.0
+
+
+def length(value: object) -> float:
+    """Return for how many seconds to sample; ValueError if it is no duration, or the samplers ask for less."""
+    found = seconds(value)
+    if found > MOST_SECONDS:
+        raise ValueError(f"expected at most {MOST_SECONDS / 60:.0f}m, for which the samplers ask")
+    return found
+
 
 class Phase(Group):
     """An upgrade of an existing cluster by other means, in three phases."""
@@ -29,8 +42,10 @@ class Change(Group):
     """Any change of an existing cluster."""
 
     title: ClassVar[str] = "a change"
-    for_: Annotated[float, BeforeValidator(seconds)] = Field(
-        0.0, alias="for", description="how long to sample at least, such as 90s, 30m or 2h; without a command, exactly so long"
+    for_: Annotated[float, BeforeValidator(length)] = Field(
+        0.0,
+        alias="for",
+        description="how long to sample at least, such as 90s, 30m or 2h, at most 710m; without a command, exactly so long",
     )
     command: Annotated[str, AfterValidator(words_of_shell)] = Field(
         "", description="the command that changes the cluster; on the command line also after --"

@@ -12,6 +12,7 @@ import pytest
 from kubechain.claims.records import RunRecord, read_run
 from kubechain.cluster import existing
 from kubechain.core import redact
+from kubechain.core.change_settings import MOST_SECONDS
 from kubechain.core.errors import HarnessError, Unmet
 from kubechain.core.in_cluster_settings import placed
 from kubechain.kube.client import Api
@@ -21,7 +22,7 @@ from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.pytest.upgrade import SETTLE_SECONDS, WATCH_SECONDS, is_upgrade, upgraded
 from kubechain.results.runs import RUN_JSON
-from kubechain.upgrade import cluster_watch, figures, kept_state, presence, routes, samplers, snapshot, witnesses
+from kubechain.upgrade import cluster_watch, figures, kept_state, presence, samplers, snapshot, witnesses
 from kubechain.upgrade.change import WitnessCare
 from kubechain.upgrade.kept_state import KeptState
 from kubechain.upgrade.model import UpgradeRecord
@@ -36,8 +37,6 @@ SAVE_SECONDS = 20.0
 LAST_SAVES, LAST_PAUSE_SECONDS = 15, 2.0
 # For how long no Node has changed when an upgrade is over.
 QUIET_SECONDS = 60.0
-# The samplers end after routes.SECONDS.
-MOST_SECONDS = routes.SECONDS - 600.0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -173,7 +172,7 @@ def _sample(state: RunState, before: Before, observing: Observing, saver: _Saver
     """Let the samplers run until the change is over."""
     settings, watched, waiter = state.settings, observing.watched, before.witnesses.waiter
     care = WitnessCare(before, watched, waiter.clock)
-    length = min(settings.for_ or MOST_SECONDS, MOST_SECONDS)
+    length = settings.for_ or MOST_SECONDS
     until = f"for {settings.for_:g} s" if settings.for_ else "until every Node is upgraded and quiet"
     with state.progress.step(redact.text(f"sampling {until}; with SIGTERM, another run goes on")):
         while waiter.clock.wall() < observing.began + length:

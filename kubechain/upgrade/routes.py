@@ -1,6 +1,6 @@
 """The routes that are sampled during an upgrade, and the plans of the samplers. Pure functions.
 
-Each route is sampled every DATA_INTERVAL or API_INTERVAL seconds, for at most SECONDS seconds.
+Each route is sampled every DATA_INTERVAL or API_INTERVAL seconds, for at most SAMPLER_SECONDS seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kubechain.core import redact
+from kubechain.core.change_settings import SAMPLER_SECONDS
 from kubechain.kube.objects import Json
 from kubechain.kube.paths import path_of
 from kubechain.upgrade.model import Kind, Route
@@ -22,7 +23,6 @@ from kubechain.workload.urls import url
 
 # Requests to load balancers and to URLs of users leave the cluster, and may be paid for.
 DATA_INTERVAL, API_INTERVAL, OUTSIDE_INTERVAL = 0.05, 0.5, 0.2
-SECONDS = 12 * 3600
 # What the samplers may ask of the API server, per second: new TLS connections (those that fetch samples included), writes to
 # etcd, requests. An API server may be replaced for 10 s at least, so that two samples a second suffice.
 MOST_CONNECTIONS, MOST_WRITES, MOST_REQUESTS = 10.0, 4.0, 20.0
@@ -154,4 +154,4 @@ def plan(
     defaults = {"method": "GET", "body": "", "content": "", "lookup": None, "ports": None}
     paths = [None if each.route in ended else {**defaults, **each.request} for each in requests]
     seconds = scaled(interval, nodes)
-    return {"interval": seconds, "limit": int(SECONDS / seconds), "seconds": SECONDS, "tls": tls, "paths": paths}
+    return {"interval": seconds, "limit": int(SAMPLER_SECONDS / seconds), "seconds": SAMPLER_SECONDS, "tls": tls, "paths": paths}
