@@ -7,13 +7,14 @@ from typing import Any, cast
 import pytest
 
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
-from kubechain.kube.errors import ApiRefused
+from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.kube.listing import Listing
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.changes import ObjectChange, Position
 from kubechain.observe.history import History
 from kubechain.observe.reflector import Reflector
 from kubechain.probes.load import Sample, State, Tally
+from kubechain.pytest import detached
 from kubechain.upgrade import kept_state, observed
 from kubechain.upgrade.availability import kept_up
 from kubechain.upgrade.condensed import CLOSE_SECONDS, condensed, run_of, samples_of
@@ -119,6 +120,43 @@ def test_state_that_is_none_or_does_not_fit_is_said(tmp_path: Path, monkeypatch:
     Observed(at=5.0).write(state.folder)
     with pytest.raises(HarnessError, match="of 10 that fit"):
         state.save()
+
+
+class Restarting(ConfigMaps):
+    """An API server that is away for some requests, and then does not know the roles yet."""
+
+    def __init__(self, away: int) -> None:
+        super().__init__()
+        unavailable, forbidden = ApiUnavailable("refused", ExitCode.UNREACHABLE), ApiRefused(403, "Forbidden", "no roles")
+        self.errors: list[Exception] = [*[unavailable] * away, forbidden]
+
+    def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
+        """Return a ConfigMap, once the server has started."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().get(kind, namespace, name)
+
+
+def test_run_that_goes_on_waits_for_an_api_server_that_is_replaced(tmp_path: Path) -> None:
+    first = kept(ConfigMaps(), tmp_path / "1")
+    first.restore()
+    Observed(at=5.0).write(first.folder)
+    first.save()
+    api = Restarting(60)
+    api.found = cast("ConfigMaps", first.api).found
+    second = kept(api, tmp_path / "2")
+    assert detached.restored(second, FakeClock())
+    assert second.observed().at == 5.0
+
+
+def test_api_server_that_stays_away_or_refuses_ends_the_run(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with pytest.raises(ApiUnavailable):
+        detached.restored(kept(Restarting(1000), tmp_path / "1"), clock)
+    assert detached.BACK_SECONDS <= clock.time - FakeClock().time <= detached.BACK_SECONDS + 2
+    # Without an absence, a right that is missing is missing.
+    with pytest.raises(ApiRefused):
+        detached.restored(kept(Restarting(0), tmp_path / "2"), FakeClock())
 
 
 ROUTE = Route("ClusterIP", "", "a", reuse=False, nodes=("uid",))

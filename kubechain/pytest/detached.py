@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from kubechain.claims.records import RunRecord, read_run
 from kubechain.cluster import existing
 from kubechain.core import redact
 from kubechain.core.change_settings import MOST_SECONDS
-from kubechain.core.errors import HarnessError, Unmet
+from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.core.in_cluster_settings import placed
 from kubechain.kube.client import Api
+from kubechain.kube.errors import starting_up
 from kubechain.kube.traffic import TRAFFIC
-from kubechain.observe.clock import Clock
+from kubechain.observe.clock import Clock, RealClock
+from kubechain.observe.wait import Waiter
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.pytest.upgrade import SETTLE_SECONDS, WATCH_SECONDS, is_upgrade, upgraded
@@ -35,6 +37,8 @@ from kubechain.upgrade.sample_store import SampleStore
 SAVE_SECONDS = 20.0
 # An evicted Pod has 120 s to end.
 LAST_SAVES, LAST_PAUSE_SECONDS = 15, 2.0
+# The API server of the only control plane is away for two minutes while it is upgraded.
+BACK_SECONDS = 300.0
 # For how long no Node has changed when an upgrade is over.
 QUIET_SECONDS = 60.0
 
@@ -62,8 +66,28 @@ def restore(state: RunState) -> None:
     api = existing.connect(kubeconfig, settings.context, secrets)
     kept = KeptState(api, *placed(settings.state), state.run.folder / "state")
     state.upgrade.kept = kept
-    if kept.restore() and (kept.folder / kept_state.SNAPSHOT).exists():
+    if restored(kept, RealClock()) and (kept.folder / kept_state.SNAPSHOT).exists():
         state.upgrade.snapshot = snapshot.read(kept.folder / kept_state.SNAPSHOT)
+
+
+def restored(kept: KeptState, clock: Clock) -> bool:
+    """Restore a state; an API server that is away is waited for, because the change may be what replaces it.
+
+    Raises:
+        HarnessError: it stays away for BACK_SECONDS, or the state cannot be read.
+
+    """
+    waiter, end, away = Waiter(clock), clock.now() + BACK_SECONDS, False
+    while True:
+        try:
+            # One that has just started refuses everything until it knows the roles.
+            with starting_up() if away else nullcontext():
+                return kept.restore()
+        except Transient:
+            if clock.now() >= end:
+                raise
+        away = True
+        waiter.pause(LAST_PAUSE_SECONDS)
 
 
 def chain_before(kept: KeptState, run: Callable[[], object], published: Path) -> RunRecord:

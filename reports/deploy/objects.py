@@ -33,6 +33,8 @@ METRICS, METRICS_PORT = "metrics", 9464
 OPERATOR = "monitoring.coreos.com/v1"
 # A run that ended by itself has said what there is to say, and another would say it again; one that was killed is run again.
 FINAL = sorted(int(code) for code in ExitCode if code not in (ExitCode.HOLDS, ExitCode.INTERRUPTED))
+# Nor is an API server that is away at the begin of a run around a change, which may be what replaces it.
+DETACHED_FINAL = [code for code in FINAL if code != ExitCode.UNREACHABLE]
 INDEX = "$(JOB_COMPLETION_INDEX)"
 # A run that is ended removes its namespaces first.
 GRACE_SECONDS = 120
@@ -113,9 +115,8 @@ def detached() -> list[Conditional]:
         f"--result-config-map=$(POD_NAMESPACE)/{name}",
     ]
     chosen = Either(If(length), [*arguments, Text(("--for=", length))], arguments)
-    spec = _job_spec(chosen, 1, DETACHED_RETRIES, Value("detached.deadlineSeconds"))
-    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(name), "spec": spec}
-    return [Conditional(body, (DETACHED,))]
+    spec = _job_spec(chosen, 1, DETACHED_RETRIES, Value("detached.deadlineSeconds"), DETACHED_FINAL)
+    return [Conditional({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(name), "spec": spec}, (DETACHED,))]
 
 
 def cron_job() -> list[Conditional]:
@@ -202,8 +203,7 @@ def _run_spec() -> Json:
     return _job_spec(_run(), Value("shards"), RETRIES, Value("deadlineSeconds"))
 
 
-def _job_spec(arguments: Any, pods: Any, retries: int, deadline: Value) -> Json:
-    by_code = {"containerName": NAME, "operator": "In", "values": FINAL}
+def _job_spec(arguments: Any, pods: Any, retries: int, deadline: Value, final: Sequence[int] = FINAL) -> Json:
     return {
         "completions": pods,
         "parallelism": pods,
@@ -214,7 +214,7 @@ def _job_spec(arguments: Any, pods: Any, retries: int, deadline: Value) -> Json:
         "podFailurePolicy": {
             "rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                {"action": "FailIndex", "onExitCodes": by_code},
+                {"action": "FailIndex", "onExitCodes": {"containerName": NAME, "operator": "In", "values": [*final]}},
             ]
         },
         "activeDeadlineSeconds": deadline,
