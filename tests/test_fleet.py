@@ -92,6 +92,12 @@ def test_gate_decides_where_every_chain_holds(tmp_path: Path) -> None:
     assert found.line.endswith("; 1 not within the gate: cluster-09")
 
 
+def test_chain_with_a_waiver_to_remove_holds_and_needs_a_person() -> None:
+    found = made_of([on(1, 0, PODS), on(2, 0, PODS, holds=False, exit_code=ExitCode.WAIVERS)])
+    assert found.line == "fleet: 2 of 2 clusters hold; 1 with a waiver to remove: cluster-02"
+    assert (found.exit_code, found.clusters[0].name) == (ExitCode.WAIVERS, "cluster-02")
+
+
 def test_cluster_without_a_verdict_is_never_called_broken() -> None:
     found = made_of([run for run in forty() if run.cluster.context != "cluster-07"])
     assert found.exit_code == ExitCode.HARNESS

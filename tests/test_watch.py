@@ -68,6 +68,14 @@ def test_link_is_broken_for_as_many_rounds_as_the_chain_breaks_there_in_a_row() 
     assert [now["kubechain_watch_rounds_total", state] for state in ("holds", "broken", "undecided")] == [1, 4, 1]
 
 
+def test_round_after_which_a_waiver_is_to_be_removed_has_a_verdict() -> None:
+    rounds = Rounds(0.0)
+    rounds.add(finished_runs.run(1, BROKEN), 1.0)
+    stale = finished_runs.run(2, passed(Link.DNS)).model_copy(update={"holds": False, "exit_code": ExitCode.WAIVERS})
+    assert rounds.add(stale, 2.0) == "holds"
+    assert (rounds.broken[Link.DNS], rounds.without_verdict) == (0, 0)
+
+
 def test_round_without_a_result_is_one_without_a_verdict() -> None:
     rounds = Rounds(0.0)
     assert [rounds.add(None, 1.0), rounds.add(None, 2.0)] == ["undecided", "undecided"]

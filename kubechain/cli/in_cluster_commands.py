@@ -59,7 +59,7 @@ class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Rea
     """Check several clusters, and write one page with a row for each: fleet.html.
 
     Of a folder with finished runs, the last of each cluster counts, and nothing is run. The exit code is 1 if a chain is broken,
-    10 if a cluster has no verdict, 24 if a rule of --gate is not kept, else 0.
+    10 if a cluster has no verdict, 25 if a waiver is to be removed, 24 if a rule of --gate is not kept, else 0.
     """
 
     examples: ClassVar[tuple[str, ...]] = (

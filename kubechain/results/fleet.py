@@ -62,8 +62,8 @@ class FleetRecord(JsonRecord):
 
 
 def state_of(run: RunRecord) -> State:
-    """Return whether the chain of a run holds, is broken, or neither is known."""
-    if run.holds:
+    """Return whether the chain of a run holds, also where a waiver is to be removed, is broken, or neither is known."""
+    if run.holds or run.exit_code == ExitCode.WAIVERS:
         return "holds"
     return "broken" if run.exit_code == ExitCode.CHAIN_BROKEN else "undecided"
 
@@ -146,21 +146,28 @@ def _state(claim: ClaimRecord) -> LinkState:
 
 
 def record(rows: Sequence[ClusterRow], made: datetime) -> FleetRecord:
-    """Return the state of a fleet: broken clusters count before undecided ones, and these before rules that are not kept."""
+    """Return the state of a fleet: broken clusters count before undecided ones, then waivers to remove, then rules not kept."""
     states = Counter(each.state for each in rows)
     unkept = [each for each in rows if each.gate and each.state == "holds"]
+    stale = [each for each in rows if each.exit_code == ExitCode.WAIVERS]
     parts = [f"{states['holds']} of {counted(len(rows), 'cluster')} hold"]
     broken = [f"{each.name} at {each.first_broken_link}" for each in rows if each.state == "broken"]
     undecided = [each.name for each in rows if each.state == "undecided"]
     parts += [f"{len(broken)} broken: {', '.join(broken)}"] if broken else []
     parts += [f"{len(undecided)} without a verdict: {', '.join(undecided)}"] if undecided else []
+    parts += [f"{len(stale)} with a waiver to remove: {', '.join(each.name for each in stale)}"] if stale else []
     parts += [f"{len(unkept)} not within the gate: {', '.join(each.name for each in unkept)}"] if unkept else []
     code = ExitCode.HOLDS
     if broken:
         code = ExitCode.CHAIN_BROKEN
     elif undecided or not rows:
         code = ExitCode.HARNESS
+    elif stale:
+        code = ExitCode.WAIVERS
     elif unkept:
         code = ExitCode.GATE
-    worst = sorted(rows, key=lambda each: (("broken", "undecided", "holds").index(each.state), not each.gate, each.name))
-    return FleetRecord(line=f"fleet: {'; '.join(parts)}", exit_code=code, made=made, clusters=worst)
+
+    def urgency(each: ClusterRow) -> tuple[int, bool, str]:
+        return ("broken", "undecided", "holds").index(each.state), each.exit_code != ExitCode.WAIVERS and not each.gate, each.name
+
+    return FleetRecord(line=f"fleet: {'; '.join(parts)}", exit_code=code, made=made, clusters=sorted(rows, key=urgency))

@@ -59,5 +59,6 @@ def short(verdict: str) -> str:
 
 
 def state(record: ResultRecord) -> str:
-    """Return "holds", "broken" or "undecided", as the value of a label."""
-    return "holds" if record.holds else "broken" if record.exit_code == ExitCode.CHAIN_BROKEN else "undecided"
+    """Return "holds", "broken" or "undecided", as the value of a label; a chain holds also where a waiver is to be removed."""
+    holds = record.holds or record.exit_code == ExitCode.WAIVERS
+    return "holds" if holds else "broken" if record.exit_code == ExitCode.CHAIN_BROKEN else "undecided"
