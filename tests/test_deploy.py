@@ -192,6 +192,10 @@ def test_settings_of_the_pods_are_settings_of_a_run(variant: str) -> None:
         named = [each["name"] for each in container["env"] if each["name"].startswith("KUBECHAIN_")]
         assert set(named) <= known
         command, *words = container["args"]
+        # Those whose place a value names reach every command.
+        assert {"KUBECHAIN_UPLOAD", "KUBECHAIN_HISTORY", "KUBECHAIN_NGINX_IMAGE", "KUBECHAIN_CLIENT_IMAGE"} <= {
+            option.variable for option in options(commands[command])
+        }
         flags = {flag for option in options(commands[command]) for flag in option.flags}
         assert {word.partition("=")[0] for word in words} <= flags
 

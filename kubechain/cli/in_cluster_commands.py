@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
 from kubechain.cli.command_base import Command, Trend
-from kubechain.core.in_cluster_settings import FleetChoice, ImageBuild, PodOfRun, Watching, config_map
+from kubechain.core.in_cluster_settings import Bucket, FleetChoice, ImageBuild, PodOfRun, Watching, config_map
 from kubechain.core.settings import (
     Compliance,
     ExistingCluster,
@@ -84,6 +84,7 @@ class WatchCommand(
     Images,
     History,
     QualityGate,
+    Bucket,
     Folders,
 ):
     """Check an existing cluster again and again; serve figures for Prometheus at /metrics, and /healthz."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -22,6 +23,7 @@ from kubechain.cli.run import require_writable
 from kubechain.core.bundle import bundled
 from kubechain.core.durations import seconds_of
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.results import upload
 from kubechain.results.rounds import Rounds
 
 # Settings of this command that are none of a run.
@@ -37,6 +39,8 @@ def work(command: WatchCommand) -> int:
         raise SetupError("watch: --context is missing: set the context of the cluster", ExitCode.USAGE)
     interval, deadline = seconds_of(command.every), seconds_of(command.deadline)
     require_writable("--out", command.out)
+    if command.upload:
+        upload.server(os.environ)
     stale = MOST_INTERVALS * interval + deadline
     rounds, runs, console = Rounds(time.time()), Children(), Console(highlight=False, soft_wrap=True)
     registry: Any = bundled("reports.watch_metrics").WatchRegistry(rounds, interval, stale)

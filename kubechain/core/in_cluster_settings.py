@@ -131,7 +131,16 @@ class PodOfRun(Group):
     pod: str = Field("", description="NAMESPACE/NAME/UID of the Pod of this run; with its end, what the run left may be removed")
 
 
-class Delivery(PodOfRun):
+class Bucket(Group):
+    """The bucket that gets the files of a run."""
+
+    title: ClassVar[str] = "a run in a Pod"
+    upload: Annotated[str, AfterValidator(_upload)] = Field(
+        "", description="s3://BUCKET/PREFIX that gets the files of the run; credentials and endpoint are the AWS_ variables"
+    )
+
+
+class Delivery(PodOfRun, Bucket):
     """The Pod of a run, and where its result goes besides the folder of the results."""
 
     title: ClassVar[str] = "a run in a Pod"
@@ -143,6 +152,3 @@ class Delivery(PodOfRun):
         "", description="NAMESPACE/NAME of a ConfigMap on the cluster that gets the verdict and the link"
     )
     report_url: str = Field("", description="address of the report, for the line of JSON and the ConfigMap")
-    upload: Annotated[str, AfterValidator(_upload)] = Field(
-        "", description="s3://BUCKET/PREFIX that gets the files of the run; credentials and endpoint are the AWS_ variables"
-    )
