@@ -37,6 +37,10 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"image": ""},
     {"upload": {"url": "https://reports"}},
     {"resources": "large"},
+    # What an option of this name would say, another value says.
+    {"options": {"KUBECHAIN_UPLOAD": "s3://reports"}},
+    {"scope": "namespace", "shards": 4},
+    {"scope": "namespace", "detached": {"enabled": True}},
 )
 SCHEMA = json.loads((files.CHART / "values.schema.json").read_text())
 
@@ -191,6 +195,7 @@ def test_settings_of_the_pods_are_settings_of_a_run(variant: str) -> None:
         (container,) = spec["containers"]
         named = [each["name"] for each in container["env"] if each["name"].startswith("KUBECHAIN_")]
         assert set(named) <= known
+        assert set(named) == {f"KUBECHAIN_{name}" for name in values.FIXED}
         command, *words = container["args"]
         # Those whose place a value names reach every command.
         assert {"KUBECHAIN_UPLOAD", "KUBECHAIN_HISTORY", "KUBECHAIN_NGINX_IMAGE", "KUBECHAIN_CLIENT_IMAGE"} <= {

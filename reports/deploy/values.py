@@ -18,6 +18,15 @@ IMAGE = r"^\S+$"
 BUCKET = r"^(s3://[a-z0-9][a-z0-9.-]*(/\S*)?)?$"
 DURATION = r"^[1-9][0-9]*(s|m|h)$"
 
+# Settings that Pods have from other values, or that are the same in all: an option of this name would change nothing.
+FIXED = (
+    "CONTEXT", "POD", "NAMESPACE", "NGINX_IMAGE", "CLIENT_IMAGE", "JSON_LINE", "VERDICT_FILE", "REPORT_URL", "UPLOAD", "HISTORY",
+)  # fmt: skip
+NO_OPTIONS: Json = {"properties": {f"KUBECHAIN_{name}": {"const": ""} for name in FIXED}}
+# One namespace takes one run at a time, and a change concerns the whole cluster.
+OF_ONE_NAMESPACE: Json = {"shards": {"const": 1}, "detached": {"properties": {"enabled": {"const": False}}}}
+SCOPES = [{"properties": {"scope": {"const": "cluster"}}}, {"properties": OF_ONE_NAMESPACE}]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(
@@ -104,9 +113,9 @@ class Values(_Part):
     image_pull_secrets: list[dict[str, str]] = Field(default_factory=list[dict[str, str]])
     """Pull Secrets of the runner, such as {name: registry}."""
     scope: Literal["cluster", "namespace"] = "cluster"
-    """cluster: runs make their own namespaces; namespace: they use that of the release, and need no right outside of it."""
-    options: dict[str, str] = Field(default_factory=lambda: {"KUBECHAIN_LEVEL": "quick"})
-    """Settings of the runs, by their environment variables (docs/REFERENCE.md)."""
+    """cluster: runs make their own namespaces; namespace: they use that of the release, one at a time, and no right beyond it."""
+    options: dict[str, str] = Field(default_factory=lambda: {"KUBECHAIN_LEVEL": "quick"}, json_schema_extra=NO_OPTIONS)
+    """Settings of the runs, by their environment variables (docs/REFERENCE.md), but for those that are values here."""
     files: dict[str, str] = Field(default_factory=dict[str, str])
     """Files in /etc/kubechain, such as waivers.yaml, which options name: name -> text."""
     shards: int = Field(default=1, ge=1, le=50)
@@ -148,7 +157,8 @@ def schema() -> str:
     made = Values.model_json_schema(by_alias=True)
     # Helm itself adds global; the draft is one that every Helm 3 reads.
     made["properties"]["global"] = {"type": "object"}
-    return json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **made}, indent=2, sort_keys=True) + "\n"
+    made |= {"$schema": "http://json-schema.org/draft-07/schema#", "anyOf": SCOPES}
+    return json.dumps(made, indent=2, sort_keys=True) + "\n"
 
 
 def document() -> str:
