@@ -12,6 +12,7 @@ from kubechain.upgrade.availability import kept_up, undecidable
 from kubechain.upgrade.figures import figures, line
 from kubechain.upgrade.model import AsideSamples, NodeSpan, Route, RouteSamples, UpgradeRecord
 from kubechain.upgrade.presence import ASKED_SECONDS, continued, counted, node_spans
+from tests.fakes import changed as altered
 from tests.fakes import conditions, thing
 
 BEGAN, ENDED = 1000.0, 1300.0
@@ -54,6 +55,14 @@ def test_node_counts_from_ready_to_cordon_not_ready_or_deletion_each_told_apart(
     drained = changed(1200, node(cordoned=True)), changed(1210, node(ready="False", cordoned=True)), (1220.0, "DELETED", node())
     assert spans(FIRST, *drained) == [("uid-a", BEGAN, 1200, "cordoned")]  # pyright: ignore[reportArgumentType]
     assert spans(FIRST, changed(1200, node(deletionTimestamp="2026-01-01T00:00:00Z"))) == [("uid-a", BEGAN, 1200, "cordoned")]
+
+
+def test_node_that_an_autoscaler_drains_is_as_good_as_cordoned() -> None:
+    for key in ("ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"):
+        tainted = altered(node(), "spec.taints", [{"key": key, "effect": "NoSchedule"}])
+        assert spans(FIRST, changed(1200, tainted), (1220, "DELETED", tainted)) == [("uid-a", BEGAN, 1200, "cordoned")]
+    other = altered(node(), "spec.taints", [{"key": "dedicated", "effect": "NoSchedule"}])
+    assert spans(FIRST, changed(1200, other)) == [("uid-a", BEGAN, ENDED, "")]
 
 
 def test_cordon_that_is_lifted_changes_nothing_unless_the_machine_restarted_or_was_not_ready() -> None:

@@ -71,6 +71,9 @@ def test_cordoned_or_deleted_nodes_count_as_drained() -> None:
     assert watch.drained == ("b",)
     watch.nodes.record("DELETED", node("c", OLD)[1])
     assert watch.drained == ("b", "c")
+    # An autoscaler does not cordon what it drains.
+    watch.nodes.record("MODIFIED", node("a", OLD, taints=[{"key": "ToBeDeletedByClusterAutoscaler"}])[1])
+    assert watch.drained == ("a", "b", "c")
 
 
 def test_nodes_of_which_no_new_version_comes_are_not_waited_for() -> None:
@@ -104,9 +107,11 @@ def test_node_that_is_away_when_a_run_goes_on_is_waited_for(monkeypatch: pytest.
         history.begin(since)
         return nullcontext(SimpleNamespace(history=history))
 
+    def quietly(*_: object) -> Any:
+        return nullcontext()
+
     monkeypatch.setattr(cluster_watch, "Watcher", watcher)
-    monkeypatch.setattr(cluster_watch, "Watcher", watcher)
-    monkeypatch.setattr(cluster_watch, "run_periodically", lambda *_: nullcontext())
+    monkeypatch.setattr(cluster_watch, "run_periodically", quietly)
     # The next Pod of the run begins half a minute later.
     clock.time += 30
     with watching(Versioned(NEW), clock, [left, Position()]) as watch:

@@ -17,7 +17,7 @@ from kubechain.observe.history import History
 from kubechain.observe.watcher import Watcher
 from kubechain.upgrade import events
 from kubechain.upgrade.model import UpgradeEvent
-from kubechain.upgrade.presence import absence
+from kubechain.upgrade.presence import absence, is_left
 from kubechain.upgrade.versions import kubelets, minor
 from kubechain.workload.cluster_nodes import is_virtual
 
@@ -82,9 +82,9 @@ class ClusterWatch:
 
     @property
     def drained(self) -> tuple[str, ...]:
-        """The names of Nodes that were cordoned or deleted at any time, so that their Pods are expected to be replaced."""
+        """The names of Nodes that were to be left or deleted at any time, so that their Pods are expected to be replaced."""
         log = [entry for entry in self.nodes.log() if entry.resource.kind == "Node"]
-        names = {entry.resource.name for entry in log if entry.change == "DELETED" or entry.resource.at("spec.unschedulable")}
+        names = {entry.resource.name for entry in log if entry.change == "DELETED" or is_left(entry.resource)}
         return tuple(sorted(names))
 
     def quiet(self, seconds: float) -> bool:

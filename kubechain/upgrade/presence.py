@@ -1,7 +1,7 @@
 """When each Node serves, from the history of the Nodes, and which samples of a route count. Pure functions.
 
-A Node serves from Ready to its cordon, to NotReady or to its deletion. A cordon that is lifted without NotReady and without a
-restart of the machine changes nothing: the Node served meanwhile.
+A Node serves from Ready to its cordon (or the taint in its place), to NotReady or to its deletion. A cordon that is lifted
+without NotReady and without a restart of the machine changes nothing: the Node served meanwhile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kubechain.kube.objects import KubeObject
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.changes import ObjectChange
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade.model import Absence, AsideSamples, NodeSpan, Route, RouteSamples
@@ -26,6 +26,8 @@ ASKED_SECONDS = 5.0
 IMAGE_SECONDS = 60.0
 # While a run is away, a route without a sample for longer than this was not asked.
 ASKING_SECONDS = 2.0
+# Of Nodes that autoscalers drain and delete, which they do not cordon: cluster-autoscaler, Karpenter 1, and before.
+TAINTS = {"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "karpenter.sh/disruption"}
 Window = tuple[float, float]
 
 
@@ -113,7 +115,13 @@ def absence(node: KubeObject) -> Absence | None:
     """Return why a Node that exists does not serve, None if it does."""
     if not node.is_true("Ready"):
         return "not ready"
-    return "cordoned" if node.at("spec.unschedulable") or node.deleting else None
+    return "cordoned" if is_left(node) else None
+
+
+def is_left(node: KubeObject) -> bool:
+    """Whether Pods are to leave a Node: it is cordoned, or is deleted, at once or by an autoscaler."""
+    taints: list[Json] = node.at("spec.taints", []) or []
+    return bool(node.at("spec.unschedulable") or node.deleting or TAINTS.intersection(taint.get("key", "") for taint in taints))
 
 
 def counted(

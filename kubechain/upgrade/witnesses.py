@@ -21,6 +21,7 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.changes import Position
 from kubechain.observe.wait import Waiter
 from kubechain.observe.watcher import Watcher
+from kubechain.upgrade.presence import is_left
 from kubechain.workload import actions, manifests, service_manifests, sources
 from kubechain.workload import namespace as build
 from kubechain.workload.chain import Chain
@@ -97,7 +98,7 @@ def renew(api: Api, namespace: str) -> None:
 class Yielding:
     """Removes the PodDisruptionBudget of the witnesses if a drain waits for it: to be called every few seconds.
 
-    `since` is the time (Unix seconds) at which it was first seen to forbid an eviction while a Node is cordoned.
+    `since` is the time (Unix seconds) at which it was first seen to forbid an eviction while Pods are to leave a Node.
     """
 
     api: Api
@@ -107,7 +108,7 @@ class Yielding:
 
     def look(self, nodes: Iterable[KubeObject], now: float) -> bool:
         """Return whether the budget was removed just now."""
-        if self.removed or not any(node.at("spec.unschedulable") for node in nodes):
+        if self.removed or not any(map(is_left, nodes)):
             self.since = None
             return False
         budget = self.api.get("PodDisruptionBudget", self.namespace, WEB)
