@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
 
+from . import names
 from .errors import TimedOut, Unknown
 from .http1 import Connection
 from .proxy import Proxy
@@ -52,14 +52,15 @@ class Access:
 
         Raises:
             Down, OSError: the server is not reached.
-            Unknown: the proxy is not.
+            Unknown: the proxy is not, or the resolver of this machine.
 
         """
         # A certificate has names without the dot at the end.
         name = self.name or host.rstrip(".")
         if not self.proxy:
+            found = await names.addresses(host, port, moment)
             with until(moment, message):
-                return await asyncio.open_connection(host, port, ssl=self.context, server_hostname=name)
+                return await names.connect(found, port, ssl=self.context, server_hostname=name)
         try:
             with until(moment, "the proxy: no connection"):
                 connection = await self.proxy.reach(self.context)

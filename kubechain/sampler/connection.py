@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import itertools
 
+from . import names
 from .dns import Resolver
 from .errors import IN_USE, LOCAL_ERRORS, Closed, Down, Unknown, describe
 from .http1 import Connection, read_answer
@@ -109,7 +110,7 @@ class RouteClient:
         if self._request.access:
             return await self._request.access.connect(host, port, moment, message)
         # asyncio sets TCP_NODELAY by itself.
-        connect = functools.partial(asyncio.open_connection, host, port)
+        connect = functools.partial(names.connect, await names.addresses(host, port, moment), port)
         with until(moment, message):
             if not ports:
                 return await connect()
