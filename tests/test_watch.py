@@ -196,6 +196,24 @@ def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -
     assert left == []
 
 
+def spaces(made: Cluster) -> list[str]:
+    return [each for each in made.left() if "Namespace" in each]
+
+
+def test_watch_ends_after_the_run_of_its_round_has_removed_what_it_made(tmp_path: Path) -> None:
+    # The first process of a container takes all others with it.
+    with cluster(tmp_path, plain()) as made, watching(made, tmp_path) as (process, _url):
+        for _ in range(600):
+            if spaces(made):
+                break
+            made.api.closed.wait(0.1)
+        assert spaces(made)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == ExitCode.INTERRUPTED
+        left = spaces(made)
+    assert left == []
+
+
 def test_rounds_end_with_the_exit_code_of_the_last(tmp_path: Path) -> None:
     broken = cluster(tmp_path, plain(), lambda made: made.off.add("Deployment"))
     with broken as made, watching(made, tmp_path, "--rounds", "1") as (process, _url):

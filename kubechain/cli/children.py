@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,8 +90,15 @@ class Children:
             return process.wait()
 
     def end(self) -> None:
-        """Tell the runs to end, and begin no other."""
+        """Tell the runs to end, begin no other, and wait until they have removed what they made, at most GRACE_SECONDS.
+
+        In a container, the end of the first process is that of all others.
+        """
         with self._lock:
             self._ending = True
             for process in self._processes:
                 process.terminate()
+        until = time.monotonic() + GRACE_SECONDS
+        for process in self._processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
