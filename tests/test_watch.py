@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kubechain.claims.claim import Link
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
+from kubechain.results import kept_rounds
 from kubechain.results.rounds import Rounds
 from reports.deploy import monitoring
 from reports.watch_metrics import WatchRegistry
@@ -194,6 +195,35 @@ def test_rounds_follow_a_cluster_that_breaks_freezes_and_heals(tmp_path: Path) -
     assert now["kubechain_watch_link_broken_rounds", "DEPLOYMENT"] == 0
     assert now["kubechain_chain_holds", ""] == 1
     assert left == []
+
+
+def test_watch_that_is_begun_again_goes_on_counting(tmp_path: Path) -> None:
+    broken = cluster(tmp_path, plain(), lambda made: made.off.add("Deployment"))
+    with broken as made:
+        with watching(made, tmp_path, "--rounds", "1") as (process, _url):
+            assert process.wait(120) == ExitCode.CHAIN_BROKEN
+        with watching(made, tmp_path) as (process, url):
+            now = read(get(f"{url}/metrics")[1])
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+    assert now["kubechain_watch_link_broken_rounds", "DEPLOYMENT"] == 1
+
+
+def test_watch_that_is_killed_in_each_round_has_no_verdict(tmp_path: Path) -> None:
+    file, counts = tmp_path / "rounds.json", list[int]()
+    for number in range(4):
+        rounds = kept_rounds.read(file, "c", 100.0 * number, 300.0)
+        counts.append(rounds.without_verdict)
+        kept_rounds.write(rounds, file, "c", 100.0 * number, begun=True)
+    assert counts == [0, 1, 2, 3]
+    assert [kept_rounds.read(file, *where).without_verdict for where in (("c", 601.0, 300.0), ("other", 301.0, 300.0))] == [0, 0]
+    rounds = Rounds(300.0)
+    rounds.add(finished_runs.run(1, BROKEN), 350.0)
+    kept_rounds.write(rounds, file, "c", 350.0, begun=False)
+    rounds = kept_rounds.read(file, "c", 400.0, 300.0)
+    assert (rounds.broken[Link.DNS], rounds.without_verdict, rounds.decided, rounds.ended) == (1, 0, 350.0, 400.0)
+    file.write_text("torn")
+    assert kept_rounds.read(file, "c", 400.0, 300.0).decided == 0.0
 
 
 def spaces(made: Cluster) -> list[str]:

@@ -23,7 +23,7 @@ from kubechain.cli.run import require_writable
 from kubechain.core.bundle import bundled
 from kubechain.core.durations import seconds_of
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.results import upload
+from kubechain.results import kept_rounds, upload
 from kubechain.results.rounds import Rounds
 
 # Settings of this command that are none of a run.
@@ -31,6 +31,8 @@ OWN = ("every", "deadline", "rounds", "address", "port", "out")
 # A watch stands still if no round has ended for so many intervals and the longest time of a round.
 MOST_INTERVALS = 3
 CLIENT_SECONDS = 60.0
+# In the folder of results.
+ROUNDS = "rounds.json"
 
 
 def work(command: WatchCommand) -> int:
@@ -42,7 +44,8 @@ def work(command: WatchCommand) -> int:
     if command.upload:
         upload.server(os.environ)
     stale = MOST_INTERVALS * interval + deadline
-    rounds, runs, console = Rounds(time.time()), Children(), Console(highlight=False, soft_wrap=True)
+    rounds = kept_rounds.read(command.out / ROUNDS, command.context, time.time(), stale)
+    runs, console = Children(), Console(highlight=False, soft_wrap=True)
     registry: Any = bundled("reports.watch_metrics").WatchRegistry(rounds, interval, stale)
 
     def healthy() -> bool:
@@ -67,10 +70,12 @@ def work(command: WatchCommand) -> int:
 def _round(command: WatchCommand, runs: Children, rounds: Rounds, registry: Any, deadline: float, console: Console) -> ExitCode:
     """Run once, add the result, and print its line; return the exit code of the run."""
     out, log, began = command.out / "round", command.out / "round.log", datetime.now(UTC)
+    kept_rounds.write(rounds, command.out / ROUNDS, command.context, time.time(), begun=True)
     code = runs.run(["run"], children.environment(command, OWN, out), log, deadline)
     found = children.result(out, began)
     run = found[0] if found else None
     state = rounds.add(run, time.time())
+    kept_rounds.write(rounds, command.out / ROUNDS, command.context, time.time(), begun=False)
     if run:
         registry.add(run)
     verdict = run.verdict if run else f"no verdict: {children.said(log)}"
