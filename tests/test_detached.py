@@ -20,7 +20,7 @@ from kubechain.upgrade.availability import kept_up
 from kubechain.upgrade.condensed import CLOSE_SECONDS, condensed, run_of, samples_of
 from kubechain.upgrade.figures import line
 from kubechain.upgrade.model import NodeSpan, Route, RouteSamples, UpgradeRecord
-from kubechain.upgrade.observed import Observed
+from kubechain.upgrade.observed import OBSERVED, Observed
 from kubechain.upgrade.outages import outages
 from kubechain.upgrade.presence import counted
 from kubechain.upgrade.sample_store import SampleStore
@@ -114,6 +114,12 @@ def test_state_that_is_none_or_does_not_fit_is_said(tmp_path: Path, monkeypatch:
     with pytest.raises(SetupError, match="not the state of a run") as raised:
         kept(api, tmp_path / "1").restore()
     assert raised.value.code == ExitCode.SNAPSHOT
+    other = kept(api, tmp_path / "3")
+    (other.folder / kept_state.SAMPLES).mkdir(parents=True)
+    (other.folder / OBSERVED).write_text('{"at": "as another version wrote it"}')
+    other.save()
+    with pytest.raises(SetupError, match="not the state of a run; delete the ConfigMap"):
+        kept(api, tmp_path / "4").restore()
     monkeypatch.setattr(kept_state, "MOST_BYTES", 10)
     state = kept(ConfigMaps(), tmp_path / "2")
     state.restore()

@@ -55,6 +55,8 @@ class KeptState:
                 if Path(name).is_absolute() or ".." in Path(name).parts:
                     raise ValueError(name)
                 (self.folder / name).write_text(text, encoding="utf-8")
+            # Another version of kubechain may have written it.
+            self.observed()
         except (ValueError, OSError, EOFError, AttributeError, TypeError, binascii.Error) as error:
             what = f"--state={self.namespace}/{self.name}: not the state of a run; delete the ConfigMap to begin anew"
             raise SetupError(what, ExitCode.SNAPSHOT) from error
