@@ -142,7 +142,7 @@ class FollowedNodes:
             with contextlib.suppress(HarnessError):
                 self._dns = self._dns or pod_samplers.resolver(sampler.probe(api))
                 sampler.requests += self._as_before(sampler, routes.from_pod(self.chain, sampler.node, *self._dns))
-                sampler.follow(api, self._pod_plan(sampler))
+                sampler.follow(api, self._pod_plan(sampler), self.chain.waiter.clock)
                 self.in_pods.append(sampler)
 
     def _names(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ class FollowedNodes:
         if more:
             asker.requests += more
             try:
-                asker.follow(api, self._pod_plan(asker))
+                asker.follow(api, self._pod_plan(asker), self.chain.waiter.clock)
             except HarnessError:
                 # It may have the new plan or the one from before; the next attempt has the same routes at the same places.
                 del asker.requests[-len(more) :]

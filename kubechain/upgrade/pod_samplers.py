@@ -12,6 +12,7 @@ from kubechain.conditions.pods import is_ready
 from kubechain.core.errors import HarnessError
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.clock import Clock
 from kubechain.probes.pod import PodProbe
 from kubechain.upgrade.model import Route
 from kubechain.upgrade.routes import Place, RouteRequest
@@ -21,6 +22,8 @@ from kubechain.workload import actions
 from kubechain.workload.chain import Chain
 
 CHUNK = 2_000_000
+# Clocks that differ less are taken for the same.
+CLOCK_SECONDS = 1.0
 
 
 @dataclass
@@ -42,13 +45,18 @@ class PodSampler:
         """Return the probe from its Pod."""
         return PodProbe(api, self.namespace, self.pod.name, self.pod.container)
 
-    def follow(self, api: Api, plan: Json) -> None:
+    def follow(self, api: Api, plan: Json, clock: Clock) -> None:
         """Have it sample a plan, whose routes are `routes`; HarnessError if that is not possible now."""
         self.store.describe(self.pod.name, self.routes)
-        words = ["sh", "-c", f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json', "sh", json.dumps(plan)]
-        done = self.probe(api).run(*words)
+        script = f'printf %s "$1" > {HOME}/new && mv {HOME}/new {HOME}/plan.json && date +%s.%N'
+        asked = clock.wall()
+        done = self.probe(api).run("sh", "-c", script, "sh", json.dumps(plan))
         if done.status != 0:
             raise HarnessError(f"the plan of the sampler in pod {self.pod.name}: status {done.status}: {done.stderr.strip()}")
+        seconds = ahead(done.stdout, asked, clock.wall())
+        # The times of a sampler are by the clock of its Node, as that was when it began.
+        if seconds and not self.store.have(self.pod.name):
+            self.store.set_clock(self.pod.name, seconds)
 
     def fetch(self, api: Api) -> None:
         """Fetch the new part of its samples; HarnessError if that is not possible now."""
@@ -61,6 +69,18 @@ class PodSampler:
                 out.write(new)
             if len(new) < CHUNK // 2:
                 return
+
+
+def ahead(shown: str, asked: float, answered: float) -> float:
+    """Return by how many seconds a clock is ahead that showed a time between two moments of this one (Unix seconds).
+
+    It is 0.0 for a clock that may be right to CLOCK_SECONDS, and for what is no time.
+    """
+    try:
+        most, least = float(shown) - asked, float(shown) - answered
+    except ValueError:
+        return 0.0
+    return 0.0 if least <= CLOCK_SECONDS and most >= -CLOCK_SECONDS else (least + most) / 2
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from kubechain.probes.load import Tally
+from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade import samples
 from kubechain.upgrade.condensed import SampleRun, condensed, run_of, samples_of
 from kubechain.upgrade.model import NodeSpan, Route
@@ -24,13 +24,14 @@ SETTLED_SECONDS = 5.0
 class Kept:
     """The condensed samples of a sampler, by its routes, and the size in bytes of what it wrote that is in them.
 
-    `origin` is where in that the file of samples begins.
+    `origin` is where in that the file of samples begins; `ahead` is by how many seconds the clock in what it wrote is ahead.
     """
 
     runs: list[list[SampleRun]] = field(default_factory=list[list[SampleRun]])
     size: int = 0
     origin: int = 0
     begun: bool = False
+    ahead: float = 0.0
 
 
 _ROUTES, _SPANS, _KEPT = TypeAdapter(list[Route]), TypeAdapter(list[NodeSpan]), TypeAdapter(Kept)
@@ -51,6 +52,10 @@ class SampleStore:
         kept = self._kept(sampler)
         file = self._file(sampler, kept)
         return kept.origin + (file.stat().st_size if file.exists() else 0)
+
+    def set_clock(self, sampler: str, ahead: float) -> None:
+        """Say by how many seconds the clock of a sampler is ahead, before anything that it wrote is here."""
+        write_atomically(self.folder / f"{sampler}{KEPT}", _KEPT.dump_json(replace(self._kept(sampler), ahead=ahead)).decode())
 
     def describe(self, sampler: str, routes: Iterable[Route]) -> None:
         """Write which routes the samples of a sampler are about, in the order of its plan."""
@@ -77,7 +82,7 @@ class SampleStore:
             return
         newest = max((run.done for of_route in runs for run in of_route), default=0.0)
         joined = [condensed(of_route, newest - SETTLED_SECONDS) for of_route in runs]
-        new = Kept(joined, whole, whole if again else kept.origin, begun=True)
+        new = replace(kept, runs=joined, size=whole, origin=whole if again else kept.origin, begun=True)
         write_atomically(self.folder / f"{sampler}{KEPT}", _KEPT.dump_json(new).decode())
         if again:
             file.unlink()
@@ -122,5 +127,11 @@ class SampleStore:
         new = new[: new.rfind(b"\n") + 1]
         of_file = samples.read(new.decode(), count, begun=kept.begun).samples
         before = [*kept.runs, *([] for _ in range(count - len(kept.runs)))]
-        runs = [[*known, *map(run_of, of_route)] for known, of_route in zip(before, of_file, strict=True)]
+        here = ([_by_own_clock(each, kept.ahead) for each in of_route] for of_route in of_file)
+        runs = [[*known, *map(run_of, of_route)] for known, of_route in zip(before, here, strict=True)]
         return runs, kept.size + len(new)
+
+
+def _by_own_clock(sample: Sample, ahead: float) -> Sample:
+    """Return a sample of a clock that is ahead by so many seconds with its times by the clock of this run."""
+    return replace(sample, sent=sample.sent - ahead, done=sample.done - ahead) if ahead else sample
