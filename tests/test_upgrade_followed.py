@@ -17,10 +17,11 @@ from kubechain.upgrade.figures import figures
 from kubechain.upgrade.model import Kind, RouteSamples, UpgradeRecord
 from kubechain.upgrade.presence import ASKED_SECONDS, node_spans
 from kubechain.upgrade.sample_store import SampleStore
+from kubechain.upgrade.sampler_manifests import daemon_set
 from kubechain.upgrade.samplers import RunningSamplers, sampling
 from kubechain.workload.reached import Reached
 from tests.changing_cluster import ChangingCluster, changing_cluster
-from tests.fakes import thing
+from tests.fakes import changed, thing
 
 CLOCK = RealClock()
 
@@ -209,3 +210,17 @@ def test_large_cluster_gets_no_more_nodes_than_a_sample(
     cluster.remove("uid-leaves")
     followed.follow(cluster.api)
     assert set(followed.asked) == {"uid-stays", "uid-leaves", "third"}
+
+
+def test_node_that_takes_the_place_of_another_in_a_large_cluster_has_no_sampler_that_could_lack(
+    cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_nodes, "SAMPLE", 2)
+    owner = changed(thing("DaemonSet", "x"), "spec", daemon_set("client", ["stays", "leaves"])["spec"])
+    followed = followed_nodes.FollowedNodes(cluster.chain(), cluster.nodes, owner, SampleStore(tmp_path))
+    followed.begin(frozenset(["stays", "leaves"]))
+    cluster.remove("uid-leaves")
+    cluster.join("third", "127.0.1.4", uid="third")
+    assert followed.follow(cluster.api) == ["stays"]
+    assert {route.place for route in followed.unasked()} == {"stays", "leaves"}
+    assert any(each.route.what == "third" for each in followed.requests)

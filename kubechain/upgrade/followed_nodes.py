@@ -32,8 +32,8 @@ class FollowedNodes:
 
     `nodes` is the history of the Nodes, `owner` the DaemonSet of the samplers in Pods, `local` the sampler on this machine, if
     it reaches a Node; `far` are the UIDs of the Nodes that it does not reach, whose nodePorts are asked from a Pod;
-    `without_pods` are those that the image of the samplers is not for. With `from_pods`, every nodePort is asked from a Pod, and
-    samplers of an earlier run go on with the routes that they have.
+    `without_pods` are those that the DaemonSet or the image of the samplers is not for. With `from_pods`, every nodePort is asked
+    from a Pod, and samplers of an earlier run go on with the routes that they have.
     """
 
     chain: Chain
@@ -118,6 +118,7 @@ class FollowedNodes:
         far = set(addresses.values()) if self.from_pods else set[str]()
         far |= node_reach.far(self.chain, addresses.values(), api) if nodes and not self.from_pods else set()
         earlier = self._names() if nodes else {}
+        chosen = pod_samplers.chosen(self.owner)
         # Without an answer to this machine or to a Pod, a Node is taken to be like the others.
         as_others = bool(self.asked) and not self.requests
         for node in nodes:
@@ -125,7 +126,9 @@ class FollowedNodes:
             name = earlier.get(node.uid) or (f"{node.name} ({node.uid[:8]})" if known else node.name)
             place, address = Place(name, node.uid), addresses[node.uid]
             self.asked[node.uid] = place, address
-            self.without_pods |= set() if self.chain.api.shape.runs_on(node) else {node.uid}
+            # In a large cluster, a Node that takes the place of another is asked at its nodePort alone.
+            with_pod = self.chain.api.shape.runs_on(node) and (not chosen or node.name in chosen)
+            self.without_pods |= set() if with_pod else {node.uid}
             if address in far or as_others:
                 self.far.add(node.uid)
             else:

@@ -114,6 +114,14 @@ def ready(objects: Sequence[KubeObject], owner: KubeObject) -> list[KubeObject]:
     return [pod for pod in pods if is_ready(pod) and (pod.controller or {}).get("uid") == owner.uid]
 
 
+def chosen(owner: KubeObject) -> frozenset[str]:
+    """Return the names of the Nodes that the DaemonSet `owner` is for, none if it is for every Node that it can be on."""
+    path = "spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    terms: list[Json] = owner.at(path, []) or []
+    fields: list[Json] = [field for term in terms for field in term.get("matchFields", [])]
+    return frozenset(str(name) for field in fields for name in field["values"])
+
+
 def resolver(pod: PodProbe) -> tuple[str, str]:
     """Return the cluster's DNS domain and the address of its DNS server, from the resolv.conf of a Pod."""
     words = pod.resolver().split()
