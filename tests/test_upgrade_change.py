@@ -190,3 +190,6 @@ def test_versions_are_compared_after_an_upgrade_and_after_a_change_of_them() -> 
     assert not after("x").upgraded
     assert after("x", server="v2").upgraded
     assert after("x", kubelet="v2").upgraded
+    # A control plane is upgraded before the Nodes, which may have the minor version before for months.
+    assert not any(each.nodes_upgraded for each in (after("x"), after("x", "v2")))
+    assert all(each.nodes_upgraded for each in (after(None), after(""), after("x", "v2", "v2")))

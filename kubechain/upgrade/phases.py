@@ -84,10 +84,18 @@ class After:
         """Whether versions were to change: by an upgrade, or by another change that has changed one of them."""
         if not (self.during and self.during.record.change):
             return True
+        return self.server != self.before.snapshot.server or self.nodes_upgraded
+
+    @property
+    def nodes_upgraded(self) -> bool:
+        """Whether versions of Nodes were to change: by an upgrade, or by another change that has changed one of them.
+
+        Nodes may follow an API server on another day.
+        """
+        if not (self.during and self.during.record.change):
+            return True
         known = self.before.snapshot.nodes
-        return self.server != self.before.snapshot.server or any(
-            known.get(name, new) != new for name, new in self.kubelets.items()
-        )
+        return any(known.get(name, new) != new for name, new in self.kubelets.items())
 
     def replaced(self, resource: KubeObject) -> bool:
         """Whether an object may have been replaced: Pods by a drain, any Pod that is not there where nobody watched."""

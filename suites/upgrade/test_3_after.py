@@ -146,7 +146,7 @@ def test_relabelled_pod_is_still_replaced(witnesses: Chain, eventually: Eventual
 @claim("AFTER-NODES-010", spec=UPGRADE)
 def test_all_kubelets_are_upgraded(after: After) -> None:
     """After an upgrade the API server and every kubelet MUST be at the version that was wanted."""
-    if not after.upgraded:
+    if not after.nodes_upgraded:
         pytest.skip(NO_VERSIONS)
     require(after, kubelets_as_wanted())
 
@@ -154,7 +154,7 @@ def test_all_kubelets_are_upgraded(after: After) -> None:
 @claim("AFTER-NODES-020", spec=UPGRADE)
 def test_all_kube_proxies_are_upgraded(after: After) -> None:
     """After an upgrade the kube-proxy of every Node, where there is one, MUST be of the API server's minor version."""
-    if not after.upgraded:
+    if not after.nodes_upgraded:
         pytest.skip(NO_VERSIONS)
     require(after, proxies_as_wanted())
 
