@@ -198,6 +198,15 @@ def test_interrupted_run_is_continued_with_all_its_samples(cluster: ChangingClus
     assert second.began == first.began
 
 
+def test_node_that_came_just_now_holds_up_no_run_that_goes_on(cluster: ChangingCluster, tmp_path: Path) -> None:
+    observe(cluster, tmp_path / "samples", lambda _: pause(0.5))
+    # Its sampler still waits for its image.
+    cluster.api.refused.add("comes")
+    cluster.join("comes", "127.0.1.4", uid="comes")
+    record = observe(cluster, tmp_path / "samples", lambda _: pause(0.5))
+    assert of(record, "NodePort", "comes")
+
+
 def test_large_cluster_gets_no_more_nodes_than_a_sample(
     cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
