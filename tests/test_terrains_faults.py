@@ -13,6 +13,8 @@ from kubechain.conditions.condition import Result, expect
 from kubechain.core.errors import ExitCode, SetupError, Unmet
 from kubechain.faults import trial
 from kubechain.faults.fault import Fault
+from kubechain.faults.injections import StaticPod
+from kubechain.faults.testbed import MANIFESTS
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
 from tests.terrains import faults, runner
@@ -46,6 +48,11 @@ def test_faults_have_a_link_and_end_with_their_healing() -> None:
         assert fault.symptom
         assert fault.lasting
         assert fault.midway is None
+
+
+def test_no_fault_needs_a_static_pod_which_some_terrains_do_not_have() -> None:
+    parts = [part for fault in faults.FAULTS for part in getattr(fault.injection, "parts", [fault.injection])]
+    assert not [part for part in parts if isinstance(part, StaticPod) or MANIFESTS in repr(part)]
 
 
 def test_records_leave_out_faults_that_exist_with_a_reason() -> None:

@@ -175,11 +175,9 @@ class Made:
         self.deleted = True
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_cluster_is_in_use_during_the_body_and_then_deleted_unless_it_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool
-) -> None:
-    made, choices = Made("mine-other"), list[Choice]()
+def stand_in(cache: Path, monkeypatch: pytest.MonkeyPatch, made: Made) -> list[Choice]:
+    """Let a cluster be made that is this one; return with what choice each is made."""
+    choices = list[Choice]()
 
     def ground(*fields: object) -> tuple[object, ...]:
         return fields
@@ -195,10 +193,19 @@ def test_cluster_is_in_use_during_the_body_and_then_deleted_unless_it_is_kept(
         )
         return SimpleNamespace(target=target, cluster=made)
 
-    monkeypatch.setenv("KUBECHAIN_CACHE", str(tmp_path))
+    monkeypatch.setenv("KUBECHAIN_CACHE", str(cache))
     monkeypatch.setattr(kept, "engine", no_engine)
     monkeypatch.setattr(clusters.provision, "kind_cluster", kind_cluster)
     monkeypatch.setattr(clusters, "Ground", ground)
+    return choices
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_cluster_is_in_use_during_the_body_and_then_deleted_unless_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool
+) -> None:
+    made = Made("mine-other")
+    choices = stand_in(tmp_path, monkeypatch, made)
     with clusters.ground_of(Make("other", ip_family="dual", k8s="1.36.3"), made.name, keep=keep) as given:
         assert cast("Any", given)[:3] == (made.name, Path("k"), "c")
         assert run_locks.is_alive(tmp_path, made.name)
@@ -206,3 +213,17 @@ def test_cluster_is_in_use_during_the_body_and_then_deleted_unless_it_is_kept(
     assert [(choice.name, choice.keep) for choice in choices] == [(made.name, keep)]
     assert made.deleted is not keep
     assert run_locks.living(tmp_path) == []
+
+
+def test_cluster_that_cannot_be_prepared_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Made("mine-other")
+    stand_in(tmp_path, monkeypatch, made)
+
+    def prepare(given: Ground) -> None:
+        assert cast("Any", given)[0] == made.name
+        raise SetupError("no kube-apiserver", ExitCode.CLUSTER)
+
+    make = Make("other", ip_family="dual", k8s="1.36.3", prepare=prepare)
+    with pytest.raises(SetupError, match="no kube-apiserver"), clusters.ground_of(make, made.name, keep=False):
+        pytest.fail("it was not prepared")
+    assert made.deleted

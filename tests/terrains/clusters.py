@@ -52,7 +52,11 @@ def ground_of(make: Make, name: str, *, keep: bool) -> Generator[Ground]:
             target = provided.target
             docker = Docker(Path(target.docker))
             try:
-                yield Ground(name, Path(target.kubeconfig), target.context, target.nginx, target.client, this.secrets, docker)
+                ground = Ground(name, Path(target.kubeconfig), target.context, target.nginx, target.client, this.secrets, docker)
+                if make.prepare:
+                    with progress.step(f"a cluster that {make.is_}"):
+                        make.prepare(ground)
+                yield ground
             finally:
                 if provided.cluster and target.temporary:
                     with progress.step(f"deleting the cluster {name}"):

@@ -27,7 +27,8 @@ record names are skipped, each with its reason. The results of each run are in `
 Green is worth nothing where the suite looks away. With `FAULTS=1`, three faults of [FAULTS.md](FAULTS.md), each of another link,
 are injected on each terrain on which the chain must hold, one after another. The suite runs under each with the same options and
 with `--fail-fast`; its verdict must name the link of the fault, and the symptom. Then the fault is healed, and claims show that
-the chain works again. On {compared} the suite also runs without `--fail-fast`, and must name the same link.
+the chain works again. On {compared} the suite also runs without `--fail-fast`, and must name the same link. None of these faults
+acts through a static Pod, which not every terrain has.
 
 ```sh
 make terrains                              # all, on clusters that are made for it: about two hours

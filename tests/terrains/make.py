@@ -13,6 +13,7 @@ from kubechain.cluster import kind_config
 from kubechain.cluster.kind_config import FAMILIES
 from kubechain.core.bundle import ROOT
 from kubechain.kube.objects import Json
+from tests.terrains.ground import Ground
 
 CONTROL_PLANE, WORKER = {"role": "control-plane"}, {"role": "worker"}
 # What a cluster needs for as long as it is there, and the next command if this one is killed.
@@ -31,7 +32,8 @@ class Make:
     `networking` is merged into that of kind's configuration; each of `kubeadm` is a document of kubeadmConfigPatches;
     `k8s` is a pinned Kubernetes version ("": the default), which is built where it is not there yet. `files` are the content of
     files by their names, in FILES on the control plane's node. `network` returns the objects of another Pod network than the
-    project's, `programs` a folder that is PROGRAMS on every node.
+    project's, `programs` a folder that is PROGRAMS on every node. `prepare` changes the cluster that kind has made, and again
+    if it is kept.
     """
 
     id: str = ""
@@ -44,6 +46,7 @@ class Make:
     files: Json = field(default_factory=dict[str, Any])
     network: Callable[[], list[Json]] | None = None
     programs: Callable[[], Path] | None = None
+    prepare: Callable[[Ground], None] | None = None
 
     @property
     def dual(self) -> bool:

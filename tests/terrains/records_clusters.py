@@ -5,8 +5,11 @@ from __future__ import annotations
 from kubechain.images import pins
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.objects import Json
+from tests.terrains import units
+from tests.terrains.dns import OTHER, Added, UsualGone, elsewhere, told
 from tests.terrains.flannel import FLANNEL
 from tests.terrains.make import CONTROL_PLANE, FILES, WORKER, Make
+from tests.terrains.records_dns import USUAL_GONE
 from tests.terrains.records_policies import OF_PODS, OF_SERVICES
 from tests.terrains.terrain import Terrain, Unfit
 
@@ -80,6 +83,11 @@ MANAGED = Make(
         "audit.yaml": {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]},
     },
 )
+UNITS = Make(
+    "units",
+    "runs its control plane and kube-proxy as systemd units, without kubeadm's Pods and ConfigMaps for them",
+    prepare=units.convert,
+)
 # The API of policies that change objects is on by default since this minor version.
 MUTATING_MINOR = 36
 NO_MUTATION = Unfit(
@@ -111,4 +119,13 @@ TERRAINS = (
     made(MANAGED),
     made(FLANNEL),
     *(of_version(pinned) for version, pinned in PINS.kubernetes.items() if version != PINS.default),
+    made(UNITS),
+    Terrain(
+        "units-dns-elsewhere",
+        "clusters",
+        f"{UNITS.is_}, and has its DNS in another namespace, by other names and at another address",
+        (Added(elsewhere), told(OTHER), UsualGone()),
+        unfit=(USUAL_GONE,),
+        make=UNITS,
+    ),
 )

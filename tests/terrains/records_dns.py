@@ -18,13 +18,14 @@ from tests.terrains.dns import (
 from tests.terrains.dns import cache as cache_of
 from tests.terrains.terrain import Skip, Terrain, Unfit
 
+USUAL_GONE = Unfit("the fault is that of the usual servers, which are gone", ("dns-gone",))
 TERRAINS = (
     Terrain(
         "dns-elsewhere",
         "DNS",
         "has its DNS in another namespace, by other names and at another address, and none where kubeadm makes it",
         (Added(elsewhere), told(OTHER), UsualGone()),
-        unfit=(Unfit("the fault is that of the usual servers, which are gone", ("dns-gone",)),),
+        unfit=(USUAL_GONE,),
     ),
     Terrain(
         "dns-cache-on-node",
