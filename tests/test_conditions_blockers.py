@@ -79,8 +79,8 @@ def mode(text: str, target: str = "v1.40") -> list[Blocker]:
     return target_version.proxy_mode(text, target)
 
 
-def cgroups(*nodes: str, kubelet: str = "", target: str = "v1.38") -> list[Blocker]:
-    return target_version.cgroup_v1(nodes, kubelet, target)
+def cgroups(*nodes: str, kubelet: str = "", target: str = "v1.38", running: str = "v1.34.4") -> list[Blocker]:
+    return target_version.cgroup_v1(nodes, dict.fromkeys(nodes, running), kubelet, target)
 
 
 def node(name: str, cpu: str = "2", **spec: Any) -> KubeObject:
@@ -187,7 +187,12 @@ KINDS: dict[str, tuple[Callable[[], list[Blocker]], tuple[str, str], list[Callab
     "cgroup v1": (
         lambda: cgroups("a"),
         ("Node a: cgroup v1, with which the kubelet of v1.38 does not start", "failCgroupV1: false"),
-        [cgroups, lambda: cgroups("a", kubelet="failCgroupV1: false"), lambda: cgroups("a", target="v1.34")],
+        [
+            cgroups,
+            lambda: cgroups("a", kubelet="failCgroupV1: false"),
+            lambda: cgroups("a", target="v1.34"),
+            lambda: cgroups("a", running="v1.37.2"),
+        ],
     ),
     "room": (
         lambda: room(pod("one"), pod("two", node="b")),
@@ -238,3 +243,7 @@ def test_requests_of_a_pod_are_those_that_the_scheduler_sees() -> None:
     assert drain_room.requests(pod("one", "500m", spec={"initContainers": [init]}))["cpu"] == 2
     assert drain_room.requests(pod("one", spec={"resources": {"requests": {"cpu": "3"}}, "overhead": {"cpu": "1"}}))["cpu"] == 4
     assert drain_room.requests(pod("one", spec={"containers": [{}]})) == {"pods": 1, "cpu": 0, "memory": 0}
+
+
+def test_configuration_that_an_upgrade_writes_counts_more_than_the_kubelet_that_runs() -> None:
+    assert len(cgroups("a", kubelet="cgroupRoot: /kubelet", running="v1.37.2")) == 1

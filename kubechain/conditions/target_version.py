@@ -67,15 +67,19 @@ def proxy_mode(configuration: str, target: str) -> list[Blocker]:
     return [Blocker("ConfigMap kube-system/kube-proxy", f"mode ipvs, which {target} has no more", "set mode nftables before")]
 
 
-def cgroup_v1(nodes: Iterable[str], kubelet: str, target: str) -> list[Blocker]:
+def cgroup_v1(nodes: Iterable[str], versions: Mapping[str, str], kubelet: str, target: str) -> list[Blocker]:
     """Return the Nodes with cgroup v1 whose kubelet of the target version would not start.
 
-    `nodes` are the names of those with cgroup v1; `kubelet` is the kubelet's configuration that an upgrade gives each Node.
+    `nodes` are the names of those with cgroup v1, `versions` is Node name -> version of its kubelet; `kubelet` is the kubelet's
+    configuration that an upgrade gives each Node, "" where the cluster shows none.
     """
     if minor(target) < CGROUP_V1_OFF or _settings(kubelet).get("failCgroupV1") is False:
         return []
+    # A kubelet that runs with cgroup v1, though its version does not by default, has the setting in a file that nobody replaces.
+    set_there = {name for name, version in versions.items() if not kubelet and minor(version) >= CGROUP_V1_OFF}
     remedy = "boot it with cgroup v2, or set failCgroupV1: false in the kubelet's configuration"
-    return [Blocker(f"Node {name}", f"cgroup v1, with which the kubelet of {target} does not start", remedy) for name in nodes]
+    why = f"cgroup v1, with which the kubelet of {target} does not start"
+    return [Blocker(f"Node {name}", why, remedy) for name in nodes if name not in set_there]
 
 
 def _settings(configuration: str) -> Json:

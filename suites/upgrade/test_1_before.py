@@ -50,7 +50,7 @@ def test_there_is_room_to_drain(cluster_state: ClusterState) -> None:
 def test_kubelets_will_start_on_their_cgroups(before: Before, cluster_state: ClusterState) -> None:
     """Before an upgrade every Node with a witness MUST have the cgroup version that the kubelet of the next minor needs."""
     target, kubelet = next_minor(before.snapshot.server), cluster_state.kubelet_configuration()
-    found = target_version.cgroup_v1(with_cgroup_v1(before.witnesses), kubelet, target)
+    found = target_version.cgroup_v1(with_cgroup_v1(before.witnesses), before.snapshot.nodes, kubelet, target)
     require(found, nothing_blocks(f"no Node on which the kubelet of {target} does not start"))
 
 
