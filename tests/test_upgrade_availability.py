@@ -23,6 +23,7 @@ from kubechain.upgrade.availability import (
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions
 from kubechain.upgrade.phases import After
 from kubechain.upgrade.versions import next_minor
+from suites.upgrade import test_3_after as after_a_change
 
 BEGAN, ENDED = 1000.0, 1600.0
 DATA: list[Kind] = ["NodePort", "ClusterIP", "DNS"]
@@ -256,3 +257,10 @@ def test_kube_proxies_must_have_the_minor_version_of_the_api_server() -> None:
     assert proxies_as_wanted()(after(proxies={})).met
     for other in (OLD, "", "latest"):
         assert proxies_as_wanted()(after(proxies={"a": NEW, "b": other})).got == f"{other or 'no version'} on b"
+
+
+def test_no_kube_proxy_that_can_be_seen_is_not_known_to_be_right() -> None:
+    upgraded = after(proxies={})
+    with pytest.raises(pytest.skip.Exception, match="a Pod with the label k8s-app=kube-proxy"):
+        after_a_change.test_all_kube_proxies_are_upgraded(upgraded)
+    after_a_change.test_all_kube_proxies_are_upgraded(after())
