@@ -85,3 +85,15 @@ def test_policy_that_denies_traffic_is_named_unless_the_run_allows_it() -> None:
     allowed = [*found, thing("NetworkPolicy", ALLOW, spec={"podSelector": {}})]
     assert suspects(ClusterApi(nodes=[READY], networkpolicies=allowed), Link.CLUSTERIP, "ns") == ""
     assert suspects(ClusterApi(nodes=[READY], networkpolicies=None), Link.CLUSTERIP, "ns") == ""
+
+
+def absent(_method: str, path: str, _body: Any) -> str:
+    """Answer as a cluster whose components are no Pods, and have other names or none."""
+    if path.rpartition("/")[2].startswith("kube-"):
+        raise ApiRefused(404, "NotFound", "no")
+    return json.dumps({"metadata": {"resourceVersion": "1"}, "items": []})
+
+
+@pytest.mark.parametrize("link", Link)
+def test_components_that_are_not_seen_are_no_suspects(link: Link) -> None:
+    assert suspects(FakeApi(absent), link) == ""
