@@ -25,6 +25,7 @@ from tests import kept
 from tests.soak import way
 from tests.terrains import __main__ as command
 from tests.terrains import clusters, faults, make, runner
+from tests.terrains.by_kubeadm import KubeadmCluster
 from tests.terrains.catalogue import TERRAINS
 from tests.terrains.flannel import FLANNEL
 from tests.terrains.ground import Ground
@@ -206,11 +207,12 @@ def test_cluster_is_in_use_during_the_body_and_then_deleted_unless_it_is_kept(
 ) -> None:
     made = Made("mine-other")
     choices = stand_in(tmp_path, monkeypatch, made)
-    with clusters.ground_of(Make("other", ip_family="dual", k8s="1.36.3"), made.name, keep=keep) as given:
+    make = Make("other", ip_family="dual", k8s="1.36.3", made_as=KubeadmCluster)
+    with clusters.ground_of(make, made.name, keep=keep) as given:
         assert cast("Any", given)[:3] == (made.name, Path("k"), "c")
         assert run_locks.is_alive(tmp_path, made.name)
         assert not made.deleted
-    assert [(choice.name, choice.keep) for choice in choices] == [(made.name, keep)]
+    assert [(choice.name, choice.keep, choice.made_as) for choice in choices] == [(made.name, keep, KubeadmCluster)]
     assert made.deleted is not keep
     assert run_locks.living(tmp_path) == []
 

@@ -30,7 +30,10 @@ from kubechain.provision import inotify, kept_network, occupied, settling
 
 @dataclass(frozen=True)
 class Choice:
-    """The options about the cluster, "" or None if not given; `config` is for kind, in place of that of the IP family."""
+    """The options about the cluster, "" or None if not given.
+
+    `config` is for kind, in place of that of the IP family; `made_as` is how the cluster is made.
+    """
 
     name: str
     kubeconfig: str = ""
@@ -39,6 +42,7 @@ class Choice:
     kind: str | None = None
     kubectl: str | None = None
     config: Path | None = None
+    made_as: type[Cluster] = Cluster
     guards: tuple[Guard, ...] = ()  # of the mutants in the programs of a new cluster
 
 
@@ -166,7 +170,7 @@ def kind_cluster(run: Run, settings: Settings, choice: Choice, progress: Progres
     kind = binaries.kind(choice.kind, store, progress)
     images = resolve.provide(host.docker, settings, choice.node_image, choice.guards, progress)
     kubectl = binaries.kubectl(choice.kubectl, pinned.minor, resolve.Docker(host.docker), images.node, store, progress)
-    cluster = Cluster(choice.name or run.name, run.folder, images.node, kind.path, kubectl.path, host.docker)
+    cluster = choice.made_as(choice.name or run.name, run.folder, images.node, kind.path, kubectl.path, host.docker)
     reused = cluster.exists()
     if reused:
         require_ours(cluster, settings.cache)

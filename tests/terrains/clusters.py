@@ -47,7 +47,7 @@ def ground_of(make: Make, name: str, *, keep: bool) -> Generator[Ground]:
         try:
             if docker and there:
                 undo_left(docker, name, folder / "before")
-            choice = Choice(name, keep=keep, config=makes.write(make, folder))
+            choice = Choice(name, keep=keep, config=makes.write(make, folder), made_as=make.made_as)
             provided = provision.kind_cluster(this, given, choice, progress)
             target = provided.target
             docker = Docker(Path(target.docker))

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from kubechain.cluster import kind_config
+from kubechain.cluster.kind import Cluster
 from kubechain.cluster.kind_config import FAMILIES
 from kubechain.core.bundle import ROOT
 from kubechain.kube.objects import Json
@@ -32,8 +33,8 @@ class Make:
     `networking` is merged into that of kind's configuration; each of `kubeadm` is a document of kubeadmConfigPatches;
     `k8s` is a pinned Kubernetes version ("": the default), which is built where it is not there yet. `files` are the content of
     files by their names, in FILES on the control plane's node. `network` returns the objects of another Pod network than the
-    project's, `programs` a folder that is PROGRAMS on every node. `prepare` changes the cluster that kind has made, and again
-    if it is kept.
+    project's, `programs` a folder that is PROGRAMS on every node. `made_as` is how the cluster is made; `prepare` changes it
+    then, and again if it is kept.
     """
 
     id: str = ""
@@ -46,6 +47,7 @@ class Make:
     files: Json = field(default_factory=dict[str, Any])
     network: Callable[[], list[Json]] | None = None
     programs: Callable[[], Path] | None = None
+    made_as: type[Cluster] = Cluster
     prepare: Callable[[Ground], None] | None = None
 
     @property

@@ -6,6 +6,7 @@ from kubechain.images import pins
 from kubechain.images.pins import Kubernetes
 from kubechain.kube.objects import Json
 from tests.terrains import units
+from tests.terrains.by_kubeadm import KubeadmCluster
 from tests.terrains.dns import OTHER, Added, UsualGone, elsewhere, told
 from tests.terrains.flannel import FLANNEL
 from tests.terrains.make import CONTROL_PLANE, FILES, WORKER, Make
@@ -88,6 +89,7 @@ UNITS = Make(
     "runs its control plane and kube-proxy as systemd units, without kubeadm's Pods and ConfigMaps for them",
     prepare=units.convert,
 )
+KUBEADM = Make("kubeadm", "is made by plain `kubeadm init` and `kubeadm join`, without kind", made_as=KubeadmCluster)
 # The API of policies that change objects is on by default since this minor version.
 MUTATING_MINOR = 36
 NO_MUTATION = Unfit(
@@ -128,4 +130,5 @@ TERRAINS = (
         unfit=(USUAL_GONE,),
         make=UNITS,
     ),
+    made(KUBEADM),
 )
