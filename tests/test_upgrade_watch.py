@@ -14,7 +14,7 @@ from kubechain.observe.changes import Change, Position
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import History
 from kubechain.upgrade import cluster_watch
-from kubechain.upgrade.cluster_watch import CONTROL_PLANE, LOST_SECONDS, ClusterWatch, watching
+from kubechain.upgrade.cluster_watch import CONTROL_PLANE, IDENTITY, LOST_SECONDS, ClusterWatch, kept, watching
 from tests.fakes import FakeApi, FakeClock, changed, conditions, thing
 
 OLD, NEW = "v1.36.3", "v1.37.2"
@@ -127,6 +127,21 @@ def test_control_planes_are_counted_by_their_label() -> None:
     assert watch.control_planes == 1
     watch.record_step("a step")
     assert [(event.kind, event.what) for event in watch.steps] == [("step", "a step")]
+
+
+@pytest.mark.parametrize("servers", [0, 1, 2])
+def test_control_planes_without_nodes_are_counted_by_the_leases_of_their_api_servers(servers: int) -> None:
+    watch = watched([], node("a", OLD))
+    of_server = {"labels": {IDENTITY: "kube-apiserver"}}
+    leases = [
+        thing("Lease", "kube-scheduler"),
+        *(thing("Lease", f"apiserver-{number}", **of_server) for number in range(servers)),
+    ]
+    for lease in leases:
+        watch.system.record("ADDED", KubeObject(kept(lease.body)))
+    assert watch.control_planes == servers
+    watch.nodes.record("ADDED", changed(node("b", OLD)[1], "metadata.labels", {CONTROL_PLANE: ""}))
+    assert watch.control_planes == 1
 
 
 class Versioned(FakeApi):

@@ -32,7 +32,7 @@ ALLOWANCES: dict[tuple[Kind, bool], tuple[Allowance, Allowance]] = {
 def allowed(kind: Kind, control_planes: int, *, reuse: bool = False) -> Allowance:
     """Return the allowance of a hop for routes of a kind, with new connections or kept ones (`reuse`).
 
-    `control_planes` is the number of Nodes with a control plane; a managed cluster shows none, but has several.
+    `control_planes` is the number of control planes; a managed cluster may show none, but has several.
     """
     single, several = ALLOWANCES[kind, reuse]
     return single if control_planes == 1 else several

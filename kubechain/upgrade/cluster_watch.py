@@ -25,6 +25,8 @@ VERSION_SECONDS = 1.0
 # A Node that is not Ready for longer is not waited for: a reboot takes less.
 LOST_SECONDS = 300.0
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+# Of the Lease of each API server: https://kubernetes.io/docs/concepts/architecture/leases/#api-server-identity.
+IDENTITY = "apiserver.kubernetes.io/identity"
 CONTAINER_FIELDS = ("name", "containerID", "restartCount", "state", "image")
 
 
@@ -77,8 +79,9 @@ class ClusterWatch:
 
     @property
     def control_planes(self) -> int:
-        """The number of Nodes with the label of the control plane; a managed cluster shows none."""
-        return sum(CONTROL_PLANE in node.labels for node in self.nodes.read().all("Node"))
+        """The number of Nodes with the label of the control plane, or of API servers with a Lease where no Node has it."""
+        labelled = sum(CONTROL_PLANE in node.labels for node in self.nodes.read().all("Node"))
+        return labelled or sum(IDENTITY in lease.labels for lease in self.system.read().all("Lease"))
 
     @property
     def drained(self) -> tuple[str, ...]:
@@ -159,7 +162,7 @@ def kept(body: Json) -> Json:
     metadata = {
         **_chosen(metadata, "name", "namespace", "uid", "resourceVersion", "deletionTimestamp"),
         # All of a Node: --nodes may name any of them.
-        "labels": labels if body["kind"] == "Node" else _chosen(labels, *events.PROXY),
+        "labels": labels if body["kind"] == "Node" else _chosen(labels, IDENTITY, *events.PROXY),
         "annotations": _chosen(metadata.get("annotations") or {}, events.MIRROR),
     }
     return {"kind": body["kind"], "metadata": metadata, "spec": chosen[0], "status": chosen[1]}

@@ -149,7 +149,7 @@ class UpgradeDocument(JsonRecord):
     change: str
     """The command of a change that need not be an upgrade, "by hand" without one, "" for an upgrade."""
     control_planes: int
-    """Number of Nodes with a control plane at the end of the watch."""
+    """Number of control planes at the end of the watch, 0 if it is not known."""
     routes: list[RouteRecord]
     events: list[EventRecord]
     """In order of time."""

@@ -118,8 +118,8 @@ class UpgradeRecord:
 
     `hops` are the versions in order, the first is the one before the upgrade; `began` and `ended` bound the samples in
     `routes`; `relists` is how often a watch had to list again, `lost` how often a watch lost its connection;
-    `control_planes` is the number of Nodes with a control plane; `upgraded_by_this_run` is False for an upgrade by other
-    means; `change` is the command of a change that need not be an upgrade, "" for an upgrade;
+    `control_planes` is the number of control planes, 0 if it is not known; `upgraded_by_this_run` is False for an upgrade by
+    other means; `change` is the command of a change that need not be an upgrade, "" for an upgrade;
     `ask_allowance` is for how many seconds each URL of --ask may be unreachable; `drained` are the names of
     drained Nodes; `nodes` are the times in which each Node served; `warnings` are those of the API server about deprecated
     APIs; `load` is what the run asked of the API server, minute by minute, without the samplers; `absences` are the times
