@@ -195,6 +195,7 @@ def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str
     ],
 )
 def test_bad_file_is_one_line(tmp_path: Path, content: str, why: str) -> None:
+        ("- 1\n", "line 1: expected a mapping (NAME: VALUE), got 1"),
     (tmp_path / "f.yaml").write_text(content)
     assert why in refused("fleet", "--out", str(tmp_path), str(tmp_path / "f.yaml"))
 

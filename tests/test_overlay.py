@@ -28,11 +28,11 @@ BAD = {
     "Pod: {labels: {app: x}}": "Pod.labels.app: the suite finds its objects by the label app: choose another",
     "'*': {labels: {'a b': x}}": "'a b' is not a key of a label",
     "'*': {labels: {a: 'x y'}}": "'x y' is not a value of a label",
-    "Pod: {runAsUser: 0}": "Pod.runAsUser: expected greater than 0, got 0",
+    "Pod: {runAsUser: 0}": "Pod.runAsUser: expected more than 0, got 0",
     "Pod: {runAsUser: '1'}": "Pod.runAsUser: expected a valid integer, got '1'",
     "Pod: {tolerations: [{effect: Never}]}": "Pod.tolerations.0.effect: expected 'NoSchedule', 'PreferNoSchedule' or 'NoExecute'",
-    "Pod: {imagePullSecrets: [a]}": "Pod.imagePullSecrets.0: expected a valid dictionary",
-    "Pod: 7": "Pod: expected a valid dictionary",
+    "Pod: {imagePullSecrets: [a]}": "Pod.imagePullSecrets.0: expected a mapping (NAME: VALUE)",
+    "Pod: 7": "Pod: expected a mapping (NAME: VALUE)",
 }
 
 

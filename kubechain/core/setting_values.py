@@ -7,6 +7,27 @@ import shlex
 from urllib.parse import urlsplit
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+# Sentences of pydantic -> words of this project.
+WORDS = {
+    r"Extra inputs are not permitted": "no such field",
+    r"Field required": "is missing",
+    r"Value error, ": "",
+    r", unable to parse string as an? \w+": "",
+    r"a valid dictionary( or instance of \w+)?": "a mapping (NAME: VALUE)",
+    r"'', ": "",
+    r"Input should be greater than or equal to (\S+)": r"expected \1 or more",
+    r"Input should be greater than (\S+)": r"expected more than \1",
+    r"Input should be less than or equal to (\S+)": r"expected \1 or less",
+    r"Input should be less than (\S+)": r"expected less than \1",
+    r"Input should be": "expected",
+}
+
+
+def in_our_words(message: str) -> str:
+    """Return what pydantic says of a value in the words of this project."""
+    for theirs, ours in WORDS.items():
+        message = re.sub(theirs, ours, message)
+    return message
 
 
 def seconds(value: object) -> float:

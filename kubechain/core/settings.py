@@ -19,6 +19,7 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.in_cluster_settings import Delivery, Sharding
 from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import PREFIX, Group, MakeVariable
+from kubechain.core.setting_values import in_our_words
 
 IpFamily = Literal["", "ipv4", "ipv6", "dual", "dual-ipv6"]
 ProxyMode = Literal["", "iptables", "nftables"]
@@ -289,4 +290,4 @@ def complaint(error: ValidationError, options: Collection[str] = ()) -> str:
     name = str(first["loc"][-1])
     spelled = f"--{name.replace('_', '-')}" if name in options else f"{PREFIX}{name.upper()}"
     value = " ".join(str(first["input"]).split())
-    return f"{spelled}={value}: {first['msg'].removeprefix('Value error, ').replace('Input should be', 'expected')}"
+    return f"{spelled}={value}: {in_our_words(first['msg'])}"

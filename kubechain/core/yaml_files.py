@@ -11,16 +11,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.setting_values import in_our_words
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
-# The sentences of pydantic, in the words of this project.
-WORDS = {
-    "Extra inputs are not permitted": "no such field",
-    "Input should be": "expected",
-    "Field required": "is missing",
-    "Value error, ": "",
-}
 
 
 class Loader(yaml.SafeLoader):
@@ -55,13 +49,11 @@ class YamlFile:
             return model.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
-            why = first["msg"]
-            for theirs, ours in WORDS.items():
-                why = why.replace(theirs, ours)
+            why = in_our_words(first["msg"])
             shown = first["type"] not in ("value_error", "extra_forbidden", "missing")
             name = ".".join(str(part) for part in first["loc"] if part != "[key]")
             got = f", got {first['input']!r}" if shown else ""
-            self.refuse((*place, *first["loc"]), f"{name}: {why}{got}")
+            self.refuse((*place, *first["loc"]), f"{name}{': ' if name else ''}{why}{got}")
 
 
 def read(option: str, path: Path) -> YamlFile:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
+from kubechain.core.setting_values import in_our_words
 
 # Every kind of object that a run creates; "*" is each of them.
 Kind = Literal[
@@ -29,8 +30,6 @@ VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 # By these labels the suite finds its objects.
 OURS = ("app", "pod-template-hash", "kubernetes.io/service-name", RUN_LABEL, EXPIRES_LABEL, UPGRADE_LABEL)
 TOLERATION = re.compile(r"(?P<key>[^=:,]+)(=(?P<value>[^=:,]*))?(:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute))?")
-# The sentences of pydantic, in the words of this project.
-WORDS = {"Extra inputs are not permitted": "no such field", "Input should be": "expected", "Value error, ": ""}
 
 
 def _key(text: str) -> str:
@@ -154,12 +153,9 @@ def _complaint(kind: str, error: ValidationError) -> str:
     """Return the first error as "Pod.tolerations.0.effect: expected ..., got ..."."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in (kind, *first["loc"]) if part != "[key]")
-    message = first["msg"]
-    for theirs, ours in WORDS.items():
-        message = message.replace(theirs, ours)
     got = "" if first["type"] in ("value_error", "extra_forbidden") else f", got {first['input']!r}"
     quoted = "; quote it" if first["type"] == "string_type" else ""
-    return f"{where}: {message}{got}{quoted}"
+    return f"{where}: {in_our_words(first['msg'])}{got}{quoted}"
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
