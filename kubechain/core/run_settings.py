@@ -16,6 +16,7 @@ class Workers(Group):
     processes: Annotated[int, MakeVariable("N")] = Field(
         0,
         ge=0,
+        le=64,
         description="number of processes that run claims in parallel; 0 means one for each processor, at most 4, "
         "for all claims on a kind cluster, and else 1",
     )
