@@ -69,10 +69,12 @@ def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
 
 def test_unknown_context_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
-    with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test") as caught:
+    with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test$") as caught:
         connect(path, "prod", tmp_path)
     assert caught.value.code == ExitCode.USAGE
 
+    with pytest.raises(SetupError, match=r"whose contexts are test; did you mean test\?$"):
+        connect(path, "tests", tmp_path)
 
 def test_context_without_its_cluster_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"

@@ -14,6 +14,7 @@ from kubechain.claims.claim import Outcome, link_of
 from kubechain.claims.records import ClaimRecord, KnownIssue
 from kubechain.cluster.target import Target
 from kubechain.core import yaml_files
+from kubechain.core.near_misses import IDS, suggestion
 from kubechain.core.yaml_files import YamlFile
 
 OPTION = "--waivers"
@@ -61,7 +62,8 @@ class Waivers:
         """Raise SetupError (exit code USAGE) for the first waiver of a claim that is not in `ids`."""
         for number, waiver in enumerate(self.entries):
             if self.file and waiver.claim not in ids:
-                self.file.refuse((number, "claim"), f"no such claim: {waiver.claim}; `kubechain list` shows all")
+                hint = suggestion(waiver.claim, ids, IDS)
+                self.file.refuse((number, "claim"), f"no such claim: {waiver.claim}{hint}; `kubechain list` shows all")
 
     def of(self, claim: str, target: Target) -> Waiver | None:
         """Return the waiver of a claim on a cluster: the one that expires last, None if there is none."""

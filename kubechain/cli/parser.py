@@ -17,6 +17,7 @@ from kubechain.cli.options import options
 from kubechain.core.cli import Parser
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.near_misses import suggestion
 from kubechain.core.settings import complaint
 
 EPILOG = "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []."
@@ -40,7 +41,14 @@ def parse(words: Sequence[str]) -> Command:
         add_parser_method=add_command,
     )
     arguments.name_commands()
-    namespace = parser.parse_args(with_command(words))
+    if words and not words[0].startswith("-") and words[0] not in commands():
+        known = f"expected one of {', '.join(commands())}"
+        raise SetupError(f"no such command: {words[0]}{suggestion(words[0], commands())}; {known} (see --help)", ExitCode.USAGE)
+    namespace, unknown = parser.parse_known_args(with_command(words))
+    if unknown:
+        flags = [flag for option in options(commands()[words[0]]) for flag in option.flags] if words[0] in commands() else []
+        hint = suggestion(unknown[0].partition("=")[0], flags)
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
         command = get_subcommand(CliApp.run(Kubechain, cli_args=namespace, cli_settings_source=source), is_required=False)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubechain.conditions.text import some
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.near_misses import suggestion
 from kubechain.kube import in_cluster, kubeconfig_files
 from kubechain.kube.client import Api
 from kubechain.kube.creation import CHANGE_SECONDS
@@ -69,7 +70,8 @@ def _require(files: Sequence[Path], context: str) -> None:
         raise SetupError(f"{error}{hint}", error.code) from error
     names = entries.sections["contexts"]
     if context not in names:
-        raise SetupError(f"--context={context}: not in {entries}, whose contexts are {some(names)}", ExitCode.USAGE)
+        what = f"--context={context}: not in {entries}, whose contexts are {some(names)}{suggestion(context, names)}"
+        raise SetupError(what, ExitCode.USAGE)
 
 
 def identity(api: Api, name: str = "") -> str:

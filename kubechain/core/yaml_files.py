@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.near_misses import suggestion
 from kubechain.core.setting_values import in_our_words
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,6 +51,8 @@ class YamlFile:
         except ValidationError as error:
             first = error.errors()[0]
             why = in_our_words(first["msg"])
+            if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+                why += suggestion(str(first["loc"][0]), model.model_fields)
             shown = first["type"] not in ("value_error", "extra_forbidden", "missing")
             name = ".".join(str(part) for part in first["loc"] if part != "[key]")
             got = f", got {first['input']!r}" if shown else ""

@@ -15,6 +15,7 @@ from kubechain.cluster.target import Target
 from kubechain.core import files, redact
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, NotApplicable, SetupError, Unmet
 from kubechain.core.id_lists import ids
+from kubechain.core.near_misses import IDS, suggestion
 from kubechain.diagnostics.evidence import Occasion, Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
 from kubechain.pytest.session import NO_CLUSTER, UNKNOWN_CLAIM, asks_for_claims, is_of_a_run
@@ -70,7 +71,9 @@ def _require_known(config: pytest.Config, only: frozenset[str], ids: set[str]) -
     state = run_state(config)
     try:
         if unknown := only - ids:
-            raise SetupError(f"--only: no such claim: {', '.join(sorted(unknown))}", ExitCode.USAGE)
+            hint = suggestion(min(unknown), ids, IDS)
+            what = f"--only: no such claim: {', '.join(sorted(unknown))}{hint}; `kubechain list` shows all"
+            raise SetupError(what, ExitCode.USAGE)
         state.waivers.require_claims(ids)
     except SetupError as error:
         if worker_input(config) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubechain.core.near_misses import IDS, suggestion
 from kubechain.faults.catalogue import (
     admission,
     control_plane,
@@ -61,7 +62,8 @@ def chosen(
     known = (covering.FAULT,) if cover else DRAWN if drawn else MUTANTS if mutants else ALL
     unknown = only - {fault.id for fault in known}
     if unknown:
-        raise ValueError(f"no such {'mutant' if mutants else 'fault'}: {', '.join(sorted(unknown))}")
+        hint = suggestion(min(unknown), (fault.id for fault in known), IDS)
+        raise ValueError(f"no such {'mutant' if mutants else 'fault'}: {', '.join(sorted(unknown))}{hint}")
     left_out = [fault.id for fault in known if fault.id in only and fault.dual and not dual]
     if left_out:
         raise ValueError(f"needs a cluster with two IP families (--ip-family=dual): {', '.join(left_out)}")
