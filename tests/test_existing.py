@@ -54,7 +54,7 @@ GARBAGE: dict[str, bytes] = {
 def test_invalid_kubeconfig_is_reported_with_its_path_in_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_bytes(GARBAGE[name])
-    with pytest.raises(SetupError, match=f"KUBECONFIG={path}: ") as caught:
+    with pytest.raises(SetupError, match=f"kubeconfig {path}: ") as caught:
         require_context(str(path), "test")
     assert caught.value.code == ExitCode.KUBECONFIG
     assert "\n" not in str(caught.value)
@@ -65,16 +65,18 @@ def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
         with pytest.raises(SetupError, match=why) as caught:
             connect(path, "test", tmp_path)
         assert caught.value.code == ExitCode.KUBECONFIG
+    with pytest.raises(SetupError, match=r"none: No such file or directory; name another with --kubeconfig or \$KUBECONFIG$"):
+        require_context(str(tmp_path / "none"), "test")
 
 
 def test_unknown_context_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test$") as caught:
         connect(path, "prod", tmp_path)
-    assert caught.value.code == ExitCode.USAGE
-
     with pytest.raises(SetupError, match=r"whose contexts are test; did you mean test\?$"):
         connect(path, "tests", tmp_path)
+    assert caught.value.code == ExitCode.USAGE
+
 
 def test_context_without_its_cluster_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"

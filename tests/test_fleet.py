@@ -167,6 +167,7 @@ def test_runs_on_three_clusters_of_which_one_is_broken_and_one_is_not_there(tmp_
     assert (rows["whole"]["trend"], rows["broken"]["trend"]) == (["holds"], ["broken"])
     assert (rows["gone away"]["exitCode"], rows["gone away"]["verdict"].startswith("no verdict: ")) == (17, True)
     assert (rows["none"]["exitCode"], "none" in rows["none"]["verdict"]) == (4, True)
+    assert rows["none"]["verdict"].startswith("no verdict: --context=none: not in ")
     assert not [each for each in left if "watches" not in each]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from kubechain.claims.records import RunRecord, read_run
 from kubechain.cli.run import text
 from kubechain.core.bundle import ROOT
+from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.publish import NOT_BEGUN
 from kubechain.core.setting_groups import PREFIX, Group
@@ -53,9 +54,9 @@ def result(out: Path, began: datetime) -> tuple[RunRecord, Path] | None:
 
 
 def said(log: Path) -> str:
-    """Return the last line of a run's output."""
+    """Return the last line of a run's output, without the name of the command."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "the command said nothing"
+    return lines[-1].strip().removeprefix(f"{PROJECT}: ") if lines else "the command said nothing"
 
 
 @dataclass

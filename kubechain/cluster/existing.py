@@ -66,7 +66,8 @@ def _require(files: Sequence[Path], context: str) -> None:
     try:
         entries = kubeconfig_files.load(files)
     except SetupError as error:
-        hint = "" if any(path.exists() for path in files) else in_cluster.hint()
+        other = "; name another with --kubeconfig or $KUBECONFIG"
+        hint = "" if any(path.exists() for path in files) else in_cluster.hint() or other
         raise SetupError(f"{error}{hint}", error.code) from error
     names = entries.sections["contexts"]
     if context not in names:

@@ -48,7 +48,7 @@ class Entries:
 
     def error(self, why: str) -> SetupError:
         """Return the error (exit code KUBECONFIG) of files that cannot be used."""
-        return SetupError(f"KUBECONFIG={self}: {why}", ExitCode.KUBECONFIG)
+        return SetupError(f"kubeconfig {self}: {why}", ExitCode.KUBECONFIG)
 
 
 def named(option: str) -> tuple[Path, ...]:
