@@ -181,10 +181,12 @@ def _no_deployments(made: Any) -> None:
         ((), "name the clusters with --contexts, or SOURCE"),
         (("x.yaml", "--contexts", "a"), "name the clusters with --contexts, or SOURCE"),
         (("none.yaml",), "cannot be read"),
+        (("--contexts", ","), "--contexts=,: names no context"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
-    assert line in refused("fleet", "--out", str(tmp_path), *words)
+def test_bad_input_is_one_line_and_makes_no_folder(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    assert line in refused("fleet", "--out", str(tmp_path / "out"), *words)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -193,10 +195,10 @@ def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str
         ("a: 1\n", "line 1: expected a list of clusters"),
         ("- name: x\n", "context: is missing"),
         ("- {context: a}\n- {context: a}\n", "clusters with one name"),
+        ("- 1\n", "line 1: expected a mapping (NAME: VALUE), got 1"),
     ],
 )
 def test_bad_file_is_one_line(tmp_path: Path, content: str, why: str) -> None:
-        ("- 1\n", "line 1: expected a mapping (NAME: VALUE), got 1"),
     (tmp_path / "f.yaml").write_text(content)
     assert why in refused("fleet", "--out", str(tmp_path), str(tmp_path / "f.yaml"))
 

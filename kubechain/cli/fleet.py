@@ -105,11 +105,13 @@ def work(command: FleetCommand) -> int:
             "fleet: name the clusters with --contexts, or SOURCE, a file of clusters or a folder of results", ExitCode.USAGE
         )
     gate = rules.read(command.gate, command.history) if command.gate else None
-    require_writable("--out", command.out)
     if command.source and command.source.expanduser().is_dir():
-        rows = fleets.rows(runs.read_all(command.source.expanduser()), gate, last=command.last)
+        found = fleets.by_cluster(runs.read_all(command.source.expanduser()))
+        require_writable("--out", command.out)
+        rows = [fleets.row(name, group, gate, last=command.last) for name, group in found.items()]
     else:
         entries = _entries(command)
+        require_writable("--out", command.out)
         (command.out / FOLDER).mkdir(exist_ok=True)
         history = command.history
         before = runs.read_all(history) if history and history.is_dir() and any(history.iterdir()) else []
@@ -133,6 +135,8 @@ def _entries(command: FleetCommand) -> list[Entry]:
     else:
         kubeconfig = text(command.kubeconfig)
         entries = [Entry(context=context, kubeconfig=kubeconfig) for context in sorted(ids(command.contexts))]
+    if not entries:
+        raise SetupError(f"fleet: --contexts={command.contexts}: names no context", ExitCode.USAGE)
     places: dict[str, list[str]] = {}
     for entry in entries:
         places.setdefault(NOT_IN_FILES.sub("-", entry.title), []).append(entry.title)
