@@ -150,6 +150,14 @@ def test_command_checks_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFix
     assert "not JSON, or truncated" in capsys.readouterr().out
 
 
+def test_result_that_is_no_file_is_bad_input(tmp_path: Path) -> None:
+    rules_file = str(file(tmp_path, "failed: 0"))
+    for result, what in ((tmp_path, "a folder; name the run.json"), (tmp_path / "none", "no such file; name the run.json")):
+        with pytest.raises(SetupError, match=f"^{result}: {what}") as raised:
+            work(parse(["gate", str(result), "--gate", rules_file]))
+        assert raised.value.code == ExitCode.USAGE
+
+
 CLAIMS = '''
 from kubechain.claims.claim import claim
 
