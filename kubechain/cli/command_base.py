@@ -10,8 +10,12 @@ from kubechain.core.setting_groups import Group
 
 
 class Command(Group):
-    """A command; the docstring of each subclass is its help text."""
+    """A command; the docstring of each subclass is its help text.
 
+    `arguments` is how the usage line spells its positional arguments, "" for all of them as they are, each required.
+    """
+
+    arguments: ClassVar[str] = ""
     examples: ClassVar[tuple[str, ...]] = ()
 
 

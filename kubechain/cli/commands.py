@@ -113,6 +113,7 @@ class UpgradeCommand(
     The phases before, during and after are three runs around the upgrade of an existing cluster by other means.
     """
 
+    arguments: ClassVar[str] = "[before|during|after]"
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain upgrade --from 1.36.3 --to 1.37.2 --drain",
         "kubechain upgrade before --context staging --snapshot before.json",

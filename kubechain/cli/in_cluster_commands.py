@@ -44,6 +44,7 @@ class MergeCommand(Command, ExistingCluster, History, QualityGate, Folders):
     They are in folders, or in the ConfigMaps to which the Pods of the parts wrote them. The exit code is that of the verdict.
     """
 
+    arguments: ClassVar[str] = "[FOLDER ...]"
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain merge shards/0 shards/1 --out merged",
         "kubechain merge shards --out merged --history ~/runs",
@@ -62,6 +63,7 @@ class FleetCommand(Command, FleetChoice, Selection, KnownIssues, Compliance, Rea
     10 if a cluster has no verdict, 25 if a waiver is to be removed, 24 if a rule of --gate is not kept, else 0.
     """
 
+    arguments: ClassVar[str] = "[SOURCE]"
     examples: ClassVar[tuple[str, ...]] = (
         "kubechain fleet --contexts staging,production --history ~/runs",
         "kubechain fleet clusters.yaml --at-once 8 --gate gate.yaml",

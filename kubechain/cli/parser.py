@@ -20,7 +20,11 @@ from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.near_misses import suggestion
 from kubechain.core.settings import complaint
 
-EPILOG = "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []."
+EPILOG = (
+    "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []. "
+    "Exit codes: 0 the chain holds, or the command did its work; 1 a link is broken; 2 interrupted; 4 bad input; 10 claims are "
+    "inconclusive; the others say what was missing (docs/REFERENCE.md, Exit codes)."
+)
 
 
 def parse(words: Sequence[str]) -> Command:
@@ -72,9 +76,9 @@ def add_command(subparsers: Any, name: str, **details: Any) -> argparse.Argument
     model = commands()[name]
     examples = "\n".join(f"  {example}" for example in model.examples)
     details["description"] = inspect.cleandoc(model.__doc__ or "")
-    arguments = (option for option in options(model) if not option.flags)
-    positional = "".join(f" [{'|'.join(each.choices)}]" if each.choices else f" {each.metavar}" for each in arguments)
-    usage = f"{PROJECT} {name}{positional} [options]"
+    required = [option for option in options(model) if not option.flags]
+    spelled = [f"{{{'|'.join(option.choices)}}}" if option.choices else option.metavar for option in required]
+    usage = " ".join(filter(None, [PROJECT, name, model.arguments or " ".join(spelled), "[options]"]))
     return subparsers.add_parser(name, **details, usage=usage, epilog=f"examples:\n{examples}")
 
 

@@ -89,7 +89,9 @@ class OneNamespace(Group):
     """The namespace of a run that may use no other."""
 
     title: ClassVar[str] = "an existing cluster"
-    namespace: Annotated[str, AfterValidator(namespace_name)] = Field(default="", description="existing namespace, the only one")
+    namespace: Annotated[str, AfterValidator(namespace_name)] = Field(
+        default="", description="existing namespace; nothing is made, watched or removed outside of it"
+    )
 
 
 class Compliance(Group):
@@ -107,7 +109,7 @@ class Reach(Group):
 
     title: ClassVar[str] = "policies of a cluster"
     nodes: str = Field("", description="labels of the only Nodes that are used and judged, KEY=VALUE, separated by commas")
-    node_port: bool = Field(default=True, description="create Services of type NodePort, and check nodePorts")
+    node_port: bool = Field(default=True, description="use nodePorts: Services of type NodePort, and the claims on them")
 
 
 class Version(Group):
