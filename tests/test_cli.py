@@ -88,10 +88,10 @@ def test_short_options_and_flags() -> None:
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no command": ((), "no command: expected one of run, "),
     "unknown command": (("walk",), "no such command: walk; expected one of run, "),
-    "misspelled command": (("docter",), "no such command: docter; did you mean doctor?; expected one of run, "),
-    "command in capitals": (("RUN",), "no such command: RUN; did you mean run?"),
+    "misspelled command": (("docter",), "no such command: docter (did you mean doctor?); expected one of run, "),
+    "command in capitals": (("RUN",), "no such command: RUN (did you mean run?)"),
     "unknown option": (("run", "--everything"), "unrecognized arguments: --everything (see --help)"),
-    "misspelled option": (("run", "--contxt=a"), "unrecognized arguments: --contxt=a; did you mean --context?"),
+    "misspelled option": (("run", "--contxt=a"), "unrecognized arguments: --contxt=a (did you mean --context?)"),
     "shortened option": (("run", "--lev", "full"), "unrecognized arguments: --lev full"),
     "option of another command": (("run", "--kept"), "unrecognized arguments: --kept"),
     "internal setting": (("run", "--join", "x"), "unrecognized arguments: --join x"),

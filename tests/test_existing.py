@@ -73,7 +73,7 @@ def test_unknown_context_is_reported_with_the_known_ones(tmp_path: Path) -> None
     path = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(SetupError, match=f"--context=prod: not in {path}, whose contexts are test$") as caught:
         connect(path, "prod", tmp_path)
-    with pytest.raises(SetupError, match=r"whose contexts are test; did you mean test\?$"):
+    with pytest.raises(SetupError, match=r"whose contexts are test \(did you mean test\?\)$"):
         connect(path, "tests", tmp_path)
     assert caught.value.code == ExitCode.USAGE
 

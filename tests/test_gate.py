@@ -128,7 +128,7 @@ def test_regression_against_a_history(tmp_path: Path) -> None:
         ("handOvers: {ready: {}}\n", "line 1: handOvers: ready: expected p50"),
         ("handOvers:\n  ready: {p95: 1}\n", "line 2: handOvers.ready.p95: no such field"),
         ("passed: 1\nnoRegression: nowhere\n", "line 2: noRegression: "),
-        ("failde: 0\n", "line 1: failde: no such field; did you mean failed?"),
+        ("failde: 0\n", "line 1: failde: no such field (did you mean failed?)"),
         ("- failed\n", "line 1: expected a mapping (NAME: VALUE), got ['failed']"),
     ],
 )

@@ -4,8 +4,8 @@ from kubechain.core.near_misses import IDS, suggestion
 
 
 def test_closest_name_is_proposed_without_regard_to_case() -> None:
-    assert suggestion("docter", ["run", "doctor"]) == "; did you mean doctor?"
-    assert suggestion("chain-pods-01", ["CHAIN-PODS-010", "CHAIN-DNS-010"], IDS) == "; did you mean CHAIN-PODS-010?"
+    assert suggestion("docter", ["run", "doctor"]) == " (did you mean doctor?)"
+    assert suggestion("chain-pods-01", ["CHAIN-PODS-010", "CHAIN-DNS-010"], IDS) == " (did you mean CHAIN-PODS-010?)"
 
 
 def test_nothing_is_proposed_that_is_not_close() -> None:

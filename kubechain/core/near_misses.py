@@ -11,7 +11,7 @@ IDS = 0.9
 
 
 def suggestion(name: str, names: Iterable[str], alike: float = WORDS) -> str:
-    """Return "; did you mean NAME?" with the closest of the names, without regard to case; "" if none is alike enough."""
+    """Return " (did you mean NAME?)" with the closest of the names, without regard to case; "" if none is alike enough."""
     folded = {each.casefold(): each for each in names}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=alike)
-    return f"; did you mean {folded[close[0]]}?" if close else ""
+    return f" (did you mean {folded[close[0]]}?)" if close else ""
