@@ -123,11 +123,21 @@ def _hold_locks(state: RunState) -> None:
         secret_files.folder(state.run.folder)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> Generator[None, object, object]:
+    """Note that the claims of the run are chosen: pytest calls the hook below also after a bad --only or -k."""
+    chosen = yield
+    run_state(config).chosen = True
+    return chosen
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without xdist: provide the cluster if the collection has claims."""
     config = session.config
-    if worker_input(config) is None and not config.option.collectonly and any(map(is_of_a_run, session.items)):
+    if worker_input(config) is not None or config.option.collectonly or not run_state(config).chosen:
+        return
+    if any(map(is_of_a_run, session.items)):
         if not asks_for_claims(config):
             raise pytest.UsageError(NO_CLUSTER)
         _provide(config)

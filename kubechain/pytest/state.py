@@ -74,7 +74,7 @@ class UpgradeState:
 class RunState:
     """The state of a run in one process.
 
-    `locks` are held until its end; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
+    `locks` are held until its end; `chosen` says that its claims are known; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
     something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
     that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
     measurements (timeline, changeToWaitMs, probeFrom), `factory` makes chains, `chains` are the records of those that have
@@ -87,6 +87,7 @@ class RunState:
     progress: Progress
     waivers: Waivers = field(default_factory=Waivers)
     locks: list[RunLock] = field(default_factory=list[RunLock])
+    chosen: bool = False
     provided: Provided | None = None
     trouble: HarnessError | None = None
     leaves: bool = False
