@@ -197,7 +197,8 @@ def _cluster_of(config: pytest.Config, state: RunState, choice: Choice) -> clust
 def end(config: pytest.Config, error: HarnessError) -> NoReturn:
     """End the run because of an error, which becomes its verdict and exit code."""
     run_state(config).trouble = error
-    pytest.exit(redact.text(str(error)), returncode=int(error.code))
+    # Without a code: pytest would repeat the reason after the verdict, which is the last line of a run.
+    pytest.exit(redact.text(str(error)))
 
 
 @contextlib.contextmanager
