@@ -160,9 +160,13 @@ def test_rights_of_some_claims_and_parts_are_notes(
     assert "note    rights: without the right to list nodes: the number of Nodes is not known" in said
 
 
-def test_missing_engine_is_a_note_with_a_context(settings: DoctorSettings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_run_on_an_existing_cluster_does_not_use_is_not_looked_for(
+    settings: DoctorSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert doctor.examine(settings, CLAIMS) == ExitCode.HOLDS
-    assert "note    container engine: no engine: install one" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert [what for what in ("container engine", "disk", "registry", "kind", "go") if f" {what}: " in said] == []
+    assert " kubectl: " in said
     alone = settings.model_copy(update={"context": ""})
     assert doctor.examine(alone, CLAIMS) == ExitCode.ENGINE
     assert "missing container engine: no engine: install one" in capsys.readouterr().out
@@ -273,6 +277,15 @@ def test_program_fits_only_if_it_is_recent_enough(tmp_path: Path, monkeypatch: p
     assert "0.1.0" in found["kind"].text
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     assert all(check().text.startswith("not found; ") for check in machine.programs())
+
+
+def test_any_kubectl_is_that_of_a_run_on_an_existing_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kubectl").write_text("#!/bin/sh\necho Client Version: v1.2.3\n")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert machine.kubectl_of_path() == Finding("ok", "kubectl", f"1.2.3 ({tmp_path / 'kubectl'})")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert machine.kubectl_of_path() == Finding("note", "kubectl", "not found; the claims that type commands are skipped")
 
 
 def test_command_examines_the_claims_of_a_run(settings: DoctorSettings) -> None:

@@ -47,20 +47,15 @@ def examine(settings: DoctorSettings, claims: Sequence[Claim]) -> int:
     if settings.namespace and not settings.context:
         raise SetupError(f"--namespace={settings.namespace}: needs a context: add --context", ExitCode.USAGE)
     findings = [Finding("ok", "kubechain", f"{__version__}, Python {platform.python_version()}"), *machine.folders(settings)]
-    findings += machine.machine(settings)
     if settings.context:
-        # A run on an existing cluster needs neither a container engine nor disk space for images.
-        findings = [finding if finding.code == ExitCode.USAGE else _note(finding) for finding in findings]
-        findings += cluster(settings, claims)
+        findings += [*machine.beside_a_cluster(), *cluster(settings, claims)]
+    else:
+        findings += machine.machine(settings)
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         console.print(f"{finding.state:8}", style=COLOURS[finding.state], end="")
         console.print(f"{finding.what}: {finding.text}", markup=False)
     return next((finding.code for finding in findings if finding.state == "missing"), ExitCode.HOLDS)
-
-
-def _note(finding: Finding) -> Finding:
-    return Finding("note", finding.what, finding.text) if finding.state == "missing" else finding
 
 
 def cluster(settings: DoctorSettings, claims: Sequence[Claim]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,15 @@ def machine(settings: Folders) -> list[Finding]:
         lambda: registry(settings.cache),
         *programs(),
     ]
+    return _findings(checks)
+
+
+def beside_a_cluster() -> list[Finding]:
+    """Check what a run on an existing cluster needs: no container engine, no disk space for images, and any kubectl."""
+    return _findings([lambda: memory(Path("/proc/meminfo")), kubectl_of_path, node])
+
+
+def _findings(checks: Sequence[Callable[[], Finding]]) -> list[Finding]:
     with ThreadPoolExecutor(len(checks)) as pool:
         return [future.result() for future in [pool.submit(check) for check in checks]]
 
@@ -150,10 +159,18 @@ def programs() -> list[Callable[[], Finding]]:
             "kubectl", ["version", "--client"], lambda found: abs(found.minor - minor) <= 1, "a run uses that of the node image"
         ),
         lambda: _program("go", ["version"], lambda found: found >= go, f"a build installs {go_package} from PyPI"),
-        lambda: _program(
-            "node", ["--version"], lambda found: found.major >= OLDEST_NODE, "the HTML report installs it from PyPI"
-        ),
+        node,
     ]
+
+
+def kubectl_of_path() -> Finding:
+    """Look for a kubectl of any version, as a run on an existing cluster does."""
+    return _program("kubectl", ["version", "--client"], lambda _: True, "the claims that type commands are skipped")
+
+
+def node() -> Finding:
+    """Check that Node.js is recent enough for the HTML report."""
+    return _program("node", ["--version"], lambda found: found.major >= OLDEST_NODE, "the HTML report installs it from PyPI")
 
 
 def _program(name: str, words: list[str], fits: Callable[[Version], bool], otherwise: str) -> Finding:
