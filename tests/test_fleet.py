@@ -182,6 +182,7 @@ def _no_deployments(made: Any) -> None:
         (("x.yaml", "--contexts", "a"), "name the clusters with --contexts, or SOURCE"),
         (("none.yaml",), "cannot be read"),
         (("--contexts", ","), "--contexts=,: names no context"),
+        (("--contexts", "a", "--waivers", "none.yaml"), "--waivers=none.yaml: cannot be read"),
     ],
 )
 def test_bad_input_is_one_line_and_makes_no_folder(tmp_path: Path, words: tuple[str, ...], line: str) -> None:

@@ -26,7 +26,7 @@ from kubechain.results import kept_rounds
 from kubechain.results.rounds import Rounds
 from reports.deploy import monitoring
 from reports.watch_metrics import WatchRegistry
-from tests import finished_runs
+from tests import finished_runs, loopback
 from tests.fakes import record
 from tests.finished_runs import passed
 from tests.hostile.access import CONTEXT, plain
@@ -252,7 +252,16 @@ def test_rounds_end_with_the_exit_code_of_the_last(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "line"),
-    [((), "watch: --context is missing"), (("--every", "soon", "--context", "a"), "--every=soon: expected a duration")],
+    [
+        ((), "watch: --context is missing"),
+        (("--every", "soon", "--context", "a"), "--every=soon: expected a duration"),
+        (("--context", "prod"), "--context=prod: not in "),
+        (("--context", "test", "--waivers", "none.yaml"), "--waivers=none.yaml: cannot be read"),
+        (("--context", "test", "--gate", "none.yaml"), "--gate=none.yaml: cannot be read"),
+        (("--context", "test", "--tolerate", "="), "--tolerate==: expected KEY"),
+    ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
-    assert line in refused("watch", "--out", str(tmp_path), *words)
+def test_bad_input_is_one_line_before_the_first_round(tmp_path: Path, words: tuple[str, ...], line: str) -> None:
+    kubeconfig = str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    assert line in refused("watch", "--out", str(tmp_path / "out"), "--kubeconfig", kubeconfig, *words)
+    assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from kubechain.claims.records import RunRecord
 from kubechain.cli import children
 from kubechain.cli.children import Children
 from kubechain.cli.in_cluster_commands import FleetCommand
-from kubechain.cli.run import require_writable, text
+from kubechain.cli.run import require_readable, require_writable, text
 from kubechain.core import yaml_files
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode, SetupError
@@ -104,6 +104,7 @@ def work(command: FleetCommand) -> int:
         raise SetupError(
             "fleet: name the clusters with --contexts, or SOURCE, a file of clusters or a folder of results", ExitCode.USAGE
         )
+    require_readable(command)
     gate = rules.read(command.gate, command.history) if command.gate else None
     if command.source and command.source.expanduser().is_dir():
         found = fleets.by_cluster(runs.read_all(command.source.expanduser()))

@@ -14,6 +14,7 @@ import pytest
 from kubechain.claims import waivers
 from kubechain.cli.command_base import Command
 from kubechain.cli.commands import DuringCommand, FaultsCommand, RunCommand, UpgradeCommand
+from kubechain.cli.in_cluster_commands import FleetCommand, WatchCommand
 from kubechain.cluster import existing
 from kubechain.core import publish
 from kubechain.core.bundle import ROOT
@@ -57,10 +58,7 @@ def work(command: AnyRun) -> int:
 
 def claims(command: RunCommand) -> int:
     """Run the claims on a cluster; return the exit code of the run."""
-    shape.of("", command.overlay, command.tolerate, command.nodes)
-    waivers.read(command.waivers)
-    if command.gate:
-        rules.read(command.gate, command.history)
+    require_readable(command)
     if command.history:
         require_writable("--history", command.history)
     if command.upload:
@@ -77,6 +75,14 @@ def claims(command: RunCommand) -> int:
     workers = ["-n", str(number)] if number > 1 else []
     # The Pod of a run on another cluster says nothing there.
     return start(command, SUITES, workers, {} if command.context == in_cluster.CONTEXT else {"pod": ""})
+
+
+def require_readable(command: RunCommand | FleetCommand | WatchCommand) -> None:
+    """Raise SetupError (exit code USAGE) if a file of waivers or rules, an overlay or labels of Nodes cannot be used."""
+    shape.of("", command.overlay, command.tolerate, command.nodes)
+    waivers.read(command.waivers)
+    if command.gate:
+        rules.read(command.gate, command.history)
 
 
 def processes_of(command: RunCommand) -> int:
@@ -161,7 +167,7 @@ def during(command: DuringCommand) -> int:
     return start(command, [f"suites/upgrade/{file}" for file in CHANGE], [], fixed)
 
 
-def require_context(command: RunCommand | UpgradeCommand | DuringCommand) -> None:
+def require_context(command: RunCommand | UpgradeCommand | DuringCommand | WatchCommand) -> None:
     """Raise SetupError if the kubeconfig cannot be read or does not have the context."""
     existing.require_context(str(command.kubeconfig or ""), command.context)
 

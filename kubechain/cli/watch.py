@@ -19,7 +19,7 @@ from rich.console import Console
 from kubechain.cli import children
 from kubechain.cli.children import Children
 from kubechain.cli.in_cluster_commands import WatchCommand
-from kubechain.cli.run import require_writable
+from kubechain.cli.run import require_context, require_readable, require_writable
 from kubechain.core.bundle import bundled
 from kubechain.core.durations import seconds_of
 from kubechain.core.errors import ExitCode, SetupError
@@ -40,6 +40,9 @@ def work(command: WatchCommand) -> int:
     if not command.context:
         raise SetupError("watch: --context is missing: set the context of the cluster", ExitCode.USAGE)
     interval, deadline = seconds_of(command.every), seconds_of(command.deadline)
+    # Each round would end with it.
+    require_readable(command)
+    require_context(command)
     require_writable("--out", command.out)
     if command.upload:
         upload.server(os.environ)
