@@ -125,6 +125,11 @@ def test_place_without_an_answer_of_every_backend_is_unmet(name: str) -> None:
     assert result.got
 
 
+def test_place_is_named_once_where_it_is_the_url_of_the_page() -> None:
+    assert EVERYWHERE({URL: [failed("refused")]}).got == f"{URL}: refused (curl exit 7)"
+    assert EVERYWHERE({"n1": [failed("refused")]}).got == f"at n1: {URL}: refused (curl exit 7)"
+
+
 def test_every_backend_without_backends_is_unmet() -> None:
     assert not on.every_backend(frozenset(), HI)({}).met
     assert not on.every_backend(frozenset(), HI)({"n1": []}).met
@@ -150,7 +155,8 @@ def test_no_answer_accepts_timeouts_and_refusals_only() -> None:
 
 
 def test_page_as_text_has_failure_or_status() -> None:
-    assert str(failed("refused")) == f"{URL}: refused curl exit 7"
+    assert str(failed("refused")) == f"{URL}: refused (curl exit 7)"
+    assert str(failed("other")) == f"{URL}: no answer (curl exit 7)"
     assert str(page(status=503)) == f"{URL}: 503"
 
 

@@ -63,7 +63,7 @@ def test_claim_holds_where_the_node_answers(tmp_path: Path) -> None:
 
 def test_claim_fails_where_the_node_does_not_answer(tmp_path: Path) -> None:
     expected = (
-        r"'Welcome to nginx!', got http://localhost:30080/ on Node a: refused curl exit 7; http://localhost:30080/ on Node b"
+        r"'Welcome to nginx!', got http://localhost:30080/ on Node a: refused \(curl exit 7\); http://localhost:30080/ on Node b"
     )
     with pytest.raises(Unmet, match=expected):
         claim(walk(), on_the_node(tmp_path, port=1), walk().chain.waiter.eventually)

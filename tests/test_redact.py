@@ -139,7 +139,7 @@ def test_value_of_an_environment_variable_named_like_a_secret_is_hidden() -> Non
     [
         "expected exactly 2 ready Pods with app=web, got 1 of 2 ready: web-a: Ready is False (waited 60.0 of 60 s: image)",
         "chain broken at ENDPOINTS: no ready address",
-        "http://10.96.0.9:80/: refused curl exit 7",
+        "http://10.96.0.9:80/: refused (curl exit 7)",
         "The Secret MUST be mounted.",
         "a token is needed",
         "",

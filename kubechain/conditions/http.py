@@ -16,6 +16,8 @@ from kubechain.core import redact
 # A message shows at most MOST_PAGES wrong pages, and BODY characters of the body of each.
 MOST_PAGES, BODY = 3, 60
 Failure = Literal["", "refused", "timeout", "reset", "unreachable", "name", "local", "other"]
+# Failures whose name says nothing in a message.
+FAILED: dict[Failure, str] = {"name": "name not found", "local": "not sent", "other": "no answer"}
 # Failures of connections that nobody accepts.
 ABSENT: tuple[Failure, ...] = ("refused", "timeout", "unreachable")
 
@@ -41,7 +43,8 @@ class Page:
     connected: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.url}: {self.failure or self.status} {self.detail}".rstrip()
+        what = FAILED.get(self.failure, self.failure) or self.status
+        return f"{self.url}: {what}" + (f" ({self.detail})" if self.detail else "")
 
 
 def welcomes(pages: Sequence[Page], text: str) -> Result:
@@ -85,7 +88,9 @@ def every_backend(wanted: frozenset[str], text: str) -> Condition[Mapping[str, l
         for place, pages in places.items():
             result = welcomes(pages, text)
             if not result.met:
-                return unmet(f"at {place}: {result.got}", f"every answer to say {text!r}")
+                # Each page says its URL, which may be the place.
+                where = "" if any(page.url == place for page in pages) else f"at {place}: "
+                return unmet(f"{where}{result.got}", f"every answer to say {text!r}")
             if frozenset(page.backend for page in pages) != wanted:
                 return unmet(tally(map(who, pages)), f"answers of {some(sorted(wanted))} at {place}")
         return expect(bool(places), "no place to ask")

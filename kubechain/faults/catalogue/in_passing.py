@@ -26,7 +26,7 @@ KUBELET_REFUSED = "INPUT -i eth0 -p tcp --dport 10250 -j REJECT --reject-with tc
 # Not to Pods of the same node: kubelets probe CoreDNS at this port, too.
 TO_PODS_DROPPED = f"OUTPUT -o eth0 -p tcp --dport {CONTAINER_PORT} -j DROP"
 # Connections of the API server to a Pod that are dropped, and the kubelet that is refused.
-NO_BACKEND = "other API server"
+NO_BACKEND = r"no answer \(API server"
 NO_FORWARD = "error dialing backend|refused"
 EVENT: Json = {
     "apiVersion": "v1",
