@@ -119,6 +119,11 @@ def test_line_counts_skipped_claims_by_reason() -> None:
     assert found.line == "chain holds: 1 claim in 1.0 s, 3 skipped: needs 2 nodes (2), needs kind (1)"
 
 
+def test_skipped_claims_are_told_from_the_list_of_broken_links() -> None:
+    found = verdict_of([failed(Link.DNS, "x"), failed(Link.PODS, "y"), SKIPPED], 1)
+    assert found.line.endswith("; also broken: DNS; 1 skipped: needs 2 nodes (1)")
+
+
 def test_one_record_for_each_collected_claim_in_their_order() -> None:
     entries = [collected(Link.PODS), collected(Link.DNS)]
     reported = [record(Link.DNS, "passed"), record(Link.PODS, "failed", message="x")]

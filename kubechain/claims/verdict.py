@@ -116,7 +116,9 @@ def verdict_of(
         line, code = _unbroken(records, seconds, stale)
     if code not in (ExitCode.HOLDS, ExitCode.WAIVERS):
         line += "".join(f"; {each}" for each in [*_known(records), *stale])
-    line += _not_run(counts[Outcome.NOT_RUN]) + _skips(records)
+    line += _not_run(counts[Outcome.NOT_RUN])
+    # After a list of links or the message of a claim, a comma would make it a part of that.
+    line += _skips(records, ", " if code in (ExitCode.HOLDS, ExitCode.WAIVERS) else "; ")
     return Verdict(code == ExitCode.HOLDS, line, first.link if first else None, counts, code)
 
 
@@ -202,8 +204,8 @@ def _not_run(count: int) -> str:
     return f"; {counted(count, 'claim')} not run (--fail-fast)" if count else ""
 
 
-def _skips(records: Iterable[ClaimRecord]) -> str:
+def _skips(records: Iterable[ClaimRecord], separator: str) -> str:
     reasons = Counter(record.message for record in records if record.outcome == Outcome.SKIPPED)
     if not reasons:
         return ""
-    return f", {reasons.total()} skipped: {', '.join(f'{reason} ({count})' for reason, count in reasons.items())}"
+    return f"{separator}{reasons.total()} skipped: {', '.join(f'{reason} ({count})' for reason, count in reasons.items())}"
