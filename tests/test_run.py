@@ -8,12 +8,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from kubechain.claims.claim import Link
 from kubechain.core.bundle import ROOT
+from kubechain.pytest.recording import Recorder
 from reports import allure_html
+from tests.fakes import record
 from tests.json_schema import problems
 
 pytestmark = pytest.mark.whole_runs
@@ -195,6 +199,14 @@ def test_blocked_claim_names_the_link_that_it_waits_for(workers: Done) -> None:
     counts = re.findall(r"(\d+) (passed|blocked)", summary)
     # pytest counts the claim whose process died later as passed too.
     assert counts == [("2", "passed"), ("1", "blocked")]
+
+
+def test_reason_of_many_claims_is_printed_once() -> None:
+    told = {"A-DNS-010": "no address", "A-DNS-020": "no address", "A-DNS-030": "no name"}
+    lines: list[str] = []
+    reporter = SimpleNamespace(section=lines.append, line=lines.append)
+    Recorder([record(Link.DNS, "blocked", why, id=name) for name, why in told.items()]).pytest_terminal_summary(reporter)
+    assert lines == ["blocked", "A-DNS-010, A-DNS-020: no address", "A-DNS-030: no name"]
 
 
 def test_claim_of_a_crashed_worker_is_inconclusive(workers: Done) -> None:

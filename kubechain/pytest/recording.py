@@ -86,16 +86,19 @@ class Recorder:
             self.records.append(record.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": DIED}))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List known issues, and the claims that were blocked or inconclusive; pytest itself lists other failed ones."""
+        """List known issues, and the claims that were blocked or inconclusive, each reason once; pytest lists other failed ones."""
         for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE):
             chosen = [record for record in self.records if record.outcome == outcome and not _stopped(record)]
             if outcome == Outcome.FAILED:
                 chosen = [record for record in chosen if record.known]
             if chosen:
                 terminalreporter.section("known issues" if outcome == Outcome.FAILED else outcome.value)
+            reasons: dict[str, list[str]] = {}
             for record in chosen:
                 ending = f" {record.ending}" if record.known else ""
-                terminalreporter.line(f"{record.id}{ending}: {record.message or ''}")
+                reasons.setdefault(record.message or "", []).append(f"{record.id}{ending}")
+            for reason, claims in reasons.items():
+                terminalreporter.line(f"{', '.join(claims)}: {reason}")
 
         stopped = [record for record in self.records if _stopped(record)]
         if stopped:
