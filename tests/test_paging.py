@@ -57,6 +57,11 @@ def test_every_page_of_a_list_is_read(tmp_path: Path, total: int, pages: int) ->
         assert all("labelSelector=app%3Dweb" in request.path for request in server.requests)
 
 
+def test_objects_are_counted_where_the_first_page_does_not_say_how_many_remain(tmp_path: Path) -> None:
+    with paged(tmp_path, 3) as (api, _):
+        assert api.count("Pod") == 3
+
+
 def test_list_whose_pages_have_expired_is_listed_anew_in_one_piece(tmp_path: Path) -> None:
     with paged(tmp_path, 1200, gone=lambda start: start == 1000) as (api, server):
         listing = api.list("Pod", "ns")

@@ -15,6 +15,7 @@ from kubechain.cluster import binaries, docker_engine, existing, kind_config
 from kubechain.cluster.access import Access
 from kubechain.cluster.kind import Cluster
 from kubechain.cluster.target import Target
+from kubechain.conditions.text import counted
 from kubechain.core import registries, secret_files
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
@@ -85,7 +86,7 @@ def attach(run: Run, settings: Settings, choice: Choice, progress: Progress) -> 
         if settings.pull_secret:
             registries.credentials(settings.pull_secret, [resolve.public_nginx(settings), resolve.public_client(settings)])
         version = existing.server_version(api)
-        nodes = "" if access.lacking(LISTED.rights) else f", {api.count('Node')} nodes"
+        nodes = "" if access.lacking(LISTED.rights) else f", {counted(api.count('Node'), 'Node')}"
         step.note(version + nodes)
         target = replace(
             _target(api, kubeconfig, uid, version, settings),
