@@ -130,7 +130,7 @@ def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monk
     assert words[:3] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle", f"{ROOT}/suites/walkthrough"]
     assert words[3:] == [
         f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "no:cacheprovider", *run.UNUSED, "-W", run.ALREADY_IMPORTED,
-        "--cluster-name=a b", "--keep-cluster", "-k", "dns or env", "-rfE", "-n", "2",
+        "--cluster-name=a b", "--keep-cluster", "-k", "dns or env", "-rE", "-n", "2",
     ]  # fmt: skip
     (handed,) = started.environments
     assert (handed["KUBECHAIN_LEVEL"], handed["KUBECHAIN_PHASE"], handed["KUBECHAIN_JOIN"]) == ("full", "", "")

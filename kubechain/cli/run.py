@@ -199,8 +199,8 @@ def start(command: AnyRun, suites: Sequence[str], words: Sequence[str], fixed: d
     if isinstance(command, ExistingCluster) and command.kubeconfig:
         optional.append(f"--kubeconfig={text(command.kubeconfig)}")
     optional += ["-k", command.claims] if command.claims else []
-    # What was skipped is listed by its reasons at the end.
-    optional += ["-rfE"]
+    # What was skipped is listed by its reasons at the end, what failed in full above; the paths of the tests say nothing more.
+    optional += ["-rE"]
     always = [f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", *UNUSED, "-W", ALREADY_IMPORTED]
     return int(pytest.main([*(str(ROOT / suite) for suite in suites), *always, *optional, *words]))
 
