@@ -172,6 +172,15 @@ def test_unwritable_folder_is_a_usage_error_that_names_the_option(name: str, sta
     assert (raised.value.code, started.words) == (ExitCode.USAGE, [])
 
 
+def test_snapshot_that_cannot_be_written_is_refused_before_witnesses_are_made(started: Started, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    kubeconfig = str(loopback.kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    words = ("upgrade", "before", "--context", "test", "--kubeconfig", kubeconfig, "--snapshot", str(tmp_path / "file" / "x"))
+    with pytest.raises(SetupError, match=f"^--snapshot={tmp_path}/file: cannot be written") as raised:
+        run.work(parsed(*words))
+    assert (raised.value.code, started.words) == (ExitCode.USAGE, [])
+
+
 def test_blanks_in_a_list_of_ids_do_not_count() -> None:
     assert ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
     assert ids("") == frozenset()

@@ -144,8 +144,13 @@ def upgrade(command: UpgradeCommand) -> int:
         if not getattr(command, name):
             raise SetupError(f"upgrade {command.phase}: --{name} is missing: set {what}", ExitCode.USAGE)
     require_context(command)
-    if command.snapshot and command.phase != "before":
-        snapshot.read(command.snapshot.absolute())
+    if command.snapshot:
+        file = command.snapshot.absolute()
+        if command.phase == "before":
+            # It is written last, when the witnesses are there.
+            require_writable("--snapshot", file.parent)
+        else:
+            snapshot.read(file)
     return start(command, [f"suites/upgrade/{PHASES[command.phase]}"], [], {})
 
 
