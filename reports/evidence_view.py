@@ -67,8 +67,8 @@ def tree(text: str) -> list[Branch]:
 
 def _fine(kind: str, summary: str) -> bool | None:
     if kind == "Pod":
-        return ": ready, " in summary
+        return summary.startswith("ready, ")
     ready = READY.search(summary)
     if ready:
         return ready[1] == ready[2]
-    return None if kind == "Service" else summary != "0 entries"
+    return None if kind == "Service" else summary != "no address"

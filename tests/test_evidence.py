@@ -65,18 +65,18 @@ def test_owner_graph_shows_each_object_once_below_its_controller() -> None:
     assert lines[:4] == [
         "Deployment/web (2/2 ready)",
         f"  ReplicaSet/{RS_NAME} (2/2 ready)",
-        f"    Pod/{RS_NAME}-0 ({RS_NAME}-0: ready, on node-0)",
-        f"    Pod/{RS_NAME}-1 ({RS_NAME}-1: ready, on node-1)",
+        f"    Pod/{RS_NAME}-0 (ready, on node-0)",
+        f"    Pod/{RS_NAME}-1 (ready, on node-1)",
     ]
     assert "Service/web (NodePort 10.96.0.9)" in lines
-    assert "  EndpointSlice/web-x1 (2 entries)" in lines
-    assert "Endpoints/web (1 entries)" in lines
+    assert "  EndpointSlice/web-x1 (2/2 ready)" in lines
+    assert "Endpoints/web (2/2 ready)" in lines
     assert len(lines) == len(healthy())
 
 
 def test_object_without_its_owner_is_a_root() -> None:
     lines = graph(state(pod(0), replica_set()))
-    assert lines == [f"ReplicaSet/{RS_NAME} (2/2 ready)", f"  Pod/{RS_NAME}-0 ({RS_NAME}-0: ready, on node-0)"]
+    assert lines == [f"ReplicaSet/{RS_NAME} (2/2 ready)", f"  Pod/{RS_NAME}-0 (ready, on node-0)"]
     assert graph(state(pod(0)))[0].startswith("Pod/")
 
 
@@ -84,8 +84,12 @@ def test_summary_shows_what_is_not_ready() -> None:
     assert summary(changed(replica_set(), "status", {})) == "(0/2 ready)"
     assert "ContainersReady is False" in summary(not_ready(pod(0)))
     assert "on no node" in summary(changed(pod(0), "spec", {}))
-    assert summary(endpoints()) == "(0 entries)"
-    assert summary(endpoint_slice(endpoints=None)) == "(0 entries)"
+    assert summary(endpoints()) == "(no address)"
+    assert summary(endpoint_slice(endpoints=None)) == "(no address)"
+    listed = [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]
+    assert summary(endpoint_slice(endpoints=listed)) == "(1/2 ready)"
+    subset = {"addresses": [{"ip": "10.0.0.1"}], "notReadyAddresses": [{"ip": "10.0.0.2"}]}
+    assert summary(thing("Endpoints", "web", subsets=[subset])) == "(1/2 ready)"
     assert summary(changed(service(), "spec", {"type": "ClusterIP", "clusterIP": "None"})) == "(ClusterIP None)"
 
 

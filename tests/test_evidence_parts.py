@@ -179,8 +179,9 @@ def test_text_that_is_no_graph_stays_text(graph: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fine"),
     [
-        ("Pod/a (a: ready, on n)", True), ("Pod/a (a: no container runs, on n)", False), ("ReplicaSet/a (1/2 ready)", False),
-        ("Service/a (NodePort 10.0.0.1)", None), ("EndpointSlice/a (0 entries)", False), ("Endpoints/a (1 entries)", True),
+        ("Pod/a (ready, on n)", True), ("Pod/a (no container runs, on n)", False), ("ReplicaSet/a (1/2 ready)", False),
+        ("Service/a (NodePort 10.0.0.1)", None), ("EndpointSlice/a (no address)", False), ("Endpoints/a (1/1 ready)", True),
+        ("EndpointSlice/a (0/2 ready)", False),
     ],
 )  # fmt: skip
 def test_object_is_fine_by_its_summary(line: str, fine: bool | None) -> None:  # noqa: FBT001  # a parameter of pytest

@@ -11,7 +11,7 @@ import yaml
 
 from kubechain.claims.claim import Link
 from kubechain.claims.requirements import EVENTS
-from kubechain.conditions.pods import restarts, why_not_ready
+from kubechain.conditions.pods import progress, restarts
 from kubechain.core import redact
 from kubechain.core.errors import HarnessError
 from kubechain.diagnostics import node_rules, service_endpoints
@@ -141,11 +141,21 @@ def summary(node: KubeObject) -> str:
     if node.kind in ("Deployment", "ReplicaSet"):
         return f"({node.at('status.readyReplicas', 0)}/{node.at('spec.replicas')} ready)"
     if node.kind == "Pod":
-        return f"({why_not_ready(node)}, on {node.at('spec.nodeName', 'no node')})"
+        return f"({progress(node)}, on {node.at('spec.nodeName', 'no node')})"
     if node.kind == "Service":
         return f"({node.at('spec.type')} {node.at('spec.clusterIP')})"
-    entries: list[Json] = node.at("endpoints") or node.at("subsets") or []
-    return f"({len(entries)} entries)"
+    ready, others = _addresses(node)
+    return f"({ready}/{ready + others} ready)" if ready + others else "(no address)"
+
+
+def _addresses(node: KubeObject) -> tuple[int, int]:
+    """Return how many endpoints of an EndpointSlice or Endpoints are ready, and how many are not."""
+    entries: list[Json] = node.at("endpoints") or []
+    # A condition that is not set means ready.
+    ready = sum((entry.get("conditions") or {}).get("ready") is not False for entry in entries)
+    subsets: list[Json] = node.at("subsets") or []
+    up, down = (sum(len(subset.get(field) or []) for subset in subsets) for field in ("addresses", "notReadyAddresses"))
+    return ready + up, len(entries) - ready + down
 
 
 def events(state: NamespaceState) -> list[str]:

@@ -55,10 +55,10 @@ EVIDENCE = """EndpointSlices of a Service MUST list exactly the ready Pods its s
 # owner graph
 Deployment/web (2/2 ready)
   ReplicaSet/web-847dc9d778 (2/2 ready)
-    Pod/web-847dc9d778-vxrqs (web-847dc9d778-vxrqs: ready, on kubechain-0a1b2c3d-worker)
-    Pod/web-847dc9d778-whrbb (web-847dc9d778-whrbb: ready, on kubechain-0a1b2c3d-worker2)
+    Pod/web-847dc9d778-vxrqs (ready, on kubechain-0a1b2c3d-worker)
+    Pod/web-847dc9d778-whrbb (ready, on kubechain-0a1b2c3d-worker2)
 Service/web (NodePort 10.96.214.37)
-  EndpointSlice/web-x7k2p (0 entries)
+  EndpointSlice/web-x7k2p (no address)
 
 # what changed last
 EndpointSlice/web-x7k2p has not changed since it was first seen, 15.1 s before the end of the claim
