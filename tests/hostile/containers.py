@@ -17,7 +17,7 @@ from tests.hostile.names import Resolver
 from tests.hostile.store import Store
 
 SECONDS = 3.0
-CURL = re.compile(r"curl .*? -w '([^']*)' '([^']*)'", re.DOTALL)
+CURL = re.compile(r"curl '([^']*)' .*? -w '([^']*)'", re.DOTALL)
 METHOD = re.compile(r"-X (\w+)")
 # Of curl: the name is not known, the connection is refused, no answer in time.
 NO_NAME, NO_CONNECTION, NO_ANSWER = 6, 7, 28
@@ -99,11 +99,10 @@ class Container:
             if failed and stops:
                 break
             method = METHOD.search(found[0])
-            code, status, peer, seconds, text = self._request(found[2], method[1] if method else "GET")
+            code, status, peer, seconds, text = self._request(found[1], method[1] if method else "GET")
             failed = bool(code)
-            values = {"exitcode": code, "response_code": status, "remote_ip": peer, "time_connect": "0.000100"}
-            values["time_total"] = f"{seconds:.6f}"
-            printed.append(text + re.sub(r"%\{(\w+)\}", lambda name: str(values[name[1]]), found[1]))  # noqa: B023
+            values = {"exitcode": code, "response_code": status, "remote_ip": peer, "time_total": f"{seconds:.6f}"}
+            printed.append(text + re.sub(r"%\{(\w+)\}", lambda name: str(values[name[1]]), found[2]))  # noqa: B023
         return Done("".join(printed), int(failed))
 
     def _request(self, url: str, method: str) -> tuple[int, int, str, float, str]:
