@@ -13,6 +13,7 @@ from kubechain.diagnostics.last_changes import MOST_LINES, MOST_OBJECTS, last_ch
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.refusals import MOST, REFUSALS, Refusals
 from kubechain.observe.changes import Change
+from kubechain.observe.latency import ANNOTATION
 from kubechain.workload.last_answers import MOST as MOST_ANSWERS
 from kubechain.workload.last_answers import LastAnswers
 from reports import evidence_view
@@ -31,6 +32,13 @@ def test_last_change_is_the_difference_of_the_last_two_versions_newest_first() -
     assert {line for line in lines[2:] if line[0] in "+-"} >= {"-  - status: 'True'", "+  - status: 'False'"}
     assert lines[-1] == "Service/web has not changed since it was first seen, 6.0 s before the end of the claim"
     assert "999" not in "\n".join(lines)
+
+
+def test_versions_in_which_nothing_but_the_marks_of_the_run_changes_are_left_out() -> None:
+    marked = changed(pod(0), "metadata.annotations", {ANNOTATION: "7"})
+    again = changed(changed(marked, "metadata.resourceVersion", "9"), "metadata.annotations", {ANNOTATION: "8"})
+    (line,) = last_changes(logged(("ADDED", pod(0)), ("MODIFIED", marked), ("MODIFIED", again)), ["Pod"], 9.0)
+    assert line.startswith(f"Pod/{pod(0).name} has not changed since it was first seen")
 
 
 def test_last_changes_are_bounded_and_redacted() -> None:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 import yaml
 
 from kubechain.core import redact
-from kubechain.kube.objects import KubeObject
+from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.changes import ObjectChange
+from kubechain.observe.latency import ANNOTATION
 
 # Objects, and lines of the difference of one.
 MOST_OBJECTS, MOST_LINES = 10, 30
 # Fields that change with every version and say nothing.
-COUNTERS = ("resourceVersion", "generation")
+COUNTERS = ("resourceVersion", "generation", "managedFields")
 
 
 def last_changes(log: Iterable[ObjectChange], kinds: Sequence[str], now: float) -> list[str]:
@@ -23,7 +24,9 @@ def last_changes(log: Iterable[ObjectChange], kinds: Sequence[str], now: float) 
     versions: dict[tuple[str, str, str], list[ObjectChange]] = {}
     for entry in log:
         if entry.resource.kind in kinds:
-            versions.setdefault((entry.resource.kind, entry.resource.name, entry.resource.uid), []).append(entry)
+            before = versions.setdefault((entry.resource.kind, entry.resource.name, entry.resource.uid), [])
+            if not before or entry.change != "MODIFIED" or _content(before[-1].resource) != _content(entry.resource):
+                before.append(entry)
     newest = sorted(versions.values(), key=lambda entries: -entries[-1].sequence)
     lines = [line for entries in newest[:MOST_OBJECTS] for line in _of(entries, now)]
     left = len(newest) - MOST_OBJECTS
@@ -45,7 +48,14 @@ def _of(entries: Sequence[ObjectChange], now: float) -> list[str]:
     return [f"{name} changed {ago}, version {len(entries)}:", *difference[:MOST_LINES], *more]
 
 
+def _content(resource: KubeObject) -> Json:
+    """Return what an object says, without counters and without the annotation by which the run measures its own watch."""
+    metadata = resource.body.get("metadata", {})
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != ANNOTATION}
+    kept = {key: value for key, value in metadata.items() if key not in (*COUNTERS, "annotations")}
+    return {**resource.body, "metadata": kept | ({"annotations": annotations} if annotations else {})}
+
+
 def _lines(resource: KubeObject) -> list[str]:
-    body = redact.tree(redact.resource(resource.body))
-    body["metadata"] = {key: value for key, value in body.get("metadata", {}).items() if key not in COUNTERS}
+    body = redact.tree(redact.resource(_content(resource)))
     return yaml.safe_dump(body, sort_keys=True, allow_unicode=True, width=math.inf).splitlines(keepends=True)
