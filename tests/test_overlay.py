@@ -20,8 +20,10 @@ from tests.fakes import FakeApi
 FILE = ROOT / "tests" / "data" / "overlay.yaml"
 BAD = {
     "- a": "expected a map of kinds",
-    "a: [": "is not YAML",
-    "Deploymnt: {}": "Deploymnt: no kind of object that a run creates",
+    "a: [": "is not YAML: expected the node content, but found '<stream end>' (line 1)",
+    "a: b: c": "is not YAML: mapping values are not allowed here (line 1)",
+    "[" * 5000: "is not YAML: maximum recursion depth exceeded",
+    "Deploymnt: {}": "Deploymnt: no kind of object that a run creates (did you mean Deployment?)",
     "Pod: {label: {a: b}}": "Pod.label: no such field",
     "Service: {tolerations: []}": "Service.tolerations: no such field",
     "Pod: {labels: {cost: 42}}": "Pod.labels.cost: expected a valid string, got 42; quote it",

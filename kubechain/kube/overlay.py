@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.near_misses import suggestion
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
 from kubechain.core.setting_values import in_our_words
 
@@ -126,7 +127,10 @@ def read(path: Path) -> Overlay:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         _refuse(path, f"cannot be read: {error.strerror}", error)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        _refuse(path, f"is not YAML: {error.problem} (line {line})", error)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         _refuse(path, f"is not YAML: {' '.join(str(error).split())}", error)
     if content is None:
         content = {}
@@ -138,7 +142,8 @@ def read(path: Path) -> Overlay:
     entries: dict[Any, Any] = content  # pyright: ignore[reportUnknownVariableType]  # YAML
     for kind, fields in entries.items():
         if kind not in kinds:
-            _refuse(path, f"{kind}: no kind of object that a run creates: expected one of {', '.join(kinds)}")
+            hint = suggestion(str(kind), kinds)
+            _refuse(path, f"{kind}: no kind of object that a run creates{hint}: expected one of {', '.join(kinds)}")
         try:
             if kind == "Pod":
                 pods = PodPatch.model_validate(fields or {})
