@@ -135,6 +135,11 @@ def test_file_without_a_snapshot_is_an_error(tmp_path: Path, content: bytes) -> 
     assert refused(path) == "not a snapshot file of `kubechain upgrade before`"
 
 
+def test_nested_brackets_are_no_snapshot(path: Path) -> None:
+    path.write_text("[" * 5000)
+    assert refused(path) == "not a snapshot file of `kubechain upgrade before`"
+
+
 def test_truncated_snapshot_is_an_error(path: Path) -> None:
     path.write_text(path.read_text()[:-100])
     assert refused(path) == "not a snapshot file of `kubechain upgrade before`"

@@ -16,6 +16,7 @@ from kubechain.claims.process_records import ProcessRecord
 from kubechain.claims.requirements import ProbeOrigin
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
+from kubechain.core.setting_values import in_our_words
 from kubechain.kube.traffic import LoadRecord
 from kubechain.observe.wait_record import WaitRecord
 
@@ -241,7 +242,7 @@ def read_run(source: Path | str) -> RunRecord:
         return RunRecord.model_validate(_from_schema_1(content) if content["schema"] == 1 else content)
     except ValidationError as error:
         first = error.errors()[0]
-        raise SetupError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from error
+        raise SetupError(f"{where}: {'.'.join(map(str, first['loc']))}: {in_our_words(first['msg'])}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise SetupError(f"{where}: not a run.json of schema 1: {type(error).__name__}: {error}") from error
 
@@ -252,7 +253,7 @@ def _content(source: Path | str, where: str) -> dict[str, Any]:
         content = json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
     except OSError as error:
         raise SetupError(f"{where}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SetupError(f"{where}: not JSON, or truncated") from error
     if not isinstance(content, dict) or "schema" not in content:
         raise SetupError(f"{where}: not a JSON object with a schema number")

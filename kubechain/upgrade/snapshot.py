@@ -108,7 +108,7 @@ def read(path: Path) -> Snapshot:
         raise SetupError(
             f"--snapshot={path}: {error.strerror}; create the file with `kubechain upgrade before`", ExitCode.SNAPSHOT
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SetupError(f"--snapshot={path}: not a snapshot file of `kubechain upgrade before`", ExitCode.SNAPSHOT) from error
     # JSON's true equals 1 in Python.
     if isinstance(schema, bool) or schema not in (1, SCHEMA):
