@@ -10,6 +10,7 @@ from kubechain.claims.claim import ClaimDecorator, Link, claim
 from kubechain.claims.requirements import right
 from kubechain.conditions.condition import Condition, Result, expect
 from kubechain.conditions.timeouts import Timeout
+from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
 from kubechain.observe.protocols import Consistently, Eventually, Watch
 from kubechain.observe.wait import Polled
@@ -20,7 +21,9 @@ __all__ = [
     "Condition",
     "Consistently",
     "Eventually",
+    "KubeObject",
     "Link",
+    "NamespaceState",
     "Polled",
     "Result",
     "Timeout",

@@ -1,4 +1,4 @@
-"""The snippets of CONTRIBUTING.md and docs/ARCHITECTURE.md run as they stand there."""
+"""The snippets of CONTRIBUTING.md, docs/ARCHITECTURE.md and the example of own claims run as they stand there."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from kubechain.core.progress import Progress
 from kubechain.core.settings import load
 from kubechain.pytest import hookspecs
 from kubechain.pytest.results import RunResult
-from tests.fakes import record
+from tests.fakes import changed, record, state, thing
 
 SNIPPET = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A chain of objects made by hand. With WORKS=0 the cluster does nothing that a claim expects of it.
@@ -142,3 +142,14 @@ def test_report_of_a_third_party_writes_its_file(tmp_path: Path) -> None:
     )
     lines = (identity.folder / "open-claims.txt").read_text().splitlines()
     assert lines == ["chain broken at DNS: expected a, got b", "CHAIN-DNS-010: expected a, got b"]
+
+
+def test_condition_of_the_example_is_met_by_the_label_alone() -> None:
+    example: Any = ModuleType("example")
+    exec(snippets("examples/own-claims/README.md")["test_team.py"], vars(example))  # noqa: S102  # a document of this project
+    shop = thing("Deployment", "shop", labels={"app": "shop"})
+    assert example.names_its_team(state(changed(shop, "metadata.labels", {"team": "a"}))).met
+    assert [example.names_its_team(each).got for each in (state(shop), state())] == [
+        "labels {'app': 'shop'}",
+        "no Deployment shop",
+    ]
