@@ -241,7 +241,7 @@ class Kubechain(BaseSettings):
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
     images: CliSubCommand[ImagesCommand] = Field(description="print or build the images of runs in a cluster")
-    report: CliSubCommand[ReportCommand] = Field(description="show the last report in a browser")
+    report: CliSubCommand[ReportCommand] = Field(description="serve the last report to a browser")
     compare: CliSubCommand[CompareCommand] = Field(description="compare finished runs")
     history: CliSubCommand[HistoryCommand] = Field(description="show earlier runs, one a row")
     merge: CliSubCommand[MergeCommand] = Field(description="merge the results of the parts of a suite")
