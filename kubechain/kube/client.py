@@ -160,13 +160,9 @@ class Api:
     def count(self, kind: str) -> int:
         """Return the number of objects of a kind in the whole cluster, from the first object of a list if that says it."""
         listed = as_json(self.call("GET", path_of(kind), {"limit": "1"}), f"list of {kind}")
-        items: list[Json] = listed.get("items") or []
         metadata: Json = listed.get("metadata") or {}
-        remaining = metadata.get("remainingItemCount")
-        if metadata.get("continue") and remaining is None:
-            # The field is optional.
-            return len(self.list(kind, metadata_only=True).items)
-        return len(items) + int(remaining or 0)
+        left = metadata.get("remainingItemCount", None if metadata.get("continue") else 0)
+        return len(self.list(kind, metadata_only=True).items) if left is None else len(listed.get("items") or []) + int(left)
 
     def table(self, kind: str, namespace: str) -> Json:
         """Return the Table (meta.k8s.io/v1) of a kind, from which `kubectl get` prints its columns."""

@@ -86,7 +86,7 @@ class Recorder:
             self.records.append(record.model_copy(update={"outcome": Outcome.INCONCLUSIVE, "message": DIED}))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List known issues, and the claims that were blocked or inconclusive, each reason once; pytest lists other failed ones."""
+        """List known issues, and blocked and inconclusive claims, each reason once; pytest itself lists other failed ones."""
         for outcome in (Outcome.FAILED, Outcome.BLOCKED, Outcome.INCONCLUSIVE):
             chosen = [record for record in self.records if record.outcome == outcome and not _stopped(record)]
             if outcome == Outcome.FAILED:

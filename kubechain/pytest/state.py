@@ -74,12 +74,12 @@ class UpgradeState:
 class RunState:
     """The state of a run in one process.
 
-    `locks` are held until its end; `chosen` says that its claims are known; `provided` is its cluster; `trouble` is the error that ended it; `leaves` says that
-    something of it is left on a cluster that stays; `at_end` says what failed after the last claim; `gatekeeper` knows the links
-    that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims that change nothing, `measured` its
-    measurements (timeline, changeToWaitMs, probeFrom), `factory` makes chains, `chains` are the records of those that have
-    ended; `permit` is what the present claim may use; `permissions` are what it and the user may do; `waivers` are the known
-    issues.
+    `locks` are held until its end; `chosen` says that its claims are known; `provided` is its cluster; `trouble` is the error
+    that ended it; `leaves` says that something of it is left on a cluster that stays; `at_end` says what failed after the last
+    claim; `gatekeeper` knows the links that are broken, `pace` how long waits took; `shared_chain` is the chain of the claims
+    that change nothing, `measured` its measurements (timeline, changeToWaitMs, probeFrom), `factory` makes chains, `chains`
+    are the records of those that have ended; `permit` is what the present claim may use; `permissions` are what it and the
+    user may do; `waivers` are the known issues.
     """
 
     settings: Settings
