@@ -173,6 +173,22 @@ def test_help_of_a_command_has_every_option_and_examples(name: str, capsys: pyte
     assert "\0" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("rights", "rights {run|namespace|disruptive|upgrade|clean} [options]"),
+        ("upgrade", "upgrade [before|during|after] [options]"),
+        ("fleet", "fleet [SOURCE] [options]"),
+        ("merge", "merge [FOLDER ...] [options]"),
+        ("compare", "compare BEFORE AFTER [options]"),
+    ],
+)
+def test_usage_tells_what_may_be_left_out(name: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([name, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: kubechain {usage}\n")
+
+
 def test_every_setting_of_a_run_is_an_option_or_is_internal() -> None:
     offered = {option.name for model in commands().values() for option in options(model)}
     settings = {info.alias or name for name, info in Settings.model_fields.items()}
