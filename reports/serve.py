@@ -42,7 +42,9 @@ def bind(out: Path, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((LOOPBACK, port), partial(Handler, directory=str(report)))
     except OSError as error:
-        raise SetupError(f"cannot serve on {LOOPBACK}:{port}: {error.strerror}", ExitCode.HARNESS) from error
+        raise SetupError(
+            f"report: cannot listen on {LOOPBACK}:{port}: {error.strerror}; choose another --port", ExitCode.USAGE
+        ) from error
 
 
 def pages(out: Path) -> dict[Path, str]:

@@ -74,8 +74,12 @@ def test_missing_report_has_its_own_exit_code(tmp_path: Path) -> None:
 
 
 def test_port_in_use_is_an_error_of_one_line(out: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SetupError, match="in use"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(SetupError, match="in use; choose another --port") as raised,
+    ):
         serve.bind(out, taken.getsockname()[1])
+    assert raised.value.code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("text", ["", "-1", "x", "65536"])

@@ -87,7 +87,7 @@ def _round(command: WatchCommand, runs: Children, rounds: Rounds, registry: Any,
 
 
 def _server(command: WatchCommand, registry: Any, healthy: Callable[[], bool]) -> ThreadingHTTPServer:
-    """Return a server of the figures; SetupError (exit code HARNESS) if it cannot listen."""
+    """Return a server of the figures; SetupError (exit code USAGE) if it cannot listen."""
 
     class Handler(MetricsHandler):
         """/metrics is that of the library."""
@@ -125,4 +125,5 @@ def _server(command: WatchCommand, registry: Any, healthy: Callable[[], bool]) -
     try:
         return Server((command.address, command.port), Handler)
     except OSError as error:
-        raise SetupError(f"cannot listen on {command.address}:{command.port}: {error.strerror}", ExitCode.HARNESS) from error
+        what = f"watch: cannot listen on {command.address}:{command.port}: {error.strerror}; choose another --address or --port"
+        raise SetupError(what, ExitCode.USAGE) from error
