@@ -205,6 +205,14 @@ def test_closed_pipe_is_no_error() -> None:
         assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 0)
 
 
+def test_what_a_full_disk_does_not_take_is_an_error() -> None:
+    argv = [sys.executable, "-m", "kubechain", "completion", "bash"]
+    with Path("/dev/full").open("w") as disk:
+        done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, stdout=disk, stderr=subprocess.PIPE, text=True, check=False)
+    said = "kubechain: standard output: No space left on device: what was printed is not complete\n"
+    assert (done.returncode, done.stderr) == (ExitCode.DISK, said)
+
+
 def test_document_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="settings: begin"):
         reference.document("# Reference")

@@ -29,7 +29,7 @@ from kubechain.cli.commands import (
     WatchCommand,
 )
 from kubechain.cli.parser import parse
-from kubechain.core import cli
+from kubechain.core import cli, output
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode
 from kubechain.provision import clean, doctor
@@ -51,8 +51,19 @@ WORK: Mapping[type[Command], Callable[[Any], int]] = {
 }
 
 
+# Commands of which nothing remains but what they print.
+PRINTING = (ListCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand)
+
+
 def work(command: Command) -> int:
     """Run a command; return its exit code."""
+    code = _work(command)
+    if isinstance(command, PRINTING):
+        output.require_written()
+    return code
+
+
+def _work(command: Command) -> int:
     if type(command) in WORK:
         return WORK[type(command)](command)
     match command:

@@ -7,27 +7,36 @@ import os
 import sys
 from typing import TextIO
 
+from kubechain.core.errors import ExitCode, SetupError
+
 
 class SteadyOutput(io.TextIOWrapper):
-    """A text stream that discards what cannot be written, such as after `| head` has ended or on a full disk."""
+    """A text stream that discards what cannot be written, such as after `| head` has ended or on a full disk.
+
+    `lost` says why something was discarded that has a reader, "" if nothing was.
+    """
+
+    lost: str = ""
 
     def write(self, text: str, /) -> int:
         """Write a text, or discard it."""
         try:
             return super().write(text)
-        except OSError:
-            self._discard()
+        except OSError as error:
+            self._discard(error)
             return len(text)
 
     def flush(self) -> None:
         """Flush what was written, or discard it."""
         try:
             super().flush()
-        except OSError:
-            self._discard()
+        except OSError as error:
+            self._discard(error)
 
-    def _discard(self) -> None:
+    def _discard(self, error: OSError) -> None:
         """Lead the file descriptor to the null device, so that what is still in the buffer can be flushed."""
+        if not isinstance(error, BrokenPipeError):
+            self.lost = error.strerror or type(error).__name__
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)
@@ -41,6 +50,13 @@ def steady() -> None:
     os.close(null)
     sys.stdout = _steady(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _steady(sys.stderr, sys.__stderr__, 2)
+
+
+def require_written() -> None:
+    """Raise SetupError (exit code DISK) if a part of what was printed is lost, as on a full disk; a reader may go at any time."""
+    sys.stdout.flush()
+    if isinstance(sys.stdout, SteadyOutput) and sys.stdout.lost:
+        raise SetupError(f"standard output: {sys.stdout.lost}: what was printed is not complete", ExitCode.DISK)
 
 
 def _steady(stream: TextIO | None, original: TextIO | None, number: int) -> TextIO:
