@@ -120,7 +120,8 @@ def faults(command: FaultsCommand) -> int:
         )
     except ValueError as error:
         listed = "docs/MUTANTS.md" if command.mutants else "docs/FAULTS.md"
-        raise SetupError(f"--faults={command.faults}: {error}; {listed} lists them", ExitCode.USAGE) from error
+        what = f"--faults={command.faults}: {error}; {listed} lists them" if command.faults else f"faults: {error}"
+        raise SetupError(what, ExitCode.USAGE) from error
     if command.mutants and command.images == "pull":
         raise SetupError("--images=pull: mutants are built from source: omit --images", ExitCode.USAGE)
     pins.load().find(command.k8s)
