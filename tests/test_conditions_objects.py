@@ -257,3 +257,10 @@ def test_failed_pull_is_seen_in_an_event_where_the_state_was_too_short() -> None
     assert check(state(PULLING, failed)).met
     assert not check(state(PULLING, changed(failed, "message", "Error: ImagePullBackOff"))).met
     assert not check(state(PULLING, changed(failed, "involvedObject.uid", "other"))).met
+
+
+def test_nothing_of_the_kinds_is_left() -> None:
+    left = objects.none_left("Pod", "Service")
+    assert left(state()).met
+    assert left(state(thing("Event", "e"))).met
+    assert [left(state(each)).got for each in (POD, service())] == [f"Pod {POD.name} still there", f"Service {WEB} still there"]

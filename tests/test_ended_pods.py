@@ -51,6 +51,14 @@ def test_pod_that_its_node_did_not_take_counts_for_nothing(name: str) -> None:
     assert not CONDITIONS[name](state(refused)).met
 
 
+def test_pod_that_is_over_counts_only_while_it_is_being_deleted() -> None:
+    over = changed(pod(2), "status.phase", "Succeeded")
+    going = changed(over, "metadata.deletionTimestamp", "2030-01-01T00:00:00Z")
+    for condition in (pods.count(LABELS, 2), pods.exactly_ready(LABELS, 2)):
+        assert condition(state(pod(0), pod(1), over)).met
+        assert not condition(state(pod(0), pod(1), going)).met
+
+
 def client(**over: Any) -> KubeObject:
     return pod(2, **{"name": CLIENT, "labels": {"app": CLIENT}, "ownerReferences": [], **over})
 
@@ -74,7 +82,11 @@ def on_a_chain(*objects: KubeObject) -> tuple[Chain, FakeClock, list[Json]]:
         history.record("ADDED", made)
         return made
 
-    api, observer = cast("Any", SimpleNamespace(create=create)), cast("Any", SimpleNamespace(history=history))
+    def get(kind: str, _: str, name: str) -> KubeObject:
+        return thing(kind, name)
+
+    api = cast("Any", SimpleNamespace(create=create, get=get))
+    observer = cast("Any", SimpleNamespace(history=history))
     chain = Chain(api, "ns", observer, Waiter(clock), (), "host", "nginx", frozenset(), "client:1", 2, begun=clock.now())
     return chain, clock, created
 

@@ -289,8 +289,7 @@ BAD = ("not no", "not none", "not not", "Address(", "Page(", "Answer(", "KubeObj
 @pytest.mark.parametrize("name", SAMPLES)
 def test_message_has_the_one_form(name: str) -> None:
     message = message_of(name)
-    assert message.startswith("expected ")
-    assert message.count(", got ") == 1
+    assert (message.startswith("expected "), message.count(", got ")) == (True, 1)
     expected, _, got = message.removeprefix("expected ").partition(", got ")
     assert expected.strip()
     assert got.strip() or name.endswith((".current_replica_set_is", ".one"))

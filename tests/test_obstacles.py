@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
@@ -24,7 +22,7 @@ from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.history import History
 from kubechain.provision import taints
 from kubechain.provision.preflight import Preflight, Refusal, require_accepted
-from kubechain.workload.obstruction import obstacle, taken_away
+from kubechain.workload.obstruction import obstacle
 from tests.fakes import FakeApi, FakeClock, changed, pod, record, replica_set, thing
 
 REFUSALS = {
@@ -288,21 +286,3 @@ def test_registry_mirrors() -> None:
     for bad in ("https://mirror.example.org", "mirror example", "mirror.example.org/Team"):
         with pytest.raises(ValueError, match="expected a registry such as"):
             image_names.mirror(bad)
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (changed(thing("Namespace", "ns"), "metadata.deletionTimestamp", "2030-01-01T00:00:00Z"), "ns, at 2030-01-01T00:00:00Z"),
-        (None, "ns is gone"),
-        (thing("Namespace", "ns"), ""),
-        (HarnessError("no right"), ""),
-    ],
-)
-def test_namespace_that_somebody_deletes_is_an_obstacle(answer: KubeObject | HarnessError | None, why: str) -> None:
-    def get(*_: str) -> KubeObject | None:
-        if isinstance(answer, HarnessError):
-            raise answer
-        return answer
-
-    assert taken_away(cast("Any", SimpleNamespace(get=get)), "ns") == why

@@ -88,7 +88,7 @@ def test_claim_does_not_apply_where_nothing_is_promised(
 
 def test_kube_proxy_that_does_not_say_its_mode_is_no_reason_to_skip(tmp_path: Path) -> None:
     silent = CURL.replace("""  http://localhost:10249/proxyMode) printf '%s' "{mode}" ;;\n""", "")
-    with pytest.raises(Unmet, match="refused curl exit 7"):
+    with pytest.raises(Unmet, match=r"refused \(curl exit 7\)"):
         claim(walk(), on_the_node(tmp_path, port=1, script=silent), walk().chain.waiter.eventually)
 
 

@@ -145,8 +145,9 @@ def test_report_of_a_third_party_writes_its_file(tmp_path: Path) -> None:
 
 
 def test_condition_of_the_example_is_met_by_the_label_alone() -> None:
-    example: Any = ModuleType("example")
-    exec(snippets("examples/own-claims/README.md")["test_team.py"], vars(example))  # noqa: S102  # a document of this project
+    module = ModuleType("example")
+    exec(snippets("examples/own-claims/README.md")["test_team.py"], vars(module))  # noqa: S102  # a document of this project
+    example: Any = module
     shop = thing("Deployment", "shop", labels={"app": "shop"})
     assert example.names_its_team(state(changed(shop, "metadata.labels", {"team": "a"}))).met
     assert [example.names_its_team(each).got for each in (state(shop), state())] == [

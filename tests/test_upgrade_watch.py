@@ -132,8 +132,11 @@ def test_control_planes_are_counted_by_their_label() -> None:
 @pytest.mark.parametrize("servers", [0, 1, 2])
 def test_control_planes_without_nodes_are_counted_by_the_leases_of_their_api_servers(servers: int) -> None:
     watch = watched([], node("a", OLD))
-    label = {IDENTITY: "kube-apiserver"}
-    leases = [thing("Lease", "kube-scheduler"), *(thing("Lease", f"apiserver-{each}", labels=label) for each in range(servers))]
+    of_server = {IDENTITY: "kube-apiserver"}
+    leases = [
+        thing("Lease", "kube-scheduler"),
+        *(thing("Lease", f"apiserver-{number}", labels=of_server) for number in range(servers)),
+    ]
     for lease in leases:
         watch.system.record("ADDED", KubeObject(kept(lease.body)))
     assert watch.control_planes == servers

@@ -107,9 +107,9 @@ def work(command: FleetCommand) -> int:
     require_readable(command)
     gate = rules.read(command.gate, command.history) if command.gate else None
     if command.source and command.source.expanduser().is_dir():
-        found = fleets.by_cluster(runs.read_all(command.source.expanduser()))
+        found = runs.read_all(command.source.expanduser())
         require_writable("--out", command.out)
-        rows = [fleets.row(name, group, gate, last=command.last) for name, group in found.items()]
+        rows = fleets.rows(found, gate, last=command.last)
     else:
         entries = _entries(command)
         require_writable("--out", command.out)

@@ -226,7 +226,7 @@ def one_hash_at_a_time(labels: Mapping[str, str]) -> Condition[NamespaceState]:
     """All Pods with these labels that have not ended have the same pod-template-hash."""
 
     def check(state: NamespaceState) -> Result:
-        hashes = {pod.labels.get(HASH) for pod in lasting(state, labels)}
+        hashes = {pod.labels.get(HASH) for pod in state.all("Pod", labels) if not pod.over}
         return expect(len(hashes) <= 1, text(hashes))
 
     return Condition(f"Pods with {text(labels)} to have one {HASH} at a time", check)

@@ -29,8 +29,11 @@ def is_ready(pod: KubeObject) -> bool:
 
 
 def lasting(state: NamespaceState, labels: Mapping[str, str] | None = None) -> tuple[KubeObject, ...]:
-    """Return the Pods with these labels that are not over: what a Node evicts or does not take stays, and is replaced."""
-    return tuple(pod for pod in state.all("Pod", labels) if not pod.over)
+    """Return the Pods with these labels, without those that are over and stay: a Node has evicted or not taken them.
+
+    One that is over because it is deleted goes in a moment, and counts until then.
+    """
+    return tuple(pod for pod in state.all("Pod", labels) if pod.deleting or not pod.over)
 
 
 def ready_pods(state: NamespaceState, labels: Mapping[str, str]) -> tuple[KubeObject, ...]:

@@ -152,7 +152,7 @@ def _addresses(node: KubeObject) -> tuple[int, int]:
     """Return how many endpoints of an EndpointSlice or Endpoints are ready, and how many are not."""
     entries: list[Json] = node.at("endpoints") or []
     # A condition that is not set means ready.
-    ready = sum((entry.get("conditions") or {}).get("ready") is not False for entry in entries)
+    ready = sum((entry.get("conditions") or Json()).get("ready") is not False for entry in entries)
     subsets: list[Json] = node.at("subsets") or []
     up, down = (sum(len(subset.get(field) or []) for subset in subsets) for field in ("addresses", "notReadyAddresses"))
     return ready + up, len(entries) - ready + down

@@ -51,7 +51,7 @@ def _of(entries: Sequence[ObjectChange], now: float) -> list[str]:
 def _content(resource: KubeObject) -> Json:
     """Return what an object says, without counters and without the annotation by which the run measures its own watch."""
     metadata = resource.body.get("metadata", {})
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != ANNOTATION}
+    annotations = {key: value for key, value in (metadata.get("annotations") or Json()).items() if key != ANNOTATION}
     kept = {key: value for key, value in metadata.items() if key not in (*COUNTERS, "annotations")}
     return {**resource.body, "metadata": kept | ({"annotations": annotations} if annotations else {})}
 

@@ -126,12 +126,7 @@ class Api:
             return response.status, response.data.decode(errors="replace")
 
     def server_time(self) -> float:
-        """Return the API server's time of day in Unix seconds, from the header Date of an answer.
-
-        Raises:
-            HarnessError: the answer has no such header.
-
-        """
+        """Return the API server's time of day in Unix seconds, from the header Date of an answer; HarnessError without one."""
         date = self._send("GET", "/version", None, None, seconds=REQUEST_SECONDS).headers.get("Date", "")
         return as_time(date, self.server)
 
@@ -290,7 +285,7 @@ class Api:
     ) -> urllib3.BaseHTTPResponse:
         """Send a request; with `refuse`, obey Retry-After of 429 and raise the error of a status from 400 on."""
         self.permit.check(method, path, query)
-        url = path + ("?" + urllib.parse.urlencode(query) if query else "")
+        url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": self.permit.agent}
 
         def send() -> urllib3.BaseHTTPResponse:

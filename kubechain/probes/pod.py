@@ -93,7 +93,7 @@ class PodProbe:
 
     def _curl(self, options: str, urls: Sequence[str], then: str = "; ") -> list[Page]:
         # curl writes headers and body, then CHUNK, the fields of the transfer, and CHUNK.
-        write = CHUNK + "%{exitcode} %{response_code} %{remote_ip} %{time_total}" + CHUNK
+        write = CHUNK + "%{exitcode} %{response_code} %{remote_ip} %{time_connect} %{time_total}" + CHUNK
         # The URL first: a message shows only the beginning of a command.
         script = then.join(f"curl '{url}' -s -i {options} -w '{write}'" for url in urls)
         # When packets are lost, each request takes REQUEST_SECONDS.

@@ -25,7 +25,6 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.ended_pods import ended_since
 from kubechain.workload.gates import ASKED_AGAIN, GATES, RESTS, Gatekeeper, awaited, used
 from kubechain.workload.manifests import WEB
-from kubechain.workload.obstruction import obstacle
 
 # Every claim on a chain requests this fixture, directly or not.
 OF_CHAINS = "chain_factory"

@@ -201,11 +201,6 @@ class Chain:
         domain = place.domain()
         return [f"{name}.{self.namespace}.svc.{domain}.", f"{name}.svc.{domain}.", f"{name}.{domain}."]
 
-    @property
-    def pod_ranges(self) -> dict[str, list[str]]:
-        """Node name -> its podCIDRs."""
-        return {node.name: node.at("spec.podCIDRs", []) for node in self.nodes_now}
-
     def address(self, service: str) -> str:
         """Return the clusterIP of a Service of this namespace."""
         return str(self.present("Service", service).at("spec.clusterIP"))

@@ -54,7 +54,8 @@ def test_pods_are_bound_to_nodes(chain: Chain, eventually: Eventually) -> None:
 @claim("CHAIN-PODS-050", spec="concepts/cluster-administration/networking/", requires=[OWN_CLUSTER, POD_CIDR])
 def test_pod_addresses_lie_in_the_range_of_their_node(chain: Chain, eventually: Eventually) -> None:
     """Each Pod MUST have an address of its own that lies in the podCIDR of its Node, where the CNI uses podCIDRs."""
-    eventually(chain.objects, pods.in_pod_cidr(LABELS, chain.pod_ranges))
+    ranges = {node.name: node.at("spec.podCIDRs", []) for node in chain.nodes_now}
+    eventually(chain.objects, pods.in_pod_cidr(LABELS, ranges))
 
 
 @claim("CHAIN-PODS-060", spec=LIFECYCLE + "#pod-conditions")

@@ -8,7 +8,7 @@ from kubechain.conditions.dns import no_such_name
 from kubechain.observe.protocols import Eventually
 from kubechain.scenarios.deletion import Deleted
 from kubechain.workload import refusals, sources
-from kubechain.workload.manifests import WEB
+from kubechain.workload.manifests import LABELS, WEB
 from kubechain.workload.node_sample import noted
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/")

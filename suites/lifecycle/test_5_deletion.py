@@ -12,8 +12,8 @@ from kubechain.observe.history_conditions import deleted_in_order, last_version,
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.workload import actions, manifests, sources, version_order
-from kubechain.workload.chain import CLIENT, Chain
-from kubechain.workload.manifests import LABELS, WEB
+from kubechain.workload.chain import Chain
+from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
@@ -104,7 +104,7 @@ def test_precondition_guards(chain: Chain, eventually: Eventually) -> None:
 )
 def test_namespace_is_deleted_with_its_content(own_chain: Chain, eventually: Eventually) -> None:
     """A deleted namespace MUST go, and everything that was in it."""
-    own_chain.api.delete("Namespace", "", own_chain.namespace)
+    actions.delete_namespace(own_chain)
     # Events outlive what they are about.
     kinds = [kind for kind in own_chain.observer.kinds if kind != "Event"]
     eventually(own_chain.objects, none_left(*kinds), within=timeouts.CONTENT_GONE)

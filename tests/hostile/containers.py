@@ -101,7 +101,8 @@ class Container:
             method = METHOD.search(found[0])
             code, status, peer, seconds, text = self._request(found[1], method[1] if method else "GET")
             failed = bool(code)
-            values = {"exitcode": code, "response_code": status, "remote_ip": peer, "time_total": f"{seconds:.6f}"}
+            values = {"exitcode": code, "response_code": status, "remote_ip": peer, "time_connect": "0.000100"}
+            values["time_total"] = f"{seconds:.6f}"
             printed.append(text + re.sub(r"%\{(\w+)\}", lambda name: str(values[name[1]]), found[2]))  # noqa: B023
         return Done("".join(printed), int(failed))
 
