@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from kubechain.core import known_secrets
 from kubechain.kube import creation
+from kubechain.observe.history import History
+from tests.fakes import FakeClock
 
 HOSTILE = "hostile"
 WHOLE_RUNS = "whole_runs"
@@ -63,3 +65,15 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(creation, "now", lambda: sum(passed))
     monkeypatch.setattr(creation, "pause", passed.append)
     return passed
+
+
+@pytest.fixture
+def fake() -> FakeClock:
+    """A clock that a test moves."""
+    return FakeClock()
+
+
+@pytest.fixture
+def history(fake: FakeClock) -> History:
+    """The history of a namespace, by the clock that a test moves."""
+    return History("ns", fake)

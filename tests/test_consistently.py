@@ -16,16 +16,6 @@ POD = pod(0)
 READY = ready(POD.name)
 
 
-@pytest.fixture
-def fake() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def history(fake: FakeClock) -> History:
-    return History("ns", fake)
-
-
 def test_consistently_holds_for_the_whole_time(fake: FakeClock, history: History) -> None:
     history.record("ADDED", POD)
     waiter = Waiter(fake)

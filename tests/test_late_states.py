@@ -14,16 +14,6 @@ from tests.fakes import FakeClock, changed, not_ready, pod
 from tests.test_wait import IS_THREE, POD, READY, TEN, Readings
 
 
-@pytest.fixture
-def fake() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def history(fake: FakeClock) -> History:
-    return History("ns", fake)
-
-
 class Slow(Readings):
     """Each reading takes a minute."""
 

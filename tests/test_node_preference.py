@@ -1,7 +1,6 @@
 """Claims about Services that prefer the Node of who asks, on a cluster that heeds it and on one that does not."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +10,15 @@ import pytest
 
 from fixtures.chain import Create
 from kubechain.claims.claim import Link
-from kubechain.conditions.objects import present
 from kubechain.core.errors import Blocked, NotApplicable, Unmet
-from kubechain.kube.objects import Json, KubeObject
-from kubechain.workload import actions
+from kubechain.kube.objects import KubeObject
 from kubechain.workload.chain import Chain
 from kubechain.workload.placement import ready_on_its_node
 from suites.chain import test_6_ways as ways
 from tests.hostile import network
 from tests.hostile.cluster import Cluster
 from tests.hostile.containers import Container
-from tests.walkthrough.walking import clean_cluster, factory_on
+from tests.walkthrough.walking import clean_cluster, creating, factory_on
 
 pytestmark = pytest.mark.whole_runs
 
@@ -56,15 +53,8 @@ def chain(server: Cluster, tmp_path: Path) -> Iterator[Chain]:
 @pytest.fixture
 def create() -> Iterator[Create]:
     """Create objects as the fixture of claims does."""
-    with ExitStack() as stack:
-
-        def one(chain: Chain, manifest: Json) -> KubeObject:
-            made = chain.api.create(manifest, chain.namespace)
-            stack.callback(actions.remove, chain, made.kind, made.name)
-            chain.waiter.eventually(chain.objects, present(made))
-            return made
-
-        yield one
+    with creating() as made:
+        yield made
 
 
 @pytest.mark.parametrize("claim", BY_NODE)

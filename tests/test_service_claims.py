@@ -1,7 +1,7 @@
 """Claims of the full suite on a cluster on loopback: they hold there, and each fails, as a test, where the cluster does wrong."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from fixtures.chain import Create
-from kubechain.conditions.objects import present
 from kubechain.core.errors import NotApplicable, Unmet
-from kubechain.kube.objects import Json, KubeObject
-from kubechain.workload import actions
+from kubechain.kube.objects import Json
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from suites.chain import test_1_deployment as of_deployments
@@ -25,7 +23,7 @@ from suites.lifecycle import test_1_scale as scale
 from tests.hostile import services, subresources
 from tests.hostile.cluster import Cluster
 from tests.hostile.names import Resolver
-from tests.walkthrough.walking import clean_cluster, factory_on
+from tests.walkthrough.walking import clean_cluster, creating, factory_on
 
 pytestmark = pytest.mark.whole_runs
 
@@ -56,15 +54,8 @@ def chain(server: Cluster, tmp_path: Path) -> Iterator[Chain]:
 @pytest.fixture
 def create() -> Iterator[Create]:
     """Create objects as the fixture of claims does."""
-    with ExitStack() as stack:
-
-        def one(chain: Chain, manifest: Json) -> KubeObject:
-            made = chain.api.create(manifest, chain.namespace)
-            stack.callback(actions.remove, chain, made.kind, made.name)
-            chain.waiter.eventually(chain.objects, present(made))
-            return made
-
-        yield one
+    with creating() as made:
+        yield made
 
 
 # Id -> the test of the claim.

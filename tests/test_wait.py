@@ -64,11 +64,6 @@ class Readings:
         return False
 
 
-@pytest.fixture
-def fake() -> FakeClock:
-    return FakeClock()
-
-
 def test_state_that_is_to_last_counts_only_in_a_history_that_is_up_to_date(fake: FakeClock) -> None:
     history = History("ns", fake)
     history.record("ADDED", POD)
@@ -86,11 +81,6 @@ def test_state_that_is_to_last_counts_only_in_a_history_that_is_up_to_date(fake:
 
 def failing() -> None:
     raise Transient("the list failed")
-
-
-@pytest.fixture
-def history(fake: FakeClock) -> History:
-    return History("ns", fake)
 
 
 def test_eventually_is_met_at_once_without_waiting(fake: FakeClock) -> None:

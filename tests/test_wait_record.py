@@ -9,11 +9,6 @@ from tests.fakes import FakeClock
 from tests.test_wait import IS_THREE, TEN, Readings
 
 
-@pytest.fixture
-def fake() -> FakeClock:
-    return FakeClock()
-
-
 def test_seconds_of_a_wait_are_its_own_and_those_since_its_cause_are_another_figure(fake: FakeClock) -> None:
     waiter, begun = Waiter(fake), fake.now()
     fake.time += 8

@@ -133,7 +133,7 @@ def visitors(cache: Path, context: str) -> list[str]:
 def unmark(cache: Path, name: str) -> None:
     """Remove the marks of a deleted cluster; the next cluster of that name may belong to another user.
 
-    The dead runs that visited it are forgotten: what they left there is gone with it.
+    The dead runs on it are forgotten as well: what they left was on that cluster.
     """
     uid = _read_mark(cache, name, "kept")
     if uid:

@@ -244,7 +244,7 @@ def remove(docker: Docker, ids: list[str]) -> None:
 
 
 def untag(docker: Docker, creation: str) -> None:
-    """Remove a name in CREATION from its image, which has another one, and images of load balancers that are gone, if it can."""
+    """Remove a name in CREATION from an image that has another name, and images of deleted load balancers; ignore failures."""
     run([docker.client, "rmi", "--no-prune", creation], timeout=QUERY_SECONDS)
     run([docker.client, "image", "prune", "--force", "--filter", f"label={CREATION_LABEL}"], timeout=QUERY_SECONDS)
 

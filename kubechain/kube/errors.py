@@ -31,7 +31,7 @@ class ApiRefused(HarnessError):
 
     @property
     def of_the_account(self) -> bool:
-        """Whether it is about who asks (401, 403), and says nothing about what is asked."""
+        """Whether the account was refused (401, 403): the request itself was not judged."""
         return self.status in OF_THE_ACCOUNT
 
 

@@ -8,9 +8,14 @@ from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import CLIENT, Chain
 
 
+def client_node(chain: Chain) -> str:
+    """Return the Node of the client Pod; HarnessError if there is no such Pod."""
+    return str(chain.present("Pod", CLIENT).at("spec.nodeName"))
+
+
 def other_node(chain: Chain) -> str:
     """Return a Node that takes Pods and is not that of the client Pod; NotApplicable if there is none."""
-    here, unable = chain.present("Pod", CLIENT).at("spec.nodeName"), chain.asked_at(chain.cluster_ip).unable
+    here, unable = client_node(chain), chain.asked_at(chain.cluster_ip).unable
     others = [node.name for node in chain.nodes_now if takes_pods(node) and node.name not in (here, *unable)]
     if not others:
         raise NotApplicable(f"needs a Node besides {here} that takes Pods without tolerations")

@@ -9,9 +9,9 @@ from kubechain.conditions.http import all_status, all_welcome, came_back, every_
 from kubechain.conditions.services import node_port
 from kubechain.observe.protocols import Consistently, Eventually
 from kubechain.workload import actions, beside_node_ports, manifests, service_manifests, sources
-from kubechain.workload.chain import CLIENT, Chain
+from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, WELCOME
-from kubechain.workload.placement import other_node, ready_on_its_node
+from kubechain.workload.placement import client_node, other_node, ready_on_its_node
 from kubechain.workload.urls import url
 
 claim = ClaimDecorator("reference/networking/virtual-ips/", level="full")
@@ -33,7 +33,7 @@ def test_internal_traffic_policy_local_stays_on_the_node(chain: Chain, create: C
     """With internalTrafficPolicy Local a Pod MUST be answered by the Pods of its own Node alone."""
     name = create(chain, service_manifests.with_policy("local-inside", app="local-inside", internalTrafficPolicy="Local")).name
     # One on each of two Nodes: the scheduler may put all Pods of a Deployment on one, where each is of the same Node.
-    nodes = {"web-here": str(chain.present("Pod", CLIENT).at("spec.nodeName")), "web-there": other_node(chain)}
+    nodes = {"web-here": client_node(chain), "web-there": other_node(chain)}
     for pod, node in nodes.items():
         create(chain, manifests.on_node(manifests.web_pod_at(pod, chain.image, name, "http", CONTAINER_PORT), node))
     inside = {pod: ready_on_its_node(chain, pod) for pod in nodes}
@@ -87,7 +87,7 @@ def test_same_node_is_preferred(chain: Chain, create: Create, eventually: Eventu
     name = create(chain, service_manifests.with_policy("near", app="near", trafficDistribution="PreferSameNode")).name
     at = url(chain.address(name))
     # First there is none on the Node of the client.
-    nodes = {"web-there": other_node(chain), "web-here": str(chain.present("Pod", CLIENT).at("spec.nodeName"))}
+    nodes = {"web-there": other_node(chain), "web-here": client_node(chain)}
     for pod, node in nodes.items():
         create(chain, manifests.on_node(manifests.web_pod_at(pod, chain.image, name, "http", CONTAINER_PORT), node))
         ready_on_its_node(chain, pod)

@@ -2,20 +2,24 @@
 
 import shutil
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from fixtures.chain import Create
 from kubechain.claims.requirements import Environment
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
+from kubechain.conditions.objects import present
 from kubechain.conditions.timeouts import CONTROLLER
 from kubechain.core.run import RUN_LABEL
 from kubechain.kube.client import Api
-from kubechain.kube.objects import NamespaceState
+from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Waiter
 from kubechain.probes.kubectl import Kubectl
 from kubechain.scenarios.walkthrough import Walkthrough, walkthrough
+from kubechain.workload import actions
+from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from kubechain.workload.gates import Gatekeeper
 from suites.walkthrough import test_walkthrough as suite
@@ -54,6 +58,20 @@ def factory_on(server: Cluster, folder: Path) -> Generator[ChainFactory]:
     yield factory
     factory.end()
     api.close()
+
+
+@contextmanager
+def creating() -> Generator[Create]:
+    """Yield what creates objects as the fixture of claims does; they are removed in the end."""
+    with ExitStack() as stack:
+
+        def one(chain: Chain, manifest: Json) -> KubeObject:
+            made = chain.api.create(manifest, chain.namespace)
+            stack.callback(actions.remove, chain, made.kind, made.name)
+            chain.waiter.eventually(chain.objects, present(made))
+            return made
+
+        yield one
 
 
 @contextmanager
