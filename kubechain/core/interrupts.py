@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import types
+from collections.abc import Generator
+from contextlib import contextmanager
 
 # A shell sends SIGINT for Ctrl-C, and SIGHUP when its terminal is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,8 +36,30 @@ class Interrupts:
 
     def release(self) -> None:
         """Raise KeyboardInterrupt if a signal arrived since `hold`."""
-        self._held = False
-        if self._pending:
+        self._set(held=False)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep a signal until the end of the block; within another such block, until the end of that one."""
+        before, self._held = self._held, True
+        try:
+            yield
+        finally:
+            self._set(held=before)
+
+    @contextmanager
+    def interruptible(self) -> Generator[None]:
+        """Let a signal interrupt this block, within a block that keeps it."""
+        before = self._held
+        try:
+            self._set(held=False)
+            yield
+        finally:
+            self._held = before
+
+    def _set(self, *, held: bool) -> None:
+        self._held = held
+        if self._pending and not held:
             self._pending = False
             raise KeyboardInterrupt
 

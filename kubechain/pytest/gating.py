@@ -16,6 +16,7 @@ from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.requirements import DISRUPTION, EXEC, refused, right
 from kubechain.claims.rights import GATES as NEEDED
 from kubechain.core.errors import Blocked, HarnessError, NoProgram, NotApplicable, Unmet
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Waiter
 from kubechain.pytest.outcomes import known_links
@@ -78,12 +79,16 @@ def _judged(item: pytest.Item, failure: type[AssertionError], began: float) -> G
         run_state(item.config).gatekeeper.shut(Obstacle.IMAGES, str(lacking))
         raise Blocked(Obstacle.IMAGES, str(lacking)) from lacking
     except HarnessError:
-        _try_command(item)
+        with INTERRUPTS.interruptible():
+            _try_command(item)
         raise
     except failure as error:
-        if ended := ended_meanwhile(item, began):
+        with INTERRUPTS.interruptible():
+            ended = ended_meanwhile(item, began)
+            blocked = None if ended else to_blame(item, error)
+        if ended:
             raise HarnessError(f"cannot decide: {ended} meanwhile; {error}") from error
-        if blocked := to_blame(item, error):
+        if blocked:
             raise blocked from error
         raise
 

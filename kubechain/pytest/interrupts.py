@@ -1,4 +1,4 @@
-"""Where a signal may interrupt a run: nowhere before the session has begun, and not within a teardown."""
+"""Where a signal may interrupt a run: in the functions of claims and fixtures, and where plugins wait for the cluster."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.pytest.session import asks_for_claims
+
+# The name of the plugin of xdist in the controller.
+CONTROLLER = "dsession"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,10 +43,34 @@ def _has_line(entry: Any) -> bool:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown() -> Generator[None, object, object]:
-    """Finish a teardown that has begun: an interrupted teardown would leave the rest of its fixtures as they are."""
-    INTERRUPTS.hold()
-    try:
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep signals while other plugins handle a claim, and in teardowns: what these left half done would end the run otherwise.
+
+    Allure, for example, takes a test out and puts it in again; an interrupted teardown leaves the rest of its fixtures.
+    The controller of several processes runs no claim, and may be interrupted while it waits for them.
+    """
+    if not asks_for_claims(session.config) or session.config.pluginmanager.hasplugin(CONTROLLER):
         return (yield)
-    finally:
-        INTERRUPTS.release()
+    with INTERRUPTS.held():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_fixture_setup")
+def keep_around_fixture() -> Generator[None, object, object]:
+    """Keep signals while plugins handle a fixture, which a claim or another fixture may request at any time."""
+    with INTERRUPTS.held():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_fixture_setup")
+def interrupt_in_fixture() -> Generator[None, object, object]:
+    """Let a signal interrupt the function of a fixture."""
+    with INTERRUPTS.interruptible():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let a signal interrupt the function of a claim."""
+    with INTERRUPTS.interruptible():
+        return (yield)
