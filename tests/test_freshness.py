@@ -22,7 +22,7 @@ from kubechain.observe.freshness import DELIVERY_SECONDS, Freshness
 from kubechain.observe.history import RESUME_SECONDS, History
 from kubechain.observe.history_conditions import at_every_moment, deleted_in_order, last_version
 from kubechain.observe.reflector import Reflector
-from kubechain.observe.wait import Waiter
+from kubechain.observe.wait import SILENT_SECONDS, Waiter
 from kubechain.observe.watcher import Watcher
 from tests.fakes import FakeClock, changed, not_ready, pod
 from tests.feeds import FakeFeed
@@ -67,6 +67,18 @@ def test_wait_over_a_dead_watch_is_met_by_what_a_fresh_list_leads_to() -> None:
     dead = Dead(unready(50), Listing([version(POD, 70)], "70"), resumed=[event(version(POD, 70))])
     assert dead.waiter.eventually(dead.history, READY, within=TEN).state.objects == (version(POD, 70),)
     assert dead.feed.asked == ["list", "watch 60", "interrupt", "watch 60"]
+
+
+def test_wait_notices_a_dead_watch_before_its_time_is_over() -> None:
+    dead = Dead(unready(50), Listing([version(POD, 70)], "70"), resumed=[event(version(POD, 70))])
+    met = dead.waiter.eventually(dead.history, READY, within=Timeout(40, "forty will do"))
+    assert SILENT_SECONDS < met.seconds <= SILENT_SECONDS + DELIVERY_SECONDS
+
+
+def test_wait_goes_on_to_its_end_if_nothing_can_be_listed_before() -> None:
+    dead = Dead(unready(50), DOWN, Listing([version(POD, 70)], "70"), resumed=[event(version(POD, 70))])
+    met = dead.waiter.eventually(dead.history, READY, within=Timeout(40, "forty will do"))
+    assert 40 < met.seconds <= 40 + DELIVERY_SECONDS
 
 
 def test_wait_over_a_dead_watch_is_unmet_if_the_fresh_list_is_the_same() -> None:

@@ -11,7 +11,7 @@ from kubechain.kube.client import Api
 from kubechain.kube.errors import ApiRefused, ApiUnavailable
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import History
-from kubechain.observe.latency import ANNOTATION, change_to_wait
+from kubechain.observe.latency import ANNOTATION, MOST_SECONDS, change_to_wait
 from tests.fakes import FakeApi, FakeClock, pod
 
 POD = pod(0)
@@ -56,6 +56,16 @@ def test_refused_change_gives_no_figure_and_no_error(refusal: Exception, at: int
     clock = RealClock() if at == 1 else Impatient()
     history = History("ns", clock)
     assert change_to_wait(annotating(history, lambda n: refusal if n == at else None), history, POD.name, clock, CHANGES) == []
+
+
+def test_slow_changes_are_measured_for_some_seconds_only() -> None:
+    clock = Impatient()
+    history = History("ns", clock)
+
+    def slowly(_number: int) -> None:
+        clock.time += MOST_SECONDS / 2
+
+    assert len(change_to_wait(annotating(history, slowly), history, POD.name, clock, CHANGES)) < CHANGES
 
 
 class Impatient(FakeClock):

@@ -1,10 +1,13 @@
 """Watches that say or deliver what a watch should not: the history goes on, and knows what it may have missed."""
 
+import threading
+
 import pytest
 
 from kubechain.kube.client import Listing
 from kubechain.kube.objects import Json
-from kubechain.observe.reflector import SHORT_WATCHES
+from kubechain.observe.history import History
+from kubechain.observe.reflector import DISTRUST_SECONDS, OFTEN_SECONDS, POLL_SECONDS, SHORT_WATCHES, Reflector
 from tests.fakes import pod
 from tests.feeds import FakeFeed
 from tests.test_reflector import bookmark, event, reflecting
@@ -62,14 +65,44 @@ def test_kind_whose_watches_end_at_once_is_listed_again() -> None:
     assert ([each.name for each in history.read().objects], history.gaps) == ([pod(0).name], 3)
 
 
-def test_kind_is_listed_again_when_its_watch_is_distrusted() -> None:
+def lists_alone(reflector: Reflector, history: History, feed: FakeFeed) -> bool:
+    """Whether the reflector lists alone now, and watches again after some time."""
+    feed.asked.clear()
+    assert reflector.list_and_watch() == POLL_SECONDS
+    assert feed.asked == ["list"]
+    history.clock.wait(threading.Condition(), DISTRUST_SECONDS)
+    reflector.list_and_watch()
+    return feed.asked == ["list", "watch 80"]
+
+
+def test_kind_is_listed_for_some_time_when_a_watch_that_resumed_does_not_deliver_it() -> None:
     feed = FakeFeed([Listing([], "70"), Listing([pod(0)], "80")], [[], []])
     reflector, history = reflecting(feed)
     reflector.list_and_watch()
     reflector.relist()
-    reflector.list_and_watch()
-    assert feed.asked == ["list", "watch 70", "interrupt", "list", "watch 80"]
+    assert lists_alone(reflector, history, feed)
     assert [each.name for each in history.read().objects] == [pod(0).name]
+
+
+def test_kind_is_listed_for_some_time_when_its_watches_fall_silent_one_after_another() -> None:
+    feed = FakeFeed([Listing([], "70"), Listing([pod(0)], "80")], [[], [], []])
+    reflector, history = reflecting(feed)
+    reflector.list_and_watch()
+    reflector.interrupt()
+    reflector.list_and_watch()
+    assert feed.asked == ["list", "watch 70", "interrupt", "watch 70"]
+    reflector.interrupt()
+    assert lists_alone(reflector, history, feed)
+
+
+def test_watch_that_falls_silent_now_and_then_resumes() -> None:
+    feed = FakeFeed([Listing([], "70")], [[], [], []])
+    reflector, history = reflecting(feed)
+    for _ in range(3):
+        reflector.list_and_watch()
+        reflector.interrupt()
+        history.clock.wait(threading.Condition(), OFTEN_SECONDS)
+    assert feed.asked == ["list", *["watch 70", "interrupt"] * 3]
 
 
 def test_history_that_recorded_the_deletion_of_what_a_list_shows_is_behind() -> None:

@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 from kubechain.conditions.condition import Condition
 from kubechain.conditions.timeouts import Timeout
 from kubechain.observe.history import History
-from kubechain.observe.wait import Observation, Source
+from kubechain.observe.source import Source
+from kubechain.observe.wait import Observation
 
 T = TypeVar("T")
 

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ WATCH_SECONDS = 60.0
 RETRY_SECONDS, LONGEST_SECONDS = 0.2, 2.0
 # A watch that ends sooner and delivers nothing has failed; so many in a row are trouble.
 SHORT_SECONDS, SHORT_WATCHES = 1.0, 3
+# A kind whose watches do not deliver what lists show is listed this often, for some time, before a watch is tried again.
+POLL_SECONDS, DISTRUST_SECONDS = 1.0, 60.0
+# Watches that have to be ended for their silence so soon after each other fail by themselves, not by a lost connection.
+OFTEN_SECONDS = 30.0
 # In a row, for what was allowed before: between 10 and 20 seconds.
 REFUSALS = 12
 CHANGES: dict[str, Change] = {"ADDED": "ADDED", "MODIFIED": "MODIFIED", "DELETED": "DELETED"}
@@ -91,20 +96,25 @@ class Reflector:
         self._refused = 0
         self._failures = 0
         self._short = 0
-        self._distrusted = threading.Event()
+        # When (monotonic seconds) the last watch was ended for its silence.
+        self._ended_at = -math.inf
+        # Until when (monotonic seconds) no watch is trusted.
+        self._only_lists = 0.0
         self.synced = threading.Event()
 
     def list_and_watch(self) -> float:
         """List if there is no version to watch from, then watch until the stream ends; return the seconds until the next call.
+
+        While no watch is trusted, only list.
 
         Raises:
             HarnessError: the API server refuses the list or the watch.
 
         """
         try:
-            if self._distrusted.is_set():
-                self._distrusted.clear()
-                self._version = None
+            if self._history.clock.now() < self._only_lists:
+                self._list()
+                return POLL_SECONDS
             if self._version is None:
                 self._list()
             self._watch()
@@ -138,12 +148,19 @@ class Reflector:
         return self._version
 
     def interrupt(self) -> None:
-        """End the open watch: it resumes where it ended, on another connection."""
+        """End the open watch, which is silent: it resumes where it ended, on another connection.
+
+        If that has to be done again soon, only list for some time: each such watch would hold up a wait.
+        """
+        now = self._history.clock.now()
+        if now - self._ended_at < OFTEN_SECONDS:
+            self._only_lists = now + DISTRUST_SECONDS
+        self._ended_at = now
         self._feed.interrupt()
 
     def relist(self) -> None:
-        """End the open watch and list again, because the watch does not deliver what a list shows."""
-        self._distrusted.set()
+        """End the open watch and only list for some time: a watch that resumed does not deliver what a list shows, either."""
+        self._only_lists = self._history.clock.now() + DISTRUST_SECONDS
         self._feed.interrupt()
 
     def run(self, stop: threading.Event) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from kubechain.conditions.condition import Condition, Result, undecided, unmet
 from kubechain.conditions.timeouts import Timeout
@@ -13,55 +15,15 @@ from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.observe.clock import Clock
 from kubechain.observe.pace import Pace
 from kubechain.observe.present_waits import PRESENT_WAITS
+from kubechain.observe.source import Source
 from kubechain.observe.wait_log import WAITS
 from kubechain.observe.wait_record import WaitRecord
 
 T = TypeVar("T")
-S_co = TypeVar("S_co", covariant=True)
 # A reading that ends no later than this after the deadline counts: a probe of every Node takes a few seconds.
 READING_SECONDS = 5.0
-
-
-class Source(Protocol[S_co]):
-    """A state that changes: a watched namespace (History) or anything that is read again and again (Polled)."""
-
-    @property
-    def what(self) -> str:
-        """The name of the source in messages."""
-        ...
-
-    def sequence(self) -> int:
-        """Return the number of changes so far; each change ends a `pause`."""
-        ...
-
-    def read(self) -> S_co:
-        """Return the current state; Transient if this reading failed and the next may succeed."""
-        ...
-
-    def since(self, after: int) -> Iterator[S_co]:
-        """Yield the state after each change that came after number `after`."""
-        ...
-
-    def pause(self, after: int, seconds: float) -> None:
-        """Wait for a change after number `after`, at most `seconds`."""
-        ...
-
-    def refresh(self) -> bool:
-        """Bring the source up to date before a verdict; return whether it has to be read again; Transient if it cannot be."""
-        ...
-
-    def first_met(self, holds: Callable[[S_co], bool], start: float) -> float | None:
-        """Return when (monotonic seconds), at `start` or later, a state met a check first; None where it is not known."""
-        ...
-
-    def seen_late(self, at: float) -> bool:
-        """Whether a state that was seen at `at` (monotonic seconds) may have come to be long before."""
-        ...
-
-    @property
-    def gaps(self) -> int:
-        """A number that grows whenever states may be missed."""
-        ...
+# A watch that has fallen silent is found after this time of a wait. On a healthy cluster, few waits take so long.
+SILENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +72,7 @@ class Waiter:
         entry = self._begin(source, condition)
         began = entry.began
         limit = self.pace.limit(timeout, self.patience)
-        result, proved, held_up = unmet("no state", condition.what), False, False
+        result, proved, held_up, look = unmet("no state", condition.what), False, False, began + SILENT_SECONDS
         with PRESENT_WAITS.wait(source.what, condition.what, began if since is None else since, limit.seconds) as present:
             while True:
                 sequence, error = source.sequence(), ""
@@ -141,7 +103,13 @@ class Waiter:
                         continue
                     raise undecided(condition.what, error) if error else Unmet(f"{result} ({entry.waited(limit)})")
                 paused = self.clock.now()
-                source.pause(sequence, left)
+                if paused < look:
+                    source.pause(sequence, min(left, look - paused))
+                else:
+                    look = math.inf
+                    # The deadline decides: this look only finds early what a watch does not deliver.
+                    with contextlib.suppress(HarnessError):
+                        source.refresh()
                 held_up = held_up or self.clock.now() - paused > left + READING_SECONDS
 
     def consistently(self, source: Source[T], condition: Condition[T], *, during: Timeout) -> Observation[T]:

@@ -22,7 +22,8 @@ from kubechain.conditions.env import service_variables, variables_are
 from kubechain.conditions.http import all_welcome, every_backend
 from kubechain.conditions.timeouts import Timeout
 from kubechain.core.errors import Blocked, HarnessError, Unmet
-from kubechain.observe.wait import Source, Waiter
+from kubechain.observe.source import Source
+from kubechain.observe.wait import Waiter
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, SERVICE_PORT, WEB, WELCOME

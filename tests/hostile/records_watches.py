@@ -162,7 +162,7 @@ RECORDS = (
         "answers watches of Pods with headers alone",
         rule(on("watch", "Pod"), watch(_headers_only)),
         EITHER,
-        seconds=1500,
+        seconds=300,
     ),
     Record(
         "WATCH-HALF-OPEN",
@@ -176,7 +176,7 @@ RECORDS = (
         "delivers two events on every watch, then nothing",
         rule(ANY, watch(_silent_after(2))),
         EITHER,
-        seconds=600,
+        seconds=300,
     ),
     Record("WATCH-NO-BOOKMARKS", "sends no bookmarks", _without_bookmarks),
     Record("WATCH-BOOKMARKS", "sends a hundred bookmarks a second", _many_bookmarks),
