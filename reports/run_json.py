@@ -71,6 +71,7 @@ def document(result: RunResult) -> RunRecord:
         peak_mib=peak_mib(),
         load=result.load,
         shard=result.shard,
+        selection=result.selection,
         report=None,
         claims=list(result.records),
     )

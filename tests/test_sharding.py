@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubechain.claims.claim import Link, Outcome
-from kubechain.claims.records import RunRecord, ShardRecord, read_run
+from kubechain.claims.records import RunRecord, SelectionRecord, ShardRecord, read_run
 from kubechain.core.build_cache import key
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.results import merging
@@ -93,6 +93,13 @@ def test_part_that_was_run_again_counts_by_its_last_result() -> None:
     again = [part(0, BROKEN), part(1, DNS), part(0, PODS, day=1)]
     assert merging.merged(again).verdict == "chain holds: 2 claims in 12.5 s"
     assert merging.merged([*again, part(0, BROKEN, day=2)]).first_broken_link == Link.PODS
+
+
+def test_what_the_parts_left_out_is_said_of_the_whole() -> None:
+    left = [SelectionRecord(by=["-k pods"], left_out=[name], files=[]) for name in ("CHAIN-DNS-020", "CHAIN-API-010")]
+    found = merging.merged([part(0, PODS, selection=left[0]), part(1, DNS, selection=left[1])])
+    assert found.verdict == "chain holds: 2 claims in 12.5 s; only a part was tried (-k): 2 claims left out"
+    assert found.selection == SelectionRecord(by=["-k pods"], left_out=["CHAIN-API-010", "CHAIN-DNS-020"], files=[])
 
 
 def test_part_that_could_not_begin_leaves_the_verdict_open() -> None:

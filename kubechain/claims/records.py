@@ -182,6 +182,17 @@ class ShardRecord(JsonRecord):
     """A line for each known issue whose claim no longer fails."""
 
 
+class SelectionRecord(JsonRecord):
+    """What a run left out of the claims of its level."""
+
+    by: list[str]
+    """The options that chose the others, as they are written: `--only=A,B`, `-k dns`, `PYTEST_ADDOPTS=-k dns`."""
+    left_out: list[str]
+    """Ids of claims that were collected."""
+    files: list[str]
+    """Modules of claims that were not collected, as with `--ignore`."""
+
+
 class RunRecord(JsonRecord):
     """The results of a run."""
 
@@ -218,6 +229,8 @@ class RunRecord(JsonRecord):
     """What the run asked of the API server; null in files of earlier versions."""
     shard: ShardRecord | None = None
     """The part of the suite that this run tried, null if it tried all of it."""
+    selection: SelectionRecord | None = None
+    """What this run left out of the claims of its level, null if nothing; null in files of earlier versions."""
     report: str | None
     """Path of the HTML report in the folder of the results."""
     claims: list[ClaimRecord]

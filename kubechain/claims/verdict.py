@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.obstacles import Obstacle
-from kubechain.claims.records import ClaimRecord, CollectedClaim
+from kubechain.claims.records import ClaimRecord, CollectedClaim, SelectionRecord
 from kubechain.conditions.text import counted
 from kubechain.core.errors import ExitCode
 
@@ -120,6 +120,20 @@ def verdict_of(
     # After a list of links or the message of a claim, a comma would make it a part of that.
     line += _skips(records, ", " if code in (ExitCode.HOLDS, ExitCode.WAIVERS) else "; ")
     return Verdict(code == ExitCode.HOLDS, line, first.link if first else None, counts, code)
+
+
+def of_a_part(verdict: Verdict, selection: SelectionRecord | None) -> Verdict:
+    """Return a verdict whose line also says that it is one on a part of the claims."""
+    return replace(verdict, line=f"{verdict.line}; {partial(selection)}") if selection else verdict
+
+
+def partial(selection: SelectionRecord) -> str:
+    """Return what a run left out: "only a part was tried (-k): 158 claims left out"."""
+    names = sorted({re.split("[ =]", option)[0] for option in selection.by})
+    lost = [counted(len(selection.left_out), "claim")] if selection.left_out else []
+    lost += [counted(len(selection.files), "module")] if selection.files else []
+    how = f" ({', '.join(names)})" if names else ""
+    return f"only a part was tried{how}: {' and '.join(lost)} left out"
 
 
 def _unbroken(records: Sequence[ClaimRecord], seconds: float, stale: Sequence[str]) -> tuple[str, ExitCode]:

@@ -39,6 +39,8 @@ COLLECTED, FINISHED = "collected.json", "finished"
 PRESENT = "present"
 # File in the folder of a run that is a part of a suite: the ids of the claims of all parts.
 ALL_PARTS = "all-parts.json"
+# File in the folder of a run that tries a part of the claims of its level: what it leaves out.
+SELECTION = "selection.json"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from kubechain.pytest import hookspecs
 
 PARTS = (
     "session",
+    "selection",
     "interrupts",
     "rights",
     "time_limit",

@@ -18,7 +18,7 @@ from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.process_records import SpanRecord
 from kubechain.claims.records import ClaimRecord, CollectedClaim
-from kubechain.claims.verdict import Verdict, complete, first_broken, latest, verdict_of
+from kubechain.claims.verdict import Verdict, complete, first_broken, latest, of_a_part, verdict_of
 from kubechain.cluster.target import FILE, Target
 from kubechain.core import files, known_secrets, publish, redact, secret_files
 from kubechain.core.errors import ExitCode, SetupError
@@ -27,7 +27,7 @@ from kubechain.core.run import COLLECTED
 from kubechain.faults.scoring import verdict_line
 from kubechain.kube.traffic import TRAFFIC, LoadRecord, together
 from kubechain.observe.clock import RealClock
-from kubechain.pytest import delivery, ending, others, published, sharding
+from kubechain.pytest import delivery, ending, others, published, selection, sharding
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.outcomes import known_links, one_line, recorded, without_secrets
 from kubechain.pytest.results import RunResult
@@ -249,6 +249,7 @@ def _result(config: pytest.Config, exitstatus: int) -> RunResult:
         [*state.chains, *recorder.chains],
         processes(recorder.spans, state.progress.steps, state.began),
         sharding.record(state.settings.shard, state.run.folder, _stale(state, records)),
+        selection.record(state.run.folder),
     )
 
 
@@ -287,8 +288,8 @@ def _verdict(state: RunState, records: list[ClaimRecord], seconds: float, *, int
         good, line = verdict_line(faults.scores, faults.wanted)
         return replace(verdict, holds=good, line=line, exit_code=ExitCode.HOLDS if good else ExitCode.CHAIN_BROKEN)
     if upgrade:
-        return replace(verdict, line=figures.line(upgrade, "chain holds" if verdict.holds else verdict.line))
-    return verdict
+        verdict = replace(verdict, line=figures.line(upgrade, "chain holds" if verdict.holds else verdict.line))
+    return of_a_part(verdict, selection.record(state.run.folder))
 
 
 def _stale(state: RunState, records: list[ClaimRecord]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.process_records import ProcessRecord
-from kubechain.claims.records import ClaimRecord, ShardRecord
+from kubechain.claims.records import ClaimRecord, SelectionRecord, ShardRecord
 from kubechain.claims.verdict import Verdict
 from kubechain.core.progress import Progress
 from kubechain.core.run import Run
@@ -27,7 +27,8 @@ class RunResult:
     last; `cluster` is the content of target.json ({} without a cluster); `measured` has one entry per process with a shared
     chain; `faults` are the scores of a run of faults; `upgrade` is the record of an upgrade;
     `load` is what all processes of the run asked of the API server; `chains` are the records of all its chains; `processes` is
-    what each of its processes did; `shard` is the part of the suite that it tried, None for all of it.
+    what each of its processes did; `shard` is the part of the suite that it tried, None for all of it; `selection` is what
+    options left out of the claims of its level, None if nothing.
     """
 
     run: Run
@@ -44,6 +45,7 @@ class RunResult:
     chains: Sequence[ChainRecord] = ()
     processes: Sequence[ProcessRecord] = ()
     shard: ShardRecord | None = None
+    selection: SelectionRecord | None = None
 
     @property
     def folder(self) -> Path:

@@ -92,8 +92,12 @@ def pytest_configure_node(node: Any) -> None:
 def is_own_suite(config: pytest.Config) -> bool:
     """Whether the command line names suites of kubechain."""
     suites = bundle.ROOT / "suites"
-    paths = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
-    return any(path == suites or suites in path.parents for path in paths)
+    return any(path == suites or suites in path.parents for path in paths(config))
+
+
+def paths(config: pytest.Config) -> list[Path]:
+    """Return the files and folders whose tests pytest was asked for."""
+    return [Path(argument.partition("::")[0]).resolve() for argument in config.args]
 
 
 def asks_for_claims(config: pytest.Config) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kubechain.claims.claim import Outcome
 from kubechain.claims.records import ClaimRecord, RunRecord
+from kubechain.claims.verdict import partial
 from kubechain.conditions.text import counted, some
 from kubechain.core.errors import ExitCode
 from kubechain.results import comparison, speed
@@ -53,7 +54,8 @@ class GateResult:
 def check(gate: Gate, run: RunRecord) -> GateResult:
     """Check the result of a run; the rules `complete` and `holds` are always there."""
     history = finished.read_all(gate.history) if gate.history and any(gate.history.iterdir()) else []
-    rules = [Checked("complete", _complete(run)), Checked("holds", _holds(run)), *_counts(gate.rules, run.claims)]
+    part = partial(run.selection) if run.selection else ""
+    rules = [Checked("complete", _complete(run), part), Checked("holds", _holds(run)), *_counts(gate.rules, run.claims)]
     if gate.rules.skips is not None:
         rules.append(Checked("skips", _skips(gate.rules.skips, run.claims)))
     rules += _hand_overs(gate.rules, run)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kubechain.claims.records import ClaimRecord, PeakRecord, PhaseRecord, RunRecord, ShardRecord
-from kubechain.claims.verdict import Verdict, verdict_of
+from kubechain.claims.records import ClaimRecord, PeakRecord, PhaseRecord, RunRecord, SelectionRecord, ShardRecord
+from kubechain.claims.verdict import Verdict, of_a_part, verdict_of
 from kubechain.conditions.text import some
 from kubechain.core.build_cache import key
 from kubechain.core.errors import ExitCode, SetupError
@@ -41,7 +41,8 @@ def merged(runs: Sequence[RunRecord]) -> RunRecord:
     claims = [claim for run in parts for claim in run.claims]
     claims.sort(key=lambda claim: (claim.link.order, claim.id, claim.nodeid))
     seconds = max(map(finished.seconds, parts))
-    verdict = _verdict(parts, claims, seconds)
+    selection = _selection(parts)
+    verdict = of_a_part(_verdict(parts, claims, seconds), selection)
     return first.model_copy(
         update={
             "started": min(run.started for run in parts),
@@ -61,6 +62,7 @@ def merged(runs: Sequence[RunRecord]) -> RunRecord:
             ),
             "load": together(run.load for run in parts if run.load),
             "shard": None,
+            "selection": selection,
             "report": None,
             "claims": claims,
         }
@@ -116,6 +118,18 @@ def _verdict(parts: Sequence[RunRecord], claims: Sequence[ClaimRecord], seconds:
     if trouble and verdict.exit_code == ExitCode.HARNESS:
         return replace(verdict, exit_code=lost[0].exit_code)
     return verdict
+
+
+def _selection(parts: Sequence[RunRecord]) -> SelectionRecord | None:
+    """Return what the parts left out of the suite, None if nothing."""
+    records = [run.selection for run in parts if run.selection]
+    if not records:
+        return None
+    return SelectionRecord(
+        by=sorted({each for record in records for each in record.by}),
+        left_out=sorted({each for record in records for each in record.left_out}),
+        files=sorted({each for record in records for each in record.files}),
+    )
 
 
 def _lacking(parts: Sequence[RunRecord], claims: Sequence[ClaimRecord]) -> str:
