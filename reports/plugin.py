@@ -55,7 +55,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         # After the setup, Allure's plugin overwrites the title from allure.dynamic.title with this attribute.
         function: Any = getattr(item, "obj", None)
         function.__allure_display_name__ = allure_results.title(name, metadata)
-        allure_results.label(name, metadata)
+        allure_results.label(name, item.nodeid, metadata)
 
 
 @pytest.hookimpl
@@ -114,6 +114,7 @@ def html_report(run: RunResult, content: RunRecord) -> str | None:
     results = run.folder / "allure-results"
     about = RunRecord.model_validate(redact.tree(content.as_json()))
     allure_run.write(about, run.folder, os.environ)
+    allure_results.write_statuses(run.records, results)
     if not run.settings.html or not any(results.glob("*-result.json")):
         return None
     try:

@@ -158,7 +158,7 @@ def test_labels_of_a_claim_are_equal_in_every_run(monkeypatch: pytest.MonkeyPatc
                 calls.append((_name, words, more))
 
             monkeypatch.setattr(f"allure.dynamic.{name}", note)
-        allure_results.label("test_x", claim_of(Link.DNS, upstream="DNS, services", requirements=(OWN_CLUSTER,)))
+        allure_results.label("test_x", "a::test_x", claim_of(Link.DNS, upstream="DNS, services", requirements=(OWN_CLUSTER,)))
         return calls
 
     first = labels()

@@ -50,11 +50,17 @@ def complete(
 def latest(reported: Iterable[ClaimRecord]) -> dict[str, ClaimRecord]:
     """Return node id -> the record that counts: the last, but a claim that failed, was blocked or is inconclusive stays so.
 
-    It may have records of its subtests, of itself and of its teardown.
+    It may have records of its subtests, of itself and of its teardown. If all its subtests were skipped, so was the claim: that
+    the test itself then ends without an error says nothing.
     """
     last: dict[str, ClaimRecord] = {}
+    passes: Counter[str] = Counter()
     for record in reported:
         known = last.get(record.nodeid)
+        passes[record.nodeid] += record.outcome == Outcome.PASSED
+        if known and known.outcome == Outcome.SKIPPED and record.outcome == Outcome.PASSED and passes[record.nodeid] == 1:
+            # The first of several is a subtest; the only one is the test itself.
+            continue
         if known is None or _weight(record) > _weight(known) or (_weight(record) == _weight(known) < FIRST_COUNTS):
             last[record.nodeid] = record
     return last
