@@ -1,3 +1,5 @@
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,7 @@ from tests.fakes import (
     state,
     thing,
 )
+from tests.test_keyboard_interrupt import armed
 
 
 def logged(*changes: tuple[Change, KubeObject]) -> list[ObjectChange]:
@@ -229,6 +232,28 @@ def test_log_before_the_last_restart_is_included() -> None:
         f"log of {pod(0).name}": "line\nline\n"
     }
     assert len(asked) == 3
+
+
+def test_after_a_signal_no_more_logs_are_read_and_the_rest_is_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(_method: str, path: str, _body: Any) -> str:
+        asked.append(path)
+        if len(asked) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return "line\n"
+
+    chain = chain_of(answer, pod(0), pod(1), thing("Pod", "client"))
+    with armed() as found:
+        monkeypatch.setattr("kubechain.diagnostics.evidence.INTERRUPTS", found)
+        found.hold()
+        sections = {each.title: each.text for each in evidence(chain)}
+        with pytest.raises(KeyboardInterrupt):
+            found.release()
+    cut = "not read: the run was interrupted"
+    assert [text for title, text in sections.items() if title.startswith("log of ")] == ["line\n", cut, cut]
+    assert {"owner graph", "objects"} <= sections.keys()
+    assert len(asked) == 2
 
 
 def test_claims_blocked_by_one_link_of_one_chain_share_one_evidence() -> None:

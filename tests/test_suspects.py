@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.workload.network_policies import ALLOW
 from tests.fakes import FakeApi, conditions, thing
+from tests.test_keyboard_interrupt import armed
 
 NOW = "2026-11-01T12:00:00Z"
 SECONDS = 1793534400.0
@@ -74,6 +77,27 @@ def test_nodes_are_named_if_they_are_not_ready_or_none_takes_pods() -> None:
 def test_what_may_not_be_read_is_left_out() -> None:
     assert suspects(ClusterApi(deployments=None, pods=None, nodes=[LOST]), Link.DNS).startswith("Node lost: ")
     assert suspects(ClusterApi(deployments=None, pods=None, nodes=None), Link.DNS) == ""
+
+
+def test_after_a_signal_nothing_more_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = ClusterApi(kube_controller_manager=lease("2026-11-01T11:59:12.000000Z"), nodes=[LOST])
+    look, asked = api.list, list[str]()
+
+    def listed(kind: str, *words: Any, **named: Any) -> Any:
+        asked.append(kind)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return look(kind, *words, **named)
+
+    monkeypatch.setattr(api, "list", listed)
+    with armed() as found:
+        monkeypatch.setattr("kubechain.diagnostics.suspects.INTERRUPTS", found)
+        found.hold()
+        shown = suspects(api, Link.DEPLOYMENT, "ns")
+        with pytest.raises(KeyboardInterrupt):
+            found.release()
+    assert shown.startswith("kube-controller-manager: no sign of life")
+    assert "Node" not in shown
+    assert asked == ["Node"]
 
 
 def test_policy_that_denies_traffic_is_named_unless_the_run_allows_it() -> None:

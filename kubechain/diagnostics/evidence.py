@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,7 @@ from kubechain.claims.requirements import EVENTS
 from kubechain.conditions.pods import progress, restarts
 from kubechain.core import redact
 from kubechain.core.errors import HarnessError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.diagnostics import node_rules, service_endpoints
 from kubechain.diagnostics.answer_tables import names, tables
 from kubechain.diagnostics.last_changes import last_changes
@@ -37,6 +39,8 @@ REFUSED, RULES, EVENT_LIST = "requests that the API server refused", "rules of t
 TIMELINE, OTHER_LOGS, OBJECTS = "timeline", "other logs", "objects"
 # Of the sections, in their order; the logs, "log of POD", are before the last two.
 TITLES = (GRAPH, CHANGES, ENDPOINTS, ANSWERS, DNS, REFUSED, RULES, EVENT_LIST, TIMELINE, OTHER_LOGS, OBJECTS)
+# Instead of what the API server or a Node would have been asked for.
+CUT_SHORT = "not read: the run was interrupted"
 NOT_WATCHED = f"events are not watched: needs {named(EVENTS.rights)}"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "Endpoints", "EndpointSlice")
 
@@ -64,7 +68,10 @@ class Occasion:
 
 
 def evidence(chain: Chain, occasion: Occasion | None = None) -> list[Section]:
-    """Return the evidence on a chain, bounded; a log that cannot be read is replaced by the error, which is not raised."""
+    """Return the evidence on a chain, bounded; a log that cannot be read is replaced by the error, which is not raised.
+
+    After a signal, nothing more is asked for.
+    """
     about = occasion or Occasion()
     log = chain.objects.log()
     state = latest(log)
@@ -81,13 +88,15 @@ def evidence(chain: Chain, occasion: Occasion | None = None) -> list[Section]:
         Section(ANSWERS, tables(answers, about.asked)),
         Section(DNS, names(answers, about.asked)),
         Section(REFUSED, "\n".join(refused(about.began))),
-        Section(RULES, _rules(chain, about)),
+        Section(RULES, INTERRUPTS.unless_interrupted(partial(_rules, chain, about), CUT_SHORT)),
         Section(EVENT_LIST, "\n".join(events(state)) if "Event" in chain.observer.kinds else NOT_WATCHED),
         Section(TIMELINE, "\n".join(f"{m.seconds:8.3f} s  {m.what}" for m in milestones(log, WEB))),
     ]
     silent: set[str] = set()
     pods = state.all("Pod")
-    sections += [Section(f"log of {pod.name}", _logs(chain, pod, silent)) for pod in pods[:MOST_LOGS]]
+    for pod in pods[:MOST_LOGS]:
+        log_of_pod = INTERRUPTS.unless_interrupted(partial(_logs, chain, pod, silent), CUT_SHORT)
+        sections.append(Section(f"log of {pod.name}", log_of_pod))
     if len(pods) > MOST_LOGS:
         sections.append(Section(OTHER_LOGS, f"of {len(pods) - MOST_LOGS} more Pods, not read"))
     sections.append(Section(OBJECTS, manifests(state)))

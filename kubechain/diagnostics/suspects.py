@@ -13,6 +13,7 @@ from functools import partial
 from kubechain.claims.claim import Link
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
 from kubechain.workload import network_policies
@@ -35,7 +36,7 @@ def suspects(api: Api, link: Link, namespace: str = "", *, inside: bool = False)
     for look in (*of_cluster, partial(policies, namespace=namespace)):
         # The message of the claim counts; what cannot be read here is no news.
         with contextlib.suppress(HarnessError):
-            shown += look(api)
+            shown += INTERRUPTS.unless_interrupted(partial(look, api), [])
     return some(shown, "; ") if shown else ""
 
 

@@ -12,6 +12,7 @@ import pytest
 from kubechain.claims import claim
 from kubechain.claims.requirements import DISRUPTION, refused
 from kubechain.core.errors import HarnessError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.pytest.fail_fast import is_ending
 from kubechain.pytest.rights import permissions
 from kubechain.pytest.scheduling import requires
@@ -53,7 +54,7 @@ class Ahead:
         self.taken |= users(item)
         if factory := run_state(self.config).factory:
             # What keeps a chain from being begun now, such as an API server that is away, its claim meets and says.
-            with contextlib.suppress(HarnessError):
+            with contextlib.suppress(HarnessError), INTERRUPTS.interruptible():
                 factory.prepare()
         return (yield)
 

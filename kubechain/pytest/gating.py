@@ -51,7 +51,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     stated, chain = _on_a_chain(item), chain_of(item)
     with _judged(item, AssertionError, RealClock().now()):
         if stated and chain:
-            require_premises(stated, chain)
+            with INTERRUPTS.interruptible():
+                require_premises(stated, chain)
         began = chain.objects.clock.now() if chain else 0.0
         result = yield
         if stated and chain and stated.opens:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.pytest.session import asks_for_claims
-
-# The name of the plugin of xdist in the controller.
-CONTROLLER = "dsession"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,6 +17,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if asks_for_claims(config):
         INTERRUPTS.arm()
         INTERRUPTS.hold()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Register the plugin around all that other plugins have registered by now."""
+    if asks_for_claims(session.config):
+        session.config.pluginmanager.register(Around())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,28 +45,50 @@ def _has_line(entry: Any) -> bool:
         return False
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Keep signals while other plugins handle a claim, and in teardowns: what these left half done would end the run otherwise.
+class Around:
+    """A plugin whose hooks are called around those of other plugins, which it protects."""
 
-    Allure, for example, takes a test out and puts it in again; an interrupted teardown leaves the rest of its fixtures.
-    The controller of several processes runs no claim, and may be interrupted while it waits for them.
-    """
-    if not asks_for_claims(session.config) or session.config.pluginmanager.hasplugin(CONTROLLER):
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Keep signals while other plugins handle a claim or a report, and in teardowns: what is half done ends a run badly.
+
+        Allure, for example, takes a test out and puts it in again; an interrupted teardown leaves the rest of its fixtures.
+        A signal between the last claim and the end of the session changes nothing any more.
+        """
+        controller: Any = session.config.pluginmanager.getplugin("dsession")
+        if controller:
+            # Where it waits for the reports of its workers.
+            controller.queue.get = _interruptible(controller.queue.get)
+        INTERRUPTS.hold()
+        try:
+            return (yield)
+        finally:
+            INTERRUPTS.release()
+            INTERRUPTS.hold()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Begin no claim after a signal: claims that are skipped or blocked have no function that it could interrupt."""
+        INTERRUPTS.require_none()
         return (yield)
-    with INTERRUPTS.held():
-        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self) -> Generator[None, object, object]:
+        """Keep signals while plugins handle a fixture, which a claim or another fixture may request at any time."""
+        with INTERRUPTS.held():
+            return (yield)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_fixture_setup")
-def keep_around_fixture() -> Generator[None, object, object]:
-    """Keep signals while plugins handle a fixture, which a claim or another fixture may request at any time."""
-    with INTERRUPTS.held():
-        return (yield)
+def _interruptible(function: Callable[..., object]) -> Callable[..., object]:
+    def wait(*arguments: object, **named: object) -> object:
+        with INTERRUPTS.interruptible():
+            return function(*arguments, **named)
+
+    return wait
 
 
-@pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_fixture_setup")
-def interrupt_in_fixture() -> Generator[None, object, object]:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
     """Let a signal interrupt the function of a fixture."""
     with INTERRUPTS.interruptible():
         return (yield)

@@ -16,6 +16,7 @@ from kubechain.claims.rights import CORE, PULL_SECRET, TOLERATED
 from kubechain.cluster import existing
 from kubechain.cluster.access import Access
 from kubechain.cluster.target import Target
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.pytest.session import asks_for_claims, is_own_suite
 from kubechain.pytest.shaping import shape_of
 from kubechain.pytest.state import run_state
@@ -65,7 +66,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         declared = (each for other in sharing if (each := claim.of(other)))
         permit.rights = TOLERATED | PULL_SECRET.rights | rights_of([CORE, PULL_SECRET], inside=True)
         permit.rights = permit.rights.union(*(each.rights | each.remote_rights for each in declared))
-    reasons = refused(stated.needs, permissions(item.config)) if stated.needs else []
+    # The API server is asked for each right once.
+    with INTERRUPTS.interruptible():
+        reasons = refused(stated.needs, permissions(item.config)) if stated.needs else []
     if reasons:
         pytest.skip(f"needs {', '.join(reasons)}")
 

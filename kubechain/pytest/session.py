@@ -16,6 +16,7 @@ from kubechain.core import bundle, known_secrets, output, proxies, publish, reda
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
+from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.process import OWNER, identity
 from kubechain.core.progress import Progress
 from kubechain.core.settings import Settings
@@ -164,7 +165,8 @@ def _provide(config: pytest.Config) -> None:
     name = "" if option.cluster_name == PYTEST_KIND_DEFAULT_NAME else option.cluster_name
     _hold_locks(state)
     fresh_line(config)
-    with uncaptured(config):
+    # With xdist, the controller is in its loop, where signals are kept.
+    with uncaptured(config), INTERRUPTS.interruptible():
         try:
             choice = Choice(
                 name, option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
