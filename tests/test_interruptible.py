@@ -151,11 +151,17 @@ def test_first_signal_ends_the_sampling_of_a_change_and_the_second_the_run(tmp_p
     assert (tmp_path / "went-on").exists() is not second
 
 
-# In the controller, or in the process that runs the claims.
+# In the controller, or in the process that runs the claims; when its worker ends, or before.
 HANDLED = """
 def pytest_runtest_logreport(report):
     if report.when == "call" and ("PYTEST_XDIST_WORKER" in os.environ) == THERE:
         send()
+"""
+ENDING = """
+def pytest_kubechain_claim_finished():
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        send(os.getppid())
+        threading.Event().wait(1)
 """
 
 
@@ -163,6 +169,7 @@ def pytest_runtest_logreport(report):
     ("more", "words"),
     [
         (HANDLED.replace("THERE", "False"), ("-n", "1")),
+        (ENDING, ("-n", "1")),
         full(HANDLED.replace("THERE", "False"), ()),
         full(HANDLED.replace("THERE", "True"), ("-n", "1")),
     ],

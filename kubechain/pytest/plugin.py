@@ -21,6 +21,7 @@ PARTS = (
     "time_limit",
     "outcomes",
     "ending",
+    "late_reports",
     "disk",
     "gating",
     "fail_fast",
