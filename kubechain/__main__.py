@@ -7,7 +7,7 @@ import sys
 
 from kubechain.core import start_up
 from kubechain.core.errors import ExitCode
-from kubechain.core.interrupts import INTERRUPTS
+from kubechain.core.interrupts import INTERRUPTS, leave
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
         command = importlib.import_module("kubechain.cli")
     except KeyboardInterrupt:
         sys.stderr.write("kubechain: interrupted\n")
-        sys.exit(ExitCode.INTERRUPTED)
+        leave(ExitCode.INTERRUPTED)
     start_up.end()
     command.main()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,11 @@ def test_claim_that_failed_counts_after_a_signal(tmp_path: Path, more: str, word
     assert done.code == ExitCode.CHAIN_BROKEN, done.output
     assert done.outcomes["T-IMAGE-010"] == "failed"
     assert "INTERNALERROR" not in done.output
+
+
+def test_interrupt_of_a_text_that_is_executed_leaves_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "pydantic.py").write_text("exec('raise KeyboardInterrupt')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    argv = [sys.executable, "-m", "kubechain", "list"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "kubechain: interrupted\n")

@@ -11,7 +11,7 @@ from typing import NoReturn
 from kubechain.core import known_secrets, output, proxies, redact
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
-from kubechain.core.interrupts import INTERRUPTS
+from kubechain.core.interrupts import INTERRUPTS, leave
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,4 +37,4 @@ def main(work: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write(f"{PROJECT}: interrupted\n")
         code = ExitCode.INTERRUPTED
-    sys.exit(int(code))
+    leave(int(code))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import types
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 # A shell sends SIGINT for Ctrl-C, and SIGHUP when its terminal is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -102,3 +103,13 @@ class Interrupts:
 
 
 INTERRUPTS = Interrupts()
+
+
+def leave(code: int) -> NoReturn:
+    """Exit with a code, also after an interrupt.
+
+    One that has passed through an `exec` or `eval` of a text, as many libraries have, is remembered by Python until the next
+    such call: `python -m` would end itself by SIGINT, whatever its exit code is.
+    """
+    eval("None")  # noqa: S307  # nosec B307  # a constant
+    sys.exit(code)
