@@ -108,6 +108,25 @@ def test_command_that_ignores_a_signal_is_killed(monkeypatch: pytest.MonkeyPatch
     assert process.returncode == -signal.SIGKILL
 
 
+def test_command_is_killed_if_its_end_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sh", "-c", "trap '' INT; echo on; sleep 60"], stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    wait, waits = process.wait, list[float | None]()
+
+    def interrupted(timeout: float | None = None) -> int:
+        waits.append(timeout)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(timeout)
+
+    monkeypatch.setattr(process, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        change.end(process)
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_command_that_does_not_exist_is_said_and_one_has_none_of_the_variables_of_the_run(tmp_path: Path) -> None:
     with (
         pytest.raises(SetupError, match="cannot run no-such-program: No such file") as raised,

@@ -89,13 +89,21 @@ def start(command: str, environment: Mapping[str, str] = os.environ) -> subproce
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a command as Ctrl-C does, and kill it if it has not ended after END_SECONDS."""
-    for number, seconds in ((signal.SIGINT, END_SECONDS), (signal.SIGKILL, None)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=seconds)
-            return
+    """End a command as Ctrl-C does, and kill it if it has not ended after END_SECONDS, or at the next Ctrl-C."""
+    try:
+        _send(process, signal.SIGINT)
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if process.poll() is None:
+            _send(process, signal.SIGKILL)
+            process.wait()
+
+
+def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 @dataclass
