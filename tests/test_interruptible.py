@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -123,6 +124,21 @@ def test_no_claim_begins_after_a_signal_that_interrupted_nothing(
     assert not (tmp_path / "went-on").exists(), done.output
     assert done.code == ExitCode.INTERRUPTED, done.output
     assert "no verdict: interrupted after 1 of 2 claims" in done.output
+
+
+COLLECTS = """
+def pytest_itemcollected(item):
+    if item.name == "test_b":
+        send()
+"""
+
+
+def test_signal_during_the_collection_leaves_no_list_of_claims(tmp_path: Path) -> None:
+    done = run(tmp_path, COLLECTS)
+    assert "no verdict: interrupted after 0 of 0 claims" in done.output
+    assert done.code == ExitCode.INTERRUPTED, done.output
+    found = json.loads((done.out / "not-begun" / "run.json").read_text())
+    assert found["claims"] == []
 
 
 SAMPLES = """

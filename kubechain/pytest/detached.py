@@ -47,7 +47,7 @@ QUIET_SECONDS = 60.0
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Read what an earlier run has left, before the cluster is looked at."""
     state = run_state(session.config)
-    if state.settings.state and not state.settings.join and is_upgrade(session.config):
+    if state.settings.state and state.chosen and not state.settings.join and is_upgrade(session.config):
         try:
             restore(state)
         except HarnessError as error:

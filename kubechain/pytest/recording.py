@@ -160,7 +160,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Write the list of the collected claims, so that a claim without a report is noticed."""
-    if RECORDER in session.config.stash and session.items:
+    # After an interrupt, pytest calls this with what was collected by then, of which nothing was chosen.
+    if RECORDER in session.config.stash and run_state(session.config).chosen:
         claims = ((item.nodeid, claim.of(item)) for item in session.items)
         listed = [CollectedClaim.of(stated, nodeid).as_json() for nodeid, stated in claims if stated]
         folder = secret_files.folder(run_state(session.config).run.folder)

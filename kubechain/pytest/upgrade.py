@@ -68,9 +68,9 @@ def is_upgrade(config: pytest.Config) -> bool:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Check the input of the run before a cluster is created."""
     config = session.config
-    if config.option.collectonly or not is_upgrade(config):
-        return
     state = run_state(config)
+    if config.option.collectonly or not state.chosen or not is_upgrade(config):
+        return
     settings = state.settings
     try:
         if settings.phase:
