@@ -217,7 +217,7 @@ def test_watch_that_is_silent_on_a_real_connection_is_resumed_and_closed(tmp_pat
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     api = Api(kubeconfig(tmp_path, f"http://{HOST}:{server.server_port}"), "test", tmp_path / "secrets")
     seen: Condition[NamespaceState] = Condition("seen", lambda state: expect(bool(state.objects), "nothing"))
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     try:
         with Watcher(api, "ns", RealClock(), ("Pod",)) as watcher:
             assert watcher.history.read().objects == ()
@@ -231,4 +231,7 @@ def test_watch_that_is_silent_on_a_real_connection_is_resumed_and_closed(tmp_pat
         server.shutdown()
         server.server_close()
         api.close()
-    assert threading.active_count() <= before
+    # Those of the connections see that they are closed.
+    for thread in {*threading.enumerate()} - before:
+        thread.join(30)
+        assert not thread.is_alive(), thread.name
