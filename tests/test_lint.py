@@ -1,6 +1,7 @@
 """Rules of the project that no linter checks."""
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -46,9 +47,12 @@ def sources(*parts: str) -> Iterator[tuple[Path, str]]:
             yield path.relative_to(ROOT), path.read_text()
 
 
-def identifiers(text: str) -> set[str]:
+@functools.cache
+def identifiers(text: str) -> frozenset[str]:
     """Return the names of variables, attributes, parameters, functions and classes; strings and comments do not count."""
-    return {token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.NAME}
+    return frozenset(
+        token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.NAME
+    )
 
 
 def test_nothing_sleeps_outside_the_clock() -> None:
