@@ -23,7 +23,7 @@ from suites.lifecycle import test_1_scale as scale
 from tests.hostile import services, subresources
 from tests.hostile.cluster import Cluster
 from tests.hostile.names import Resolver
-from tests.walkthrough.walking import clean_cluster, creating, factory_on
+from tests.walkthrough.walking import Brief, clean_cluster, creating, factory_on
 
 pytestmark = pytest.mark.whole_runs
 
@@ -215,6 +215,7 @@ WRONG: dict[str, tuple[Wrong, str]] = {
 def test_claim_fails(name: str, chain: Chain, create: Create, server: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong, says = WRONG[name]
     wrong(monkeypatch, server)
+    chain.waiter.pace = Brief()
     with pytest.raises((Unmet, AssertionError), match=says):
         attempt(name, chain, create)
 

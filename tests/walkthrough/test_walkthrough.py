@@ -15,7 +15,7 @@ from tests.hostile.acts import Meant, reshaped, rule, with_body
 from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange, of_json
 from tests.hostile.resources import TABLE
-from tests.walkthrough.walking import CLAIMS, RUN, of_kubectl
+from tests.walkthrough.walking import CLAIMS, RUN, Brief, of_kubectl
 
 pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
 
@@ -98,6 +98,7 @@ def test_claim_fails_when_what_it_says_does_not_hold(
     monkeypatch.setattr(probe, "COMMAND_SECONDS", 5.0)
     make, message = WRONG[name]
     make(server)
+    walk.chain.waiter.pace = Brief()
     with pytest.raises(Unmet, match=message):
         CLAIMS[name](walk)
 

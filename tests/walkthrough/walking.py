@@ -10,11 +10,12 @@ from kubechain.claims.requirements import Environment
 from kubechain.cluster.target import Target
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.objects import present
-from kubechain.conditions.timeouts import CONTROLLER
+from kubechain.conditions.timeouts import CONTROLLER, Timeout
 from kubechain.core.run import RUN_LABEL
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.clock import RealClock
+from kubechain.observe.pace import Pace
 from kubechain.observe.wait import Waiter
 from kubechain.probes.kubectl import Kubectl
 from kubechain.scenarios.walkthrough import Walkthrough, walkthrough
@@ -31,7 +32,18 @@ RUN = "0a1b2c3d"
 IMAGE = "nginx:1.29"
 # Of the timeouts of the claims: the cluster acts at once.
 PATIENCE = 0.1
+# Of a claim that must fail, each wait ends after so long: as long as the data plane gets, with PATIENCE.
+VAIN_SECONDS = 2.0
 NO_EVENT = Condition[NamespaceState]("no Event", lambda state: expect(not state.all("Event"), "some"), CONTROLLER)
+
+
+class Brief(Pace):
+    """The pace of a claim that must fail: no wait in vain lasts longer than VAIN_SECONDS."""
+
+    def limit(self, timeout: Timeout, patience: float = 1.0) -> Timeout:
+        """Return the timeout, or VAIN_SECONDS."""
+        usual = super().limit(timeout, patience)
+        return Timeout(min(usual.seconds, VAIN_SECONDS), usual.reason)
 
 
 @contextmanager
