@@ -73,6 +73,14 @@ def test_program_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyt
     assert ended(child(tmp_path))
 
 
+def test_program_that_is_ended_has_its_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
+    script = "trap 'sleep 1; touch ended; exit' TERM; while :; do sleep 0.05; done"
+    with pytest.raises(SetupError, match="took more than"):
+        run(["sh", "-c", script], timeout=0.3, cwd=tmp_path, grace=20)
+    assert (tmp_path / "ended").exists()
+
+
 def test_timeout_ends_a_child_that_outlives_its_program(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="took more than"):
         run(["sh", "-c", "sleep 30 & echo $! > pid"], timeout=0.3, cwd=tmp_path)

@@ -1,16 +1,20 @@
 """A fault in the middle of a nested run: the sign of the middle, and what happens then."""
 
 import json
+import signal
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from kubechain.claims.claim import Link
 from kubechain.claims.records import RunRecord
 from kubechain.core.errors import HarnessError, Unmet
+from kubechain.core.process import Completed, run
 from kubechain.core.run import COLLECTED, FINISHED
 from kubechain.faults import trial
 from kubechain.faults.catalogue import midway
@@ -117,6 +121,39 @@ def test_fault_that_takes_no_effect_in_the_middle_is_trouble(tmp_path: Path, mon
 
     with pytest.raises(Unmet, match="no effect"):
         suite_run.disrupted(tmp_path, tmp_path, {}, Link.DNS, disturb, RealClock())
+
+
+def test_interrupt_in_the_middle_ends_the_nested_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses: list[int] = []
+    (tmp_path / "pytest.py").write_text(f"import time\ntime.sleep({WAIT_SECONDS})\n")
+
+    def nested(*_: object) -> RunRecord:
+        folder_of(tmp_path, "DNS_1")
+        statuses.append(run([sys.executable, *suite_run.COMMAND], timeout=2 * WAIT_SECONDS, cwd=tmp_path).status)
+        return run_record("DNS")
+
+    def disturb() -> None:
+        while not any(tuple(child.cmdline()[1:3]) == suite_run.COMMAND for child in psutil.Process().children()):
+            threading.Event().wait(0.05)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suite_run, "_run", nested)
+    with pytest.raises(KeyboardInterrupt):
+        suite_run.disrupted(tmp_path, tmp_path, {}, Link.DNS, disturb, RealClock())
+    assert statuses == [-signal.SIGTERM]
+
+
+def test_nested_run_has_the_time_to_remove_its_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def noted(*_: object, **named: Any) -> Completed:
+        given.update(named)
+        return Completed((), 2, "", "interrupted")
+
+    monkeypatch.setattr(suite_run, "run", noted)
+    with pytest.raises(HarnessError, match="exit status 2"):
+        suite_run.verdict_of(tmp_path, tmp_path)
+    assert given["grace"] == suite_run.END_SECONDS
 
 
 def test_trial_injects_in_the_middle_and_heals_after_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,13 @@ def run(
     stdin: str | IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    grace: float | None = None,
 ) -> Completed:
     """Run `argv` for at most `timeout` seconds and return its output, whatever its exit status is.
 
     `env` is added to this process's environment. The program gets a process group of its own, which is ended after
-    `timeout` seconds or when this process is interrupted, so no child outlives the call.
+    `timeout` seconds or when this process is interrupted, so no child outlives the call. It is killed if that takes longer than
+    `grace` (default: GRACE_SECONDS).
 
     Raises:
         SetupError: the program cannot be started, or (TookTooLong) it did not end in time.
@@ -80,10 +82,10 @@ def run(
     try:
         out, err = process.communicate(text.encode() if text is not None else None, timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        _end(process)
+        _end(process, grace)
         raise TookTooLong(f"`{redact.text(' '.join(words[:4]))}` took more than {timeout:.0f} s", ExitCode.TOOLS) from error
     except BaseException:
-        _end(process)
+        _end(process, grace)
         raise
     return Completed(words, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
@@ -93,11 +95,11 @@ def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, OWNER: identity(), **(added or {})}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace: float | None) -> None:
     """End a program and its children: SIGTERM first, so that they remove temporary files, then SIGKILL."""
     try:
         os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=GRACE_SECONDS)
+        process.communicate(timeout=GRACE_SECONDS if grace is None else grace)
     except (subprocess.TimeoutExpired, ProcessLookupError):
         pass
     finally:

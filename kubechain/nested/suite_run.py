@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from kubechain.claims.claim import Link
 from kubechain.claims.records import RunRecord, read_run
@@ -23,6 +26,9 @@ from kubechain.observe.wait import Polled, Waiter
 
 SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 RUN_SECONDS = 600.0
+# A run that is told to end removes its namespaces first.
+END_SECONDS = 60.0
+COMMAND = ("-m", "pytest")
 UPGRADE = ("suites/upgrade",)
 REHEARSED = Timeout(120, "the witnesses are made and rolled once, and the samplers start")
 # Longest duration; the rehearsal ends earlier when the file REHEARSING is removed.
@@ -136,12 +142,23 @@ def _amidst(
             in_middle = Waiter(clock).eventually(source, point, within=within).state[1]
             if in_middle:
                 disrupt()
+        except KeyboardInterrupt:
+            _tell_to_end()
+            raise
         finally:
             end()
         record = running.result()
         if not in_middle:
             raise HarnessError(f"the nested run ended before its middle: {record.verdict}")
         return record
+
+
+def _tell_to_end() -> None:
+    """Tell the nested run to end, for which a thread waits: in its own process group it gets no signal of the terminal."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if tuple(child.cmdline()[1:3]) == COMMAND:
+                child.terminate()
 
 
 def _run(words: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]) -> RunRecord:
@@ -158,8 +175,8 @@ def _run(words: Sequence[str], joined: Path, out: Path, given: Mapping[str, str]
         **dict.fromkeys((f"{PREFIX}{name}" for name in DELIVERY), ""),
         "PYTEST_ADDOPTS": "",
     }
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT)
+    command = [sys.executable, *COMMAND, "-p", "no:cacheprovider", *words]
+    done = run(command, timeout=RUN_SECONDS, env={**os.environ, **always, **given}, cwd=ROOT, grace=END_SECONDS)
     record = out / "run.json"
     if not record.exists():
         raise HarnessError(f"the nested run wrote no {record} (exit status {done.status}): {done.last_words}")
