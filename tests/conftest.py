@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     settings.load_profile("full" if config.getoption("--hostile") else "short")
     config.addinivalue_line("markers", f"{HOSTILE}: a test of the full form, which takes minutes; see docs/HOSTILE.md")
-    config.addinivalue_line("markers", f"{WHOLE_RUNS}: tests that run the whole command, which takes seconds")
+    config.addinivalue_line("markers", f"{WHOLE_RUNS}: tests that run the whole command, or real samplers, for seconds")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

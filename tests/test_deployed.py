@@ -25,7 +25,7 @@ from tests.test_trouble_in_pods import FEW, await_chain, left
 
 pytestmark = pytest.mark.whole_runs
 
-FAST = {"KUBECHAIN_ONLY": FEW, "KUBECHAIN_PATIENCE": "0.3"}
+FAST = {"KUBECHAIN_ONLY": FEW, "KUBECHAIN_PATIENCE": "0.1"}
 MOST_SECONDS = 300
 
 
@@ -80,7 +80,8 @@ def test_parts_of_the_sharded_job_are_merged_to_the_verdict_of_the_whole(tmp_pat
         code, whole = ended(found.begin("kubechain-0-a", FAST))
         sharded = Deployed(found.made, of_kubectl("sharded"), tmp_path)
         parts = sharded.of_kind("Job")["spec"]["completions"]
-        codes = [ended(sharded.begin(f"kubechain-{index}-b", FAST, index))[0] for index in range(parts)]
+        begun = [sharded.begin(f"kubechain-{index}-b", FAST, index) for index in range(parts)]
+        codes = [ended(process)[0] for process in begun]
         assert len({result(sharded, f"kubechain-result-{index}")["metadata"]["uid"] for index in range(parts)}) == parts
         where = ("--context", CONTEXT, "--kubeconfig", str(found.made.kubeconfig), "--out", str(tmp_path / "merged"))
         done = kubechain(tmp_path, "merge", "--result-config-map", f"{sharded.space}/kubechain-result", *where)

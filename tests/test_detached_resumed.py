@@ -26,6 +26,9 @@ from kubechain.upgrade.model import Kind, RouteSamples
 from kubechain.upgrade.phases import During
 from tests.changing_cluster import ChangingCluster, changing_cluster
 from tests.config_maps import ConfigMaps
+from tests.hostile.cases import full
+
+pytestmark = pytest.mark.whole_runs
 
 CLOCK = RealClock()
 AWAY = 4.0
@@ -175,7 +178,7 @@ def loss(site: Site, uid: str, seconds: float) -> None:
     site.cluster.open(uid)
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("killed", [full(False), True], ids=["SIGTERM", "SIGKILL"])  # noqa: FBT003  # a parameter of pytest
 def test_run_goes_on_where_another_was_ended(site: Site, monkeypatch: pytest.MonkeyPatch, killed: bool) -> None:  # noqa: FBT001
     if killed:
         # It writes nothing more: what is kept is what it kept before.

@@ -197,7 +197,7 @@ def test_verdict_of_two_processes_is_printed_in_lines_of_its_own_in_whatever_ord
     assert done.output.count("chain broken at") + done.output.count("first broken link is now") == len(early) + 1
 
 
-@pytest.mark.parametrize("name", ["fast", "fast, two processes"])
+@pytest.mark.parametrize("name", ["fast", full("fast, two processes")])
 def test_run_ends_at_the_first_broken_link(runs: Runs, name: str) -> None:
     done = runs[name]
     under_way = 1 if "two" in name else 0
@@ -229,7 +229,7 @@ def test_claims_of_earlier_links_still_run(runs: Runs, name: str) -> None:
         assert verdict(done).endswith("; 2 claims not run (--fail-fast)")
 
 
-@pytest.mark.parametrize("name", ["fast", "fast, two processes", "between", full("between, two processes")])
+@pytest.mark.parametrize("name", ["fast", full("fast, two processes"), "between", full("between, two processes")])
 def test_fixtures_are_torn_down_as_usual(runs: Runs, name: str) -> None:
     assert (runs[name].out.parent / "torn-down").read_text() == "x" * (2 if "two" in name else 1)
     assert "after the verdict" not in runs[name].output

@@ -149,7 +149,7 @@ def test_runs_on_three_clusters_of_which_one_is_broken_and_one_is_not_there(tmp_
             "--only",
             "CHAIN-DEPLOYMENT-010,CHAIN-PODS-010",
             "--patience",
-            "0.3",
+            "0.1",
             "--history",
             str(tmp_path / "history"),
             "--at-once",

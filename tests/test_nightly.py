@@ -24,6 +24,7 @@ from kubechain.results import fleet as fleets
 from tests import finished_runs
 from tests.fakes import record
 from tests.finished_runs import passed
+from tests.hostile.cases import full
 from tests.nightly.__main__ import row, tried
 from tests.nightly.jobs import FAMILIES, MODES, Job, chosen, short, whole
 from tests.nightly.records import JobResult, table, together
@@ -111,7 +112,7 @@ def night(folder: Path, *words: str, code: int = 0, claim: str = "passed") -> su
 MATRIX = ",".join(job.id for job in short(pins.load()) if job.matrix)
 
 
-@pytest.mark.parametrize(("claim", "code", "expected"), [("passed", 0, 0), ("failed", 2, 1), ("inconclusive", 2, 10)])
+@pytest.mark.parametrize(("claim", "code", "expected"), [full("passed", 0, 0), ("failed", 2, 1), full("inconclusive", 2, 10)])
 def test_night_is_a_site_with_its_history(tmp_path: Path, claim: str, code: int, expected: int) -> None:
     done = night(tmp_path, "--jobs", f"{MATRIX},faults", code=code, claim=claim)
     assert done.returncode == expected, done.stdout + done.stderr

@@ -39,13 +39,13 @@ def healthy(_made: Cluster) -> None:
 @pytest.mark.parametrize("make", [full(healthy), without_endpoints])
 def test_parts_together_are_the_whole(tmp_path: Path, make: Callable[[Cluster], None]) -> None:
     with cluster(tmp_path, plain(), make) as made:
-        whole = run(made, tmp_path, "--patience", "0.3")
+        whole = run(made, tmp_path, "--patience", "0.15")
         expected = read_run(tmp_path / "out" / "run.json")
         codes: list[int] = []
         for part in range(PARTS):
             folder = tmp_path / "parts" / str(part)
             words = ("--shard", f"{part}/{PARTS}", "--out", str(folder), "--result-config-map", f"kube-system/part-{part}")
-            codes.append(run(made, tmp_path, "--patience", "0.3", *words).returncode)
+            codes.append(run(made, tmp_path, "--patience", "0.15", *words).returncode)
         ended = kubechain(tmp_path, "merge", str(tmp_path / "parts"), "--out", str(tmp_path / "merged"))
         where = ("--context", CONTEXT, "--kubeconfig", str(made.kubeconfig), "--out", str(tmp_path / "fetched"))
         fetched = kubechain(tmp_path, "merge", "--result-config-map", "kube-system/part", *where)

@@ -129,6 +129,7 @@ def test_retry_of_an_evicted_part_removes_what_its_first_try_left_and_nothing_of
         assert (process.returncode, lost != [], left(made)) == (0, True, ["kubechain-00000002-main-0"]), output
 
 
+@pytest.mark.hostile
 def test_run_whose_pod_is_evicted_removes_what_it_made(tmp_path: Path) -> None:
     with cluster(tmp_path, plain(), lambda made: made.off.add("ReplicaSet")) as made:
         with begun(tmp_path, made.kubeconfig, "--json-line", "--context", CONTEXT) as process:

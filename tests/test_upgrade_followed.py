@@ -23,6 +23,8 @@ from kubechain.workload.reached import Reached
 from tests.changing_cluster import ChangingCluster, changing_cluster
 from tests.fakes import changed, thing
 
+pytestmark = pytest.mark.whole_runs
+
 CLOCK = RealClock()
 
 

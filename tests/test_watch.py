@@ -244,6 +244,7 @@ def test_watch_ends_after_the_run_of_its_round_has_removed_what_it_made(tmp_path
     assert left == []
 
 
+@pytest.mark.hostile
 def test_rounds_end_with_the_exit_code_of_the_last(tmp_path: Path) -> None:
     broken = cluster(tmp_path, plain(), lambda made: made.off.add("Deployment"))
     with broken as made, watching(made, tmp_path, "--rounds", "1") as (process, _url):

@@ -24,15 +24,17 @@ FILES = (
         "hostile_access",
         "delivery",
         "deployed",
+        "detached_resumed",
         "ends",
         "fail_fast",
         "full_disk",
         "integrations",
         "interrupts",
         "live",
+        "nightly",
     ),
     *("one_namespace", "output", "own_claims", "results_of_runs", "rights_runs", "run_command", "sharding", "time_limit"),
-    *("trouble_in_pods", "waivers"),
+    *("trouble_in_pods", "waivers", "watch"),
     *("conditions_endpoints", "conditions_http", "deploy", "history", "redact", "reports", "upgrade_outages", "upgrade_page"),
 )
 

@@ -22,9 +22,9 @@ ends within the time stated, and it leaves no namespace, no cordon and no watch.
 
 `make test` runs the records marked *short*, one of each kind; `make hostile` runs all of them (`N=2` in two processes), those
 whole runs of other tests that `make test` leaves out (more signals, phases and disks that become full, closed outputs, the
-same in xdist workers, in a history or in a part of a suite), and 2,000 examples of each property in place of 50. Then
-`make hostile SECONDS=600` draws sequences of two to four records for that long: whatever they do together, a chain that
-is whole is never called broken. How clusters are reached, and what comes of it, is in [access](ACCESS.md).
+same in xdist workers, in a history, a watch, a night or a part of a suite), and 2,000 examples of each property in place of
+50. Then `make hostile SECONDS=600` draws sequences of two to four records for that long: whatever they do together, a chain
+that is whole is never called broken. How clusters are reached, and what comes of it, is in [access](ACCESS.md).
 
 At its end `make hostile` counts the runs and their ends, wrong verdicts, hangs, tracebacks, leftovers and secrets shown.
 `LEDGER=FILE` writes each result to a file as it comes, with the code that it is of: the next `make hostile LEDGER=FILE` runs what

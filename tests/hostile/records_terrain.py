@@ -233,7 +233,6 @@ RECORDS = (
         "VIRTUAL-NODE",
         "has a virtual Node",
         node("virtual", spec={"taints": [{"key": "virtual-kubelet.io/provider", "value": "a", "effect": "NoSchedule"}]}),
-        short=True,
     ),
     terrain("WINDOWS-NODE", "has a Windows Node", node("win", metadata={"labels": {"kubernetes.io/os": "windows"}})),
     terrain("NODE-NOT-READY", "has a Node that is not ready", node("gone", status=_unready("NodeStatusUnknown"))),

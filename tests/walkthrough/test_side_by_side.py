@@ -24,6 +24,8 @@ from tests.hostile.catalogue import RECORDS
 from tests.hostile.cluster import Cluster
 from tests.hostile.runner import run
 
+pytestmark = pytest.mark.whole_runs
+
 COUNT = 10
 RUN = "CHAIN-PODS-010,CHAIN-ENDPOINTS-010"
 
