@@ -171,6 +171,9 @@ def test_first_signal_ends_the_sampling_of_a_change_and_the_second_the_run(tmp_p
 
 # In the controller, or in the process that runs the claims; when its worker ends, or before.
 HANDLED = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report):
     if report.when == "call" and ("PYTEST_XDIST_WORKER" in os.environ) == THERE:
         send()
