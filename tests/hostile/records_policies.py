@@ -161,7 +161,7 @@ RECORDS = (
     Record("CHECK-TAKEN", "says that the namespace for the dry run exists", rule(_on_check, failing(409))),
     Record("CHECK-FAILING", "does not create the namespace for the dry run", rule(_on_check, failing(503))),
     Record("CHECK-LOST", "creates the namespace for the dry run, and does not answer", rule(_on_check, lost)),
-    Record("USUAL-POLICIES", "refuses objects without what policies usually demand", denies(usual), command=BARE, short=True),
+    Record("USUAL-POLICIES", "refuses objects without what policies usually demand", denies(usual), command=BARE),
     Record(
         "KUBECTL-REFUSED",
         "refuses what kubectl makes, and takes the objects of the run",
