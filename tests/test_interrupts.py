@@ -164,6 +164,7 @@ def test_signals_end_a_run_in_an_orderly_way(
                 process.wait(0.1)
         output, errors = process.communicate(timeout=120)
     assert process.returncode == 2, output + errors
+    assert "  .. interrupted: removing what the run has made\n" in errors
     assert of_runs(server) == []
     assert marks(tmp_path) == []
     assert output.strip().splitlines()[-1].startswith("no verdict: interrupted after")

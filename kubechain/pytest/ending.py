@@ -19,15 +19,17 @@ from kubechain.core.errors import ExitCode, HarnessError
 from kubechain.core.files import full_disk
 from kubechain.kube.client import Api
 from kubechain.pytest.outcomes import one_line
-from kubechain.pytest.session import asks_for_claims, uncaptured
+from kubechain.pytest.session import asks_for_claims, fresh_line, uncaptured
 from kubechain.pytest.state import RunState, run_state, worker_input
 
 OUTPUT = "failedAtEnd"
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
     """Go on with the end of the run if a fixture or the hook of another plugin fails: the results count all the same."""
+    if exitstatus == ExitCode.INTERRUPTED and asks_for_claims(session.config):
+        _say_so(session.config)
     try:
         return (yield)
     except Exception as error:
@@ -43,6 +45,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     if worker_input(session.config) is not None:
         vars(session.config)["workeroutput"][OUTPUT] = lines
     return None
+
+
+def _say_so(config: pytest.Config) -> None:
+    """Say in the controller what the run does: nothing else is printed until its fixtures are torn down, which may take long."""
+    state = run_state(config)
+    if worker_input(config) is None and state.provided and not state.trouble:
+        fresh_line(config)
+        state.progress.console.print("  .. interrupted: removing what the run has made")
 
 
 def _end_claims(session: pytest.Session) -> list[Exception]:

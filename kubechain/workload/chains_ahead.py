@@ -56,9 +56,13 @@ class ChainsAhead:
         self._closing.append(self._started().submit(self._close, stack))
 
     def drop(self) -> None:
-        """Delete the next chains if there are any, and wait until every deletion so far has begun; raise their first error."""
-        while self._next:
-            made = self._next.popleft()
+        """Delete the next chains if there are any, and wait until every deletion so far has begun; raise their first error.
+
+        One that has not been begun is not made: the API server may be away, and each object of a chain waits for it.
+        """
+        begun = [made for made in self._next if not made.cancel()]
+        self._next.clear()
+        for made in begun:
             if made.exception() is None:
                 self.close(made.result()[0])
         closing, self._closing = self._closing, []

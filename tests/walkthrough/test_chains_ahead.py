@@ -1,5 +1,6 @@
 """Chains that are made and deleted while claims go on, on a cluster on loopback; and which claims they are made for."""
 
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,10 +61,29 @@ def test_next_chain_is_made_while_one_is_used_and_is_the_one_that_the_next_claim
 def test_chain_that_nobody_used_is_deleted_and_has_no_record(factory: ChainFactory, server: Cluster) -> None:
     factory.more_to_come = lambda: 1
     factory.prepare()
+    assert factory.ahead._next[0].exception() is None
     factory.drop_spare()
     assert (spaces(server), factory.chains) == ([], [])
     assert len(factory.namespaces) == 1
     factory.end()
+
+
+def test_chain_that_is_not_begun_when_the_run_ends_is_not_made() -> None:
+    begun, goes_on, made = threading.Event(), threading.Event(), list[str]()
+
+    def make(_api: Api, _deployment: Json | None) -> tuple[ExitStack, Chain]:
+        made.append("one")
+        begun.set()
+        goes_on.wait(10)
+        raise HarnessError("away")
+
+    ahead = ChainsAhead(cast("Api", SimpleNamespace(twin=lambda: SimpleNamespace(close=lambda: None))), make)
+    ahead.prepare(MOST)
+    begun.wait(10)
+    threading.Timer(0.2, goes_on.set).start()
+    ahead.drop()
+    ahead.end()
+    assert made == ["one"]
 
 
 def test_no_chain_is_made_ahead_where_no_claim_takes_one(factory: ChainFactory) -> None:
@@ -78,8 +98,8 @@ def test_at_most_two_are_made_ahead(factory: ChainFactory) -> None:
     factory.more_to_come = lambda: 9
     factory.prepare()
     factory.prepare()
+    assert len(factory.ahead._next) == MOST
     factory.end()
-    assert len(factory.namespaces) == MOST
 
 
 def test_creation_that_fails_is_an_error_of_the_claim_that_takes_the_chain(factory: ChainFactory, server: Cluster) -> None:
