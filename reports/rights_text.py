@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ROLE_HEAD = """\
 # The rights of {what}.
-# Written by `make catalogue` from what claims declare; docs/RIGHTS.md says which claim needs which right.
+# Written by `make catalogue` from what claims declare; `kubechain docs rights` says which claim needs which right.
 # Another user or group than this ServiceAccount: change the subjects of the bindings.
 """
 INTRODUCTION = """\

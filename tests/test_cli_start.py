@@ -64,7 +64,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "kubeconfig": (("run", "--kubeconfig", "x"), "--kubeconfig=x: needs a context"),
     "unknown version": (("run", "--k8s", "1.2"), "1.2: unknown version"),
     "unknown fault": (("faults", "--faults", "x"), "--faults=x: no such fault: x"),
-    "unknown mutant": (("faults", "--mutants", "--faults", "dns-gone"), "no such mutant: dns-gone; docs/MUTANTS.md lists them"),
+    "unknown mutant": (
+        ("faults", "--mutants", "--faults", "dns-gone"),
+        "no such mutant: dns-gone; `kubechain docs mutants` lists them",
+    ),
     "drawn faults": (("faults", "--drawn"), "faults: --drawn and --cover are about mutants: add --mutants"),
     "pulled mutants": (("faults", "--mutants", "--images", "pull"), "--images=pull: mutants are built from source"),
     "bad expression": (("run", "--claims=-x"), "--claims=-x: not an expression"),

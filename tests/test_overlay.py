@@ -48,7 +48,7 @@ def test_bad_overlay_is_a_usage_error_of_one_line_with_file_and_place(text: str,
     message = str(caught.value)
     assert message.startswith(f"--overlay={file}: ")
     assert BAD[text] in message
-    assert "docs/REFERENCE.md" in message
+    assert "`kubechain docs reference`, The overlay" in message
     assert "\n" not in message
 
 

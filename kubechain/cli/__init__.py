@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from kubechain.cli import bench, completion, finished, fleet, images, run, watch
+from kubechain.cli import bench, completion, documents, finished, fleet, images, run, watch
 from kubechain.cli.commands import (
     BenchCommand,
     CleanCommand,
     Command,
     CompareCommand,
     CompletionCommand,
+    DocsCommand,
     DoctorCommand,
     DuringCommand,
     FaultsCommand,
@@ -52,7 +53,7 @@ WORK: Mapping[type[Command], Callable[[Any], int]] = {
 
 
 # Commands of which nothing remains but what they print.
-PRINTING = (ListCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand)
+PRINTING = (ListCommand, DocsCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand)
 
 
 def work(command: Command) -> int:
@@ -85,6 +86,8 @@ def show(command: Command) -> None:
             bundled("reports.catalogue").show(command.format)
         case RightsCommand():
             bundled("reports.catalogue").show_role(command.role, command.namespace)
+        case DocsCommand():
+            documents.show(command.document)
         case ReportCommand():
             bundled("reports.serve").serve(command.out, command.port)
         case CompletionCommand():

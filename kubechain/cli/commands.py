@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, Pyd
 
 from kubechain.cli.command_base import Command, Trend
 from kubechain.cli.in_cluster_commands import FleetCommand, ImagesCommand, MergeCommand, WatchCommand
+from kubechain.cli.printing_commands import DocsCommand, ListCommand, RightsCommand
 from kubechain.core.bench_settings import Benching
 from kubechain.core.change_settings import Change, Entrances, Hops, Phase
 from kubechain.core.in_cluster_settings import Delivery, Sharding
@@ -34,7 +35,6 @@ from kubechain.core.settings import (
     QualityGate,
     Reach,
     Results,
-    RoleName,
     Selection,
     Version,
 )
@@ -139,23 +139,6 @@ class DuringCommand(
     )
 
 
-class ListCommand(Command):
-    """Print the catalogue of claims."""
-
-    examples: ClassVar[tuple[str, ...]] = ("kubechain list", "kubechain list --format json")
-    format: Literal["text", "json", "markdown"] = Field("text", description="output format")
-
-
-class RightsCommand(Command, OneNamespace):
-    """Print the RBAC manifest with the rights that a run on an existing cluster needs, for kubectl apply."""
-
-    examples: ClassVar[tuple[str, ...]] = (
-        "kubechain rights run | kubectl apply -f -",
-        "kubechain rights namespace --namespace team-a | kubectl apply -f -",
-    )
-    role: CliPositionalArg[RoleName] = Field(description="the runs that need the rights")
-
-
 class ReportCommand(Command, Folders):
     """Serve the report of the last run to a browser on this machine, on a loopback address."""
 
@@ -241,6 +224,7 @@ class Kubechain(BaseSettings):
     list_: CliSubCommand[ListCommand] = Field(alias="list", description="print the catalogue of claims")
     rights: CliSubCommand[RightsCommand] = Field(description="print the rights that runs need, as an RBAC manifest")
     images: CliSubCommand[ImagesCommand] = Field(description="print or build the images of runs in a cluster")
+    docs: CliSubCommand[DocsCommand] = Field(description="print a document, such as the reference")
     report: CliSubCommand[ReportCommand] = Field(description="serve the last report to a browser")
     compare: CliSubCommand[CompareCommand] = Field(description="compare finished runs")
     history: CliSubCommand[HistoryCommand] = Field(description="show earlier runs, one a row")

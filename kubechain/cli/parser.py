@@ -23,7 +23,7 @@ from kubechain.core.settings import complaint
 EPILOG = (
     "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []. "
     "Exit codes: 0 the chain holds, or the command did its work; 1 a link is broken; 2 interrupted; 4 bad input; 10 claims are "
-    "inconclusive; the others say what was missing (docs/REFERENCE.md, Exit codes)."
+    "inconclusive; the others say what was missing (`kubechain docs reference`, Exit codes)."
 )
 
 

@@ -119,8 +119,10 @@ def faults(command: FaultsCommand) -> int:
             cover=command.cover,
         )
     except ValueError as error:
-        listed = "docs/MUTANTS.md" if command.mutants else "docs/FAULTS.md"
-        what = f"--faults={command.faults}: {error}; {listed} lists them" if command.faults else f"faults: {error}"
+        listed = "mutants" if command.mutants else "faults"
+        what = (
+            f"--faults={command.faults}: {error}; `kubechain docs {listed}` lists them" if command.faults else f"faults: {error}"
+        )
         raise SetupError(what, ExitCode.USAGE) from error
     if command.mutants and command.images == "pull":
         raise SetupError("--images=pull: mutants are built from source: omit --images", ExitCode.USAGE)

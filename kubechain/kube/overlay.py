@@ -164,7 +164,7 @@ def _complaint(kind: str, error: ValidationError) -> str:
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    what = f"--overlay={path}: {why} (docs/REFERENCE.md, The overlay)"
+    what = f"--overlay={path}: {why} (`kubechain docs reference`, The overlay)"
     raise SetupError(what, ExitCode.USAGE) from error
 
 

@@ -53,7 +53,7 @@ UNKNOWN_YET = "status unknown for quota"
 THERE = Timeout(0, "what is in a namespace that exists is there")
 FURNISHED = Timeout(3, "what furnishes new namespaces does so within a second or two")
 SERVICE, NODE_PORT_SERVICE = "Service of type ClusterIP", "Service of type NodePort"
-HINT = "--overlay adds labels, annotations, tolerations, resources and more (docs/REFERENCE.md, The overlay)"
+HINT = "--overlay adds labels, annotations, tolerations, resources and more (`kubechain docs reference`, The overlay)"
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def read(path: Path, made: Path | None = None) -> Gate:
     """
     file = yaml_files.read(OPTION, path)
     if not file.content:
-        file.refuse((), "no rules; docs/RESULTS.md, The gate, lists them")
+        file.refuse((), "no rules; `kubechain docs results`, The gate, lists them")
     rules = file.validated(Rules, file.content)
     for number, reason in enumerate(rules.skips or ()):
         if reason not in REASONS:
