@@ -42,6 +42,13 @@ def test_additional_variable_is_unmet() -> None:
     assert not env.variables_are("my-web", {})({**OTHERS, **extra}).met
 
 
+def test_variables_that_are_there_must_be_right_if_none_would_do() -> None:
+    right_if_any = env.variables_are("my-web", VARIABLES, if_any=True)
+    assert right_if_any(OTHERS).met
+    assert right_if_any({**OTHERS, **VARIABLES}).met
+    assert not right_if_any({**VARIABLES, "MY_WEB_SERVICE_HOST": "10.96.0.8"}).met
+
+
 SEVERAL = env.multi_port_variables("my-web", "10.96.0.9", {"http": 80, "web-tls": 443})
 
 

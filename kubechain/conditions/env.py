@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from kubechain.conditions.condition import Condition, Result, expect, fields
+from kubechain.conditions.condition import Condition, Result, expect, fields, met
 from kubechain.conditions.text import some
 from kubechain.conditions.timeouts import IN_CONTAINER
 from kubechain.kube.families import host_of
@@ -33,18 +33,28 @@ def service_variables(name: str, address: str, port: int) -> dict[str, str]:
     }
 
 
-def variables_are(name: str, wanted: Mapping[str, str]) -> Condition[Mapping[str, str]]:
-    """The environment's variables of the Service are exactly `wanted`; {} means that it has none."""
+def told_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a Service in an environment."""
     # Not those of a Service web-portal, whose names begin alike.
     own = re.compile(rf"{name.upper().replace('-', '_')}_({OF_SERVICE})")
+    return {key: value for key, value in environment.items() if own.fullmatch(key)}
+
+
+def variables_are(name: str, wanted: Mapping[str, str], *, if_any: bool = False) -> Condition[Mapping[str, str]]:
+    """The environment's variables of the Service are exactly `wanted`; {} means that it has none.
+
+    `if_any` leaves open whether the Pod was started before the Service, or before its kubelet knew of it: none will do, too.
+    """
 
     def check(environment: Mapping[str, str]) -> Result:
-        actual = {key: value for key, value in environment.items() if own.fullmatch(key)}
+        actual = told_of(name, environment)
+        if if_any and not actual:
+            return met()
         if not actual or not wanted:
             return expect(len(actual) == len(wanted), some(actual))
         return fields(actual, dict(wanted)).of(f"variables for Service {name}:")
 
-    what = f"the {len(wanted)} variables" if wanted else "no variables"
+    what = f"the {len(wanted)} variables{' or none' if if_any else ''}" if wanted else "no variables"
     return Condition(f"{what} for Service {name}", check, IN_CONTAINER)
 
 

@@ -10,7 +10,7 @@ from kubechain.conditions.env import has_variables, multi_port_variables, servic
 from kubechain.conditions.http import all_welcome
 from kubechain.kube.families import RECORDS, other_family
 from kubechain.observe.protocols import Eventually
-from kubechain.workload import actions, manifests, released, service_manifests, sources
+from kubechain.workload import actions, manifests, released, service_manifests, sources, started_later
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.two_families import cluster_ips_of_both
@@ -27,14 +27,16 @@ ENVIRONMENT = "concepts/services-networking/service/#environment-variables"
 def test_later_pod_has_seven_variables(chain: Chain, eventually: Eventually) -> None:
     """A Pod started after a Service MUST have its seven variables, with the clusterIP and the port."""
     variables = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
-    eventually(sources.environment(chain, chain.client), variables_are(WEB, variables))
+    place = started_later.place(chain, eventually, WEB, chain.client, started_later.kept)
+    eventually(sources.environment(chain, place), variables_are(WEB, variables))
 
 
 @claim("CHAIN-ENV-020", spec=ENVIRONMENT)
 def test_earlier_pod_has_no_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod started before a Service MUST have no variable of it, also once a later Pod has them."""
     late = create(chain, service_manifests.service(name="late")).name
-    later = chain.ready_inside(create(chain, manifests.client_pod("after-late", chain.client_image)).name)
+    first = chain.ready_inside(create(chain, manifests.client_pod("after-late", chain.client_image)).name)
+    later = started_later.place(chain, eventually, late, first, create)
     variables = service_variables(late, chain.address(late), SERVICE_PORT)
     eventually(sources.environment(chain, later), variables_are(late, variables))
     eventually(sources.environment(chain, chain.client), variables_are(late, {}))
@@ -90,7 +92,8 @@ def test_services_of_other_namespaces_have_no_variables(
 ) -> None:
     """A Pod MUST have no variable of a Service in another namespace, though that Service was there first."""
     assert chain.api.get("Service", other_namespace, "neighbour") is not None
-    place = chain.ready_inside(create(chain, manifests.client_pod("later", chain.client_image)).name)
+    first = chain.ready_inside(create(chain, manifests.client_pod("later", chain.client_image)).name)
+    place = started_later.place(chain, eventually, WEB, first, create)
     eventually(sources.environment(chain, place), variables_are("neighbour", {}))
     web = service_variables(WEB, chain.cluster_ip, SERVICE_PORT)
     eventually(sources.environment(chain, place), variables_are(WEB, web))
@@ -108,7 +111,8 @@ def test_service_links_can_be_switched_off(chain: Chain, create: Create, eventua
 def test_each_named_port_has_its_variable(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST be told with one variable for each port by name."""
     service = create(chain, service_manifests.two_port_service("multi-env"))
-    place = chain.ready_inside(create(chain, manifests.client_pod("reader", chain.client_image)).name)
+    first = chain.ready_inside(create(chain, manifests.client_pod("reader", chain.client_image)).name)
+    place = started_later.place(chain, eventually, service.name, first, create)
     variables = multi_port_variables(service.name, str(service.at("spec.clusterIP")), service_manifests.TWO_PORTS)
     eventually(sources.environment(chain, place), variables_are(service.name, variables))
 
@@ -118,7 +122,8 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     """When a Service is made anew with another clusterIP, a running Pod MUST see it by DNS, and the old one by variable."""
     service = create(chain, service_manifests.service(name="moved"))
     old = str(service.at("spec.clusterIP"))
-    place = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
+    first = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
+    place = started_later.place(chain, eventually, service.name, first, create)
     eventually(sources.answers(chain, place, service.name), resolves_to(old))
     actions.delete(chain, service)
     # Another Service takes the old address, so that the new Service gets another one.
