@@ -13,7 +13,7 @@ from kubechain.faults.catalogue.witnesses import APART, FUTURE, STALE_SECONDS, S
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.changes import Change, ObjectChange
 from kubechain.probes.load import Sample, Tally
-from kubechain.upgrade import addon_config, availability, invariants
+from kubechain.upgrade import addon_config, availability, budget, invariants
 from kubechain.upgrade.model import Kind, Route, RouteSamples, UpgradeRecord, Versions
 from kubechain.upgrade.phases import After
 from kubechain.upgrade.witnesses import INNER, LEAST, REPLICAS
@@ -113,9 +113,7 @@ GONE: list[Unmet] = [
     (invariants.unchanged(BEFORE, ["Pod"]), [seen(FIRST, "DELETED")]),
     (invariants.still_there(BEFORE, ["Pod"]), state(*PODS[1:], pod(REPLICAS))),
 ]
-TOO_FEW: list[Unmet] = [
-    (invariants.budget_held(BEFORE, LABELS, LEAST), [seen(FIRST, "DELETED", 1.0), seen(SECOND, "DELETED", 1.1)])
-]
+TOO_FEW: list[Unmet] = [(budget.held(BEFORE, LABELS, LEAST), [seen(FIRST, "DELETED", 1.0), seen(SECOND, "DELETED", 1.1)])]
 REMADE: list[Unmet] = [
     (invariants.still_there(BEFORE, ["EndpointSlice"]), state(endpoint_slice(*map(entry, PODS), name="web-x2")))
 ]

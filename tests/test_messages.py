@@ -37,7 +37,7 @@ from kubechain.observe import history, history_conditions
 from kubechain.observe.history import History
 from kubechain.probes import load
 from kubechain.probes.load import Sample, Tally
-from kubechain.upgrade import addon_config, availability, invariants
+from kubechain.upgrade import addon_config, availability, budget, invariants
 from kubechain.upgrade.model import Route, RouteSamples, UpgradeRecord, Versions
 from kubechain.upgrade.phases import After, During
 from kubechain.workload.manifests import CONTAINER_PORT, LABELS, WEB
@@ -254,7 +254,7 @@ SAMPLES: dict[str, tuple[Condition[Any], Any]] = {
     "invariants.still_there": (invariants.still_there(BEFORE, ["Pod", "Service"]), state(service())),
     "invariants.never_restarted": (invariants.never_restarted(BEFORE, LABELS), RESTARTED),
     "invariants.none_added": (invariants.none_added(BEFORE, "ReplicaSet"), ADDED),
-    "invariants.budget_held": (invariants.budget_held(BEFORE, LABELS, 2), CHANGES),
+    "budget.held": (budget.held(BEFORE, LABELS, 2), CHANGES),
     "invariants.endpoints_follow": (invariants.endpoints_follow(BEFORE, WEB, until=99.0), CHANGES),
 }  # fmt: skip
 

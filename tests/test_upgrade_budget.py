@@ -1,11 +1,19 @@
 """Invariants during an upgrade: enough ready Pods, and endpoints that follow their Pods."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pytest
 
+from kubechain.conditions import ended
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.changes import Change, ObjectChange
 from kubechain.observe.history import History
-from kubechain.upgrade.invariants import SLICE_SECONDS, budget_held, endpoints_follow
+from kubechain.upgrade import budget
+from kubechain.upgrade.budget import UNCOUNTED_SECONDS
+from kubechain.upgrade.invariants import SLICE_SECONDS, endpoints_follow
+from kubechain.upgrade.model import NodeSpan
 from kubechain.workload.manifests import LABELS, WEB
 from tests.fakes import FakeClock, changed, endpoint_slice, entry, not_ready, pod, state, thing
 
@@ -14,7 +22,7 @@ PODS = [pod(number) for number in range(4)]
 NEW = [pod(number, uid=f"new-{number}", name=f"web-new-{number}") for number in range(4)]
 SLICE = endpoint_slice(*map(entry, PODS))
 BEFORE = state(SLICE, *PODS)
-BUDGET = budget_held(BEFORE, LABELS, 3)
+BUDGET = budget.held(BEFORE, LABELS, 3)
 FOLLOW = endpoints_follow(BEFORE, WEB)
 SOON, LATE = SLICE_SECONDS - 0.1, SLICE_SECONDS + 0.1
 
@@ -64,8 +72,85 @@ def test_pods_with_other_labels_do_not_count() -> None:
 
 
 def test_too_few_pods_at_the_beginning_are_unmet() -> None:
-    assert budget_held(state(*PODS[:2]), LABELS, 3)([]).got == "2 at the beginning"
-    assert budget_held(state(), LABELS, 3)([]).got == "0 at the beginning"
+    assert budget.held(state(*PODS[:2]), LABELS, 3)([]).got == "2 at the beginning"
+    assert budget.held(state(), LABELS, 3)([]).got == "0 at the beginning"
+
+
+def targeted(resource: KubeObject, reason: str) -> KubeObject:
+    """Return a Pod that is being deleted by a disruption."""
+    target = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    return dying(changed(resource, "status.conditions", [*resource.at("status.conditions"), target]))
+
+
+def evicted(resource: KubeObject, reason: str) -> KubeObject:
+    """Return a Pod that its kubelet has ended."""
+    return changed(not_ready(resource), "status", {"phase": "Failed", "reason": reason})
+
+
+End = Callable[[KubeObject], KubeObject]
+INVOLUNTARY: list[End] = [
+    *(partial(targeted, reason=reason) for reason in sorted(ended.INVOLUNTARY)),
+    *(partial(evicted, reason=reason) for reason in sorted(ended.ENDED_BY_KUBELET)),
+]
+OTHERS: list[End] = [
+    not_ready,
+    dying,
+    partial(targeted, reason="EvictionByEvictionAPI"),
+    partial(evicted, reason="OutOfpods"),
+]
+
+
+@pytest.mark.parametrize("end", INVOLUNTARY)
+def test_involuntary_disruption_may_leave_too_few_pods(end: End) -> None:
+    drained: Entry = (1, "MODIFIED", dying(PODS[0]))
+    found = BUDGET(log(drained, (2, "MODIFIED", end(PODS[1])), (3, "DELETED", end(PODS[1])), (4, "MODIFIED", end(PODS[2]))))
+    assert (found.met, found.got) == (True, "fewer 2 times, after involuntary disruptions")
+
+
+@pytest.mark.parametrize("end", OTHERS)
+def test_other_end_of_a_pod_may_not(end: End) -> None:
+    found = BUDGET(log((1, "MODIFIED", dying(PODS[0])), (2, "MODIFIED", end(PODS[1]))))
+    assert found.got == f"2 when {PODS[1].name} was modified"
+
+
+def test_involuntary_disruption_counts_against_the_budget_once_it_is_counted() -> None:
+    preempted: list[Entry] = [(1, "MODIFIED", targeted(PODS[0], "PreemptionByScheduler")), (2, "DELETED", PODS[0])]
+    evictions: list[Entry] = [(1 + after, "MODIFIED", dying(PODS[1])) for after in (UNCOUNTED_SECONDS - 1, UNCOUNTED_SECONDS + 1)]
+    assert BUDGET(log(*preempted, evictions[0])).met
+    assert not BUDGET(log(*preempted, evictions[1])).met
+
+
+def test_pod_that_is_new_and_not_ready_is_no_loss() -> None:
+    preempted: list[Entry] = [(at, "MODIFIED", targeted(PODS[at - 1], "PreemptionByScheduler")) for at in (1, 2)]
+    assert BUDGET(log(*preempted, (1 + LATE, "ADDED", not_ready(NEW[0])), (2 + LATE, "MODIFIED", NEW[0]))).met
+
+
+def unready_at_2(resource: KubeObject) -> Entry:
+    return (2, "MODIFIED", not_ready(resource))
+
+
+@pytest.mark.parametrize(
+    ("why", "end", "again", "met"),
+    [
+        ("not ready", 5002.0, 9000.0, True),
+        ("deleted", 5002.0, 9000.0, True),
+        # The watch of the Nodes may be a little late.
+        ("not ready", 5006.0, 9000.0, True),
+        ("not ready", 5020.0, 9000.0, False),
+        # It was Ready again by then.
+        ("not ready", 4900.0, 4950.0, False),
+        ("cordoned", 5002.0, 9000.0, False),
+        ("", 9999.0, 9999.0, False),
+    ],
+)
+def test_pods_of_a_lost_node_are_lost_involuntarily(why: Any, end: float, again: float, *, met: bool) -> None:
+    spans = [NodeSpan("u", "node-1", 0.0, end, why), NodeSpan("u", "node-1", again, 9999.0)]
+    on_node = [changed(pod, "spec.nodeName", "node-1") for pod in PODS]
+    lost = budget.on_lost_node(spans)
+    held = budget.held(state(*on_node), LABELS, 3, lost=lost)
+    assert held(log(*map(unready_at_2, on_node))).met is met
+    elsewhere = [changed(pod, "spec.nodeName", "node-2") for pod in PODS]
+    assert not budget.held(state(*elsewhere), LABELS, 3, lost=lost)(log(*map(unready_at_2, elsewhere))).met
 
 
 class Ticking(FakeClock):

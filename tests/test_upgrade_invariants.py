@@ -7,8 +7,8 @@ from kubechain.conditions.condition import Condition
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.changes import Change, ObjectChange
+from kubechain.upgrade import budget
 from kubechain.upgrade.invariants import (
-    budget_held,
     difference,
     endpoints_follow,
     never_restarted,
@@ -156,7 +156,7 @@ def test_other_objects_in_the_namespace_do_not_matter(change: Change) -> None:
     assert unchanged(BEFORE, list(WITNESSES))(others).met
     assert never_restarted(BEFORE, LABELS)(others).met
     sampler = log(SAMPLER, thing("ReplicaSet", "web-x", uid="u"), change=change)
-    assert budget_held(BEFORE, LABELS, 4)(sampler).met
+    assert budget.held(BEFORE, LABELS, 4)(sampler).met
     assert none_added(BEFORE, "Deployment")(sampler).met
     assert still_there(BEFORE, list(WITNESSES))(state(*BEFORE.objects, SAMPLER, pod(9))).met
 

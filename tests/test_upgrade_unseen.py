@@ -10,9 +10,8 @@ from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import NamespaceState
 from kubechain.observe.changes import Change, ObjectChange
 from kubechain.observe.history import History
-from kubechain.upgrade import addon_config
+from kubechain.upgrade import addon_config, budget
 from kubechain.upgrade.invariants import (
-    budget_held,
     endpoints_follow,
     never_restarted,
     none_added,
@@ -33,7 +32,7 @@ CHECKS: dict[str, Callable[[NamespaceState], Condition[Any]]] = {
     "Pod": lambda before: never_restarted(before, LABELS),
     "EndpointSlice": lambda before: endpoints_follow(before, WEB),
 }
-BUDGET = budget_held(BEFORE, LABELS, 3)
+BUDGET = budget.held(BEFORE, LABELS, 3)
 
 
 def during(*changes: ObjectChange, unseen: str = "", trouble: str = "") -> During:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -207,31 +206,6 @@ def none_added(before: NamespaceState, kind: str) -> Condition[Log]:
         return expect(not new, some(sorted(new)))
 
     return Condition(f"no new {kind}", check)
-
-
-def budget_held(before: NamespaceState, labels: Mapping[str, str], least: int) -> Condition[Log]:
-    """At no time were fewer than `least` Pods ready and not being deleted.
-
-    The objects of a list count as changed at the same time, because their order is not known.
-    """
-
-    def check(log: Log) -> Result:
-        ready = {pod.uid: pods.is_ready(pod) for pod in before.all("Pod", labels)}
-        if sum(ready.values()) < least:
-            return unmet(f"{sum(ready.values())} at the beginning")
-        pod_changes = (entry for entry in log if entry.resource.kind == "Pod")
-        for _, simultaneous in itertools.groupby(pod_changes, key=lambda entry: entry.now):
-            changes: list[str] = []
-            for entry in simultaneous:
-                pod = entry.resource
-                if pod.uid in ready or pod.matches(labels):
-                    ready[pod.uid] = entry.change != "DELETED" and pod.matches(labels) and pods.is_ready(pod)
-                    changes.append(f"{pod.name} was {entry.change.lower()}")
-            if sum(ready.values()) < least:
-                return unmet(f"{sum(ready.values())} when {some(changes)}")
-        return met()
-
-    return Condition(f"at least {least} ready Pods with {text(labels)} at every moment", check)
 
 
 def endpoints_follow(before: NamespaceState, service: str, *, until: float | None = None) -> Condition[Log]:
