@@ -15,6 +15,7 @@ from kubechain.kube.objects import Json
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
 from suites.chain import test_1_deployment as of_deployments
+from suites.chain import test_4_service as of_services
 from suites.chain import test_4_service_types as types
 from suites.chain import test_5_endpoint_ports as ports
 from suites.chain import test_6_ways as ways
@@ -62,6 +63,7 @@ def create() -> Iterator[Create]:
 CLAIMS: dict[str, Callable[..., None]] = {
     "CHAIN-DEPLOYMENT-110": of_deployments.test_status_can_be_written,
     "CHAIN-DEPLOYMENT-120": of_deployments.test_status_leaves_the_spec_alone,
+    "CHAIN-SERVICE-120": of_services.test_each_port_leads_to_its_target,
     "CHAIN-SERVICE-160": types.test_external_name_that_becomes_cluster_ip_answers,
     "CHAIN-SERVICE-170": types.test_external_name_that_becomes_node_port_answers,
     "CHAIN-SERVICE-180": types.test_given_endpoints_of_several_ports_and_addresses,
@@ -153,6 +155,15 @@ def as_the_first(service: Json, pods: list[Json]) -> Any:
     return [(by_ports(service, pods)[0][0], pods)]
 
 
+def exchanged(service: Json, pods: list[Json]) -> Any:
+    """Lead the first of two ports to the target of the second, and the second to that of the first."""
+    found = by_ports(service, pods)
+    return [
+        ([{**port, "port": other["port"]} for port, other in zip(ports, reversed(ports), strict=True)], some)
+        for ports, some in found
+    ]
+
+
 def of_first_versions() -> Callable[..., Any]:
     """Answer as it was when it was asked for the first time."""
     known: dict[tuple[str, str], Any] = {}
@@ -188,6 +199,7 @@ UNCHANGED = part(subresources, "written", kept)
 WRONG: dict[str, tuple[Wrong, str]] = {
     "CHAIN-DEPLOYMENT-110": (UNCHANGED, r"Written=True \(Patched\), got no condition Written"),
     "CHAIN-DEPLOYMENT-120": (part(subresources, "written", with_the_spec), "replicas"),
+    "CHAIN-SERVICE-120": (part(services, "by_ports", exchanged), r"'port 8080', got \S+:81/port: 200 with body 'port 8081'"),
     "CHAIN-SERVICE-160": (off("kube-proxy"), "expected every answer to say 'Welcome to nginx!', got .*refused"),
     "CHAIN-SERVICE-170": (off("kube-proxy"), "expected every answer to say 'Welcome to nginx!', got .*refused"),
     "CHAIN-SERVICE-180": (part(services, "ways_of", of_every_port), "expected answers of (elsewhere|web-)"),

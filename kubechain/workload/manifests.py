@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from kubechain.core.run import owner_marks
 from kubechain.kube.families import IPV4
@@ -23,7 +24,8 @@ NOBODY = 65534
 # Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
 
-# Runs as any user; returns the Pod and the source address in headers; is not ready while /tmp/unready exists.
+# Runs as any user; returns the Pod and the source address in headers, and at /port the port that was asked; is not ready while
+# /tmp/unready exists.
 NGINX_CONF = f"""
 worker_processes 1;
 pid /tmp/nginx.pid;
@@ -45,12 +47,19 @@ http {{
       if (-f /tmp/unready) {{ return 503; }}
       return 200 "ready\\n";
     }}
+    location = /port {{ return 200 "port $server_port\\n"; }}
   }}
 }}
 """
 
-# The port at which nginx listens -> the name of its configuration.
-CONFIGURATIONS = {CONTAINER_PORT: "nginx.conf", OTHER_PORT: "other-port.conf"}
+# The ports at which nginx listens, by their names in a Pod of `two_port_pod`.
+BOTH_PORTS = {"http": CONTAINER_PORT, "other": OTHER_PORT}
+# The ports at which nginx listens -> the name of its configuration.
+CONFIGURATIONS: dict[tuple[int, ...], str] = {
+    (CONTAINER_PORT,): "nginx.conf",
+    (OTHER_PORT,): "other-port.conf",
+    (CONTAINER_PORT, OTHER_PORT): "both-ports.conf",
+}
 
 
 def namespace(name: str, labels: Mapping[str, str]) -> Json:
@@ -70,7 +79,7 @@ def service_account(pull_secret: str = "") -> Json:
 
 
 def nginx_config(*, ipv6: bool = False) -> Json:
-    """Return the ConfigMap with the configurations of nginx, by the port at which it listens.
+    """Return the ConfigMap with the configurations of nginx, by the ports at which it listens.
 
     With `ipv6` it listens on IPv6 as well: without IPv6 in the kernel of the Node, nginx would end. IPv4 is in every kernel.
     """
@@ -78,24 +87,29 @@ def nginx_config(*, ipv6: bool = False) -> Json:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "nginx"},
-        "data": {name: _listening(port, ipv6=ipv6) for port, name in CONFIGURATIONS.items()},
+        "data": {name: _listening(ports, ipv6=ipv6) for ports, name in CONFIGURATIONS.items()},
     }
 
 
-def _listening(port: int, *, ipv6: bool) -> str:
-    listen = f"listen {port};"
-    return NGINX_CONF.replace(f"listen {CONTAINER_PORT};", f"{listen}\n    listen [::]:{port};" if ipv6 else listen)
+def _listening(ports: tuple[int, ...], *, ipv6: bool) -> str:
+    lines = [f"listen {place}{port};" for port in ports for place in (("", "[::]:") if ipv6 else ("",))]
+    return NGINX_CONF.replace(f"listen {CONTAINER_PORT};", "\n    ".join(lines))
 
 
-def nginx_pod_spec(image: str, port_name: str = "http", port: int = CONTAINER_PORT) -> Json:
-    """Return the PodSpec of nginx that listens at one port, CONTAINER_PORT or OTHER_PORT."""
+def nginx_pod_spec(image: str, ports: Mapping[str, int] = MappingProxyType({"http": CONTAINER_PORT})) -> Json:
+    """Return the PodSpec of nginx that listens at one or both of CONTAINER_PORT and OTHER_PORT; `ports` is name -> port."""
     # It turns unready at once where nginx says so; the default timeout of 1 s would make it so on a busy Node as well.
-    probe = {"httpGet": {"path": "/ready", "port": port_name}, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1}
+    probe = {
+        "httpGet": {"path": "/ready", "port": next(iter(ports))},
+        "periodSeconds": 1,
+        "timeoutSeconds": 3,
+        "failureThreshold": 1,
+    }
     nginx = container(
         "nginx",
         image,
-        ["nginx", "-c", f"/etc/chain/{CONFIGURATIONS[port]}", "-g", "daemon off;"],
-        ports=[{"name": port_name, "containerPort": port}],
+        ["nginx", "-c", f"/etc/chain/{CONFIGURATIONS[tuple(ports.values())]}", "-g", "daemon off;"],
+        ports=[{"name": name, "containerPort": port} for name, port in ports.items()],
         readinessProbe=probe,
         volumeMounts=[{"name": "config", "mountPath": "/etc/chain"}],
     )
@@ -196,7 +210,12 @@ def web_pod(name: str, image: str) -> Json:
 def web_pod_at(name: str, image: str, app: str, port_name: str, port: int) -> Json:
     """Return a Pod of nginx, with the label app=<app>, that listens at one port, under its name."""
     metadata = {"name": name, "labels": {"app": app}}
-    return {**web_pod(name, image), "metadata": metadata, "spec": nginx_pod_spec(image, port_name, port)}
+    return {**web_pod(name, image), "metadata": metadata, "spec": nginx_pod_spec(image, {port_name: port})}
+
+
+def two_port_pod(name: str, image: str) -> Json:
+    """Return a Pod of nginx, with the label app=<name>, that listens at BOTH_PORTS."""
+    return {**web_pod(name, image), "spec": nginx_pod_spec(image, BOTH_PORTS)}
 
 
 def ending_pod(name: str, image: str, seconds: int) -> Json:

@@ -72,6 +72,14 @@ def two_port_service(name: str) -> Json:
     return manifest
 
 
+def two_target_service(name: str) -> Json:
+    """Return a Service with TWO_PORTS for Pods of `manifests.two_port_pod`: each leads to another port, by number and by name."""
+    manifest = service(name=name, app=name)
+    targets = zip(TWO_PORTS.items(), (CONTAINER_PORT, "other"), strict=True)
+    manifest["spec"]["ports"] = [{"name": key, "port": port, "targetPort": target} for (key, port), target in targets]
+    return manifest
+
+
 def headless(name: str, *, app: str = WEB, early: bool = False) -> Json:
     """Return a headless Service with a port named "http"; `early` sets publishNotReadyAddresses."""
     manifest = service(name=name, app=app)

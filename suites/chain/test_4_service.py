@@ -6,13 +6,13 @@ from fixtures.chain import Create
 from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator, Link
 from kubechain.claims.requirements import DUAL_STACK, EXEC, KUBECTL, NODE_PORTS, right
-from kubechain.conditions import services
+from kubechain.conditions import pods, services
 from kubechain.conditions.dual_stack import has_families
 from kubechain.conditions.http import all_welcome, only_from
 from kubechain.kube.families import other_family
 from kubechain.observe.protocols import Eventually
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, node_port_range, released, service_manifests, sources, unchanged
+from kubechain.workload import actions, manifests, node_port_range, released, service_manifests, sources, unchanged
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.urls import url
@@ -158,9 +158,13 @@ def test_type_can_be_changed(chain: Chain, create: Create, eventually: Eventuall
 )
 def test_each_port_leads_to_its_target(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Service with several ports MUST lead each to its targetPort, by the name of the container's port as by number."""
-    name = create(chain, service_manifests.two_port_service("multi")).name
-    urls = [url(chain.address(name), port) for port in service_manifests.TWO_PORTS.values()]
-    eventually(sources.pages_inside(chain, chain.client, *urls), all_welcome(WELCOME))
+    name = create(chain, service_manifests.two_target_service("multi")).name
+    create(chain, manifests.two_port_pod(name, chain.image))
+    eventually(chain.objects, pods.exactly_ready({"app": name}, 1))
+    targets = manifests.BOTH_PORTS.values()
+    for port, target in zip(service_manifests.TWO_PORTS.values(), targets, strict=True):
+        asked = f"{url(chain.address(name), port)}port"
+        eventually(sources.pages_inside(chain, chain.client, asked), all_welcome(f"port {target}"))
 
 
 @claim(

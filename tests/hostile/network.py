@@ -32,7 +32,7 @@ class Network:
 
     def __init__(self) -> None:
         self._loop = _loop()
-        self._pods: dict[str, asyncio.Server] = {}
+        self._pods: dict[str, list[asyncio.Server]] = {}
         self._ways: dict[Place, asyncio.Server] = {}
         self._backends: dict[Place, list[Place]] = {}
         self._health: dict[Place, asyncio.Server] = {}
@@ -46,22 +46,22 @@ class Network:
         self.report({})
 
     def serve(self, uid: str, name: str, address: str, port: int) -> None:
-        """Serve nginx's page at the address of a Pod."""
+        """Serve nginx's page at a port of the address of a Pod, and at /port the number of the port."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await reader.readuntil(b"\r\n\r\n")
+                asked = await reader.readuntil(b"\r\n\r\n")
+                page = f"port {port}\n".encode() if asked.startswith(b"GET /port ") else PAGE
                 source = writer.get_extra_info("peername")[0]
-                head = f"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: {len(PAGE)}\r\nConnection: close\r\n"
-                writer.write(f"{head}X-Backend: {name}\r\nX-Source: {source}\r\n\r\n".encode() + PAGE)
+                head = f"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: {len(page)}\r\nConnection: close\r\n"
+                writer.write(f"{head}X-Backend: {name}\r\nX-Source: {source}\r\n\r\n".encode() + page)
                 await writer.drain()
 
-        self._pods[uid] = self._run(asyncio.start_server(answer, address, port))
+        self._pods.setdefault(uid, []).append(self._run(asyncio.start_server(answer, address, port)))
 
     def stop(self, uid: str) -> None:
-        """Stop the server of a Pod, if it has one."""
-        server = self._pods.pop(uid, None)
-        if server:
+        """Stop the servers of a Pod, if it has some."""
+        for server in self._pods.pop(uid, []):
             self._run(listening.stopped(server))
 
     def forward(self, wanted: Mapping[Place, Iterable[Place]]) -> None:

@@ -6,6 +6,7 @@ from kubechain.claims.claim import Link
 from kubechain.faults.mutants.controllers import CONTROLLERS, MANAGER
 from kubechain.faults.mutants.mutant import Mutant
 from kubechain.images.mutation import after, begin, never, replaced, skip
+from kubechain.workload.manifests import CONTAINER_PORT
 
 SLICES = "k8s.io/endpointslice"
 SLICES_CONTROLLER, ENDPOINTS = f"{CONTROLLERS}/endpointslice", f"{CONTROLLERS}/endpoint"
@@ -43,7 +44,7 @@ MUTANTS = (
            more=((SLICES, "Reconciler.reconcileByPortMapping", replaced(MOST, "1000", 4, 4, of="int")),)),
     Mutant("named-port-unfound", MANAGER, SLICES, "FindPort", replaced("port.Name == name", "port.Name != name", 1, 2),
            "a targetPort that is a name leads to no port of that name", Link.SERVICE, ("CHAIN-SERVICE-120",),
-           "refused|timeout|no answer"),
+           f"got .*(port {CONTAINER_PORT}|refused|timeout|no answer)"),
     Mutant("no-selector-selects-all", MANAGER, SLICES_CONTROLLER, "Controller.syncService", never("Selector"),
            "a Service without a selector gets EndpointSlices of all Pods", Link.SERVICE, ("CHAIN-SERVICE-130",),
            "got .*(refused|web-|timeout)"),
