@@ -61,11 +61,11 @@ def said(log: Path) -> str:
 
 @dataclass
 class Children:
-    """The processes of runs, which end with this one."""
+    """The processes of runs, which end with this one; `processes` are those that have not ended: a watch lasts for months."""
 
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: bool = False
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     def run(self, words: Sequence[str], environment: Mapping[str, str], log: Path, seconds: float | None = None) -> ExitCode:
         """Run a command with its output in a file, for at most so many seconds; return its exit code."""
@@ -75,8 +75,10 @@ class Children:
                 if self._ending:
                     return ExitCode.INTERRUPTED
                 process = subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-                self._processes.append(process)
+                self.processes.append(process)
             code = self._await(process, seconds)
+            with self._lock:
+                self.processes.remove(process)
         return ExitCode(code) if code in set(ExitCode) else ExitCode.INTERNAL
 
     def _await(self, process: subprocess.Popen[bytes], seconds: float | None) -> int:
@@ -97,9 +99,10 @@ class Children:
         """
         with self._lock:
             self._ending = True
-            for process in self._processes:
+            begun = [*self.processes]
+            for process in begun:
                 process.terminate()
         until = time.monotonic() + GRACE_SECONDS
-        for process in self._processes:
+        for process in begun:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
