@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from typing import get_args
 
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import HarnessError
 from kubechain.core.progress import Progress
@@ -56,4 +57,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

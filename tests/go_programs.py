@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kubechain.core import settings
+from kubechain.core import cli, settings
 from kubechain.core.build_cache import BuildCache
+from kubechain.core.errors import ExitCode
 from kubechain.core.progress import Progress
 from kubechain.images import golang, resolve
 
@@ -60,11 +61,12 @@ S3_SERVER = GoProgram("versitygw", "1.8.0", "versitygw")
 ALL = (HELM, PROMTOOL, PROMETHEUS, AMTOOL, ALERTMANAGER, S3_SERVER)
 
 
-def main() -> None:
+def main() -> int:
     """Build all programs, and print their paths."""
     for program in ALL:
         sys.stdout.write(f"{program.built()}\n")
+    return ExitCode.HOLDS
 
 
 if __name__ == "__main__":
-    main()
+    cli.main(main)

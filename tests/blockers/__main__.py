@@ -6,7 +6,6 @@ chain. What is made is undone. The results are in blockers.md in the folder of t
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -17,9 +16,9 @@ from kubechain.claims.records import RunRecord
 from kubechain.conditions.blockers import STUCK_SECONDS
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import HEALED
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, Unmet
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.kube.client import Api
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
@@ -99,8 +98,7 @@ class Rig:
 
 def main() -> int:
     """Make the blockers, then the twins; return 0 if all blockers are found, and no twin is called one."""
-    INTERRUPTS.arm()
-    parser = argparse.ArgumentParser(prog="python -m tests.blockers", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.blockers", description=__doc__)
     environment = os.environ.get
     parser.add_argument("--cluster", default=environment("KUBECHAIN_CLUSTER"), help="name of a kind cluster that a run kept")
     parser.add_argument("--out", default=environment("KUBECHAIN_OUT") or ROOT / "reports" / "blockers", help="results")
@@ -119,9 +117,8 @@ def main() -> int:
             rig, scene = Rig(found, api, out), Scene(found.nginx, api.list("Node").items)
             with_blockers = rig.run("blockers", [made for kind in KINDS for made in kind.blocks(scene)])
             with_twins = rig.run("twins", [made for kind in KINDS for made in kind.twins(scene)])
-    except (HarnessError, Unmet) as error:
-        sys.stdout.write(f"{error}\n")
-        return error.code if isinstance(error, HarnessError) else ExitCode.HARNESS
+    except Unmet as unmet:
+        raise HarnessError(str(unmet)) from unmet
     misses = {kind.id: missed(kind, with_blockers) for kind in KINDS}
     alarms = {kind.id: alarm(kind, with_twins) for kind in KINDS}
     text = table(KINDS, misses, alarms)
@@ -131,4 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kubechain.core import redact
 from kubechain.core.bundle import ROOT
+from tests import rigs
 from tests.canary import scan
 from tests.canary.keys import CONTEXT, Keys
 from tests.canary.plants import CLAIMS, DRY_RUN, Plants
@@ -117,13 +118,10 @@ def _printed(
         process = subprocess.Popen(
             argv, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-        try:
+        with rigs.ending(process):
             if interrupted:
                 _interrupt(process, interrupted, began)
             process.wait(RUN_SECONDS)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
     return process.returncode, log.read_text(encoding="utf-8", errors="replace")
 
 

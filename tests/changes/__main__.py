@@ -5,7 +5,6 @@ The cluster is one that a run kept. The results are in changes.md in the folder 
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
@@ -13,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from kubechain.cluster import kind
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.process import check
 from kubechain.images.docker import Docker
 from tests import kept
@@ -43,9 +42,8 @@ def make(change: Change, found: Kept, docker: Docker, nodes: list[str], out: Pat
 
 def main() -> int:
     """Make the changes; return 0 if of each is said what must be."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.changes", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.changes", description=__doc__)
     parser.add_argument("--cluster", default=environment("KUBECHAIN_CLUSTER"), help="name of a kind cluster that a run kept")
     parser.add_argument("--changes", default=environment("CHANGES_IDS") or "", help="ids separated by commas; default: all")
     parser.add_argument("--out", default=environment("KUBECHAIN_OUT") or ROOT / "reports" / "changes", help="results")
@@ -58,26 +56,22 @@ def main() -> int:
     out = Path(given.out).absolute()
     out.mkdir(parents=True, exist_ok=True)
     done: list[Tried] = []
-    try:
-        docker = kept.engine()
-        if docker is None:
-            raise HarnessError("no container engine answers", ExitCode.ENGINE)
-        listed = docker.call("ps", "--filter", f"label={kind.NODE_LABEL}={given.cluster}", "--format", "{{.Names}}")
-        nodes = sorted(name for name in listed.split() if not name.endswith(kind.LOAD_BALANCER))
-        with tempfile.TemporaryDirectory(prefix="changes-") as folder:
-            found = kept.kept(docker, given.cluster, Path(folder))
-            for change in CHANGES:
-                if not ids or change.id in ids:
-                    done.append(make(change, found, docker, nodes, out))
-                    sys.stdout.write(f"{'BAD' if done[-1].problems else 'ok '} {change.id}: {done[-1].line}\n")
-                    sys.stdout.flush()
-                    (out / "changes.md").write_text(table(done), encoding="utf-8")
-    except HarnessError as error:
-        sys.stdout.write(f"{error}\n")
-        return error.code
+    docker = kept.engine()
+    if docker is None:
+        raise HarnessError("no container engine answers", ExitCode.ENGINE)
+    listed = docker.call("ps", "--filter", f"label={kind.NODE_LABEL}={given.cluster}", "--format", "{{.Names}}")
+    nodes = sorted(name for name in listed.split() if not name.endswith(kind.LOAD_BALANCER))
+    with tempfile.TemporaryDirectory(prefix="changes-") as folder:
+        found = kept.kept(docker, given.cluster, Path(folder))
+        for change in CHANGES:
+            if not ids or change.id in ids:
+                done.append(make(change, found, docker, nodes, out))
+                sys.stdout.write(f"{'BAD' if done[-1].problems else 'ok '} {change.id}: {done[-1].line}\n")
+                sys.stdout.flush()
+                (out / "changes.md").write_text(table(done), encoding="utf-8")
     sys.stdout.write(table(done))
     return int(any(each.problems for each in done))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

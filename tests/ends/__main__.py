@@ -6,7 +6,6 @@ written there as it ends; those that have held on the present code are not run a
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -19,9 +18,9 @@ from pathlib import Path
 
 from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import docker_engine, existing, kind
+from kubechain.core import cli
 from kubechain.core.default_folders import PROJECT, default_cache
 from kubechain.core.errors import HarnessError
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import PREFIX
 from kubechain.images.docker import Docker
 from kubechain.kube.client import Api
@@ -41,8 +40,7 @@ Left = Callable[[str], list[str]]
 
 def main() -> int:
     """Run the cases; return 1 if one of them leaves something or ends in another way than documented."""
-    INTERRUPTS.arm()
-    parser = argparse.ArgumentParser(prog="python -m tests.ends", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.ends", description=__doc__)
     environment = {name: os.environ.get(f"{PREFIX}{name}", "") for name in ("CONTEXT", "KUBECONFIG", "CLUSTER", *IMAGES)}
     for name, value in environment.items():
         parser.add_argument(f"--{name.lower().replace('_', '-')}", default=value, help="as of kubechain run")
@@ -140,4 +138,5 @@ def say(case: Case, ended: Ended, found: Sequence[str]) -> None:
         write("      | " + "\n      | ".join(ended.output.splitlines()[-25:]))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    cli.main(main)

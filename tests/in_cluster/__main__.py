@@ -5,7 +5,6 @@ Prints how each ends, in how many seconds from the first object, and what it lef
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -20,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.cluster.kind import Cluster
-from kubechain.core import settings
+from kubechain.core import cli, settings
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.process import check
 from kubechain.core.progress import Progress
 from kubechain.core.run import RUN_LABEL
@@ -176,8 +174,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Try the cases; return 1 if one does not end as it states."""
-    INTERRUPTS.arm()
-    parser = argparse.ArgumentParser(prog="python -m tests.in_cluster", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.in_cluster", description=__doc__)
     parser.add_argument("--cluster", default=os.environ.get("KUBECHAIN_CLUSTER", ""), help="kind cluster that a run kept")
     parser.add_argument("--cases", default=os.environ.get("IN_CLUSTER_CASES", ""), help="ids, separated by commas; default: all")
     given = parser.parse_args()
@@ -221,4 +218,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -9,7 +9,6 @@ as `kubechain fleet` has it, else 1 if another job failed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -21,9 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kubechain.cli import children
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.images import pins
 from kubechain.results import fleet as fleets
 from kubechain.results import rules, runs
@@ -151,9 +150,8 @@ def write(jobs: Sequence[Job], results: Sequence[JobResult], out: Path, history:
 
 def main() -> int:
     """Try the jobs that the command line names."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.nightly", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.nightly", description=__doc__)
     parser.add_argument("--jobs", default=environment("NIGHTLY_JOBS") or "", help="ids separated by commas; default: all")
     parser.add_argument("--short", action="store_true", default=environment("KUBECHAIN_SHORT") == "1", help="a quick night")
     parser.add_argument("--join", action="store_true", default=environment("NIGHTLY_JOIN") == "1", help="join results")
@@ -166,9 +164,8 @@ def main() -> int:
     try:
         jobs = chosen(listed, [each for each in given.jobs.split(",") if each])
         gate = rules.read(given.gate) if given.gate else None
-    except (ValueError, SetupError) as error:
-        say(f"make nightly: {error}")
-        return ExitCode.USAGE
+    except ValueError as error:
+        raise SetupError(str(error), ExitCode.USAGE) from error
     if given.format == "json":
         say(json.dumps([job.id for job in jobs]))
         return 0
@@ -186,4 +183,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -6,20 +6,19 @@ claims, on a machine with one core; the cost of a run is that CPU time in percen
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from kubechain.claims.records import read_run
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.results import runs
-from tests import kept
+from tests import kept, rigs
 from tests.kept import Kept
 from tests.overhead.counter import FILE
 
@@ -46,16 +45,16 @@ def measured(cluster: Kept, folder: Path) -> tuple[float, float, float]:
         FILE: str(cost),
     }
     words = [sys.executable, "-m", "kubechain", "run"]
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)
-    if done.returncode:
-        raise HarnessError(f"the run ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-500:]}")
+    status, printed = rigs.done(words, environment, seconds=SECONDS)
+    if status:
+        raise HarnessError(f"the run ended with {status}: {printed.strip()[-500:]}")
     spent = json.loads(cost.read_text(encoding="utf-8"))
     return spent["observer"], spent["process"], runs.seconds(read_run(out / "run.json"))
 
 
 def main() -> int:
     """Print the cost of each run and the median; return 1 if it is not under MOST_PERCENT."""
-    parser = argparse.ArgumentParser(prog="make overhead", description=__doc__)
+    parser = cli.Parser(prog="make overhead", description=__doc__)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("OVERHEAD_ROUNDS") or 10), help="runs (10)")
     parser.add_argument("--cluster", default=os.environ.get("KUBECHAIN_CLUSTER", ""), help="kind cluster that a run kept")
     given = parser.parse_args()
@@ -82,4 +81,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    cli.main(main)

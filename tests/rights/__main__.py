@@ -6,11 +6,9 @@ the claims that need it are skipped, and the others pass. All that is created on
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -19,8 +17,8 @@ from pathlib import Path
 
 from kubechain.claims.rights import ALLOWING, CORE, YIELDING
 from kubechain.cluster import docker_engine, existing
+from kubechain.core import cli
 from kubechain.core.default_folders import default_cache
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.kube.rights import Right, right
 from reports import catalogue, rights
 from tests.ledger import Ledger, code
@@ -92,9 +90,8 @@ def takeable(role: rights.Role, chosen: Sequence[str]) -> list[Right]:
 
 def main() -> int:
     """Prove the roles that the command line names, and take rights away; return 1 if one is not exact."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.rights", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.rights", description=__doc__)
     parser.add_argument("--context", default=environment("KUBECHAIN_CONTEXT", ""), help="of a user who may create roles")
     parser.add_argument("--kubeconfig", default=environment("KUBECHAIN_KUBECONFIG", ""))
     parser.add_argument("--roles", default=environment("RIGHTS_ROLES") or "run,namespace,upgrade,clean", help="with commas")
@@ -129,4 +126,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from kubechain.claims.claim import Claim
 from kubechain.claims.requirements import rights_of
 from kubechain.kube.rights import Right
 from reports import rights
+from tests import rigs
 from tests.rights.account import Admin, account, named_anew, without
 
 # A claim of each way in which claims reach the cluster, to pass where it does not need the right.
@@ -42,18 +42,12 @@ def trouble(role: rights.Role, right: Right, admin: Admin, words: Sequence[str])
         options = ["--context", name, "--kubeconfig", str(kubeconfig), "--out", f"{scratch}/out", "--cache", f"{scratch}/cache"]
         options += ["--namespace", name] if role.inside else []
         chosen = ",".join(sorted(expected | {claim.id for claim in role.claims if claim.id in SAMPLE}))
-        done = subprocess.run(
-            [sys.executable, "-m", "kubechain", "run", "--only", chosen, *options, *words],
-            env={**os.environ},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
+        command = [sys.executable, "-m", "kubechain", "run", "--only", chosen, *options, *words]
+        status, printed = rigs.done(command, dict(os.environ), seconds=900)
         try:
             run = json.loads(Path(scratch, "out", "run.json").read_text(encoding="utf-8"))
         except OSError:
-            return 0, [f"no results (exit status {done.returncode}): {done.stdout[-500:]}{done.stderr[-500:]}"]
+            return 0, [f"no results (exit status {status}): {printed[-1000:]}"]
     found = {each["id"]: (each["outcome"], each["message"] or "") for each in run["claims"]}
     skipped = {name for name, (outcome, why) in found.items() if outcome == "skipped" and str(right) in why}
     wrong = [f"{name} is not skipped: {found[name]}" for name in sorted(expected - skipped)]

@@ -21,6 +21,7 @@ from kubechain.core.run import CORDONED_BY, EXPIRES_LABEL, POD, RUN_LABEL
 from kubechain.faults.admission_policies import rules, selected, set_to
 from kubechain.kube.objects import Json
 from kubechain.workload import manifests, network_policies, service_manifests
+from tests import rigs
 from tests.rights.account import Admin
 from tests.rights.rows import say
 
@@ -74,9 +75,10 @@ class Proof:
             [sys.executable, "-m", "kubechain", *words],
             env={**os.environ, "KUBECHAIN_OUT": str(self.folder / "out"), "KUBECHAIN_CACHE": str(self.folder / "cache")},
         )
-        if seconds:
-            self._interrupt(process, seconds)
-        status = process.wait(timeout=1800)
+        with rigs.ending(process):
+            if seconds:
+                self._interrupt(process, seconds)
+            status = process.wait(timeout=1800)
         if status not in allowed:
             self.failed.append(f"{' '.join(words[:2])}: exit status {status}")
 

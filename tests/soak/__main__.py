@@ -6,7 +6,6 @@ folder of the results; a run that failed keeps its own results beside them.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -23,13 +22,13 @@ import psutil
 
 from kubechain.cleanup import cordons, namespaces
 from kubechain.cluster import existing
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.run import FOLDERS
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json
-from tests import kept
+from tests import kept, rigs
 from tests.hostile import tcp_proxy
 from tests.soak import way
 from tests.soak.records import Leftovers, SoakRun, summed_up, table
@@ -76,7 +75,7 @@ class Soak:
                 stdout=log,
                 stderr=log,
             )
-            status, peak = _waited(child, RUN_SECONDS)
+            status, peak = waited(child, RUN_SECONDS)
         seconds = time.monotonic() - began
         record = self._results(results, began_at=time.time() - seconds)
         run = str(record.get("run", ""))
@@ -119,7 +118,7 @@ class Soak:
         )
 
 
-def _waited(child: subprocess.Popen[bytes], seconds: float) -> tuple[int, float]:
+def waited(child: subprocess.Popen[bytes], seconds: float) -> tuple[int, float]:
     """Wait for a process; return its exit status, and the largest resident set of it and its children in MiB.
 
     After `seconds`, or if this process is interrupted, it gets SIGTERM: it then ends by itself, and says what it was doing.
@@ -127,10 +126,8 @@ def _waited(child: subprocess.Popen[bytes], seconds: float) -> tuple[int, float]
     timer = threading.Timer(seconds, child.terminate)
     timer.start()
     try:
-        _, status, usage = os.wait4(child.pid, 0)
-    except BaseException:
-        child.terminate()
-        raise
+        with rigs.ending(child):
+            _, status, usage = os.wait4(child.pid, 0)
     finally:
         timer.cancel()
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -148,9 +145,8 @@ def _marked(mark: str) -> list[str]:
 
 def main() -> int:
     """Run the soak as the command line says; return 0 if every run held, left nothing, and memory stayed flat."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="tests.soak", description=__doc__)
+    parser = cli.Parser(prog="tests.soak", description=__doc__)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--context", default=environment("KUBECHAIN_CONTEXT"), help="context of a cluster that exists")
     where.add_argument("--cluster", default=environment("KUBECHAIN_CLUSTER"), help="name of a kind cluster that a run kept")
@@ -201,4 +197,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
-from kubechain.core.interrupts import INTERRUPTS
 from tests.terrains import clusters, runner
 from tests.terrains.catalogue import TERRAINS
 from tests.terrains.terrain import Ended, Judged, Terrain
@@ -120,9 +120,8 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Read the command line, and do the work; return the exit code."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.terrains", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.terrains", description=__doc__)
     parser.add_argument("--terrain", default=environment("TERRAIN_IDS") or "", help="ids separated by commas; default: all")
     parser.add_argument(
         "--cluster",
@@ -134,16 +133,8 @@ def main() -> int:
         "--faults", action="store_true", default=environment("KUBECHAIN_FAULTS") == "1", help="inject three faults on each"
     )
     parser.add_argument("--out", default=environment("KUBECHAIN_OUT") or ROOT / "reports" / "terrains", help="results")
-    given = parser.parse_args()
-    try:
-        return work(given)
-    except HarnessError as error:
-        say(str(error))
-        return error.code
-    except KeyboardInterrupt:
-        say("interrupted: the terrain is undone")
-        return ExitCode.INTERRUPTED
+    return work(parser.parse_args())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

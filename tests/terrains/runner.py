@@ -18,6 +18,7 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError, Unmet
 from kubechain.core.settings import PREFIX
 from kubechain.faults import trial
 from kubechain.kube.objects import Json
+from tests import rigs
 from tests.soak import way
 from tests.terrains import faults
 from tests.terrains.bench import Bench, bench
@@ -170,12 +171,8 @@ def _run(ground: Ground, kubeconfig: Path, terrain: Terrain, out: Path, more: It
             stdout=log,
             stderr=log,
         )
-        try:
+        with rigs.ending(child):
             code = child.wait(RUN_SECONDS)
-        except BaseException:
-            child.terminate()
-            child.wait()
-            raise
     seconds = time.monotonic() - began
     record = _results(out)
     claims = {claim["id"]: (claim["outcome"], claim["message"] or "") for claim in record.get("claims", [])}

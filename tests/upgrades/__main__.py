@@ -6,7 +6,6 @@ upgrades.md in the folder of the results; each run has its own beside them.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -16,10 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from kubechain.cluster import kind
-from kubechain.core import settings
+from kubechain.core import cli, settings
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, HarnessError, Unmet
-from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.settings import Settings
 from kubechain.kube.client import Api
 from kubechain.observe.clock import RealClock
@@ -81,9 +79,8 @@ def upgrade(number: int, given: Settings, cluster: str, paths: list[Kind], out: 
 
 def main() -> int:
     """Run the upgrades as the command line says; return 0 if each run said what was done to its cluster."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.upgrades", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.upgrades", description=__doc__)
     parser.add_argument(
         "--runs", type=int, default=int(environment("UPGRADES_RUNS") or 1), help="number of upgrades (default: 1)"
     )
@@ -105,8 +102,7 @@ def main() -> int:
         try:
             runs.append(upgrade(number, settings.load(), given.cluster, paths, out))
         except (HarnessError, Unmet) as error:
-            _say(f"run {number}: {error}")
-            return error.code if isinstance(error, HarnessError) else ExitCode.HARNESS
+            raise HarnessError(f"run {number}: {error}", getattr(error, "code", ExitCode.HARNESS)) from error
         record = UpgradesRecord(runs=runs)
         (out / "upgrades.json").write_text(json.dumps(record.as_json(), indent=2), encoding="utf-8")
         (out / "upgrades.md").write_text(table(runs), encoding="utf-8")
@@ -121,4 +117,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)

@@ -13,8 +13,7 @@ from kubechain.claims.records import RunRecord, read_run
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import HarnessError
 from kubechain.upgrade.documents import UpgradeDocument
-
-END_SECONDS = 120.0
+from tests import rigs
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,11 @@ def follow(words: Sequence[str], out: Path, given: Mapping[str, str], seen: Call
             text=True,
             errors="replace",
         ) as child,
+        rigs.ending(child),
     ):
-        try:
-            for line in child.stdout or ():
-                log.write(line)
-                log.flush()
-                seen(line)
-            status = child.wait()
-        except BaseException:
-            # It deletes what it created.
-            child.terminate()
-            child.wait(timeout=END_SECONDS)
-            raise
+        for line in child.stdout or ():
+            log.write(line)
+            log.flush()
+            seen(line)
+        status = child.wait()
     return Finished(status, out)

@@ -7,7 +7,6 @@ of seconds shows that this program works. Results: watching.md and watching.json
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -15,10 +14,10 @@ import tempfile
 from itertools import cycle, islice
 from pathlib import Path
 
+from kubechain.core import cli
 from kubechain.core.bundle import ROOT
 from kubechain.core.durations import duration, seconds_of
 from kubechain.core.errors import HarnessError
-from kubechain.core.interrupts import INTERRUPTS
 from tests.go_programs import ALERTMANAGER, AMTOOL, PROMETHEUS, PROMTOOL
 from tests.watching.grounds import FROZEN, ground
 from tests.watching.records import summed_up, table
@@ -45,9 +44,8 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Watch a cluster as the command line says; return 0 if every alert was right and none false."""
-    INTERRUPTS.arm()
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m tests.watching", description=__doc__)
+    parser = cli.Parser(prog="python -m tests.watching", description=__doc__)
     parser.add_argument(
         "--cluster", default=environment("KUBECHAIN_CLUSTER") or "", help="name of a kind cluster that a run kept"
     )
@@ -69,7 +67,7 @@ def main() -> int:
     interval = seconds_of(every)
     # An API server that does not answer makes a round long, and so does a busy machine.
     deadline = max(600.0, 3 * interval)
-    trouble: list[str] = []
+    trouble, interrupted = list[str](), False
     with ground(given.cluster) as place, tempfile.TemporaryDirectory(prefix="monitoring-") as folder:
         rig = Rig(place, deadline, min(5.0, interval / 4), say)
         planned_faults = [(number, place.trouble(fault).fault) for number, fault in planned(faults, rounds)]
@@ -87,6 +85,7 @@ def main() -> int:
             except HarnessError as error:
                 trouble.append(str(error))
             except KeyboardInterrupt:
+                interrupted = True
                 trouble.append("interrupted")
     record = summed_up(rig.rounds, rig.episodes, rig.notices, trouble)
     whole = {"rounds": rig.rounds, "episodes": rig.episodes, "notices": rig.notices}
@@ -94,8 +93,10 @@ def main() -> int:
     (out / "watching.json").write_text(json.dumps({**listed, "result": record.as_json()}, indent=2), encoding="utf-8")
     (out / "watching.md").write_text(table(record), encoding="utf-8")
     say(table(record))
+    if interrupted:
+        raise KeyboardInterrupt
     return int(not record.good)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.main(main)
