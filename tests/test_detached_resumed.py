@@ -17,7 +17,8 @@ from kubechain.observe.changes import Position, latest
 from kubechain.observe.clock import RealClock
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
-from kubechain.pytest import detached
+from kubechain.pytest import detached, upgrade
+from kubechain.pytest.state import RUN, UpgradeState
 from kubechain.upgrade import cluster_watch, kept_state, phases, routes, samplers
 from kubechain.upgrade.availability import kept_up
 from kubechain.upgrade.cluster_watch import ClusterWatch
@@ -26,9 +27,7 @@ from kubechain.upgrade.model import Kind, RouteSamples
 from kubechain.upgrade.phases import During
 from tests.changing_cluster import ChangingCluster, changing_cluster
 from tests.config_maps import ConfigMaps
-from tests.hostile.cases import full
-
-pytestmark = pytest.mark.whole_runs
+from tests.engine_objects import run_state
 
 CLOCK = RealClock()
 AWAY = 4.0
@@ -119,12 +118,26 @@ class Site:
             file = folder / kept_state.SAMPLES / "began"
             length = CLOCK.wall() - float(file.read_text()) + seconds if file.exists() else seconds
             settings = SimpleNamespace(ask="", ask_allowance=0.0, for_=length, load_balancer=False)
-            state = cast("Any", SimpleNamespace(settings=settings, progress=SimpleNamespace(step=self._step)))
+            progress = SimpleNamespace(step=self._step)
+            state = cast("Any", SimpleNamespace(settings=settings, progress=progress, upgrade=UpgradeState()))
             seen = kept.observed()
             if not seen.ended:
                 seen = detached.observe(state, before, kept, CLOCK, seen)
             record = detached.record_of(state, before, kept, seen)
             return During(before, record, seen.state(), seen.changes(), frozenset(seen.unseen))
+
+    def whole(self, seconds: float) -> During:
+        """Run for so long without a state that is kept."""
+        with Mirror(self.cluster.objects, None).following() as objects:
+            observer: Any = SimpleNamespace(history=objects)
+            chain = replace(self.cluster.chain("cluster"), observer=observer, waiter=Scripted(CLOCK, acts=[]))
+            before = phases.Before(chain, cast("Any", SimpleNamespace(server="v1", warnings=[])))
+            state = run_state({"context": "c", "for_": seconds})
+            state.run = replace(state.run, folder=self.folder)
+            config: Any = SimpleNamespace(stash={RUN: state}, pluginmanager=SimpleNamespace(getplugin=nothing))
+            during = upgrade.watch(config, before, None, CLOCK)
+            assert state.upgrade.record is during.record
+            return during
 
     @contextlib.contextmanager
     def _step(self, _: str) -> Generator[None]:
@@ -225,3 +238,21 @@ def test_run_that_was_ended_says_what_one_that_was_not_says(site: Site) -> None:
         assert each.unseen_seconds < AWAY
     assert {span.ended for span in record.nodes} == {""}
     assert (record.drained, len(record.absences)) == ((), 1)
+
+
+def test_run_with_a_kept_state_records_what_one_without_records(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(upgrade.WitnessCare, "tend", nothing)
+    kept, whole = site.run(4, []).record, site.whole(4).record
+
+    def of_both(name: str) -> list[Any]:
+        return [getattr(record, name) for record in (kept, whole)]
+
+    for name in ("hops", "control_planes", "upgraded_by_this_run", "change", "ask_allowance", "drained", "warnings", "absences"):
+        first, second = of_both(name)
+        assert first == second, name
+    for name in ("routes", "versions", "nodes"):
+        assert all(of_both(name)), name
+    assert [{each.name for each in nodes} for nodes in of_both("nodes")] == [{"stays", "moves"}] * 2
+    assert {each.route for each in kept.routes} == {each.route for each in whole.routes}
+    assert [record.began < record.ended for record in (kept, whole)] == [True, True]

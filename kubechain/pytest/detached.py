@@ -17,9 +17,9 @@ from kubechain.core.errors import HarnessError, Transient, Unmet
 from kubechain.core.in_cluster_settings import placed
 from kubechain.kube.client import Api
 from kubechain.kube.errors import starting_up
-from kubechain.kube.traffic import TRAFFIC
 from kubechain.observe.clock import Clock, RealClock
 from kubechain.observe.wait import Waiter
+from kubechain.pytest import upgrade
 from kubechain.pytest.session import end, uncaptured
 from kubechain.pytest.state import RunState, run_state
 from kubechain.pytest.upgrade import SETTLE_SECONDS, WATCH_SECONDS, is_upgrade, upgraded
@@ -227,22 +227,5 @@ def record_of(state: RunState, before: Before, kept: KeptState, seen: Observed) 
         presence.counted(route, tally, seen.spans, began, seen.ended, seen.absences)
         for route, tally in SampleStore(folder).tallies()
     )
-    return UpgradeRecord(
-        hops=tuple(dict.fromkeys((before.snapshot.server, *seen.servers))),
-        began=began,
-        ended=seen.ended,
-        routes=tuple(each for each in found if each),
-        events=seen.events,
-        versions=seen.versions,
-        relists=seen.relists,
-        lost=seen.lost,
-        control_planes=seen.control_planes,
-        upgraded_by_this_run=False,
-        change=figures.BY_HAND if settings.for_ else "",
-        ask_allowance=settings.ask_allowance,
-        drained=seen.drained,
-        nodes=seen.spans,
-        warnings=tuple(before.snapshot.warnings),
-        load=tuple(TRAFFIC.minutes(began, seen.ended)),
-        absences=seen.absences,
-    )
+    routes = tuple(each for each in found if each)
+    return upgrade.record_of(state, before, seen, began, routes, figures.BY_HAND if settings.for_ else "")

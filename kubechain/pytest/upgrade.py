@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,6 @@ from kubechain.pytest.state import RunState, run_state
 from kubechain.upgrade import (
     change,
     cluster_watch,
-    events,
     figures,
     kubeadm,
     phases,
@@ -46,7 +46,9 @@ from kubechain.upgrade.change import WitnessCare
 from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.kept_state import SAMPLES, SNAPSHOT
 from kubechain.upgrade.kubeadm import HopFiles
-from kubechain.upgrade.model import NodeSpan, UpgradeRecord
+from kubechain.upgrade.model import NodeSpan, RouteSamples, UpgradeRecord
+from kubechain.upgrade.observed import Observed
+from kubechain.upgrade.observing import Observing
 from kubechain.upgrade.phases import Before, During
 from kubechain.upgrade.workers import way_of
 
@@ -164,28 +166,12 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     nodes_served, samples = running.between(began, ended, spans(ended))
     if settings.phase and upgraded(before, watched):
         shutil.move(folder, run.folder / SAMPLES)
-    nodes, system = watched.nodes.log(), watched.system.log()
-    observed = [*watched.steps, *events.upgrade_events(system, nodes, chain.objects.log(), began)]
-    hops = state.upgrade.hops
-    seen_versions = tuple(dict.fromkeys((before.snapshot.server, watched.server or before.snapshot.server)))
-    record = UpgradeRecord(
-        hops=tuple(hop.version for hop in hops) or seen_versions,
-        began=began,
-        ended=ended,
-        routes=samples,
-        events=tuple(sorted(observed, key=lambda event: event.at)),
-        versions=events.versions(nodes, system, watched.servers, began),
-        relists=sum(history.relists for history in (chain.objects, watched.nodes, watched.system)),
-        lost=sum(history.losses for history in (chain.objects, watched.nodes, watched.system)),
-        control_planes=watched.control_planes,
-        upgraded_by_this_run=bool(hops),
-        change=redact.text(settings.command) or figures.BY_HAND if is_change(settings) else "",
-        ask_allowance=settings.ask_allowance,
-        drained=drained,
-        nodes=nodes_served,
-        warnings=tuple(before.snapshot.warnings),
-        load=tuple(TRAFFIC.minutes(began, ended)),
-    )
+    observed = Observing(chain, watched, Observed(), start, began).now(ended)
+    # Of an API server that went through several versions, the last.
+    servers = (watched.server,) if watched.server else ()
+    observed = replace(observed, servers=servers, spans=nodes_served, drained=drained, ended=ended)
+    text = redact.text(settings.command) or figures.BY_HAND if is_change(settings) else ""
+    record = record_of(state, before, observed, began, samples, text)
     state.upgrade.record = record
     if failed:
         raise failed
@@ -193,6 +179,32 @@ def watch(config: pytest.Config, before: Before, cluster: Cluster | None, clock:
     chain.objects.read()
     seen = phases.versions(chain.objects.log(), start)
     return During(before, record, first, seen, chain.objects.unseen - unseen, trouble)
+
+
+def record_of(
+    state: RunState, before: Before, seen: Observed, began: float, routes: tuple[RouteSamples, ...], text: str
+) -> UpgradeRecord:
+    """Return the record since `began` (Unix seconds); `routes` are the samples that count, `text` is a change by other means."""
+    hops = state.upgrade.hops
+    return UpgradeRecord(
+        hops=tuple(hop.version for hop in hops) or tuple(dict.fromkeys((before.snapshot.server, *seen.servers))),
+        began=began,
+        ended=seen.ended,
+        routes=routes,
+        events=seen.events,
+        versions=seen.versions,
+        relists=seen.relists,
+        lost=seen.lost,
+        control_planes=seen.control_planes,
+        upgraded_by_this_run=bool(hops),
+        change=text,
+        ask_allowance=state.settings.ask_allowance,
+        drained=seen.drained,
+        nodes=seen.spans,
+        warnings=tuple(before.snapshot.warnings),
+        load=tuple(TRAFFIC.minutes(began, seen.ended)),
+        absences=seen.absences,
+    )
 
 
 def upgraded(before: Before, watched: ClusterWatch) -> bool:
