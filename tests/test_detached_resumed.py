@@ -28,6 +28,9 @@ from kubechain.upgrade.phases import During
 from tests.changing_cluster import ChangingCluster, changing_cluster
 from tests.config_maps import ConfigMaps
 from tests.engine_objects import run_state
+from tests.hostile.cases import full
+
+pytestmark = pytest.mark.whole_runs
 
 CLOCK = RealClock()
 AWAY = 4.0
