@@ -51,12 +51,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker(WHOLE_RUNS) is None)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of processes of `-n auto`: whole runs wait for half of their time, so that a core serves two."""
-    return 2 * len(os.sched_getaffinity(0))
-
-
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Know no secret at the beginning of a test, and forget those of the test: what is hidden depends on no other test."""

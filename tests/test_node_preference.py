@@ -18,7 +18,7 @@ from suites.chain import test_6_ways as ways
 from tests.hostile import network
 from tests.hostile.cluster import Cluster
 from tests.hostile.containers import Container
-from tests.walkthrough.walking import clean_cluster, creating, factory_on
+from tests.walkthrough.walking import PATIENT, clean_cluster, creating, factory_on
 
 pytestmark = pytest.mark.whole_runs
 
@@ -77,6 +77,7 @@ def test_preference_for_a_node_holds_where_it_is_heeded(
         return asked(self, url, method)
 
     monkeypatch.setattr(Container, "_request", heeding)
+    chain.waiter.patience = PATIENT
     claim(chain, create, chain.waiter.eventually)
 
 

@@ -24,7 +24,7 @@ from suites.lifecycle import test_1_scale as scale
 from tests.hostile import services, subresources
 from tests.hostile.cluster import Cluster
 from tests.hostile.names import Resolver
-from tests.walkthrough.walking import Brief, clean_cluster, creating, factory_on
+from tests.walkthrough.walking import PATIENT, Brief, clean_cluster, creating, factory_on
 
 pytestmark = pytest.mark.whole_runs
 
@@ -103,6 +103,7 @@ def external(server: Cluster, address: str) -> None:
 def test_claim_holds(name: str, healthy: tuple[ChainFactory, Chain], create: Create) -> None:
     factory, shared = healthy
     with factory.own(factory.waiter()) if "own_chain" in CLAIMS[name].__annotations__ else nullcontext(shared) as chain:
+        chain.waiter.patience = PATIENT
         attempt(name, chain, create)
 
 

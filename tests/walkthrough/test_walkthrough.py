@@ -15,7 +15,7 @@ from tests.hostile.acts import Meant, reshaped, rule, with_body
 from tests.hostile.cluster import Cluster
 from tests.hostile.exchange import Exchange, of_json
 from tests.hostile.resources import TABLE
-from tests.walkthrough.walking import CLAIMS, RUN, Brief, of_kubectl
+from tests.walkthrough.walking import CLAIMS, PATIENT, RUN, Brief, of_kubectl
 
 pytestmark = [NEEDS_KUBECTL, pytest.mark.whole_runs]
 
@@ -84,6 +84,7 @@ WRONG: dict[str, tuple[Callable[[Cluster], object], str]] = {
 
 
 def test_claims_hold_on_a_cluster_that_works(walk: Walkthrough) -> None:
+    walk.chain.waiter.patience = PATIENT
     for claim in CLAIMS.values():
         claim(walk)
     space = walk.chain.api.get("Namespace", "", walk.chain.namespace)
@@ -111,4 +112,5 @@ def test_each_claim_is_tried_and_needs_none_before_it() -> None:
 
 @pytest.mark.parametrize("name", ["WALK-DNS-010", "WALK-DELETION-020"])
 def test_claim_holds_alone(name: str, walk: Walkthrough) -> None:
+    walk.chain.waiter.patience = PATIENT
     CLAIMS[name](walk)

@@ -32,6 +32,8 @@ RUN = "0a1b2c3d"
 IMAGE = "nginx:1.29"
 # Of the timeouts of the claims: the cluster acts at once.
 PATIENCE = 0.1
+# Of claims that must hold: on a loaded machine the cluster does not act at once.
+PATIENT = 1.0
 # Of a claim that must fail, each wait ends after so long: as long as the data plane gets, with PATIENCE.
 VAIN_SECONDS = 2.0
 NO_EVENT = Condition[NamespaceState]("no Event", lambda state: expect(not state.all("Event"), "some"), CONTROLLER)
