@@ -70,7 +70,7 @@ class Occasion:
 def evidence(chain: Chain, occasion: Occasion | None = None) -> list[Section]:
     """Return the evidence on a chain, bounded; a log that cannot be read is replaced by the error, which is not raised.
 
-    After a signal, nothing more is asked for.
+    After a signal, it asks the cluster and its Nodes for nothing more.
     """
     about = occasion or Occasion()
     log = chain.objects.log()

@@ -26,7 +26,7 @@ from kubechain.observe.wait import Polled, Waiter
 
 SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 RUN_SECONDS = 600.0
-# A run that is told to end removes its namespaces first.
+# After SIGTERM, a run removes its namespaces before it ends.
 END_SECONDS = 60.0
 COMMAND = ("-m", "pytest")
 UPGRADE = ("suites/upgrade",)

@@ -97,7 +97,7 @@ def is_own_suite(config: pytest.Config) -> bool:
 
 
 def paths(config: pytest.Config) -> list[Path]:
-    """Return the files and folders whose tests pytest was asked for."""
+    """Return the files and folders that the command line of pytest names."""
     return [Path(argument.partition("::")[0]).resolve() for argument in config.args]
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,10 @@ from kubechain.workload.started_later import MOST_LATER
 from suites.chain import test_7_discovery as suite
 from tests.conftest import NEEDS_KUBECTL
 from tests.hostile import workloads
-from tests.hostile.cluster import Cluster
 from tests.hostile.containers import service_variables
 from tests.hostile.store import Store
 from tests.walkthrough.walking import CLAIMS as TYPED
-from tests.walkthrough.walking import begun, clean_cluster, creating, factory_on
+from tests.walkthrough.walking import begun, creating
 
 pytestmark = pytest.mark.whole_runs
 
@@ -38,21 +36,8 @@ CLAIMS: dict[str, Callable[..., None]] = {
 NEVER = 1000
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of which the kubelets can know of Services late."""
-    with clean_cluster(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def factory(server: Cluster, tmp_path: Path) -> Iterator[ChainFactory]:
-    with factory_on(server, tmp_path) as made:
-        yield made
-
-
 def learn_late(monkeypatch: pytest.MonkeyPatch, pods: int) -> None:
-    """Start so many Pods after each Service without its variables."""
+    """Let the cluster start the first `pods` Pods after each Service without the variables of that Service."""
     started: Counter[str] = Counter()
 
     def variables(store: Store, namespace: str) -> dict[str, str]:
