@@ -232,7 +232,9 @@ def spaces(made: Cluster) -> list[str]:
 
 def test_watch_ends_after_the_run_of_its_round_has_removed_what_it_made(tmp_path: Path) -> None:
     # The first process of a container takes all others with it.
-    with cluster(tmp_path, plain()) as made, watching(made, tmp_path) as (process, _url):
+    # Without its controller the claim waits: a chain that holds is gone again within the pause of the loop.
+    waits = cluster(tmp_path, plain(), lambda made: made.off.add("Deployment"))
+    with waits as made, watching(made, tmp_path, "--patience", "1") as (process, _url):
         for _ in range(600):
             if spaces(made):
                 break
