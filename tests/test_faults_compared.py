@@ -50,7 +50,7 @@ class Rig:
         assert self.fault.id in self.files
         self.files.add(f"{self.fault.id}.reached")
 
-    def suite(self, *_: object) -> object:
+    def suite(self, *_: object, **_given: object) -> object:
         self.steps.append("suite")
         if self.suite_comes:
             self.come()

@@ -1,13 +1,21 @@
-"""The data plane of the misbehaving clusters leaves no connection open when its servers are closed."""
+"""The misbehaving clusters leave no connection open when their servers are closed, and tell of errors of their own."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import http.client
 import socket
 import threading
 import warnings
+from pathlib import Path
 
+import pytest
+
+from tests.hostile.access import plain
+from tests.hostile.acts import on, rule
+from tests.hostile.cluster import cluster
+from tests.hostile.exchange import Exchange
 from tests.hostile.network import Network
 
 POD, SERVICE = ("127.150.9.1", 8080), ("127.150.9.2", 80)
@@ -44,3 +52,22 @@ def _closed_under_load() -> None:
     ended.set()
     for client in clients:
         client.join()
+
+
+def test_error_of_a_rule_is_told_and_no_rule_of_lists_is_meant_for_the_version(tmp_path: Path) -> None:
+    def act(_exchange: Exchange) -> None:
+        raise KeyError("items")
+
+    def ask(port: int, path: str) -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    def asked() -> None:
+        with cluster(tmp_path, plain(), rule(on("list"), act)) as made:
+            assert ask(made.port, "/version") in (200, 401)
+            with pytest.raises(ConnectionError):
+                ask(made.port, "/api/v1/nodes")
+
+    with pytest.raises(AssertionError, match="KeyError: 'items'"):
+        asked()

@@ -20,6 +20,7 @@ from kubechain.core import publish
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.id_lists import ids
+from kubechain.core.run_settings import processes_of_machine
 from kubechain.core.settings import PREFIX, ExistingCluster, KindCluster, Settings
 from kubechain.faults.catalogue import selection
 from kubechain.images import e2e_tests, pins
@@ -32,8 +33,6 @@ SUITES = ("suites/chain", "suites/lifecycle", "suites/walkthrough")
 PHASES = {"before": "test_1_before.py", "during": "test_2_during.py", "after": "test_3_after.py"}
 OWN_CLUSTER = ("cluster", "keep", "k8s", "ip_family", "proxy_mode", "control_planes", "images")
 HOPS = ("from_", "to", "drain", "reboot", "replace")
-# More processes wait for the cluster, and not for each other.
-MOST_PROCESSES = 4
 # This process has imported the packages of some plugins before pytest could rewrite their assertions; they have none.
 ALREADY_IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 # No claim uses Hypothesis, whose plugin imports all of it at the end of a run, where it is installed.
@@ -91,7 +90,7 @@ def processes_of(command: RunCommand) -> int:
         return command.processes
     # A few claims end before another process has begun; what another cluster can bear is not known.
     few = command.context or command.claims or command.only
-    return 1 if few else min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return 1 if few else processes_of_machine()
 
 
 def require_for_pods(command: RunCommand) -> None:

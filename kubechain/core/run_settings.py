@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from kubechain.core.setting_groups import Group, MakeVariable
+
+# More processes wait for the cluster, and not for each other.
+MOST_PROCESSES = 4
+
+
+def processes_of_machine() -> int:
+    """Return how many processes run all claims in parallel: one for each processor, at most 4."""
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
 
 class Workers(Group):

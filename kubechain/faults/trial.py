@@ -8,6 +8,7 @@ from pathlib import Path
 from kubechain.conditions import timeouts
 from kubechain.conditions.condition import Condition, Result, met, unmet
 from kubechain.core.errors import Blocked, HarnessError, Unmet
+from kubechain.core.run_settings import processes_of_machine
 from kubechain.faults.fault import Fault
 from kubechain.faults.injections import StaticPod
 from kubechain.faults.mutants.mutant import Switched
@@ -49,7 +50,8 @@ def run(testbed: Testbed, fault: Fault, upstream: UpstreamTests | None, clock: C
         else:
             inject(testbed, fault)
             injected = clock.now()
-            record = suite_run.verdict_of(testbed.folder, out, given)
+            # As `kubechain run` tries the claims of a kind cluster.
+            record = suite_run.verdict_of(testbed.folder, out, given, processes=processes_of_machine())
         ran = clock.now()
         reached = not isinstance(fault.injection, Switched) or fault.injection.reached(testbed)
         compared = compare(testbed, fault, upstream, out / "upstream", clock) if upstream else None

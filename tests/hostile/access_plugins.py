@@ -31,13 +31,11 @@ def renewing_plugin(scene: Scene) -> None:
 
 
 def failing_later(scene: Scene) -> None:
-    """The server rejects the token after thirty requests, and the plugin has failed since."""
-    served = 0
+    """The server rejects the token once the run has made a Deployment, and the plugin has failed since."""
 
     def accepts(headers: Mapping[str, str]) -> bool:
-        nonlocal served
-        served += 1
-        return headers.get("authorization") == f"Bearer {TOKEN}" and served <= 30
+        begun = scene.cluster and scene.cluster.store.all("Deployment")
+        return headers.get("authorization") == f"Bearer {TOKEN}" and not begun
 
     scene.accepts = accepts
     once = f"if os.path.getsize({str(scene.folder / 'runs')!r}) > 1: sys.exit('session of {WORD} has expired')\n"

@@ -52,7 +52,7 @@ class ApiServer:
 
     `bookmarks` are the seconds between two bookmarks of a watch, 0 for none; `dated` says whether answers have a Date;
     `allows` decides what a user may do: (user, verb, resource with its subresource); `only_in` is the only namespace in which
-    anybody may do anything, "" for all.
+    anybody may do anything, "" for all; `errors` are those of the rules and the server, which are defects of the tests.
     """
 
     core: Core
@@ -64,6 +64,7 @@ class ApiServer:
     only_in: str = ""
     closed: threading.Event = field(default_factory=threading.Event)
     requests: list[Request] = field(default_factory=list[Request])
+    errors: list[str] = field(default_factory=list[str])
     watches: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -130,8 +132,10 @@ def _serving(api: ApiServer, port: int, connections: set[Any]) -> ThreadingHTTPS
         daemon_threads = True
         request_queue_size = 128
 
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """The client may close its connection at any time."""
+        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # names of the library
+            """Note an error of a rule: the client, which may close its connection at any time, takes it for an outage."""
+            if not isinstance(sys.exception(), (OSError, ValueError)):
+                api.errors.append(traceback.format_exc())
 
     server = Server(("127.0.0.1", port), Handler)
     if api.access.tls:
@@ -142,7 +146,12 @@ def _serving(api: ApiServer, port: int, connections: set[Any]) -> ThreadingHTTPS
 
 @contextmanager
 def cluster(folder: Path, access: Access, prepare: Callable[[Cluster], object] | None = None) -> Generator[Cluster]:
-    """Run a cluster, with its kubeconfig in a folder, while the body runs; `prepare` makes it misbehave first."""
+    """Run a cluster, with its kubeconfig in a folder, while the body runs; `prepare` makes it misbehave first.
+
+    Raises:
+        AssertionError: a rule or the server has an error, which a client can only see as a connection that is closed.
+
+    """
     network = Network()
     core = Core(Store(), Addresses(free_port()), network, access.ca)
     made = Cluster(core, ApiServer(core, access), access.kubeconfig(folder / "kubeconfig", core.addresses.port))
@@ -159,3 +168,4 @@ def cluster(folder: Path, access: Access, prepare: Callable[[Cluster], object] |
         made.stop()
         controllers.join(ENDS)
         network.close()
+    assert not made.api.errors, "\n".join(made.api.errors)

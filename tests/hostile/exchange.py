@@ -65,7 +65,10 @@ class Request:
 
     def is_(self, verb: str, kind: str = "", sub: str = "") -> bool:
         """Whether the request has this verb, kind ("" for any) and subresource, and does not belong to the check."""
-        return not self.checks and self.verb == verb and kind in ("", self.place.kind) and self.place.sub.partition("/")[0] == sub
+        place = self.place
+        meant = self.verb == verb and place.kind == (kind or place.kind) and place.sub.partition("/")[0] == sub
+        # /version and the lists of APIs are no resources.
+        return meant and bool(place.kind) and not self.checks
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def _null(exchange: Exchange) -> None:
     """Answer an empty list with null in place of []."""
     response = exchange.answer()
     body = response.json()
-    exchange.send(response.with_json({**body, "items": body["items"] or None}))
+    # A table has rows, and a refusal has neither.
+    exchange.send(response.with_json({**body, "items": body["items"] or None} if "items" in body else body))
 
 
 def _no_version(exchange: Exchange) -> None:
