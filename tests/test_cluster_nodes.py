@@ -25,6 +25,11 @@ from kubechain.workload.sources import answers, at_nodes
 from tests.fakes import FakeApi, FakeClock, changed, conditions, pod, service, state, thing
 
 ADDRESSES = [{"type": "InternalIP", "address": "fd00::2"}, {"type": "InternalIP", "address": "172.18.0.2"}]
+UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+
+
+def tainted(key: str) -> dict[str, str]:
+    return {"key": key, "effect": "NoSchedule"}
 
 
 def node(name: str = "n1") -> KubeObject:
@@ -45,6 +50,13 @@ def node(name: str = "n1") -> KubeObject:
         ("metadata.deletionTimestamp", "2026-01-01T00:00:00Z", "being deleted"),
         ("spec.taints", [{"key": "virtual-kubelet.io/provider", "effect": "NoSchedule"}], "virtual"),
         ("metadata.labels", {"eks.amazonaws.com/compute-type": "fargate"}, "virtual"),
+        ("metadata.labels", {"type": "kwok"}, "virtual"),
+        ("metadata.labels", {"liqo.io/type": "virtual-node"}, "virtual"),
+        ("spec.taints", [{"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}], "virtual"),
+        ("spec.taints", [tainted("ToBeDeletedByClusterAutoscaler")], "has the taint ToBeDeletedByClusterAutoscaler"),
+        ("spec.taints", [tainted("karpenter.sh/disrupted")], "has the taint karpenter.sh/disrupted"),
+        ("spec.taints", [tainted(UNINITIALIZED)], f"has the taint {UNINITIALIZED}"),
+        ("spec.taints", [tainted("node.cilium.io/agent-not-ready")], "has the taint node.cilium.io/agent-not-ready"),
         ("metadata.labels", {"kubernetes.io/os": "windows"}, "runs windows"),
         ("status.addresses", [{"type": "ExternalIP", "address": "203.0.113.9"}], "no InternalIP of IPv4"),
         ("status.addresses", ADDRESSES[:1], "no InternalIP of IPv4"),
@@ -65,6 +77,8 @@ def test_machine_of_a_cluster_of_our_own_must_serve_and_a_stranger_there_may_be_
     down = [changed(node(name), "status.conditions", []) for name in ("kind-worker", "stranger")]
     assert list(cluster_nodes.unable(down, "10.96.0.9", "kind")) == ["stranger"]
     assert list(cluster_nodes.unable(down, "10.96.0.9")) == ["kind-worker", "stranger"]
+    leaving = changed(node("kind-worker"), "spec.taints", [tainted("ToBeDeletedByClusterAutoscaler")])
+    assert why_unable(leaving, "10.96.0.9", own=True) == ""
 
 
 def test_pod_on_a_node_that_has_just_joined_is_on_a_node_of_the_cluster() -> None:

@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kubechain.kube.objects import Json, KubeObject
+from kubechain.kube.objects import KubeObject
 from kubechain.observe.changes import ObjectChange
 from kubechain.probes.load import Sample, Tally
 from kubechain.upgrade.model import Absence, AsideSamples, NodeSpan, Route, RouteSamples
-from kubechain.workload.cluster_nodes import is_virtual
+from kubechain.workload.cluster_nodes import LEAVING_TAINTS, has_taint, is_virtual
 
 # A Node that becomes Ready is asked within this time, and from then on it must serve: its kube-proxy may start after it is Ready.
 ASKED_SECONDS = 5.0
@@ -26,8 +26,6 @@ ASKED_SECONDS = 5.0
 IMAGE_SECONDS = 60.0
 # While a run is away, a route without a sample for longer than this was not asked.
 ASKING_SECONDS = 2.0
-# Of Nodes that autoscalers drain and delete, which they do not cordon: cluster-autoscaler, Karpenter 1, and before.
-TAINTS = {"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "karpenter.sh/disruption"}
 Window = tuple[float, float]
 
 
@@ -120,8 +118,7 @@ def absence(node: KubeObject) -> Absence | None:
 
 def is_left(node: KubeObject) -> bool:
     """Whether Pods are to leave a Node: it is cordoned, or is deleted, at once or by an autoscaler."""
-    taints: list[Json] = node.at("spec.taints", []) or []
-    return bool(node.at("spec.unschedulable") or node.deleting or TAINTS.intersection(taint.get("key", "") for taint in taints))
+    return bool(node.at("spec.unschedulable") or node.deleting or has_taint(node, *LEAVING_TAINTS))
 
 
 def counted(

@@ -31,7 +31,7 @@ def daemon_set(image: str, only: Sequence[str] = ()) -> Json:
     spec = pod["spec"]
     # One term for each Node, because a term may name one Node alone.
     terms: list[Json] = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in only]
-    machines = [{"key": key, "operator": "NotIn", "values": [value]} for key, value in VIRTUAL_LABELS.items()]
+    machines = [{"key": key, "operator": "NotIn", "values": [value]} for key, value in VIRTUAL_LABELS]
     machines.append({"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]})
     terms = terms or [{"matchExpressions": machines}]
     spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}

@@ -14,8 +14,25 @@ from kubechain.workload.urls import addresses_of
 # A list is as good as new for so many seconds, and in a large cluster longer: for 5,000 Nodes it has 10 pages.
 FRESH_SECONDS, SECONDS_PER_NODE = 5.0, 0.01
 # Marks of Nodes that are no machines: nothing there forwards connections to nodePorts.
-VIRTUAL_TAINTS = ("virtual-kubelet.io/provider", "eks.amazonaws.com/compute-type")
-VIRTUAL_LABELS = {"type": "virtual-kubelet", "kubernetes.io/role": "agent-virtual", "eks.amazonaws.com/compute-type": "fargate"}
+VIRTUAL_TAINTS = (
+    "virtual-kubelet.io/provider",
+    "virtual-node.liqo.io/not-allowed",
+    "kwok.x-k8s.io/node",
+    "eks.amazonaws.com/compute-type",
+)
+# Taints of Nodes that an autoscaler drains and deletes, whose machine may be gone before the Node: of the cluster-autoscaler, of
+# Karpenter 1, and of Karpenter before.
+LEAVING_TAINTS = ("ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "karpenter.sh/disruption")
+# Taints of Nodes that are not usable yet: without their addresses, or without the agent that is their service proxy.
+# https://kubernetes.io/docs/reference/labels-annotations-taints/
+JOINING_TAINTS = ("node.cloudprovider.kubernetes.io/uninitialized", "node.cilium.io/agent-not-ready")
+VIRTUAL_LABELS = (
+    ("type", "virtual-kubelet"),
+    ("kubernetes.io/role", "agent-virtual"),
+    ("eks.amazonaws.com/compute-type", "fargate"),
+    ("type", "kwok"),
+    ("liqo.io/type", "virtual-node"),
+)
 
 
 @dataclass
@@ -61,10 +78,8 @@ def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
     """
     if node.deleting:
         return "being deleted"
-    if not node.is_true("Ready") and not own:
-        return f"not ready ({node.condition('Ready').get('reason', 'no condition')})"
-    if node.condition("NetworkUnavailable").get("status") == "True" and not own:
-        return "network unavailable"
+    if not own and (why := _why_unusable(node)):
+        return why
     if is_virtual(node):
         return "virtual"
     if other := other_system(node):
@@ -72,10 +87,25 @@ def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
     return "" if serving_address(node, address) else f"no InternalIP of {family_of(address)}"
 
 
+def _why_unusable(node: KubeObject) -> str:
+    """Return why a Node is not usable now, "" if it is."""
+    if not node.is_true("Ready"):
+        return f"not ready ({node.condition('Ready').get('reason', 'no condition')})"
+    if node.condition("NetworkUnavailable").get("status") == "True":
+        return "network unavailable"
+    taint = has_taint(node, *LEAVING_TAINTS, *JOINING_TAINTS)
+    return f"has the taint {taint}" if taint else ""
+
+
 def is_virtual(node: KubeObject) -> bool:
     """Whether a Node is no machine: nothing there forwards connections, and its version says nothing of the cluster."""
-    taints: list[Json] = node.at("spec.taints", [])
-    return any(taint.get("key") in VIRTUAL_TAINTS for taint in taints) or bool(VIRTUAL_LABELS.items() & node.labels.items())
+    return bool(has_taint(node, *VIRTUAL_TAINTS)) or any(node.labels.get(key) == value for key, value in VIRTUAL_LABELS)
+
+
+def has_taint(node: KubeObject, *keys: str) -> str:
+    """Return the first of these keys of which a Node has a taint, "" if it has none of them."""
+    taints: list[Json] = node.at("spec.taints", []) or []
+    return next((str(taint["key"]) for taint in taints if taint.get("key") in keys), "")
 
 
 def other_system(node: KubeObject) -> str:

@@ -234,6 +234,17 @@ RECORDS = (
         "has a virtual Node",
         node("virtual", spec={"taints": [{"key": "virtual-kubelet.io/provider", "value": "a", "effect": "NoSchedule"}]}),
     ),
+    terrain("KWOK-NODE", "has a Node that KWOK simulates", node("fake", metadata={"labels": {"type": "kwok"}})),
+    terrain(
+        "NODE-LEAVING",
+        "has a Node that the cluster-autoscaler deletes, whose machine is gone",
+        node("leaving", spec={"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "value": "1", "effect": "NoSchedule"}]}),
+    ),
+    terrain(
+        "NODE-JOINING",
+        "has a Node that its cloud provider has not initialized",
+        node("joining", spec={"taints": [{"key": "node.cloudprovider.kubernetes.io/uninitialized", "effect": "NoSchedule"}]}),
+    ),
     terrain("WINDOWS-NODE", "has a Windows Node", node("win", metadata={"labels": {"kubernetes.io/os": "windows"}})),
     terrain("NODE-NOT-READY", "has a Node that is not ready", node("gone", status=_unready("NodeStatusUnknown"))),
     terrain(
