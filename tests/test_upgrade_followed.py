@@ -209,6 +209,19 @@ def test_node_that_came_just_now_holds_up_no_run_that_goes_on(cluster: ChangingC
     assert of(record, "NodePort", "comes")
 
 
+def test_node_without_a_sampler_is_unasked_on_every_route_that_its_sampler_would_have(
+    cluster: ChangingCluster, tmp_path: Path
+) -> None:
+    owner = thing("DaemonSet", "x")
+    followed = followed_nodes.FollowedNodes(cluster.chain(), cluster.nodes, owner, SampleStore(tmp_path))
+    followed.begin(frozenset(["stays"]))
+    assert {(route.kind, route.place) for route in followed.unasked()} == {("ClusterIP", "stays"), ("DNS", "stays")}
+    # Of its nodePort, this machine knows; where it reaches no Node, a sampler would have to ask there as well.
+    followed = followed_nodes.FollowedNodes(cluster.chain("cluster"), cluster.nodes, owner, SampleStore(tmp_path))
+    followed.begin(frozenset(["stays"]))
+    assert [route.what for route in followed.unasked() if route.kind == "NodePort"] == ["stays"]
+
+
 def test_large_cluster_gets_no_more_nodes_than_a_sample(
     cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

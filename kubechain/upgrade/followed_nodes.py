@@ -13,7 +13,7 @@ from kubechain.observe.history import History
 from kubechain.probes.load import Tally
 from kubechain.upgrade import pod_samplers, presence, routes
 from kubechain.upgrade.local_sampler import LocalSampler
-from kubechain.upgrade.model import NodeSpan, Route, RouteSamples
+from kubechain.upgrade.model import Kind, NodeSpan, Route, RouteSamples
 from kubechain.upgrade.pod_samplers import PodSampler
 from kubechain.upgrade.routes import Place, RouteRequest
 from kubechain.upgrade.sample_store import SampleStore
@@ -24,6 +24,8 @@ from kubechain.workload.node_sample import SAMPLE
 
 # Source ports are reserved for this many Nodes, or for twice as many as there are at first.
 LEAST_ROOM = 6
+# What the sampler on a Node asks from there.
+KINDS_IN_PODS: tuple[Kind, ...] = ("ClusterIP", "DNS")
 
 
 @dataclass
@@ -97,13 +99,17 @@ class FollowedNodes:
         return frozenset(node.uid for node in self.nodes.read().all("Node") if node.is_true("Ready"))
 
     def unasked(self) -> list[Route]:
-        """Return a route for each Node on which no sampler was started, so that it is not taken for one that keeps up."""
+        """Return routes for each Node that no sampler asks, or asks from, so that none is taken for one that keeps up."""
         sampled = {sampler.node.uid for sampler in self.in_pods}
-        return [
-            Route("ClusterIP", "", place.name, reuse=False, nodes=(uid,))
+        inside: list[Route] = [
+            Route(kind, "", place.name, reuse=False, nodes=(uid,))
             for uid, (place, _) in self.asked.items()
             if uid not in sampled and uid not in self.without_pods
+            for kind in KINDS_IN_PODS
         ]
+        ported = {uid for each in self.in_pods for uid in _ported(each)}
+        far = self.far - ported if self.chain.node_port else set[str]()
+        return [*inside, *(Route("NodePort", self.asked[uid][0].name, "", reuse=False, nodes=(uid,)) for uid in sorted(far))]
 
     @property
     def _count(self) -> int:
@@ -182,7 +188,7 @@ class FollowedNodes:
         asker = self.asker if self.asker in able else max(able, key=lambda each: len(each.requests), default=None)
         if asker is None:
             return
-        asks = {uid for each in asker.requests if each.route.kind == "NodePort" for uid in each.route.nodes[:1]}
+        asks = _ported(asker)
         missing = [self.asked[uid] for uid in self.asked if uid in self.far and uid in present and uid not in asks]
         more = [each for place, address in missing for each in routes.node_port(self.chain, place, address, asker.node)]
         self.asker = asker
@@ -199,3 +205,8 @@ class FollowedNodes:
         tallies = [*self.store.tallies(), *((route, Tally(route.name, ())) for route in self.unasked())]
         found = (presence.counted(route, tally, spans, began, ended) for route, tally in tallies)
         return [each for each in found if each]
+
+
+def _ported(sampler: PodSampler) -> set[str]:
+    """Return the UIDs of the Nodes whose nodePorts a sampler in a Pod asks."""
+    return {uid for each in sampler.requests if each.route.kind == "NodePort" for uid in each.route.nodes[:1]}
