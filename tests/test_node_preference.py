@@ -12,9 +12,12 @@ from fixtures.chain import Create
 from kubechain.claims.claim import Link
 from kubechain.core.errors import Blocked, NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.overlay import Overlay
+from kubechain.kube.shape import Shape
 from kubechain.workload.chain import Chain
-from kubechain.workload.placement import ready_on_its_node
+from kubechain.workload.placement import other_node, ready_on_its_node
 from suites.chain import test_6_ways as ways
+from tests.fakes import conditions, thing
 from tests.hostile import network
 from tests.hostile.cluster import Cluster
 from tests.hostile.containers import Container
@@ -112,3 +115,36 @@ def test_pod_that_its_node_does_not_take_is_no_obstacle(reason: str, error: type
     chain = cast("Chain", SimpleNamespace(ready_inside=never, present=present_pod))
     with pytest.raises(error, match=says):
         ready_on_its_node(chain, "web-here")
+
+
+def test_pod_of_a_large_body_that_its_node_does_not_take_is_no_obstacle(chain: Chain, create: Create, server: Cluster) -> None:
+    server.core.full = "2 node(s) didn't match Pod's node affinity/selector"
+    with pytest.raises(NotApplicable, match=r"needs a Node that takes Pod far: .*node affinity"):
+        ways.test_large_body_crosses_nodes(chain, create, chain.waiter.eventually)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape("r", architectures=("amd64",)),
+        Shape("r", selector={"kubernetes.io/arch": "amd64"}),
+        Shape("r", Overlay.model_validate({"pods": {"nodeSelector": {"pool": "test"}}})),
+    ],
+)
+def test_other_node_is_one_that_the_pods_of_the_run_may_run_on(shape: Shape) -> None:
+    status = {"conditions": conditions(Ready="True")}
+    machines = {"here": ("amd64", "test"), "arm": ("arm64", "gpu"), "there": ("amd64", "test")}
+    labels = {name: {"kubernetes.io/arch": arch, "pool": pool} for name, (arch, pool) in machines.items()}
+    nodes = [thing("Node", name, labels=labels[name], spec={}, status=status) for name in machines]
+    client = thing("Pod", "client", spec={"nodeName": "here"})
+
+    def asked_at(_: str) -> Any:
+        return SimpleNamespace(unable={})
+
+    def present(*_: str) -> KubeObject:
+        return client
+
+    stated = SimpleNamespace(
+        api=SimpleNamespace(shape=shape), nodes_now=nodes, cluster_ip="10.96.0.9", asked_at=asked_at, present=present
+    )
+    assert other_node(cast("Chain", stated)) == "there"

@@ -62,6 +62,15 @@ class Shape:
         """Whether a Node may be used and judged."""
         return node.matches(self.selector)
 
+    @property
+    def node_selector(self) -> Json:
+        """The labels of the Nodes that Pods run on, by the overlay and by `selector`."""
+        return {**self.overlay.pods.nodeSelector, **self.selector}
+
+    def may_run_on(self, node: KubeObject) -> bool:
+        """Whether Pods of the run ask for no other labels and no other architecture than a Node has."""
+        return node.matches(self.node_selector) and self.runs_on(node)
+
     def runs_on(self, node: KubeObject) -> bool:
         """Whether the images of the run are for the architecture of a Node, as far as both are known."""
         return not (self.architectures and architecture_of(node)) or architecture_of(node) in self.architectures
@@ -78,7 +87,7 @@ class Shape:
 
     def _pod_spec(self, spec: Json) -> Json:
         pods, made = self.overlay.pods, dict(spec)
-        selector = {**spec.get("nodeSelector", {}), **pods.nodeSelector, **self.selector}
+        selector = {**spec.get("nodeSelector", {}), **self.node_selector}
         extended = {
             "tolerations": [*spec.get("tolerations", []), *_dumped(pods.tolerations)],
             "imagePullSecrets": [*spec.get("imagePullSecrets", []), *_dumped(pods.imagePullSecrets)],

@@ -238,7 +238,7 @@ class Preflight:
         if self.access.lacking(LISTED.rights):
             return
         shape = self.api.shape
-        selector = {**shape.overlay.pods.nodeSelector, **shape.selector}
+        selector = shape.node_selector
         # Those of the environment have the labels of --nodes.
         chosen = [node for node in self.environment.nodes if node.matches(selector)]
         if not chosen:

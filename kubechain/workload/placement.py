@@ -14,11 +14,12 @@ def client_node(chain: Chain) -> str:
 
 
 def other_node(chain: Chain) -> str:
-    """Return a Node that takes Pods and is not that of the client Pod; NotApplicable if there is none."""
+    """Return a Node that takes Pods of the run and is not that of the client Pod; NotApplicable if there is none."""
     here, unable = client_node(chain), chain.asked_at(chain.cluster_ip).unable
-    others = [node.name for node in chain.nodes_now if takes_pods(node) and node.name not in (here, *unable)]
+    taking = [node.name for node in chain.nodes_now if takes_pods(node) and chain.api.shape.may_run_on(node)]
+    others = [name for name in taking if name not in (here, *unable)]
     if not others:
-        raise NotApplicable(f"needs a Node besides {here} that takes Pods without tolerations")
+        raise NotApplicable(f"needs a Node besides {here} that takes Pods of the run without tolerations")
     return others[0]
 
 

@@ -71,7 +71,7 @@ def test_large_body_crosses_nodes(chain: Chain, create: Create, eventually: Even
     """A body of many packets that a Pod sends to one on another Node, by its Service, MUST come back unchanged."""
     service = create(chain, service_manifests.service(name="far", app="far"))
     pod = manifests.on_node(manifests.tcp_echo("far", chain.client_image, chain.family), other_node(chain))
-    chain.ready_inside(create(chain, pod).name)
+    ready_on_its_node(chain, create(chain, pod).name)
     eventually(sources.echoed_bodies(chain, chain.client, chain.address(service.name)), came_back())
 
 
