@@ -49,7 +49,12 @@ CONTENT_GONE = Timeout(90, "30 s of terminationGracePeriodSeconds; the namespace
 MARKED_GONE = Timeout(90, "Pods end within their grace period of 30 s; their controllers are deleted first")
 NAMESPACE_GONE = Timeout(120, "the namespace controller deletes the content, Pods with their grace period first")
 
+# The time to live of DNS records on a cluster of this project, as kubeadm sets it.
+RECORD_SECONDS = 30
+
 
 def renewal(ttl: int) -> Timeout:
-    """Return the timeout for a changed DNS record whose old version is cached for `ttl` seconds, at most 30."""
-    return Timeout(min(ttl, 30) + 5, f"the old record's time to live is {ttl} s; 5 s for CoreDNS to learn of the change")
+    """Return the timeout for a changed DNS record whose old version is cached for `ttl` seconds, at most RECORD_SECONDS."""
+    return Timeout(
+        min(ttl, RECORD_SECONDS) + 5, f"the old record's time to live is {ttl} s; 5 s for CoreDNS to learn of the change"
+    )

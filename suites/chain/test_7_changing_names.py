@@ -10,6 +10,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, service_manifests, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.service_manifests import CLUSTER_IP, EXTERNAL
+from kubechain.workload.short_lived import require_short_lived
 
 claim = ClaimDecorator("concepts/services-networking/dns-pod-service/", level="full", requires=(EXEC,))
 
@@ -39,7 +40,7 @@ def test_alias_follows_a_changed_external_name(chain: Chain, create: Create, eve
     full = chain.full_name(name, client)
     lookups = sources.answers(chain, client, *[full] * LOOKUPS, record="CNAME")
     eventually(lookups, resolves_to(f"{EXTERNAL['externalName']}."))
-    ttl = client.time_to_live(full, "CNAME", LOOKUPS)
+    ttl = require_short_lived(chain, client, full, "CNAME", LOOKUPS)
     actions.service(chain, {"externalName": ANOTHER}, name)
     eventually(lookups, resolves_to(f"{ANOTHER}."), within=timeouts.renewal(ttl))
 
@@ -52,7 +53,7 @@ def test_name_follows_a_changed_type(chain: Chain, create: Create, eventually: E
     full = chain.full_name(name, client)
     aliases = sources.answers(chain, client, *[full] * LOOKUPS, record="CNAME")
     eventually(aliases, resolves_to(f"{EXTERNAL['externalName']}."))
-    renewal = timeouts.renewal(client.time_to_live(full, "CNAME", LOOKUPS))
+    renewal = timeouts.renewal(require_short_lived(chain, client, full, "CNAME", LOOKUPS))
     address = str(actions.service(chain, service_manifests.serving(CLUSTER_IP), name).at("spec.clusterIP"))
     eventually(aliases, no_address(), within=renewal)
     eventually(sources.answers(chain, client, *[full] * LOOKUPS), resolves_to(address), within=renewal)

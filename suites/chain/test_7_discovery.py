@@ -13,6 +13,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.workload import actions, manifests, released, service_manifests, sources, started_later
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
+from kubechain.workload.short_lived import require_short_lived
 from kubechain.workload.two_families import cluster_ips_of_both
 from kubechain.workload.urls import url
 
@@ -125,6 +126,7 @@ def test_variables_grow_stale_while_names_do_not(chain: Chain, create: Create, e
     first = chain.ready_inside(create(chain, manifests.client_pod("witness", chain.client_image)).name)
     place = started_later.place(chain, eventually, service.name, first, create)
     eventually(sources.answers(chain, place, service.name), resolves_to(old))
+    require_short_lived(chain, place, chain.full_name(service.name, place), RECORDS[chain.family], LOOKUPS)
     actions.delete(chain, service)
     # Another Service takes the old address, so that the new Service gets another one.
     squatter = service_manifests.service_at(name="squatter", cluster_ip=old)
@@ -222,7 +224,7 @@ def test_name_follows_its_service(chain: Chain, create: Create, eventually: Even
     old = str(service.at("spec.clusterIP"))
     lookups = sources.answers(chain, client, *[service.name] * LOOKUPS)
     eventually(lookups, resolves_to(old))
-    ttl = client.time_to_live(chain.full_name(service.name, client), RECORDS[chain.family], LOOKUPS)
+    ttl = require_short_lived(chain, client, chain.full_name(service.name, client), RECORDS[chain.family], LOOKUPS)
     actions.delete(chain, service)
     holder = service_manifests.service_at(name="holder", cluster_ip=old)
     released.taken(chain, eventually, lambda: create(chain, holder))
