@@ -18,12 +18,15 @@ from kubechain.kube.objects import KubeObject, NamespaceState
 from kubechain.observe.changes import ObjectChange
 from kubechain.upgrade.invariants import Log
 from kubechain.upgrade.model import NodeSpan
+from kubechain.upgrade.phases import During
 
 # A Node, and the Pods on it, turn not Ready by two requests, which two watches show.
 APART_SECONDS = 5.0
 # After an involuntary disruption, evictions may be granted for so long as if it had not been: a Lease of 15 s may have to expire
 # before another controller manager counts the Pods.
 UNCOUNTED_SECONDS = 20.0
+# The beginning of the step in which the run removes the budget itself.
+BUDGET_REMOVED = "PodDisruptionBudget of the witnesses deleted"
 # Whether the Node of a Pod was lost at a time (Unix seconds).
 Lost = Callable[[KubeObject, float], bool]
 
@@ -76,6 +79,12 @@ def held(
 
     what = f"at least {least} ready Pods with {text(labels)} after every voluntary disruption"
     return Condition(what, check)
+
+
+def before_removal(during: During) -> Log:
+    """Return the versions of the witnesses before the run removed their budget, which was to be kept until then; else none."""
+    at = next((event.at for event in during.record.events if event.what.startswith(BUDGET_REMOVED)), -math.inf)
+    return [entry for entry in during.log if entry.wall < at]
 
 
 def _lines(gone: Iterable[ObjectChange]) -> list[str]:

@@ -16,6 +16,7 @@ from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.setting_groups import PREFIX
 from kubechain.observe.clock import Clock
 from kubechain.upgrade import witnesses
+from kubechain.upgrade.budget import BUDGET_REMOVED
 from kubechain.upgrade.cluster_watch import ClusterWatch
 from kubechain.upgrade.phases import Before
 from kubechain.upgrade.witnesses import Yielding
@@ -129,7 +130,7 @@ class WitnessCare:
             with contextlib.suppress(HarnessError):
                 if self.yielding.look(self.watched.nodes.read().all("Node"), now):
                     waited = f"a drain waited for it for {witnesses.YIELD_SECONDS:g} s"
-                    self.watched.record_step(f"PodDisruptionBudget of the witnesses deleted: {waited}")
+                    self.watched.record_step(f"{BUDGET_REMOVED}: {waited}")
         if now - self.renewed >= RENEW_SECONDS:
             self.renewed = now
             with contextlib.suppress(HarnessError):

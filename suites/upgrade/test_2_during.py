@@ -8,7 +8,7 @@ from kubechain.upgrade import budget
 from kubechain.upgrade.availability import kept_up, skew_allowed
 from kubechain.upgrade.invariants import endpoints_follow, never_restarted, none_added, throughout, unchanged
 from kubechain.upgrade.phases import During
-from kubechain.upgrade.witnesses import LEAST
+from kubechain.upgrade.witnesses import BALANCED, LEAST
 from kubechain.workload.manifests import LABELS, WEB
 
 claim = ClaimDecorator("tasks/administer-cluster/kubeadm/kubeadm-upgrade/")
@@ -47,9 +47,11 @@ def test_containers_run_on(during: During) -> None:
 def test_budget_is_kept(during: During) -> None:
     """During a change no voluntary disruption MUST leave fewer ready Pods than the PodDisruptionBudget asks for."""
     witnesses = during.before.witnesses
-    if not witnesses.api.get("PodDisruptionBudget", witnesses.namespace, WEB):
-        pytest.skip("needs the PodDisruptionBudget of the witnesses")
     held = budget.held(during.start, LABELS, LEAST, lost=budget.on_lost_node(during.record.nodes))
+    if not witnesses.api.get("PodDisruptionBudget", witnesses.namespace, WEB):
+        if versions := budget.before_removal(during):
+            require(versions, held)
+        pytest.skip("needs the PodDisruptionBudget of the witnesses")
     require(during, throughout(held, "Pod"))
 
 
@@ -87,7 +89,7 @@ def test_names_keep_resolving(during: During) -> None:
 @claim("DURING-SERVICE-020", spec="concepts/services-networking/service/#loadbalancer")
 def test_load_balancer_keeps_answering(during: During) -> None:
     """During a change the load balancer of a Service MUST NOT lose requests for longer than its health checks take."""
-    if not any(samples.route.kind == "LoadBalancer" for samples in during.record.routes):
+    if not during.state.one("Service", BALANCED):
         pytest.skip("needs a Service of type LoadBalancer (--load-balancer)")
     require(during.record, kept_up("LoadBalancer"))
 
