@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from kubechain.cluster.kind import Cluster
 from kubechain.conditions import endpoints, pods, timeouts
 from kubechain.conditions import nodes as node
+from kubechain.conditions.condition import undecided
 from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.clock import Clock
@@ -22,6 +24,7 @@ from kubechain.workload.manifests import LABELS, WEB
 
 # Longer than the node lifecycle controller takes from NotReady to the Pods, which it looks at every 5 s.
 TOLERATION_SECONDS = 10
+UNREACHABLE = "node.kubernetes.io/unreachable"
 # Least requests between the removal of the last address of the Node and its start, and after its return.
 AFTER = 1000
 
@@ -48,6 +51,30 @@ class NodeOutage:
     started: float
     back: float
     requests: Tally
+
+    @property
+    def tolerated(self) -> float:
+        """The seconds from the NoExecute taint of the lost Node to the deletion of the Pod there, by the clock of the cluster.
+
+        Raises:
+            HarnessError: the watches do not show one of them.
+
+        """
+        taints: list[Json] = [
+            taint
+            for entry in self.nodes.log()
+            if entry.resource.name == self.lost.name
+            for taint in entry.resource.at("spec.taints", [])
+            if (taint.get("key"), taint.get("effect")) == (UNREACHABLE, "NoExecute") and taint.get("timeAdded")
+        ]
+        versions = (entry.resource for entry in self.chain.objects.log() if entry.resource.uid == self.evicted.uid)
+        deleted = next((each for each in versions if each.deleting), None)
+        if deleted is None or not taints:
+            lacking = "its deletion" if deleted is None else "the taint"
+            raise undecided(f"Pod {self.evicted.name} evicted once its toleration has run out", f"{lacking} was not seen")
+        # The deletionTimestamp is the end of the grace period.
+        end, grace = deleted.at("metadata.deletionTimestamp"), int(deleted.at("metadata.deletionGracePeriodSeconds", 0))
+        return datetime.fromisoformat(end).timestamp() - grace - datetime.fromisoformat(taints[0]["timeAdded"]).timestamp()
 
 
 def impatient(image: str) -> Json:
