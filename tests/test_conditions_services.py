@@ -59,6 +59,12 @@ def test_service_is_allocated_by_its_type() -> None:
     assert not on.allocated_by_type(WEB)(state(changed(service(), "spec.clusterIP", ""))).met
 
 
+def test_headless_service_was_given_no_cluster_ip() -> None:
+    headless = state(changed(service(), "spec.clusterIP", "None"))
+    assert not on.allocated(WEB, cluster_ip=True, node_port=True)(headless).met
+    assert not on.allocated_by_type(WEB)(headless).met
+
+
 def test_service_that_is_stored_otherwise_stays_so() -> None:
     assert on.service_has(WEB, {"spec.selector": {"app": "x"}})(state(service())).hopeless
     assert not on.service_has(WEB, {"spec.selector": {"app": "x"}})(state()).hopeless

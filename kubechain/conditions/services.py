@@ -68,7 +68,9 @@ def allocated(name: str, *, cluster_ip: bool, node_port: bool) -> Condition[Name
     def check(resource: KubeObject) -> Result:
         ports: list[Json] = resource.at("spec.ports") or []
         address, node_ports = resource.at("spec.clusterIP"), [port["nodePort"] for port in ports if port.get("nodePort")]
-        as_wanted = (bool(address), bool(node_ports)) == (cluster_ip, node_port)
+        # That of a headless Service is no address.
+        has_address = address not in (None, "", "None")
+        as_wanted = (has_address, bool(node_ports)) == (cluster_ip, node_port)
         return expect(as_wanted, f"clusterIP {address or 'none'}, nodePort {text(node_ports)}")
 
     return service(name, f"with {'a' if cluster_ip else 'no'} clusterIP and {'a' if node_port else 'no'} nodePort", check)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ class Load:
 
 @contextmanager
 def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
-    """Send requests during the body: PROBERS probers, each to one of the URLs, `rate` requests per second each.
+    """Send requests during the body: PROBERS probers, each to its share of the URLs in turn, `rate` requests per second each.
 
     It begins once every Pod answers on every Node, so that only the body can cause lost requests.
 
@@ -60,7 +60,7 @@ def load(chain: Chain, urls: list[str], rate: float = RATE) -> Generator[Load]:
     probers = tuple(
         Prober(
             f"NodePort {number}",
-            asking(urls[number % len(urls)], ports_of(number)),
+            asking(urls[number % len(urls) :: PROBERS], ports_of(number)),
             chain.waiter.clock,
             1 / rate,
             LIMIT,
@@ -79,14 +79,15 @@ def ports_of(number: int) -> range:
     return range(first, first + PORTS)
 
 
-def asking(url: str, ports: range) -> Callable[[], str]:
-    """Return a function that sends one request to a URL, each time from the next of these source ports.
+def asking(urls: Sequence[str], ports: range) -> Callable[[], str]:
+    """Return a function that sends one request, each time to the next of these URLs, from the next of these source ports.
 
     It returns "" for the page of nginx, else the kind of failure or the HTTP status.
     """
-    source_ports = itertools.cycle(ports)
+    source_ports, places = itertools.cycle(ports), itertools.cycle(urls)
 
     def ask() -> str:
+        url = next(places)
         page = next(page for port in source_ports if (page := http.fetch(url, port=port)).failure != "local")
         return "" if page.status == 200 and WELCOME in page.body else page.failure or f"status {page.status}"
 
