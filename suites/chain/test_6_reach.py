@@ -185,7 +185,7 @@ def test_node_port_without_endpoints_refuses(chain: Chain, create: Create, event
 @claim(
     "CHAIN-NODEPORT-040",
     spec="tutorials/services/source-ip/#source-ip-for-services-with-type-nodeport",
-    requires=[THREE_NODES, HOST_ACCESS, NODE_PORTS],
+    requires=[THREE_NODES, HOST_ACCESS, NODE_PORTS, right("patch", "services")],
     level="full",
     premises=premises.SPREAD,
 )
@@ -193,10 +193,13 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
     """With externalTrafficPolicy Local only Nodes with a Pod MUST answer, by it, and it MUST see the client's address."""
     node_reach.require_host(chain)
     service = create(
-        chain, service_manifests.with_policy("local-outside", kind=service_manifests.NODE_PORT, externalTrafficPolicy="Local")
+        chain, service_manifests.with_policy("local-outside", kind=service_manifests.NODE_PORT, externalTrafficPolicy="Cluster")
     )
     chain.require_listed(service.name)
     port = node_port(service)
+    # A port that no kube-proxy knows yet refuses connections, too.
+    eventually(sources.pages_at_nodes(chain, port), chain.among_nodes(all_welcome(WELCOME)))
+    actions.service(chain, {"externalTrafficPolicy": "Local"}, service.name)
     for node, address in chain.asked.items():
         here = [pod.name for pod in chain.pods if pod.at("spec.nodeName") == node]
         pages = sources.pages_at_node(chain, node, port, MANY if here else 1)
