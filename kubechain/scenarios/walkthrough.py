@@ -14,7 +14,7 @@ from kubechain.conditions import endpoints, pods
 from kubechain.conditions.admission import changes
 from kubechain.conditions.condition import met
 from kubechain.conditions.http import Page
-from kubechain.conditions.objects import any_event, one
+from kubechain.conditions.objects import any_event, happened, one
 from kubechain.conditions.printed import Printed
 from kubechain.conditions.services import node_port
 from kubechain.conditions.timeouts import Timeout
@@ -28,7 +28,7 @@ from kubechain.observe.history import History
 from kubechain.observe.wait import Polled
 from kubechain.probes.kubectl import Kubectl
 from kubechain.probes.kubectl_errors import error_of, status_in_pod
-from kubechain.workload import manifests, sources, stock
+from kubechain.workload import manifests, sources, stock, unpromised
 from kubechain.workload.asked_nodes import AskedNodes
 from kubechain.workload.chain import Chain
 from kubechain.workload.factory import ChainFactory
@@ -179,11 +179,12 @@ class Walkthrough:
         """The Nodes whose nodePorts are asked."""
         return self.shared.asked_at(str(self.service.at("spec.clusterIP")))
 
-    def require_events(self) -> None:
-        """Raise NotApplicable where no component records any Event: they are best-effort, and a policy may refuse them all."""
+    def require_events(self, *reasons: str) -> None:
+        """Raise NotApplicable where no component records any Event, or on a cluster of others not these of the Pods."""
         # The chain that all share has been up for longer.
         if not any_event()(self.shared.objects.read()).met:
             raise NotApplicable("needs Events, of which this cluster records none")
+        unpromised.require_events(self.chain, happened("Pod", LABELS, *reasons))
 
     def require_endpoints(self) -> None:
         """Block the claim by ENDPOINTS if those of the chain that all share are wrong, too: its claims say so."""

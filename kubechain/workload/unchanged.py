@@ -40,11 +40,6 @@ def require_image(chain: Chain, image: str, *pods: KubeObject) -> None:
     _require(chain, found)
 
 
-def is_exact(chain: Chain, image: str) -> bool:
-    """Whether a name stands for one image: by its digest, or because this project has put it on the Nodes."""
-    return "@sha256:" in image or bool(chain.image_ids)
-
-
 def require_written_service(chain: Chain) -> None:
     """Raise NotApplicable if admission has changed the selector or the ports, and the Service still leads to the same Pods."""
     sent = next((manifest for manifest in chain.sent if manifest["kind"] == "Service"), None)

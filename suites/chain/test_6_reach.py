@@ -22,15 +22,12 @@ from kubechain.conditions.http import (
     Page,
     all_refused,
     all_welcome,
-    came_from,
     echoed,
     every_backend,
     forbidden_to,
     no_answer,
     none_slower,
-    one_backend,
     only_from,
-    spread_over,
 )
 from kubechain.conditions.services import node_port
 from kubechain.kube.families import other_family
@@ -39,7 +36,7 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import require
 from kubechain.probes import http
 from kubechain.probes.kubectl import Kubectl
-from kubechain.workload import actions, manifests, node_reach, refusals, service_manifests, sources, unrestricted
+from kubechain.workload import actions, manifests, node_reach, refusals, service_manifests, sources, unpromised, unrestricted
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import SERVICE_PORT, WEB, WELCOME
 from kubechain.workload.pod_spec import ACCOUNT
@@ -129,7 +126,7 @@ def test_session_affinity_sticks_and_can_be_switched(chain: Chain, create: Creat
     chain.require_listed(name)
     at = url(chain.address(name))
     eventually(sources.pages_inside(chain, chain.client, at), all_welcome(WELCOME))
-    eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
+    unpromised.require_sticky(chain, eventually, sources.repeated(chain, chain.client, at, MANY), chain.client)
     actions.service(chain, {"sessionAffinity": "None", "sessionAffinityConfig": None}, name)
     backends = sources.backends_inside(chain, chain.client, at)
     eventually(backends, every_backend(chain.pod_names, WELCOME))
@@ -159,7 +156,7 @@ def test_requests_are_spread(chain: Chain, eventually: Eventually) -> None:
     eventually(sources.backends_inside(chain, chain.client, at), every_backend(chain.pod_names, WELCOME))
     # Drawn once: a sample that is drawn again until it is fair accepts every spread.
     sample = eventually(sources.drawn(chain, chain.client, at, MANY), DRAWN).state
-    require(sample, spread_over(chain.pod_names))
+    unpromised.require_spread(chain, sample)
 
 
 @claim("CHAIN-CLUSTERIP-090", requires=[EXEC])
@@ -205,7 +202,7 @@ def test_external_traffic_policy_local(chain: Chain, create: Create, eventually:
         pages = sources.pages_at_node(chain, node, port, MANY if here else 1)
         eventually(pages, only_from(*here) if here else no_answer())
         if here:
-            eventually(pages, came_from(http.own_address(address, port)))
+            unpromised.require_source(chain, eventually, pages, node, http.own_address(address, port))
 
 
 @claim("CHAIN-NODEPORT-050", spec=SERVICE + "#udp", level="full", requires=[NODE_REQUESTS])

@@ -8,7 +8,7 @@ from kubechain.conditions import endpoints, timeouts
 from kubechain.conditions.http import all_status, all_welcome, came_back, every_backend, one_backend, only_from
 from kubechain.conditions.services import node_port
 from kubechain.observe.protocols import Consistently, Eventually
-from kubechain.workload import actions, beside_node_ports, manifests, service_manifests, sources
+from kubechain.workload import actions, beside_node_ports, manifests, service_manifests, sources, unpromised
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import CONTAINER_PORT, WELCOME
 from kubechain.workload.placement import client_node, other_node, ready_on_its_node
@@ -58,7 +58,7 @@ def test_session_affinity_can_be_switched_on(chain: Chain, create: Create, event
     at = url(chain.address(name))
     eventually(sources.backends_inside(chain, chain.client, at), every_backend(chain.pod_names, WELCOME))
     actions.service(chain, {"sessionAffinity": "ClientIP"}, name)
-    eventually(sources.repeated(chain, chain.client, at, MANY), one_backend())
+    unpromised.require_sticky(chain, eventually, sources.repeated(chain, chain.client, at, MANY), chain.client)
 
 
 @claim(

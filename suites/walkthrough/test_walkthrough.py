@@ -92,8 +92,9 @@ def test_describe_pods(walkthrough: Walkthrough, eventually: Eventually) -> None
 def test_describe_pod_prints_its_events(walkthrough: Walkthrough, eventually: Eventually) -> None:
     """`kubectl describe pod` MUST print the Events of the Pod, from its scheduling to its start."""
     walkthrough.after(CREATE).with_pods()
-    walkthrough.require_events()
-    eventually(walkthrough.prints("kubectl describe pod $POD"), describes_events("Pod", "Scheduled", "Started"))
+    started = "Scheduled", "Started"
+    walkthrough.require_events(*started)
+    eventually(walkthrough.prints("kubectl describe pod $POD"), describes_events("Pod", *started))
 
 
 @claim(

@@ -120,6 +120,17 @@ def _beyond(cluster: Cluster) -> None:
     cluster.core.addresses.beyond = True
 
 
+def _few_events(cluster: Cluster) -> None:
+    """Keep no Event of containers that were created, as where a limit on Events drops some."""
+    before = cluster.core.event
+
+    def event(resource: Json, reason: str, message: str) -> None:
+        if reason != "Created":
+            before(resource, reason, message)
+
+    cluster.core.event = event
+
+
 def _aware(body: Json) -> None:
     annotations: Json = body["metadata"].setdefault("annotations", {})
     annotations["service.kubernetes.io/topology-mode"] = "Auto"
@@ -225,6 +236,7 @@ RECORDS = (
         admitting("Pod", _no_token),
         "spec.automountServiceAccountToken false instead of true",
     ),
+    terrain("EVENTS-DROPPED", "does not keep each Event", _few_events, "needs a cluster that keeps each Event"),
     terrain("DNS-ELSEWHERE", "has its DNS in another namespace, under another name", _dns_elsewhere),
     terrain(
         "DNS-ON-THE-NODE", "has a DNS cache on the Nodes", _dns_on_the_node, "the replicas of the cluster's DNS cannot be found"
