@@ -109,6 +109,14 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no run": (("history", "x", "--last", "0"), "--last=0: expected 1 or more (see --help)"),
     "bad architecture": (("images", "--architecture", "arm"), "--architecture=arm: expected 'amd64' or 'arm64' (see --help)"),
     "bad port": (("report", "--port", "65536"), "--port=65536: expected less than 65536"),
+    "cluster of a path": (("run", "--cluster", "../x"), "--cluster=../x: expected the name of a kind cluster: lower case"),
+    "cluster of a long name": (("bench", "--cluster", "a" * 49), "expected the name of a kind cluster: lower case"),
+    "ConfigMap without a namespace": (("during", "--state", "/b"), "--state=/b: expected NAMESPACE/NAME (see --help)"),
+    "digits of another script": (("during", "--for", "\u0663s"), "expected a duration such as 90s, 30m or 2h"),
+    "no port of a URL": (("during", "--ask", "http://h:99999/"), "got http://h:99999/ (Port out of range 0-65535)"),
+    "blank in a URL": (("during", "--ask", "http://a,http://h h/"), "expected URLs of HTTP, got http://h h/ (see --help)"),
+    "no host of a URL": (("during", "--ask", "http://"), "--ask=http://: expected URLs of HTTP, got http:// (see --help)"),
+    "password of a URL": (("during", "--ask", "http://u:p@h"), "expected URLs without a name and a password"),
     "bad phase": (("upgrade", "later"), "argument PHASE: invalid choice: 'later'"),
     "bad shell": (("completion", "fish"), "argument SHELL: invalid choice: 'fish'"),
 }
@@ -211,6 +219,13 @@ def test_what_a_full_disk_does_not_take_is_an_error() -> None:
         done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, stdout=disk, stderr=subprocess.PIPE, text=True, check=False)
     said = "kubechain: standard output: No space left on device: what was printed is not complete\n"
     assert (done.returncode, done.stderr) == (ExitCode.DISK, said)
+
+
+def test_path_that_the_user_may_not_look_at_is_a_usage_error() -> None:
+    """As of a folder that may not be entered, whose exit code must not be that of a broken chain."""
+    ended = command("history", "x" * 300)
+    assert (ended.returncode, ended.stdout) == (ExitCode.USAGE, "")
+    assert ended.stderr == f"kubechain: {'x' * 300}: cannot be used: File name too long\n"
 
 
 def test_document_without_markers_is_refused() -> None:

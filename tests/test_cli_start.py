@@ -128,13 +128,13 @@ def test_kubeconfig_is_the_option_else_the_variable_else_the_users(
 def test_run_starts_pytest_on_the_suites_with_its_options(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECHAIN_PHASE", "before")
     monkeypatch.setenv("KUBECHAIN_JOIN", "elsewhere")
-    code = run.claims(parsed("run", "-n", "2", "-k", "dns or env", "--cluster", "a b", "--keep", "--level", "full"))
+    code = run.claims(parsed("run", "-n", "2", "-k", "dns or env", "--cluster", "a-b", "--keep", "--level", "full"))
     (words,) = started.words
     assert code == ExitCode.CLUSTER
     assert words[:3] == [f"{ROOT}/suites/chain", f"{ROOT}/suites/lifecycle", f"{ROOT}/suites/walkthrough"]
     assert words[3:] == [
         f"--rootdir={ROOT}", "-c", f"{ROOT}/pyproject.toml", "-p", "no:cacheprovider", *run.UNUSED, "-W", run.ALREADY_IMPORTED,
-        "--cluster-name=a b", "--keep-cluster", "-k", "dns or env", "-rE", "-n", "2",
+        "--cluster-name=a-b", "--keep-cluster", "-k", "dns or env", "-rE", "-n", "2",
     ]  # fmt: skip
     (handed,) = started.environments
     assert (handed["KUBECHAIN_LEVEL"], handed["KUBECHAIN_PHASE"], handed["KUBECHAIN_JOIN"]) == ("full", "", "")
@@ -208,6 +208,6 @@ def test_change_starts_with_the_claims_of_all_phases_and_those_of_before_that_co
 def test_change_by_a_command_that_does_not_exist_is_refused_before_the_run(started: Started, tmp_path: Path) -> None:
     kubeconfig = loopback.kubeconfig(tmp_path, "http://127.0.0.1:1")
     command = parsed("during", "--context", "test", "--kubeconfig", str(kubeconfig), "--", "no-such-program", "x")
-    with pytest.raises(SetupError, match="during: no-such-program: no such program") as raised:
+    with pytest.raises(SetupError, match="during: no such program: no-such-program") as raised:
         run.during(command)
     assert (raised.value.code, started.words) == (ExitCode.TOOLS, [])

@@ -20,9 +20,9 @@ from tests.fakes import FakeApi
 FILE = ROOT / "tests" / "data" / "overlay.yaml"
 BAD = {
     "- a": "expected a map of kinds",
-    "a: [": "is not YAML: expected the node content, but found '<stream end>' (line 1)",
-    "a: b: c": "is not YAML: mapping values are not allowed here (line 1)",
-    "[" * 5000: "is not YAML: maximum recursion depth exceeded",
+    "a: [": "line 1: not YAML: expected the node content, but found '<stream end>'",
+    "a: b: c": "line 1: not YAML: mapping values are not allowed here",
+    "[" * 5000: "not YAML: maximum recursion depth exceeded",
     "Deploymnt: {}": "Deploymnt: no kind of object that a run creates (did you mean Deployment?)",
     "Pod: {label: {a: b}}": "Pod.label: no such field",
     "Service: {tolerations: []}": "Service.tolerations: no such field",
@@ -34,6 +34,9 @@ BAD = {
     "Pod: {runAsUser: '1'}": "Pod.runAsUser: expected a valid integer, got '1'",
     "Pod: {tolerations: [{effect: Never}]}": "Pod.tolerations.0.effect: expected 'NoSchedule', 'PreferNoSchedule' or 'NoExecute'",
     "Pod: {imagePullSecrets: [a]}": "Pod.imagePullSecrets.0: expected a mapping (NAME: VALUE)",
+    "Pod: {labels: {a: x}}\nPod: {}": "line 2: Pod: the second of this name",
+    f"Pod: {{runAsUser: {'9' * 5000}}}": "not YAML: Exceeds the limit",
+    f"Pod: {{runAsUser: {'x' * 5000}}}": f"expected a valid integer, got '{'x' * 47}...",
     "Pod: 7": "Pod: expected a mapping (NAME: VALUE)",
 }
 
@@ -46,7 +49,7 @@ def test_bad_overlay_is_a_usage_error_of_one_line_with_file_and_place(text: str,
         overlay.read(file)
     assert caught.value.code == ExitCode.USAGE
     message = str(caught.value)
-    assert message.startswith(f"--overlay={file}: ")
+    assert message.startswith((f"--overlay={file}: ", f"--overlay={file}, line "))
     assert BAD[text] in message
     assert "`kubechain docs reference`, The overlay" in message
     assert "\n" not in message
@@ -54,7 +57,7 @@ def test_bad_overlay_is_a_usage_error_of_one_line_with_file_and_place(text: str,
 
 def test_file_that_is_not_there_or_not_text_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name, why in (("absent", "No such file"), ("binary", "is not YAML")):
+    for name, why in (("absent", "No such file"), ("binary", "not YAML")):
         with pytest.raises(SetupError, match=why) as caught:
             overlay.read(tmp_path / name)
         assert caught.value.code == ExitCode.USAGE
@@ -178,6 +181,13 @@ def test_bad_selector_of_nodes_is_a_usage_error(text: str) -> None:
     assert caught.value.code == ExitCode.USAGE
 
 
+def test_two_values_of_one_label_are_a_usage_error() -> None:
+    with pytest.raises(SetupError, match=r"--nodes=pool=a,pool=b: expected one value of pool") as caught:
+        overlay.node_labels("pool=a,pool=b")
+    assert caught.value.code == ExitCode.USAGE
+
+
 def test_selectors_of_nodes() -> None:
+    assert overlay.node_labels("pool=a,pool=a") == {"pool": "a"}
     assert overlay.node_labels("") == {}
     assert overlay.node_labels("pool=test, disk==ssd") == {"pool": "test", "disk": "ssd"}

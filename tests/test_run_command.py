@@ -36,7 +36,7 @@ def test_settings(request):
     """It MUST read the settings of the command line, in every process."""
     settings = load()
     assert (settings.level, settings.patience) == ("full", 2.5)
-    assert request.config.option.cluster_name == "a b"
+    assert request.config.option.cluster_name == "a-b"
     assert "PYTEST_XDIST_WORKER" in os.environ or request.config.option.numprocesses is None
 
 @claim("T-PODS-010", spec="x")
@@ -76,7 +76,7 @@ def command(bundled: Path, *words: str, **environment: str) -> subprocess.Comple
 def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, workers: tuple[str, ...]) -> None:
     before, temporary = sorted(bundled.rglob("*")), bundled.with_name("temporary")
     temporary.mkdir()
-    words = ("run", *workers, "--level", "full", "--patience", "2.5", "--cluster", "a b", "-k", "settings or nothing")
+    words = ("run", *workers, "--level", "full", "--patience", "2.5", "--cluster", "a-b", "-k", "settings or nothing")
     done = command(bundled, *words, KUBECHAIN_LEVEL="quick", TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().splitlines()[-1].startswith("chain holds: 1 claim")

@@ -166,7 +166,7 @@ def during(command: DuringCommand) -> int:
         raise SetupError(f"--state={command.state}: a run that is continued cannot continue a command; omit it", ExitCode.USAGE)
     require_context(command)
     if words and not shutil.which(words[0]):
-        raise SetupError(f"during: {words[0]}: no such program; nothing was begun", ExitCode.TOOLS)
+        raise SetupError(f"during: no such program: {words[0]}; nothing was begun", ExitCode.TOOLS)
     if command.upload:
         upload.server(os.environ)
     # The Pod of a run on another cluster says nothing there.

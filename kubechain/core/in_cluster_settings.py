@@ -48,7 +48,7 @@ def placed(text: str) -> tuple[str, str]:
     if not text:
         return "", ""
     space, _, name = text.partition("/")
-    if not NAME.fullmatch(name):
+    if not space or not NAME.fullmatch(name):
         raise ValueError("expected NAMESPACE/NAME")
     return namespace_name(space), name
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 from urllib.parse import urlsplit
 
+# Values of a file, which may be of any size, in a message of one line.
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 100
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 # Sentences of pydantic -> words of this project.
 WORDS = {
@@ -30,9 +34,14 @@ def in_our_words(message: str) -> str:
     return message
 
 
+def shown(value: object) -> str:
+    """Return a value as a message shows it, shortened."""
+    return SHORT.repr(value)
+
+
 def seconds(value: object) -> float:
     """Return a duration such as "90s", "30m", "1.5h" or "90" in seconds; ValueError if it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip(), re.ASCII)
     if not found:
         raise ValueError("expected a duration such as 90s, 30m or 2h")
     return float(found[1]) * UNITS[found[2]]
@@ -40,12 +49,16 @@ def seconds(value: object) -> float:
 
 def urls(text: str) -> str:
     """Return URLs separated by commas; ValueError if one is none of HTTP, or has a password: it would be in results."""
-    for url in filter(None, text.split(",")):
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"not a URL of HTTP: {url.strip()}")
+    for url in filter(None, map(str.strip, text.split(","))):
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname if parts.port != 0 else None
+        except ValueError as error:
+            raise ValueError(f"expected URLs of HTTP, got {url} ({error})") from error
+        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+            raise ValueError(f"expected URLs of HTTP, got {url}")
         if parts.username or parts.password:
-            raise ValueError("a URL with a name or a password")
+            raise ValueError("expected URLs without a name and a password, because the results show them")
     return text
 
 

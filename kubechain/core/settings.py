@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from kubechain.core import image_names
 from kubechain.core.change_settings import Change, Entrances, Hops, Phase
+from kubechain.core.cluster_names import cluster_name
 from kubechain.core.default_folders import default_cache, default_out
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.in_cluster_settings import Delivery, Sharding
@@ -143,7 +144,9 @@ class KindCluster(Group):
     images: Literal["auto", "pull", "build"] = Field(
         "auto", description="pull images, build them from source, or auto: pull if a registry answers, else build"
     )
-    cluster: str = Field("", description="name of the kind cluster; a kept cluster of this name is used again")
+    cluster: Annotated[str, AfterValidator(cluster_name)] = Field(
+        "", description="name of the kind cluster; a kept cluster of this name is used again"
+    )
     keep: bool = Field(default=False, description="keep the cluster after the run")
 
 

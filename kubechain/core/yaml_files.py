@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.near_misses import suggestion
-from kubechain.core.setting_values import in_our_words
+from kubechain.core.setting_values import in_our_words, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
@@ -53,9 +53,9 @@ class YamlFile:
             why = in_our_words(first["msg"])
             if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
                 why += suggestion(str(first["loc"][0]), model.model_fields)
-            shown = first["type"] not in ("value_error", "extra_forbidden", "missing")
+            has_value = first["type"] not in ("value_error", "extra_forbidden", "missing")
             name = ".".join(str(part) for part in first["loc"] if part != "[key]")
-            got = f", got {first['input']!r}" if shown else ""
+            got = f", got {shown(first['input'])}" if has_value else ""
             self.refuse((*place, *first["loc"]), f"{name}{': ' if name else ''}{why}{got}")
 
 

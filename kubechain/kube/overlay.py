@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from kubechain.core import yaml_files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.near_misses import suggestion
 from kubechain.core.run import EXPIRES_LABEL, RUN_LABEL, UPGRADE_LABEL
-from kubechain.core.setting_values import in_our_words
+from kubechain.core.setting_values import in_our_words, shown
 
 # Every kind of object that a run creates; "*" is each of them.
 Kind = Literal[
@@ -30,6 +30,7 @@ KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0
 VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 # By these labels the suite finds its objects.
 OURS = ("app", "pod-template-hash", "kubernetes.io/service-name", RUN_LABEL, EXPIRES_LABEL, UPGRADE_LABEL)
+DOCUMENT = "`kubechain docs reference`, The overlay"
 TOLERATION = re.compile(r"(?P<key>[^=:,]+)(=(?P<value>[^=:,]*))?(:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute))?")
 
 
@@ -124,14 +125,9 @@ def read(path: Path) -> Overlay:
 
     """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        _refuse(path, f"cannot be read: {error.strerror}", error)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        _refuse(path, f"is not YAML: {error.problem} (line {line})", error)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        _refuse(path, f"is not YAML: {' '.join(str(error).split())}", error)
+        content: Any = yaml_files.read("--overlay", path).content
+    except SetupError as error:
+        raise SetupError(f"{error} ({DOCUMENT})", ExitCode.USAGE) from error
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -158,14 +154,13 @@ def _complaint(kind: str, error: ValidationError) -> str:
     """Return the first error as "Pod.tolerations.0.effect: expected ..., got ..."."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in (kind, *first["loc"]) if part != "[key]")
-    got = "" if first["type"] in ("value_error", "extra_forbidden") else f", got {first['input']!r}"
+    got = "" if first["type"] in ("value_error", "extra_forbidden") else f", got {shown(first['input'])}"
     quoted = "; quote it" if first["type"] == "string_type" else ""
     return f"{where}: {in_our_words(first['msg'])}{got}{quoted}"
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    what = f"--overlay={path}: {why} (`kubechain docs reference`, The overlay)"
-    raise SetupError(what, ExitCode.USAGE) from error
+    raise SetupError(f"--overlay={path}: {why} ({DOCUMENT})", ExitCode.USAGE) from error
 
 
 def tolerations(text: str) -> tuple[Toleration, ...]:
@@ -190,5 +185,6 @@ def node_labels(text: str) -> Mapping[str, str]:
         value = value.removeprefix("=")
         if not equals or not KEY.fullmatch(key) or not VALUE.fullmatch(value):
             raise SetupError(f"--nodes={text}: expected labels such as pool=test,disk=ssd, got {word!r}", ExitCode.USAGE)
-        found[key] = value
+        if found.setdefault(key, value) != value:
+            raise SetupError(f"--nodes={text}: expected one value of {key}, which no Node has two of", ExitCode.USAGE)
     return found

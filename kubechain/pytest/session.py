@@ -15,6 +15,7 @@ from kubechain.cleanup import run_locks
 from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files, start_up
 from kubechain.core import run as runs
 from kubechain.core import settings as given
+from kubechain.core.cluster_names import cluster_name
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.core.process import OWNER, identity
@@ -169,13 +170,21 @@ def _provide(config: pytest.Config) -> None:
     with uncaptured(config), INTERRUPTS.interruptible():
         try:
             choice = Choice(
-                name, option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
+                _checked(name), option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
                 option.kind_kubectl_bin, guards=_guards(state),
             )  # fmt: skip
             state.provided = _cluster_of(config, state, choice)
         except HarnessError as error:
             end(config, error)
     state.provided.target.write(state.run.folder)
+
+
+def _checked(name: str) -> str:
+    """Return the name of the cluster; SetupError (exit code USAGE) if no kind cluster can have it."""
+    try:
+        return cluster_name(name)
+    except ValueError as error:
+        raise SetupError(f"--cluster-name={name}: {error}", ExitCode.USAGE) from error
 
 
 def _guards(state: RunState) -> tuple[Guard, ...]:
