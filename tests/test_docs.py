@@ -9,6 +9,7 @@ from kubechain.claims.claim import Link
 from kubechain.claims.requirements import ALL
 from kubechain.claims.verdict import verdict_of
 from kubechain.cli import reference
+from kubechain.cli.run import OWN_CLUSTER
 from kubechain.core import run
 from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode
@@ -48,6 +49,12 @@ def test_make_passes_exactly_the_settings_of_the_commands() -> None:
     passed = {name: f"KUBECHAIN_{name}" for name in listed[1].replace("\\\n", " ").split()}
     named = re.findall(r"^export (KUBECHAIN_\w+) := \$\(call given,(\w+)\)$", MAKEFILE, re.MULTILINE)
     assert passed | {make: variable for variable, make in named} == reference.variables()
+
+
+def test_options_that_a_context_excludes_are_in_the_reference() -> None:
+    excluded = re.search(r"^`--context` excludes (.*?)\. ", REFERENCE, re.MULTILINE)
+    assert excluded
+    assert re.findall(r"`--([\w-]+)`", excluded[1]) == [name.replace("_", "-") for name in OWN_CLUSTER]
 
 
 def test_every_exit_code_is_in_the_reference() -> None:

@@ -112,6 +112,18 @@ def test_a_missing_file_is_reported_if_it_is_the_only_one(tmp_path: Path, monkey
         assert caught.value.code == ExitCode.KUBECONFIG
 
 
+@pytest.mark.parametrize("context", ["test", "in-cluster"])
+def test_file_that_the_user_may_not_look_at_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str) -> None:
+    """As one in a folder that may not be entered; the name is too long because nothing is forbidden to root."""
+    unseen = tmp_path / ("x" * 300)
+    monkeypatch.setenv("KUBECONFIG", f"{unseen}:{tmp_path}/none")
+    for option in ("", str(unseen)):
+        with pytest.raises(SetupError) as caught:
+            existing.require_context(option, context)
+        assert caught.value.code == ExitCode.KUBECONFIG
+        assert "no kubeconfig, and no Pod" in str(caught.value) or "xxx: File name too long" in str(caught.value)
+
+
 FORMS: dict[str, Callable[[str], bytes]] = {
     "UTF-16": lambda text: text.encode("utf-16"),
     "byte order mark": lambda text: ("\ufeff" + text).encode(),

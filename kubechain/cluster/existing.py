@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def _require(files: Sequence[Path], context: str) -> None:
         entries = kubeconfig_files.load(files)
     except SetupError as error:
         other = "; name another with --kubeconfig or $KUBECONFIG"
-        hint = "" if any(path.exists() for path in files) else in_cluster.hint() or other
+        # Not Path.exists, which raises in a folder that may not be entered.
+        hint = "" if any(os.path.exists(path) for path in files) else in_cluster.hint() or other  # noqa: PTH110
         raise SetupError(f"{error}{hint}", error.code) from error
     names = entries.sections["contexts"]
     if context not in names:

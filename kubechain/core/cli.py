@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from kubechain.core import known_secrets, output, proxies, redact
+from kubechain.core import files, known_secrets, output, proxies, redact
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
 from kubechain.core.interrupts import INTERRUPTS, leave
@@ -34,6 +34,11 @@ def main(work: Callable[[], int]) -> NoReturn:
     except HarnessError as error:
         sys.stderr.write(f"{PROJECT}: {redact.text(str(error))}\n")
         code = error.code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"{PROJECT}: {error.filename}: cannot be used: {error.strerror}\n")
+        code = ExitCode.DISK if error.errno in files.FULL else ExitCode.USAGE
     except KeyboardInterrupt:
         sys.stderr.write(f"{PROJECT}: interrupted\n")
         code = ExitCode.INTERRUPTED

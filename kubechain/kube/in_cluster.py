@@ -26,7 +26,8 @@ def is_meant(files: Sequence[Path], context: str) -> bool:
         SetupError: it is, and there is no ServiceAccount; or a file cannot be read (exit code KUBECONFIG).
 
     """
-    there = [path for path in files if path.exists()]
+    # Not Path.exists, which raises in a folder that may not be entered.
+    there = [path for path in files if os.path.exists(path)]  # noqa: PTH110
     if context != CONTEXT or (there and context in kubeconfig_files.load(there).sections["contexts"]):
         return False
     lacking = _lacking()

@@ -58,8 +58,19 @@ def named(option: str) -> tuple[Path, ...]:
     """
     words = [option] if option else [word for word in os.environ.get("KUBECONFIG", "").split(os.pathsep) if word]
     paths = tuple(dict.fromkeys(Path(word).expanduser() for word in words or ["~/.kube/config"]))
-    there = tuple(path for path in paths if path.exists() or path.is_symlink())
+    there = tuple(path for path in paths if _is_there(path))
     return paths if len(paths) == 1 or not there else there
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file exists. One in a folder that may not be entered counts: what reads it says why it cannot be read."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def load(files: Sequence[Path]) -> Entries:
@@ -80,10 +91,10 @@ def load(files: Sequence[Path]) -> Entries:
 
 def _read(path: Path) -> Entries:
     made = Entries((path,))
-    # A pipe, such as that of the shell's <(...), can be read once, and the processes of a run read the file again.
-    if path.is_fifo():
-        raise made.error("it is a pipe, which can be read only once; write its content to a file")
     try:
+        # A pipe, such as that of the shell's <(...), can be read once, and the processes of a run read the file again.
+        if path.is_fifo():
+            raise made.error("it is a pipe, which can be read only once; write its content to a file")
         # Bytes, so that the reader recognizes UTF-16, which PowerShell writes.
         documents = yaml.load_all(path.read_bytes(), _Loader)
         loaded: Any = next(documents, None)
