@@ -9,21 +9,36 @@ import pytest
 
 from kubechain.core.errors import Blocked, Unmet
 from kubechain.kube.objects import Json, KubeObject
+from kubechain.observe.wait import Polled
 from kubechain.scenarios.deletion import Deleted
 from kubechain.upgrade.witnesses import INNER, REPLICAS
-from kubechain.workload import actions
+from kubechain.workload import actions, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import ABSENT_IMAGE, WEB
 from kubechain.workload.two_families import cluster_ips_of_both
 from suites.chain.test_5_endpoints import test_address_leaves_with_its_pod as address_leaves
 from suites.chain.test_6_reach import test_pod_reaches_itself_through_its_service as reaches_itself
+from suites.chain.test_7_discovery import test_service_links_can_be_switched_off as are_switched_off
 from suites.chain.test_8_deletion import test_pods_go_with_their_deployment as pods_go
 from suites.lifecycle.test_2_rollout import test_rollover_goes_straight_to_the_last as rollover
 from suites.lifecycle.test_3_healing import test_deleted_pod_is_replaced as is_replaced
 from suites.lifecycle.test_5_deletion import test_namespace_is_deleted_with_its_content as is_emptied
 from suites.lifecycle.test_5_deletion import test_orphans_survive_and_are_adopted as are_adopted
+from suites.upgrade.test_1_before import test_there_is_room_to_drain as is_room
 from suites.upgrade.test_3_after import test_slices_are_still_managed as are_managed
-from tests.fakes import changed, deployment, endpoint_slice, endpoints, entry, healthy, pod, replica_set, service
+from tests.fakes import (
+    changed,
+    conditions,
+    deployment,
+    endpoint_slice,
+    endpoints,
+    entry,
+    healthy,
+    pod,
+    replica_set,
+    service,
+    thing,
+)
 from tests.test_gates import sick, up_to
 
 A, B, C = pod(0), pod(1), pod(2)
@@ -145,3 +160,30 @@ def test_service_that_requires_two_families_has_an_address_of_each() -> None:
     assert cluster_ips_of_both(given) == both
     with pytest.raises(Blocked, match=f"blocked by SERVICE: expected Service {WEB} with a clusterIP of each IP family, got IPv4"):
         cluster_ips_of_both(changed(service(), "spec.clusterIPs", ["10.96.0.9"]))
+
+
+def test_variables_of_another_service_than_that_of_the_chain_are_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlinked = changed(C, "metadata.name", "unlinked")
+    chain, waiter, clock = up_to(*healthy(), unlinked, changed(service(), "metadata.name", "twin"))
+    variables = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+
+    def environment(*_: object) -> Polled[dict[str, str]]:
+        return Polled("environment", lambda: variables, clock)
+
+    monkeypatch.setattr(sources, "environment", environment)
+
+    def create(*_: object) -> KubeObject:
+        return unlinked
+
+    are_switched_off(chain, create, waiter.eventually)
+    variables["TWIN_SERVICE_HOST"] = "10.96.0.7"
+    with pytest.raises(Unmet, match="expected no variables for Service twin, got TWIN_SERVICE_HOST"):
+        are_switched_off(chain, create, waiter.eventually)
+
+
+def test_cluster_whose_nodes_are_all_tainted_has_no_room_that_was_looked_at() -> None:
+    taints = {"taints": [{"key": "dedicated", "effect": "NoSchedule"}]}
+    nodes = [thing("Node", name, spec=taints, status={"conditions": conditions(Ready="True")}) for name in ("a", "b")]
+    tainted: Any = SimpleNamespace(machines=nodes, all=lambda *_: [changed(A, "spec.nodeName", "a")])  # pyright: ignore[reportUnknownLambdaType]
+    with pytest.raises(pytest.skip.Exception, match="needs a Node that takes Pods without tolerations"):
+        is_room(tainted)
