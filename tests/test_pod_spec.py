@@ -10,6 +10,7 @@ from kubechain.kube.objects import Json
 from kubechain.scenarios import node_outage, rollout
 from kubechain.upgrade import sampler_manifests, witnesses
 from kubechain.workload import manifests
+from suites.chain import test_5_endpoints as of_endpoints
 
 IMAGE = "registry.example.org/x:1"
 
@@ -78,3 +79,14 @@ def test_no_token_is_mounted_by_the_service_account_either() -> None:
 def test_namespace_sets_no_pod_security_level() -> None:
     labels = manifests.namespace("x", {"a": "b"})["metadata"]["labels"]
     assert labels == {"a": "b"}
+
+
+def test_pod_that_lingers_outlives_a_sync_of_kube_proxy_and_ends_within_its_grace_period() -> None:
+    for manifest in (rollout.rolling(IMAGE), witnesses.deployment(IMAGE)):
+        (nginx,) = manifest["spec"]["template"]["spec"]["containers"]
+        # The minSyncPeriod of GKE, and the default terminationGracePeriodSeconds with some seconds to end.
+        assert 10 + 2 < nginx["lifecycle"]["preStop"]["sleep"]["seconds"] < 30 - 5
+
+
+def test_pod_ends_no_sooner_than_a_controller_that_takes_over_has_listed_it_as_terminating() -> None:
+    assert 20 < of_endpoints.ENDING_SECONDS < 30

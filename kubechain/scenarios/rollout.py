@@ -16,8 +16,6 @@ from kubechain.workload.manifests import WEB
 
 REPLICAS = 4
 SURGE, UNAVAILABLE = 1, 1
-# A terminating Pod serves until kube-proxy on every Node has removed its address.
-LINGER_SECONDS = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Rolled:
 
 def rolling(image: str) -> Json:
     """Return a Deployment with maxSurge SURGE and maxUnavailable UNAVAILABLE, whose Pods serve while they terminate."""
-    manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS), LINGER_SECONDS)
+    manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS))
     return manifests.rolling(manifest, SURGE, UNAVAILABLE)
 
 

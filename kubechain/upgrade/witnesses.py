@@ -32,8 +32,6 @@ from kubechain.workload.reached import Reached
 
 # Replicas of the Deployment, and minAvailable of its PodDisruptionBudget.
 REPLICAS, LEAST = 4, 3
-# How long a terminating Pod still serves, until kube-proxy on every Node has removed its endpoint.
-LINGER_SECONDS = 8
 # The ConfigMap that the samples of route "write" change.
 SCRATCH = "scratch"
 # How long a drain may wait for the witnesses: their Pods are replaced within seconds where there is room.
@@ -44,8 +42,8 @@ ADDRESS = Timeout(300, "a load balancer is made for the Service")
 
 
 def deployment(image: str) -> Json:
-    """Return the Deployment: REPLICAS Pods, spread over Nodes, that serve for LINGER_SECONDS while they terminate."""
-    manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS), LINGER_SECONDS)
+    """Return the Deployment: REPLICAS Pods, spread over Nodes, that serve for some time while they terminate."""
+    manifest = manifests.lingering(manifests.deployment(image, replicas=REPLICAS))
     return manifests.spread(manifests.rolling(manifest, 1, 1))
 
 
@@ -164,7 +162,7 @@ def make(
 def settle(chain: Chain, waiter: Waiter, *, revision: int) -> None:
     """Wait until the Deployment is rolled out at a revision, and every Pod answers at every nodePort."""
     waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, revision))
-    # Pods of the previous revision still serve for LINGER_SECONDS.
+    # Pods of the previous revision still serve for some time.
     waiter.eventually(chain.objects, pods.count(LABELS, REPLICAS))
     listed = endpoints.slices_list_exactly(WEB, LABELS, CONTAINER_PORT, REPLICAS)
     waiter.eventually(chain.objects, listed)

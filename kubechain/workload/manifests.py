@@ -23,6 +23,9 @@ NGINX_UID = 101
 NOBODY = 65534
 # Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
+# A terminating Pod serves until kube-proxy on every Node has removed its address: it syncs once in a minSyncPeriod, by default
+# 1 s, on GKE 10 s. https://kubernetes.io/docs/reference/networking/virtual-ips/#minsyncperiod
+LINGER_SECONDS = 15
 
 # Runs as any user; returns the Pod and the source address in headers, and at /port the port that was asked; is not ready while
 # /tmp/unready exists.
@@ -131,10 +134,10 @@ def deployment(image: str, *, name: str = WEB, replicas: int = REPLICAS) -> Json
     }
 
 
-def lingering(manifest: Json, seconds: int) -> Json:
-    """Return the Deployment with a preStop sleep, so that a terminating Pod serves for `seconds` (KEP-3960)."""
+def lingering(manifest: Json) -> Json:
+    """Return the Deployment with a preStop sleep, so that a terminating Pod serves for LINGER_SECONDS (KEP-3960)."""
     (nginx,) = manifest["spec"]["template"]["spec"]["containers"]
-    nginx["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}}
+    nginx["lifecycle"] = {"preStop": {"sleep": {"seconds": LINGER_SECONDS}}}
     return manifest
 
 

@@ -13,6 +13,9 @@ from kubechain.workload.two_families import cluster_ips_of_both
 
 claim = ClaimDecorator("concepts/services-networking/endpoint-slices/")
 
+# Longer than a controller takes that batches changes, or that takes over, and shorter than the grace period of 30 s.
+ENDING_SECONDS = 25
+
 
 @claim("CHAIN-ENDPOINTS-010", upstream="EndpointSlice, creation/deletion", opens=True)
 def test_slices_list_exactly_the_ready_pods(chain: Chain, eventually: Eventually) -> None:
@@ -97,7 +100,7 @@ def test_address_leaves_with_its_pod(own_chain: Chain, eventually: Eventually) -
 def test_terminating_endpoint_serves_but_is_not_ready(chain: Chain, create: Create, eventually: Eventually) -> None:
     """A Pod that is ready while it ends MUST be listed as serving and terminating, but not as ready."""
     create(chain, service_manifests.service(name="ending", app="ending"))
-    pod = create(chain, manifests.ending_pod("ending", chain.image, 3))
+    pod = create(chain, manifests.ending_pod("ending", chain.image, ENDING_SECONDS))
     usual = endpoints.endpoint_is("ending", pod.uid, ready=True, serving=True, terminating=False)
     eventually(chain.objects, usual, within=timeouts.PODS_READY)
     actions.delete(chain, pod)
