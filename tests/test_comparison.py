@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from kubechain.claims.claim import Link
-from kubechain.claims.records import ClaimRecord, KnownIssue
+from kubechain.claims.records import ClaimRecord, ClusterRecord, KnownIssue
 from kubechain.cli import work
 from kubechain.cli.parser import parse
 from kubechain.core.errors import ExitCode, SetupError
-from kubechain.results import comparison, runs
+from kubechain.core.publish import NOT_BEGUN
+from kubechain.results import comparison, fleet, runs
 from kubechain.results.comparison import Comparison
 from tests.fakes import record
 from tests.finished_runs import passed, run, series, write
@@ -107,6 +108,17 @@ def test_folder_is_searched_but_not_within_the_results_of_a_run(tmp_path: Path) 
     assert [each.run for each in runs.read_all(tmp_path)] == ["00000000", "00000001", "0000000f"]
     write(tmp_path / "again", first)
     assert len(runs.read_all(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(("number", "state"), [(0, "holds"), (2, "undecided")])
+def test_run_that_could_not_begin_after_the_one_of_its_folder_is_the_last(tmp_path: Path, number: int, state: str) -> None:
+    (file,) = write(tmp_path, run(1, PODS))
+    lost = run(number).model_copy(update={"cluster": ClusterRecord(context="staging")})
+    not_begun = file.parent / NOT_BEGUN
+    not_begun.mkdir()
+    (not_begun / "run.json").write_text(json.dumps(lost.as_json()))
+    (row,) = fleet.rows(runs.read_all(tmp_path), None, last=20)
+    assert (row.state, row.exit_code == ExitCode.HOLDS) == (state, state == "holds")
 
 
 def test_bad_input_is_one_line_that_names_the_file(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kubechain.claims.records import RunRecord, read_run
 from kubechain.core.errors import ExitCode, SetupError
+from kubechain.core.publish import NOT_BEGUN
 
 RUN_JSON = "run.json"
 # Name of a file in a history folder: the start of the run, and its id.
@@ -19,7 +20,7 @@ def read_all(path: Path) -> list[RunRecord]:
     """Return the runs in a file or a folder, in the order of their start; a run that is found twice counts once.
 
     Of a folder, files named run.json and those of a history folder are read, and those of its folders. The folders beside a
-    run.json are part of the results of that run, and are not entered.
+    run.json are part of the results of that run, and are not entered, but for that of a later run that could not begin.
 
     Raises:
         SetupError: there is no such file, no run in the folder, or a file that is none (exit code USAGE).
@@ -29,21 +30,29 @@ def read_all(path: Path) -> list[RunRecord]:
         raise SetupError(f"{path}: no such file or folder; name a run.json, or a folder that has some", ExitCode.USAGE)
     files = _files(path) if path.is_dir() else [path]
     try:
-        runs = {run.run: run for run in map(read_run, files)}
+        read = {file: read_run(file) for file in files}
     except SetupError as error:
         raise SetupError(str(error), ExitCode.USAGE) from error
     except OSError as error:
         raise SetupError(f"{path}: cannot be read: {error.strerror}", ExitCode.USAGE) from error
+    runs = {run.run: run for file, run in read.items() if not _is_outdated(file, run, read)}
     if not runs:
         raise SetupError(f"{path}: has no run.json; name a run.json, or a folder that has some", ExitCode.USAGE)
     return sorted(runs.values(), key=lambda run: (run.started, run.run))
+
+
+def _is_outdated(file: Path, run: RunRecord, read: Mapping[Path, RunRecord]) -> bool:
+    """Whether a run could not begin, and a later one in the same folder could."""
+    later = read.get(file.parent.parent / RUN_JSON)
+    return file.parent.name == NOT_BEGUN and later is not None and later.started >= run.started
 
 
 def _files(folder: Path) -> list[Path]:
     entries = sorted(folder.iterdir())
     own = [entry for entry in entries if entry.is_file() and (entry.name == RUN_JSON or KEPT.fullmatch(entry.name))]
     if folder / RUN_JSON in own:
-        return own
+        not_begun = folder / NOT_BEGUN / RUN_JSON
+        return [*own, not_begun] if not_begun.is_file() else own
     folders = (entry for entry in entries if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."))
     return own + [file for inner in folders for file in _files(inner)]
 
