@@ -19,6 +19,7 @@ from kubechain.claims.rights import ALLOWING, CORE, YIELDING
 from kubechain.cluster import docker_engine, existing
 from kubechain.core import cli
 from kubechain.core.default_folders import default_cache
+from kubechain.core.errors import HarnessError
 from kubechain.kube.rights import Right, right
 from reports import catalogue, rights
 from tests.ledger import Ledger, code
@@ -50,6 +51,8 @@ def prove(role: rights.Role, admin: Admin, log: str, words: list[str]) -> Row:
         with subprocess.Popen([*shlex.split(log), user], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             found = audit_log.uses(process.stdout, user)
+    if not found.requests:
+        raise HarnessError(f"`{log} {user}` prints no request: the API server needs an audit log of all users, level Metadata")
     unused = unused_of(role, found)
     problems = [*found.refused, *proof.failed, *(f"unused: {each}" for each in unused)]
     for line in problems:
@@ -110,7 +113,8 @@ def main() -> int:
     chosen = [each.strip() for each in options.without.split(",") if each.strip()]
     keys = tempfile.TemporaryDirectory()
     kubeconfig = existing.kubeconfig(options.kubeconfig, options.context, Path(keys.name))
-    node = options.context.removeprefix("kind-") + "-control-plane"
+    # The context of a kind cluster has its name: kind-NAME, or kubernetes-admin@NAME on the node.
+    node = options.context.rpartition("@")[-1].removeprefix("kind-") + "-control-plane"
     docker_engine.find(default_cache())
     log = options.log or f"docker exec {node} grep -F -h -r --include=audit*.log /var/log/kubernetes -e"
     admin, ledger, rows = Admin(kubeconfig, options.context), Ledger(options.ledger, code("tests/rights")), list[Row]()
