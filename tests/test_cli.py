@@ -117,6 +117,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "blank in a URL": (("during", "--ask", "http://a,http://h h/"), "expected URLs of HTTP, got http://h h/ (see --help)"),
     "no host of a URL": (("during", "--ask", "http://"), "--ask=http://: expected URLs of HTTP, got http:// (see --help)"),
     "password of a URL": (("during", "--ask", "http://u:p@h"), "expected URLs without a name and a password"),
+    "no address": (("watch", "--address="), "--address=: expected a value (see --help)"),
     "bad phase": (("upgrade", "later"), "argument PHASE: invalid choice: 'later'"),
     "bad shell": (("completion", "fish"), "argument SHELL: invalid choice: 'fish'"),
 }

@@ -13,6 +13,7 @@ import yaml
 
 from kubechain.claims.claim import Link, Outcome
 from kubechain.claims.records import ClusterRecord, KnownIssue, RunRecord, ShardRecord
+from kubechain.cli.fleet import place_of
 from kubechain.core.errors import ExitCode
 from kubechain.results import fleet, rules
 from kubechain.results.rules import Gate
@@ -58,7 +59,9 @@ def made_of(runs: list[RunRecord], gate: Gate | None = None) -> fleet.FleetRecor
 
 def test_forty_clusters_are_rows_of_which_those_that_need_a_person_come_first() -> None:
     found = made_of(forty())
-    assert found.line == "fleet: 38 of 40 clusters hold; 1 broken: cluster-07 at DNS; 1 without a verdict: cluster-08"
+    assert (
+        found.line == "fleet: the chain holds on 38 of 40 clusters; 1 broken: cluster-07 at DNS; 1 without a verdict: cluster-08"
+    )
     assert found.exit_code == ExitCode.CHAIN_BROKEN
     assert [row.name for row in found.clusters[:3]] == ["cluster-07", "cluster-08", "cluster-00"]
     rows = {row.name: row for row in found.clusters}
@@ -94,7 +97,7 @@ def test_gate_decides_where_every_chain_holds(tmp_path: Path) -> None:
 
 def test_chain_with_a_waiver_to_remove_holds_and_needs_a_person() -> None:
     found = made_of([on(1, 0, PODS), on(2, 0, PODS, holds=False, exit_code=ExitCode.WAIVERS)])
-    assert found.line == "fleet: 2 of 2 clusters hold; 1 with a waiver to remove: cluster-02"
+    assert found.line == "fleet: the chain holds on 2 of 2 clusters; 1 with a waiver to remove: cluster-02"
     assert (found.exit_code, found.clusters[0].name) == (ExitCode.WAIVERS, "cluster-02")
 
 
@@ -129,7 +132,7 @@ def test_folder_of_results_is_shown_and_nothing_is_run(tmp_path: Path) -> None:
     finished_runs.write(tmp_path / "runs", *forty())
     done = kubechain(tmp_path, "fleet", str(tmp_path / "runs"))
     assert done.returncode == ExitCode.CHAIN_BROKEN, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("fleet: 38 of 40 clusters hold")
+    assert done.stdout.splitlines()[-1].startswith("fleet: the chain holds on 38 of 40 clusters")
     content = json.loads((tmp_path / "out" / "fleet.json").read_text())
     assert (len(content["clusters"]), problems(content, "fleet")) == (40, [])
 
@@ -161,7 +164,10 @@ def test_runs_on_three_clusters_of_which_one_is_broken_and_one_is_not_there(tmp_
         again = kubechain(tmp_path, "fleet", "--contexts", CONTEXT, "--kubeconfig", str(whole.kubeconfig), *words)
         left = [*whole.left(), *broken.left()]
     assert (done.returncode, again.returncode) == (1, 0), done.stdout + done.stderr + again.stdout + again.stderr
-    assert "fleet: 1 of 4 clusters hold; 1 broken: broken at DEPLOYMENT; 2 without a verdict: gone away, none" in done.stdout
+    assert (
+        "fleet: the chain holds on 1 of 4 clusters; 1 broken: broken at DEPLOYMENT; 2 without a verdict: gone away, none"
+        in done.stdout
+    )
     (row,) = json.loads((tmp_path / "out" / "fleet.json").read_text())["clusters"]
     assert (row["name"], row["state"], row["trend"]) == (CONTEXT, "holds", ["holds", "holds"])
     assert (rows["whole"]["trend"], rows["broken"]["trend"]) == (["holds"], ["broken"])
@@ -195,13 +201,28 @@ def test_bad_input_is_one_line_and_makes_no_folder(tmp_path: Path, words: tuple[
     [
         ("a: 1\n", "line 1: expected a list of clusters"),
         ("- name: x\n", "context: is missing"),
-        ("- {context: a}\n- {context: a}\n", "clusters with one name"),
+        (
+            "- {context: a}\n- {context: a}\n",
+            "the results of a and a would be in one folder; give each cluster a name of its own",
+        ),
+        (
+            "- context: a\n  options: {KUBECHAIN_NODE: a=b}\n",
+            "line 2: KUBECHAIN_NODE: no setting of a run (did you mean KUBECHAIN_NODES?)",
+        ),
+        ("- {context: ''}\n", "line 1: context: expected a value"),
         ("- 1\n", "line 1: expected a mapping (NAME: VALUE), got 1"),
     ],
 )
 def test_bad_file_is_one_line(tmp_path: Path, content: str, why: str) -> None:
     (tmp_path / "f.yaml").write_text(content)
     assert why in refused("fleet", "--out", str(tmp_path), str(tmp_path / "f.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("title", "place"), [("eu", "eu"), ("..", "cluster"), ("../x", "-x"), (".hidden", "hidden"), ("a b", "a-b")]
+)
+def test_results_of_a_cluster_are_below_the_folder_of_all(title: str, place: str) -> None:
+    assert place_of(title) == place
 
 
 def test_every_outcome_has_a_state() -> None:

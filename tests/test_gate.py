@@ -123,7 +123,7 @@ def test_regression_against_a_history(tmp_path: Path) -> None:
         ("failed: -1\n", "line 1: failed: "),
         ("failed: none\n", "line 1: failed: "),
         ("failed:\n", "line 1: failed: no value"),
-        ("failed: 0\nfailed: 1\n", "line 2: failed: the second of this name"),
+        ("failed: 0\nfailed: 1\n", "line 2: failed: given twice; remove one"),
         ("skips:\n- rights\n- exec\n", "line 3: skips: exec: expected one of kind, "),
         ("handOvers: {ready: {}}\n", "line 1: handOvers: ready: expected p50"),
         ("handOvers:\n  ready: {p95: 1}\n", "line 2: handOvers.ready.p95: no such field"),

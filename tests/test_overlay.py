@@ -34,7 +34,7 @@ BAD = {
     "Pod: {runAsUser: '1'}": "Pod.runAsUser: expected a valid integer, got '1'",
     "Pod: {tolerations: [{effect: Never}]}": "Pod.tolerations.0.effect: expected 'NoSchedule', 'PreferNoSchedule' or 'NoExecute'",
     "Pod: {imagePullSecrets: [a]}": "Pod.imagePullSecrets.0: expected a mapping (NAME: VALUE)",
-    "Pod: {labels: {a: x}}\nPod: {}": "line 2: Pod: the second of this name",
+    "Pod: {labels: {a: x}}\nPod: {}": "line 2: Pod: given twice; remove one",
     f"Pod: {{runAsUser: {'9' * 5000}}}": "not YAML: Exceeds the limit",
     f"Pod: {{runAsUser: {'x' * 5000}}}": f"expected a valid integer, got '{'x' * 47}...",
     "Pod: 7": "Pod: expected a mapping (NAME: VALUE)",

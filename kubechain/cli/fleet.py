@@ -17,12 +17,16 @@ from rich.console import Console
 from kubechain.claims.records import RunRecord
 from kubechain.cli import children
 from kubechain.cli.children import Children
+from kubechain.cli.commands import RunCommand
 from kubechain.cli.in_cluster_commands import FleetCommand
+from kubechain.cli.options import options
 from kubechain.cli.run import require_readable, require_writable, text
 from kubechain.core import yaml_files
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.id_lists import ids
+from kubechain.core.near_misses import suggestion
+from kubechain.core.setting_groups import PREFIX
 from kubechain.results import fleet as fleets
 from kubechain.results import rules, runs
 from kubechain.results.fleet import ClusterRow
@@ -68,7 +72,7 @@ class Fleet:
                 raise
 
     def _one(self, entry: Entry) -> ClusterRow:
-        place = NOT_IN_FILES.sub("-", entry.title)
+        place = place_of(entry.title)
         out, log = (self.command.out / FOLDER / name for name in (place, f"{place}.log"))
         began = datetime.now(UTC)
         words = ["run", "--context", entry.context]
@@ -125,6 +129,11 @@ def work(command: FleetCommand) -> int:
     return record.exit_code
 
 
+def place_of(title: str) -> str:
+    """Return the name of the folder with the results of a cluster: none above the folder of all, and none that is hidden."""
+    return NOT_IN_FILES.sub("-", title).lstrip(".") or "cluster"
+
+
 def _entries(command: FleetCommand) -> list[Entry]:
     """Return the clusters of --contexts, or of the file; SetupError (exit code USAGE) if there is none, or one twice."""
     if command.source:
@@ -133,6 +142,12 @@ def _entries(command: FleetCommand) -> list[Entry]:
         if type(listed) is not list or not listed:
             file.refuse((), "expected a list of clusters, each with a context")
         entries = [file.validated(Entry, each, (number,)) for number, each in enumerate(listed)]
+        settings = [option.variable for option in options(RunCommand)]
+        for number, entry in enumerate(entries):
+            for name in entry.options:
+                if name.startswith(PREFIX) and name not in settings:
+                    why = f"{name}: no setting of a run{suggestion(name, settings)}"
+                    file.refuse((number, "options", name), why)
     else:
         kubeconfig = text(command.kubeconfig)
         entries = [Entry(context=context, kubeconfig=kubeconfig) for context in sorted(ids(command.contexts))]
@@ -140,8 +155,9 @@ def _entries(command: FleetCommand) -> list[Entry]:
         raise SetupError(f"fleet: --contexts={command.contexts}: names no context", ExitCode.USAGE)
     places: dict[str, list[str]] = {}
     for entry in entries:
-        places.setdefault(NOT_IN_FILES.sub("-", entry.title), []).append(entry.title)
-    twice = [", ".join(titles) for titles in places.values() if len(titles) > 1]
+        places.setdefault(place_of(entry.title), []).append(entry.title)
+    twice = [" and ".join(titles) for titles in places.values() if len(titles) > 1]
     if twice:
-        raise SetupError(f"fleet: clusters with one name: {twice[0]}; give each its own (name:)", ExitCode.USAGE)
+        what = f"fleet: the results of {twice[0]} would be in one folder; give each cluster a name of its own (name:)"
+        raise SetupError(what, ExitCode.USAGE)
     return entries

@@ -109,7 +109,7 @@ class Watching(Group):
     )
     deadline: Annotated[str, AfterValidator(duration)] = Field("30m", description="time after which a round is ended")
     rounds: int = Field(0, ge=0, description="number of rounds; 0: until the process is ended")
-    address: str = Field("127.0.0.1", description="address on which /metrics and /healthz are served")
+    address: str = Field("127.0.0.1", min_length=1, description="address on which /metrics and /healthz are served")
 
 
 class ImageBuild(Group):

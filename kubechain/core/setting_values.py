@@ -19,6 +19,7 @@ WORDS = {
     r", unable to parse string as an? \w+": "",
     r"a valid dictionary( or instance of \w+)?": "a mapping (NAME: VALUE)",
     r"'', ": "",
+    r"String should have at least 1 character": "expected a value",
     r"Input should be greater than or equal to (\S+)": r"expected \1 or more",
     r"Input should be greater than (\S+)": r"expected more than \1",
     r"Input should be less than or equal to (\S+)": r"expected \1 or less",

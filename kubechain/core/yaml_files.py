@@ -101,6 +101,6 @@ def _note_lines(file: YamlFile, node: yaml.Node, place: Place) -> None:
             inner = (*place, str(key.value))
             if inner in file.lines:
                 file.lines[inner] = key.start_mark.line + 1
-                file.refuse(inner, f"{key.value}: the second of this name")
+                file.refuse(inner, f"{key.value}: given twice; remove one")
             file.lines[inner] = key.start_mark.line + 1
             _note_lines(file, value, inner)

@@ -150,7 +150,7 @@ def record(rows: Sequence[ClusterRow], made: datetime) -> FleetRecord:
     states = Counter(each.state for each in rows)
     unkept = [each for each in rows if each.gate and each.state == "holds"]
     stale = [each for each in rows if each.exit_code == ExitCode.WAIVERS]
-    parts = [f"{states['holds']} of {counted(len(rows), 'cluster')} hold"]
+    parts = [f"the chain holds on {states['holds']} of {counted(len(rows), 'cluster')}"]
     broken = [f"{each.name} at {each.first_broken_link}" for each in rows if each.state == "broken"]
     undecided = [each.name for each in rows if each.state == "undecided"]
     parts += [f"{len(broken)} broken: {', '.join(broken)}"] if broken else []
