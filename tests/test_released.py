@@ -36,7 +36,10 @@ def test_what_is_released_a_moment_later_is_taken() -> None:
 
 
 def test_what_stays_allocated_is_unmet() -> None:
-    with pytest.raises(Unmet, match=r"had to be free, got .*already allocated \(waited 5\.0 of 5 s: the API server releases"):
+    with pytest.raises(
+        Unmet,
+        match=r"Service to be free, got .*already allocated \(waited 5\.0 of 5 s: the API server releases",
+    ):
         take(ALLOCATED)
 
 

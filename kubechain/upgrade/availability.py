@@ -174,7 +174,7 @@ def kubelets_as_wanted() -> Condition[After]:
 def nodes_ready() -> Condition[After]:
     """Every Node is Ready, but those that were not before."""
     return Condition(
-        "every Node Ready that was so before or is new",
+        "every Node that was Ready before, or is new, to be Ready",
         lambda after: expect(not after.unready, f"{some(after.unready)} not Ready"),
     )
 

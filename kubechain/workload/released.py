@@ -15,7 +15,11 @@ from kubechain.workload.chain import Chain
 
 # How the API server refuses what another Service has (k8s.io/kubernetes/pkg/registry/core/service).
 ALLOCATED = "already allocated"
-FREE = Condition[str]("what the deleted Service had to be free", lambda refused: expect(not refused, refused), timeouts.RELEASED)
+FREE = Condition[str](
+    "the clusterIP and nodePort of the deleted Service to be free",
+    lambda refused: expect(not refused, refused),
+    timeouts.RELEASED,
+)
 
 
 def taken(chain: Chain, eventually: Eventually, create: Callable[[], KubeObject]) -> KubeObject:
