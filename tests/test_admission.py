@@ -24,6 +24,7 @@ from kubechain.workload import manifests, service_manifests, unchanged
 from kubechain.workload.admission import Admission, usual_of
 from kubechain.workload.chain import Chain
 from kubechain.workload.gates import GATES, RESTS, Gatekeeper
+from suites.chain.test_5_endpoint_ports import test_endpoints_are_hinted_for_their_node as hints
 from tests.fakes import FakeApi, FakeClock, changed, claim_of, healthy, pod, service, thing
 
 POLICY = {"metadata": {"name": "links-off"}, "spec": {"matchConstraints": {"resourceRules": [{"resources": ["pods"]}]}}}
@@ -222,7 +223,9 @@ def test_premises_hold_for_defaults_and_for_missing_fields_and_not_for_other_val
     assert not affinity.holds(changed(service(), STICKY, "ClientIP"))
     assert not distribution.holds(changed(service(), "spec.trafficDistribution", "PreferClose"))
     aware = changed(service(), "metadata.annotations", {"service.kubernetes.io/topology-mode": "Auto"})
-    assert [each.holds(aware) for each in topology] == [False, True]
+    assert [each.holds(aware) for each in topology] == [False, True, True]
+    near = changed(service(), "metadata.annotations", {"networking.istio.io/traffic-distribution": "PreferSameZone"})
+    assert [each.holds(near) for each in topology] == [True, True, False]
     assert all(each.holds(service()) for each in topology)
     not_ready, unreachable = premises.TOLERATED_300_S
     for toleration, wanted in (
@@ -240,6 +243,9 @@ def test_claim_whose_premise_is_gone_does_not_apply_and_others_do() -> None:
     with pytest.raises(NotApplicable, match=r"Service web spec.sessionAffinity ClientIP instead of None"):
         require_premises(claim_of(Link.CLUSTERIP, premises=premises.SPREAD), chain)
     require_premises(claim_of(Link.CLUSTERIP), chain)
+    aware = chain_of(changed(service(), "metadata.annotations", {"service.kubernetes.io/topology-mode": "Auto"}))
+    with pytest.raises(NotApplicable, match=r"topology-mode\] Auto"):
+        require_premises(hints.pytestmark[0].args[0], aware)  # pyright: ignore[reportFunctionMemberAccess]  # of the decorator
     with pytest.raises(NotApplicable, match="internalTrafficPolicy"):
         require_premises(claim_of(Link.CLUSTERIP), chain_of(changed(service(), "spec.internalTrafficPolicy", "Local")))
 

@@ -77,11 +77,15 @@ def defaults(role: Role, **values: object) -> tuple[Premise, ...]:
 
 # Every Pod reaches the Service at its clusterIP.
 REACHED = defaults("Service", internalTrafficPolicy="Cluster")
+# No annotation says for which zones endpoints are. It takes precedence over the field trafficDistribution.
+# https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/
+ZONELESS = tuple(Annotation("Service", f"service.kubernetes.io/topology-{name}", None) for name in ("mode", "aware-hints"))
 # Each new connection may lead to any Pod of the Service.
 SPREAD = (
     *defaults("Service", sessionAffinity="None", trafficDistribution=None),
-    # https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/
-    *(Annotation("Service", f"service.kubernetes.io/topology-{name}", None) for name in ("mode", "aware-hints")),
+    *ZONELESS,
+    # https://istio.io/latest/docs/ambient/usage/traffic-distribution/
+    Annotation("Service", "networking.istio.io/traffic-distribution", None),
 )
 # The Service has a nodePort, and every Node answers there.
 NODE_PORT = defaults("Service", type="NodePort")

@@ -1,6 +1,7 @@
 """The ports of endpoints by their names, and the hints that say for which Nodes endpoints are."""
 
 from fixtures.chain import Create
+from kubechain.claims import premises
 from kubechain.claims.claim import ClaimDecorator
 from kubechain.claims.requirements import kubernetes, right
 from kubechain.conditions import endpoint_ports, timeouts
@@ -34,7 +35,12 @@ def test_pods_are_listed_at_the_ports_that_they_have(chain: Chain, create: Creat
 
 
 # PreferSameNode (KEP-3015) is stable since Kubernetes 1.35.
-@claim("CHAIN-ENDPOINTS-150", spec="concepts/services-networking/service/#traffic-distribution", requires=[kubernetes(35)])
+@claim(
+    "CHAIN-ENDPOINTS-150",
+    spec="concepts/services-networking/service/#traffic-distribution",
+    requires=[kubernetes(35)],
+    premises=premises.ZONELESS,
+)
 def test_endpoints_are_hinted_for_their_node(chain: Chain, create: Create, eventually: Eventually) -> None:
     """Each endpoint of a Service with trafficDistribution PreferSameNode MUST have a hint for its own Node."""
     name = create(chain, service_manifests.with_policy("hinted", trafficDistribution="PreferSameNode")).name

@@ -80,7 +80,7 @@ def test_large_body_crosses_nodes(chain: Chain, create: Create, eventually: Even
     spec=SERVICE + "#traffic-distribution",
     # A preference may be met otherwise: this is how kube-proxy does it.
     requires=[OWN_CLUSTER, TWO_NODES, EXEC, kubernetes(35)],
-    premises=premises.SPREAD[:1],
+    premises=[*premises.SPREAD[:1], *premises.ZONELESS],
 )
 def test_same_node_is_preferred(chain: Chain, create: Create, eventually: Eventually) -> None:
     """With trafficDistribution PreferSameNode kube-proxy MUST lead a Pod to those of its Node, and without any to all others."""
