@@ -1,7 +1,9 @@
 """Claims that promise several things: each fails where only the last of them is broken."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,6 +26,7 @@ from suites.lifecycle.test_2_rollout import test_rollover_goes_straight_to_the_l
 from suites.lifecycle.test_3_healing import test_deleted_pod_is_replaced as is_replaced
 from suites.lifecycle.test_5_deletion import test_namespace_is_deleted_with_its_content as is_emptied
 from suites.lifecycle.test_5_deletion import test_orphans_survive_and_are_adopted as are_adopted
+from suites.lifecycle.test_5_deletion import test_stubborn_pod_is_killed as is_killed
 from suites.upgrade.test_1_before import test_there_is_room_to_drain as is_room
 from suites.upgrade.test_3_after import test_slices_are_still_managed as are_managed
 from tests.fakes import (
@@ -187,3 +190,30 @@ def test_cluster_whose_nodes_are_all_tainted_has_no_room_that_was_looked_at() ->
     tainted: Any = SimpleNamespace(machines=nodes, all=lambda *_: [changed(A, "spec.nodeName", "a")])  # pyright: ignore[reportUnknownLambdaType]
     with pytest.raises(pytest.skip.Exception, match="needs a Node that takes Pods without tolerations"):
         is_room(tainted)
+
+
+@pytest.mark.parametrize(("told", "ended", "early"), [(1, 5, False), (1, 1, True), (None, 1, True)])
+def test_pod_that_is_killed_at_once_was_not_given_its_grace_period(
+    monkeypatch: pytest.MonkeyPatch, told: int | None, ended: int, *, early: bool
+) -> None:
+    stubborn = pod(name="stubborn")
+    chain, waiter, clock = up_to(stubborn)
+    start = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    message = "" if told is None else f"{start + told:.0f}\n"
+    end = {"exitCode": 137, "message": message, "finishedAt": f"2026-01-01T00:00:0{ended}Z"}
+    killed = changed(
+        changed(stubborn, "status.containerStatuses.0.state", {"terminated": end}), "metadata.resourceVersion", "9000"
+    )
+
+    def gone() -> None:
+        chain.objects.record("MODIFIED", killed)
+        chain.objects.record("DELETED", killed)
+
+    # However long it takes until the API server knows.
+    deleting(monkeypatch, lambda: clock.at(2.0, gone))
+
+    def create(*_: object) -> KubeObject:
+        return stubborn
+
+    with pytest.raises(AssertionError) if early else nullcontext():
+        is_killed(chain, create, waiter.eventually)

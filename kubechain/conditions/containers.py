@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from kubechain.conditions.condition import Condition, Result, expect, fields, unmet
 from kubechain.conditions.objects import event_names, one
@@ -104,6 +105,12 @@ def ended_with(pod: KubeObject) -> tuple[int, str]:
     """Return the exit code and the termination message of a Pod's own container; (-1, "") if it has not ended."""
     ended: Json = container(pod).get("state", {}).get("terminated", {})
     return int(ended.get("exitCode", -1)), str(ended.get("message", ""))
+
+
+def ended_at(pod: KubeObject) -> float:
+    """Return when a Pod's own container ended (Unix seconds, by the clock of its Node); 0.0 if it has not ended."""
+    ended: Json = container(pod).get("state", {}).get("terminated", {})
+    return datetime.fromisoformat(ended["finishedAt"]).timestamp() if ended.get("finishedAt") else 0.0
 
 
 def image_ids(pods: Iterable[KubeObject]) -> set[str]:

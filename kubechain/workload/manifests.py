@@ -236,8 +236,9 @@ def obedient_pod(name: str, image: str) -> Json:
 
 
 def stubborn_pod(name: str, image: str, grace: int) -> Json:
-    """Return a Pod that ignores SIGTERM, with a termination grace period in seconds."""
-    pod = running(client_pod(name, image), "trap '' TERM; while true; do sleep 1; done")
+    """Return a Pod with a grace period that does not end at SIGTERM; its termination message is when that came (Unix seconds)."""
+    told = "test -s /dev/termination-log || date +%s > /dev/termination-log"
+    pod = running(client_pod(name, image), f"trap '{told}' TERM; while true; do sleep 1 & wait; done")
     return {**pod, "spec": {**pod["spec"], "terminationGracePeriodSeconds": grace}}
 
 

@@ -17,7 +17,7 @@ from kubechain.workload.manifests import WEB
 
 claim = ClaimDecorator("concepts/architecture/garbage-collection/", level="full")
 
-GRACE_SECONDS = 2
+GRACE_SECONDS = 4
 
 TERMINATION = "concepts/workloads/pods/pod-lifecycle/#pod-termination"
 
@@ -80,9 +80,14 @@ def test_stubborn_pod_is_killed(chain: Chain, create: Create, eventually: Eventu
     pod = create(chain, manifests.stubborn_pod("stubborn", chain.client_image, GRACE_SECONDS))
     eventually(chain.objects, pods.ready(pod.name))
     actions.delete(chain, pod)
-    ended = eventually(chain.objects, absent("Pod", pod.name))
-    assert containers.ended_with(last_version(chain.objects, pod))[0] == 128 + signal.SIGKILL
-    assert ended.seconds > GRACE_SECONDS - 1
+    eventually(chain.objects, absent("Pod", pod.name))
+    last = last_version(chain.objects, pod)
+    status, told = containers.ended_with(last)
+    assert status == 128 + signal.SIGKILL
+    # When the Pod is gone says nothing: it takes the kubelet seconds to say so.
+    lived = containers.ended_at(last) - float(told or containers.ended_at(last))
+    # A busy Node may run the shell a second late, and both times are whole seconds.
+    assert lived >= GRACE_SECONDS - 2
 
 
 @claim("LIFE-DELETION-050", spec="reference/using-api/api-concepts/#resource-deletion", requires=[right("delete", "pods")])
