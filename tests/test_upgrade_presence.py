@@ -1,5 +1,6 @@
 """Nodes that come and go: from when to when a route counts, and that a loss on a Node that stays is found."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from kubechain.core.errors import HarnessError
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.changes import Change, ObjectChange
 from kubechain.probes.load import Sample, State, Tally
-from kubechain.upgrade.availability import kept_up, undecidable
+from kubechain.upgrade.availability import MOST_UNASKED_SECONDS, kept_up, undecidable
 from kubechain.upgrade.figures import figures, line
 from kubechain.upgrade.model import AsideSamples, NodeSpan, Route, RouteSamples, UpgradeRecord
 from kubechain.upgrade.presence import ASKED_SECONDS, continued, counted, node_spans
@@ -215,6 +216,22 @@ def test_route_through_two_nodes_counts_while_both_serve() -> None:
     assert both.windows == ((BEGAN, 1100.0),)
     assert counted(route("joins", "leaves"), tally(), NODES, BEGAN, ENDED) is None
     assert counted(route("unknown"), tally(), NODES, BEGAN, ENDED) is None
+
+
+def test_node_port_that_nobody_asks_after_the_node_of_the_asking_pod_has_left_is_undecided() -> None:
+    first = seen(route("stays", "leaves", what="stays", place="leaves"), tally())
+    with pytest.raises(HarnessError, match=r"expected the nodePort of stays to be asked while it serves; not asked for 200 s"):
+        lost(first)
+    soon, late = (
+        seen(route("stays", what="stays", place="stays"), tally(start=at)) for at in (1100 + MOST_UNASKED_SECONDS - 1, 1299)
+    )
+    assert lost(first, soon) == ""
+    with pytest.raises(HarnessError, match="not asked for 199 s"):
+        lost(first, late)
+    # It was asked from another Node meanwhile, or the run was away.
+    assert lost(first, late, seen(route("stays", what="stays"), tally())) == ""
+    assert lost(first, replace(late, unseen=((1101.0, 1299.0),))) == ""
+    assert "10 of 1,000 lost" in lost(seen(route("stays", "leaves", place="leaves"), tally(("down", 1050, 1051))))
 
 
 def test_node_that_returns_counts_in_two_parts_and_no_outage_joins_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from kubechain.conditions.condition import Condition, Result, expect, met, undecided, unmet
 from kubechain.conditions.target_version import KUBELET_BEHIND
@@ -18,6 +19,8 @@ from kubechain.upgrade.versions import minor
 
 # How long the state of a route may be unknown before its claim is undecided; scaled for routes with a longer interval.
 KNOWN_SECONDS = 2.0
+# A Node that dies with the Pod from which others are asked is known to be lost after about a minute; another Pod asks then.
+MOST_UNASKED_SECONDS = 120.0
 
 
 def routes_of(record: UpgradeRecord, kind: Kind) -> list[RouteSamples]:
@@ -42,6 +45,23 @@ def require_known(record: UpgradeRecord, samples: RouteSamples) -> None:
         error = max((outage.error for outage in outages.outages(*samples.parts)), default=0.0)
         known = f"no known sample for {longest:.1f} s, and its outages are known to +-{error:.1f} s"
         raise undecided(f"{samples.route.name} to be up", known)
+
+
+def require_asked(record: UpgradeRecord, routes: Sequence[RouteSamples]) -> None:
+    """Raise HarnessError if nobody asked the nodePort of a Node for too long while it served.
+
+    Where Pods alone reach the Nodes, one of them asks for all; its routes end with its own Node, and another Pod goes on.
+    """
+    asked: dict[str, list[tuple[float, float]]] = {}
+    for samples in routes:
+        asked.setdefault(samples.route.nodes[0] if samples.route.nodes else "", []).extend([*samples.windows, *samples.unseen])
+    for span in record.nodes:
+        last, longest = span.start, 0.0
+        for start, end in [*sorted(asked.get(span.uid, [(span.start, span.end)])), (span.end, span.end)]:
+            longest = max(longest, min(start, span.end) - last)
+            last = max(last, end)
+        if longest > MOST_UNASKED_SECONDS:
+            raise undecided(f"the nodePort of {span.name} to be asked while it serves", f"not asked for {longest:.0f} s")
 
 
 def undecidable(record: UpgradeRecord, samples: RouteSamples) -> bool:
@@ -106,6 +126,8 @@ def kept_up(kind: Kind) -> Condition[UpgradeRecord]:
                 return unmet(lost, f"{bound} on {samples.route.name} ({limit.reason})")
         for samples in routes:
             require_known(record, samples)
+        if kind == "NodePort":
+            require_asked(record, routes)
         return met()
 
     return Condition(f"every {kind} route to stay up as long as required", check)
