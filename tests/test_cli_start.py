@@ -185,6 +185,16 @@ def test_snapshot_that_cannot_be_written_is_refused_before_witnesses_are_made(st
     assert (raised.value.code, started.words) == (ExitCode.USAGE, [])
 
 
+def test_path_that_begins_with_a_tilde_is_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell expands `--out ~/x`, and leaves `--out=~/x` as it is: results went to one folder, and checks to another."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KUBECHAIN_CACHE", "~/cache")
+    found = parsed("run", "--out=~/x", "--waivers=~/w", "--history=~/h", "--pull-secret=~nobody-has-this-name/p")
+    assert (found.out, found.waivers, found.history) == (tmp_path / "x", tmp_path / "w", tmp_path / "h")
+    assert (found.cache, str(found.pull_secret)) == (tmp_path / "cache", "~nobody-has-this-name/p")
+    assert parsed("upgrade", "after", "--snapshot=~/s").snapshot == tmp_path / "s"
+
+
 def test_blanks_in_a_list_of_ids_do_not_count() -> None:
     assert ids(" pods-gone, dns-gone ,") == {"pods-gone", "dns-gone"}
     assert ids("") == frozenset()

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pwd
 import socket
 import stat
 import threading
@@ -122,6 +123,20 @@ def test_file_that_the_user_may_not_look_at_is_reported(tmp_path: Path, monkeypa
             existing.require_context(option, context)
         assert caught.value.code == ExitCode.KUBECONFIG
         assert "no kubeconfig, and no Pod" in str(caught.value) or "xxx: File name too long" in str(caught.value)
+
+
+def test_kubeconfig_of_a_user_whose_home_is_not_known_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any uid of a container, without HOME."""
+
+    def unknown(_uid: int) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with pytest.raises(SetupError, match=r"kubeconfig ~/.kube/config: No such file") as caught:
+        existing.require_context("", "test")
+    assert caught.value.code == ExitCode.KUBECONFIG
 
 
 FORMS: dict[str, Callable[[str], bytes]] = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kubechain.core.default_folders import PROJECT
@@ -26,3 +29,10 @@ class Group(BaseSettings):
         env_prefix=PREFIX, env_prefix_target="all", env_ignore_empty=True, extra="ignore", populate_by_name=True
     )
     title: ClassVar[str] = "options"
+
+    @field_validator("*")
+    @classmethod
+    def at_home(cls, value: object) -> object:
+        """Return a value; a path that begins with ~ is below the home folder: no shell expands it in --out=~/results."""
+        # Not Path.expanduser, which raises for a user whose home is not known.
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value  # noqa: PTH111

@@ -57,7 +57,8 @@ def named(option: str) -> tuple[Path, ...]:
     Of several files in $KUBECONFIG, those that do not exist are left out.
     """
     words = [option] if option else [word for word in os.environ.get("KUBECONFIG", "").split(os.pathsep) if word]
-    paths = tuple(dict.fromkeys(Path(word).expanduser() for word in words or ["~/.kube/config"]))
+    # Not Path.expanduser, which raises for a user whose home is not known, such as any uid of a container.
+    paths = tuple(dict.fromkeys(Path(os.path.expanduser(word)) for word in words or ["~/.kube/config"]))  # noqa: PTH111
     there = tuple(path for path in paths if _is_there(path))
     return paths if len(paths) == 1 or not there else there
 
