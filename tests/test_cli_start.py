@@ -16,6 +16,7 @@ from kubechain.core.bundle import ROOT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.id_lists import ids
 from kubechain.core.settings import Settings
+from kubechain.pytest.session import checked_name
 from tests import loopback
 
 
@@ -183,6 +184,13 @@ def test_snapshot_that_cannot_be_written_is_refused_before_witnesses_are_made(st
     with pytest.raises(SetupError, match=f"^--snapshot={tmp_path}/file: cannot be written") as raised:
         run.work(parsed(*words))
     assert (raised.value.code, started.words) == (ExitCode.USAGE, [])
+
+
+def test_name_of_a_cluster_that_pytest_is_given_is_checked_too() -> None:
+    assert checked_name("dev-1.37") == "dev-1.37"
+    with pytest.raises(SetupError, match=r"--cluster-name=\.\./x: expected the name of a kind cluster") as raised:
+        checked_name("../x")
+    assert raised.value.code == ExitCode.USAGE
 
 
 def test_path_that_begins_with_a_tilde_is_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

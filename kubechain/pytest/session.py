@@ -170,7 +170,7 @@ def _provide(config: pytest.Config) -> None:
     with uncaptured(config), INTERRUPTS.interruptible():
         try:
             choice = Choice(
-                _checked(name), option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
+                checked_name(name), option.kubeconfig or "", option.keep_cluster, option.kind_image or "", option.kind_bin,
                 option.kind_kubectl_bin, guards=_guards(state),
             )  # fmt: skip
             state.provided = _cluster_of(config, state, choice)
@@ -179,7 +179,7 @@ def _provide(config: pytest.Config) -> None:
     state.provided.target.write(state.run.folder)
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
     """Return the name of the cluster; SetupError (exit code USAGE) if no kind cluster can have it."""
     try:
         return cluster_name(name)
