@@ -105,6 +105,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "bad number": (("run", "-n", "x"), "--processes=x: expected a valid integer (see --help)"),
     "too many processes": (("run", "-n", "1000"), "--processes=1000: expected 64 or less (see --help)"),
     "endless patience": (("run", "--patience", "inf"), "--patience=inf: expected a finite number (see --help)"),
+    "patience of years": (("run", "--patience", "1e9"), "--patience=1e9: expected 1000 or less (see --help)"),
     "no patience": (("run", "--patience", "0"), "--patience=0: expected more than 0 (see --help)"),
     "no run": (("history", "x", "--last", "0"), "--last=0: expected 1 or more (see --help)"),
     "bad architecture": (("images", "--architecture", "arm"), "--architecture=arm: expected 'amd64' or 'arm64' (see --help)"),

@@ -32,7 +32,7 @@ class Selection(Group):
     title: ClassVar[str] = "claims"
     level: Literal["quick", "full"] = Field("quick", description="quick: safe and fast claims; full: every claim")
     only: str = Field("", description="ids of the claims to run, separated by commas, at any level")
-    patience: float = Field(1.0, gt=0, allow_inf_nan=False, description="factor on every timeout of a claim")
+    patience: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False, description="factor on every timeout of a claim")
     fail_fast: bool = Field(
         default=False, description="end the run at the first broken link; claims that have not begun are not run"
     )
