@@ -6,13 +6,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kubechain.conditions import deployments
+from kubechain.conditions import deployments, pods
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.probes.load import Tally, enough_sent
 from kubechain.scenarios.load import LEAST, load
 from kubechain.workload import actions, manifests
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import WEB
+from kubechain.workload.manifests import LABELS, WEB
 
 REPLICAS = 4
 SURGE, UNAVAILABLE = 1, 1
@@ -46,6 +46,8 @@ def roll(chain: Chain) -> Generator[Rolled]:
     with load(chain, list(chain.node_urls().values())) as stream:
         actions.template(chain, "2")
         waiter.eventually(chain.objects, deployments.rolled_out(WEB, REPLICAS, 2))
+        # The old Pods still serve then, and their ends are what may lose requests.
+        waiter.eventually(chain.objects, pods.count(LABELS, REPLICAS))
         waiter.eventually(stream.requests, enough_sent(LEAST))
         tally = stream.tally()
     yield Rolled(chain, old, tally, before)

@@ -116,10 +116,13 @@ def test_drain_loses_no_request(guarded_chain: Chain, eventually: Eventually) ->
     chain = guarded_chain
     drained = str(chain.pods[0].at("spec.nodeName"))
     with load(chain, list(chain.node_urls().values())) as stream, actions.cordoned(chain, drained):
-        for pod in [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]:
+        leaving = [pod for pod in chain.pods if pod.at("spec.nodeName") == drained]
+        for pod in leaving:
             eventually(sources.evictions(chain, pod), disruption.evicted())
         moved = pods.serving_elsewhere(LABELS, drained, chain.replicas)
         eventually(chain.objects, moved, within=timeouts.ROLLOUT)
+        # They still serve then, and their ends are what may lose requests.
+        eventually(chain.objects, pods.deleted("Pod", frozenset(pod.uid for pod in leaving)))
         eventually(stream.requests, enough_sent(LEAST))
     require(stream.tally(), none_lost(LEAST))
 
