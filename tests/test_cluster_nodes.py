@@ -12,11 +12,13 @@ from kubechain.conditions import pods as on_pods
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
 from kubechain.core.errors import HarnessError, NotApplicable
+from kubechain.kube.errors import ApiRefused
 from kubechain.kube.objects import KubeObject
 from kubechain.kube.shape import Shape
 from kubechain.observe.history import History
 from kubechain.observe.wait import Waiter
 from kubechain.workload import cluster_nodes
+from kubechain.workload.asked_nodes import AskedNodes
 from kubechain.workload.chain import Chain
 from kubechain.workload.cluster_nodes import ClusterNodes, why_unable
 from kubechain.workload.manifests import LABELS
@@ -198,3 +200,51 @@ def test_addresses_of_the_family_of_the_service_are_looked_up() -> None:
 def test_page_names_the_node_that_did_not_answer() -> None:
     (page,) = at_nodes(["n1"], [Page("http://172.18.0.2:30080/", failure="timeout")])
     assert str(page) == "http://172.18.0.2:30080/ of Node n1: timeout"
+
+
+def unasked(*_: object) -> str:
+    raise AssertionError
+
+
+CONFIG = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nnodePortAddresses: [{}]\n"
+
+
+@pytest.mark.parametrize(
+    ("maps", "ranges"),
+    [
+        ({"kube-proxy": {"config.conf": CONFIG.format("primary, 192.168.0.0/16")}}, ("192.168.0.0/16",)),
+        ({"kube-proxy-config": {"config": CONFIG.format("192.168.0.0/16")}}, ("192.168.0.0/16",)),
+        ({"kube-proxy": {"config.conf": "nodePortAddresses: null"}}, ()),
+        ({"kube-proxy": {"config.conf": "{"}}, ()),
+        ({"kube-proxy": {}}, ()),
+        ({}, ()),
+    ],
+)
+def test_addresses_at_which_node_ports_are_served_are_those_of_kube_proxy(
+    maps: dict[str, dict[str, str]], ranges: tuple[str, ...]
+) -> None:
+    class Reading(FakeApi):
+        def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
+            assert (kind, namespace) == ("ConfigMap", "kube-system")
+            return thing("ConfigMap", name, data=maps[name]) if name in maps else None
+
+    api = Reading(unasked)
+    assert ClusterNodes(api, FakeClock(), (), configured=True).node_port_ranges == ranges
+    assert ClusterNodes(api, FakeClock(), ()).node_port_ranges == ()
+
+
+def test_configuration_that_may_not_be_read_names_no_range() -> None:
+    class Refusing(FakeApi):
+        def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
+            raise ApiRefused(403, "Forbidden", f"{kind} {namespace}/{name}")
+
+    assert ClusterNodes(Refusing(unasked), FakeClock(), (), configured=True).node_port_ranges == ()
+
+
+def test_node_is_asked_at_an_address_at_which_node_ports_are_served() -> None:
+    two = changed(node(), "status.addresses", [*ADDRESSES, {"type": "InternalIP", "address": "192.168.7.2"}])
+    asked = AskedNodes((two, node("n2")), "10.96.0.9", "seed", (), ranges=("192.168.0.0/16",))
+    assert asked.addresses == {"n1": "192.168.7.2"}
+    assert asked.unable == {"n2": "no InternalIP of IPv4 in 192.168.0.0/16, where nodePorts are served"}
+    # There is no range of this family: each address serves.
+    assert AskedNodes((two,), "fd00:10::9", "seed", (), ranges=("192.168.0.0/16",)).addresses == {"n1": "fd00::2"}

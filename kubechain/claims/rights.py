@@ -103,7 +103,11 @@ EVENT_LOG = Part("events in the evidence", EVENTS, "the evidence says that event
 LOGS = Part(
     "logs of Pods in the evidence", allowed("logs", right("get", "pods/log")), "the evidence has the refusal in place of a log"
 )
-CONFIGURATION = Part("configuration of CoreDNS and kube-proxy in the snapshot", ADDONS, "claims that compare it are skipped")
+CONFIGURATION = Part(
+    "configuration of CoreDNS and kube-proxy, in the snapshot and for the addresses of nodePorts",
+    ADDONS,
+    "claims that compare it are skipped, and each Node is asked at its first InternalIP",
+)
 COMPONENTS = Part(
     "components behind a broken link in the verdict",
     allowed("components", *_rights(nodes="list", deployments="list", pods="list"), right("get", "leases", "kube-system")),

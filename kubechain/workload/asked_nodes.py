@@ -20,7 +20,8 @@ class AskedNodes:
     """All that should serve, or in a large cluster a sample.
 
     `nodes` are those of the cluster; `address` is a clusterIP of the Service, of whose family the addresses are; `seed` is that
-    of the sample; the Nodes named in `with_pods` are always in it; `own` is the name of a kind cluster of this project, or "".
+    of the sample; the Nodes named in `with_pods` are always in it; `own` is the name of a kind cluster of this project, or "";
+    `ranges` are those of the addresses at which nodePorts are served, () for all.
     """
 
     nodes: tuple[KubeObject, ...]
@@ -28,11 +29,12 @@ class AskedNodes:
     seed: str
     with_pods: Collection[str]
     own: str = ""
+    ranges: tuple[str, ...] = ()
 
     @property
     def unable(self) -> dict[str, str]:
         """The Nodes that are not asked, because they say that they do not serve: name -> why."""
-        return cluster_nodes.unable(self.nodes, self.address, self.own)
+        return cluster_nodes.unable(self.nodes, self.address, self.own, self.ranges)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -47,7 +49,7 @@ class AskedNodes:
         if self.nodes and not able:
             raise NotApplicable(f"no Node serves nodePorts{cluster_nodes.note(list(unable.items()))}")
         sample = node_sample.sampled(able, self.seed, self.with_pods)
-        return {node.name: serving_address(node, self.address) for node in sample}
+        return {node.name: serving_address(node, self.address, self.ranges) for node in sample}
 
     @property
     def note(self) -> str:

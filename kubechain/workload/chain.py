@@ -221,8 +221,8 @@ class Chain:
         The Nodes of the ready Pods are always among them. The seed of a sample is the namespace, so that runs differ.
         """
         with_pods = [str(pod.at("spec.nodeName")) for pod in self.pods]
-        own = self.cluster_nodes.own if self.cluster_nodes else ""
-        return AskedNodes(self.nodes_now, address, self.namespace, with_pods, own)
+        own, ranges = (self.cluster_nodes.own, self.cluster_nodes.node_port_ranges) if self.cluster_nodes else ("", ())
+        return AskedNodes(self.nodes_now, address, self.namespace, with_pods, own, ranges)
 
     @property
     def asked(self) -> dict[str, str]:

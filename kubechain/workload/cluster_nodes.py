@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kubechain.conditions.text import some
 from kubechain.kube.client import Api
 from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import Clock
+from kubechain.workload import node_port_addresses
+from kubechain.workload.node_port_addresses import serves_at
 from kubechain.workload.urls import addresses_of
 
 # A list is as good as new for so many seconds, and in a large cluster longer: for 5,000 Nodes it has 10 pages.
@@ -40,14 +43,23 @@ class ClusterNodes:
     """Reads the Nodes when they are needed: one may join, turn NotReady or go during a run.
 
     `own` is the name of a kind cluster that this project made, "" for another cluster: each of its machines must serve, whatever
-    its Node says.
+    its Node says. `configured` says that the configuration of kube-proxy may be read.
     """
 
     api: Api
     clock: Clock
     known: tuple[KubeObject, ...]
     own: str = ""
+    configured: bool = False
     _read: float | None = None
+    _ranges: tuple[str, ...] | None = None
+
+    @property
+    def node_port_ranges(self) -> tuple[str, ...]:
+        """The ranges of addresses at which nodePorts are served, () for all."""
+        if self._ranges is None:
+            self._ranges = node_port_addresses.configured(self.api) if self.configured else ()
+        return self._ranges
 
     def now(self) -> tuple[KubeObject, ...]:
         """Return the Nodes that may be used (--nodes); none if they could not be listed at the beginning of the run."""
@@ -62,16 +74,18 @@ class ClusterNodes:
         return next(filter(self.api.shape.selects, found), None)
 
 
-def unable(nodes: Iterable[KubeObject], address: str, own: str = "") -> dict[str, str]:
+def unable(nodes: Iterable[KubeObject], address: str, own: str = "", ranges: Sequence[str] = ()) -> dict[str, str]:
     """Return the Nodes that say that they do not serve a Service with this clusterIP: name -> why.
+
+    `ranges` are those of their addresses at which nodePorts are served, () for all.
 
     A machine of the kind cluster `own`, which this project made and which was Ready at first, must serve also if it is not Ready.
     """
-    reasons = {node.name: why_unable(node, address, own=bool(own) and node.name.startswith(f"{own}-")) for node in nodes}
+    reasons = {node.name: why_unable(node, address, ranges, own=bool(own) and node.name.startswith(f"{own}-")) for node in nodes}
     return {name: why for name, why in reasons.items() if why}
 
 
-def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
+def why_unable(node: KubeObject, address: str, ranges: Sequence[str] = (), *, own: bool = False) -> str:
     """Return why a Node cannot serve a Service with this clusterIP by what it says of itself, "" if it should serve.
 
     A cordoned or tainted Node serves: https://kubernetes.io/docs/reference/networking/virtual-ips/ promises nodePorts on each.
@@ -84,7 +98,10 @@ def why_unable(node: KubeObject, address: str, *, own: bool = False) -> str:
         return "virtual"
     if other := other_system(node):
         return f"runs {other}"
-    return "" if serving_address(node, address) else f"no InternalIP of {family_of(address)}"
+    if serving_address(node, address, ranges):
+        return ""
+    where = f" in {some(ranges)}, where nodePorts are served" if serving_address(node, address) else ""
+    return f"no InternalIP of {family_of(address)}{where}"
 
 
 def _why_unusable(node: KubeObject) -> str:
@@ -114,9 +131,10 @@ def other_system(node: KubeObject) -> str:
     return "" if system == "linux" else system
 
 
-def serving_address(node: KubeObject, address: str) -> str:
-    """Return the first InternalIP of a Node of the family of a Service with this clusterIP; "" if it has none."""
-    return next((each for each in addresses_of(node) if family_of(each) == family_of(address)), "")
+def serving_address(node: KubeObject, address: str, ranges: Sequence[str] = ()) -> str:
+    """Return the first InternalIP, in these ranges, of a Node of the family of a Service with this clusterIP; "" if none is."""
+    of_family = (each for each in addresses_of(node) if family_of(each) == family_of(address))
+    return next((each for each in of_family if serves_at(each, ranges)), "")
 
 
 def note(unable: Sequence[tuple[str, str]], most: int = 5) -> str:

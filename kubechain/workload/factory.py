@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from kubechain.claims.chain_records import ChainRecord
 from kubechain.claims.claim import Link
 from kubechain.claims.obstacles import Obstacle, refuser
-from kubechain.claims.requirements import Environment
+from kubechain.claims.requirements import ADDONS, Environment
 from kubechain.cluster.target import Target
 from kubechain.kube.client import Api
 from kubechain.kube.objects import Json, KubeObject
@@ -77,8 +77,11 @@ class ChainFactory:
     def cluster_nodes(self) -> ClusterNodes:
         """The Nodes of the cluster at every moment."""
         target = self.environment.target
-        own = target.name if target.owned else ""
-        self._cluster_nodes = self._cluster_nodes or ClusterNodes(self.api, self.patient.clock, self.environment.nodes, own)
+        if self._cluster_nodes is None:
+            own = target.name if target.owned else ""
+            # A run in one namespace looks at nothing outside of it.
+            configured = not (own or target.namespace or self.environment.access.lacking(ADDONS.rights))
+            self._cluster_nodes = ClusterNodes(self.api, self.patient.clock, self.environment.nodes, own, configured)
         return self._cluster_nodes
 
     def waiter(self) -> Waiter:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kubechain.claims.claim import Link
 from kubechain.kube.objects import Json
+from tests.hostile.addresses import NODES
 from tests.hostile.cluster import Cluster
 from tests.hostile.records import HOLDS, Ending, Record, broken
 
@@ -118,6 +119,16 @@ def _no_token(body: Json) -> None:
 def _beyond(cluster: Cluster) -> None:
     """Have other machines at the addresses of the Nodes in the network of the run."""
     cluster.core.addresses.beyond = True
+
+
+def _aside(cluster: Cluster) -> None:
+    """Have a Node with an address at which its kube-proxy serves no nodePorts."""
+    node("aside")(cluster)
+    known = cluster.core.addresses
+    served = [f"{known.each(known.node(number))[0]}/32" for number in range(1, NODES + 1)]
+    metadata = {"name": "kube-proxy", "namespace": "kube-system"}
+    config = {"config.conf": f"nodePortAddresses: {served}"}
+    cluster.store.create({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": config})
 
 
 def _few_events(cluster: Cluster) -> None:
@@ -257,6 +268,7 @@ RECORDS = (
         "has a Node that its cloud provider has not initialized",
         node("joining", spec={"taints": [{"key": "node.cloudprovider.kubernetes.io/uninitialized", "effect": "NoSchedule"}]}),
     ),
+    terrain("NODE-PORTS-OF-A-RANGE", "serves nodePorts at some addresses of Nodes alone", _aside),
     terrain("WINDOWS-NODE", "has a Windows Node", node("win", metadata={"labels": {"kubernetes.io/os": "windows"}})),
     terrain("NODE-NOT-READY", "has a Node that is not ready", node("gone", status=_unready("NodeStatusUnknown"))),
     terrain(
