@@ -75,7 +75,7 @@ def test_variables_without_the_prefix_are_ignored(monkeypatch: pytest.MonkeyPatc
     assert (parsed("run").level, parsed("run").context) == ("quick", "")
 
 
-@pytest.mark.parametrize("value", ["null", "prod$x", "a b", "-x", "", "{}", '["a"]', "1e3", "#", "x\ny", "'\"", "ü"])
+@pytest.mark.parametrize("value", ["null", "prod$x", "a b", "-x", "{}", '["a"]', "1e3", "#", "x\ny", "'\"", "ü"])
 def test_text_is_not_interpreted(value: str) -> None:
     assert parsed("run", f"--context={value}").context == value
 
@@ -95,6 +95,8 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "shortened option": (("run", "--lev", "full"), "unrecognized arguments: --lev full"),
     "option of another command": (("run", "--kept"), "unrecognized arguments: --kept"),
     "internal setting": (("run", "--join", "x"), "unrecognized arguments: --join x"),
+    "empty value": (("run", "--context", ""), "--context is empty: give it a value, or omit it (see --help)"),
+    "empty value of one word": (("run", "--context=a", "--namespace="), "--namespace is empty: give it a value, or omit it"),
     "no value": (("run", "--context"), "argument --context: expected one argument"),
     "value of a switch": (("run", "--keep=1"), "argument --keep: ignored explicit argument '1'"),
     "bad image": (("run", "--nginx-image", "Nginx latest"), "--nginx-image=Nginx latest: expected an image such as"),
@@ -118,7 +120,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "blank in a URL": (("during", "--ask", "http://a,http://h h/"), "expected URLs of HTTP, got http://h h/ (see --help)"),
     "no host of a URL": (("during", "--ask", "http://"), "--ask=http://: expected URLs of HTTP, got http:// (see --help)"),
     "password of a URL": (("during", "--ask", "http://u:p@h"), "expected URLs without a name and a password"),
-    "no address": (("watch", "--address="), "--address=: expected a value (see --help)"),
+    "no address": (("watch", "--address="), "--address is empty: give it a value, or omit it (see --help)"),
     "bad phase": (("upgrade", "later"), "argument PHASE: invalid choice: 'later'"),
     "bad shell": (("completion", "fish"), "argument SHELL: invalid choice: 'fish'"),
 }
@@ -131,6 +133,16 @@ def test_wrong_command_line_is_a_usage_error_of_one_line(name: str) -> None:
         parse(words)
     assert what in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert raised.value.code == ExitCode.USAGE
+
+
+def test_misspelled_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECHAIN_OWNER", "1-1")
+    monkeypatch.setenv("KUBECHAIN_OF_SOMEBODY_ELSE", "x")
+    assert parse(["list"])
+    monkeypatch.setenv("KUBECHAIN_LEVLE", "full")
+    with pytest.raises(SetupError, match=r"^KUBECHAIN_LEVLE: no such setting \(did you mean LEVEL\?\); use that name") as raised:
+        parse(["run"])
     assert raised.value.code == ExitCode.USAGE
 
 

@@ -74,10 +74,13 @@ def test_value_is_passed_unchanged_and_runs_nothing(folder: Path, name: str) -> 
     assert not (folder / "pwned").exists()
 
 
-def test_unknown_variable_is_ignored_and_runs_nothing(folder: Path) -> None:
-    _, passed = make(folder, "e2e", "OTHER=$(shell touch pwned)", "KUBECHAIN_JOIN=$(shell touch pwned)")
-    assert passed == {}
-    assert not (folder / "pwned").exists()
+@pytest.mark.parametrize("name", ["LEVLE", "context", "KUBECHAIN_JOIN"])
+def test_unknown_variable_is_refused_and_runs_nothing(folder: Path, name: str) -> None:
+    words = ["make", f"PYTHON={folder / 'python'}", "e2e", f"{name}=$(shell touch pwned)"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 2
+    assert f"{name}: no such variable; `make help` lists them" in done.stderr
+    assert not {"pwned", "passed.json"} & {path.name for path in folder.iterdir()}
 
 
 def test_environment_of_make_is_ignored(folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -18,13 +19,17 @@ from kubechain.core.cli import Parser
 from kubechain.core.default_folders import PROJECT
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.near_misses import suggestion
-from kubechain.core.settings import complaint
+from kubechain.core.setting_groups import PREFIX
+from kubechain.core.settings import Nested, complaint
 
 EPILOG = (
     "kubechain COMMAND --help explains the options of a command. Each option has an environment variable: its name is in []. "
     "Exit codes: 0 the chain holds, or the command did its work; 1 a link is broken; 2 interrupted; 4 bad input; 10 claims are "
     "inconclusive; the others say what was missing (`kubechain docs reference`, Exit codes)."
 )
+
+# Names of the environment that are no settings: the mark of what runs of a process make.
+INTERNAL = {"OWNER"}
 
 
 def parse(words: Sequence[str]) -> Command:
@@ -53,6 +58,12 @@ def parse(words: Sequence[str]) -> Command:
         flags = [flag for option in options(commands()[words[0]]) for flag in option.flags] if words[0] in commands() else []
         hint = suggestion(unknown[0].partition("=")[0], flags)
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    for dest, value in vars(namespace).items():
+        # A variable of a shell that is not set: --context "$CLUSTER" must not create a cluster, nor --namespace "$TEAM" use all.
+        if value == "":
+            spelled = dest.rpartition(".")[2].replace("_", "-")
+            parser.error(f"--{spelled} is empty: give it a value, or omit it")
+    require_spelled(os.environ)
     try:
         command = get_subcommand(CliApp.run(Kubechain, cli_args=namespace, cli_settings_source=source), is_required=False)
     except ValidationError as error:
@@ -61,6 +72,15 @@ def parse(words: Sequence[str]) -> Command:
     if command is None:
         raise SetupError(f"no command: expected one of {', '.join(commands())} (see --help)", ExitCode.USAGE)
     return cast("Command", command)
+
+
+def require_spelled(environment: Mapping[str, str]) -> None:
+    """Raise SetupError (exit code USAGE) if the environment has a misspelled name of a setting, which would be without effect."""
+    settings = {option.variable.removeprefix(PREFIX) for model in (*commands().values(), Nested) for option in options(model)}
+    for name in sorted(environment):
+        own = name.removeprefix(PREFIX)
+        if own != name and own not in settings | INTERNAL and (hint := suggestion(own, settings)):
+            raise SetupError(f"{name}: no such setting{hint}; use that name, or unset it", ExitCode.USAGE)
 
 
 def with_command(words: Sequence[str]) -> list[str]:
