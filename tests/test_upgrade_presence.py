@@ -12,7 +12,7 @@ from kubechain.probes.load import Sample, State, Tally
 from kubechain.upgrade.availability import MOST_UNASKED_SECONDS, kept_up, undecidable
 from kubechain.upgrade.figures import figures, line
 from kubechain.upgrade.model import AsideSamples, NodeSpan, Route, RouteSamples, UpgradeRecord
-from kubechain.upgrade.presence import ASKED_SECONDS, continued, counted, node_spans
+from kubechain.upgrade.presence import ASKED_SECONDS, LATE_SECONDS, continued, counted, node_spans
 from tests.fakes import changed as altered
 from tests.fakes import conditions, thing
 
@@ -165,6 +165,15 @@ def test_not_ready_is_told_from_a_cordon_and_a_machine_that_died_counts_until_it
     inside = seen(route("dies", place="dies"), tally(end=1060))
     assert inside.windows[0][1] == pytest.approx(1060, abs=0.2)
     assert lost(inside) == ""
+
+
+def test_sampler_that_was_silent_long_before_its_node_was_lost_has_not_ended_with_it() -> None:
+    lost_late = NodeSpan("late", "late", BEGAN, BEGAN + 1000, "not ready")
+    for silent, decided in ((LATE_SECONDS - 1, True), (LATE_SECONDS + 1, False)):
+        samples = tally(end=lost_late.end - silent)
+        found = counted(route("late", place="late"), samples, [lost_late], BEGAN, BEGAN + 2000)
+        assert found is not None
+        assert undecidable(replace(record(found), ended=BEGAN + 2000), found) is not decided
 
 
 def test_new_node_counts_from_its_first_answer_and_must_answer_within_seconds_of_ready() -> None:

@@ -24,6 +24,9 @@ from kubechain.workload.cluster_nodes import LEAVING_TAINTS, has_taint, is_virtu
 ASKED_SECONDS = 5.0
 # A sampler on a new Node may have to wait for its image. What is not asked at all for longer than this is undecided.
 IMAGE_SECONDS = 60.0
+# A machine that dies is said to be not Ready, or gone, within a minute, or when an API server that is away is back. A sampler on
+# it that was silent for longer had another reason.
+LATE_SECONDS = 300.0
 # While a run is away, a route without a sample for longer than this was not asked.
 ASKING_SECONDS = 2.0
 Window = tuple[float, float]
@@ -184,9 +187,9 @@ def _asked(span: NodeSpan, samples: Sequence[Sample], sent: Sequence[float], beg
 
 
 def _end(span: NodeSpan, own: Sequence[Sample]) -> float:
-    """Return the end of a span: where the Node is lost, a sampler on it has nothing after its last sample."""
+    """Return the end of a span: where the Node is lost, a sampler on it has nothing after its last sample, if that is not old."""
     lost = span.ended in ("not ready", "deleted")
-    return own[-1].done if lost and own[-1].done < span.end else span.end
+    return own[-1].done if lost and 0 < span.end - own[-1].done <= LATE_SECONDS else span.end
 
 
 def _overlap(one: Window, other: Window) -> Window | None:
