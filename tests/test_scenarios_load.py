@@ -16,10 +16,9 @@ from kubechain.probes import http
 from kubechain.probes.load import Sample, Tally
 from kubechain.scenarios import rollout
 from kubechain.scenarios.load import LEAST, PROBERS, load
-from kubechain.scenarios.rollout import LINGER_SECONDS, REPLICAS
 from kubechain.workload import actions, node_reach, sources
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import WELCOME
+from kubechain.workload.manifests import LINGER_SECONDS, WELCOME
 from suites.lifecycle import test_4_nodes
 from tests.fakes import FakeClock, changed, deployment, pod, replica_set, service
 from tests.test_gates import up_to

@@ -19,8 +19,7 @@ CONTAINER_PORT = 8080
 OTHER_PORT = 8081
 WELCOME = "Welcome to nginx!"
 LABELS = {"app": WEB}
-NGINX_UID = 101
-NOBODY = 65534
+NGINX_UID, NOBODY = 101, 65534
 # Nothing listens there, so that the pull fails at once.
 ABSENT_IMAGE = "127.0.0.1:9/kubechain/absent:none"
 # A terminating Pod serves until kube-proxy on every Node has removed its address: it syncs once in a minSyncPeriod, by default
