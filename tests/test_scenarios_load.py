@@ -16,6 +16,7 @@ from kubechain.probes import http
 from kubechain.probes.load import Sample, Tally
 from kubechain.scenarios import rollout
 from kubechain.scenarios.load import LEAST, PROBERS, load
+from kubechain.scenarios.rollout import REPLICAS
 from kubechain.workload import actions, node_reach, sources
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import LINGER_SECONDS, WELCOME
