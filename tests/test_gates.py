@@ -23,7 +23,7 @@ from kubechain.workload.chain import Chain
 from kubechain.workload.gates import BEFORE, GATES, USES, WATCHED, Gate, Gatekeeper, awaited, gated, used
 from kubechain.workload.manifests import WEB, WELCOME
 from tests.engine_objects import run_state
-from tests.fakes import FakeApi, FakeClock, changed, claim_of, healthy, not_ready, thing
+from tests.fakes import FakeApi, FakeClock, changed, claim_of, healthy, not_ready, pod, thing
 
 
 def up_to(*objects: KubeObject) -> tuple[Chain, Waiter, FakeClock]:
@@ -34,6 +34,15 @@ def up_to(*objects: KubeObject) -> tuple[Chain, Waiter, FakeClock]:
     observer = cast("Any", SimpleNamespace(history=history))
     api = FakeApi(lambda _method, _path, _body: json.dumps(thing("Namespace", "ns").body))
     return Chain(api, "ns", observer, waiter, (), "host", "nginx", frozenset(), "client", 2), waiter, clock
+
+
+def test_address_of_a_pod_is_looked_up_where_its_watch_is_late() -> None:
+    late = changed(pod(), "status.podIP", "")
+    chain, _, _ = up_to(late, *(each for each in healthy() if each.kind == "Service"))
+    with pytest.raises(HarnessError, match=r"^Pod \S+ has no IPv4 address in its status$"):
+        chain.pod_address(late)
+    chain.objects.proved_by(lambda: chain.objects.record("MODIFIED", changed(pod(), "metadata.resourceVersion", "9999")))
+    assert chain.pod_address(late) == pod().at("status.podIP")
 
 
 def sick() -> list[KubeObject]:

@@ -176,10 +176,12 @@ class Chain:
 
     def pod_address(self, pod: KubeObject) -> str:
         """Return the address of a Pod of the family of the Service; HarnessError if it has none."""
-        address = pod_address(pod, self.family)
-        if not address:
-            raise HarnessError(f"Pod {pod.name} has no {self.family} address in its status")
-        return address
+        # The watch of EndpointSlices, which have the address already, may be ahead of that of Pods.
+        if not pod_address(pod, self.family) and self.objects.refresh():
+            pod = self.present("Pod", pod.name)
+        if address := pod_address(pod, self.family):
+            return address
+        raise HarnessError(f"Pod {pod.name} has no {self.family} address in its status")
 
     def require_listed(self, service: str) -> None:
         """Wait until the EndpointSlices of another Service with the same selector list the Pods; Blocked if they do not."""
