@@ -10,6 +10,8 @@ from kubechain.faults.testbed import MANAGER, SCHEDULER, SERVER, Testbed
 
 # The deployment controller has not written the status of the Deployment.
 UNOBSERVED = r"observedGeneration at least \d+, got none"
+# It would replace a container that fails its livenessProbe, after some minutes.
+KUBELET = "/usr/bin/kubelet"
 BINDING = "system:controller:endpointslice-controller"
 
 
@@ -49,8 +51,9 @@ FAULTS = (
     Fault("controller-manager-frozen", "control plane", "kube-controller-manager is frozen", Link.DEPLOYMENT,
           frozen(MANAGER), ("CHAIN-DEPLOYMENT-010",), UNOBSERVED, short=True),
     Fault("apiserver-stopped", "control plane", "kube-apiserver does not run", "unreachable", StaticPod(SERVER)),
-    Fault("apiserver-frozen", "control plane", "kube-apiserver is frozen", "unreachable", frozen(SERVER)),
-    Fault("etcd-frozen", "control plane", "etcd is frozen", "unreachable", frozen("etcd")),
+    Fault("apiserver-frozen", "control plane", "kube-apiserver is frozen", "unreachable",
+          frozen(f"({KUBELET}|{SERVER})")),
+    Fault("etcd-frozen", "control plane", "etcd is frozen", "unreachable", frozen(f"({KUBELET}|etcd)")),
     controller_off("deployment-controller", Link.DEPLOYMENT, ("CHAIN-DEPLOYMENT-010",), UNOBSERVED),
     controller_off("replicaset-controller", Link.REPLICASET, ("CHAIN-REPLICASET-010",), r"status\.replicas \d+, got (\d+|none)"),
     controller_off("endpoints-controller", Link.ENDPOINTS, ("CHAIN-ENDPOINTS-020",),
