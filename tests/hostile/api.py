@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -82,6 +83,11 @@ class ApiServer:
             act(exchange)
         except Refused as refused:
             exchange.send(of_json(refused.status, refused.as_json()))
+        except Exception as error:
+            # The connection may be closed at any time. The client takes an error of a rule for an outage.
+            if not isinstance(error, (OSError, ValueError)):
+                self.errors.append(traceback.format_exc())
+            raise
 
     def answer(self, request: Request) -> Response:
         """Execute a request that is neither a watch nor an exec."""

