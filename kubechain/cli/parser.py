@@ -63,7 +63,7 @@ def parse(words: Sequence[str]) -> Command:
         if value == "":
             spelled = dest.rpartition(".")[2].replace("_", "-")
             parser.error(f"--{spelled} is empty: give it a value, or omit it")
-    require_spelled(os.environ)
+    require_spelled(os.environ, arguments)
     try:
         command = get_subcommand(CliApp.run(Kubechain, cli_args=namespace, cli_settings_source=source), is_required=False)
     except ValidationError as error:
@@ -74,9 +74,10 @@ def parse(words: Sequence[str]) -> Command:
     return cast("Command", command)
 
 
-def require_spelled(environment: Mapping[str, str]) -> None:
+def require_spelled(environment: Mapping[str, str], arguments: Arguments) -> None:
     """Raise SetupError (exit code USAGE) if the environment has a misspelled name of a setting, which would be without effect."""
-    settings = {option.variable.removeprefix(PREFIX) for model in (*commands().values(), Nested) for option in options(model)}
+    offered = [option for found in arguments.options.values() for option in found.values()]
+    settings = {option.variable.removeprefix(PREFIX) for option in (*offered, *options(Nested))}
     for name in sorted(environment):
         own = name.removeprefix(PREFIX)
         if own != name and own not in settings | INTERNAL and (hint := suggestion(own, settings)):
