@@ -12,6 +12,7 @@ from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Polled
 from kubechain.workload import sources
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 from kubechain.workload.urls import addresses_of, url
 
 
@@ -52,7 +53,7 @@ def require_health(chain: Chain, service: KubeObject) -> None:
 
     On a cluster of this project, which has kube-proxy, the claim decides.
     """
-    if chain.admission and chain.admission.owned:
+    if is_own(chain):
         return
     try:
         chain.waiter.eventually(health(chain, service, chain.asked), any_accepted())

@@ -10,6 +10,7 @@ from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.errors import ApiRefused
 from kubechain.workload import service_manifests
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 from kubechain.workload.released import ALLOCATED
 
 NODE_PORTS = (30000, 32767)
@@ -54,7 +55,7 @@ def node_port_range(chain: Chain) -> PortRange:
         chain.api.delete("Service", chain.namespace, service.name, {"preconditions": {"uid": service.uid}}, missing_ok=True)
         chain.kept(manifest, service)
     accepted = f"nodePorts {BORDERS[0]} and {BORDERS[1]} are accepted"
-    if chain.admission and chain.admission.owned:
+    if is_own(chain):
         raise Unmet(f"expected 422 Invalid for a nodePort outside {NODE_PORTS[0]}-{NODE_PORTS[1]}, got none: {accepted}")
     raise NotApplicable(f"no port is outside the range of nodePorts: {accepted}")
 
@@ -66,7 +67,7 @@ def node_ports_of(chain: Chain) -> tuple[int, int]:
         NotApplicable, Unmet: as for `node_port_range`.
 
     """
-    if chain.admission and chain.admission.owned:
+    if is_own(chain):
         return NODE_PORTS
     ports = node_port_range(chain)
     return ports.first, ports.last

@@ -17,6 +17,7 @@ from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import Polled
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 
 # What a proxy answers that has no backend.
 OF_PROXIES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
@@ -33,14 +34,14 @@ def require_refused(chain: Chain, eventually: Eventually, pages: Polled[list[Pag
         eventually(pages, condition)
     except Unmet as unmet:
         found = pages.read()
-        if _is_own(chain) or any(page.failure == "refused" for page in found) or not no_backend()(found).met:
+        if is_own(chain) or any(page.failure == "refused" for page in found) or not no_backend()(found).met:
             raise
         raise NotApplicable(f"needs a service proxy that refuses what it cannot lead anywhere: {tally(found, '; ')}") from unmet
 
 
 def closed(chain: Chain) -> Condition[list[Page]]:
     """Return the condition that ports are closed: connections are refused, or on a cluster of others fail otherwise."""
-    return all_refused() if _is_own(chain) else no_backend()
+    return all_refused() if is_own(chain) else no_backend()
 
 
 def no_backend() -> Condition[list[Page]]:
@@ -55,7 +56,3 @@ def no_backend() -> Condition[list[Page]]:
 
 def _is_unserved(page: Page) -> bool:
     return page.failure in (*ABSENT, "reset") or (page.status in OF_PROXIES and not page.backend)
-
-
-def _is_own(chain: Chain) -> bool:
-    return bool(chain.admission and chain.admission.owned)

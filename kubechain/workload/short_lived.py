@@ -11,6 +11,7 @@ from kubechain.conditions.timeouts import RECORD_SECONDS
 from kubechain.core.errors import NotApplicable
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 
 
 def require_short_lived(chain: Chain, place: PodProbe, name: str, record: str, times: int) -> int:
@@ -21,6 +22,6 @@ def require_short_lived(chain: Chain, place: PodProbe, name: str, record: str, t
 
     """
     ttl = place.time_to_live(name, record, times)
-    if ttl > RECORD_SECONDS and not (chain.admission and chain.admission.owned):
+    if ttl > RECORD_SECONDS and not is_own(chain):
         raise NotApplicable(f"needs DNS records that live for {RECORD_SECONDS} s at most: {name} {record} lives for {ttl} s")
     return ttl

@@ -13,12 +13,8 @@ from kubechain.observe.protocols import Eventually
 from kubechain.observe.wait import Polled, require
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 from kubechain.workload.urls import addresses_of
-
-
-def is_own(chain: Chain) -> bool:
-    """Whether a chain is on a cluster of this project."""
-    return bool(chain.admission and chain.admission.owned)
 
 
 def require_events(chain: Chain, condition: Condition[NamespaceState]) -> None:

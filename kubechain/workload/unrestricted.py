@@ -12,6 +12,7 @@ from kubechain.core.errors import NotApplicable
 from kubechain.kube.paths import path_of
 from kubechain.probes.pod import PodProbe
 from kubechain.workload.chain import Chain
+from kubechain.workload.own_cluster import is_own
 
 
 def secrets(chain: Chain) -> str:
@@ -21,7 +22,7 @@ def secrets(chain: Chain) -> str:
 
 def require_no_rights(chain: Chain, place: PodProbe) -> None:
     """Raise NotApplicable if a Pod may list Secrets, on a cluster of others: somebody else has given that right."""
-    if chain.admission and chain.admission.owned:
+    if is_own(chain):
         return
     (page,) = place.ask_api(secrets(chain))
     if page.status == HTTPStatus.OK:
