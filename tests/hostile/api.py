@@ -9,22 +9,20 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.client import HTTPConnection, HTTPException
 
 from kubechain.kube.objects import OWN_CONTAINERS, Json
 from tests.hostile import discovery, subresources
 from tests.hostile.access import ADMIN, Access
-from tests.hostile.addresses import plain
 from tests.hostile.admission import admitted, without_node_ports
 from tests.hostile.channels import run_in
 from tests.hostile.containers import NOT_FOUND, Container, Done
 from tests.hostile.core import VERSION, Core
 from tests.hostile.exchange import Exchange, Request, Response, of_json
+from tests.hostile.proxied import proxied
 from tests.hostile.resources import REVIEW, TABLE, is_namespaced, listed, matches, meant, selector_of
 from tests.hostile.store import Refused, Store, key_of, merged
 from tests.hostile.tables import table
 
-PROXY_SECONDS = 3.0
 LOOK_SECONDS = 0.25
 # Does everything with an exchange in place of `Exchange.serve`.
 Act = Callable[[Exchange], None]
@@ -116,7 +114,7 @@ class ApiServer:
             return Response(200, b"a line\n", {"Content-Type": "text/plain"})
         if request.place.sub in subresources.PARTS:
             return of_json(200, subresources.answer(self.store, request))
-        return self._proxied(request)
+        return proxied(self.store, request.place)
 
     def _resource(self, request: Request) -> Response:
         if request.verb == "list":
@@ -210,21 +208,6 @@ class ApiServer:
             raise Refused(409, "Conflict", "the object has been modified; please apply your changes to the latest version")
         made = admitted(self.store, self.core.addresses, after, before)
         return self.store.modify(key, lambda body: (body.clear(), body.update(made)))
-
-    def _proxied(self, request: Request) -> Response:
-        place = request.place
-        name, _, port = place.name.partition(":")
-        target = self.store.required((place.kind, place.namespace, name))
-        address = target["spec"]["clusterIP"] if place.kind == "Service" else target["status"]["podIP"]
-        connection = HTTPConnection(plain(address), int(port or 80), timeout=PROXY_SECONDS)
-        try:
-            connection.request("GET", "/" + place.sub.partition("/")[2])
-            answer = connection.getresponse()
-            return Response(answer.status, answer.read(), {"Content-Type": "text/html"})
-        except (OSError, HTTPException) as error:
-            raise Refused(503, "ServiceUnavailable", f"error trying to reach service: {error}") from error
-        finally:
-            connection.close()
 
     @contextmanager
     def watching(self) -> Generator[None]:
