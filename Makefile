@@ -138,11 +138,12 @@ terrains: export TERRAIN_IDS := $(call given,TERRAIN)
 terrains: dev ## run the suite on healthy clusters that differ (TERRAIN=ids, FAULTS=1, CLUSTER=NAME, KEEP=1), docs/TERRAINS.md
 	@$(PYTHON) -m tests.terrains
 
-lint: dev ## check format, lint, types, layers, security, shell, workflows and generated documents
+lint: dev ## check format, lint, types, layers, sizes, security, shell, workflows and generated documents
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m pyright
 	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON) -m pytest -q --no-header -p no:cacheprovider tests/test_lint.py
 	@$(PYTHON) -m bandit -q -c pyproject.toml -r kubechain fixtures reports
 	@.venv/bin/shellcheck $(SCRIPTS)
 	@$(if $(WORKFLOWS),.venv/bin/zizmor --offline --quiet $(WORKFLOWS),:)
