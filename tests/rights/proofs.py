@@ -188,7 +188,10 @@ def disruptive(proof: Proof) -> None:
 
 
 def upgrade(proof: Proof) -> None:
-    """Run the three phases, 20 seconds of sampling in the second; the cluster is not upgraded, so claims that ask for it fail."""
+    """Run the three phases, 20 seconds of sampling in the second, and a run that keeps its state for as long.
+
+    The cluster is not upgraded, so claims that ask for it fail.
+    """
     snapshot = str(proof.folder / "snapshot.json")
     proof.command("upgrade", "before", "--snapshot", snapshot, *proof.words)
     # For the rights that the evidence of a broken chain needs.
@@ -198,6 +201,9 @@ def upgrade(proof: Proof) -> None:
     # No verdict: too few samples for the claims about availability.
     proof.command("upgrade", "during", "--snapshot", snapshot, *proof.words, allowed=(0, 1, 2, 10), seconds=DURING_SECONDS)
     proof.command("upgrade", "after", "--snapshot", snapshot, *proof.words, allowed=(0, 1))
+    # A run that keeps its state looks for the samplers of the one before it.
+    kept = ("--state", f"{proof.name}/kept", "--for", f"{DURING_SECONDS:.0f}s")
+    proof.command("during", *kept, *proof.words, allowed=(0, 1, 2, 10))
     proof.renew()
 
 
