@@ -155,6 +155,33 @@ def test_consistently_whose_first_state_is_wrong_looks_at_a_fresh_one() -> None:
     assert dead.waiter.consistently(dead.history, READY, during=TEN).state.objects == (version(POD, 70),)
 
 
+class Unopened(Dead):
+    """A history whose watch cannot be opened again after its list, while lists are answered."""
+
+    def __init__(self, first: KubeObject, *fresh: Listing | Exception) -> None:
+        super().__init__(first, *fresh)
+        self.history.lost("Pod", "no answer")
+
+
+def test_wait_whose_watch_cannot_be_opened_is_decided_by_lists() -> None:
+    same = Listing([unready(50)], "70")
+    closed = Unopened(unready(50), same)
+    with pytest.raises(Unmet, match="ContainersReady is False"):
+        closed.waiter.eventually(closed.history, READY, within=TEN)
+    newer = Listing([version(POD, 70)], "70")
+    closed = Unopened(unready(50), newer, newer)
+    closed.feed.interrupted = closed.reflector.list_and_watch
+    assert closed.waiter.eventually(closed.history, READY, within=Timeout(40, "forty will do")).state.objects == (
+        version(POD, 70),
+    )
+
+
+def test_what_must_hold_all_the_time_is_undecided_while_the_watch_cannot_be_opened() -> None:
+    closed = Unopened(POD, Listing([POD], "70"))
+    with pytest.raises(HarnessError, match=r"cannot decide: .*; versions were missed"):
+        closed.waiter.consistently(closed.history, READY, during=TEN)
+
+
 def history(*resources: KubeObject) -> History:
     found = History("ns", FakeClock())
     for resource in resources:

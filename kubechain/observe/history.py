@@ -93,6 +93,9 @@ class History:
                 self._record("MODIFIED" if key in self._current else "ADDED", resource, now, wall)
             if gap and len(self._log) > before:
                 self._unseen.add(kind)
+            if kind in self._down:
+                # It shows what has happened since the watch fell silent.
+                self._resumed.append(now)
 
     def proved_by(self, proof: Callable[[], object]) -> None:
         """Let `refresh` call `proof`, which brings the history up to date or raises."""
@@ -114,13 +117,22 @@ class History:
     def refresh(self) -> bool:
         """Bring the history up to date by fresh lists; return whether it has to be read again.
 
-        A watch that is down is waited for: once it has resumed, it has delivered what happened meanwhile.
+        A watch that is down is waited for: once it has resumed, it has delivered what happened meanwhile. One that stays down
+        while lists are answered leaves a gap.
 
         Raises:
             HarnessError: the history is not up to date, or it is not known; Transient if that may pass.
 
         """
-        resumed = self._await_resumed()
+        try:
+            resumed = self._await_resumed()
+        except Transient:
+            if not self._proof:
+                raise
+            self._proof()
+            with self._changed:
+                self._gaps += 1
+            return True
         if self._proof:
             self._proof()
         return resumed or self._proof is not None

@@ -62,8 +62,9 @@ def _silent(exchange: Exchange) -> None:
 
 
 def _headers_only(exchange: Exchange, _events: Events) -> Events:
+    # The headers are sent before the first event is asked for.
     exchange.hang()
-    return iter(())
+    yield from ()
 
 
 def _without_bookmarks(cluster: Cluster) -> None:
@@ -163,6 +164,13 @@ RECORDS = (
         rule(on("watch", "Pod"), watch(_headers_only)),
         EITHER,
         seconds=300,
+    ),
+    Record(
+        "WATCH-UNANSWERED-PODS",
+        "never answers watches of Pods",
+        rule(on("watch", "Pod"), Exchange.hang),
+        EITHER,
+        seconds=400,
     ),
     Record(
         "WATCH-HALF-OPEN",
