@@ -8,8 +8,13 @@ from tests.fakes import FakeClock, pod
 LONG = Timeout(60, "a pull")
 
 
-def paced(*seconds: float, hurries: bool = True) -> float:
+SHORT = Timeout(5, "nothing to pull")
+
+
+def paced(*seconds: float, hurries: bool = True, in_vain: bool = True) -> float:
     pace = Pace()
+    if in_vain:
+        pace.ended_in_vain(SHORT)
     for each in seconds:
         pace.took(LONG, each)
     if hurries:
@@ -19,6 +24,10 @@ def paced(*seconds: float, hurries: bool = True) -> float:
 
 def test_timeouts_stay_as_they_are_until_a_claim_fails() -> None:
     assert paced(0.1, hurries=False) == 60
+
+
+def test_timeouts_stay_as_they_are_until_a_wait_ends_in_vain() -> None:
+    assert paced(4.0, 0.1, in_vain=False) == 60
 
 
 def test_timeouts_of_a_run_that_hurries_follow_its_longest_wait() -> None:
@@ -37,6 +46,7 @@ def test_timeout_that_no_wait_has_had_is_not_shortened() -> None:
 def test_message_says_why_the_timeout_is_short() -> None:
     pace = Pace()
     pace.took(LONG, 3.0)
+    pace.ended_in_vain(SHORT)
     pace.hurry()
     assert pace.limit(LONG).reason == "a link is broken, and such waits took up to 3.0 s in this run"
 
@@ -56,5 +66,6 @@ def test_wait_that_begins_late_lengthens_no_later_wait() -> None:
     history.record("ADDED", pod())
     fake.time += 100
     Waiter(fake, pace=pace).eventually(history, ready(pod().name), within=LONG, since=start)
+    pace.ended_in_vain(SHORT)
     pace.hurry()
     assert pace.limit(LONG).seconds == 10

@@ -16,8 +16,9 @@ FLOOR_SECONDS = 10.0
 class Pace:
     """The longest wait so far for each timeout, the timeouts that ended in vain, and whether the run hurries.
 
-    A run hurries when a claim has failed or a gate stayed shut: its verdict is certain, and every further wait in vain only
-    delays it.
+    A run hurries when a claim has failed or a gate stayed shut, and a wait has ended in vain: its verdict is certain, and every
+    further wait in vain only delays it. Where a claim failed without such a wait, such as by a lost request, later waits may
+    well be met.
     """
 
     hurries: bool = False
@@ -46,7 +47,7 @@ class Pace:
         longest = self._longest.get(timeout, 0.0)
         shorter = max(FLOOR_SECONDS, FACTOR * longest)
         known = timeout in self._longest or timeout in self._in_vain
-        if not self.hurries or not known or usual <= shorter:
+        if not (self.hurries and self._in_vain) or not known or usual <= shorter:
             return Timeout(usual, timeout.reason)
         took = f"such waits took up to {longest:.1f} s in this run" if longest else f"such a wait ended in vain after {usual:g} s"
         return Timeout(shorter, f"a link is broken, and {took}")
