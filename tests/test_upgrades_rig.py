@@ -21,7 +21,7 @@ from tests.fakes import thing
 from tests.finished_runs import run as finished
 from tests.test_upgrade_kubeadm import World
 from tests.test_upgrade_report import BEGAN, record
-from tests.upgrades.__main__ import WORKER
+from tests.upgrades.__main__ import busy_in
 from tests.upgrades.judging import judged, strays
 from tests.upgrades.losses import PATHS, Scene, script, staying
 from tests.upgrades.records import Loss, UpgradeRun, table
@@ -186,5 +186,11 @@ def test_hop_of_a_worker_is_seen_in_the_output_of_a_run(tmp_path: Path, capsys: 
     world = World(tmp_path, way="restarted")
     object.__setattr__(world.hop, "progress", Progress())
     world.hop.run()
-    found = [match[1] for line in capsys.readouterr().err.splitlines() if (match := WORKER.search(line))]
-    assert found == ["c-worker", "c-worker2"]
+    lines = capsys.readouterr().err.splitlines()
+    assert list(filter(None, (busy_in(line, "restarted") for line in lines))) == ["c-worker", "c-worker2"]
+
+
+def test_paths_are_lost_in_a_hop_that_takes_longer_than_the_losses() -> None:
+    line = "  .. upgrade to 1.37.2: control plane\n"
+    assert busy_in(line, "in place") == "control plane"
+    assert busy_in(line.replace("..", "ok"), "in place") == busy_in(line, "replaced") == ""

@@ -23,7 +23,7 @@ from kubechain.kube.client import Api
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Waiter
 from kubechain.upgrade.model import Kind
-from kubechain.upgrade.workers import way_of
+from kubechain.upgrade.workers import Way, way_of
 from tests import kept
 from tests.upgrades.child import follow
 from tests.upgrades.judging import judged
@@ -31,22 +31,33 @@ from tests.upgrades.losses import BETWEEN, PATHS, lose, scene_on, staying
 from tests.upgrades.records import Loss, UpgradeRun, UpgradesRecord, table
 
 NAME = "kubechain-upgrades"
-# The line of a run that begins with the hop of a worker.
-WORKER = re.compile(r"\.\. upgrade to \S+: (\S+-worker\d*)(?:,|$)")
+# The line of a run with which a hop begins.
+HOP = re.compile(r"\.\. upgrade to \S+: (control plane|\S+-worker\d*)(?:,|$)")
+CONTROL_PLANE = "control plane"
+
+
+def busy_in(line: str, way: Way) -> str:
+    """Return what begins to be upgraded with this line of a run, if paths can be lost meanwhile; "" if not.
+
+    A worker that stays in place takes less time than the losses; one that is drained, restarted or replaced takes more.
+    """
+    found = HOP.search(line.rstrip())
+    return found[1] if found and (way == "in place" or found[1] != CONTROL_PLANE) else ""
 
 
 class Losing:
-    """Loses paths once, when the hop of the first worker begins."""
+    """Loses paths once, when the first hop begins that lasts long enough."""
 
-    def __init__(self, cluster: str, paths: list[Kind], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, cluster: str, way: Way, paths: list[Kind], pool: ThreadPoolExecutor) -> None:
         self._cluster, self._paths, self._pool = cluster, paths, pool
+        self._way: Way = way
         self.losing: Future[list[Loss]] | None = None
 
     def seen(self, line: str) -> None:
         """Look at a line of the run."""
-        found = WORKER.search(line.rstrip())
-        if found and self._paths and self.losing is None:
-            self.losing = self._pool.submit(self._lose, found[1])
+        busy = busy_in(line, self._way)
+        if busy and self._paths and self.losing is None:
+            self.losing = self._pool.submit(self._lose, busy)
 
     def _lose(self, busy: str) -> list[Loss]:
         docker = kept.engine()
@@ -69,11 +80,11 @@ class Losing:
 def upgrade(number: int, given: Settings, cluster: str, paths: list[Kind], out: Path) -> UpgradeRun:
     """Upgrade a cluster once, and lose the paths in the middle; return the record."""
     with ThreadPoolExecutor(1) as pool:
-        losing = Losing(cluster, paths, pool)
+        losing = Losing(cluster, way_of(given), paths, pool)
         finished = follow(["upgrade"], out / f"run-{number}", {"KUBECHAIN_CLUSTER": cluster, "KUBECHAIN_KEEP": "0"}, losing.seen)
         losses = losing.losing.result() if losing.losing else []
     if len(losses) < len(paths):
-        raise HarnessError(f"the hop of no worker began; see {finished.log}")
+        raise HarnessError(f"no hop began; see {finished.log}")
     return judged(number, way_of(given), finished.document(), finished.run(), losses)
 
 
