@@ -59,7 +59,7 @@ def test_gates_take_as_long_as_the_claims_that_open_them() -> None:
     assert {link: GATES[link](chain).condition.timeout for link in WATCHED} == {
         Link.DEPLOYMENT: timeouts.CONTROLLER,
         Link.REPLICASET: timeouts.CONTROLLER,
-        Link.PODS: timeouts.PODS_READY,
+        Link.PODS: timeouts.PODS_EXACT,
         Link.SERVICE: timeouts.CONTROLLER,
         Link.ENDPOINTS: timeouts.ENDPOINTS,
     }

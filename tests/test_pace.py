@@ -1,8 +1,10 @@
+from kubechain.conditions import timeouts
 from kubechain.conditions.pods import ready
 from kubechain.conditions.timeouts import Timeout
 from kubechain.observe.history import History
 from kubechain.observe.pace import Pace
 from kubechain.observe.wait import Waiter
+from kubechain.workload.manifests import LINGER_SECONDS
 from tests.fakes import FakeClock, pod
 
 LONG = Timeout(60, "a pull")
@@ -37,6 +39,22 @@ def test_timeouts_of_a_run_that_hurries_follow_its_longest_wait() -> None:
 def test_timeouts_have_a_floor_and_never_grow() -> None:
     assert paced(0.1) == 10
     assert paced(59.0) == 60
+
+
+def test_timeout_of_what_takes_long_on_a_whole_cluster_is_no_shorter_than_that() -> None:
+    pace, ending = Pace(), Timeout(60, "Pods that end", 25)
+    pace.took(ending, 0.1)
+    pace.ended_in_vain(SHORT)
+    pace.hurry()
+    assert pace.limit(ending).seconds == 25
+    assert pace.limit(ending, patience=2.0).seconds == 50
+
+
+def test_waits_for_the_end_of_pods_are_as_long_as_pods_that_serve_on_take() -> None:
+    ended = (timeouts.PODS_EXACT, timeouts.ENDPOINTS, timeouts.ROLLOUT, timeouts.DELETION)
+    assert min(each.least for each in ended) > LINGER_SECONDS
+    assert timeouts.DNS.least == timeouts.DNS.seconds
+    assert timeouts.renewal(10).least == timeouts.renewal(10).seconds
 
 
 def test_timeout_that_no_wait_has_had_is_not_shortened() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from kubechain.conditions.condition import Condition, Result, expect, fields, hopeless, unmet
 from kubechain.conditions.objects import events_of
 from kubechain.conditions.text import counted, field, some, text
-from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_READY, RESCHEDULED
+from kubechain.conditions.timeouts import CONTROLLER, DELETION, PODS_EXACT, PODS_READY, RESCHEDULED
 from kubechain.kube.families import pod_addresses
 from kubechain.kube.objects import Json, KubeObject, NamespaceState, names
 
@@ -115,7 +115,7 @@ def exactly_ready(labels: Mapping[str, str], count: int) -> Condition[NamespaceS
             return unmet(f"{ready}: {some(waiting, '; ', MOST_PODS)}")
         return expect(len(pods) == count, ready)
 
-    return Condition(f"exactly {count} ready Pods with {text(labels)}", check, PODS_READY)
+    return Condition(f"exactly {count} ready Pods with {text(labels)}", check, PODS_EXACT)
 
 
 def ready(name: str) -> Condition[NamespaceState]:
@@ -233,7 +233,7 @@ def controlled_count(uid: str, count: int) -> Condition[NamespaceState]:
         controlled = [pod for pod in lasting(state) if (pod.controller or {}).get("uid") == uid]
         return expect(len(controlled) == count, _counted(controlled))
 
-    return Condition(f"exactly {count} Pods controlled by UID {uid}", check, PODS_READY)
+    return Condition(f"exactly {count} Pods controlled by UID {uid}", check, PODS_EXACT)
 
 
 def count(labels: Mapping[str, str], number: int) -> Condition[NamespaceState]:

@@ -40,12 +40,13 @@ class Pace:
     def limit(self, timeout: Timeout, patience: float = 1.0) -> Timeout:
         """Return the limit of the next wait: the timeout times `patience`, or if the run hurries, what such waits took.
 
-        That is FACTOR times the longest such wait so far, at least FLOOR_SECONDS and at most the timeout; FLOOR_SECONDS if all
-        such waits ended in vain. A timeout that no wait has had is not shortened.
+        That is FACTOR times the longest such wait so far, at least FLOOR_SECONDS and the `least` of the timeout, and at most the
+        timeout; FLOOR_SECONDS if all such waits ended in vain. A timeout that no wait has had is not shortened.
         """
         usual = timeout.seconds * patience
         longest = self._longest.get(timeout, 0.0)
-        shorter = max(FLOOR_SECONDS, FACTOR * longest)
+        least = timeout.least * patience if longest else 0.0
+        shorter = max(FLOOR_SECONDS, least, FACTOR * longest)
         known = timeout in self._longest or timeout in self._in_vain
         if not (self.hurries and self._in_vain) or not known or usual <= shorter:
             return Timeout(usual, timeout.reason)
