@@ -200,7 +200,11 @@ def test_interrupted_run_is_continued_with_all_its_samples(cluster: ChangingClus
     assert second.began == first.began
 
 
-def test_node_that_came_just_now_holds_up_no_run_that_goes_on(cluster: ChangingCluster, tmp_path: Path) -> None:
+def test_node_that_came_just_now_holds_up_no_run_that_goes_on(
+    cluster: ChangingCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The run waits for the sampler, and then for its samples.
+    monkeypatch.setattr(samplers, "BACK", Timeout(3, "a test"))
     observe(cluster, tmp_path / "samples", lambda _: pause(0.5))
     # Its sampler still waits for its image.
     cluster.api.refused.add("comes")
