@@ -46,9 +46,11 @@ def with_rights(stated: Claim, fixtures: Iterable[str]) -> Claim:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each claim the rights of its fixtures; those of another repository may have the same names and need no rights."""
+    if not is_own_suite(config):
+        return
     for item in items:
         stated = claim.of(item)
-        if stated and is_own_suite(config):
+        if stated:
             item.add_marker(pytest.mark.claim(with_rights(stated, getattr(item, "fixturenames", ()))), append=False)
 
 
