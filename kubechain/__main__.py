@@ -19,7 +19,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("kubechain: interrupted\n")
         leave(ExitCode.INTERRUPTED)
-    start_up.end()
     command.main()
 
 

@@ -11,7 +11,7 @@ from kubechain.core.bundle import ROOT
 
 REPORTED = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
 PROGRAMS = {
-    "command": "import sys; sys.argv = ['kubechain', '--version']\nimport kubechain.__main__\n"
+    "command": "import sys; sys.argv = ['kubechain', 'gate', '/nowhere']\nimport kubechain.__main__\n"
     "try: kubechain.__main__.main()\nexcept SystemExit: pass\n",
     "run": "import pytest; pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', 'suites/walkthrough'])\n",
 }

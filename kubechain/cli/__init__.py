@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from types import ModuleType
+from typing import NoReturn
 
-from kubechain.cli import bench, completion, documents, finished, fleet, images, run, watch
+from kubechain.cli import completion, documents
 from kubechain.cli.commands import (
     BenchCommand,
     CleanCommand,
@@ -30,25 +32,19 @@ from kubechain.cli.commands import (
     WatchCommand,
 )
 from kubechain.cli.parser import parse
-from kubechain.core import cli, output
+from kubechain.core import cli, output, start_up
 from kubechain.core.bundle import bundled
 from kubechain.core.errors import ExitCode
-from kubechain.provision import clean, doctor
 
-
-def main() -> NoReturn:
-    """Run the command of the command line, and exit with its exit code."""
-    cli.main(lambda: work(parse(sys.argv[1:])))
-
-
-# Commands with an exit code of their own.
-WORK: Mapping[type[Command], Callable[[Any], int]] = {
-    **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand, DuringCommand), run.work),
-    **dict.fromkeys((CompareCommand, HistoryCommand, GateCommand, MergeCommand), finished.work),
-    BenchCommand: bench.work,
-    FleetCommand: fleet.work,
-    WatchCommand: watch.work,
-    ImagesCommand: images.work,
+# Modules of the commands with an exit code of their own: what one imports takes longer than many a command, so no other does.
+MODULES: Mapping[type[Command], str] = {
+    **dict.fromkeys((RunCommand, FaultsCommand, UpgradeCommand, DuringCommand), "run"),
+    **dict.fromkeys((CompareCommand, HistoryCommand, GateCommand, MergeCommand), "finished"),
+    **dict.fromkeys((DoctorCommand, CleanCommand), "machine"),
+    BenchCommand: "bench",
+    FleetCommand: "fleet",
+    WatchCommand: "watch",
+    ImagesCommand: "images",
 }
 
 
@@ -56,27 +52,33 @@ WORK: Mapping[type[Command], Callable[[Any], int]] = {
 PRINTING = (ListCommand, DocsCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand)
 
 
+def main() -> NoReturn:
+    """Run the command of the command line, and exit with its exit code."""
+    cli.main(_begin)
+
+
+def _begin() -> int:
+    command = parse(sys.argv[1:])
+    if type(command) in MODULES:
+        _module(command)
+    start_up.end()
+    return work(command)
+
+
 def work(command: Command) -> int:
     """Run a command; return its exit code."""
-    code = _work(command)
+    code = ExitCode.HOLDS
+    if type(command) in MODULES:
+        code = _module(command).work(command)
+    else:
+        show(command)
     if isinstance(command, PRINTING):
         output.require_written()
     return code
 
 
-def _work(command: Command) -> int:
-    if type(command) in WORK:
-        return WORK[type(command)](command)
-    match command:
-        case DoctorCommand():
-            entries = bundled("reports.catalogue").collect()
-            claims = [entry.claim for entry in entries if entry.nodeid.startswith(run.SUITES)]
-            return doctor.examine(command, claims)
-        case CleanCommand():
-            clean.clean(command)
-        case _:
-            show(command)
-    return ExitCode.HOLDS
+def _module(command: Command) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{MODULES[type(command)]}")
 
 
 def show(command: Command) -> None:
