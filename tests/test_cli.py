@@ -115,6 +115,8 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "cluster of a path": (("run", "--cluster", "../x"), "--cluster=../x: expected the name of a kind cluster: lower case"),
     "cluster of a long name": (("bench", "--cluster", "a" * 49), "expected the name of a kind cluster: lower case"),
     "ConfigMap without a namespace": (("during", "--state", "/b"), "--state=/b: expected NAMESPACE/NAME (see --help)"),
+    "two commands": (("during", "--command", "a b", "--", "c"), "--command: not with a command after --; omit one of them"),
+    "two commands of one word": (("during", "--command=a", "--", "c"), "--command: not with a command after --"),
     "digits of another script": (("during", "--for", "\u0663s"), "expected a duration such as 90s, 30m or 2h"),
     "no port of a URL": (("during", "--ask", "http://h:99999/"), "got http://h:99999/ (Port out of range 0-65535)"),
     "blank in a URL": (("during", "--ask", "http://a,http://h h/"), "expected URLs of HTTP, got http://h h/ (see --help)"),

@@ -85,10 +85,17 @@ def require_spelled(environment: Mapping[str, str], arguments: Arguments) -> Non
 
 
 def with_command(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with those after -- as one option: `during -- kubectl apply -f "a b"`."""
+    """Return the words of a command line with those after -- as one option: `during -- kubectl apply -f "a b"`.
+
+    Raises:
+        SetupError: there is a command before -- and another after it (exit code USAGE).
+
+    """
     if "--" not in words or words[0] != "during":
         return [*words]
     place = words.index("--")
+    if words[place + 1 :] and any(word.partition("=")[0] == "--command" for word in words[:place]):
+        raise SetupError("--command: not with a command after --; omit one of them (see --help)", ExitCode.USAGE)
     return [*words[:place], *(["--command", shlex.join(words[place + 1 :])] if words[place + 1 :] else [])]
 
 
