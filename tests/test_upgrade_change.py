@@ -14,7 +14,7 @@ import pytest
 
 from kubechain.cli.parser import parse, with_command
 from kubechain.core.errors import ExitCode, HarnessError, SetupError
-from kubechain.core.setting_values import seconds, words_of_shell
+from kubechain.core.setting_values import words_of_shell
 from kubechain.kube.client import Api
 from kubechain.observe.history import History
 from kubechain.upgrade import change, witnesses
@@ -171,11 +171,6 @@ def test_words_after_two_dashes_are_the_command() -> None:
     assert (command.context, command.for_, command.command) == ("c", 1800.0, "kubectl apply -f 'my file.yaml'")
     assert with_command(["during", "--"]) == ["during"]
     assert with_command(["run", "--", "x"]) == ["run", "--", "x"]
-
-
-@pytest.mark.parametrize(("text", "wanted"), [("90", 90), ("90s", 90), ("30m", 1800), ("1.5h", 5400), (" 2m ", 120), (0.0, 0)])
-def test_durations(text: object, wanted: float) -> None:
-    assert seconds(text) == wanted
 
 
 @pytest.mark.parametrize("words", [("--for", "soon"), ("--for=-3m",), ("--for=12h",), ("--command", "sh -c 'x")])

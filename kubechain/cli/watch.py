@@ -21,7 +21,7 @@ from kubechain.cli.children import Children
 from kubechain.cli.in_cluster_commands import WatchCommand
 from kubechain.cli.run import require_context, require_readable, require_writable
 from kubechain.core.bundle import bundled
-from kubechain.core.durations import seconds_of
+from kubechain.core.durations import seconds
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.results import kept_rounds, upload
 from kubechain.results.rounds import Rounds
@@ -39,7 +39,7 @@ def work(command: WatchCommand) -> int:
     """Run rounds until the process is ended, or --rounds of them; return the exit code of the last."""
     if not command.context:
         raise SetupError("watch: --context is missing: set the context of the cluster", ExitCode.USAGE)
-    interval, deadline = seconds_of(command.every), seconds_of(command.deadline)
+    interval, deadline = seconds(command.every), seconds(command.deadline)
     # Each round would end with it.
     require_readable(command)
     require_context(command)

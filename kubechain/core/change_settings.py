@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import CliPositionalArg
 
+from kubechain.core.durations import seconds
 from kubechain.core.in_cluster_settings import config_map
 from kubechain.core.setting_groups import Group
-from kubechain.core.setting_values import seconds, urls, words_of_shell
+from kubechain.core.setting_values import urls, words_of_shell
 
 # Samplers end by themselves after this time: one that nobody ends asks no longer.
 SAMPLER_SECONDS = 12 * 3600

@@ -1,21 +1,24 @@
-"""Durations as people write them: 90s, 15m, 2h."""
+"""Durations as people write them: 90s, 15m, 1.5h."""
 
 from __future__ import annotations
 
 import re
 
-FORM = re.compile(r"([1-9]\d{0,5})(s|m|h)", re.ASCII)
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+# More hours than these are no time for which a process can wait.
+FORM = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smh]?)", re.ASCII)
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def duration(text: str) -> str:
-    """Return a duration; ValueError if it is none."""
-    if not FORM.fullmatch(text):
+def seconds(value: object) -> float:
+    """Return the seconds of a duration such as "90s", "15m", "1.5h" or "90", to the millisecond; ValueError if it is none."""
+    found = FORM.fullmatch(str(value).strip())
+    if not found:
         raise ValueError("expected a duration such as 90s, 15m or 2h")
+    return round(float(found[1]) * UNITS[found[2]], 3)
+
+
+def some_time(text: str) -> str:
+    """Return a duration as it is written; ValueError if it is none, or is 0."""
+    if not seconds(text):
+        raise ValueError("expected a duration of more than 0, such as 90s, 15m or 2h")
     return text
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a duration."""
-    found = FORM.fullmatch(duration(text))
-    return int(found[1]) * UNITS[found[2]] if found else 0.0

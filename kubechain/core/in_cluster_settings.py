@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import CliPositionalArg
 
-from kubechain.core.durations import duration
+from kubechain.core.durations import some_time
 from kubechain.core.namespace_names import namespace_name
 from kubechain.core.setting_groups import Group
 
@@ -104,10 +104,10 @@ class Watching(Group):
     """Rounds of a watch, and where its figures are served."""
 
     title: ClassVar[str] = "a watch"
-    every: Annotated[str, AfterValidator(duration)] = Field(
+    every: Annotated[str, AfterValidator(some_time)] = Field(
         "15m", description="time from the begin of a round to that of the next"
     )
-    deadline: Annotated[str, AfterValidator(duration)] = Field("30m", description="time after which a round is ended")
+    deadline: Annotated[str, AfterValidator(some_time)] = Field("30m", description="time after which a round is ended")
     rounds: int = Field(0, ge=0, description="number of rounds; 0: until the process is ended")
     address: str = Field("127.0.0.1", min_length=1, description="address on which /metrics and /healthz are served")
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 # Values of a file, which may be of any size, in a message of one line.
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 100
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 # Sentences of pydantic -> words of this project.
 WORDS = {
     r"Extra inputs are not permitted": "no such field",
@@ -38,14 +37,6 @@ def in_our_words(message: str) -> str:
 def shown(value: object) -> str:
     """Return a value as a message shows it, shortened."""
     return SHORT.repr(value)
-
-
-def seconds(value: object) -> float:
-    """Return a duration such as "90s", "30m", "1.5h" or "90" in seconds; ValueError if it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip(), re.ASCII)
-    if not found:
-        raise ValueError("expected a duration such as 90s, 30m or 2h")
-    return float(found[1]) * UNITS[found[2]]
 
 
 def urls(text: str) -> str:

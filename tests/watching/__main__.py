@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kubechain.core import cli
 from kubechain.core.bundle import ROOT
-from kubechain.core.durations import duration, seconds_of
+from kubechain.core.durations import seconds, some_time
 from kubechain.core.errors import HarnessError
 from tests.go_programs import ALERTMANAGER, AMTOOL, PROMETHEUS, PROMTOOL
 from tests.watching.grounds import FROZEN, ground
@@ -57,14 +57,14 @@ def main() -> int:
     given = parser.parse_args()
     loopback = not given.cluster
     rounds = given.rounds or (24 if loopback else 100)
-    every = duration(given.every or ("2s" if loopback else "60s"))
+    every = some_time(given.every or ("2s" if loopback else "60s"))
     ids = given.faults.split(",") if given.faults else list(ON_LOOPBACK if loopback else ON_KIND)
     faults = [*islice(cycle(ids), given.episodes or (2 if loopback else 10)), FROZEN]
     out = Path(given.out).absolute()
     out.mkdir(parents=True, exist_ok=True)
     for program in (PROMTOOL, PROMETHEUS, AMTOOL, ALERTMANAGER):
         program.built()
-    interval = seconds_of(every)
+    interval = seconds(every)
     # An API server that does not answer makes a round long, and so does a busy machine.
     deadline = max(600.0, 3 * interval)
     trouble, interrupted = list[str](), False
