@@ -220,7 +220,7 @@ def test_plugin_is_found_relative_to_the_kubeconfig(tmp_path: Path) -> None:
         ({}, "user u without credentials"),
         ({"as": "somebody"}, "user u without credentials"),
         ({"tokenFile": "none"}, "tokenFile .*none: No such file"),
-        ({"tokenFile": "/dev/null"}, "holds no token"),
+        ({"tokenFile": "/dev/null"}, "tokenFile /dev/null: it is a device or a socket; write its content to a file"),
         ({"token": "two words"}, "holds no token"),
         ({"exec": {"command": "x"}}, "needs command and apiVersion"),
         ({"exec": {"command": "x", "apiVersion": VERSION, "interactiveMode": "Always"}}, "asks questions"),

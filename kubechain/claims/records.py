@@ -14,6 +14,7 @@ from kubechain.claims.chain_records import ChainRecord, HandOverRecord
 from kubechain.claims.claim import Claim, Level, Link, Outcome
 from kubechain.claims.process_records import ProcessRecord
 from kubechain.claims.requirements import ProbeOrigin
+from kubechain.core import files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord, rounded
 from kubechain.core.setting_values import in_our_words
@@ -263,7 +264,7 @@ def read_run(source: Path | str) -> RunRecord:
 def _content(source: Path | str, where: str) -> dict[str, Any]:
     """Return the JSON object in a file or a text; SetupError if there is none or it has no schema number."""
     try:
-        content = json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
+        content = json.loads(files.regular(source).read_text(encoding="utf-8") if isinstance(source, Path) else source)
     except OSError as error:
         raise SetupError(f"{where}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -52,8 +52,8 @@ def gate(command: GateCommand) -> int:
     """Print whether the result of a run keeps the rules of a file; return HOLDS or GATE."""
     gate_rules = rules.read(_given(command.gate, "gate: --gate"))
     file = _given(command.result, "gate: RESULT")
-    if not file.exists() or file.is_dir():
-        what = "a folder" if file.is_dir() else "no such file"
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "not a regular file" if file.exists() else "no such file"
         raise SetupError(f"{file}: {what}; name the run.json of a finished run", ExitCode.USAGE)
     try:
         result = gates.check(gate_rules, read_run(file))

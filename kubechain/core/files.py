@@ -1,15 +1,30 @@
-"""Files that are written whole or not at all, and what a full disk means."""
+"""Files that are read without a wait, or written whole or not at all, and what a full disk means."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from kubechain.core.errors import ExitCode, SetupError
 
 # No space, no quota, or a limit on the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def regular(path: Path) -> Path:
+    """Return the path of a file that is read; OSError if it is none, or is a pipe or a device, which may block for ever.
+
+    A pipe, such as that of the shell's <(...), can be read once, and the processes of a run read a file again.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode):
+        what = "it is a pipe, which can be read only once; write its content to a file"
+        raise OSError(errno.EINVAL, what, str(path))
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a device or a socket; write its content to a file", str(path))
+    return path
 
 
 def write(path: Path, text: str) -> None:

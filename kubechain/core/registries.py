@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from kubechain.core import known_secrets
+from kubechain.core import files, known_secrets
 from kubechain.core.errors import ExitCode, SetupError
 
 DOCKER_HUB = "docker.io"
@@ -27,11 +27,11 @@ def credentials(config: Path, images: Iterable[str]) -> dict[str, Any]:
     """Return the entries of "auths" in a docker config.json for the registries of these images.
 
     Raises:
-        SetupError: it is no docker config.json, or has no credentials for any of these registries (exit code USAGE).
+        SetupError: it cannot be read, is no docker config.json, or has no credentials for one of these registries (USAGE).
 
     """
     try:
-        content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(files.regular(config).read_text(encoding="utf-8"))
         auths: dict[str, Any] = content.get("auths") or {}
         for entry in auths.values():
             known_secrets.remember(*(entry.get(name) for name in SECRETS))
@@ -39,7 +39,9 @@ def credentials(config: Path, images: Iterable[str]) -> dict[str, Any]:
         chosen = {key: entry for key, entry in auths.items() if _usable(entry) and any(_serves(key, host) for host in hosts)}
         helpers: dict[str, str] = content.get("credHelpers") or {}
         store = content.get("credsStore") or ", ".join(sorted(helpers.values()))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise SetupError(f"--pull-secret={config}: cannot be read: {error.strerror}", ExitCode.USAGE) from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise SetupError(f"--pull-secret={config}: not a docker config.json with the field auths", ExitCode.USAGE) from error
     if not chosen:
         kept = f"; they are kept by the credential helper {store}, which a cluster cannot ask" if store else ""

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kubechain.core import files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.near_misses import suggestion
 from kubechain.core.setting_values import in_our_words, shown
@@ -68,7 +69,7 @@ def read(option: str, path: Path) -> YamlFile:
     """
     where = f"{option}={path}"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.regular(path).read_text(encoding="utf-8")
         root = Loader(text).get_single_node()
         content = yaml.load(text, Loader)  # noqa: S506  # nosec B506  # a safe loader without dates
     except OSError as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from kubernetes import config as kubeconfigs
 from kubernetes.client import Configuration
 
-from kubechain.core import known_secrets
+from kubechain.core import files, known_secrets
 from kubechain.core.errors import SetupError
 from kubechain.core.secret_files import written
 from kubechain.kube import exec_plugin
@@ -158,7 +158,7 @@ def _remember(entry: ContextEntry) -> None:
     known_secrets.remember(*(value for name, value in provider.items() if name.endswith(("token", "secret"))))
     with contextlib.suppress(OSError, UnicodeDecodeError):
         # A file that cannot be read is reported where it is used.
-        known_secrets.remember(Path(str(user.get("client-key") or "")).read_text(encoding="utf-8"))
+        known_secrets.remember(files.regular(Path(str(user.get("client-key") or ""))).read_text(encoding="utf-8"))
 
 
 def _needs_none(entry: ContextEntry) -> bool:
@@ -178,7 +178,7 @@ def _bearer(entry: ContextEntry, text: str, what: str, secrets: Path) -> str:
 def _token_file(entry: ContextEntry, secrets: Path) -> str:
     path = entry.user["tokenFile"]
     try:
-        return _bearer(entry, Path(path).read_text(encoding="utf-8"), f"tokenFile {path}", secrets)
+        return _bearer(entry, files.regular(Path(path)).read_text(encoding="utf-8"), f"tokenFile {path}", secrets)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise entry.error(f"tokenFile {path}: {why}") from error

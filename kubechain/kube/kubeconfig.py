@@ -44,7 +44,8 @@ class ContextEntry:
             except (binascii.Error, ValueError) as error:
                 raise self.error(f"{field}-data is not base64") from error
         if path and not Path(path).is_file():
-            raise self.error(f"{field}: no such file: {path}")
+            what = "not a regular file" if Path(path).exists() else "no such file"
+            raise self.error(f"{field}: {what}: {path}")
         return path
 
     def source(self, entry: Json, field: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import yaml
 
+from kubechain.core import files
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.kube.objects import Json
 
@@ -93,11 +94,8 @@ def load(files: Sequence[Path]) -> Entries:
 def _read(path: Path) -> Entries:
     made = Entries((path,))
     try:
-        # A pipe, such as that of the shell's <(...), can be read once, and the processes of a run read the file again.
-        if path.is_fifo():
-            raise made.error("it is a pipe, which can be read only once; write its content to a file")
         # Bytes, so that the reader recognizes UTF-16, which PowerShell writes.
-        documents = yaml.load_all(path.read_bytes(), _Loader)
+        documents = yaml.load_all(files.regular(path).read_bytes(), _Loader)
         loaded: Any = next(documents, None)
     except OSError as error:
         raise made.error(error.strerror or type(error).__name__) from error

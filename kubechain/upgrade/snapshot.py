@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
-from kubechain.core import redact
+from kubechain.core import files, redact
 from kubechain.core.errors import ExitCode, SetupError
 from kubechain.core.records import JsonRecord
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
@@ -102,7 +102,7 @@ def read(path: Path) -> Snapshot:
 
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(files.regular(path).read_text(encoding="utf-8"))
         stated, schema = content.pop("checksum"), content["schema"]
     except OSError as error:
         raise SetupError(
