@@ -230,8 +230,9 @@ def test_closed_pipe_is_no_error() -> None:
         assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 0)
 
 
-def test_what_a_full_disk_does_not_take_is_an_error() -> None:
-    argv = [sys.executable, "-m", "kubechain", "completion", "bash"]
+@pytest.mark.parametrize("words", ["completion bash", "--help", "--version", "run --help", "doctor"])
+def test_what_a_full_disk_does_not_take_is_an_error(words: str) -> None:
+    argv = [sys.executable, "-m", "kubechain", *words.split()]
     with Path("/dev/full").open("w") as disk:
         done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, stdout=disk, stderr=subprocess.PIPE, text=True, check=False)
     said = "kubechain: standard output: No space left on device: what was printed is not complete\n"

@@ -49,7 +49,10 @@ MODULES: Mapping[type[Command], str] = {
 
 
 # Commands of which nothing remains but what they print.
-PRINTING = (ListCommand, DocsCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand)
+PRINTING = (
+    ListCommand, DocsCommand, RightsCommand, CompletionCommand, CompareCommand, HistoryCommand, ImagesCommand, GateCommand,
+    DoctorCommand,
+)  # fmt: skip
 
 
 def main() -> NoReturn:

@@ -21,6 +21,11 @@ class Parser(argparse.ArgumentParser):
         """Refuse the command line."""
         raise SetupError(f"{message} (see --help)", ExitCode.USAGE)
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Exit after a help text or the version; SetupError (exit code DISK) if a part of it is lost."""
+        output.require_written()
+        super().exit(status, message)
+
 
 def main(work: Callable[[], int]) -> NoReturn:
     """Do the work and exit with the code that it returns, or with that of its trouble."""
