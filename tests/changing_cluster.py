@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from kubechain.core.bundle import ROOT
+from kubechain.core.process import environment
 from kubechain.kube.exec import Executed
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.clock import RealClock
@@ -130,7 +131,9 @@ class ChangingCluster:
         (self.folder / name).mkdir()
         plan, out = self.folder / name / "plan.json", self.folder / name / "out"
         script = f"until test -e {plan}; do sleep 0.05; done; exec {sys.executable} -m kubechain.sampler {plan} {out}"
-        self.processes[node.uid] = subprocess.Popen(["/bin/sh", "-c", script], cwd=ROOT, start_new_session=True)
+        words = ["/bin/sh", "-c", script]
+        # With the mark of its owner: of a test that is killed, the next run ends it.
+        self.processes[node.uid] = subprocess.Popen(words, cwd=ROOT, env=environment(), start_new_session=True)
         created = pod(0, name=name, uid=f"uid-{name}", labels={"app": SAMPLER}, ownerReferences=owned_by(owner))
         self.objects.record("ADDED", changed(created, "spec.nodeName", node.name))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kubechain.core.bundle import ROOT
+from kubechain.core.process import environment
 from kubechain.kube.objects import Json
 from kubechain.probes.load import Sample
 from kubechain.sampler.dns import AAAA
@@ -229,7 +230,7 @@ def plan(routes: Sequence[Json | None], **over: Any) -> Json:
 async def start(folder: Path, name: str, routes: dict[str, Json], **over: Any) -> Run:
     file, out = folder / f"{name}.json", folder / f"{name}.out"
     file.write_text(json.dumps(plan(list(routes.values()), **over)))
-    return Run(list(routes), out, await asyncio.create_subprocess_exec(*PROGRAM, file, out, cwd=ROOT))
+    return Run(list(routes), out, await asyncio.create_subprocess_exec(*PROGRAM, file, out, cwd=ROOT, env=environment()))
 
 
 def request_by_name(url: str, server: str, name: str, **over: Any) -> Json:

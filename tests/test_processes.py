@@ -1,9 +1,12 @@
 """Identities of processes, and orphans of runs that have ended."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -11,11 +14,15 @@ import pytest
 from kubechain.cleanup import processes
 from kubechain.conditions.condition import Condition, expect
 from kubechain.conditions.timeouts import Timeout
+from kubechain.core import process
 from kubechain.core.errors import SetupError
 from kubechain.core.process import identity, is_running
 from kubechain.core.progress import Progress
 from kubechain.observe.clock import RealClock
 from kubechain.observe.wait import Polled, Waiter
+from tests import sampling
+from tests.changing_cluster import ChangingCluster
+from tests.fakes import thing
 
 # Not the name of runs: a run that another process of the tests starts ends the orphans of all runs on the machine.
 OWNER = "KUBECHAIN_OWNER_OF_A_TEST"
@@ -134,3 +141,21 @@ def test_program_that_cannot_be_ended_is_an_error(sleeping: ExitStack, ended: st
         monkeypatch.setattr(processes, name, processes.Timeout(0.2, "it is refused"))
     with pytest.raises(SetupError, match=rf"do not end, even after SIGKILL: sleep \(pid {orphan.pid}\);"):
         processes.end(Progress())
+
+
+def test_samplers_of_tests_have_the_mark_by_which_the_next_run_ends_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, str]] = []
+
+    def begun(*_: object, env: dict[str, str], **__: object) -> None:
+        given.append(env)
+
+    async def begun_later(*_: object, env: dict[str, str], **__: object) -> None:
+        given.append(env)
+
+    monkeypatch.setattr(subprocess, "Popen", begun)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", begun_later)
+    cluster = ChangingCluster(tmp_path, cast("Any", None), cast("Any", None))
+    cluster.present["a"] = thing("Node", "a", uid="a")
+    cluster.deploy(thing("DaemonSet", "sampler"))
+    asyncio.run(sampling.start(tmp_path, "x", {}))
+    assert [each.get(process.OWNER) for each in given] == [identity(), identity()]
