@@ -12,10 +12,9 @@ VARIABLES := LEVEL ONLY PATIENCE FAIL_FAST CHAINS CLAIMS DISRUPTIVE CONTEXT KUBE
   PORT IMAGES_TOO ENGINE KEPT YES WAIVERS HISTORY GATE BEFORE AFTER RESULT LAST JSON MARKDOWN SHARD POD JSON_LINE VERDICT_FILE \
   RESULT_CONFIG_MAP REPORT_URL UPLOAD RESULTS BUILD ARCHITECTURE CONTEXTS \
   SOURCE AT_ONCE EVERY DEADLINE ROUNDS ADDRESS RECORD
-# Variables with another name than their setting, and those of development targets.
-OTHERS := N CACHE_DIR CACHE SECONDS RUNS LOSE CHANGES MODE SLOWNESS LEDGER CASES JOBS JOIN EPISODES TERRAIN ROLES WITHOUT PYTHON
-$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(if $(filter $(name),$(VARIABLES) $(OTHERS)),,$(error $(name): no such variable; `make help` lists them))))
-given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
+# The value of a variable of the command line; KNOWN are all that have been asked for, and PYTHON.
+KNOWN := PYTHON
+given = $(eval KNOWN += $(1))$(if $(findstring command line,$(origin $(1))),$(value $(1)))
 unexport KUBECONFIG
 MAKEOVERRIDES :=
 $(foreach name,$(filter-out KUBECHAIN_OWNER,$(filter KUBECHAIN_%,$(.VARIABLES))),$(eval unexport $(name)))
@@ -193,3 +192,6 @@ gate: env ## check the run.json RESULT against the rules in GATE
 
 clean: env ## remove the leftovers of dead runs (KEPT=1, ENGINE=1, CACHE=1, IMAGES_TOO=1 remove more, YES=1 without asking)
 	@$(PYTHON) -m kubechain clean
+
+# Last, when all variables have been asked for.
+$(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(if $(filter $(name),$(KNOWN)),,$(error $(name): no such variable; `make help` lists them))))

@@ -74,6 +74,12 @@ def test_value_is_passed_unchanged_and_runs_nothing(folder: Path, name: str) -> 
     assert not (folder / "pwned").exists()
 
 
+def test_variable_that_a_target_asks_for_is_in_no_list(folder: Path) -> None:
+    makefile = folder / "Makefile"
+    makefile.write_text(makefile.read_text().replace("e2e: env", "e2e: export KUBE_NEW := $(call given,NEW)\ne2e: env", 1))
+    assert make(folder, "e2e", "NEW=a $b")[1] == {"KUBE_NEW": "a $b"}
+
+
 @pytest.mark.parametrize("name", ["LEVLE", "context", "KUBECHAIN_JOIN"])
 def test_unknown_variable_is_refused_and_runs_nothing(folder: Path, name: str) -> None:
     words = ["make", f"PYTHON={folder / 'python'}", "e2e", f"{name}=$(shell touch pwned)"]
