@@ -97,6 +97,7 @@ def test_run_needs_nothing_of_the_folder_and_leaves_only_results(bundled: Path, 
         # The cluster would not come up: it is not asked for.
         (("--only", "T-NONE-010"), {"TROUBLE": "1"}, 4, "--only: no such claim: T-NONE-010"),
         full(("-k", "a b"), {"TROUBLE": "1"}, 4, "Wrong expression passed to '-k': a b"),
+        full(("-k", "a b", "-n", "2"), {"TROUBLE": "1"}, 4, "Wrong expression passed to '-k': a b"),
         full(("-k", "nothing"), {}, 5, "no verdict: no claim was run"),
         full((), {"TROUBLE": "1"}, 16, "no verdict: KUBECONFIG=x: not a kubeconfig"),
     ],

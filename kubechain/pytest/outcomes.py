@@ -12,14 +12,14 @@ from kubechain.claims.claim import Claim, Link, Outcome
 from kubechain.claims.obstacles import Obstacle
 from kubechain.claims.records import ClaimRecord, CollectedClaim
 from kubechain.cluster.target import Target
-from kubechain.core import files, redact
+from kubechain.core import redact
 from kubechain.core.errors import Blocked, ExitCode, HarnessError, NotApplicable, SetupError, Unmet
 from kubechain.core.id_lists import ids
 from kubechain.core.near_misses import IDS, suggestion
 from kubechain.diagnostics.evidence import Occasion, Section, evidence
 from kubechain.diagnostics.suspects import changed, suspects
-from kubechain.pytest.session import NO_CLUSTER, UNKNOWN_CLAIM, asks_for_claims, is_of_a_run
-from kubechain.pytest.state import RunState, chain_of, claim_state, run_state, worker_input
+from kubechain.pytest.session import NO_CLUSTER, asks_for_claims, is_of_a_run
+from kubechain.pytest.state import RunState, chain_of, claim_state, run_state
 from kubechain.workload.chain import Chain
 
 SUITES = "suites/"
@@ -76,10 +76,7 @@ def _require_known(config: pytest.Config, only: frozenset[str], ids: set[str]) -
             raise SetupError(what, ExitCode.USAGE)
         state.waivers.require_claims(ids)
     except SetupError as error:
-        if worker_input(config) is None:
-            raise pytest.UsageError(str(error)) from error
-        # A worker cannot end the run; the controller reads this before a claim begins.
-        files.write(state.run.folder / UNKNOWN_CLAIM, str(error))
+        raise pytest.UsageError(str(error)) from error
 
 
 def _place(item: pytest.Item) -> tuple[int, bool, str]:

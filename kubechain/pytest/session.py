@@ -12,7 +12,7 @@ import pytest
 
 from kubechain.claims import claim, waivers
 from kubechain.cleanup import run_locks
-from kubechain.core import bundle, known_secrets, output, proxies, publish, redact, secret_files, start_up
+from kubechain.core import bundle, files, known_secrets, output, proxies, publish, redact, secret_files, start_up
 from kubechain.core import run as runs
 from kubechain.core import settings as given
 from kubechain.core.cluster_names import cluster_name
@@ -33,8 +33,8 @@ from kubechain.workload.gates import Gatekeeper
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
 # Folder of a run in which its processes tell each other of broken links.
 SHUT = "shut"
-# File in the folder of a run in which a worker says that --only or a waiver names no claim.
-UNKNOWN_CLAIM = "unknown-claim"
+# File in the folder of a run in which a worker says that no claims can be chosen, as by a bad -k or --only.
+NO_CHOICE = "no-choice"
 NO_CLUSTER = "claims need a cluster: name it with --kube-context NAME"
 
 
@@ -132,8 +132,16 @@ def _hold_locks(state: RunState) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config) -> Generator[None, object, object]:
     """Note that the claims of the run are chosen: pytest calls the hook below also after a bad --only or -k."""
-    chosen = yield
-    run_state(config).chosen = True
+    state = run_state(config)
+    try:
+        chosen = yield
+    except pytest.UsageError as error:
+        if worker_input(config) is None:
+            raise
+        # A worker cannot end the run; the controller reads this before a claim begins.
+        files.write(state.run.folder / NO_CHOICE, str(error))
+        return None
+    state.chosen = True
     return chosen
 
 
@@ -154,7 +162,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """With xdist: provide the cluster when the first worker has collected; workers start claims only after this returns."""
     config: pytest.Config = node.config
     state = run_state(config)
-    if (wrong := state.run.folder / UNKNOWN_CLAIM).exists():
+    if (wrong := state.run.folder / NO_CHOICE).exists():
         end(config, SetupError(wrong.read_text(encoding="utf-8"), ExitCode.USAGE))
     if asks_for_claims(config) and ids and state.provided is None and state.trouble is None:
         _provide(config)
