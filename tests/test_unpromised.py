@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 
 from kubechain.conditions.http import Page
-from kubechain.conditions.objects import happened
 from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.history import History
@@ -14,7 +13,7 @@ from kubechain.observe.wait import Polled, Waiter
 from kubechain.probes.pod import PodProbe
 from kubechain.workload import unpromised
 from kubechain.workload.chain import Chain
-from kubechain.workload.manifests import LABELS
+from suites.chain.test_3_pods import test_pod_has_the_events_of_its_start as start_claim
 from suites.chain.test_3_pods import test_pods_run_the_image_of_the_template as image_claim
 from tests.fakes import FakeClock, changed, pod, thing
 
@@ -45,13 +44,30 @@ def event(reason: str) -> KubeObject:
     return thing("Event", reason, reason=reason, involvedObject={"uid": pod().uid})
 
 
+def events_claim(on: Chain) -> int:
+    """Run the claim on the Events of a start; return how often it has waited."""
+    waits: list[str] = []
+
+    def eventually(source: Any, condition: Any, *, within: Any = None) -> Any:
+        waits.append(condition.what)
+        return Waiter(source.clock).eventually(source, condition, within=within)
+
+    start_claim(on, eventually)
+    return len(waits)
+
+
 def test_event_that_is_not_kept_is_no_fault_of_a_cluster_of_others() -> None:
-    started = happened("Pod", LABELS, "Pulled", "Started")
-    with pytest.raises(NotApplicable, match="needs a cluster that keeps each Event: expected Events Pulled, Started"):
-        unpromised.require_events(chain(pod(), event("Pulled")), started)
-    unpromised.require_events(chain(pod(), event("Pulled"), event("Started")), started)
-    # Here the claim says so.
-    unpromised.require_events(chain(pod(), event("Pulled"), own=True), started)
+    with pytest.raises(NotApplicable, match="needs a cluster that keeps each Event: expected Events Scheduled, Pulled"):
+        events_claim(chain(pod(), event("Pulled")))
+    with pytest.raises(Unmet, match="expected Events Scheduled, Pulled"):
+        events_claim(chain(pod(), event("Pulled"), own=True))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_events_are_waited_for_once(*, own: bool) -> None:
+    on = chain(pod(), *map(event, ("Scheduled", "Pulled", "Created", "Started")), own=own)
+    cast("Any", on).waiter = None
+    assert events_claim(on) == 1
 
 
 def test_service_proxy_of_others_may_prefer_a_pod_that_is_faster() -> None:

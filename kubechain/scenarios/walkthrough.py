@@ -180,11 +180,11 @@ class Walkthrough:
         return self.shared.asked_at(str(self.service.at("spec.clusterIP")))
 
     def require_events(self, *reasons: str) -> None:
-        """Raise NotApplicable where no component records any Event, or on a cluster of others not these of the Pods."""
+        """Wait for Events of the Pods; NotApplicable where no component records any, or on a cluster of others not these."""
         # The chain that all share has been up for longer.
         if not any_event()(self.shared.objects.read()).met:
             raise NotApplicable("needs Events, of which this cluster records none")
-        unpromised.require_events(self.chain, happened("Pod", LABELS, *reasons))
+        unpromised.require_events(self.chain, self.chain.waiter.eventually, happened("Pod", LABELS, *reasons))
 
     def require_endpoints(self) -> None:
         """Block the claim by ENDPOINTS if those of the chain that all share are wrong, too: its claims say so."""

@@ -17,17 +17,21 @@ from kubechain.workload.own_cluster import is_own
 from kubechain.workload.urls import addresses_of
 
 
-def require_events(chain: Chain, condition: Condition[NamespaceState]) -> None:
-    """Raise NotApplicable if Events that a claim is about are not there: they are best-effort, and a limit may drop some.
+def require_events(chain: Chain, eventually: Eventually, condition: Condition[NamespaceState]) -> None:
+    """Wait until there are the Events that a claim is about.
 
     https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
     https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#eventratelimit
+
+    Raises:
+        NotApplicable: they do not come, on a cluster of others: they are best-effort, and a limit may drop some.
+
     """
-    if is_own(chain):
-        return
     try:
-        chain.waiter.eventually(chain.objects, condition)
+        eventually(chain.objects, condition)
     except Unmet as unmet:
+        if is_own(chain):
+            raise
         raise NotApplicable(f"needs a cluster that keeps each Event: {unmet}") from unmet
 
 

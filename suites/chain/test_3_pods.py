@@ -134,9 +134,7 @@ def test_token_authenticates_from_inside(chain: Chain, bare_pod: KubeObject, eve
 @claim("CHAIN-PODS-120", spec="tasks/debug/debug-application/debug-running-pod/", after=[Link.PODS], requires=[EVENTS])
 def test_pod_has_the_events_of_its_start(chain: Chain, eventually: Eventually) -> None:
     """For each Pod there MUST be the events Scheduled, Pulled, Created and Started."""
-    of_the_start = happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started")
-    unpromised.require_events(chain, of_the_start)
-    eventually(chain.objects, of_the_start)
+    unpromised.require_events(chain, eventually, happened("Pod", LABELS, "Scheduled", "Pulled", "Created", "Started"))
 
 
 @claim(
@@ -206,6 +204,4 @@ def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventua
     refused = seen_in_history(chain.objects, containers.pull_failed(absent.name))
     eventually(chain.objects, refused, within=timeouts.CONTROLLER)
     eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"))
-    named = event_names("Pod", absent.name, "Failed", ABSENT_IMAGE)
-    unpromised.require_events(chain, named)
-    eventually(chain.objects, named)
+    unpromised.require_events(chain, eventually, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE))
