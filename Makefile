@@ -158,7 +158,7 @@ chart: programs ## check deploy/ with helm and promtool, which are built from th
 rights: export RIGHTS_ROLES := $(call given,ROLES)
 rights: export RIGHTS_WITHOUT := $(call given,WITHOUT)
 rights: export RIGHTS_LEDGER := $(call given,LEDGER)
-rights: dev ## check the generated roles against the audit log of CONTEXT: nothing refused, no right unused (ROLES=, WITHOUT=all, LEDGER=file)
+rights: dev ## check the generated roles against the audit log of CONTEXT, or of a kind cluster CLUSTER of its own: nothing refused, no right unused (ROLES=, WITHOUT=all, LEDGER=file)
 	@$(PYTHON) -m tests.rights
 
 list: env ## print the catalogue of claims (FORMAT=json, markdown)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kubechain.claims.rights import ALLOWING, CORE, YIELDING
-from kubechain.cluster import docker_engine, existing
+from kubechain.cluster import docker_engine
 from kubechain.core import cli
 from kubechain.core.default_folders import default_cache
 from kubechain.core.errors import HarnessError
@@ -26,6 +26,7 @@ from tests.ledger import Ledger, code
 from tests.rights import audit_log, deprived
 from tests.rights.account import Admin, account, named_anew
 from tests.rights.audit_log import Uses
+from tests.rights.own_cluster import LOGS, admin_of
 from tests.rights.proofs import ROLES, Proof
 from tests.rights.rows import Row, prints, say
 
@@ -97,6 +98,9 @@ def main() -> int:
     parser = cli.Parser(prog="python -m tests.rights", description=__doc__)
     parser.add_argument("--context", default=environment("KUBECHAIN_CONTEXT", ""), help="of a user who may create roles")
     parser.add_argument("--kubeconfig", default=environment("KUBECHAIN_KUBECONFIG", ""))
+    # Not inherited by the runs, which are on a context.
+    cluster = os.environ.pop("KUBECHAIN_CLUSTER", "")
+    parser.add_argument("--cluster", default=cluster, help="name of a kind cluster with an audit log, made for this and removed")
     parser.add_argument("--roles", default=environment("RIGHTS_ROLES") or "run,namespace,upgrade,clean", help="with commas")
     parser.add_argument(
         "--without", default=environment("RIGHTS_WITHOUT", ""), help="rights to take away then, with commas, or all"
@@ -111,16 +115,14 @@ def main() -> int:
     if set(names) - set(ROLES):
         parser.error(f"roles are {', '.join(ROLES)}")
     chosen = [each.strip() for each in options.without.split(",") if each.strip()]
-    keys = tempfile.TemporaryDirectory()
-    kubeconfig = existing.kubeconfig(options.kubeconfig, options.context, Path(keys.name))
-    # The context of a kind cluster has its name: kind-NAME, or kubernetes-admin@NAME on the node.
-    node = options.context.rpartition("@")[-1].removeprefix("kind-") + "-control-plane"
-    docker_engine.find(default_cache())
-    log = options.log or f"docker exec {node} grep -F -h -r --include=audit*.log /var/log/kubernetes -e"
-    admin, ledger, rows = Admin(kubeconfig, options.context), Ledger(options.ledger, code("tests/rights")), list[Row]()
+    ledger, rows = Ledger(options.ledger, code("tests/rights")), list[Row]()
     every = rights.roles([(entry.nodeid, entry.claim) for entry in catalogue.collect()])
     roles = [every[name] for name in names]
-    with prints(rows, ledger) as run:
+    with admin_of(options.context, options.kubeconfig, options.cluster) as admin, prints(rows, ledger) as run:
+        # The context of a kind cluster has its name: kind-NAME, or kubernetes-admin@NAME on the node.
+        node = admin.context.rpartition("@")[-1].removeprefix("kind-") + "-control-plane"
+        docker_engine.find(default_cache())
+        log = options.log or f"docker exec {node} grep -F -h -r --include=audit*.log {LOGS} -e"
         for role in [] if options.only_without else roles:
             run(f"role {role.name}", lambda role=role: prove(role, admin, log, words))
         for role in [each for each in roles if each.name in TAKEN_FROM]:
