@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kubechain.claims.claim import Link
-from kubechain.claims.premises import NODE_PORTS
-from kubechain.claims.requirements import NODE_REQUESTS, refused
+from kubechain.claims.premises import CLUSTER_DNS, NODE_PORTS
+from kubechain.claims.requirements import EXEC, NODE_REQUESTS, refused
+from kubechain.conditions.dns import resolves_to
 from kubechain.conditions.http import all_welcome
-from kubechain.core.errors import NotApplicable, Unmet
+from kubechain.core.errors import HarnessError, NotApplicable, Unmet
 from kubechain.kube.objects import KubeObject
 from kubechain.observe.wait import Observation, Waiter
 from kubechain.probes.http import Page
@@ -26,7 +27,8 @@ class Deleted:
 
     `replica_sets` are the UIDs of the ReplicaSets of the Deployment, `pods` its Pods, `bystander` is the client Pod, and
     `node_urls` is node name -> URL of the nodePort there; `nodes_note` says which Nodes have none, and `silent` why they did not
-    all answer, "" if they did; `changed` is why they need not, because admission changed the Service, "" if it did not.
+    all answer, "" if they did; `changed` is why they need not, because admission changed the Service, "" if it did not;
+    `unnamed` is why it is not known that the name of the Service resolved, None if it did, or was not asked.
     """
 
     chain: Chain
@@ -37,6 +39,12 @@ class Deleted:
     nodes_note: str
     silent: str
     changed: str
+    unnamed: Unmet | HarnessError | None = None
+
+    def require_named(self) -> None:
+        """Raise Unmet if the name of the Service did not resolve before, HarnessError if it could not be asked."""
+        if self.unnamed:
+            raise self.unnamed
 
     def require_served(self) -> None:
         """Raise Unmet if a Node did not answer before, when a refusal afterwards proves nothing; NotApplicable if none has to."""
@@ -78,6 +86,7 @@ def without(chain_factory: ChainFactory, kind: str) -> Generator[Deleted]:
             chain.nodes_note if served else "",
             _silent(chain_factory, chain, waiter) if served else "",
             changed,
+            _unnamed(chain_factory, chain, waiter) if kind == "Service" else None,
         )
         chain.api.delete(kind, chain.namespace, WEB, {"propagationPolicy": "Background"})
         yield before
@@ -102,3 +111,16 @@ def _silent(chain_factory: ChainFactory, chain: Chain, waiter: Waiter) -> str:
     except Unmet as unmet:
         return str(unmet)
     return ""
+
+
+def _unnamed(chain_factory: ChainFactory, chain: Chain, waiter: Waiter) -> Unmet | HarnessError | None:
+    """Return why the name of the Service is not known to resolve; None if it does, or if nobody may ask or need answer."""
+    if refused([EXEC], chain_factory.environment) or chain.lacks(CLUSTER_DNS):
+        return None
+    if known := chain_factory.gatekeeper.why_shut(Link.DNS):
+        return Unmet(known)
+    try:
+        waiter.eventually(sources.answers(chain, chain.client, chain.full_name(WEB, chain.client)), resolves_to(chain.cluster_ip))
+    except (Unmet, HarnessError) as error:
+        return error
+    return None

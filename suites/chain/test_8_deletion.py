@@ -75,6 +75,7 @@ def test_node_port_closes_with_its_service(without_service: Deleted, eventually:
 )
 def test_name_goes_with_its_service(without_service: Deleted, eventually: Eventually) -> None:
     """The name of a deleted Service MUST be answered with NXDOMAIN."""
+    without_service.require_named()
     chain, client = without_service.chain, without_service.chain.client
     eventually(sources.answers(chain, client, chain.full_name(WEB, client)), no_such_name())
 
