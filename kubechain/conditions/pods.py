@@ -17,6 +17,8 @@ READY_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
 # The kubelet waits before it pulls an image again. A registry may have been away for a moment, so that two failures count.
 BACK_OFF, PULL_FAILED, FAILURES = "ImagePullBackOff", "ErrImagePull", 2
+# How the messages of Events begin by which the kubelet says that a pull has ended.
+PULL_ENDED = ("Failed to pull image", "Successfully pulled image")
 # The runtime could not start the command of a container, as if the image lacks it.
 NOT_STARTED = ("StartError", "ContainerCannotRun")
 # A message shows the state of at most this many Pods that are not ready.
@@ -70,8 +72,22 @@ def stuck(state: NamespaceState, pod: KubeObject) -> str | None:
 
 def failed_pulls(state: NamespaceState, pod: KubeObject) -> int:
     """Return how often the kubelet has reported that it cannot pull an image of a Pod, by its Events."""
-    failed = [each for each in events_of(state, pod) if PULL_FAILED in str(each.at("message", ""))]
-    return sum(int(each.at("count") or each.at("series.count") or 1) for each in failed)
+    return _times(each for each in events_of(state, pod) if PULL_FAILED in str(each.at("message", "")))
+
+
+def is_pulling(state: NamespaceState, pod: KubeObject) -> bool:
+    """Whether the kubelet has begun more pulls for a Pod than have ended, by its Events; one may wait for those of other Pods.
+
+    https://kubernetes.io/docs/concepts/containers/images/#serial-and-parallel-image-pulls
+    """
+    events = events_of(state, pod)
+    ended = (each for each in events if str(each.at("message", "")).startswith(PULL_ENDED))
+    return _times(each for each in events if each.at("reason") == "Pulling") > _times(ended)
+
+
+def _times(events: Iterable[KubeObject]) -> int:
+    """Return how often these Events have happened: equal ones are one with a count."""
+    return sum(int(each.at("count") or each.at("series.count") or 1) for each in events)
 
 
 def not_running(pod: KubeObject) -> list[str]:

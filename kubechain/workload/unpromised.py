@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 
-from kubechain.conditions.condition import Condition
+from kubechain.conditions import pods
+from kubechain.conditions.condition import Condition, undecided
 from kubechain.conditions.http import Page, came_from, one_backend, spread_over
 from kubechain.conditions.text import some
+from kubechain.conditions.timeouts import QUEUED_PULL
 from kubechain.core.errors import NotApplicable, Unmet
 from kubechain.kube.objects import Json, KubeObject, NamespaceState
 from kubechain.observe.protocols import Eventually
@@ -33,6 +35,35 @@ def require_events(chain: Chain, eventually: Eventually, condition: Condition[Na
         if is_own(chain):
             raise
         raise NotApplicable(f"needs a cluster that keeps each Event: {unmet}") from unmet
+
+
+def require_refused_pull(chain: Chain, eventually: Eventually, pod: str, condition: Condition[NamespaceState]) -> None:
+    """Wait for what the kubelet says of a Pod whose image cannot be pulled.
+
+    On a cluster of others the pull may wait for those of other Pods before it fails.
+    https://kubernetes.io/docs/concepts/containers/images/#serial-and-parallel-image-pulls
+
+    Raises:
+        HarnessError: the pull has not ended yet.
+
+    """
+
+    def is_pulling() -> bool:
+        state = chain.objects.read()
+        found = state.one("Pod", pod)
+        return not is_own(chain) and found is not None and pods.is_pulling(state, found)
+
+    try:
+        eventually(chain.objects, condition)
+    except Unmet:
+        if not is_pulling():
+            raise
+        try:
+            eventually(chain.objects, condition, within=QUEUED_PULL)
+        except Unmet as unmet:
+            if not is_pulling():
+                raise
+            raise undecided(condition.what, f"the pull of Pod {pod} has not ended; {unmet}") from unmet
 
 
 def require_spread(chain: Chain, pages: list[Page]) -> None:

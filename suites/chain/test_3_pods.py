@@ -202,6 +202,6 @@ def test_missing_image_is_named(chain: Chain, failing_pods: FailingPods, eventua
     absent = failing_pods.absent
     unchanged.require_image(chain, ABSENT_IMAGE, absent)
     refused = seen_in_history(chain.objects, containers.pull_failed(absent.name))
-    eventually(chain.objects, refused, within=timeouts.CONTROLLER)
-    eventually(chain.objects, containers.waits_because(absent.name, "ImagePullBackOff"))
+    unpromised.require_refused_pull(chain, eventually, absent.name, refused)
+    unpromised.require_refused_pull(chain, eventually, absent.name, containers.waits_because(absent.name, "ImagePullBackOff"))
     unpromised.require_events(chain, eventually, event_names("Pod", absent.name, "Failed", ABSENT_IMAGE))
