@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from kubechain.claims import premises
 from kubechain.conditions import pods as on_pods
 from kubechain.conditions.dns import Answer
 from kubechain.conditions.http import Page
@@ -231,6 +232,33 @@ def test_addresses_at_which_node_ports_are_served_are_those_of_kube_proxy(
     api = Reading(unasked)
     assert ClusterNodes(api, FakeClock(), (), configured=True).node_port_ranges == ranges
     assert ClusterNodes(api, FakeClock(), ()).node_port_ranges == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "scheduler"),
+    [
+        ("{mode: ipvs, ipvs: {scheduler: sh}}", "sh"),
+        ("{mode: ipvs, ipvs: {scheduler: sed}}", "sed"),
+        ("{mode: ipvs, ipvs: {scheduler: lc}}", ""),
+        ('{mode: ipvs, ipvs: {scheduler: ""}}', ""),
+        ("{mode: ipvs, ipvs: null}", ""),
+        ("{mode: nftables, ipvs: {scheduler: sh}}", ""),
+        ("{}", ""),
+    ],
+)
+def test_scheduler_that_leads_a_client_to_one_pod_is_no_fault(config: str, scheduler: str) -> None:
+    class Reading(FakeApi):
+        def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
+            return thing(kind, f"{namespace}/{name}", data={"config.conf": config})
+
+    nodes = ClusterNodes(Reading(unasked), FakeClock(), (), configured=True)
+    nodes.require_choice(premises.NODE_PORTS)
+    if scheduler:
+        with pytest.raises(NotApplicable, match=f"chooses Pods by chance or in turn: IPVS has the scheduler {scheduler}, which"):
+            nodes.require_choice(premises.SPREAD)
+    else:
+        nodes.require_choice(premises.SPREAD)
+    ClusterNodes(Reading(unasked), FakeClock(), ()).require_choice(premises.SPREAD)
 
 
 def test_configuration_that_may_not_be_read_names_no_range() -> None:

@@ -12,7 +12,8 @@ from typing import Literal
 from kubechain.kube.objects import Json, KubeObject
 
 # The Service and the Deployment web, each of the Deployment's Pods, and the client Pod.
-Role = Literal["Service", "Deployment", "Pod", "client"]
+# The proxy is that of Services: not admission, but its configuration says what it does.
+Role = Literal["Service", "Deployment", "Pod", "client", "proxy"]
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,15 @@ REACHED = defaults("Service", internalTrafficPolicy="Cluster")
 # No annotation says for which zones endpoints are. It takes precedence over the field trafficDistribution.
 # https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/
 ZONELESS = tuple(Annotation("Service", f"service.kubernetes.io/topology-{name}", None) for name in ("mode", "aware-hints"))
+# The service proxy leads the connections of one client to every Pod.
+CHOICE = Premise("proxy", "ipvs.scheduler", None)
 # Each new connection may lead to any Pod of the Service.
 SPREAD = (
     *defaults("Service", sessionAffinity="None", trafficDistribution=None),
     *ZONELESS,
     # https://istio.io/latest/docs/ambient/usage/traffic-distribution/
     Annotation("Service", "networking.istio.io/traffic-distribution", None),
+    CHOICE,
 )
 # The Service has a nodePort, and every Node answers there.
 NODE_PORT = defaults("Service", type="NodePort")

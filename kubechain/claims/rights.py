@@ -104,9 +104,9 @@ LOGS = Part(
     "logs of Pods in the evidence", allowed("logs", right("get", "pods/log")), "the evidence has the refusal in place of a log"
 )
 CONFIGURATION = Part(
-    "configuration of CoreDNS and kube-proxy, in the snapshot and for the addresses of nodePorts",
+    "configuration of CoreDNS and kube-proxy: in the snapshot, for the addresses of nodePorts and for how Pods are chosen",
     ADDONS,
-    "claims that compare it are skipped, and each Node is asked at its first InternalIP",
+    "claims that compare it are skipped, each Node is asked at its first InternalIP, and each Pod is expected to answer",
 )
 COMPONENTS = Part(
     "components behind a broken link in the verdict",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -47,11 +47,10 @@ class Chain:
     """One nginx Deployment with its Service and a client Pod, all in `namespace`.
 
     `nodes` are the Nodes of the cluster when the chain was made; `probe_from` is where requests to nodePorts come from, and
-    `reached` says from which Nodes they come from Pods all the same, None where from no Node;
-    `image` is the nginx image, `image_ids` its digests on the Nodes (empty if unknown), `client_image` the image of client
-    Pods; `replicas` is the number that the Deployment asked for when it was stored; `begun` is when the chain was made
-    (monotonic seconds); `node_ports` says that the Service was sent with a nodePort; `pulled` are the images that the Nodes pull
-    themselves.
+    `reached` says from which Nodes they come from Pods all the same, None where from no Node; `image` is the nginx image,
+    `image_ids` its digests on the Nodes (empty if unknown), `client_image` that of client Pods; `replicas` is the number that
+    the Deployment asked for when it was stored; `begun` is when the chain was made (monotonic seconds); `node_ports` says that
+    the Service was sent with a nodePort; `pulled` are the images that the Nodes pull themselves.
     """
 
     api: Api
@@ -250,13 +249,15 @@ class Chain:
         port = self.node_port
         return {name: url(address, port) for name, address in self.asked.items()} if port else {}
 
-    def require(self, premises: Iterable[Premise]) -> None:
-        """Raise NotApplicable if admission has changed a field that a claim rests on, or what this chain was made for."""
+    def require(self, premises: Collection[Premise]) -> None:
+        """Raise NotApplicable if a claim rests on what admission has changed, or on what kube-proxy is not configured for."""
+        if self.cluster_nodes:
+            self.cluster_nodes.require_choice(premises)
         if self.admission:
             self.admission.require_unchanged(gone(premises, self._roles()))
 
-    def lacks(self, premises: Iterable[Premise]) -> bool:
-        """Whether admission has changed one of these fields."""
+    def lacks(self, premises: Collection[Premise]) -> bool:
+        """Whether one of these does not hold."""
         try:
             self.require(premises)
         except NotApplicable:
@@ -282,9 +283,8 @@ class Chain:
 
     def _roles(self) -> dict[str, tuple[KubeObject, ...]]:
         state = self.objects.read()
-        single = {"Service": ("Service", WEB), "Deployment": ("Deployment", WEB), "client": ("Pod", CLIENT)}
-        found = {role: state.one(kind, name) for role, (kind, name) in single.items()}
-        return {role: (each,) for role, each in found.items() if each} | {"Pod": state.all("Pod", LABELS)}
+        named = {"Service": SERVICE, "Deployment": ("Deployment", WEB), "client": ("Pod", CLIENT)}
+        return {role: (each,) for role, name in named.items() if (each := state.one(*name))} | {"Pod": state.all("Pod", LABELS)}
 
     def present(self, kind: str, name: str) -> KubeObject:
         """Return an object of this namespace as last watched, or from a fresh list; HarnessError if it does not exist."""

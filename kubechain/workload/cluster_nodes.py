@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from kubechain.claims.premises import CHOICE, Premise
 from kubechain.conditions.text import some
+from kubechain.core.errors import NotApplicable
 from kubechain.kube.client import Api
 from kubechain.kube.families import family_of
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.observe.clock import Clock
-from kubechain.workload import node_port_addresses
+from kubechain.workload import node_port_addresses, proxy_settings
 from kubechain.workload.node_port_addresses import serves_at
 from kubechain.workload.urls import addresses_of
 
@@ -52,14 +54,26 @@ class ClusterNodes:
     own: str = ""
     configured: bool = False
     _read: float | None = None
-    _ranges: tuple[str, ...] | None = None
+    _proxy: KubeObject | None = None
+
+    @property
+    def proxy(self) -> KubeObject:
+        """The configuration of kube-proxy; an object without fields where it may not be read."""
+        if self._proxy is None:
+            self._proxy = proxy_settings.read(self.api) if self.configured else KubeObject({})
+        return self._proxy
 
     @property
     def node_port_ranges(self) -> tuple[str, ...]:
         """The ranges of addresses at which nodePorts are served, () for all."""
-        if self._ranges is None:
-            self._ranges = node_port_addresses.configured(self.api) if self.configured else ()
-        return self._ranges
+        return node_port_addresses.served(self.proxy)
+
+    def require_choice(self, premises: Collection[Premise]) -> None:
+        """Raise NotApplicable if a premise is that requests of one client come to every Pod, and kube-proxy is set otherwise."""
+        scheduler = proxy_settings.sticking(self.proxy) if CHOICE in premises else ""
+        if scheduler:
+            how = f"IPVS has the scheduler {scheduler}, which leads a client to one Pod"
+            raise NotApplicable(f"needs a service proxy that chooses Pods by chance or in turn: {how}")
 
     def now(self) -> tuple[KubeObject, ...]:
         """Return the Nodes that may be used (--nodes); none if they could not be listed at the beginning of the run."""

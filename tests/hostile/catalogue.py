@@ -10,6 +10,7 @@ from tests.hostile import (
     records_networks,
     records_objects,
     records_policies,
+    records_proxies,
     records_terrain,
     records_watches,
     records_writes,
@@ -17,6 +18,6 @@ from tests.hostile import (
 
 MODULES = (
     records_watches, records_lists, records_writes, records_answers, records_objects, records_commands, records_policies,
-    records_terrain, records_families, records_networks,
+    records_terrain, records_families, records_networks, records_proxies,
 )  # fmt: skip
 RECORDS = tuple(record for module in MODULES for record in module.RECORDS)

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import random
 import threading
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from tests import listening
@@ -37,6 +37,8 @@ class Network:
         self._backends: dict[Place, list[Place]] = {}
         self._health: dict[Place, asyncio.Server] = {}
         self._statuses: dict[Place, int] = {}
+        # How a connection is led to one of several backends.
+        self.choose: Callable[[list[Place]], Place] = random.choice  # noqa: S311
 
     def close(self) -> None:
         """Close all servers: every place refuses connections, and those that are open end when their clients end them."""
@@ -65,7 +67,7 @@ class Network:
             self._run(listening.stopped(server))
 
     def forward(self, wanted: Mapping[Place, Iterable[Place]]) -> None:
-        """Lead each place to one of its backends by chance; every other place refuses connections."""
+        """Lead each place to one of its backends, by default by chance; every other place refuses connections."""
         backends = {place: list(some) for place, some in wanted.items() if some}
         for place in [place for place in self._ways if place not in backends]:
             self._run(listening.stopped(self._ways.pop(place)))
@@ -95,7 +97,7 @@ class Network:
     async def _proxy(self, place: Place) -> asyncio.Server:
         async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.closing(writer), contextlib.suppress(OSError, IndexError):
-                there, back = await asyncio.open_connection(*random.choice(self._backends.get(place, [])))  # noqa: S311
+                there, back = await asyncio.open_connection(*self.choose(self._backends.get(place, [])))
                 with contextlib.closing(back):
                     await asyncio.gather(_copy(reader, back), _copy(there, writer))
 

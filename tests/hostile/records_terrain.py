@@ -126,9 +126,13 @@ def _aside(cluster: Cluster) -> None:
     node("aside")(cluster)
     known = cluster.core.addresses
     served = [f"{known.each(known.node(number))[0]}/32" for number in range(1, NODES + 1)]
+    proxy_settings(cluster, f"nodePortAddresses: {served}")
+
+
+def proxy_settings(cluster: Cluster, config: str) -> None:
+    """Have a configuration of kube-proxy."""
     metadata = {"name": "kube-proxy", "namespace": "kube-system"}
-    config = {"config.conf": f"nodePortAddresses: {served}"}
-    cluster.store.create({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": config})
+    cluster.store.create({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": {"config.conf": config}})
 
 
 def _few_events(cluster: Cluster) -> None:
