@@ -8,6 +8,7 @@ from kubechain.faults.mutants import (
     crowds,
     endpoints,
     families,
+    nearly,
     network,
     nodes,
     outages,
@@ -34,6 +35,7 @@ ALL: tuple[Mutant, ...] = (
     *families.MUTANTS,
     *crowds.MUTANTS,
     *services.MUTANTS,
+    *nearly.MUTANTS,
 )
 # All of them are in the programs of one node image.
 GUARDS: tuple[Guard, ...] = tuple(guard for mutant in ALL for guard in mutant.guards)
