@@ -16,7 +16,14 @@ from kubechain.claims.requirements import (
     remote_rights_of,
     rights_of,
 )
-from kubechain.kube.rights import Right, right
+from kubechain.kube.rights import Right, right, right_of_kind
+
+# Kinds of policies that no cluster has all of: those of its network plugin, and of those who administer it.
+POLICIES_OF_OTHERS = (
+    "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "Calico NetworkPolicy", "Calico GlobalNetworkPolicy",
+    "Calico v3 NetworkPolicy", "Calico v3 GlobalNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy",
+    "ClusterNetworkPolicy",
+)  # fmt: skip
 
 
 def _rights(**verbs_of: str) -> tuple[Right, ...]:
@@ -118,6 +125,11 @@ POLICIES = Part(
     allowed("network policies", *_rights(networkpolicies="list")),
     "one that denies traffic is not named",
 )
+OTHER_POLICIES = Part(
+    "policies of Cilium, of Calico and of cluster administrators in the verdict",
+    allowed("other policies", *(right_of_kind("list", kind) for kind in POLICIES_OF_OTHERS)),
+    "one that may deny traffic is not named",
+)
 ALLOWING = Part(
     "a NetworkPolicy that allows all traffic in the namespaces of a run, where one of the cluster denies it",
     allowed("allowing", *_rights(networkpolicies="create")),
@@ -152,7 +164,21 @@ YIELDING = Part(
     allowed("yielding", *_rights(poddisruptionbudgets="get delete")),
     "it stays, and the drain waits",
 )
-PARTS = (EXPIRY, END, NODES, LATENCY, EVENT_LOG, LOGS, COMPONENTS, CONFIGURATION, CHANGERS, POLICIES, ALLOWING, LIVING)
+PARTS = (
+    EXPIRY,
+    END,
+    NODES,
+    LATENCY,
+    EVENT_LOG,
+    LOGS,
+    COMPONENTS,
+    CONFIGURATION,
+    CHANGERS,
+    POLICIES,
+    OTHER_POLICIES,
+    ALLOWING,
+    LIVING,
+)
 # The ConfigMap of --result-config-map, in the namespace of the runner.
 RESULT = allowed("result", *_rights(configmaps="create get patch"))
 # Link -> what its gate needs. A gate that may not be asked is not waited for.

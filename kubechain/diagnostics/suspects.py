@@ -11,13 +11,16 @@ from datetime import datetime
 from functools import partial
 
 from kubechain.claims.claim import Link
+from kubechain.claims.rights import POLICIES_OF_OTHERS
 from kubechain.conditions.text import some
 from kubechain.core.errors import HarnessError
 from kubechain.core.interrupts import INTERRUPTS
 from kubechain.kube.client import Api
 from kubechain.kube.objects import KubeObject
+from kubechain.kube.paths import CLUSTER_SCOPED
 from kubechain.workload import network_policies
 from kubechain.workload.chain import Chain
+from kubechain.workload.other_policies import may_deny
 
 SYSTEM = "kube-system"
 MANAGER, SCHEDULER = "kube-controller-manager", "kube-scheduler"
@@ -33,7 +36,9 @@ def suspects(api: Api, link: Link, namespace: str = "", *, inside: bool = False)
     """
     shown: list[str] = []
     of_cluster = () if inside else (*LOOKS.get(link, ()), nodes)
-    for look in (*of_cluster, partial(policies, namespace=namespace)):
+    kinds = [kind for kind in POLICIES_OF_OTHERS if namespace and not (inside and kind in CLUSTER_SCOPED)]
+    others = (partial(other_policies, kind=kind, namespace=namespace) for kind in kinds)
+    for look in (*of_cluster, partial(policies, namespace=namespace), *others):
         # The message of the claim counts; what cannot be read here is no news.
         with contextlib.suppress(HarnessError):
             shown += INTERRUPTS.unless_interrupted(partial(look, api), [])
@@ -56,6 +61,11 @@ def policies(api: Api, namespace: str) -> list[str]:
     """Return the NetworkPolicies of a namespace that deny traffic, if none of the run allows it."""
     names = network_policies.denying(api, namespace) if namespace else []
     return [f"NetworkPolicy {name}: denies traffic in namespace {namespace}" for name in names]
+
+
+def other_policies(api: Api, kind: str, namespace: str) -> list[str]:
+    """Return the policies of a kind that is none of Kubernetes that may deny traffic of a namespace."""
+    return [f"{kind} {name}: may deny traffic in namespace {namespace}" for name in may_deny(api, kind, namespace)]
 
 
 def closed(api: Api) -> list[str]:

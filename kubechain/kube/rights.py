@@ -66,6 +66,12 @@ class Right:
         return self in rights or Right(self.group, self.resource, self.verb) in rights
 
 
+def right_of_kind(verb: str, kind: str) -> Right:
+    """Return the right to a verb on the objects of a kind, where other groups have a resource of the same name."""
+    prefix, plural = PLURALS[kind]
+    return Right(prefix.split("/")[2], plural, verb)
+
+
 @cache
 def right(verb: str, resource: str, namespace: str = "") -> Right:
     """Return the right to a verb on a resource, whose API group comes from `paths.PLURALS`, or on a path.
