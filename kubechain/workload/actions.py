@@ -20,6 +20,7 @@ from kubechain.kube.errors import OF_THE_ACCOUNT, ApiRefused
 from kubechain.kube.objects import Json, KubeObject
 from kubechain.kube.paths import path_of
 from kubechain.probes.pod import PodProbe
+from kubechain.workload import denied
 from kubechain.workload.chain import Chain
 from kubechain.workload.manifests import WEB
 
@@ -96,8 +97,10 @@ def roll_back(chain: Chain, to: KubeObject) -> KubeObject:
 
 
 def service(chain: Chain, spec: Json, name: str = WEB) -> KubeObject:
-    """Merge fields into a Service's spec."""
-    return _kept(chain, {"spec": spec}, chain.api.patch("Service", chain.namespace, name, {"spec": spec}))
+    """Merge fields into a Service's spec; NotApplicable if a policy of the cluster refuses that."""
+    with denied.not_applicable(chain, f"Service {name} with other fields"):
+        stored = chain.api.patch("Service", chain.namespace, name, {"spec": spec})
+    return _kept(chain, {"spec": spec}, stored)
 
 
 def label(chain: Chain, pod: KubeObject, labels: Mapping[str, str | None]) -> KubeObject:

@@ -94,6 +94,19 @@ def _node_port(body: Json) -> str:
     return "no nodePorts here" if body["kind"] == "Service" and body["spec"].get("type") == "NodePort" else ""
 
 
+def _unique_selectors(cluster: Cluster) -> None:
+    """Refuse a Service with the selector of another in its namespace, as the K8sUniqueServiceSelector of Gatekeeper does."""
+
+    def check(body: Json) -> str:
+        selector = body["spec"].get("selector") if body["kind"] == "Service" else None
+        others = cluster.store.all("Service", body["metadata"].get("namespace", "")) if selector else []
+        same = [each["metadata"]["name"] for each in others if each["spec"].get("selector") == selector]
+        named = [name for name in same if name != body["metadata"]["name"]]
+        return f"same selector as service <{named[0]}>" if named else ""
+
+    denies(check, 'admission webhook "validation.gatekeeper.sh" denied the request')(cluster)
+
+
 def _uid(body: Json) -> str:
     fixed = body["kind"] == "Pod" and "runAsUser" in body["spec"]["securityContext"]
     return "spec.securityContext.runAsUser: Invalid value" if fixed else ""
@@ -183,6 +196,13 @@ RECORDS = (
         denies(of_team),
         (REFUSED,),
         says="Namespace, ConfigMap nginx, Service of type NodePort",
+    ),
+    Record(
+        "UNIQUE-SELECTORS",
+        "refuses a second Service with the same selector",
+        _unique_selectors,
+        says="needs a Service twin, which is refused by webhook validation.gatekeeper.sh",
+        command=(*RUN[:2], "--only", "CHAIN-SERVICE-010,CHAIN-CLUSTERIP-010,CHAIN-CLUSTERIP-070"),
     ),
     Record("UID-RANGE", "refuses Pods that name the uid that they run as", denies(_uid)),
     Record("NO-NODEPORT", "refuses nodePorts", denies(_node_port), (REFUSED,), says="--no-node-port"),
