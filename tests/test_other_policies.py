@@ -20,39 +20,38 @@ OTHERS = {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": ["
 DENY, ALLOW = [{"action": "Deny"}], [{"action": "Allow"}]
 CALICO = "Calico GlobalNetworkPolicy"
 
+CASES: list[tuple[str, dict[str, Any], bool]] = [
+    ("CiliumNetworkPolicy", {"endpointSelector": {}, "ingress": [{}]}, True),
+    ("CiliumClusterwideNetworkPolicy", {"endpointSelector": OTHERS, "egress": []}, True),
+    ("CiliumClusterwideNetworkPolicy", {"endpointSelector": {}, "ingressDeny": [{"fromEntities": ["all"]}]}, True),
+    (
+        "CiliumClusterwideNetworkPolicy",
+        {"endpointSelector": {}, "egress": [{}], "enableDefaultDeny": {"egress": False}},
+        False,
+    ),
+    ("CiliumClusterwideNetworkPolicy", {"endpointSelector": LABELS, "ingress": []}, False),
+    ("CiliumClusterwideNetworkPolicy", {"nodeSelector": {}, "ingress": []}, False),
+    (CALICO, {"types": ["Ingress", "Egress"]}, True),
+    (CALICO, {"selector": "all()", "egress": DENY}, True),
+    (CALICO, {"namespaceSelector": "kubernetes.io/metadata.name not in {'kube-system'}", "types": ["Egress"]}, True),
+    (CALICO, {"namespaceSelector": "!has(system)", "types": ["Egress"]}, True),
+    (CALICO, {"namespaceSelector": "kubernetes.io/metadata.name in {'shop'}", "types": ["Egress"]}, False),
+    (CALICO, {"selector": "app == 'db'", "types": ["Ingress"]}, False),
+    (CALICO, {"selector": "has(app)", "types": ["Ingress"]}, False),
+    (CALICO, {"types": ["Ingress"], "ingress": ALLOW}, False),
+    ("Calico v3 NetworkPolicy", {"types": ["Ingress"]}, True),
+    ("AdminNetworkPolicy", {"subject": {"namespaces": {}}, "egress": DENY}, True),
+    (
+        "BaselineAdminNetworkPolicy",
+        {"subject": {"pods": {"namespaceSelector": {}, "podSelector": OTHERS}}, "ingress": DENY},
+        True,
+    ),
+    ("ClusterNetworkPolicy", {"subject": {"namespaces": {}}, "ingress": [{"action": "Accept"}]}, False),
+    ("AdminNetworkPolicy", {"subject": {"namespaces": LABELS}, "egress": DENY}, False),
+]
 
-@pytest.mark.parametrize(
-    ("kind", "spec", "denies"),
-    [
-        ("CiliumNetworkPolicy", {"endpointSelector": {}, "ingress": [{}]}, True),
-        ("CiliumClusterwideNetworkPolicy", {"endpointSelector": OTHERS, "egress": []}, True),
-        ("CiliumClusterwideNetworkPolicy", {"endpointSelector": {}, "ingressDeny": [{"fromEntities": ["all"]}]}, True),
-        (
-            "CiliumClusterwideNetworkPolicy",
-            {"endpointSelector": {}, "egress": [{}], "enableDefaultDeny": {"egress": False}},
-            False,
-        ),
-        ("CiliumClusterwideNetworkPolicy", {"endpointSelector": LABELS, "ingress": []}, False),
-        ("CiliumClusterwideNetworkPolicy", {"nodeSelector": {}, "ingress": []}, False),
-        (CALICO, {"types": ["Ingress", "Egress"]}, True),
-        (CALICO, {"selector": "all()", "egress": DENY}, True),
-        (CALICO, {"namespaceSelector": "kubernetes.io/metadata.name not in {'kube-system'}", "types": ["Egress"]}, True),
-        (CALICO, {"namespaceSelector": "!has(system)", "types": ["Egress"]}, True),
-        (CALICO, {"namespaceSelector": "kubernetes.io/metadata.name in {'shop'}", "types": ["Egress"]}, False),
-        (CALICO, {"selector": "app == 'db'", "types": ["Ingress"]}, False),
-        (CALICO, {"selector": "has(app)", "types": ["Ingress"]}, False),
-        (CALICO, {"types": ["Ingress"], "ingress": ALLOW}, False),
-        ("Calico v3 NetworkPolicy", {"types": ["Ingress"]}, True),
-        ("AdminNetworkPolicy", {"subject": {"namespaces": {}}, "egress": DENY}, True),
-        (
-            "BaselineAdminNetworkPolicy",
-            {"subject": {"pods": {"namespaceSelector": {}, "podSelector": OTHERS}}, "ingress": DENY},
-            True,
-        ),
-        ("ClusterNetworkPolicy", {"subject": {"namespaces": {}}, "ingress": [{"action": "Accept"}]}, False),
-        ("AdminNetworkPolicy", {"subject": {"namespaces": LABELS}, "egress": DENY}, False),
-    ],
-)
+
+@pytest.mark.parametrize(("kind", "spec", "denies"), CASES)
 def test_policy_that_may_deny_traffic_is_named(kind: str, spec: dict[str, Any], *, denies: bool) -> None:
     prefix, plural = PLURALS[kind]
 

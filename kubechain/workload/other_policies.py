@@ -38,8 +38,9 @@ def _denies(kind: str, spec: Json) -> bool:
     subject: Json = spec.get("subject") or {}
     pods: Json = subject.get("pods") or {}
     selectors = (subject.get("namespaces"), pods.get("namespaceSelector"), pods.get("podSelector"))
-    rules: list[Json] = [rule for name in RULES for rule in spec.get(name) or []]
-    return not any(map(_selects_some, selectors)) and any(rule.get("action") == "Deny" for rule in rules)
+    rules: list[list[Json]] = [spec.get(name) or [] for name in RULES]
+    denies = any(rule.get("action") == "Deny" for each in rules for rule in each)
+    return denies and not any(map(_selects_some, selectors))
 
 
 def _of_cilium(spec: Json) -> bool:

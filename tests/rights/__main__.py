@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kubechain.claims.rights import ALLOWING, CORE, YIELDING
+from kubechain.claims.rights import ALLOWING, CORE, OTHER_POLICIES, YIELDING
 from kubechain.cluster import docker_engine
 from kubechain.core import cli
 from kubechain.core.default_folders import default_cache
@@ -32,8 +32,11 @@ from tests.rights.rows import Row, prints, say
 
 # The log is written after the answer.
 LOG_SECONDS = 2.0
-# They are used only on a cluster that denies traffic in new namespaces, that has webhooks, or where a drain waits.
-SELDOM = ALLOWING.requirement.rights | YIELDING.requirement.rights | {right("get", "services")}
+# They are used only on a cluster that denies traffic in new namespaces, that has webhooks, or where a drain waits, and of the
+# kinds of policies that a cluster has.
+SELDOM = (
+    ALLOWING.requirement.rights | OTHER_POLICIES.requirement.rights | YIELDING.requirement.rights | {right("get", "services")}
+)
 # Roles with which claims run, of which rights can be taken away.
 TAKEN_FROM = ("run", "namespace", "disruptive")
 ALL = "all"
