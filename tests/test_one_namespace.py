@@ -53,6 +53,8 @@ OWNING = (
     "LIFE-HEALING-020",
 )  # fmt: skip
 SAME_CHAIN = 1
+# What a run has made when it has begun.
+MADE = {"Deployment web", "Service web", "Pod client", f"ConfigMap {RUN}"}
 ALONE = ("CHAIN-REPLICASET-090", "CHAIN-ENV-030", "LIFE-DELETION-060")
 
 
@@ -77,11 +79,11 @@ def test_every_link_of_the_chain_is_judged_in_one_namespace_and_nothing_of_other
 
 
 def started(server: Cluster, folder: Path) -> subprocess.Popen[str]:
-    """Start a run, and return when its chain has Pods."""
+    """Start a run, and return when its chain is made."""
     process = start(server, folder, "--no-html", "--only", CLAIMS)
     deadline = time.monotonic() + 60
     with server.store.changed:
-        while len(pods_of(server, "web")) < 2 and time.monotonic() < deadline:
+        while not (len(pods_of(server, "web")) == 2 and set(marked(server)) >= MADE) and time.monotonic() < deadline:
             server.store.changed.wait(1)
     return process
 
@@ -108,7 +110,7 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(server: Cluster, tmp
     process = started(server, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
-    assert {"Deployment web", "Service web", "Pod client", f"ConfigMap {RUN}"} <= set(marked(server))
+    assert set(marked(server)) >= MADE
     words = ["--no-html", "--only", "CHAIN-PODS-010"] if then == "run" else []
     code, output = run(server, tmp_path, *words, name=then)
     assert code == ExitCode.HOLDS, output
