@@ -1,6 +1,7 @@
 """What the rig of upgrades makes of a run: a loss counts as reported only on its path, for its seconds, with its claim."""
 
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def both(kind: Kind, name: str, *lost: float) -> list[RouteSamples]:
 
 def upgraded(*routes: RouteSamples) -> UpgradeRecord:
     api = samples("API server", "", 10.0, 100.0)
-    return record(*routes, api, ended=BEGAN + min(len(each.tally.samples) for each in routes) / 20)
+    return record(*routes, api, ended=min(each.tally.samples[-1].sent for each in routes))
 
 
 def run_of(made: UpgradeRecord, *, silent: bool = False) -> RunRecord:
@@ -92,6 +93,13 @@ def test_loss_on_its_path_for_its_seconds_is_as_it_should_be(kind: Kind) -> None
     assert (run.samples, run.lost, run.away) == (COUNT, 0, "100.0 s (+-0.1)")
     assert run.losses[0].reported == [pytest.approx(3.0, abs=0.05)]
     assert f"| 1 | {kind} {NODE} | 3.00 | 3.00 | 0.05 | {PATHS[kind].claim} failed |" in table([run])
+
+
+def test_path_of_a_node_that_came_later_may_have_fewer_samples() -> None:
+    there, (began, ended) = samples("DNS", "c-worker3"), (BEGAN + COUNT / 40, BEGAN + COUNT / 20)
+    came = replace(there, tally=there.tally.between(began, ended), windows=((began, ended),))
+    run = judge(came, *both("DNS", NODE, AT, 3.0), losses=[loss("DNS")])
+    assert run.succeeded, table([run])
 
 
 def test_three_losses_in_one_upgrade_are_told_apart() -> None:

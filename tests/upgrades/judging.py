@@ -31,7 +31,7 @@ def judged(number: int, way: str, document: UpgradeDocument, run: RunRecord, los
         for claim in run.claims
         if claim.outcome not in (Outcome.PASSED, Outcome.SKIPPED) and claim.id not in expected
     ]
-    stay = [route for route in document.routes if route.kind in DATA_PLANE and _stays(route, document)]
+    stay = [route for route in document.routes if route.kind in DATA_PLANE and _is_there_throughout(route, document)]
     samples = min((route.samples for route in stay), default=0)
     if samples < LEAST_SAMPLES:
         problems.append(f"a path has {samples:,} samples, expected at least {LEAST_SAMPLES:,}")
@@ -106,6 +106,7 @@ def _wrong(route: RouteRecord, found: Sequence[OutageRecord], loss: Loss) -> str
     return ""
 
 
-def _stays(route: RouteRecord, document: UpgradeDocument) -> bool:
-    """Whether a route counts until the end, so that its Nodes are there."""
-    return not route.windows or route.windows[-1].end >= document.seconds - MARGIN
+def _is_there_throughout(route: RouteRecord, document: UpgradeDocument) -> bool:
+    """Whether a route counts from the beginning to the end: its Nodes neither go nor come."""
+    windows = route.windows
+    return not windows or (windows[0].start <= MARGIN and windows[-1].end >= document.seconds - MARGIN)
