@@ -69,6 +69,8 @@ def main() -> int:
         folder = Path(home)
         if given.cluster:
             jobs = 1
+            # The runs have caches of their own, and find an engine that runs by $DOCKER_HOST, which this sets.
+            docker_engine.find(default_cache())
             rig = Rig(
                 [*PROGRAM, "run", "--cluster", given.cluster], folder, told, builds=BUILDS, next_command=[*PROGRAM, "clean"]
             )

@@ -46,8 +46,8 @@ def own_cluster() -> list[Case]:
         Case("image loading", (SIGHUP,), "run"),
         Case("claim on its own cluster", (SIGINT,) * 3, "group", 2),
         Case("claim on its own cluster", (SIGKILL,), "run"),
-        Case("kind delete", (SIGTERM, SIGTERM), "group"),
-        Case("kind delete", (SIGKILL,), "child"),
+        Case("cluster deletion", (SIGTERM, SIGTERM), "group"),
+        Case("cluster deletion", (SIGKILL,), "child"),
     ]
 
 

@@ -79,8 +79,8 @@ ALL = (
 # With a kind cluster of the run's own.
 OWN_CLUSTER = (
     Phase("kind create", child="kind create cluster", bereft=(int(ExitCode.CLUSTER),)),
-    Phase("image loading", child="images import"),
+    Phase("image loading", function="kubechain.cluster.kind:Cluster.load"),
     Phase("claim on its own cluster", hook="call"),
-    Phase("kind delete", child="kind delete cluster", late=True, bereft=(int(ExitCode.CLEANUP),)),
+    Phase("cluster deletion", child="rm --force --volumes", late=True, bereft=(int(ExitCode.CLEANUP),)),
 )
 PHASES = {phase.name: phase for phase in (*ALL, *OWN_CLUSTER)}
