@@ -39,12 +39,13 @@ def test_own_cluster_is_there_for_the_proofs_alone(monkeypatch: pytest.MonkeyPat
     @contextmanager
     def ground_of(make: Make, name: str, *, keep: bool) -> Generator[Any]:
         assert (make, keep) == (AUDITED, False)
-        yield SimpleNamespace(kubeconfig=Path("k"), context=f"kind-{name}")
+        yield SimpleNamespace(kubeconfig=Path("k"), context=f"kind-{name}", nginx="n", client="i")
         events.append("removed")
 
     monkeypatch.setattr(own_cluster, "ground_of", ground_of)
-    with admin_of("", "", "c") as admin:
+    with admin_of("", "", "c") as (admin, images):
         assert (admin, events) == (Admin(Path("k"), "kind-c"), [])
+        assert images == ["--nginx-image", "n", "--client-image", "i"]
     assert events == ["removed"]
 
 

@@ -121,7 +121,8 @@ def main() -> int:
     ledger, rows = Ledger(options.ledger, code("tests/rights")), list[Row]()
     every = rights.roles([(entry.nodeid, entry.claim) for entry in catalogue.collect()])
     roles = [every[name] for name in names]
-    with admin_of(options.context, options.kubeconfig, options.cluster) as admin, prints(rows, ledger) as run:
+    with admin_of(options.context, options.kubeconfig, options.cluster) as (admin, images), prints(rows, ledger) as run:
+        words += images
         # The context of a kind cluster has its name: kind-NAME, or kubernetes-admin@NAME on the node.
         node = admin.context.rpartition("@")[-1].removeprefix("kind-") + "-control-plane"
         docker_engine.find(default_cache())

@@ -50,8 +50,10 @@ AUDITED = Make(
 
 
 @contextmanager
-def admin_of(context: str, kubeconfig: str, cluster: str) -> Generator[Admin]:
+def admin_of(context: str, kubeconfig: str, cluster: str) -> Generator[tuple[Admin, list[str]]]:
     """Yield the user of a context, or of a new kind cluster of this name with an audit log, which is deleted after the body.
+
+    The second value are the options for the images that are on the Nodes of the new cluster.
 
     Raises:
         SetupError: both are named, or none (exit code USAGE).
@@ -62,7 +64,8 @@ def admin_of(context: str, kubeconfig: str, cluster: str) -> Generator[Admin]:
         raise SetupError(what, ExitCode.USAGE)
     if cluster:
         with ground_of(AUDITED, cluster, keep=False) as ground:
-            yield Admin(ground.kubeconfig, ground.context)
+            images = ["--nginx-image", ground.nginx, "--client-image", ground.client]
+            yield Admin(ground.kubeconfig, ground.context), images
         return
     with tempfile.TemporaryDirectory() as keys:
-        yield Admin(existing.kubeconfig(kubeconfig, context, Path(keys)), context)
+        yield Admin(existing.kubeconfig(kubeconfig, context, Path(keys)), context), []
