@@ -133,7 +133,7 @@ def markdown(claims: Sequence[tuple[str, Claim]]) -> str:
         for right in claim.remote_rights - claim.rights:
             users[right].append(f"{claim.id} (1)")
     table = ["| right | group | scope | needed by |", "|---|---|---|---|"]
-    table += [_row(right, names) for right, names in sorted(users.items(), key=lambda each: _place(each[0]))]
+    table += [_row(right, names) for right, names in sorted(users.items(), key=lambda each: place(each[0]))]
     without = ["| without the rights | what happens |", "|---|---|"]
     for part in (*PARTS, *INSIDE, YIELDING):
         listed = ", ".join(map(str, sorted(part.requirement.rights)))
@@ -149,8 +149,9 @@ def _verbs(rights: Iterable[Right]) -> list[tuple[str, list[str]]]:
     return sorted(verbs.items())
 
 
-def _place(right: Right) -> tuple[bool, str, str]:
-    return (right not in CORE.rights, right.resource, right.verb)
+def place(right: Right) -> tuple[bool, str, str, str, str]:
+    """Return by what the rows of the document are sorted: no two rights have the same place."""
+    return (right not in CORE.rights, right.resource, right.verb, right.group, right.namespace)
 
 
 def _row(right: Right, names: list[str]) -> str:

@@ -11,7 +11,7 @@ from kubechain.kube import rights
 from kubechain.kube.objects import Json
 from kubechain.kube.rights import Right
 from reports import catalogue
-from reports.rights import manifest, markdown, roles, rules
+from reports.rights import manifest, markdown, place, roles, rules
 
 CLAIMS = [(entry.nodeid, entry.claim) for entry in catalogue.collect()]
 
@@ -71,6 +71,11 @@ def test_rules_join_resources_with_the_same_verbs() -> None:
     given = [rights.right(verb, resource) for resource in ("pods", "services") for verb in ("get", "list")]
     assert rules(given) == [{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get", "list"]}]
     assert rules([rights.right("get", "/metrics")]) == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+
+
+def test_no_two_rights_have_the_same_place_in_the_table() -> None:
+    every = {right for role in roles(CLAIMS).values() for right in role.rights}
+    assert len({place(right) for right in every}) == len(every)
 
 
 def test_table_says_who_needs_a_right() -> None:
